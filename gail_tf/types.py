@@ -1,0 +1,113 @@
+"""The nouns every room shares: transitions, batches, and the two protocols of the adversarial loop.
+
+Conventions (see docs/conventions.md): the expert is class 1 and logits are expert-high; on-policy
+arrays are time-major ``[T, B, ...]``, all others ``[B, ...]``; ``_t`` is now and ``_tp1`` next;
+``terminated`` means the MDP ended, ``truncated`` that a time limit cut it, and they are never merged.
+Continuous actions are normalised to ``[-1, 1]`` inside the package and in the environment's units outside.
+"""
+
+from typing import Any, Mapping, NamedTuple, Protocol
+
+
+class UserError(ValueError):
+    """Input that a person can mend: the message is one line saying what was given, what is wanted and what to do.
+
+    Binaries print it without a traceback and exit with code 2.
+    """
+
+
+class Transition(NamedTuple):
+    """One environment step, or any batch of them; every field carries the same leading axes ``[...]``.
+
+    Attributes:
+      observation: float32 ``[..., d]``, what the agent saw.
+      action: float32 ``[..., k]`` in [-1, 1] (normalised, as executed: clipped) or int32 ``[...]`` when discrete.
+      next_observation: float32 ``[..., d]``, the true successor, also on the last step of an episode.
+      reward: float32 ``[...]``, the environment's own reward (0 where a demonstration has none).
+      terminated: float32 ``[...]``, 1 where the MDP ended with this step.
+      truncated: float32 ``[...]``, 1 where a time limit cut the episode after this step.
+    """
+
+    observation: Any
+    action: Any
+    next_observation: Any
+    reward: Any
+    terminated: Any
+    truncated: Any
+
+
+class OnPolicyBatch(NamedTuple):
+    """What an on-policy agent learns from; one row a step, ``[N, ...]``, time order not kept.
+
+    Attributes:
+      observation: float32 ``[N, d]``, normalised.
+      action: float32 ``[N, k]``, the policy's own unclipped sample, or int32 ``[N]`` when discrete.
+      advantage: float32 ``[N]``.
+      value_target: float32 ``[N]``, advantage + value.
+      value: float32 ``[N]``, the value function's prediction before the update.
+    """
+
+    observation: Any
+    action: Any
+    advantage: Any
+    value_target: Any
+    value: Any
+
+
+class EpisodeStatistics(NamedTuple):
+    """True return and length of one finished episode."""
+
+    episode_return: float
+    length: int
+
+
+Metrics = Mapping[str, Any]
+
+
+class RewardSource(Protocol):
+    """Where a generator's reward comes from: a discriminator, or the environment itself.
+
+    Both verbs are called inside a generator's compiled update, on tensors.
+    """
+
+    def update(self, agent: Transition, seed: Any, progress: Any) -> Metrics:
+        """Learns from the agent's transitions ``[N, ...]`` (and its own demonstrations); returns scalar metrics."""
+
+    def relabel(self, transition: Transition) -> tuple[Any, Metrics]:
+        """Rewards for ``transition``, shape of its leading axes, and scalar metrics about them."""
+
+
+class OnPolicyAgent(Protocol):
+    """A policy-gradient agent: networks, plus one update on a relabelled batch."""
+
+    actor_net: Any
+    value_net: Any
+
+    def update(self, batch: OnPolicyBatch, seed: Any, progress: Any) -> Metrics:
+        """Improves policy and value; traceable under XLA. ``progress`` in [0, 1] drives schedules."""
+
+
+class Generator(Protocol):
+    """The learner of the policy. It owns its schedule; nothing outside knows which family it is of.
+
+    Attributes:
+      policy: the tf.Module with ``deterministic(observation)`` and ``sampled(observation, seed)``
+        in environment units, that evaluation and export use.
+    """
+
+    policy: Any
+
+    def collect(self, iteration: int) -> tuple[int, list[EpisodeStatistics]]:
+        """Interacts with the environment; returns the steps taken and the episodes that finished."""
+
+    def update(self, iteration: int, progress: float) -> dict[str, float]:
+        """Updates reward source and policy in one compiled call; returns metrics."""
+
+    def is_finished(self) -> bool:
+        """True when the generator has no more to learn (early stopping); most never say so."""
+
+    def state(self) -> dict[str, Any]:
+        """NumPy state beside the TensorFlow variables (the environments), for a checkpoint."""
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Puts ``state()`` back."""
