@@ -1,0 +1,61 @@
+# `make demo` and `make test` are each the only command a fresh machine needs: the environment makes itself.
+# To choose the Python: make test PYTHON=/path/to/python3.10
+
+VENV := .venv
+INSTALLED := $(VENV)/.installed
+RUFF := $(VENV)/bin/python -m ruff
+PYTEST_FLAGS ?= -q -n auto --maxprocesses 4
+
+.PHONY: help demo test lint format clean
+
+help:
+	@echo "make demo    train GAIL from shipped demonstrations, evaluate it, draw its curve (3 minutes)"
+	@echo "make test    lint, then every test"
+	@echo "make lint    ruff: rules and format"
+	@echo "make format  let ruff mend what it can"
+	@echo "make clean   remove $(VENV), builds and caches; run directories stay"
+
+demo: $(INSTALLED)
+	@$(VENV)/bin/python -m gail_tf.bin.demo
+
+test: lint
+	@$(VENV)/bin/python -m pytest $(PYTEST_FLAGS)
+
+lint: $(INSTALLED)
+	@$(RUFF) check --quiet .
+	@$(RUFF) format --quiet --check . || { echo "Some files are not formatted: make format"; exit 1; }
+
+format: $(INSTALLED)
+	@$(RUFF) check --quiet --fix .; $(RUFF) format --quiet .
+
+clean:
+	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# uv when it is there, pip otherwise. A candidate counts only if it runs (a version manager's shim may
+# exist for a Python that is not installed) and, for pip, if it can make an environment (Debian splits
+# that off as python3.11-venv). When no Python fits, uv may still know of one, or fetch it.
+$(INSTALLED): setup.py
+	@set -e; \
+	uv=; if uv --version >/dev/null 2>&1; then uv=1; fi; \
+	fits='import sys; assert (3, 10) <= sys.version_info[:2] <= (3, 11)'; \
+	if [ -z "$$uv" ]; then fits="$$fits; import ensurepip, venv"; fi; \
+	python=; \
+	for candidate in $(if $(PYTHON),'$(PYTHON)',python3.11 python3.10 python3 python); do \
+	  if "$$candidate" -c "$$fits" >/dev/null 2>&1; then python=$$candidate; break; fi; \
+	done; \
+	if [ -z "$$python" ] && [ -n "$$uv" ] && [ -z '$(PYTHON)' ]; then python=$$(uv python find -q '>=3.10,<3.12' 2>/dev/null || echo 3.11); fi; \
+	no_python() { echo "gail_tf runs on Python 3.10 and 3.11, and neither works here$(if $(PYTHON), as $(PYTHON)): install one" \
+	  "(Debian, Ubuntu: apt install python3.11 python3.11-venv; macOS: brew install python@3.11; anywhere: uv python install 3.11)," \
+	  "then run make again, or make PYTHON=/path/to/it." >&2; exit 1; }; \
+	if [ -z "$$python" ]; then no_python; fi; \
+	if [ -n "$$uv" ]; then \
+	  echo "Making $(VENV) with $$python and uv: TensorFlow is large, the first time takes minutes."; \
+	  uv venv -q --clear --python "$$python" $(VENV) 2>/dev/null || no_python; \
+	  uv pip install -q --python $(VENV)/bin/python -e '.[dev]'; \
+	else \
+	  echo "Making $(VENV) with $$python and pip: TensorFlow is large, the first time takes minutes."; \
+	  "$$python" -m venv --clear $(VENV); \
+	  $(VENV)/bin/python -m pip install -q --disable-pip-version-check -e '.[dev]'; \
+	fi; \
+	touch $@

@@ -1,0 +1,12 @@
+"""Set-up of the suite: legacy Keras, a quiet TensorFlow, one thread a process (workers run in parallel)."""
+
+import os
+
+# Read when TensorFlow loads, so set before any test imports it.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import gail_tf  # noqa: E402, F401  (the Keras switch, before TensorFlow)

@@ -1,0 +1,26 @@
+"""The shipped folders are found from a checkout and from an installed package."""
+
+import pytest
+
+from gail_tf import resources
+
+
+@pytest.mark.parametrize(
+    ("find", "name"), [(resources.configs_dir, "configs"), (resources.experts_dir, "experts")]
+)
+class TestFolders:
+    def test_beside_the_package_in_a_checkout(self, tmp_path, monkeypatch, find, name):
+        (tmp_path / name).mkdir()
+        monkeypatch.setattr(resources, "_PACKAGE", tmp_path / "gail_tf")
+        assert find() == tmp_path / name
+
+    def test_inside_the_package_when_installed(self, tmp_path, monkeypatch, find, name):
+        (tmp_path / name).mkdir()  # an unrelated folder of that name in site-packages
+        (tmp_path / "gail_tf" / name).mkdir(parents=True)
+        monkeypatch.setattr(resources, "_PACKAGE", tmp_path / "gail_tf")
+        assert find() == tmp_path / "gail_tf" / name
+
+    def test_a_missing_folder_says_where_it_was_looked_for(self, tmp_path, monkeypatch, find, name):
+        monkeypatch.setattr(resources, "_PACKAGE", tmp_path / "gail_tf")
+        with pytest.raises(FileNotFoundError, match=rf"no folder of {name} at .* reinstall"):
+            find()
