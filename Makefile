@@ -44,8 +44,8 @@ $(INSTALLED): setup.py
 	for candidate in $(if $(PYTHON),'$(PYTHON)',python3.11 python3.10 python3 python); do \
 	  if "$$candidate" -c "$$fits" >/dev/null 2>&1; then python=$$candidate; break; fi; \
 	done; \
-	if [ -z "$$python" ] && [ -n "$$uv" ] && [ -z '$(PYTHON)' ]; then python=$$(uv python find -q '>=3.10,<3.12' 2>/dev/null || echo 3.11); fi; \
-	no_python() { echo "gail_tf runs on Python 3.10 and 3.11, and neither works here$(if $(PYTHON), as $(PYTHON)): install one" \
+	if [ -z "$$python" ] && [ -n "$$uv" ] && [ -z '$(PYTHON)' ]; then python=$$(uv python find -q '>=3.10,<3.12' 2>/dev/null || echo python3.11); fi; \
+	no_python() { echo "gail_tf runs on Python 3.10 and 3.11, and $(if $(PYTHON),$(PYTHON) is neither,none that works is here): install one" \
 	  "(Debian, Ubuntu: apt install python3.11 python3.11-venv; macOS: brew install python@3.11; anywhere: uv python install 3.11)," \
 	  "then run make again, or make PYTHON=/path/to/it." >&2; exit 1; }; \
 	if [ -z "$$python" ]; then no_python; fi; \
@@ -56,6 +56,6 @@ $(INSTALLED): setup.py
 	else \
 	  echo "Making $(VENV) with $$python and pip: TensorFlow is large, the first time takes minutes."; \
 	  "$$python" -m venv --clear $(VENV); \
-	  $(VENV)/bin/python -m pip install -q --disable-pip-version-check -e '.[dev]'; \
+	  $(VENV)/bin/python -m pip install -qq --disable-pip-version-check -e '.[dev]'; \
 	fi; \
 	touch $@
