@@ -1,0 +1,122 @@
+"""Do these demonstrations belong to that environment?"""
+
+import dataclasses
+import re
+
+import numpy as np
+
+from gail_tf.demonstrations.demonstrations import Demonstrations
+from gail_tf.types import UserError
+
+RANGE_TOLERANCE = 1e-4  # Of high - low: float32 rounding of a clipped action, not a different unit.
+
+
+def _family(environment: str) -> str:
+    """ "Hopper" for "Hopper-v5"; a module before a colon is left out."""
+    return re.sub(r"-v\d+$", "", environment.split(":")[-1])
+
+
+def _check_environment(recorded: str | None, environment: str) -> tuple[str, ...]:
+    """Notes about the recorded environment id; UserError when it is another environment."""
+    if recorded is None:
+        return (f"The demonstrations do not say their environment: taken as {environment}.",)
+    if _family(recorded) != _family(environment):
+        raise UserError(
+            f"the demonstrations were recorded in {recorded}; wanted {environment}: "
+            "give that environment's demonstrations, or change the environment"
+        )
+    if recorded.split(":")[-1] != environment.split(":")[-1]:
+        return (f"Recorded in {recorded}, used in {environment}: another version of the same environment.",)
+    return ()
+
+
+def as_discrete(demonstrations: Demonstrations, num_actions: int) -> Demonstrations:
+    """Actions as int64 ``[N]`` in [0, num_actions); integral floats ``[N, 1]`` are converted, with a note.
+
+    Raises:
+      UserError: actions with several columns, fractions, or integers out of range.
+    """
+    actions, notes = demonstrations.actions, demonstrations.notes
+    if not demonstrations.is_discrete:
+        if actions.shape[1] != 1:
+            raise UserError(
+                f"actions are floats with {actions.shape[1]} columns; the environment has {num_actions} "
+                "discrete actions, so wanted one integer per step (one-hot? take the argmax)"
+            )
+        fractional = actions[:, 0] != np.round(actions[:, 0])
+        if fractional.any():
+            row = int(np.argmax(fractional))
+            raise UserError(
+                f"actions row {row} is {actions[row, 0]:g}; there are {num_actions} discrete actions, "
+                "so wanted integers: give demonstrations of this environment"
+            )
+        actions = actions[:, 0].astype(np.int64)
+        notes += ("Converted integral float actions to integers.",)
+    bad = (actions < 0) | (actions >= num_actions)
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise UserError(
+            f"actions row {row} is {actions[row]}; wanted 0 to {num_actions - 1}, the environment's discrete "
+            "actions: give demonstrations of this environment"
+        )
+    return dataclasses.replace(demonstrations, actions=actions, notes=notes)
+
+
+def _clip_to_bounds(demonstrations: Demonstrations, low, high) -> Demonstrations:
+    """Clips excursions up to RANGE_TOLERANCE of the range; UserError for larger ones."""
+    low, high = (np.asarray(bound, np.float32).reshape(-1) for bound in (low, high))
+    actions = demonstrations.actions
+    if demonstrations.is_discrete or actions.shape[1] != len(low):
+        given = "integers" if demonstrations.is_discrete else f"floats with {actions.shape[1]} columns"
+        raise UserError(
+            f"actions are {given}; wanted floats with {len(low)} columns, the environment's action space: "
+            "give demonstrations of this environment"
+        )
+    bounded = np.isfinite(low) & np.isfinite(high)
+    slack = np.where(bounded, RANGE_TOLERANCE * (np.where(bounded, high, 0) - np.where(bounded, low, 0)), 0)
+    bad = (actions < low - slack) | (actions > high + slack)
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise UserError(
+            f"actions row {row}, component {column} is {actions[row, column]:g}; wanted {low[column]:g} to "
+            f"{high[column]:g} ({int(bad.any(axis=1).sum())} such rows): save actions as the environment "
+            "executed them, clipped and in its units"
+        )
+    clipped = np.clip(actions, low, high)
+    num_clipped = int((clipped != actions).any(axis=1).sum())
+    if not num_clipped:
+        return demonstrations
+    note = f"Clipped the actions of {num_clipped} rows, at most {RANGE_TOLERANCE:g} of the range outside it."
+    return dataclasses.replace(demonstrations, actions=clipped, notes=demonstrations.notes + (note,))
+
+
+def check_matches(
+    demonstrations: Demonstrations,
+    *,
+    environment: str,
+    observation_dim: int,
+    action_low=None,
+    action_high=None,
+    num_actions: int | None = None,
+) -> Demonstrations:
+    """The demonstrations as ``environment`` can use them; says in ``notes`` what was changed.
+
+    Give ``action_low`` and ``action_high`` (``[k]``, environment units) or ``num_actions``, not both.
+
+    Raises:
+      UserError: another environment (another version is only noted), another observation dimension, other
+        actions, or actions outside their range by more than RANGE_TOLERANCE of it.
+    """
+    if (num_actions is None) == (action_low is None) or (action_low is None) != (action_high is None):
+        raise ValueError("give num_actions for a discrete environment, else action_low and action_high")
+    notes = _check_environment(demonstrations.environment, environment)
+    given_dim = demonstrations.observations.shape[1]
+    if given_dim != observation_dim:
+        raise UserError(
+            f"the demonstrations' observations have {given_dim} components; wanted {observation_dim}, as "
+            f"{environment} has: give demonstrations of this environment"
+        )
+    demonstrations = dataclasses.replace(demonstrations, notes=demonstrations.notes + notes)
+    if num_actions is not None:
+        return as_discrete(demonstrations, num_actions)
+    return _clip_to_bounds(demonstrations, action_low, action_high)

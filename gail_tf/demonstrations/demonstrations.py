@@ -1,0 +1,171 @@
+"""The data class of the room: transitions of whole episodes, one after the other, in flat arrays."""
+
+import dataclasses
+import json
+from typing import Any
+
+import numpy as np
+
+from gail_tf.demonstrations import arrays
+from gail_tf.types import UserError
+
+
+def _as_episode_ends(value: object, num_rows: int) -> np.ndarray:
+    ends = np.asarray(value)
+    if ends.ndim != 1 or ends.size == 0 or ends.dtype.kind not in arrays.INTEGER_KINDS:
+        raise UserError(
+            f"episode_ends has shape {list(ends.shape)} and dtype {ends.dtype}; wanted integers [E], E >= 1: "
+            "give the exclusive end index of every episode"
+        )
+    ends = ends.astype(np.int64)
+    if (np.diff(ends, prepend=0) <= 0).any() or ends[-1] != num_rows:
+        raise UserError(
+            f"episode_ends must rise strictly from above 0 to the number of rows, {num_rows}; its last is "
+            f"{ends[-1]}: give the exclusive end index of every episode"
+        )
+    return ends
+
+
+def _require_flags_at_ends(terminated: np.ndarray, truncated: np.ndarray, ends: np.ndarray) -> None:
+    both = terminated & truncated
+    if both.any():
+        raise UserError(
+            f"row {int(np.argmax(both))} is both terminated and truncated; wanted one of them: "
+            "an episode whose MDP ended is terminated only"
+        )
+    interior = terminated | truncated
+    interior[ends - 1] = False
+    if interior.any():
+        raise UserError(
+            f"row {int(np.argmax(interior))} is terminated or truncated inside an episode; wanted such flags "
+            "on last rows only: make episode_ends agree with the flags"
+        )
+
+
+def _as_per_episode(name: str, value: object, num_episodes: int, dtype: type) -> np.ndarray:
+    array = np.asarray(value)
+    if array.shape != (num_episodes,) or array.dtype.kind not in arrays.NUMERIC_KINDS:
+        raise UserError(
+            f"{name} has shape {list(array.shape)} and dtype {array.dtype}; wanted one number for each of "
+            f"the {num_episodes} episodes: leave it out, or give them all"
+        )
+    arrays.require_finite(name, array)
+    return array.astype(dtype)
+
+
+def _require_provenance(provenance: Any) -> None:
+    if not isinstance(provenance, dict):
+        raise UserError(f"provenance is a {type(provenance).__name__}; wanted a dict: name its parts")
+    try:
+        json.dumps(provenance)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"provenance cannot be written as JSON ({error}); wanted plain values") from error
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Demonstrations:
+    """Episodes of an expert, one row per step, episodes one after the other. Arrays are read-only.
+
+    Construction converts widths (float64 to float32, 0/1 to bool) and raises UserError for anything else.
+
+    Attributes:
+      observations: float32 ``[N, d]``.
+      actions: float32 ``[N, k]`` in the environment's units, as executed; or int64 ``[N]`` when discrete.
+      next_observations: float32 ``[N, d]``, the true successor of each row, also on an episode's last.
+      rewards: float32 ``[N]``, the environment's own, or None.
+      terminated: bool ``[N]``, the MDP ended with this step; only on an episode's last row.
+      truncated: bool ``[N]``, a limit or the end of the recording cut the episode after this step; only on
+        an episode's last row, and never with ``terminated``. A subsampled episode may end with neither.
+      episode_ends: int64 ``[E]``, exclusive end index of every episode; the last one is N.
+      environment: Gymnasium id such as "Hopper-v5", or None when the file did not say.
+      provenance: how the data was made; JSON-serialisable.
+      notes: everything that was inferred or changed on the way, a sentence each.
+      episode_returns: ``[E]`` or None; returns of the original episodes, where rows no longer add up to them.
+      episode_lengths: ``[E]`` or None; lengths of the original episodes in steps, likewise.
+    """
+
+    observations: np.ndarray
+    actions: np.ndarray
+    next_observations: np.ndarray
+    rewards: np.ndarray | None
+    terminated: np.ndarray
+    truncated: np.ndarray
+    episode_ends: np.ndarray
+    environment: str | None = None
+    provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    episode_returns: np.ndarray | None = None
+    episode_lengths: np.ndarray | None = None
+
+    def __post_init__(self):
+        fields = {
+            "observations": arrays.as_float32("observations", self.observations, ndim=2),
+            "actions": arrays.as_actions(self.actions),
+            "next_observations": arrays.as_float32("next_observations", self.next_observations, ndim=2),
+            "terminated": arrays.as_flags("terminated", self.terminated),
+            "truncated": arrays.as_flags("truncated", self.truncated),
+        }
+        if self.rewards is not None:
+            fields["rewards"] = arrays.as_float32("rewards", self.rewards, ndim=1)
+        arrays.require_same_length(fields)
+        widths = fields["observations"].shape[1], fields["next_observations"].shape[1]
+        if widths[0] != widths[1]:
+            raise UserError(
+                f"next_observations has {widths[1]} columns and observations {widths[0]}; wanted the same: "
+                "record both from one environment"
+            )
+        ends = _as_episode_ends(self.episode_ends, len(fields["observations"]))
+        _require_flags_at_ends(fields["terminated"], fields["truncated"], ends)
+        _require_provenance(self.provenance)
+        fields["episode_ends"] = ends
+        for name, dtype in (("episode_returns", np.float64), ("episode_lengths", np.int64)):
+            if getattr(self, name) is not None:
+                fields[name] = _as_per_episode(name, getattr(self, name), len(ends), dtype)
+        for name, array in fields.items():
+            array = array.view()
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
+        object.__setattr__(self, "notes", tuple(self.notes))
+
+    @property
+    def num_transitions(self) -> int:
+        """N, the rows held here."""
+        return len(self.observations)
+
+    @property
+    def num_episodes(self) -> int:
+        """E."""
+        return len(self.episode_ends)
+
+    @property
+    def is_discrete(self) -> bool:
+        """True when actions are int64 ``[N]``."""
+        return self.actions.ndim == 1
+
+    @property
+    def rows_per_episode(self) -> np.ndarray:
+        """int64 ``[E]``, rows held here, whatever the original lengths."""
+        return np.diff(self.episode_ends, prepend=0)
+
+    @property
+    def episode_slices(self) -> list[slice]:
+        """One slice of rows for every episode."""
+        starts = self.episode_ends - self.rows_per_episode
+        return [slice(int(a), int(b)) for a, b in zip(starts, self.episode_ends, strict=True)]
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """int64 ``[E]``, steps of each original episode."""
+        return self.rows_per_episode if self.episode_lengths is None else self.episode_lengths
+
+    @property
+    def returns(self) -> np.ndarray | None:
+        """float64 ``[E]``, undiscounted return of each original episode; None without rewards."""
+        if self.episode_returns is not None or self.rewards is None:
+            return self.episode_returns
+        return np.array([self.rewards[rows].sum(dtype=np.float64) for rows in self.episode_slices])
+
+    @property
+    def return_mean(self) -> float | None:
+        """Mean of ``returns``; None without rewards."""
+        return None if self.returns is None else float(self.returns.mean())

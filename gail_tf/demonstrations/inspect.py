@@ -1,0 +1,95 @@
+"""What is in these demonstrations? A table for people, and a picture of the returns."""
+
+import json
+import os
+
+import numpy as np
+
+from gail_tf.demonstrations.demonstrations import Demonstrations
+from gail_tf.demonstrations.files import write_atomically
+from gail_tf.types import UserError
+
+MAX_LISTED_DIMENSIONS = 32
+
+
+def _summary(values: np.ndarray) -> str:
+    return f"mean {values.mean():.2f}, std {values.std():.2f}, min {values.min():.2f}, max {values.max():.2f}"
+
+
+def share_at_bounds(actions: np.ndarray) -> float:
+    """Share of the components of ``[N, k]`` that equal their column's minimum or maximum over the data.
+
+    Near 0 for free actions, large where they were clipped: a policy of means cannot see beyond the bounds.
+    """
+    return float(((actions == actions.min(axis=0)) | (actions == actions.max(axis=0))).mean())
+
+
+def _describe_actions(demonstrations: Demonstrations) -> list[tuple[str, str]]:
+    actions = demonstrations.actions
+    if demonstrations.is_discrete:
+        counts = ", ".join(f"{a}: {n}" for a, n in zip(*np.unique(actions, return_counts=True), strict=True))
+        return [("actions", "discrete"), ("  times taken", counts)]
+    return [
+        ("actions", f"continuous, {actions.shape[1]} components"),
+        ("  range", f"{actions.min():.4g} to {actions.max():.4g}"),
+        ("  at the extremes", f"{share_at_bounds(actions):.1%} of components"),
+    ]
+
+
+def _describe_dimensions(observations: np.ndarray) -> list[str]:
+    lines = [f"{'observation':>11}{'mean':>11}{'std':>11}{'min':>11}{'max':>11}"]
+    columns = observations.T.astype(np.float64)
+    for i, column in enumerate(columns[:MAX_LISTED_DIMENSIONS]):
+        numbers = (column.mean(), column.std(), column.min(), column.max())
+        lines.append(f"{i:>11}" + "".join(f"{number:>11.4g}" for number in numbers))
+    if len(columns) > MAX_LISTED_DIMENSIONS:
+        lines.append(f"{'...':>11} and {len(columns) - MAX_LISTED_DIMENSIONS} more")
+    return lines
+
+
+def describe(demonstrations: Demonstrations) -> str:
+    """A plain-text table of everything a person would ask of a file before training on it."""
+    d = demonstrations
+    last = d.episode_ends - 1
+    num_terminated, num_truncated = int(d.terminated[last].sum()), int(d.truncated[last].sum())
+    facts = [
+        ("environment", d.environment or "not recorded"),
+        ("source", json.dumps(d.provenance, sort_keys=True) if d.provenance else "not recorded"),
+        ("episodes", f"{d.num_episodes} ({num_terminated} terminated, {num_truncated} truncated)"),
+        ("transitions", str(d.num_transitions)),
+        ("return", "no rewards recorded" if d.returns is None else _summary(d.returns)),
+        ("length", _summary(d.lengths)),
+        ("observations", f"{d.observations.shape[1]} components"),
+        *_describe_actions(d),
+    ]
+    lines = [f"{name:<18} {value}" for name, value in facts]
+    lines += ["", *_describe_dimensions(d.observations)]
+    if d.notes:
+        lines += ["", "notes", *(f"  - {note}" for note in d.notes)]
+    return "\n".join(lines) + "\n"
+
+
+def plot_returns(demonstrations: Demonstrations, path: str | os.PathLike) -> None:
+    """Writes a PNG of the return (where recorded) and the length of every episode, whole or not at all.
+
+    Raises:
+      UserError: matplotlib is not installed, or ``path`` cannot be written.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise UserError(
+            "matplotlib is not installed; wanted it for the plot: pip install matplotlib"
+        ) from error
+    series = [("length (steps)", demonstrations.lengths)]
+    if demonstrations.returns is not None:
+        series.insert(0, ("return", demonstrations.returns))
+    figure = Figure(figsize=(7, 2.4 * len(series)), layout="constrained")
+    figure.suptitle(f"{demonstrations.environment or 'environment not recorded'}: demonstrations")
+    for axes, (label, values) in zip(figure.subplots(len(series), squeeze=False)[:, 0], series, strict=True):
+        axes.bar(np.arange(len(values)), values, color="tab:blue")
+        axes.axhline(values.mean(), color="black", linewidth=1, label=f"mean {values.mean():.1f}")
+        axes.set_ylabel(label)
+        axes.legend(loc="lower right")
+    axes.set_xlabel("episode")
+    write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=120))

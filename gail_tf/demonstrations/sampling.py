@@ -1,0 +1,153 @@
+"""Choosing among demonstrations, and preparing them for absorbing states. Randomness is always a seed."""
+
+import dataclasses
+
+import numpy as np
+
+from gail_tf.demonstrations.demonstrations import Demonstrations
+from gail_tf.types import UserError
+
+
+def _take(demonstrations: Demonstrations, rows_of: dict[int, np.ndarray], note: str) -> Demonstrations:
+    """The rows ``rows_of[episode]`` (ascending, at least one each); totals stay those of whole episodes."""
+    rows = np.concatenate(list(rows_of.values()))
+    episodes = list(rows_of)
+    returns = demonstrations.returns
+    return dataclasses.replace(
+        demonstrations,
+        observations=demonstrations.observations[rows],
+        actions=demonstrations.actions[rows],
+        next_observations=demonstrations.next_observations[rows],
+        rewards=None if demonstrations.rewards is None else demonstrations.rewards[rows],
+        terminated=demonstrations.terminated[rows],
+        truncated=demonstrations.truncated[rows],
+        episode_ends=np.cumsum([len(kept) for kept in rows_of.values()]),
+        episode_returns=None if returns is None else returns[episodes],
+        episode_lengths=demonstrations.lengths[episodes],
+        notes=demonstrations.notes + (note,),
+    )
+
+
+def _take_episodes(demonstrations: Demonstrations, episodes: np.ndarray, note: str) -> Demonstrations:
+    slices = demonstrations.episode_slices
+    rows_of = {int(e): np.arange(slices[e].start, slices[e].stop) for e in np.sort(episodes)}
+    return _take(demonstrations, rows_of, note)
+
+
+def subsample(demonstrations: Demonstrations, every: int, seed: int) -> Demonstrations:
+    """Keeps every ``every``-th transition of each episode (Ho and Ermon 2016, section 6).
+
+    Each episode starts at a random offset in [0, every); one shorter than ``every`` at a random row, so that
+    no episode vanishes. Rows stay whole transitions with their own flags: an episode whose last step is not
+    kept ends with neither flag. ``returns`` and ``lengths`` stay those of the whole episodes.
+
+    Raises:
+      UserError: ``every`` below 1.
+    """
+    if every < 1:
+        raise UserError(f"subsampling every {every} steps was asked for; wanted 1 (keep all) or more")
+    if every == 1:
+        return demonstrations
+    rng = np.random.default_rng(seed)
+    rows_of = {}
+    for episode, rows in enumerate(demonstrations.episode_slices):
+        offset = rng.integers(min(every, rows.stop - rows.start))
+        rows_of[episode] = np.arange(rows.start + offset, rows.stop, every)
+    return _take(demonstrations, rows_of, f"Kept one transition in {every} of each episode (seed {seed}).")
+
+
+def select(demonstrations: Demonstrations, num: int, seed: int) -> Demonstrations:
+    """``num`` trajectories without replacement, in their recorded order.
+
+    With one seed, the choice of N trajectories contains that of any smaller number.
+
+    Raises:
+      UserError: ``num`` below 1 or above the number of trajectories.
+    """
+    available = demonstrations.num_episodes
+    if not 1 <= num <= available:
+        raise UserError(f"{num} demonstrations were asked for; wanted 1 to {available}, the number there are")
+    chosen = np.random.default_rng(seed).permutation(available)[:num]
+    return _take_episodes(demonstrations, chosen, f"Chose {num} of {available} trajectories (seed {seed}).")
+
+
+def split(
+    demonstrations: Demonstrations, fraction: float, seed: int
+) -> tuple[Demonstrations, Demonstrations]:
+    """(train, validation): ``fraction`` of the trajectories for validation, at least one on each side.
+
+    A single trajectory is split by transition instead, which its notes say: neighbouring steps then lie on
+    both sides, so the validation loss is optimistic.
+
+    Raises:
+      UserError: ``fraction`` outside (0, 1), or a single transition.
+    """
+    if not 0 < fraction < 1:
+        raise UserError(f"a validation fraction of {fraction} was asked for; wanted a number between 0 and 1")
+    by_episode = demonstrations.num_episodes >= 2
+    total = demonstrations.num_episodes if by_episode else demonstrations.num_transitions
+    if total < 2:
+        raise UserError("a single transition cannot be split; wanted two or more: give more demonstrations")
+    order = np.random.default_rng(seed).permutation(total)
+    num_validation = min(max(round(fraction * total), 1), total - 1)
+    validation, train = order[:num_validation], order[num_validation:]
+    unit = "trajectories" if by_episode else "transitions of a single trajectory"
+
+    def take(indices: np.ndarray, name: str) -> Demonstrations:
+        note = f"{name.capitalize()} part: {len(indices)} of {total} {unit} (seed {seed})."
+        if by_episode:
+            return _take_episodes(demonstrations, indices, note)
+        return _take(demonstrations, {0: np.sort(indices)}, note)
+
+    return take(train, "training"), take(validation, "validation")
+
+
+def _widened(observations: np.ndarray) -> np.ndarray:
+    """``[N, d]`` to ``[N, d + 1]``: the indicator 0 of a real state at the end."""
+    return np.pad(observations, ((0, 0), (0, 1)))
+
+
+def pad_absorbing(demonstrations: Demonstrations) -> Demonstrations:
+    """Absorbing states for episodes that ended early (Kostrikov et al. 2019, DAC, section 4.2).
+
+    Observations get an indicator as their last component: 0 for real states, 1 for the absorbing one, whose
+    other components are 0. The last next_observation of every terminated episode becomes the absorbing
+    state, and one row (absorbing, zero action, absorbing, reward 0, truncated) follows it. Nothing is
+    terminated any more, so values always bootstrap. Truncated episodes are only widened.
+    ``returns`` and ``lengths`` stay those of the recorded episodes.
+
+    Pad before subsampling: an absorbing row is then kept as often as any other and needs no weight.
+
+    Raises:
+      UserError: an episode that ends with neither flag, as after ``subsample``: how it ended is unknown.
+    """
+    ends = demonstrations.episode_ends
+    ended = demonstrations.terminated | demonstrations.truncated
+    if not ended[ends - 1].all():
+        raise UserError(
+            f"{int((~ended[ends - 1]).sum())} episodes end neither terminated nor truncated (subsampled?); "
+            "wanted whole episodes: add absorbing states before subsampling"
+        )
+    terminated_ends = ends[demonstrations.terminated[ends - 1]]
+    dim = demonstrations.observations.shape[1]
+    absorbing = np.append(np.zeros(dim, np.float32), np.float32(1))
+    next_observations = _widened(demonstrations.next_observations)
+    next_observations[terminated_ends - 1] = absorbing
+
+    def insert(array: np.ndarray, value) -> np.ndarray:
+        return np.insert(array, terminated_ends, value, axis=0)
+
+    note = f"Added an absorbing-state indicator, and an absorbing row after {len(terminated_ends)} episodes."
+    return dataclasses.replace(
+        demonstrations,
+        observations=insert(_widened(demonstrations.observations), absorbing),
+        actions=insert(demonstrations.actions, 0),
+        next_observations=insert(next_observations, absorbing),
+        rewards=None if demonstrations.rewards is None else insert(demonstrations.rewards, 0),
+        terminated=np.zeros(demonstrations.num_transitions + len(terminated_ends), bool),
+        truncated=insert(demonstrations.truncated, True),
+        episode_ends=ends + np.cumsum(demonstrations.terminated[ends - 1]),
+        episode_returns=demonstrations.returns,
+        episode_lengths=demonstrations.lengths,
+        notes=demonstrations.notes + (note,),
+    )

@@ -1,0 +1,50 @@
+"""Conversions of untrusted arrays, and the sentence each refusal says."""
+
+import numpy as np
+import pytest
+
+from gail_tf.demonstrations import arrays
+from gail_tf.types import UserError
+
+
+def test_widths_are_converted_without_changing_values():
+    converted = arrays.as_float32("observations", np.array([[1.5, 2.0]], np.float64), ndim=2)
+    assert converted.dtype == np.float32
+    assert converted.tolist() == [[1.5, 2.0]]
+    assert arrays.as_flags("terminals", np.array([0.0, 1.0])).tolist() == [False, True]
+    assert arrays.as_actions(np.array([2, 0], np.uint8)).dtype == np.int64
+    assert arrays.as_actions(np.array([[2.0], [0.0]])).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "value, sentence",
+    [
+        (np.array([["a"]]), "dtype <U1"),
+        (np.array([[1j]]), "dtype complex128"),
+        (np.zeros(3), r"shape \[3\]; wanted \[N, dimension\]"),
+        (np.zeros((0, 2)), "no rows"),
+        (np.zeros((2, 0)), "at least one column"),
+        (np.array([[0.0], [np.nan], [np.inf]]), r"row 1 holds NaN or Inf in float32 \(2 such rows\)"),
+        (np.array([[0.0], [1e39]]), "row 1 holds NaN or Inf"),  # Beyond float32's 3.4e38.
+    ],
+)
+def test_bad_observations_are_refused(value, sentence):
+    with pytest.raises(UserError, match=sentence):
+        arrays.as_float32("observations", value, ndim=2)
+
+
+def test_integer_actions_with_columns_are_refused():
+    with pytest.raises(UserError, match=r"integers of shape \[2, 3\]"):
+        arrays.as_actions(np.zeros((2, 3), int))
+
+
+def test_flags_other_than_0_and_1_are_refused():
+    with pytest.raises(UserError, match="terminals row 1 is 2"):
+        arrays.as_flags("terminals", np.array([0, 2]))
+    with pytest.raises(UserError, match="terminals row 0 is nan"):
+        arrays.as_flags("terminals", np.array([np.nan, 0.0]))
+
+
+def test_length_mismatch_names_both_arrays():
+    with pytest.raises(UserError, match="actions has 2 rows and observations has 3"):
+        arrays.require_same_length({"observations": np.zeros((3, 1)), "actions": np.zeros((2, 1))})

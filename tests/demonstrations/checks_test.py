@@ -1,0 +1,119 @@
+"""Three steps with actions -1, 0.5, 1 against environments they do and do not belong to."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from gail_tf.demonstrations import Demonstrations, as_discrete, check_matches
+from gail_tf.types import UserError
+
+
+def make(actions, environment="Line-v5"):
+    num_rows = len(actions)
+    return Demonstrations(
+        observations=np.zeros((num_rows, 2)),
+        actions=np.asarray(actions),
+        next_observations=np.zeros((num_rows, 2)),
+        rewards=None,
+        terminated=np.zeros(num_rows),
+        truncated=np.arange(num_rows) == num_rows - 1,
+        episode_ends=[num_rows],
+        environment=environment,
+    )
+
+
+def check_box(demonstrations, environment="Line-v5", observation_dim=2, low=(-1.0,), high=(1.0,)):
+    return check_matches(
+        demonstrations,
+        environment=environment,
+        observation_dim=observation_dim,
+        action_low=np.array(low),
+        action_high=np.array(high),
+    )
+
+
+def test_matching_demonstrations_pass_unchanged():
+    d = check_box(make([[-1.0], [0.5], [1.0]]))
+    assert d.actions[:, 0].tolist() == [-1, 0.5, 1]
+    assert d.notes == ()
+
+
+def test_another_version_is_noted():
+    assert "Recorded in Line-v5, used in Line-v4" in check_box(make([[0.0]]), environment="Line-v4").notes[0]
+    assert check_box(make([[0.0]]), environment="module:Line-v5").notes == ()
+
+
+def test_unknown_environment_is_noted():
+    assert "taken as Line-v5" in check_box(make([[0.0]], environment=None)).notes[0]
+
+
+@pytest.mark.parametrize("other", ["Plane-v5", "ALE/Line-v5", "Line2-v5"])
+def test_another_environment_is_refused(other):
+    with pytest.raises(UserError, match=f"recorded in Line-v5; wanted {other}"):
+        check_box(make([[0.0]]), environment=other)
+
+
+def test_other_dimensions_are_refused():
+    with pytest.raises(UserError, match="observations have 2 components; wanted 3"):
+        check_box(make([[0.0]]), observation_dim=3)
+    with pytest.raises(UserError, match="floats with 1 columns; wanted floats with 2 columns"):
+        check_box(make([[0.0]]), low=(-1, -1), high=(1, 1))
+    with pytest.raises(UserError, match="integers; wanted floats with 1 columns"):
+        check_box(make([0, 1]))
+
+
+def test_tiny_excursions_are_clipped():
+    # The range is 2 wide, so up to 2 * 1e-4 beyond it is rounding.
+    d = check_box(make([[-1.0001], [0.5], [1.0001]]))
+    assert d.actions[:, 0].tolist() == [-1, 0.5, 1]
+    assert "Clipped the actions of 2 rows" in d.notes[0]
+
+
+def test_larger_excursions_are_refused():
+    with pytest.raises(UserError, match=r"row 1, component 0 is 1.001; wanted -1 to 1 \(1 such rows\)"):
+        check_box(make([[0.0], [1.001]]))
+
+
+def test_tolerance_is_relative_to_the_range():
+    d = check_box(make([[200.01]]), low=(0,), high=(200,))  # 0.01 < 200 * 1e-4 = 0.02
+    assert d.actions.tolist() == [[200]]
+
+
+def test_infinite_bounds_allow_anything():
+    assert check_box(make([[1e6]]), low=(-np.inf,), high=(np.inf,)).actions[0, 0] == 1e6
+    with pytest.raises(UserError, match="wanted 0 to inf"):
+        check_box(make([[-0.5]]), low=(0,), high=(np.inf,))
+
+
+def test_integral_floats_become_integers():
+    d = check_matches(make([[0.0], [2.0]]), environment="Line-v5", observation_dim=2, num_actions=3)
+    assert d.actions.tolist() == [0, 2]
+    assert d.actions.dtype == np.int64
+    assert d.notes == ("Converted integral float actions to integers.",)
+
+
+@pytest.mark.parametrize(
+    "actions, sentence",
+    [
+        ([0, 3], "actions row 1 is 3; wanted 0 to 2"),
+        ([-1, 0], "actions row 0 is -1; wanted 0 to 2"),
+        ([[0.0], [0.5]], "actions row 1 is 0.5; .* wanted integers"),
+        ([[0.0, 1.0]], "floats with 2 columns.*one-hot"),
+    ],
+)
+def test_other_actions_than_the_discrete_ones_are_refused(actions, sentence):
+    with pytest.raises(UserError, match=sentence):
+        as_discrete(make(actions), 3)
+
+
+def test_the_input_is_not_changed():
+    d = make([[1.0001]])
+    before = dataclasses.asdict(d)
+    check_box(d)
+    assert d.actions[0, 0] == before["actions"][0, 0] > 1
+
+
+def test_the_action_space_is_continuous_or_discrete():
+    with pytest.raises(ValueError, match="give num_actions"):
+        check_matches(make([[0.0]]), environment="Line-v5", observation_dim=2)

@@ -1,0 +1,36 @@
+"""A file is written whole or not at all."""
+
+import errno
+
+import pytest
+
+from gail_tf.demonstrations.files import write_atomically
+from gail_tf.types import UserError
+
+
+def test_writes_and_makes_folders(tmp_path):
+    write_atomically(tmp_path / "new" / "file", lambda file: file.write(b"whole"))
+    assert (tmp_path / "new" / "file").read_bytes() == b"whole"
+
+
+@pytest.mark.parametrize("failure", [OSError(errno.ENOSPC, "No space left on device"), RuntimeError("stop")])
+def test_a_failure_keeps_the_old_file_and_leaves_nothing_else(tmp_path, failure):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def fail_halfway(file):
+        file.write(b"ne")
+        raise failure
+
+    wanted = UserError if isinstance(failure, OSError) else RuntimeError
+    with pytest.raises(wanted, match=str(failure.args[-1])):
+        write_atomically(path, fail_halfway)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_path_that_is_a_folder_is_refused(tmp_path):
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(UserError, match="taken: cannot be written"):
+        write_atomically(tmp_path / "taken", lambda file: file.write(b"x"))
+    assert [entry.name for entry in tmp_path.iterdir()] == ["taken"]

@@ -1,0 +1,90 @@
+"""The table says the numbers of a tiny file; the picture is a picture."""
+
+import numpy as np
+import pytest
+
+from gail_tf.demonstrations import Demonstrations, describe, plot_returns
+from gail_tf.demonstrations.inspect import share_at_bounds
+from gail_tf.types import UserError
+
+
+def make(**changes):
+    fields = {
+        "observations": np.array([[0.0], [2.0], [4.0]]),
+        "actions": np.array([[-1.0], [0.5], [1.0]]),
+        "next_observations": np.array([[2.0], [3.0], [5.0]]),
+        "rewards": np.array([1.0, 2.0, 5.0]),
+        "terminated": np.array([0, 1, 0]),
+        "truncated": np.array([0, 0, 1]),
+        "episode_ends": np.array([2, 3]),
+        "environment": "Line-v0",
+        "provenance": {"seed": 3},
+        "notes": ("Made by hand.",),
+    }
+    return Demonstrations(**{**fields, **changes})
+
+
+def lines_of(demonstrations):
+    return [" ".join(line.split()) for line in describe(demonstrations).splitlines()]
+
+
+def test_table_says_what_is_there():
+    assert lines_of(make()) == [
+        "environment Line-v0",
+        'source {"seed": 3}',
+        "episodes 2 (1 terminated, 1 truncated)",
+        "transitions 3",
+        "return mean 4.00, std 1.00, min 3.00, max 5.00",  # Returns 1 + 2 and 5.
+        "length mean 1.50, std 0.50, min 1.00, max 2.00",
+        "observations 1 components",
+        "actions continuous, 1 components",
+        "range -1 to 1",
+        "at the extremes 66.7% of components",
+        "",
+        "observation mean std min max",
+        "0 2 1.633 0 4",  # sqrt((4 + 0 + 4) / 3)
+        "",
+        "notes",
+        "- Made by hand.",
+    ]
+
+
+def test_table_says_what_is_not_there():
+    lines = lines_of(make(rewards=None, environment=None, provenance={}, notes=()))
+    assert lines[:2] == ["environment not recorded", "source not recorded"]
+    assert "return no rewards recorded" in lines
+    assert "notes" not in lines
+
+
+def test_discrete_actions_are_counted():
+    assert "times taken 0: 1, 2: 2" in lines_of(make(actions=np.array([2, 0, 2])))
+
+
+def test_many_dimensions_are_cut_short():
+    wide = np.zeros((3, 40))
+    lines = lines_of(make(observations=wide, next_observations=wide))
+    assert "31 0 0 0 0" in lines and "32 0 0 0 0" not in lines
+    assert "... and 8 more" in lines
+
+
+def test_share_at_bounds_is_per_component():
+    # Column 0: -1, 0, 1 has two of three at its extremes; column 1: 5, 5, 6 has all three.
+    assert share_at_bounds(np.array([[-1, 5], [0, 5], [1, 6]])) == pytest.approx(5 / 6)
+
+
+@pytest.mark.parametrize("changes, num_panels", [({}, 2), ({"rewards": None}, 1)])
+def test_plot_is_a_png_with_a_panel_for_each_series(tmp_path, changes, num_panels):
+    pytest.importorskip("matplotlib")
+    plot_returns(make(**changes), tmp_path / "returns.png")
+    content = (tmp_path / "returns.png").read_bytes()
+    assert content.startswith(b"\x89PNG")
+    height = int.from_bytes(content[20:24], "big")
+    assert height == round(2.4 * num_panels * 120)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["returns.png"]
+
+
+def test_plot_says_where_it_cannot_write(tmp_path):
+    pytest.importorskip("matplotlib")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="returns.png: cannot be written"):
+        plot_returns(make(), tmp_path / "file" / "returns.png")

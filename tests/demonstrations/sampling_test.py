@@ -1,0 +1,177 @@
+"""Rows are recognised by their observation: episode e, step t holds 100 e + t, and its reward is 1."""
+
+import numpy as np
+import pytest
+
+from gail_tf.demonstrations import Demonstrations, pad_absorbing, select, split, subsample
+from gail_tf.types import UserError
+
+
+def make(lengths, terminated=None, discrete=False, rewards=True):
+    """Episodes of these lengths; ``terminated`` [E] says which ended, the others are truncated."""
+    ends = np.cumsum(lengths)
+    observations = np.concatenate([100.0 * e + np.arange(n) for e, n in enumerate(lengths)])[:, None]
+    is_last = np.isin(np.arange(ends[-1]) + 1, ends)
+    has_ended = np.repeat(np.zeros(len(lengths)) if terminated is None else terminated, lengths).astype(bool)
+    return Demonstrations(
+        observations=observations,
+        actions=np.ones(ends[-1], int) if discrete else np.ones((ends[-1], 1)),
+        next_observations=observations + 1,
+        rewards=np.ones(ends[-1]) if rewards else None,
+        terminated=is_last & has_ended,
+        truncated=is_last & ~has_ended,
+        episode_ends=ends,
+    )
+
+
+def rows_of(demonstrations):
+    return [demonstrations.observations[rows, 0].tolist() for rows in demonstrations.episode_slices]
+
+
+# subsample
+
+
+def test_subsample_keeps_every_kth_row_from_an_offset():
+    d = subsample(make([10, 7]), every=3, seed=0)
+    for episode, (kept, length) in enumerate(zip(rows_of(d), [10, 7], strict=True)):
+        offset = kept[0] - 100 * episode
+        assert 0 <= offset < 3
+        assert kept == [100 * episode + t for t in range(int(offset), length, 3)]
+    assert d.next_observations.tolist() == (d.observations + 1).tolist()
+
+
+def test_subsample_draws_an_offset_for_each_episode_and_seed():
+    offsets = [[kept[0] % 100 for kept in rows_of(subsample(make([10] * 40), 3, seed))] for seed in (0, 0, 1)]
+    assert offsets[0] == offsets[1] != offsets[2]
+    assert set(offsets[0]) == {0, 1, 2}
+
+
+def test_subsample_keeps_the_totals_of_whole_episodes():
+    d = subsample(make([10, 7]), every=5, seed=0)
+    assert d.returns.tolist() == [10, 7]
+    assert d.lengths.tolist() == [10, 7]
+    assert d.rows_per_episode.sum() < 17
+
+
+def test_subsample_keeps_flags_of_kept_rows_only():
+    # Of a two-step episode one row stays: the last one, terminated, or the first, which ended nothing.
+    for seed in range(10):
+        d = subsample(make([2], terminated=[1]), every=2, seed=seed)
+        assert d.terminated.tolist() == [d.observations[0, 0] == 1]
+        assert not d.truncated.any()
+
+
+def test_subsample_keeps_a_row_of_short_episodes():
+    assert [len(kept) for kept in rows_of(subsample(make([2] * 20), every=50, seed=0))] == [1] * 20
+
+
+def test_subsample_by_one_keeps_all_and_by_less_is_refused():
+    d = make([3])
+    assert subsample(d, every=1, seed=0) is d
+    with pytest.raises(UserError, match="every 0 steps"):
+        subsample(d, every=0, seed=0)
+
+
+# select
+
+
+def test_select_keeps_whole_trajectories_in_order():
+    d = select(make([2, 3, 4, 5], terminated=[0, 1, 0, 1]), num=2, seed=0)
+    episodes = [int(kept[0]) // 100 for kept in rows_of(d)]
+    assert episodes == sorted(set(episodes)) and len(episodes) == 2
+    assert rows_of(d) == [[100 * e + t for t in range(e + 2)] for e in episodes]
+    assert d.returns.tolist() == [e + 2 for e in episodes]
+    assert d.terminated[d.episode_ends - 1].tolist() == [e in (1, 3) for e in episodes]
+
+
+def test_select_depends_on_the_seed_and_is_nested():
+    d = make([1] * 25)
+    chosen = {n: {kept[0] for kept in rows_of(select(d, n, seed=0))} for n in (1, 4, 25)}
+    assert chosen[1] < chosen[4] < chosen[25]
+    assert len({tuple(sorted(select(d, 4, seed).observations[:, 0])) for seed in range(10)}) > 5
+
+
+@pytest.mark.parametrize("num", [0, -1, 3])
+def test_select_says_how_many_there_are(num):
+    with pytest.raises(UserError, match=f"{num} demonstrations were asked for; wanted 1 to 2"):
+        select(make([2, 2]), num, seed=0)
+
+
+def test_select_after_subsample_keeps_original_totals():
+    d = select(subsample(make([10, 20, 30]), 5, seed=0), 3, seed=0)
+    assert d.returns.tolist() == [10, 20, 30]
+
+
+# split
+
+
+def test_split_by_trajectory_shares_nothing_and_loses_nothing():
+    train, validation = split(make([3] * 10), fraction=0.3, seed=0)
+    assert (train.num_episodes, validation.num_episodes) == (7, 3)
+    assert sorted(rows_of(train) + rows_of(validation)) == rows_of(make([3] * 10))
+
+
+@pytest.mark.parametrize("fraction, wanted", [(0.01, 1), (0.99, 2)])
+def test_split_leaves_no_side_empty(fraction, wanted):
+    train, validation = split(make([3, 3, 3]), fraction, seed=0)
+    assert (validation.num_episodes, train.num_episodes) == (wanted, 3 - wanted)
+
+
+def test_split_of_one_trajectory_is_by_transition_and_says_so():
+    train, validation = split(make([10]), fraction=0.2, seed=0)
+    assert (train.num_transitions, validation.num_transitions) == (8, 2)
+    assert sorted(rows_of(train)[0] + rows_of(validation)[0]) == list(range(10))
+    assert rows_of(train)[0] == sorted(rows_of(train)[0])
+    assert train.returns.tolist() == [10]
+    assert "transitions of a single trajectory" in train.notes[-1]
+
+
+@pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1])
+def test_split_wants_a_fraction(fraction):
+    with pytest.raises(UserError, match="between 0 and 1"):
+        split(make([3, 3]), fraction, seed=0)
+
+
+def test_split_of_one_transition_is_refused():
+    with pytest.raises(UserError, match="single transition"):
+        split(make([1]), 0.5, seed=0)
+
+
+# pad_absorbing
+
+
+def test_pad_absorbing_row_by_row():
+    # Episode 0 terminates after 0 1; episode 1 is truncated after 100; episode 2 terminates after 200.
+    d = pad_absorbing(make([2, 1, 1], terminated=[1, 0, 1]))
+    assert d.observations.tolist() == [[0, 0], [1, 0], [0, 1], [100, 0], [200, 0], [0, 1]]
+    assert d.next_observations.tolist() == [[1, 0], [0, 1], [0, 1], [101, 0], [0, 1], [0, 1]]
+    assert d.actions.tolist() == [[1], [1], [0], [1], [1], [0]]
+    assert d.rewards.tolist() == [1, 1, 0, 1, 1, 0]
+    assert d.episode_ends.tolist() == [3, 4, 6]
+    assert d.terminated.tolist() == [False] * 6
+    assert d.truncated.tolist() == [False, False, True, True, False, True]
+    assert d.returns.tolist() == [2, 1, 1]
+    assert d.lengths.tolist() == [2, 1, 1]
+
+
+def test_pad_absorbing_discrete_without_rewards():
+    d = pad_absorbing(make([2], terminated=[1], discrete=True, rewards=False))
+    assert d.actions.tolist() == [1, 1, 0]
+    assert d.actions.dtype == np.int64
+    assert d.rewards is None
+
+
+def test_pad_absorbing_only_widens_truncated_episodes():
+    d = pad_absorbing(make([2, 2]))
+    assert d.num_transitions == 4
+    assert d.observations[:, 1].tolist() == [0, 0, 0, 0]
+    assert d.truncated.tolist() == [False, True, False, True]
+
+
+def test_pad_absorbing_comes_before_subsampling():
+    subsampled = subsample(make([10] * 9, terminated=[1] * 9), every=5, seed=0)
+    with pytest.raises(UserError, match="before subsampling"):
+        pad_absorbing(subsampled)
+    padded = subsample(pad_absorbing(make([10] * 9, terminated=[1] * 9)), every=5, seed=0)
+    assert padded.observations[:, 1].sum() > 0
+    assert padded.lengths.tolist() == [10] * 9
