@@ -1,0 +1,78 @@
+"""What every binary shares: help written for a person, and one line for an error that a person can mend."""
+
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+
+from absl import app, flags, logging
+
+from gail_tf.types import UserError
+
+EXIT_USER_ERROR = 2
+
+_HELP_FLAGS = {"-h", "-help", "--help", "-helpshort", "--helpshort", "-helpfull", "--helpfull"}
+_WIDTH = 100
+
+
+def run_main(main: Callable[[Sequence[str]], int | None], usage: str | None = None) -> None:
+    """Runs ``main(argv)`` under absl and exits.
+
+    ``--help`` and ``-h`` print ``usage`` and the flags of main's own module, and exit with 0 (absl: with 1,
+    and every library's flags). A UserError, and a flag that is unknown or malformed, is one line on
+    stderr and exit code 2. Libraries' INFO notices stay quiet unless ``--verbosity`` asks for them.
+
+    Args:
+      main: takes the arguments left after the flags, the program's name first; returns an exit code or None.
+      usage: the page that ``--help`` prints above the flags; the docstring of main's module when None.
+    """
+    module = sys.modules[main.__module__]
+    page = inspect.cleandoc(usage if usage is not None else module.__doc__ or "")
+
+    def parse_flags(argv: Sequence[str]) -> list[str]:
+        options = argv[1 : argv.index("--")] if "--" in argv else argv[1:]
+        if _HELP_FLAGS.intersection(options):
+            print(f"{page}\n\n{_flags_page(module)}")
+            sys.exit(0)
+        try:
+            remaining = flags.FLAGS(argv)
+        except flags.Error as error:
+            _fail(f"{' '.join(str(error).split())} (--help lists the flags)")
+        if flags.FLAGS["verbosity"].using_default_value:
+            flags.FLAGS.verbosity = logging.WARNING
+        return remaining
+
+    def guarded_main(argv: Sequence[str]) -> int | None:
+        try:
+            return main(argv)
+        except UserError as error:
+            _fail(str(error))
+
+    app.run(guarded_main, flags_parser=parse_flags)
+
+
+def _fail(message: str) -> None:
+    print(f"error: {' '.join(message.splitlines())}", file=sys.stderr)
+    sys.exit(EXIT_USER_ERROR)
+
+
+def _flags_page(module) -> str:
+    own = sorted(flags.FLAGS.get_key_flags_for_module(module), key=lambda flag: flag.name)
+    return "\n".join(["Flags:", *(_flag_help(flag) for flag in own)]) if own else "No flags."
+
+
+def _flag_help(flag: flags.Flag) -> str:
+    name = f"--[no]{flag.name}" if flag.boolean else f"--{flag.name}={_placeholder(flag)}"
+    details = []
+    if flag.flag_type().startswith("multi"):
+        details.append("may be repeated")
+    if flag.default not in (None, False, "", []):
+        details.append(f"default: {flag.default_as_str.strip(chr(39))}")
+    help_text = flag.help + (f" ({'; '.join(details)})" if details else "")
+    return f"  {name}\n" + flags.text_wrap(help_text, _WIDTH, indent="      ")
+
+
+def _placeholder(flag: flags.Flag) -> str:
+    choices = getattr(flag.parser, "enum_values", None)
+    if choices:
+        return "|".join(choices)
+    return {"int": "N", "float": "X"}.get(flag.flag_type().removeprefix("multi "), "VALUE")

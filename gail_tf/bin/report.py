@@ -1,0 +1,50 @@
+"""gail-report: curves and a table of results from run directories.
+
+  gail-report RUN_DIR [RUN_DIR ...] [--out=DIR]
+
+Each RUN_DIR is a run directory or a folder that is searched for them. Runs that differ in their seed
+alone are put together. Into DIR go
+
+  curves.png    normalised return against environment steps: median and interquartile band of the seeds
+  table.md      final returns with IQM and interval, time to 90% of the expert; below it the unfinished runs
+  results.csv   one row a run
+
+Only the run directories are read, so a report can be written anywhere, also while a run is still training.
+
+Examples:
+
+  gail-report runs/hopper_0
+  gail-report runs/ --out=report/hopper
+"""
+
+from collections.abc import Sequence
+
+from absl import flags
+
+from gail_tf.bin.command_line import run_main
+from gail_tf.reporting import report, runs, terminal
+from gail_tf.types import UserError
+
+_OUT = flags.DEFINE_string("out", "report", "The folder to write into; made when it does not exist.")
+
+
+def main(argv: Sequence[str]) -> None:
+    run_dirs = argv[1:]
+    if not run_dirs:
+        raise UserError("no run directory given; usage: gail-report RUN_DIR [RUN_DIR ...] [--out=DIR]")
+    written = report.write_report(run_dirs, _OUT.value)
+    found = runs.find_runs(run_dirs)
+    if len(found) == 1:
+        print("\n".join(terminal.summary_lines(runs.load_run(found[0]))))
+    else:
+        print(written[1].read_text(encoding="utf-8"))
+    print("Written: " + ", ".join(map(str, written)))
+
+
+def run() -> None:
+    """Entry point of the console script."""
+    run_main(main, __doc__)
+
+
+if __name__ == "__main__":
+    run()

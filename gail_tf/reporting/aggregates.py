@@ -1,0 +1,223 @@
+"""Arithmetic over several seeds: groups, IQM, intervals, time to 90% of the expert. Pure functions.
+
+The interquartile mean and its stratified bootstrap interval come from Agarwal et al., "Deep Reinforcement
+Learning at the Edge of the Statistical Precipice" (NeurIPS 2021); rliable is their code.
+"""
+
+import dataclasses
+import itertools
+import shlex
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from gail_tf.reporting.runs import Run
+from gail_tf.types import UserError
+
+EXPERT_FRACTION = 0.9
+"""A run has "reached the expert" at this normalised return."""
+
+MIN_SEEDS_FOR_INTERVAL = 3
+"""Fewer than this, a bootstrap says nothing: the range from minimum to maximum is shown in its place."""
+
+_BOOTSTRAP_RESAMPLES = 2000
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """Runs that differ in their seed alone.
+
+    Attributes:
+      environment: Gymnasium id.
+      label: the algorithm, with what sets it apart from the other groups of the same environment.
+      num_demonstrations: trajectories trained on; None when there are none (true reward).
+      subsample: one in how many steps of a demonstration was kept; 1 for all.
+      runs: all of them, unfinished ones too.
+    """
+
+    environment: str
+    label: str
+    num_demonstrations: int | None
+    subsample: int
+    runs: Sequence[Run]
+
+    @property
+    def finished(self) -> list[Run]:
+        return [run for run in self.runs if run.failure is None]
+
+    @property
+    def normalized_returns(self) -> list[float]:
+        """Of the finished runs' final policies, where an expert is known."""
+        return [value for run in self.finished if (value := run.normalized_return) is not None]
+
+
+class Interval(NamedTuple):
+    """``method`` is "bootstrap" (95%, stratified) or "min-max" (too few seeds)."""
+
+    low: float
+    high: float
+    method: str
+
+
+class TimeToExpert(NamedTuple):
+    """The first evaluation at 90% of the expert."""
+
+    env_steps: float
+    wall_seconds: float
+
+
+class Curves(NamedTuple):
+    """Several runs on one grid: ``x [N]``, ``y [num_runs, N]``."""
+
+    x: np.ndarray
+    y: np.ndarray
+
+
+def group_runs(runs: Iterable[Run]) -> list[Group]:
+    """Groups by environment, algorithm, config, gin bindings of the command, demonstrations and subsampling.
+
+    Labels are the algorithm's name, with only so much added as tells the groups of one environment apart.
+    """
+    members: dict[tuple, list[Run]] = {}
+    for run in runs:
+        members.setdefault(_group_key(run), []).append(run)
+    groups = []
+    for key, same in members.items():
+        environment, algorithm, config, bindings, demonstrations, subsample = key
+        rivals = [other for other in members if other[0] == environment and other[1] == algorithm]
+        parts = [algorithm]
+        if len({other[2] for other in rivals}) > 1 and config:
+            parts = [config]
+        if len({other[3] for other in rivals}) > 1 and bindings:
+            parts.append(" ".join(bindings))
+        if len({other[4:] for other in rivals}) > 1:
+            parts.append(f"demonstrations: {demonstrations_text(demonstrations, subsample)}")
+        label = ", ".join(parts)
+        groups.append(Group(environment, label, demonstrations, subsample, sorted(same, key=_seed_key)))
+    return sorted(groups, key=lambda group: (group.environment, group.label))
+
+
+def demonstrations_text(num_demonstrations: int | None, subsample: int) -> str:
+    """For instance "4" or "4, every 20th step"; "none" for the true reward."""
+    if num_demonstrations is None:
+        return "none"
+    return f"{num_demonstrations}" + (f", every {_ordinal(subsample)} step" if subsample > 1 else "")
+
+
+def _ordinal(number: int) -> str:
+    last_digit = 0 if number // 10 % 10 == 1 else number % 10
+    return str(number) + {1: "st", 2: "nd", 3: "rd"}.get(last_digit, "th")
+
+
+def _group_key(run: Run) -> tuple:
+    return (
+        run.environment,
+        run.algorithm,
+        run.value("config_name"),
+        gin_bindings(run.info.get("command")),
+        run.value("num_demonstrations"),
+        run.value("subsample", 1),
+    )
+
+
+def _seed_key(run: Run) -> tuple:
+    return (run.seed is None, run.seed or 0, str(run.path))
+
+
+def gin_bindings(command: str | Sequence[str] | None) -> tuple[str, ...]:
+    """The ``--gin`` bindings of a command line, which make two runs of one config different things."""
+    if isinstance(command, str):
+        try:
+            command = shlex.split(command)
+        except ValueError:
+            command = command.split()
+    words = list(command or ())
+    bindings = []
+    for word, following in itertools.zip_longest(words, words[1:], fillvalue=""):
+        flag, equals, value = word.partition("=")
+        if flag in ("--gin", "-gin"):
+            bindings.append(value if equals else following)
+    return tuple(sorted("".join(binding.split()) for binding in bindings))
+
+
+def interquartile_mean(values: Sequence[float]) -> float:
+    """Mean of the middle half: a quarter (rounded down) of the values is cut off at either end."""
+    ordered = np.sort(np.asarray(values, float))
+    if ordered.ndim != 1 or not ordered.size:
+        raise ValueError(f"wanted one value or more in a list, got shape {ordered.shape}")
+    cut = ordered.size // 4
+    return float(ordered[cut : ordered.size - cut].mean())
+
+
+def interval(values: Sequence[float]) -> Interval:
+    """95% stratified bootstrap interval of the IQM, or min-max for fewer than three values.
+
+    The same values always give the same interval; NumPy's global generator is left as it was.
+    """
+    scores = np.asarray(values, float)
+    if scores.size < MIN_SEEDS_FOR_INTERVAL:
+        return Interval(float(scores.min()), float(scores.max()), "min-max")
+    try:
+        from rliable import library, metrics  # Slow to import, and only a report of several seeds needs it.
+    except ImportError as error:
+        raise UserError(f"rliable cannot be imported ({error}): pip install rliable 'pandas<3'") from error
+    state = np.random.get_state()  # rliable draws from NumPy's global generator, whatever it is handed.
+    try:
+        np.random.seed(0)
+        _, intervals = library.get_interval_estimates(
+            {"iqm": scores[:, None]},
+            lambda sample: np.array([metrics.aggregate_iqm(sample)]),
+            reps=_BOOTSTRAP_RESAMPLES,
+        )
+    finally:
+        np.random.set_state(state)
+    low, high = intervals["iqm"][:, 0]
+    return Interval(float(low), float(high), "bootstrap")
+
+
+def evaluation_curve(run: Run, against: str = "env_steps") -> tuple[np.ndarray, np.ndarray]:
+    """Normalised return of each evaluation, as recorded or else from its mean return; may be empty."""
+    x, y = run.series("evaluation/normalized_return", against)
+    if not y.size:
+        x, returns = run.series("evaluation/return_mean", against)
+        y = run.normalize(returns)
+    return (x, y) if y is not None else (np.zeros(0), np.zeros(0))
+
+
+def time_to_expert(run: Run) -> TimeToExpert | None:
+    """Steps and seconds of the first evaluation with a normalised return >= 0.9; None when there is none."""
+    steps, returns = evaluation_curve(run)
+    seconds, _ = evaluation_curve(run, "wall_seconds")
+    reached = np.flatnonzero(returns >= EXPERT_FRACTION)
+    return TimeToExpert(float(steps[reached[0]]), float(seconds[reached[0]])) if reached.size else None
+
+
+def median_time_to_expert(runs: Sequence[Run]) -> tuple[TimeToExpert | None, int]:
+    """Median over ``runs``, one that never gets there counting as infinitely late, and how many got there.
+
+    The median is None when it is infinite: half of the runs or more never got there.
+    """
+    times = [time_to_expert(run) for run in runs]
+    num_reached = sum(time is not None for time in times)
+    if not times:
+        return None, 0
+    late = TimeToExpert(np.inf, np.inf)
+    # method="higher" takes one run's own value: the midpoint of a number and infinity would be no use.
+    steps, seconds = np.quantile([time or late for time in times], 0.5, axis=0, method="higher")
+    return (TimeToExpert(float(steps), float(seconds)) if np.isfinite(steps) else None), num_reached
+
+
+def common_grid(series: Sequence[tuple[np.ndarray, np.ndarray]], num_points: int = 200) -> Curves:
+    """Interpolates ``(x, y)`` pairs linearly on the range of x that all cover; empty pairs are left out.
+
+    Nothing is extrapolated: the grid starts at the latest first point and ends at the earliest last point.
+    """
+    series = [(x, y) for x, y in series if len(x)]
+    if not series:
+        return Curves(np.zeros(0), np.zeros((0, 0)))
+    start, end = max(x[0] for x, _ in series), min(x[-1] for x, _ in series)
+    if end < start:
+        return Curves(np.zeros(0), np.zeros((len(series), 0)))
+    grid = np.linspace(start, end, num_points if end > start else 1)
+    return Curves(grid, np.stack([np.interp(grid, x, y) for x, y in series]))

@@ -1,0 +1,205 @@
+"""Reads run directories. Nothing here writes, trains or imports TensorFlow.
+
+A run directory holds ``run.json`` (from its first second), ``metrics.jsonl`` (grows while it trains) and
+``summary.json`` (only once it finished).
+"""
+
+import dataclasses
+import json
+import math
+import os
+import pathlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from gail_tf.types import UserError
+
+Path = str | os.PathLike
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One run directory as it lies on the disk.
+
+    Attributes:
+      path: the directory.
+      info: ``run.json``.
+      metrics: the objects of ``metrics.jsonl`` in order of iteration; a metric may be missing in any of them.
+      summary: ``summary.json``, None when the run has not finished.
+      notes: what a reader should know about the files, such as a last line cut short.
+    """
+
+    path: pathlib.Path
+    info: Mapping[str, Any]
+    metrics: Sequence[Mapping[str, Any]]
+    summary: Mapping[str, Any] | None
+    notes: Sequence[str] = ()
+
+    def value(self, name: str, default: Any = None) -> Any:
+        """``name`` from the summary, else from ``run.json``, else ``default``; null counts as absent."""
+        for source in (self.summary or {}, self.info):
+            if source.get(name) is not None:
+                return source[name]
+        return default
+
+    def number(self, name: str) -> float | None:
+        """``value(name)`` as a finite float, else None."""
+        return finite_or_none(self.value(name))
+
+    @property
+    def name(self) -> str:
+        """The path as it was given, of an absolute one the last three parts."""
+        return "/".join(self.path.parts[-3:]) if self.path.is_absolute() else str(self.path)
+
+    @property
+    def environment(self) -> str:
+        return str(self.value("environment", "?"))
+
+    @property
+    def algorithm(self) -> str:
+        return str(self.value("algorithm") or self.value("config_name", "?"))
+
+    @property
+    def seed(self) -> int | None:
+        return self.value("seed")
+
+    @property
+    def failure(self) -> str | None:
+        """Why the run has no final result, in a few words; None when it finished."""
+        status = str(self.info.get("status", "unknown"))
+        if status == "finished" and self.summary is not None:
+            return None
+        reason = "finished without summary.json" if status == "finished" else status
+        return f"{reason} after {self.metrics[-1].get('env_steps', 0):,} steps" if self.metrics else reason
+
+    def series(self, name: str, against: str = "env_steps") -> tuple[np.ndarray, np.ndarray]:
+        """The lines that hold both ``name`` and ``against``: float arrays ``(x [N], y [N])``; N may be 0."""
+        both = [line for line in self.metrics if _is_number(line.get(name)) and _is_number(line.get(against))]
+        return np.array([line[against] for line in both], float), np.array(
+            [line[name] for line in both], float
+        )
+
+    def normalize(self, episode_return: Any) -> Any:
+        """``(return - random) / (expert - random)``; None when those two are unknown or equal."""
+        expert, random = self.number("expert_return"), self.number("random_return")
+        if episode_return is None or expert is None or random is None or expert == random:
+            return None
+        return (episode_return - random) / (expert - random)
+
+    @property
+    def normalized_return(self) -> float | None:
+        """Of the final policy, from the summary."""
+        stated = self.number("normalized_return")
+        return stated if stated is not None else self.normalize(self.number("return_mean"))
+
+
+def finite_or_none(value: Any) -> float | None:
+    return float(value) if _is_number(value) and math.isfinite(value) else None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def find_runs(paths: Iterable[Path]) -> list[pathlib.Path]:
+    """The run directories among and below ``paths``, each once, sorted within each path.
+
+    Raises:
+      UserError: a path does not exist, or there is no run directory in it.
+    """
+    found: dict[pathlib.Path, pathlib.Path] = {}
+    for given in map(pathlib.Path, paths):
+        if not given.is_dir():
+            raise UserError(f"{given}: no such directory; give a run directory or a folder of them")
+        below = []
+        for folder, subfolders, files in os.walk(given):
+            if "run.json" in files:
+                below.append(pathlib.Path(folder))
+                subfolders.clear()
+        if not below:
+            raise UserError(f"{given}: no run directory (no run.json) here or below; check the path")
+        for path in sorted(below, key=_natural_key):
+            found.setdefault(path.resolve(), path)
+    return list(found.values())
+
+
+def _natural_key(path: pathlib.Path) -> list[tuple[int, int | str]]:
+    """Sorts seed_2 before seed_10."""
+    digits = "".join(c if c.isdigit() else f"\0{c}\0" for c in str(path)).split("\0")
+    return [(0, int(part)) if part.isdigit() else (1, part) for part in digits if part]
+
+
+def load_run(path: Path) -> Run:
+    """Reads one run directory.
+
+    Raises:
+      UserError: it is not a run directory, a file in it is damaged, or it has no metrics yet.
+    """
+    path = pathlib.Path(path)
+    if not (path / "run.json").is_file():
+        raise UserError(f"{path}: not a run directory (no run.json); give the --run_dir of a training run")
+    info = _read_object(path / "run.json")
+    summary = _read_object(path / "summary.json") if (path / "summary.json").exists() else None
+    metrics, notes = _read_metrics(path / "metrics.jsonl")
+    if not metrics:
+        status = info.get("status", "unknown")
+        raise UserError(
+            f"{path}: metrics.jsonl is missing or empty ({status}); let it train for an iteration"
+        )
+    return Run(path, info, metrics, summary, notes)
+
+
+def load_runs(paths: Iterable[Path]) -> tuple[list[Run], list[str]]:
+    """Every readable run among and below ``paths``, and one line about each that is not.
+
+    Raises:
+      UserError: as ``find_runs``, or none of the runs can be read.
+    """
+    runs, problems = [], []
+    for path in find_runs(paths):
+        try:
+            runs.append(load_run(path))
+        except UserError as error:
+            problems.append(str(error))
+    if not runs:
+        others = f" (and {len(problems) - 1} more like it)" if len(problems) > 1 else ""
+        raise UserError(problems[0] + others)
+    return runs, problems
+
+
+def _read_object(path: pathlib.Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read as JSON ({str(error).splitlines()[0]})") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: holds a {type(value).__name__}, wanted a JSON object")
+    return value
+
+
+def _read_metrics(path: pathlib.Path) -> tuple[list[dict[str, Any]], list[str]]:
+    """The lines of ``metrics.jsonl`` and notes on those that were left out.
+
+    A killed run may leave half a line, and a resumed one writes anew the iterations after its checkpoint:
+    an iteration that comes again replaces the earlier line and all after it.
+    """
+    if not path.is_file():
+        return [], []
+    rows: list[dict[str, Any]] = []
+    notes = []
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    for number, line in enumerate(lines, start=1):
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if not isinstance(row, dict) or not _is_number(row.get("iteration")):
+            where = "the last line" if number == len(lines) else f"line {number}"
+            notes.append(f"metrics.jsonl: {where} is cut short and was ignored")
+            continue
+        while rows and rows[-1]["iteration"] >= row["iteration"]:
+            rows.pop()
+        rows.append(row)
+    return rows, notes

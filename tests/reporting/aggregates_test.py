@@ -1,0 +1,136 @@
+import numpy as np
+import pytest
+
+from gail_tf.reporting import aggregates
+from gail_tf.reporting.runs import load_run
+
+
+def test_interquartile_mean_by_hand():
+    # Of eight values the two lowest and the two highest are cut: (3 + 4 + 5 + 6) / 4.
+    assert aggregates.interquartile_mean([100, 1, 2, 3, 4, 5, 6, -50]) == pytest.approx((2 + 3 + 4 + 5) / 4)
+    # Of five, one at either end.
+    assert aggregates.interquartile_mean([0.0, 0.9, 1.0, 1.1, 9.0]) == pytest.approx(1.0)
+    # Of three, none.
+    assert aggregates.interquartile_mean([0.0, 0.0, 3.0]) == pytest.approx(1.0)
+    with pytest.raises(ValueError, match="one value or more"):
+        aggregates.interquartile_mean([])
+
+
+def test_interquartile_mean_is_rliables():
+    metrics = pytest.importorskip("rliable.metrics")
+    for size in range(1, 12):
+        values = np.random.default_rng(size).normal(size=size)
+        assert aggregates.interquartile_mean(values) == pytest.approx(metrics.aggregate_iqm(values[:, None]))
+
+
+def test_fewer_than_three_seeds_have_a_range_and_no_interval():
+    assert aggregates.interval([0.8, 0.2]) == (0.2, 0.8, "min-max")
+    assert aggregates.interval([0.5]) == (0.5, 0.5, "min-max")
+
+
+def test_bootstrap_interval_of_equal_values_is_a_point():
+    assert aggregates.interval([0.5] * 5) == (0.5, 0.5, "bootstrap")
+
+
+def test_bootstrap_interval_is_reproducible_and_leaves_numpys_generator_alone():
+    values = [0.1, 0.5, 0.6, 0.7, 0.75, 0.8, 1.2]
+    np.random.seed(1)
+    before = np.random.get_state()[1].copy()
+    first = aggregates.interval(values)
+    np.testing.assert_array_equal(np.random.get_state()[1], before)
+    np.random.seed(2)
+    assert aggregates.interval(values) == first
+    assert 0.1 < first.low < aggregates.interquartile_mean(values) < first.high < 1.2
+
+
+def test_time_to_90_percent_is_the_first_evaluation_at_it(make_run_dir):
+    run = load_run(make_run_dir(returns=(0.0, None, 899.0, 900.0, 100.0, 950.0)))
+    assert aggregates.time_to_expert(run) == (400.0, 8.0)
+
+
+def test_time_to_90_percent_is_none_when_never(make_run_dir):
+    assert aggregates.time_to_expert(load_run(make_run_dir(returns=(0.0, 899.0)))) is None
+    assert aggregates.time_to_expert(load_run(make_run_dir("unscaled", expert_return=None))) is None
+
+
+def test_median_time_counts_never_as_late(make_run_dir):
+    def runs(name, *finals):
+        return [load_run(make_run_dir(f"{name}{i}", returns=final)) for i, final in enumerate(finals)]
+
+    never, early, late = (0.0, 0.0, 0.0), (950.0, 0.0, 0.0), (0.0, 0.0, 950.0)
+    assert aggregates.median_time_to_expert(runs("a", early, late, never)) == ((300.0, 6.0), 2)
+    assert aggregates.median_time_to_expert(runs("b", early, never, never)) == (None, 1)
+    assert aggregates.median_time_to_expert([]) == (None, 0)
+
+
+def test_evaluation_curve_prefers_the_recorded_normalised_return(make_run_dir):
+    run = load_run(make_run_dir(metrics={"evaluation/normalized_return": 0.25}))
+    np.testing.assert_allclose(aggregates.evaluation_curve(run)[1], [0.25, 0.5, 0.75])
+    run = load_run(
+        make_run_dir("computed", expert_return=2000.0, random_return=-500.0, returns=(0.0, 2000.0))
+    )
+    np.testing.assert_allclose(aggregates.evaluation_curve(run)[1], [500 / 2500, 1.0])
+
+
+def test_common_grid_interpolates_and_does_not_extrapolate():
+    first = (np.array([0.0, 10.0]), np.array([0.0, 1.0]))
+    second = (np.array([2.0, 4.0, 8.0]), np.array([5.0, 5.0, 9.0]))
+    nothing = (np.zeros(0), np.zeros(0))
+    curves = aggregates.common_grid([first, second, nothing], num_points=4)
+    np.testing.assert_allclose(curves.x, [2, 4, 6, 8])
+    np.testing.assert_allclose(curves.y, [[0.2, 0.4, 0.6, 0.8], [5, 5, 7, 9]])
+
+
+def test_common_grid_of_runs_that_do_not_overlap_is_empty():
+    apart = [(np.array([0.0, 1.0]), np.zeros(2)), (np.array([2.0, 3.0]), np.zeros(2))]
+    assert aggregates.common_grid(apart).x.size == 0
+    assert aggregates.common_grid([]).x.size == 0
+
+
+def test_runs_group_when_only_the_seed_differs(make_run_dir):
+    runs = [load_run(make_run_dir(f"seed_{seed}", seed=seed)) for seed in (1, 0, 2)]
+    (group,) = aggregates.group_runs(runs)
+    assert (group.environment, group.label, group.num_demonstrations) == ("Hopper-v5", "gail_ppo", 4)
+    assert [run.seed for run in group.runs] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "difference, labels",
+    [
+        ({"environment": "Ant-v5"}, {"gail_ppo"}),
+        ({"algorithm": "bc", "config_name": "bc/hopper"}, {"gail_ppo", "bc"}),
+        ({"config_name": "gail_ppo/hopper_paper"}, {"gail_ppo/hopper", "gail_ppo/hopper_paper"}),
+        ({"num_demonstrations": 1}, {"gail_ppo, demonstrations: 4", "gail_ppo, demonstrations: 1"}),
+        (
+            {"subsample": 20},
+            {"gail_ppo, demonstrations: 4", "gail_ppo, demonstrations: 4, every 20th step"},
+        ),
+        ({"command": "gail-train '--gin=coef = 0.1'"}, {"gail_ppo", "gail_ppo, coef=0.1"}),
+    ],
+)
+def test_whatever_else_differs_makes_another_group(make_run_dir, difference, labels):
+    runs = [load_run(make_run_dir("plain")), load_run(make_run_dir("other", **difference))]
+    groups = aggregates.group_runs(runs)
+    assert len(groups) == 2
+    assert {group.label for group in groups} == labels
+
+
+def test_gin_bindings_of_a_command():
+    assert aggregates.gin_bindings("train --gin='b = 2' --gin a=1 --seed=3") == ("a=1", "b=2")
+    assert aggregates.gin_bindings(["train", "--gin=x.y = 'z'"]) == ("x.y='z'",)
+    assert aggregates.gin_bindings("an unbalanced ' quote") == ()
+    assert aggregates.gin_bindings(None) == ()
+
+
+@pytest.mark.parametrize(
+    "demonstrations, subsample, text",
+    [
+        (None, 1, "none"),
+        (4, 1, "4"),
+        (1, 2, "1, every 2nd step"),
+        (1, 11, "1, every 11th step"),
+        (1, 21, "1, every 21st step"),
+    ],
+)
+def test_demonstrations_text(demonstrations, subsample, text):
+    assert aggregates.demonstrations_text(demonstrations, subsample) == text

@@ -1,0 +1,60 @@
+"""Tiny synthetic run directories, written to the letter of docs: run.json, metrics.jsonl, summary.json."""
+
+import json
+
+import pytest
+
+
+@pytest.fixture
+def make_run_dir(tmp_path):
+    """Returns a function that writes a run directory and returns its path.
+
+    Evaluations have random return 0 and expert return 1000 unless told otherwise, so a return of 900 is 0.9.
+    """
+
+    def make(name="run", returns=(0.0, 500.0, 1000.0), steps_per_line=100, metrics=None, cut="", **info):
+        path = tmp_path / name
+        path.mkdir(parents=True)
+        record = {
+            "command": "gail-train --config=gail_ppo/hopper",
+            "config_name": "gail_ppo/hopper",
+            "seed": 0,
+            "environment": "Hopper-v5",
+            "algorithm": "gail_ppo",
+            "status": "finished",
+            "expert_return": 1000.0,
+            "random_return": 0.0,
+            "num_demonstrations": 4,
+            "subsample": 1,
+            **info,
+        }
+        (path / "run.json").write_text(json.dumps(record))
+        lines = []
+        for i, value in enumerate(returns, start=1):
+            line = {"iteration": i, "env_steps": i * steps_per_line, "wall_seconds": i * 2.0}
+            if value is not None:
+                line.update({"evaluation/return_mean": value, "evaluation/return_std": 10.0})
+            line.update({name: i * factor for name, factor in (metrics or {}).items()})
+            lines.append(json.dumps(line))
+        (path / "metrics.jsonl").write_text("\n".join(lines) + "\n" * bool(lines) + cut)
+        if record["status"] == "finished":
+            kept = (
+                "environment",
+                "algorithm",
+                "seed",
+                "expert_return",
+                "random_return",
+                "num_demonstrations",
+            )
+            summary = {
+                **{key: record[key] for key in kept},
+                "env_steps": len(returns) * steps_per_line,
+                "wall_seconds": len(returns) * 2.0,
+                "return_mean": returns[-1],
+                "return_std": 10.0,
+                "num_episodes": 20,
+            }
+            (path / "summary.json").write_text(json.dumps(summary))
+        return path
+
+    return make

@@ -1,0 +1,141 @@
+import numpy as np
+import pytest
+from matplotlib import image
+
+from gail_tf.reporting import figures
+from gail_tf.reporting.aggregates import group_runs
+from gail_tf.reporting.runs import load_run
+from gail_tf.types import UserError
+
+ALL_METRICS = {
+    "episode/return": 100.0,
+    "discriminator/accuracy_expert": 0.3,
+    "discriminator/accuracy_agent": 0.2,
+    "discriminator/expert_probability": 0.1,
+    "discriminator/gradient_norm": 1.0,
+    "reward/agent_mean": 0.5,
+    "reward/agent_std": 0.1,
+    "reward/expert_mean": 0.7,
+    "reward/expert_std": 0.1,
+    "generator/kl": 0.01,
+    "generator/entropy": 1.0,
+    "generator/policy_gradient_norm": 0.4,
+    "generator/explained_variance": 0.2,
+}
+
+
+def titles(figure):
+    return [ax.get_title(loc="left") for ax in figure.axes if ax.get_title(loc="left")]
+
+
+def line(ax, label):
+    (found,) = [one for one in ax.lines if one.get_label() == label]
+    return found
+
+
+def check_picture(path):
+    pixels = image.imread(path)
+    assert pixels.shape[0] > 200 and pixels.shape[1] > 400
+    assert (pixels[..., :3].min(axis=-1) < 0.9).mean() > 0.005, "an empty picture"
+
+
+def test_a_full_run_has_all_six_panels(make_run_dir, tmp_path):
+    figure = figures.draw_run(load_run(make_run_dir(metrics=ALL_METRICS)), tmp_path / "curve.png")
+    assert len(titles(figure)) == 6
+    assert len(figure.axes) == 7  # Entropy has an axis of its own.
+    check_picture(tmp_path / "curve.png")
+    ax = figure.axes[0]
+    np.testing.assert_array_equal(line(ax, "evaluation").get_xydata(), [[100, 0], [200, 500], [300, 1000]])
+    np.testing.assert_array_equal(line(ax, "expert").get_ydata(), [1000, 1000])
+    np.testing.assert_array_equal(line(ax, "random policy").get_ydata(), [0, 0])
+    assert "environment steps" in ax.get_xlabel()
+
+
+def test_panels_without_data_are_left_out_and_cloning_counts_iterations(make_run_dir, tmp_path):
+    losses = {"cloning/train_loss": 0.25, "cloning/validation_loss": 0.5}
+    run = load_run(make_run_dir(steps_per_line=0, algorithm="bc", metrics=losses))
+    figure = figures.draw_run(run, tmp_path / "curve.png")
+    assert titles(figure) == ["Return", "Cloning loss"]
+    assert [ax.get_xlabel() for ax in figure.axes] == ["iteration", "iteration"]
+    np.testing.assert_allclose(line(figure.axes[1], "validation").get_ydata(), [0.5, 1.0, 1.5])
+    np.testing.assert_array_equal(line(figure.axes[0], "evaluation").get_xdata(), [1, 2, 3])
+
+
+def test_an_unfinished_run_says_so_in_its_title(make_run_dir, tmp_path):
+    figure = figures.draw_run(load_run(make_run_dir(status="interrupted")), tmp_path / "curve.png")
+    assert "interrupted after 300 steps" in figure.get_suptitle()
+
+
+@pytest.mark.parametrize("largest, scale", [(2.0, "linear"), (1e6, "log")])
+def test_an_exploding_gradient_gets_a_log_axis(make_run_dir, tmp_path, largest, scale):
+    path = make_run_dir(metrics={"generator/policy_gradient_norm": 1.0})
+    with open(path / "metrics.jsonl", "a") as file:
+        file.write(f'{{"iteration": 9, "env_steps": 900, "generator/policy_gradient_norm": {largest}}}\n')
+    figure = figures.draw_run(load_run(path), tmp_path / "curve.png")
+    (ax,) = [ax for ax in figure.axes if ax.get_title(loc="left") == "Gradient norm"]
+    assert ax.get_yscale() == scale
+
+
+def test_a_long_series_is_smoothed_without_a_shift():
+    straight = np.arange(1000.0)
+    np.testing.assert_allclose(figures._smooth(straight)[50:-50], straight[50:-50])
+    noise = np.random.default_rng(0).normal(size=1000)
+    assert figures._smooth(noise).std() < 0.35 * noise.std()
+    np.testing.assert_array_equal(figures._smooth(noise[:100]), noise[:100])
+
+
+def test_comparison_draws_the_median_and_the_quartiles(make_run_dir, tmp_path):
+    finals = (0.0, 400.0, 600.0, 1000.0, 500.0)
+    runs = [load_run(make_run_dir(f"{i}", returns=(0.0, final), seed=i)) for i, final in enumerate(finals)]
+    figure = figures.draw_comparison(group_runs(runs), tmp_path / "curves.png")
+    (ax,) = figure.axes
+    assert line(ax, "gail_ppo").get_ydata()[-1] == pytest.approx(0.5)
+    (band,) = ax.collections
+    at_the_end = [y for x, y in band.get_paths()[0].vertices if x == 200]
+    assert (min(at_the_end), max(at_the_end)) == pytest.approx((0.4, 0.6))
+    check_picture(tmp_path / "curves.png")
+
+
+def test_comparison_has_a_panel_an_environment_and_one_colour_an_algorithm(make_run_dir, tmp_path):
+    runs = [
+        load_run(make_run_dir(f"{environment}/{algorithm}", environment=environment, algorithm=algorithm))
+        for environment in ("Hopper-v5", "Ant-v5")
+        for algorithm in ("gail_ppo", "gail_trpo")
+    ]
+    figure = figures.draw_comparison(group_runs(runs), tmp_path / "curves.png")
+    assert titles(figure) == ["Ant-v5", "Hopper-v5"]
+    colors = [[line(ax, name).get_color() for name in ("gail_ppo", "gail_trpo")] for ax in figure.axes]
+    assert colors[0] == colors[1] and colors[0][0] != colors[0][1]
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["gail_ppo", "gail_trpo"]
+
+
+def test_comparison_keeps_unfinished_runs_out_of_the_median_but_in_sight(make_run_dir, tmp_path):
+    good = load_run(make_run_dir("good", returns=(1000.0, 1000.0), seed=0))
+    bad = load_run(make_run_dir("bad", returns=(0.0, 0.0), seed=1, status="failed"))
+    figure = figures.draw_comparison(group_runs([good, bad]), tmp_path / "curves.png")
+    (ax,) = figure.axes
+    np.testing.assert_allclose(line(ax, "gail_ppo").get_ydata(), 1.0)
+    dotted = [one for one in ax.lines if one.get_linestyle() == ":" and len(one.get_xdata()) == 2]
+    assert any(np.array_equal(one.get_xydata(), [[100, 0], [200, 0]]) for one in dotted)
+    assert "unfinished run" in [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_cloning_is_a_level_line_in_a_comparison(make_run_dir, tmp_path):
+    run = load_run(make_run_dir(steps_per_line=0, returns=(100.0, 700.0)))
+    figure = figures.draw_comparison(group_runs([run]), tmp_path / "curves.png")
+    assert any(np.allclose(one.get_ydata(), 0.7) for one in figure.axes[0].lines)
+
+
+def test_comparison_draws_any_metric(make_run_dir, tmp_path):
+    name = "generator/policy_gradient_norm"
+    groups = group_runs([load_run(make_run_dir(metrics={name: 0.5}))])
+    figure = figures.draw_comparison(groups, tmp_path / "curves.png", metric=name)
+    assert figure.axes[0].get_ylabel() == name
+    np.testing.assert_allclose(line(figure.axes[0], "gail_ppo").get_ydata()[[0, -1]], [0.5, 1.5])
+
+
+def test_a_figure_that_cannot_be_written_is_a_user_error(make_run_dir, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(UserError, match="cannot be written"):
+        figures.draw_run(load_run(make_run_dir()), tmp_path / "file" / "curve.png")

@@ -1,0 +1,182 @@
+import csv
+import io
+import os
+import subprocess
+import sys
+
+import pytest
+
+from gail_tf.reporting import files, tables, terminal, text
+from gail_tf.reporting.aggregates import group_runs
+from gail_tf.reporting.report import write_report
+from gail_tf.reporting.runs import load_run
+from gail_tf.types import UserError
+
+
+def first_row(table):
+    return [cell.strip() for cell in table.splitlines()[2].strip("|").split("|")]
+
+
+def make_groups(make_run_dir, finals, **info):
+    runs = [
+        load_run(make_run_dir(f"seed_{i}", returns=(0.0, f), seed=i, **info)) for i, f in enumerate(finals)
+    ]
+    return group_runs(runs)
+
+
+def test_a_row_of_the_table_by_hand(make_run_dir):
+    table = tables.results_table(make_groups(make_run_dir, (900.0, 900.0, 900.0, 0.0, 1200.0), subsample=20))
+    # Ends of the interval by hand: three zeros of five give (0 + 0 + 0.9) / 3, three 1.2 give (0.9 + 2.4) / 3.
+    assert first_row(table) == [
+        "Hopper-v5",
+        "gail_ppo",
+        "4, every 20th step",
+        "5",
+        "200",
+        "0.90 [0.00, 1.20]",
+        "0.90 [0.30, 1.10]",
+        "900.0",
+        "1,000",
+        "200 (4/5)",
+        "4 (4/5)",
+        "0.1",
+    ]
+    assert "\\*" not in table and "Not in the table" not in table
+
+
+def test_two_seeds_are_marked_as_a_range(make_run_dir):
+    table = tables.results_table(make_groups(make_run_dir, (500.0, 700.0)))
+    assert first_row(table)[6] == "0.60 [0.50, 0.70]*"
+    assert first_row(table)[9:11] == ["never", "never"]
+    assert "fewer than 3 seeds" in table
+
+
+def test_without_an_expert_there_is_a_raw_return_only(make_run_dir):
+    row = first_row(tables.results_table(make_groups(make_run_dir, (500.0, 700.0), expert_return=None)))
+    assert row[5:11] == ["–", "–", "600.0", "–", "–", "–"]
+
+
+def test_unfinished_and_unreadable_runs_are_listed(make_run_dir, tmp_path):
+    make_run_dir("runs/good")
+    make_run_dir("runs/killed", seed=1, status="interrupted", cut='{"itera')
+    make_run_dir("runs/empty", returns=(), status="failed")
+    write_report([tmp_path / "runs"], tmp_path / "report")
+    table = (tmp_path / "report" / "table.md").read_text()
+    assert first_row(table)[3] == "1"
+    assert "Not in the table (2 of 3 runs)" in table
+    assert "runs/killed` (Hopper-v5, gail_ppo): interrupted after 300 steps" in table
+    assert "runs/empty: metrics.jsonl is missing or empty (failed)" in table
+    assert "runs/killed`: metrics.jsonl: the last line is cut short and was ignored" in table
+
+
+def test_csv_has_a_row_a_run_and_full_precision(make_run_dir):
+    good = load_run(make_run_dir("good", returns=(0.0, 1000 / 3)))
+    bad = load_run(make_run_dir("bad", seed=1, status="failed"))
+    first, second = csv.DictReader(io.StringIO(tables.results_csv(group_runs([good, bad]))))
+    assert float(first["normalized_return"]) == pytest.approx(1 / 3, abs=1e-12)
+    assert (first["seed"], first["failure"], first["env_steps"]) == ("0", "", "200")
+    assert first["env_steps_to_90_percent"] == ""
+    assert second["failure"] == "failed after 300 steps" and second["return_mean"] == ""
+    assert second["env_steps_to_90_percent"] == "300.0"
+
+
+def test_a_report_is_three_files_in_a_new_folder(make_run_dir, tmp_path):
+    make_run_dir("runs/a")
+    written = write_report([tmp_path / "runs"], tmp_path / "deep" / "report")
+    assert [path.name for path in written] == ["curves.png", "table.md", "results.csv"]
+    assert sorted(os.listdir(tmp_path / "deep" / "report")) == ["curves.png", "results.csv", "table.md"]
+    assert written[0].stat().st_size > 10_000
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
+    path = files.write_atomically(tmp_path / "table.md", "old")
+
+    def no_space(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", no_space)
+    with pytest.raises(UserError, match="No space left on device"):
+        files.write_atomically(path, "new")
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["table.md"]
+
+
+def test_summary_for_a_console(make_run_dir):
+    lines = terminal.summary_lines(load_run(make_run_dir(returns=(0.0, 950.0), seed=7, subsample=20)))
+    assert lines[0] == "gail_ppo on Hopper-v5, seed 7: finished"
+    said = {line[2:18].strip(): line[18:] for line in lines[1:]}
+    assert said == {
+        "return": "950.0 ± 10.0 over 20 episodes",
+        "against": "expert 1,000, random policy 0.00",
+        "normalised": "0.950  (0 random policy, 1 expert)",
+        "90% of expert": "200 steps, 4 s",
+        "demonstrations": "4, every 20th step",
+        "trained": "200 steps in 4 s (50 steps/s)",
+    }
+
+
+def test_summary_of_an_unfinished_run(make_run_dir):
+    lines = terminal.summary_lines(
+        load_run(make_run_dir(returns=(0.0, 500.0), status="interrupted", cut="{"))
+    )
+    assert lines[0].endswith("interrupted after 200 steps")
+    assert any("500.0 at the last evaluation" in line for line in lines)
+    assert any("not reached" in line for line in lines)
+    assert lines[-1].startswith("  note: metrics.jsonl: the last line")
+
+
+@pytest.mark.parametrize(
+    "number, wanted",
+    [(0, "0"), (7, "7"), (950, "950"), (999.6, "1k"), (1000, "1k"), (12_500, "12.5k"), (3.25e6, "3.25M")],
+)
+def test_counts(number, wanted):
+    assert text.count(number) == wanted
+
+
+@pytest.mark.parametrize(
+    "seconds, wanted",
+    [(0.25, "0.2 s"), (41, "41 s"), (59.7, "1 min 0 s"), (134, "2 min 14 s"), (3600 * 3 + 300, "3 h 5 min")],
+)
+def test_durations(seconds, wanted):
+    assert text.duration(seconds) == wanted
+
+
+def run_binary(*arguments, cwd):
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    environment = os.environ | {"PYTHONPATH": root}
+    command = [sys.executable, "-m", "gail_tf.bin.report", *arguments]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
+
+
+def test_binary_writes_a_report_without_tensorflow(make_run_dir, tmp_path):
+    make_run_dir("runs/a")
+    make_run_dir("runs/b", seed=1)
+    (tmp_path / "tensorflow.py").write_text("raise ImportError('the report needs no TensorFlow')")
+    done = run_binary("runs", "--out=out", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "| Hopper-v5 | gail_ppo | 4 | 2 |" in done.stdout
+    assert (tmp_path / "out" / "curves.png").exists()
+
+
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_binary_help_is_its_own_page(tmp_path, flag):
+    done = run_binary(flag, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("gail-report:")
+    assert "--out=" in done.stdout and "--verbosity" not in done.stdout and "--logtostderr" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments, wanted",
+    [
+        ((), "no run directory given"),
+        (("nowhere",), "nowhere: no such directory"),
+        (("--nonsense", "x"), "Unknown command line flag 'nonsense'"),
+    ],
+)
+def test_binary_errors_are_one_line_and_exit_code_2(tmp_path, arguments, wanted):
+    done = run_binary(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+    assert wanted in done.stderr
+    assert os.listdir(tmp_path) == []
