@@ -1,6 +1,7 @@
 """Turns untrusted arrays into the dtypes the package uses, or says what is wrong with them.
 
-Every function takes the array's name for its message and raises UserError; none changes its input.
+Every function takes the array's name for its message and raises UserError; none changes its
+input, and what it returns is a copy.
 """
 
 import numpy as np

@@ -122,7 +122,6 @@ class Demonstrations:
             if getattr(self, name) is not None:
                 fields[name] = _as_per_episode(name, getattr(self, name), len(ends), dtype)
         for name, array in fields.items():
-            array = array.view()
             array.flags.writeable = False
             object.__setattr__(self, name, array)
         object.__setattr__(self, "notes", tuple(self.notes))

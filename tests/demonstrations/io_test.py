@@ -127,6 +127,10 @@ def test_missing_timeouts_of_terminated_episodes_need_no_inference(load_fields):
     d = load_fields(**d4rl(terminals=np.array([0, 0, 1, 0, 1]), timeouts=None))
     assert d.terminated.tolist() == [False, False, True, False, True]
     assert not d.truncated.any()
+    assert d.notes == (
+        "timeouts is missing: found 0 episodes truncated inside the file, where "
+        "the next observation is not the observation of the following row.",
+    )
 
 
 def test_missing_next_observations_drop_each_last_step(load_fields):
@@ -335,6 +339,12 @@ def test_folder_is_read_in_the_order_of_names(tmp_path, load_fields):
     assert "Ignored 1 entries" in notes_of(d)
 
 
+def test_order_of_names_is_not_the_order_of_writing(tmp_path):
+    for name in "cadb":
+        np.savez(tmp_path / f"{name}.npz", **d4rl(actions=column(*[ord(name)] * 5)))
+    assert "".join(chr(int(a)) for a in demos.load(tmp_path).actions[::5, 0]) == "abcd"
+
+
 def test_folder_keeps_the_totals_of_shortened_episodes(tmp_path):
     for name in ("a.npz", "b.npz"):
         np.savez(tmp_path / name, **d4rl(next_observations=None))
@@ -411,6 +421,16 @@ def test_minari_episodes_hold_one_observation_more_than_actions(monkeypatch):
     assert d.returns.tolist() == [4, 2]
     assert d.environment == "Line-v0"
     assert "1 episodes have neither termination nor truncation" in notes_of(d)
+
+
+def test_minari_step_with_both_flags_is_terminated(monkeypatch):
+    episode = minari_episode(column(0, 1, 2), True)
+    episode.truncations = episode.terminations
+    fake_minari(monkeypatch, episode)
+    d = demos.load("minari:line/expert-v0")
+    assert d.terminated.tolist() == [False, True]
+    assert not d.truncated.any()
+    assert "taken as terminated" in notes_of(d)
 
 
 def test_minari_errors(monkeypatch):
