@@ -97,6 +97,9 @@ class Generator(Protocol):
 
     policy: Any
 
+    def prepare(self) -> dict[str, float]:
+        """Called once before the first iteration of a new run (not of a resumed one); returns metrics."""
+
     def collect(self, iteration: int) -> tuple[int, list[EpisodeStatistics]]:
         """Interacts with the environment; returns the steps taken and the episodes that finished."""
 

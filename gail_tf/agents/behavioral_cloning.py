@@ -1,0 +1,104 @@
+"""Behavioural cloning: maximum likelihood of the expert's actions, stopped early on held-out data."""
+
+import gin
+import numpy as np
+import tensorflow as tf
+
+from gail_tf.agents.policy import Policy
+from gail_tf.networks.minibatches import scan_minibatches
+from gail_tf.types import Transition
+
+
+@gin.configurable
+class BehavioralCloning(tf.Module):
+    """Fits ``policy`` to demonstrations by minimising ``-mean log pi(a|s)``.
+
+    The observation normaliser takes its moments from the demonstrations. A share of the rows is held out
+    (Ho & Ermon 2016: 30 %); after ``patience`` epochs without a better held-out loss it is finished and
+    :meth:`use_best` puts the best weights back.
+
+    Args:
+      expert: transitions with fields ``[M, ...]``. seed: of the split and the shuffles.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        expert: Transition,
+        seed: int,
+        validation_fraction: float = 0.3,
+        learning_rate: float = 1e-3,
+        batch_size: int = 128,
+        weight_decay: float = 1e-4,
+        patience: int = 20,
+        jit_compile: bool = True,
+    ):
+        super().__init__(name="behavioral_cloning")
+        if not 0.0 < validation_fraction < 1.0:
+            raise ValueError(f"BehavioralCloning.validation_fraction is {validation_fraction}: want between 0 and 1.")
+        self._policy, self._seed, self._patience = policy, seed, patience
+        self._weight_decay = weight_decay
+        num_rows = len(expert.observation)
+        order = np.random.default_rng(seed).permutation(num_rows)
+        num_held_out = min(max(int(round(validation_fraction * num_rows)), 1), num_rows - 1)
+        held_out, kept = order[:num_held_out], order[num_held_out:]
+        self._train = tf.constant(expert.observation[kept]), tf.constant(expert.action[kept])
+        self._held_out = tf.constant(expert.observation[held_out]), tf.constant(expert.action[held_out])
+        self._batch_size = min(batch_size, len(kept))
+        self._variables = policy.actor_net.trainable_variables
+        self.optimizer = tf.keras.optimizers.legacy.Adam(learning_rate)
+        self.optimizer._create_all_weights(self._variables)
+        self._best = [tf.Variable(v, trainable=False) for v in self._variables]
+        self.best_loss = tf.Variable(np.inf, dtype=tf.float32, trainable=False)
+        self.epochs_since_best = tf.Variable(0, dtype=tf.int32, trainable=False)
+        if policy.normalizer is not None:
+            policy.normalizer.update(self._train[0])
+        self._epoch = tf.function(self._train_epoch, jit_compile=jit_compile, autograph=False)
+
+    def _loss(self, observation, action):
+        distribution = self._policy.distribution(self._policy.normalize(observation))
+        return -tf.reduce_mean(distribution.log_prob(action)), distribution
+
+    def _train_epoch(self, epoch: tf.Tensor) -> dict[str, tf.Tensor]:
+        observations, actions = self._train
+
+        def step(indices, seed):
+            del seed
+            with tf.GradientTape() as tape:
+                loss, _ = self._loss(tf.gather(observations, indices), tf.gather(actions, indices))
+                decay = tf.add_n([tf.nn.l2_loss(v) for v in self._variables if "kernel" in v.name])
+                total = loss + self._weight_decay * decay
+            gradients = tape.gradient(total, self._variables)
+            norm = tf.linalg.global_norm(gradients)
+            gradients, _ = tf.clip_by_global_norm(gradients, 10.0, use_norm=norm)
+            self.optimizer.apply_gradients(zip(gradients, self._variables, strict=True))
+            return {"cloning/train_loss": loss, "cloning/gradient_norm": norm}
+
+        seed = tf.random.fold_in(tf.constant([self._seed & 0x7FFFFFFF, 3], tf.int32), epoch)
+        metrics = scan_minibatches(step, observations.shape[0], self._batch_size, 1, seed)
+        loss, distribution = self._loss(*self._held_out)
+        is_better = loss < self.best_loss
+        self.best_loss.assign(tf.where(is_better, loss, self.best_loss))
+        self.epochs_since_best.assign(tf.where(is_better, 0, self.epochs_since_best + 1))
+        for best, variable in zip(self._best, self._variables, strict=True):
+            best.assign(tf.where(is_better, variable, best))
+        error = tf.cast(distribution.mode(), tf.float32) - tf.cast(self._held_out[1], tf.float32)
+        return metrics | {
+            "cloning/validation_loss": loss,
+            "cloning/validation_error": tf.reduce_mean(tf.cast(tf.abs(error) > 0.5, tf.float32))
+            if self._policy.codec.is_discrete
+            else tf.reduce_mean(tf.square(error)),
+            "generator/entropy": tf.reduce_mean(distribution.entropy()),
+        }
+
+    def epoch(self, index: int) -> dict[str, float]:
+        """One pass over the training rows and one look at the held-out ones."""
+        return {name: float(value) for name, value in self._epoch(tf.constant(index, tf.int32)).items()}
+
+    def is_finished(self) -> bool:
+        return int(self.epochs_since_best) >= self._patience
+
+    def use_best(self) -> None:
+        """Puts the weights with the lowest held-out loss into the policy."""
+        for best, variable in zip(self._best, self._variables, strict=True):
+            variable.assign(best)

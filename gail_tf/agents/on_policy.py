@@ -1,0 +1,37 @@
+"""Pure functions that every on-policy agent needs: advantages and their diagnostics."""
+
+import tensorflow as tf
+
+
+def generalized_advantage(reward, value_t, value_tp1, terminated, truncated, discount, gae_lambda):
+    """Generalised advantage estimates ``[T, B]`` (Schulman et al. 2016, Eq. 16), ends treated apart.
+
+    ``delta_t = r_t + discount * (1 - terminated_t) * V(s'_t) - V(s_t)`` with ``s'_t`` the true successor, so a
+    truncated step bootstraps from the state the time limit cut off and a terminated one from nothing. The sum
+    over later steps stops at both. All arguments but the last two are ``[T, B]`` float32.
+    """
+    for name, x in (("value_t", value_t), ("value_tp1", value_tp1), ("terminated", terminated), ("truncated", truncated)):
+        if x.shape != reward.shape:
+            raise ValueError(f"{name} has shape {x.shape}: want the reward's, {reward.shape}.")
+    delta = reward + discount * (1.0 - terminated) * value_tp1 - value_t
+    carry = discount * gae_lambda * (1.0 - terminated) * (1.0 - truncated)
+    return tf.scan(
+        lambda later, now: now[0] + now[1] * later, (delta, carry), tf.zeros_like(reward[0]), reverse=True
+    )
+
+
+def explained_variance(prediction, target):
+    """``1 - Var(target - prediction) / Var(target)`` of ``[N]`` rows: 1 is perfect, 0 no better than the mean."""
+    return 1.0 - tf.math.reduce_variance(target - prediction) / (tf.math.reduce_variance(target) + 1e-8)
+
+
+def policy_gradient_norm(actor_net, batch):
+    """Global norm of ``grad mean(A log pi(a|s))`` at the policy that collected the batch, in reward units.
+
+    Advantages enter as they are: an agent that normalises them hides a reward that vanishes, this does not.
+    """
+    variables = actor_net.trainable_variables
+    with tf.GradientTape() as tape:
+        distribution, _ = actor_net(batch.observation, step_type=(), network_state=(), training=False)
+        objective = tf.reduce_mean(batch.advantage * distribution.log_prob(batch.action))
+    return tf.linalg.global_norm(tape.gradient(objective, variables))

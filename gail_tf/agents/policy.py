@@ -1,0 +1,47 @@
+"""The policy that acts: raw observations in, actions in environment units out."""
+
+import tensorflow as tf
+
+from gail_tf.environments.actions import ActionCodec
+from gail_tf.networks.normalization import RunningMoments
+
+
+class Policy(tf.Module):
+    """An actor network with everything around it: normalisation before, the action convention after.
+
+    Args:
+      actor_net: normalised observation ``[B, d]`` -> TFP distribution over normalised actions.
+      normalizer: of observations, or None when they are used as they are.
+      codec: translates normalised actions to environment units.
+      absorbing: the actor was trained with an absorbing indicator as its last input. Outside of training
+        every state is real, so ``deterministic`` and ``sampled`` add the 0 themselves.
+      observation_dim: d of the environment, without the indicator.
+    """
+
+    def __init__(self, actor_net, normalizer: RunningMoments | None, codec: ActionCodec, absorbing: bool, observation_dim):
+        super().__init__(name="policy")
+        self.actor_net, self.normalizer = actor_net, normalizer
+        self.codec, self.absorbing, self.observation_dim = codec, absorbing, observation_dim
+        spec = tf.TensorSpec((None, observation_dim), tf.float32, name="observation")
+        seed = tf.TensorSpec((2,), tf.int32, name="seed")
+        self.deterministic = tf.function(self._deterministic, input_signature=[spec], autograph=False)
+        self.sampled = tf.function(self._sampled, input_signature=[spec, seed], autograph=False)
+
+    def normalize(self, observation: tf.Tensor) -> tf.Tensor:
+        """Raw ``[..., d]`` (with indicator, if absorbing) -> what the networks see."""
+        return observation if self.normalizer is None else self.normalizer.normalize(observation)
+
+    def distribution(self, normalized: tf.Tensor):
+        """Distribution over normalised actions at normalised observations ``[B, d]``."""
+        return self.actor_net(normalized, step_type=(), network_state=(), training=False)[0]
+
+    def _at_real_states(self, observation: tf.Tensor):
+        if self.absorbing:
+            observation = tf.concat([observation, tf.zeros_like(observation[:, :1])], -1)
+        return self.distribution(self.normalize(observation))
+
+    def _deterministic(self, observation: tf.Tensor) -> tf.Tensor:
+        return self.codec.to_environment(self._at_real_states(observation).mode())
+
+    def _sampled(self, observation: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        return self.codec.to_environment(self._at_real_states(observation).sample(seed=seed))

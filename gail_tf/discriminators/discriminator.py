@@ -1,0 +1,172 @@
+"""The discriminator: features of a transition -> expert-high logit, its update, and the reward it pays."""
+
+from collections.abc import Callable, Sequence
+
+import gin
+import tensorflow as tf
+
+from gail_tf.discriminators import losses, regularizers, rewards
+from gail_tf.networks.minibatches import scan_minibatches
+from gail_tf.networks.mlp import make_logit_network
+from gail_tf.networks.normalization import RunningMoments
+from gail_tf.types import Transition
+
+
+def transition_features(
+    transition: Transition, inputs: Sequence[str], num_actions: int | None, absorbing: bool
+) -> tf.Tensor:
+    """Concatenates the named fields of ``transition`` (leading axes [N]) to float32 ``[N, f]``.
+
+    Discrete actions become one-hot. With absorbing states (the last observation component is the indicator)
+    the action taken in the absorbing state is the zero vector, whatever the policy emitted (DAC, section 4.2).
+    """
+    parts = []
+    for name in inputs:
+        value = getattr(transition, name)
+        if name == "action":
+            value = tf.one_hot(value, num_actions) if num_actions else value
+            if absorbing:
+                value *= 1.0 - transition.observation[..., -1:]
+        parts.append(tf.cast(value, tf.float32))
+    return tf.concat(parts, -1)
+
+
+@gin.configurable
+class Discriminator(tf.Module):
+    """A reward source that learns to tell the expert's transitions (class 1) from the agent's (class 0).
+
+    Args:
+      expert: the demonstrations' transitions, every field ``[M, ...]``, actions normalised.
+      num_actions: number of discrete actions, None when they are continuous.
+      absorbing: whether the observations carry an absorbing indicator.
+      inputs: the fields it sees: ("observation", "action") is GAIL's; ("observation",) needs no actions;
+        add "next_observation" for state transitions.
+      loss_terms: functions of losses.py and regularizers.py; their sum is minimised.
+      reward_fn: one of rewards.py; reward_transforms: applied to it in order.
+      num_epochs, batch_size: passes over the agent's rows in one update; each minibatch holds ``batch_size``
+        agent rows and as many expert rows, drawn with replacement.
+      learning_rate: Adam's; max_gradient_norm: global norm, None leaves gradients alone.
+    """
+
+    INPUTS = ("observation", "action", "next_observation")
+
+    def __init__(
+        self,
+        expert: Transition,
+        num_actions: int | None,
+        absorbing: bool = False,
+        inputs: Sequence[str] = ("observation", "action"),
+        hidden: Sequence[int] = (64,),
+        activation: str = "relu",
+        spectral_normalization: bool = False,
+        loss_terms: Sequence[Callable] = (losses.bce_loss, regularizers.gradient_penalty),
+        reward_fn: Callable = rewards.plr,
+        reward_transforms: Sequence[Callable] = (),
+        num_epochs: int = 2,
+        batch_size: int = 256,
+        learning_rate: float = 3e-4,
+        max_gradient_norm: float | None = None,
+    ):
+        super().__init__(name="discriminator")
+        unknown = [name for name in inputs if name not in self.INPUTS]
+        if unknown or not inputs:
+            raise ValueError(f"Discriminator.inputs is {tuple(inputs)}: want one or more of {self.INPUTS}.")
+        if not loss_terms:
+            raise ValueError("Discriminator.loss_terms is empty: want at least [@bce_loss].")
+        self._inputs, self._num_actions, self._absorbing = tuple(inputs), num_actions, absorbing
+        self._loss_terms = tuple(loss_terms)
+        self._reward_fn, self._reward_transforms = reward_fn, list(reward_transforms)
+        self._num_epochs, self._batch_size = num_epochs, batch_size
+        self._max_gradient_norm = max_gradient_norm
+        self._expert_features = self._features(Transition(*(tf.convert_to_tensor(field) for field in expert)))
+        num_features = self._expert_features.shape[-1]
+        self.normalizer = RunningMoments((num_features,))
+        self.network = make_logit_network(num_features, hidden, activation, spectral_normalization)
+        self.optimizer = tf.keras.optimizers.legacy.Adam(learning_rate)
+        self.optimizer._create_all_weights(self.network.trainable_variables)  # so that checkpoints are whole from the start
+
+    def _features(self, transition: Transition) -> tf.Tensor:
+        return transition_features(transition, self._inputs, self._num_actions, self._absorbing)
+
+    def logits(self, transition: Transition) -> tf.Tensor:
+        """Expert-high logits, shape of the leading axes ``[...]`` of ``transition``."""
+        features = self.normalizer.normalize(self._features(transition))
+        return tf.squeeze(self.network(features), -1)
+
+    def reward(self, transition: Transition) -> tf.Tensor:
+        """The reward ``[...]`` paid for ``transition``; differentiable, changes no state."""
+        return self._transformed(self._reward_fn(self.logits(transition)), update=False)
+
+    def relabel(self, transition: Transition) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """Rewards ``[...]`` for fresh agent transitions; moves the running scale of stateful transforms."""
+        reward = self._transformed(self._reward_fn(self.logits(transition)), update=True)
+        expert_logits = self._train_logits(self.normalizer.normalize(self._expert_features))
+        expert = self._transformed(self._reward_fn(expert_logits), update=False)
+        metrics = {
+            "reward/agent_mean": tf.reduce_mean(reward),
+            "reward/agent_std": tf.math.reduce_std(reward),
+            "reward/expert_mean": tf.reduce_mean(expert),
+            "reward/expert_std": tf.math.reduce_std(expert),
+        }
+        return reward, metrics
+
+    def _transformed(self, reward: tf.Tensor, update: bool) -> tf.Tensor:
+        for transform in self._reward_transforms:
+            if update and hasattr(transform, "update"):
+                transform.update(reward)
+            reward = transform(reward)
+        return reward
+
+    def _train_logits(self, features: tf.Tensor, training: bool = False) -> tf.Tensor:
+        return tf.squeeze(self.network(features, training=training), -1)
+
+    def loss(self, batch: losses.DiscriminatorBatch, seed: tf.Tensor) -> tf.Tensor:
+        """The sum of the loss terms on normalised features."""
+        seeds = tf.unstack(tf.random.split(seed, len(self._loss_terms)))
+        fn = lambda features: self._train_logits(features, training=True)  # noqa: E731
+        return tf.add_n([term(fn, batch, s) for term, s in zip(self._loss_terms, seeds, strict=True)])
+
+    def train_step(self, batch: losses.DiscriminatorBatch, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+        """One Adam step on a minibatch of normalised features ``[B, f]`` each; metrics are of before the step."""
+        variables = self.network.trainable_variables
+        with tf.GradientTape() as tape:
+            loss = self.loss(batch, seed)
+        gradients = tape.gradient(loss, variables)
+        norm = tf.linalg.global_norm(gradients)
+        if self._max_gradient_norm is not None:
+            gradients, _ = tf.clip_by_global_norm(gradients, self._max_gradient_norm, use_norm=norm)
+        expert, agent = self._train_logits(batch.expert), self._train_logits(batch.agent)
+        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return {
+            "discriminator/loss": loss,
+            "discriminator/gradient_norm": norm,
+            "discriminator/accuracy_expert": tf.reduce_mean(tf.cast(expert > 0.0, tf.float32)),
+            "discriminator/accuracy_agent": tf.reduce_mean(tf.cast(agent < 0.0, tf.float32)),
+            "discriminator/expert_probability": tf.reduce_mean(tf.sigmoid(expert)),
+            "discriminator/agent_probability": tf.reduce_mean(tf.sigmoid(agent)),
+        }
+
+    def update(self, agent: Transition, seed: tf.Tensor, progress: tf.Tensor) -> dict[str, tf.Tensor]:
+        """``num_epochs`` over the agent's rows ``[N, ...]``; returns metrics averaged over the minibatches.
+
+        The input normaliser takes in as many expert as agent rows first and is then frozen for the update.
+        """
+        del progress
+        seed_mix, seed_loop = tf.unstack(tf.random.split(seed, 2))
+        agent_features = self._features(agent)
+        num_rows = agent_features.shape[0]
+        self.normalizer.update(tf.concat([agent_features, self._expert_rows(num_rows, seed_mix)], 0))
+        agent_features = self.normalizer.normalize(agent_features)
+        batch_size = min(self._batch_size, num_rows)
+
+        def step(indices, seed):
+            seed_rows, seed_loss = tf.unstack(tf.random.split(seed, 2))
+            expert = self.normalizer.normalize(self._expert_rows(batch_size, seed_rows))
+            return self.train_step(losses.DiscriminatorBatch(expert, tf.gather(agent_features, indices)), seed_loss)
+
+        return scan_minibatches(step, num_rows, batch_size, self._num_epochs, seed_loop)
+
+    def _expert_rows(self, num_rows: int, seed: tf.Tensor) -> tf.Tensor:
+        num_expert = self._expert_features.shape[0]
+        indices = tf.random.stateless_uniform([num_rows], seed, maxval=num_expert, dtype=tf.int32)
+        return tf.gather(self._expert_features, indices)

@@ -1,0 +1,35 @@
+"""The environment's own reward as a reward source: training an expert is the same loop."""
+
+import gin
+import tensorflow as tf
+
+from gail_tf.discriminators.rewards import NormalizedReward
+from gail_tf.types import Transition
+
+
+@gin.configurable
+class EnvironmentReward(tf.Module):
+    """Pays what the environment pays, times ``scale``; it has nothing to learn.
+
+    Args:
+      normalize: divide by the running root mean square (:class:`NormalizedReward`), so that a value loss is
+        of the order of 1 whatever the task's units.
+    """
+
+    def __init__(self, scale: float = 1.0, normalize: bool = False):
+        super().__init__(name="environment_reward")
+        self._scale = scale
+        self._normalized = NormalizedReward() if normalize else None
+
+    def update(self, agent: Transition, seed, progress) -> dict[str, tf.Tensor]:
+        del agent, seed, progress
+        return {}
+
+    def relabel(self, transition: Transition) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """The environment's rewards, same shape."""
+        reward = self._scale * transition.reward
+        if self._normalized is not None:
+            self._normalized.update(reward)
+            reward = self._normalized(reward)
+        metrics = {"reward/agent_mean": tf.reduce_mean(reward), "reward/agent_std": tf.math.reduce_std(reward)}
+        return reward, metrics

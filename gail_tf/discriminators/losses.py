@@ -1,0 +1,60 @@
+"""Terms of a discriminator's loss: pure functions that a config adds up.
+
+Every term has the signature ``term(logit_fn, batch, seed) -> scalar`` with
+
+- ``logit_fn``: features ``[B, f]`` -> expert-high logits ``[B]``;
+- ``batch``: :class:`DiscriminatorBatch`;
+- ``seed``: int32 ``[2]``, the only source of randomness.
+
+The expert is class 1 everywhere: ``D = sigmoid(logit) = P(expert)``.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import gin
+import tensorflow as tf
+
+LogitFn = Callable[[tf.Tensor], tf.Tensor]
+
+
+class DiscriminatorBatch(NamedTuple):
+    """Normalised features of equally many expert and agent rows, each ``[B, f]``."""
+
+    expert: Any
+    agent: Any
+
+
+def binary_cross_entropy(logits: tf.Tensor, label: float) -> tf.Tensor:
+    """Mean of ``-label log D - (1 - label) log(1 - D)`` from logits ``[B]``, stable at any logit."""
+    return tf.reduce_mean(label * tf.nn.softplus(-logits) + (1.0 - label) * tf.nn.softplus(logits))
+
+
+@gin.configurable
+def bce_loss(
+    logit_fn: LogitFn,
+    batch: DiscriminatorBatch,
+    seed,
+    expert_weight: float = 1.0,
+    label_smoothing: float = 0.0,
+) -> tf.Tensor:
+    """GAIL's discriminator loss (Ho & Ermon 2016, Eq. 17, labels swapped: here the expert is 1).
+
+    ``expert_weight * BCE(expert, 1 - label_smoothing) + BCE(agent, label_smoothing)``; both terms are means,
+    so an untrained discriminator (logit 0) has a loss of 2 ln 2 at weight 1. MGAIL's code weighs the expert 0.8.
+    """
+    del seed
+    expert = binary_cross_entropy(logit_fn(batch.expert), 1.0 - label_smoothing)
+    agent = binary_cross_entropy(logit_fn(batch.agent), label_smoothing)
+    return expert_weight * expert + agent
+
+
+@gin.configurable
+def entropy_bonus(logit_fn: LogitFn, batch: DiscriminatorBatch, seed, coef: float = 1e-3) -> tf.Tensor:
+    """``-coef * mean H(D)`` over both halves: keeps D from certainty (Ho & Ermon's code, coef 1e-3).
+
+    ``H(D) = softplus(l) - l sigmoid(l)`` for a Bernoulli with logit l.
+    """
+    del seed
+    logits = logit_fn(tf.concat([batch.expert, batch.agent], 0))
+    return -coef * tf.reduce_mean(tf.nn.softplus(logits) - logits * tf.sigmoid(logits))

@@ -1,0 +1,76 @@
+"""Behavioural cloning as a generator: the same loop, checkpoints, evaluation and export, and no environment steps."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import gin
+import gymnasium as gym
+import tensorflow as tf
+
+from gail_tf.agents.behavioral_cloning import BehavioralCloning
+from gail_tf.agents.policy import Policy
+from gail_tf.environments.actions import ActionCodec
+from gail_tf.networks.mlp import make_actor_network
+from gail_tf.networks.normalization import RunningMoments
+from gail_tf.types import EpisodeStatistics, RewardSource, Transition
+
+
+@gin.configurable
+class CloningGenerator(tf.Module):
+    """Learns from the demonstrations alone; an iteration is ``epochs_per_iteration`` epochs."""
+
+    def __init__(
+        self,
+        make_env: Callable[[], gym.Env],
+        reward_source: RewardSource,
+        expert: Transition,
+        seed: int,
+        absorbing: bool = False,
+        epochs_per_iteration: int = 5,
+        normalize_observations: bool = True,
+    ):
+        super().__init__(name="cloning_generator")
+        del reward_source
+        if absorbing:
+            raise ValueError("Behavioural cloning has no use for absorbing states: leave absorbing_states at False.")
+        env = make_env()
+        codec = ActionCodec(env.action_space, env.spec.id)
+        observation_dim = env.observation_space.shape[0]
+        env.close()
+        observation_spec = tf.TensorSpec((observation_dim,), tf.float32, name="observation")
+        normalizer = RunningMoments((observation_dim,)) if normalize_observations else None
+        self.policy = Policy(
+            make_actor_network(observation_spec, codec.spec), normalizer, codec, absorbing, observation_dim
+        )
+        self.cloning = BehavioralCloning(self.policy, expert, seed)
+        self._epochs_per_iteration = epochs_per_iteration
+
+    def prepare(self) -> dict[str, float]:
+        return {}
+
+    def collect(self, iteration: int) -> tuple[int, list[EpisodeStatistics]]:
+        """Takes no steps."""
+        del iteration
+        return 0, []
+
+    def update(self, iteration: int, progress: float) -> dict[str, float]:
+        """Trains for ``epochs_per_iteration`` epochs or until finished; then the best weights are put back."""
+        del progress
+        start = time.perf_counter()
+        metrics = {}
+        for epoch in range(self._epochs_per_iteration):
+            metrics = self.cloning.epoch(iteration * self._epochs_per_iteration + epoch)
+            if self.cloning.is_finished():
+                self.cloning.use_best()
+                break
+        return metrics | {"time/generator_seconds": time.perf_counter() - start}
+
+    def is_finished(self) -> bool:
+        return self.cloning.is_finished()
+
+    def state(self) -> dict[str, Any]:
+        return {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        del state

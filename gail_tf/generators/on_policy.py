@@ -1,0 +1,190 @@
+"""The on-policy generator: collect a batch, let the reward source learn and relabel it, improve the policy."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import gin
+import gymnasium as gym
+import numpy as np
+import tensorflow as tf
+
+from gail_tf.agents.behavioral_cloning import BehavioralCloning
+from gail_tf.agents.on_policy import generalized_advantage, policy_gradient_norm
+from gail_tf.agents.policy import Policy
+from gail_tf.agents.ppo import PPO
+from gail_tf.environments.vector import VectorEnvironment
+from gail_tf.networks.mlp import make_actor_network, make_value_network
+from gail_tf.networks.normalization import RunningMoments
+from gail_tf.types import EpisodeStatistics, OnPolicyBatch, RewardSource, Transition
+
+
+def flatten_time(tensor: tf.Tensor) -> tf.Tensor:
+    """``[T, B, ...]`` -> ``[T * B, ...]``."""
+    return tf.reshape(tensor, [tensor.shape[0] * tensor.shape[1], *tensor.shape[2:]])
+
+
+@gin.configurable
+class OnPolicyGenerator(tf.Module):
+    """Policy-gradient learning from a reward source, for any agent of the OnPolicyAgent protocol.
+
+    An iteration is: collect ``num_steps`` x ``num_environments`` transitions; one compiled call in which the
+    reward source learns from them and pays for them; one in which advantages are computed and the agent
+    learns. (Two calls instead of one, so that both phases can be timed; the second call costs microseconds.)
+
+    Args:
+      make_env: makes one environment. reward_source: pays for transitions. expert: the demonstrations, for a
+        warm start; None without demonstrations. seed: of everything random here.
+      agent: class of the agent (PPO, TRPO). discount, gae_lambda: of the advantages.
+      normalize_observations: running mean and std of the observations collected, frozen within an iteration.
+      warm_start_epochs: epochs of behavioural cloning before the first iteration.
+      jit_compile: compile with XLA.
+    """
+
+    def __init__(
+        self,
+        make_env: Callable[[], gym.Env],
+        reward_source: RewardSource,
+        expert: Transition | None,
+        seed: int,
+        absorbing: bool = False,
+        num_environments: int = 16,
+        num_steps: int = 128,
+        agent: Callable[..., Any] = PPO,
+        discount: float = 0.99,
+        gae_lambda: float = 0.95,
+        normalize_observations: bool = True,
+        warm_start_epochs: int = 0,
+        jit_compile: bool = True,
+    ):
+        super().__init__(name="on_policy_generator")
+        self._environment = VectorEnvironment(make_env, num_environments, seed)
+        self._num_steps, self._seed = num_steps, seed
+        self._discount, self._gae_lambda = discount, gae_lambda
+        self._reward_source = reward_source
+        codec = self._environment.codec
+        num_inputs = self._environment.observation_dim
+        observation_spec = tf.TensorSpec((num_inputs,), tf.float32, name="observation")
+        self._normalizer = RunningMoments((num_inputs,)) if normalize_observations else None
+        actor_net = make_actor_network(observation_spec, codec.spec)
+        self.agent = agent(observation_spec, codec.spec, actor_net, make_value_network(observation_spec))
+        self.policy = Policy(actor_net, self._normalizer, codec, absorbing, num_inputs - int(absorbing))
+        self._expert, self._warm_start_epochs = expert, warm_start_epochs
+        self._act = tf.function(
+            self._act_step,
+            input_signature=[
+                tf.TensorSpec((num_environments, num_inputs), tf.float32),
+                tf.TensorSpec((), tf.int32),
+                tf.TensorSpec((), tf.int32),
+            ],
+            jit_compile=jit_compile,
+            autograph=False,
+        )
+        self._update_reward = tf.function(self._update_reward_source, jit_compile=jit_compile, autograph=False)
+        self._update_policy = tf.function(self._update_agent, jit_compile=jit_compile, autograph=False)
+        self._batch: tuple[Transition, np.ndarray] | None = None
+
+    def prepare(self) -> dict[str, float]:
+        """Warm-starts the policy by behavioural cloning, where the config asks for it."""
+        if not self._warm_start_epochs:
+            return {}
+        log_std = [v for v in self.policy.actor_net.trainable_variables if "log_std" in v.name]
+        exploration = [v.numpy() for v in log_std]
+        cloning = BehavioralCloning(self.policy, self._expert, self._seed)
+        metrics = {}
+        for epoch in range(self._warm_start_epochs):
+            metrics = cloning.epoch(epoch)
+            if cloning.is_finished():
+                break
+        cloning.use_best()
+        # Maximum likelihood of a deterministic expert takes the noise away that policy gradients live on.
+        for variable, value in zip(log_std, exploration, strict=True):
+            variable.assign(value)
+        return metrics
+
+    def _act_step(self, observation, iteration, step):
+        seed = tf.random.fold_in(tf.random.fold_in(self._root_seed(0), iteration), step)
+        action = self.policy.distribution(self.policy.normalize(observation)).sample(seed=seed)
+        return action, self.policy.codec.to_environment(action)
+
+    def _root_seed(self, stream: int) -> tf.Tensor:
+        return tf.constant([self._seed & 0x7FFFFFFF, stream], tf.int32)
+
+    def collect(self, iteration: int) -> tuple[int, list[EpisodeStatistics]]:
+        """Takes ``num_steps`` in every environment with the sampled policy."""
+        environment = self._environment
+        observations, samples, steps, episodes = [], [], [], []
+        index = tf.constant(iteration, tf.int32)
+        for t in range(self._num_steps):
+            observations.append(environment.observation)
+            sample, action = self._act(observations[-1], index, t)
+            samples.append(sample.numpy())
+            step, finished = environment.step(action.numpy())
+            steps.append(step)
+            episodes += finished
+        next_observation, reward, terminated, truncated = (np.stack(field) for field in zip(*steps, strict=True))
+        samples = np.stack(samples)
+        executed = self.policy.codec.executed(samples).numpy() if not self.policy.codec.is_discrete else samples
+        transition = Transition(np.stack(observations), executed, next_observation, reward, terminated, truncated)
+        self._batch = (transition, samples)
+        return self._num_steps * environment.num_environments, episodes
+
+    def update(self, iteration: int, progress: float) -> dict[str, float]:
+        """Reward source first, then relabelling, then the policy, on the batch collected last."""
+        transition, samples = tf.nest.map_structure(tf.convert_to_tensor, self._batch)
+        index, progress = tf.constant(iteration, tf.int32), tf.constant(progress, tf.float32)
+        start = time.perf_counter()
+        reward, reward_metrics = self._update_reward(transition, index, progress)
+        reward_metrics = {name: float(value) for name, value in reward_metrics.items()}
+        middle = time.perf_counter()
+        metrics = self._update_policy(transition, samples, reward, index, progress)
+        metrics = {name: float(value) for name, value in metrics.items()}
+        phases = {"time/discriminator_seconds": middle - start, "time/generator_seconds": time.perf_counter() - middle}
+        return reward_metrics | metrics | phases
+
+    def _update_reward_source(self, transition, iteration, progress):
+        rows = Transition(*(flatten_time(field) for field in transition))
+        seed = tf.random.fold_in(self._root_seed(1), iteration)
+        metrics = self._reward_source.update(rows, seed, progress)
+        reward, reward_metrics = self._reward_source.relabel(rows)
+        return tf.reshape(reward, transition.reward.shape), {**metrics, **reward_metrics}
+
+    def _update_agent(self, transition, samples, reward, iteration, progress):
+        seed = tf.random.fold_in(self._root_seed(2), iteration)
+        observation = self.policy.normalize(flatten_time(transition.observation))
+        value = self._values(observation)
+        value_tp1 = self._values(self.policy.normalize(flatten_time(transition.next_observation)))
+        advantage = flatten_time(
+            generalized_advantage(
+                reward,
+                tf.reshape(value, reward.shape),
+                tf.reshape(value_tp1, reward.shape),
+                transition.terminated,
+                transition.truncated,
+                self._discount,
+                self._gae_lambda,
+            )
+        )
+        batch = OnPolicyBatch(observation, flatten_time(samples), advantage, advantage + value, value)
+        gradient_norm = policy_gradient_norm(self.agent.actor_net, batch)
+        metrics = self.agent.update(batch, seed, progress)
+        if self._normalizer is not None:  # last, so that the batch was collected and learned from in one scale
+            self._normalizer.update(flatten_time(transition.observation))
+        return {
+            **metrics,
+            "generator/policy_gradient_norm": gradient_norm,
+            "generator/advantage_std": tf.math.reduce_std(advantage),
+            "generator/value_mean": tf.reduce_mean(value),
+        }
+
+    def _values(self, observation):
+        return self.agent.value_net(observation, step_type=(), network_state=(), training=False)[0]
+
+    def is_finished(self) -> bool:
+        return False
+
+    def state(self) -> dict[str, np.ndarray]:
+        return self._environment.snapshot()
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._environment.restore(state)

@@ -1,0 +1,136 @@
+"""Multilayer perceptrons for actors, value functions and discriminators."""
+
+from collections.abc import Callable, Sequence
+
+import gin
+import tensorflow as tf
+import tensorflow_probability as tfp
+from tf_agents.networks import sequential
+
+tfd = tfp.distributions
+
+
+def dense(units: int, activation: str | None, gain: float) -> tf.keras.layers.Dense:
+    """A dense layer with orthogonal initialisation, as PPO's reference code uses (Andrychowicz et al. 2021)."""
+    return tf.keras.layers.Dense(
+        units, activation=activation, kernel_initializer=tf.keras.initializers.Orthogonal(gain=gain)
+    )
+
+
+def hidden_layers(units: Sequence[int], activation: str) -> list[tf.keras.layers.Layer]:
+    return [dense(n, activation, gain=2.0**0.5) for n in units]
+
+
+class GaussianHead(tf.keras.layers.Layer):
+    """Diagonal Gaussian with a linear mean and a state-independent log standard deviation.
+
+    Input ``[B, h]``; output a ``MultivariateNormalDiag`` of event shape ``[k]``. The mean is not squashed:
+    actions are cut to the action space where they are executed.
+    """
+
+    LOG_STD_RANGE = (-5.0, 2.0)
+
+    def __init__(self, num_dims: int, initial_log_std: float, output_gain: float):
+        super().__init__(name="gaussian_head")
+        self.mean = dense(num_dims, None, output_gain)
+        self.initial_log_std = initial_log_std
+        self.log_std = self.add_weight(
+            name="log_std",
+            shape=(num_dims,),
+            initializer=tf.keras.initializers.Constant(initial_log_std),
+            trainable=True,
+        )
+
+    def call(self, features: tf.Tensor) -> tfd.Distribution:
+        mean = self.mean(features)
+        std = tf.exp(tf.clip_by_value(self.log_std, *self.LOG_STD_RANGE))
+        return tfd.MultivariateNormalDiag(loc=mean, scale_diag=tf.broadcast_to(std, tf.shape(mean)))
+
+
+class CategoricalHead(tf.keras.layers.Layer):
+    """Categorical over ``num_actions``, from a linear layer of logits. Input ``[B, h]``; samples int32 ``[B]``."""
+
+    def __init__(self, num_actions: int, output_gain: float):
+        super().__init__(name="categorical_head")
+        self.logits = dense(num_actions, None, output_gain)
+
+    def call(self, features: tf.Tensor) -> tfd.Distribution:
+        return tfd.Categorical(logits=self.logits(features), dtype=tf.int32)
+
+
+@gin.configurable
+def make_actor_network(
+    observation_spec: tf.TensorSpec,
+    action_spec,
+    hidden: Sequence[int] = (64, 64),
+    activation: str = "tanh",
+    initial_log_std: float = 0.0,
+    output_gain: float = 0.01,
+) -> sequential.Sequential:
+    """A stochastic policy network: normalised observation ``[B, d]`` -> distribution over normalised actions."""
+    if action_spec.dtype.is_integer:
+        head = CategoricalHead(int(action_spec.maximum) + 1, output_gain)
+    else:
+        head = GaussianHead(action_spec.shape[0], initial_log_std, output_gain)
+    network = sequential.Sequential(
+        [*hidden_layers(hidden, activation), head], input_spec=observation_spec, name="actor"
+    )
+    network.create_variables()
+    return network
+
+
+@gin.configurable
+def make_value_network(
+    observation_spec: tf.TensorSpec, hidden: Sequence[int] = (64, 64), activation: str = "tanh"
+) -> sequential.Sequential:
+    """A state-value network: normalised observation ``[B, d]`` -> value ``[B]``."""
+    squeeze = tf.keras.layers.Lambda(lambda value: tf.squeeze(value, -1))
+    network = sequential.Sequential(
+        [*hidden_layers(hidden, activation), dense(1, None, gain=1.0), squeeze],
+        input_spec=observation_spec,
+        name="value",
+    )
+    network.create_variables()
+    return network
+
+
+class SpectralDense(tf.keras.layers.Layer):
+    """A dense layer whose kernel is divided by its largest singular value (Miyato et al. 2018).
+
+    One power iteration per training call; the singular vector is a variable and part of the checkpoint.
+    """
+
+    def __init__(self, units: int, activation: Callable | str | None, name: str | None = None):
+        super().__init__(name=name)
+        self.units = units
+        self.activation = tf.keras.activations.get(activation)
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight(name="kernel", shape=(input_shape[-1], self.units), initializer="glorot_uniform")
+        self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")
+        self.left = self.add_weight(
+            name="singular_vector", shape=(1, self.units), initializer="random_normal", trainable=False
+        )
+        super().build(input_shape)
+
+    def call(self, inputs, training: bool = False):
+        left = self.left
+        right = tf.math.l2_normalize(tf.stop_gradient(tf.matmul(left, self.kernel, transpose_b=True)))
+        left = tf.math.l2_normalize(tf.stop_gradient(tf.matmul(right, self.kernel)))
+        if training:
+            self.left.assign(left)
+        sigma = tf.squeeze(tf.matmul(tf.matmul(right, self.kernel), left, transpose_b=True))
+        return self.activation(tf.matmul(inputs, self.kernel / sigma) + self.bias)
+
+
+def make_logit_network(
+    num_inputs: int, hidden: Sequence[int], activation: str, spectral_normalization: bool
+) -> tf.keras.Sequential:
+    """A discriminator's network: features ``[B, num_inputs]`` -> logit ``[B, 1]``."""
+    if spectral_normalization:
+        layers = [SpectralDense(n, activation) for n in hidden] + [SpectralDense(1, None)]
+    else:
+        layers = [tf.keras.layers.Dense(n, activation) for n in hidden] + [tf.keras.layers.Dense(1)]
+    network = tf.keras.Sequential(layers, name="discriminator")
+    network.build((None, num_inputs))
+    return network

@@ -1,0 +1,38 @@
+"""Running mean and variance of a stream of vectors, and normalisation by them."""
+
+import tensorflow as tf
+
+
+class RunningMoments(tf.Module):
+    """Mean and variance per dimension of every row seen so far.
+
+    Batches are merged by the parallel formula of Chan, Golub and LeVeque (1979), so the result does not
+    depend on how the rows were cut into batches (up to rounding).
+    """
+
+    def __init__(self, shape: tuple[int, ...], name: str = "running_moments"):
+        super().__init__(name=name)
+        self.count = tf.Variable(0.0, trainable=False, name="count")
+        self.mean = tf.Variable(tf.zeros(shape), trainable=False, name="mean")
+        self.variance = tf.Variable(tf.ones(shape), trainable=False, name="variance")
+
+    def update(self, rows: tf.Tensor) -> None:
+        """Merges ``rows`` [N, *shape]."""
+        rows = tf.cast(rows, tf.float32)
+        num_rows = tf.cast(tf.shape(rows)[0], tf.float32)
+        batch_mean, batch_variance = tf.nn.moments(rows, axes=[0])
+        total = self.count + num_rows
+        delta = batch_mean - self.mean
+        # Before the first rows the variance is 1 by definition, not by measurement: its weight (count) is 0.
+        squares = self.variance * self.count + batch_variance * num_rows
+        squares += tf.square(delta) * self.count * num_rows / total
+        self.mean.assign_add(delta * num_rows / total)
+        self.variance.assign(squares / total)
+        self.count.assign(total)
+
+    def normalize(self, rows: tf.Tensor, clip: float = 10.0) -> tf.Tensor:
+        """``(rows - mean) / std`` cut to ``[-clip, clip]``; a dimension that never varies maps to 0."""
+        scaled = (rows - self.mean) * tf.math.rsqrt(self.variance + 1e-8)
+        # A dimension that was constant so far has a std of 1e-4 here: its first change must not saturate.
+        scaled = tf.where(self.variance > 1e-10, scaled, tf.clip_by_value(rows - self.mean, -1.0, 1.0))
+        return tf.clip_by_value(scaled, -clip, clip)
