@@ -13,8 +13,8 @@ from gail_tf.agents import trpo_agent
 class TRPO(tf.Module):
     """An ``OnPolicyAgent`` that improves the policy by TRPO (Schulman et al. 2015); see ``TRPOAgent``.
 
-    ``agent`` is the TF-Agents agent, with ``policy`` (the mode, cut to the action space) and ``collect_policy``
-    (samples, uncut).
+    ``agent`` is the TF-Agents agent: ``policy`` is the mode, cut to the action space, ``collect_policy``
+    samples, uncut.
     """
 
     def __init__(

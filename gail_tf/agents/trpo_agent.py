@@ -72,7 +72,7 @@ class TRPOAgent(tf_agent.TFAgent):
         """Builds policies and optimiser slots; every number is the caller's.
 
         Args:
-          time_step_spec: a ``ts.TimeStep`` of specs; its observation ``[d]`` is the networks' input, normalised.
+          time_step_spec: a ``ts.TimeStep`` of specs; its observation ``[d]`` is the networks' input.
           action_spec: a BoundedTensorSpec, float32 ``[k]`` or int32 ``[]``.
           actor_net: observation ``[N, d]`` -> a TFP distribution of batch shape ``[N]``, which has a KL
             divergence and an entropy and is a composite tensor (TFP's own are).
