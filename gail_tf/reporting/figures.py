@@ -98,12 +98,11 @@ def draw_comparison(
     }
     num_columns = min(max(len(environments), 1), 3)
     num_rows = -(-max(len(environments), 1) // num_columns)
-    legend_columns = max(
-        1, min(len(labels), int(4.4 * num_columns * 11 / (max(map(len, labels), default=1) + 8)))
-    )
+    width = 4.4 * num_columns + (1.4 if num_columns == 1 else 0)
+    widest_label = max(map(len, [*labels, "unfinished run"]))
+    legend_columns = max(1, min(len(labels) + 1, int(width / (0.07 * widest_label + 0.6))))
     legend_height = 0.24 * -(-len(labels) // legend_columns) + 0.2
-    height = 3.3 * num_rows + legend_height
-    figure = _new_figure(4.4 * num_columns + (1.4 if num_columns == 1 else 0), height)
+    figure = _new_figure(width, 3.3 * num_rows + legend_height)
     handles = {}
     for index, environment in enumerate(environments):
         ax = figure.add_subplot(num_rows, num_columns, index + 1)
@@ -161,7 +160,11 @@ def _draw_group(ax: Axes, group: Group, metric: str, look: dict):
 
 
 def _curve(run: Run, metric: str) -> tuple[np.ndarray, np.ndarray]:
-    return evaluation_curve(run) if metric == NORMALIZED_RETURN else run.series(metric)
+    """Evaluations as they are; a metric that comes every iteration is smoothed as in ``draw_run``."""
+    if metric == NORMALIZED_RETURN:
+        return evaluation_curve(run)
+    x, y = run.series(metric)
+    return x, _smooth(y)
 
 
 def _limit_normalized(ax: Axes) -> None:
@@ -275,11 +278,9 @@ def _smooth(y: np.ndarray) -> np.ndarray:
     """Centred moving average over 1/40 of a long series (less at its ends); a short one as it is."""
     if y.size <= _RAW_POINTS:
         return y
-    half = max(1, y.size // 80)
-    padded = np.concatenate([np.zeros(1), np.cumsum(y)])
-    low = np.maximum(np.arange(y.size) - half, 0)
-    high = np.minimum(np.arange(y.size) + half + 1, y.size)
-    return (padded[high] - padded[low]) / (high - low)
+    window = np.ones(2 * max(1, y.size // 80) + 1)
+    # Direct sums: a running total would lose what follows an exploded value to rounding.
+    return np.convolve(y, window, "same") / np.convolve(np.ones_like(y), window, "same")
 
 
 def _new_figure(width: float, height: float) -> Figure:

@@ -26,7 +26,7 @@ def make_groups(make_run_dir, finals, **info):
 
 def test_a_row_of_the_table_by_hand(make_run_dir):
     table = tables.results_table(make_groups(make_run_dir, (900.0, 900.0, 900.0, 0.0, 1200.0), subsample=20))
-    # Ends of the interval by hand: three zeros of five give (0 + 0 + 0.9) / 3, three 1.2 give (0.9 + 2.4) / 3.
+    # The interval by hand: three zeros of five give (0 + 0 + 0.9) / 3, three times 1.2 gives (0.9 + 2.4) / 3.
     assert first_row(table) == [
         "Hopper-v5",
         "gail_ppo",
@@ -149,12 +149,12 @@ def run_binary(*arguments, cwd):
 
 
 def test_binary_writes_a_report_without_tensorflow(make_run_dir, tmp_path):
-    make_run_dir("runs/a")
-    make_run_dir("runs/b", seed=1)
+    for seed in range(3):
+        make_run_dir(f"runs/{seed}", seed=seed)
     (tmp_path / "tensorflow.py").write_text("raise ImportError('the report needs no TensorFlow')")
     done = run_binary("runs", "--out=out", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "| Hopper-v5 | gail_ppo | 4 | 2 |" in done.stdout
+    assert "| Hopper-v5 | gail_ppo | 4 | 3 |" in done.stdout
     assert (tmp_path / "out" / "curves.png").exists()
 
 

@@ -77,8 +77,9 @@ def test_errors_are_one_line_that_names_the_path(make_run_dir, tmp_path):
 
 def test_a_folder_is_searched_and_no_run_is_found_twice(make_run_dir, tmp_path):
     seeds = [make_run_dir(f"study/seed_{seed}") for seed in (10, 2)]
-    (seeds[0] / "policy").mkdir()
-    found = find_runs([tmp_path / "study", seeds[0]])
+    (seeds[0] / "checkpoints").mkdir()
+    (seeds[0] / "checkpoints" / "run.json").write_text("{}")
+    found = find_runs([tmp_path / "study", seeds[1] / ".." / "seed_10"])
     assert [path.name for path in found] == ["seed_2", "seed_10"]
 
 
