@@ -75,11 +75,10 @@ class Run:
         return f"{reason} after {self.metrics[-1].get('env_steps', 0):,} steps" if self.metrics else reason
 
     def series(self, name: str, against: str = "env_steps") -> tuple[np.ndarray, np.ndarray]:
-        """The lines that hold both ``name`` and ``against``: float arrays ``(x [N], y [N])``; N may be 0."""
-        both = [line for line in self.metrics if _is_number(line.get(name)) and _is_number(line.get(against))]
-        return np.array([line[against] for line in both], float), np.array(
-            [line[name] for line in both], float
-        )
+        """Float arrays ``(x [N], y [N])`` of the lines where both are finite numbers; N may be 0."""
+        pairs = [(finite_or_none(line.get(against)), finite_or_none(line.get(name))) for line in self.metrics]
+        x, y = np.array([pair for pair in pairs if None not in pair], float).reshape(-1, 2).T
+        return x, y
 
     def normalize(self, episode_return: Any) -> Any:
         """``(return - random) / (expert - random)``; None when those two are unknown or equal."""

@@ -82,6 +82,8 @@ def test_a_long_series_is_smoothed_without_a_shift():
     noise = np.random.default_rng(0).normal(size=1000)
     assert figures._smooth(noise).std() < 0.35 * noise.std()
     np.testing.assert_array_equal(figures._smooth(noise[:100]), noise[:100])
+    spike = np.where(np.arange(1000) == 100, 1e30, 1.0)
+    np.testing.assert_allclose(figures._smooth(spike)[200:], 1.0)
 
 
 def test_comparison_draws_the_median_and_the_quartiles(make_run_dir, tmp_path):

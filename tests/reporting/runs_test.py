@@ -35,6 +35,11 @@ def test_a_metric_may_be_missing_on_a_line(make_run_dir):
     assert run.series("no/such_metric")[0].shape == (0,)
 
 
+def test_values_that_are_not_finite_are_left_out_of_a_series(make_run_dir):
+    run = load_run(make_run_dir(returns=(10.0, float("nan"), float("inf"), 40.0)))
+    np.testing.assert_array_equal(run.series("evaluation/return_mean"), [[100, 400], [10, 40]])
+
+
 def test_a_cut_last_line_is_ignored_and_said(make_run_dir):
     run = load_run(make_run_dir(status="interrupted", cut='{"iteration": 4, "env_st'))
     assert len(run.metrics) == 3
