@@ -52,7 +52,7 @@ $(INSTALLED): setup.py
 	if [ -n "$$uv" ]; then \
 	  echo "Making $(VENV) with $$python and uv: TensorFlow is large, the first time takes minutes."; \
 	  uv venv -q --clear --python "$$python" $(VENV) 2>/dev/null || no_python; \
-	  uv pip install -q --python $(VENV)/bin/python -e '.[dev]'; \
+	  uv pip install -q --compile-bytecode --python $(VENV)/bin/python -e '.[dev]'; \
 	else \
 	  echo "Making $(VENV) with $$python and pip: TensorFlow is large, the first time takes minutes."; \
 	  "$$python" -m venv --clear $(VENV); \

@@ -52,9 +52,13 @@ setup(
         "tensorboard>=2.20,<2.22",
         # Its own pins bring tensorflow-probability 0.23, gym 0.23, pygame 2.1.3 and typing-extensions 4.5.0.
         "tf-agents==0.19.0",
-        "tensorflow-probability>=0.23",
+        "tensorflow-probability>=0.23,<0.24",
+        # The last that live with that typing-extensions (and gymnasium's, below): pip, left to search for
+        # them, takes long, and an older one never gets there.
+        "grpcio<1.75",
+        "optree<0.16",
         # The extra classic-control would bring pygame-ce, which overwrites the pygame that TF-Agents pins.
-        "gymnasium[mujoco]>=1.1,<2",
+        "gymnasium[mujoco]>=1.1,<1.4",
         "mujoco>=3.2,<5",
         "absl-py>=2.1",
         "gin-config>=0.5",
@@ -65,7 +69,12 @@ setup(
         "pandas>=2.0,<3",  # rliable 1.2 breaks with pandas 3
     ],
     extras_require={
-        "dev": ["pytest>=8", "pytest-xdist>=3.5", "ruff>=0.17,<0.18"],
+        "dev": [
+            "pytest>=8",
+            "pytest-xdist>=3.5",
+            "ruff>=0.17,<0.18",
+            "exceptiongroup<1.3; python_version < '3.11'",  # of pytest; for typing-extensions, as above
+        ],
         "minari": ["minari>=0.5"],
         "video": ["imageio>=2.34", "imageio-ffmpeg>=0.5"],
     },

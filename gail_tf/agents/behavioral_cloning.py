@@ -35,7 +35,9 @@ class BehavioralCloning(tf.Module):
     ):
         super().__init__(name="behavioral_cloning")
         if not 0.0 < validation_fraction < 1.0:
-            raise ValueError(f"BehavioralCloning.validation_fraction is {validation_fraction}: want between 0 and 1.")
+            raise ValueError(
+                f"BehavioralCloning.validation_fraction is {validation_fraction}: want between 0 and 1."
+            )
         self._policy, self._seed, self._patience = policy, seed, patience
         self._weight_decay = weight_decay
         num_rows = len(expert.observation)

@@ -10,7 +10,12 @@ def generalized_advantage(reward, value_t, value_tp1, terminated, truncated, dis
     truncated step bootstraps from the state the time limit cut off and a terminated one from nothing. The sum
     over later steps stops at both. All arguments but the last two are ``[T, B]`` float32.
     """
-    for name, x in (("value_t", value_t), ("value_tp1", value_tp1), ("terminated", terminated), ("truncated", truncated)):
+    for name, x in (
+        ("value_t", value_t),
+        ("value_tp1", value_tp1),
+        ("terminated", terminated),
+        ("truncated", truncated),
+    ):
         if x.shape != reward.shape:
             raise ValueError(f"{name} has shape {x.shape}: want the reward's, {reward.shape}.")
     delta = reward + discount * (1.0 - terminated) * value_tp1 - value_t

@@ -18,7 +18,14 @@ class Policy(tf.Module):
       observation_dim: d of the environment, without the indicator.
     """
 
-    def __init__(self, actor_net, normalizer: RunningMoments | None, codec: ActionCodec, absorbing: bool, observation_dim):
+    def __init__(
+        self,
+        actor_net,
+        normalizer: RunningMoments | None,
+        codec: ActionCodec,
+        absorbing: bool,
+        observation_dim,
+    ):
         super().__init__(name="policy")
         self.actor_net, self.normalizer = actor_net, normalizer
         self.codec, self.absorbing, self.observation_dim = codec, absorbing, observation_dim

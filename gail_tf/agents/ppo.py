@@ -90,7 +90,9 @@ class PPO(tf.Module):
         ``generator/kl`` is the mean KL(old || new) of the whole batch after the last minibatch.
         """
         num_rows = batch.observation.shape[0]
-        self._learning_rate.assign(self._initial_learning_rate * (1.0 - progress * (1.0 - self._final_fraction)))
+        self._learning_rate.assign(
+            self._initial_learning_rate * (1.0 - progress * (1.0 - self._final_fraction))
+        )
         old = self._distribution(batch.observation)
         parameters = tf.nest.map_structure(
             tf.stop_gradient, ppo_utils.get_distribution_params(old, legacy_distribution_network=False)

@@ -42,7 +42,7 @@ class Discriminator(tf.Module):
       inputs: the fields it sees: ("observation", "action") is GAIL's; ("observation",) needs no actions;
         add "next_observation" for state transitions.
       loss_terms: functions of losses.py and regularizers.py; their sum is minimised.
-      reward_fn: one of rewards.py; reward_transforms: applied to it in order.
+      reward_fn: one of rewards.py, None for default_reward_fn (chosen from the demonstrations); reward_transforms: applied to it in order.
       num_epochs, batch_size: passes over the agent's rows in one update; each minibatch holds ``batch_size``
         agent rows and as many expert rows, drawn with replacement.
       learning_rate: Adam's; max_gradient_norm: global norm, None leaves gradients alone.
@@ -55,12 +55,13 @@ class Discriminator(tf.Module):
         expert: Transition,
         num_actions: int | None,
         absorbing: bool = False,
+        default_reward_fn: Callable = rewards.plr,
         inputs: Sequence[str] = ("observation", "action"),
         hidden: Sequence[int] = (64,),
         activation: str = "relu",
         spectral_normalization: bool = False,
         loss_terms: Sequence[Callable] = (losses.bce_loss, regularizers.gradient_penalty),
-        reward_fn: Callable = rewards.plr,
+        reward_fn: Callable | None = None,
         reward_transforms: Sequence[Callable] = (),
         num_epochs: int = 2,
         batch_size: int = 256,
@@ -75,7 +76,7 @@ class Discriminator(tf.Module):
             raise ValueError("Discriminator.loss_terms is empty: want at least [@bce_loss].")
         self._inputs, self._num_actions, self._absorbing = tuple(inputs), num_actions, absorbing
         self._loss_terms = tuple(loss_terms)
-        self._reward_fn, self._reward_transforms = reward_fn, list(reward_transforms)
+        self.reward_fn, self._reward_transforms = reward_fn or default_reward_fn, list(reward_transforms)
         self._num_epochs, self._batch_size = num_epochs, batch_size
         self._max_gradient_norm = max_gradient_norm
         self._expert_features = self._features(Transition(*(tf.convert_to_tensor(field) for field in expert)))
@@ -83,7 +84,9 @@ class Discriminator(tf.Module):
         self.normalizer = RunningMoments((num_features,))
         self.network = make_logit_network(num_features, hidden, activation, spectral_normalization)
         self.optimizer = tf.keras.optimizers.legacy.Adam(learning_rate)
-        self.optimizer._create_all_weights(self.network.trainable_variables)  # so that checkpoints are whole from the start
+        self.optimizer._create_all_weights(
+            self.network.trainable_variables
+        )  # so that checkpoints are whole from the start
 
     def _features(self, transition: Transition) -> tf.Tensor:
         return transition_features(transition, self._inputs, self._num_actions, self._absorbing)
@@ -95,13 +98,13 @@ class Discriminator(tf.Module):
 
     def reward(self, transition: Transition) -> tf.Tensor:
         """The reward ``[...]`` paid for ``transition``; differentiable, changes no state."""
-        return self._transformed(self._reward_fn(self.logits(transition)), update=False)
+        return self._transformed(self.reward_fn(self.logits(transition)), update=False)
 
     def relabel(self, transition: Transition) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """Rewards ``[...]`` for fresh agent transitions; moves the running scale of stateful transforms."""
-        reward = self._transformed(self._reward_fn(self.logits(transition)), update=True)
+        reward = self._transformed(self.reward_fn(self.logits(transition)), update=True)
         expert_logits = self._train_logits(self.normalizer.normalize(self._expert_features))
-        expert = self._transformed(self._reward_fn(expert_logits), update=False)
+        expert = self._transformed(self.reward_fn(expert_logits), update=False)
         metrics = {
             "reward/agent_mean": tf.reduce_mean(reward),
             "reward/agent_std": tf.math.reduce_std(reward),
@@ -162,7 +165,9 @@ class Discriminator(tf.Module):
         def step(indices, seed):
             seed_rows, seed_loss = tf.unstack(tf.random.split(seed, 2))
             expert = self.normalizer.normalize(self._expert_rows(batch_size, seed_rows))
-            return self.train_step(losses.DiscriminatorBatch(expert, tf.gather(agent_features, indices)), seed_loss)
+            return self.train_step(
+                losses.DiscriminatorBatch(expert, tf.gather(agent_features, indices)), seed_loss
+            )
 
         return scan_minibatches(step, num_rows, batch_size, self._num_epochs, seed_loop)
 

@@ -31,5 +31,8 @@ class EnvironmentReward(tf.Module):
         if self._normalized is not None:
             self._normalized.update(reward)
             reward = self._normalized(reward)
-        metrics = {"reward/agent_mean": tf.reduce_mean(reward), "reward/agent_std": tf.math.reduce_std(reward)}
+        metrics = {
+            "reward/agent_mean": tf.reduce_mean(reward),
+            "reward/agent_std": tf.math.reduce_std(reward),
+        }
         return reward, metrics

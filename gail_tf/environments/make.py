@@ -50,7 +50,9 @@ def make_environment(
     try:
         env = gym.make(environment, disable_env_checker=True, render_mode=render_mode, **kwargs)
     except gym.error.DependencyNotInstalled as e:
-        raise UserError(f"Environment {environment!r} needs a package that is not installed: {_one_line(e)}") from e
+        raise UserError(
+            f"Environment {environment!r} needs a package that is not installed: {_one_line(e)}"
+        ) from e
     except (gym.error.Error, ModuleNotFoundError) as e:
         close = difflib.get_close_matches(environment, gym.registry.keys(), n=3)
         hint = f"did you mean {', '.join(close)}?" if close else "list them with gymnasium.pprint_registry()."

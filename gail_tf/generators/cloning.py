@@ -33,7 +33,9 @@ class CloningGenerator(tf.Module):
         super().__init__(name="cloning_generator")
         del reward_source
         if absorbing:
-            raise ValueError("Behavioural cloning has no use for absorbing states: leave absorbing_states at False.")
+            raise ValueError(
+                "Behavioural cloning has no use for absorbing states: leave absorbing_states at False."
+            )
         env = make_env()
         codec = ActionCodec(env.action_space, env.spec.id)
         observation_dim = env.observation_space.shape[0]

@@ -80,7 +80,9 @@ class OnPolicyGenerator(tf.Module):
             jit_compile=jit_compile,
             autograph=False,
         )
-        self._update_reward = tf.function(self._update_reward_source, jit_compile=jit_compile, autograph=False)
+        self._update_reward = tf.function(
+            self._update_reward_source, jit_compile=jit_compile, autograph=False
+        )
         self._update_policy = tf.function(self._update_agent, jit_compile=jit_compile, autograph=False)
         self._batch: tuple[Transition, np.ndarray] | None = None
 
@@ -122,10 +124,16 @@ class OnPolicyGenerator(tf.Module):
             step, finished = environment.step(action.numpy())
             steps.append(step)
             episodes += finished
-        next_observation, reward, terminated, truncated = (np.stack(field) for field in zip(*steps, strict=True))
+        next_observation, reward, terminated, truncated = (
+            np.stack(field) for field in zip(*steps, strict=True)
+        )
         samples = np.stack(samples)
-        executed = self.policy.codec.executed(samples).numpy() if not self.policy.codec.is_discrete else samples
-        transition = Transition(np.stack(observations), executed, next_observation, reward, terminated, truncated)
+        executed = (
+            self.policy.codec.executed(samples).numpy() if not self.policy.codec.is_discrete else samples
+        )
+        transition = Transition(
+            np.stack(observations), executed, next_observation, reward, terminated, truncated
+        )
         self._batch = (transition, samples)
         return self._num_steps * environment.num_environments, episodes
 
@@ -139,7 +147,10 @@ class OnPolicyGenerator(tf.Module):
         middle = time.perf_counter()
         metrics = self._update_policy(transition, samples, reward, index, progress)
         metrics = {name: float(value) for name, value in metrics.items()}
-        phases = {"time/discriminator_seconds": middle - start, "time/generator_seconds": time.perf_counter() - middle}
+        phases = {
+            "time/discriminator_seconds": middle - start,
+            "time/generator_seconds": time.perf_counter() - middle,
+        }
         return reward_metrics | metrics | phases
 
     def _update_reward_source(self, transition, iteration, progress):
@@ -168,7 +179,9 @@ class OnPolicyGenerator(tf.Module):
         batch = OnPolicyBatch(observation, flatten_time(samples), advantage, advantage + value, value)
         gradient_norm = policy_gradient_norm(self.agent.actor_net, batch)
         metrics = self.agent.update(batch, seed, progress)
-        if self._normalizer is not None:  # last, so that the batch was collected and learned from in one scale
+        if (
+            self._normalizer is not None
+        ):  # last, so that the batch was collected and learned from in one scale
             self._normalizer.update(flatten_time(transition.observation))
         return {
             **metrics,

@@ -40,5 +40,7 @@ def scan_minibatches(
     # The first step is peeled off the loop: it tells which metrics there are to sum.
     first = step(indices[0], tf.random.experimental.stateless_fold_in(seed_steps, 0))
     sums = {name: tf.cast(value, tf.float32) for name, value in first.items()}
-    _, sums = tf.while_loop(lambda i, _: i < num_steps, body, (tf.constant(1), sums), maximum_iterations=num_steps)
+    _, sums = tf.while_loop(
+        lambda i, _: i < num_steps, body, (tf.constant(1), sums), maximum_iterations=num_steps
+    )
     return {name: value / num_steps for name, value in sums.items()}

@@ -1,0 +1,50 @@
+"""What every binary that uses TensorFlow does before importing it: one thread, and no notices of other people's."""
+
+import contextlib
+import os
+import sys
+import tempfile
+
+
+@contextlib.contextmanager
+def _quiet_stderr():
+    """Holds back what is written to file descriptor 2, native code's output included; an exception lets it out."""
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as held:
+        saved = os.dup(2)
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(saved, 2)
+            held.seek(0)
+            sys.stderr.write(held.read().decode(errors="replace"))
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(saved, 2)
+            os.close(saved)
+
+
+def import_tensorflow(num_threads: int = 1) -> None:
+    """Imports gail_tf, TensorFlow and TF-Agents quietly and limits TensorFlow to ``num_threads``.
+
+    One thread is the default: networks this small gain little from a second, and results then do not depend
+    on how work was split. TF-Agents imports the old gym, which prints that it is old.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _quiet_stderr():
+        import gail_tf  # noqa: F401 - sets the Keras switch before TensorFlow is imported
+
+        import tensorflow as tf  # isort: skip
+        import tf_agents  # noqa: F401
+
+        from tf_agents.agents.ppo import ppo_clip_agent  # noqa: F401
+    import warnings
+
+    # autograph of TF-Agents' generated code; gymnasium on float64 bounds cast to float32.
+    warnings.filterwarnings("ignore", category=SyntaxWarning)
+    warnings.filterwarnings("ignore", message=".*precision lowered by casting.*")
+    tf.config.threading.set_intra_op_parallelism_threads(num_threads)
+    tf.config.threading.set_inter_op_parallelism_threads(num_threads)
+    tf.get_logger().setLevel("ERROR")

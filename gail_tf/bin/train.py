@@ -1,0 +1,57 @@
+"""gail-train: from demonstrations to a trained, evaluated and exported policy.
+
+  gail-train --config=NAME --run_dir=DIR [--demonstrations=PATH] [--environment=ID] [--seed=N]
+
+NAME is a shipped config, <recipe>/<environment>, or your own gin file. The recipes here are gail_ppo,
+gail_trpo and bc (behavioural cloning); each has an "any" config that takes every Gymnasium environment with
+one-dimensional observations. PATH is an npz file in gail_tf's or D4RL's layout, a folder of such files, or
+shipped:NAME for one of the package's own (see experts/). Without --environment the one recorded in the
+demonstrations is used.
+
+Into DIR go metrics.jsonl and TensorBoard logs while it trains, then summary.json, curve.png, the SavedModels
+policy/ (the last) and best_policy/ (the best evaluation). Ctrl-C saves; --resume continues a stopped or killed
+run to the same numbers.
+
+Examples:
+
+  gail-train --config=gail_ppo/hopper --run_dir=runs/hopper
+  gail-train --config=gail_ppo/any --environment=Hopper-v5 --demonstrations=mine.npz \\
+      --num_demonstrations=4 --run_dir=runs/mine
+  gail-train --config=gail_trpo/cartpole --gin='Discriminator.reward_fn = @airl' --run_dir=runs/airl
+  gail-train --run_dir=runs/mine --resume
+"""
+
+import sys
+from collections.abc import Sequence
+
+from absl import flags
+
+from gail_tf.bin import training_flags
+from gail_tf.bin.command_line import run_main
+
+_DEMONSTRATIONS = flags.DEFINE_string("demonstrations", None, "An npz file, a folder of them, or shipped:NAME.")
+_NUM_DEMONSTRATIONS = flags.DEFINE_integer(
+    "num_demonstrations", None, "How many of the trajectories to use, drawn by the seed; all when not given."
+)
+_SUBSAMPLE = flags.DEFINE_integer("subsample", None, "Keep every N-th step of each trajectory.")
+training_flags.declare_in(__name__)
+
+
+def main(argv: Sequence[str]) -> int:
+    request = training_flags.request(
+        demonstrations=_DEMONSTRATIONS.value,
+        num_demonstrations=_NUM_DEMONSTRATIONS.value,
+        subsample=_SUBSAMPLE.value,
+    )
+    from gail_tf.training import experiment
+
+    return experiment.run(request, ["gail-train", *sys.argv[1:]])
+
+
+def run() -> None:
+    """Entry point of the console script."""
+    run_main(main, __doc__)
+
+
+if __name__ == "__main__":
+    run()

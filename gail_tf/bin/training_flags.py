@@ -1,0 +1,42 @@
+"""The flags that gail-train and gail-train-expert share."""
+
+from absl import flags
+
+_RUN_DIR = flags.DEFINE_string("run_dir", None, "Where the run goes; made by this command.")
+_CONFIG = flags.DEFINE_multi_string("config", [], "A shipped config's name (gail_ppo/hopper) or a path to a gin file.")
+_GIN = flags.DEFINE_multi_string("gin", [], "A gin binding on top, such as 'Trainer.total_env_steps = 200000'.")
+_ENVIRONMENT = flags.DEFINE_string("environment", None, "A Gymnasium id, in place of the config's.")
+_SEED = flags.DEFINE_integer("seed", None, "Of everything random in the run.")
+_RESUME = flags.DEFINE_bool("resume", False, "Continue the run in --run_dir from its newest checkpoint.")
+_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace the run in --run_dir.")
+NUM_THREADS = flags.DEFINE_integer("num_threads", 1, "TensorFlow's threads; a small network gains nothing from more.")
+
+TRAINING_FLAGS = (_RUN_DIR, _CONFIG, _GIN, _ENVIRONMENT, _SEED, _RESUME, _OVERWRITE, NUM_THREADS)
+
+
+def declare_in(module_name: str) -> None:
+    """Lists the shared flags in the help page of the binary ``module_name``."""
+    for holder in TRAINING_FLAGS:
+        flags.FLAGS.register_key_flag_for_module(module_name, flags.FLAGS[holder.name])
+
+
+def request(**more):
+    """The flags as an experiment's Request. Imports TensorFlow, so call it after parsing."""
+    from gail_tf.bin.start_up import import_tensorflow
+    from gail_tf.types import UserError
+
+    if not _RUN_DIR.value:
+        raise UserError("no --run_dir given: name a new directory for the run, such as --run_dir=runs/first.")
+    import_tensorflow(NUM_THREADS.value)
+    from gail_tf.training.experiment import Request
+
+    return Request(
+        run_dir=_RUN_DIR.value,
+        configs=_CONFIG.value,
+        bindings=_GIN.value,
+        environment=_ENVIRONMENT.value,
+        seed=_SEED.value,
+        resume=_RESUME.value,
+        overwrite=_OVERWRITE.value,
+        **more,
+    )

@@ -1,0 +1,109 @@
+"""Checkpoints: TensorFlow variables and NumPy state in one folder that is there whole or not at all."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from gail_tf.types import UserError
+
+_MANIFEST = "manifest.json"
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+class Checkpoints:
+    """The newest ``keep`` checkpoints of a run, one folder each, named by iteration.
+
+    A folder is filled under a temporary name, its files' sha256 go into ``manifest.json``, and a rename puts
+    it in place. A checkpoint whose files do not match its manifest is passed over for the one before.
+
+    Args:
+      modules: name -> tf.Module or other trackable, all of whose variables are saved.
+    """
+
+    def __init__(self, folder: Path, modules: Mapping[str, Any], keep: int = 3):
+        self._folder, self._keep = Path(folder), keep
+        self._checkpoint = tf.train.Checkpoint(**modules)
+
+    def _numbers(self) -> list[int]:
+        if not self._folder.is_dir():
+            return []
+        return sorted(int(p.name) for p in self._folder.iterdir() if p.name.isdigit())
+
+    def path(self, iteration: int) -> Path:
+        return self._folder / f"{iteration:09d}"
+
+    def save(self, iteration: int, state: Mapping[str, np.ndarray], progress: Mapping[str, Any]) -> Path:
+        """Writes one checkpoint.
+
+        Args:
+          state: arrays beside the variables (the environments). progress: JSON scalars (counters, clocks).
+        """
+        temporary = self._folder / f".{iteration}.{os.getpid()}.tmp"
+        try:
+            temporary.mkdir(parents=True)
+            self._checkpoint.write(str(temporary / "variables"))
+            np.savez(temporary / "state.npz", **state)
+            (temporary / "progress.json").write_text(json.dumps(progress))
+            files = {p.name: _sha256(p) for p in sorted(temporary.iterdir())}
+            (temporary / _MANIFEST).write_text(json.dumps(files, indent=2))
+            for p in temporary.iterdir():
+                with open(p, "rb") as file:
+                    os.fsync(file.fileno())
+            shutil.rmtree(self.path(iteration), ignore_errors=True)
+            os.replace(temporary, self.path(iteration))
+        except (OSError, tf.errors.OpError) as e:
+            reason = getattr(e, "strerror", None) or str(e).splitlines()[0]
+            raise UserError(
+                f"{self._folder}: the checkpoint of iteration {iteration} cannot be written ({reason}); free some "
+                "space, then continue with --resume."
+            ) from e
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        for old in self._numbers()[: -self._keep]:
+            shutil.rmtree(self.path(old), ignore_errors=True)
+        return self.path(iteration)
+
+    def restore_latest(self) -> tuple[int, dict[str, np.ndarray], dict[str, Any], list[str]]:
+        """Puts the newest intact checkpoint's variables back.
+
+        Returns:
+          Its iteration, arrays and progress, and a sentence for every damaged one passed over.
+
+        Raises:
+          UserError: there is none.
+        """
+        notes = []
+        for iteration in reversed(self._numbers()):
+            damage = self._damage(self.path(iteration))
+            if damage:
+                notes.append(
+                    f"checkpoint {self.path(iteration).name} is damaged ({damage}): using the one before."
+                )
+                continue
+            folder = self.path(iteration)
+            self._checkpoint.read(str(folder / "variables")).assert_existing_objects_matched()
+            with np.load(folder / "state.npz", allow_pickle=False) as arrays:
+                state = dict(arrays)
+            return iteration, state, json.loads((folder / "progress.json").read_text()), notes
+        raise UserError(f"{self._folder}: no intact checkpoint to resume from; train anew with --overwrite.")
+
+    @staticmethod
+    def _damage(folder: Path) -> str | None:
+        try:
+            manifest = json.loads((folder / _MANIFEST).read_text())
+            for name, digest in manifest.items():
+                if _sha256(folder / name) != digest:
+                    return f"{name} does not match its checksum"
+        except (OSError, ValueError) as e:
+            return " ".join(str(e).split())
+        return None

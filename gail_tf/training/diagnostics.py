@@ -1,0 +1,31 @@
+"""Checks on numbers that must stay finite."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from gail_tf.types import UserError
+
+
+class DivergedError(UserError):
+    """A NaN or Inf appeared in training."""
+
+
+def non_finite_metrics(metrics: Mapping[str, Any]) -> str | None:
+    """The names and values of metrics that are NaN or Inf, as text; None when all are finite."""
+    bad = [f"{k} = {v}" for k, v in metrics.items() if isinstance(v, float) and not math.isfinite(v)]
+    return ", ".join(bad) or None
+
+
+def non_finite_variables(modules: Mapping[str, tf.Module]) -> str | None:
+    """The names of trainable variables with a NaN or Inf; None when all are finite."""
+    variables = [(f"{name}/{v.name}", v) for name, m in modules.items() for v in m.trainable_variables]
+    if not variables:
+        return None
+    # One reduction over all first: this runs every iteration, the search for the culprit once.
+    total = tf.add_n([tf.reduce_sum(tf.cast(v, tf.float32) * 0.0) for _, v in variables])
+    if math.isfinite(float(total)):
+        return None
+    return ", ".join(name for name, v in variables if not bool(tf.reduce_all(tf.math.is_finite(v))))

@@ -1,0 +1,121 @@
+"""Evaluation: whole episodes of a policy in fresh environments, each from a seed of its own."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import gymnasium as gym
+import numpy as np
+
+from gail_tf.types import UserError
+
+# Float32 [n, d] observations and a step counter -> actions [n, ...] in environment units.
+ActFn = Callable[[np.ndarray, int], np.ndarray]
+
+# Episodes run side by side up to this many; fixed, so that a result does not depend on how many were asked for.
+_WIDTH = 10
+
+
+class Evaluation(NamedTuple):
+    """True returns and lengths of N episodes, arrays ``[N]``."""
+
+    returns: np.ndarray
+    lengths: np.ndarray
+
+    def statistics(self) -> dict[str, float]:
+        return {
+            "return_mean": float(self.returns.mean()),
+            "return_std": float(self.returns.std()),
+            "return_min": float(self.returns.min()),
+            "return_max": float(self.returns.max()),
+            "length_mean": float(self.lengths.mean()),
+            "num_episodes": len(self.returns),
+        }
+
+
+class Evaluator:
+    """Rolls policies out; its environments are made once and used again."""
+
+    def __init__(self, make_env: Callable[[], gym.Env]):
+        self._make_env = make_env
+        self._envs: list[gym.Env] = []
+
+    def evaluate(
+        self, act: ActFn, num_episodes: int, seed: int, on_episode: Callable[[dict], None] | None = None
+    ) -> Evaluation:
+        """Runs ``num_episodes``; episode i starts from ``reset(seed=seed + i)``.
+
+        Args:
+          on_episode: called with every finished episode, in the order of their numbers, as a dict of arrays
+            ``observations [L, d]``, ``actions [L, ...]``, ``rewards [L]``, ``next_observations [L, d]``,
+            ``terminated [L]``, ``truncated [L]``.
+        """
+        if num_episodes < 1:
+            raise UserError(f"num_episodes is {num_episodes}: want 1 or more.")
+        while len(self._envs) < min(_WIDTH, num_episodes):
+            self._envs.append(self._make_env())
+        returns, lengths = [], []
+        for first in range(0, num_episodes, _WIDTH):
+            batch = self._run_together(act, min(_WIDTH, num_episodes - first), seed + first)
+            for episode in batch:
+                returns.append(float(np.sum(episode["rewards"], dtype=np.float64)))
+                lengths.append(len(episode["rewards"]))
+                if on_episode is not None:
+                    on_episode(episode)
+        return Evaluation(np.array(returns), np.array(lengths))
+
+    def _run_together(self, act: ActFn, count: int, seed: int) -> list[dict]:
+        # The batch is always _WIDTH wide: matrix products round differently at other widths, and an episode's
+        # return must not depend on how many run beside it.
+        dim = self._envs[0].observation_space.shape[0]
+        observation = np.zeros((_WIDTH, dim), np.float32)
+        names = ("observations", "actions", "rewards", "next_observations", "terminated", "truncated")
+        records = [{name: [] for name in names} for _ in range(count)]
+        for i in range(count):
+            observation[i] = self._envs[i].reset(seed=seed + i)[0]
+        active, step = list(range(count)), 0
+        while active:
+            actions = act(observation, step)
+            step += 1
+            for i in tuple(active):
+                successor, reward, terminated, truncated, _ = self._envs[i].step(actions[i])
+                successor = np.asarray(successor, np.float32)
+                row = (observation[i].copy(), actions[i], reward, successor, terminated, truncated)
+                for name, value in zip(names, row, strict=True):
+                    records[i][name].append(value)
+                observation[i] = successor
+                if terminated or truncated:
+                    active.remove(i)
+        return [{name: np.asarray(values) for name, values in record.items()} for record in records]
+
+    def close(self) -> None:
+        for env in self._envs:
+            env.close()
+        self._envs = []
+
+
+def deterministic(policy) -> ActFn:
+    """Acts with the mode of ``policy`` (a Policy or a loaded SavedModel)."""
+    return lambda observation, step: policy.deterministic(observation).numpy()
+
+
+def sampled(policy, seed: int) -> ActFn:
+    """Acts with samples of ``policy``; equal seeds give equal episodes."""
+    return lambda observation, step: policy.sampled(
+        observation, np.array([seed & 0x7FFFFFFF, step], np.int32)
+    ).numpy()
+
+
+def uniformly_random(make_env: Callable[[], gym.Env], seed: int) -> ActFn:
+    """Acts uniformly in the action space: what a normalised score calls 0."""
+    env = make_env()
+    spaces = [env.action_space for _ in range(_WIDTH)]
+    env.close()
+    spaces[0].seed(seed)
+    return lambda observation, step: np.asarray([space.sample() for space in spaces])
+
+
+def normalized_score(value: float | None, expert: float | None, random: float | None) -> float | None:
+    """``(value - random) / (expert - random)``; None when a part is unknown or expert equals random."""
+    if value is None or expert is None or random is None or expert == random:
+        return None
+    return (value - random) / (expert - random)

@@ -1,0 +1,91 @@
+"""Policies as SavedModels that need nothing but TensorFlow, and back."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from gail_tf.agents.policy import Policy
+from gail_tf.training.run_directory import read_json, write_json
+from gail_tf.types import UserError
+
+METADATA = "policy.json"
+
+
+def export_policy(policy: Policy, folder: Path, metadata: Mapping[str, Any]) -> None:
+    """Writes ``policy`` to ``folder`` as a SavedModel, replacing what is there in one move.
+
+    Signatures, for any batch size B:
+
+    - ``serving_default(observation: float32 [B, d]) -> {"action"}``: the mode;
+    - ``sampled(observation: float32 [B, d], seed: int32 [2]) -> {"action"}``: a sample, a function of the seed.
+
+    Actions are in environment units: float32 ``[B, k]`` inside the action space, or int64 ``[B]``.
+    Observations go in as the environment gives them; normalisation is inside. Beside the model,
+    ``policy.json`` says what it was trained on.
+    """
+    folder = Path(folder)
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+
+    module = tf.Module()
+    module.policy = policy  # keeps the variables alive and tracked
+    module.deterministic, module.sampled = policy.deterministic, policy.sampled
+    observation = tf.TensorSpec((None, policy.observation_dim), tf.float32, name="observation")
+    seed = tf.TensorSpec((2,), tf.int32, name="seed")
+    default = tf.function(lambda observation: {"action": policy.deterministic(observation)}, autograph=False)
+    sampled = tf.function(
+        lambda observation, seed: {"action": policy.sampled(observation, seed)}, autograph=False
+    )
+    signatures = {
+        "serving_default": default.get_concrete_function(observation),
+        "sampled": sampled.get_concrete_function(observation, seed),
+    }
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        tf.saved_model.save(module, str(temporary), signatures)
+        write_json(temporary / METADATA, metadata)
+        if folder.exists():
+            os.replace(folder, old)
+        os.replace(temporary, folder)
+    except (OSError, tf.errors.OpError) as e:
+        reason = getattr(e, "strerror", None) or str(e).splitlines()[0]
+        raise UserError(
+            f"{folder}: the policy cannot be written ({reason}); choose another folder or free some space."
+        ) from e
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def find_policy(path: str | os.PathLike) -> Path:
+    """The SavedModel that ``path`` names: itself, or the ``policy/`` of a run directory."""
+    path = Path(path)
+    for candidate in (path, path / "policy"):
+        if (candidate / "saved_model.pb").is_file():
+            return candidate
+    if (path / "run.json").is_file():
+        raise UserError(
+            f"{path}: the run has no policy/ yet; let it finish (or continue it with --resume) first."
+        )
+    raise UserError(
+        f"{path}: holds no policy; give a run directory or a SavedModel folder (with saved_model.pb)."
+    )
+
+
+def load_policy(path: str | os.PathLike) -> tuple[Any, dict[str, Any]]:
+    """Loads a SavedModel; returns it (with ``deterministic`` and ``sampled``) and its metadata ({} if none)."""
+    folder = find_policy(path)
+    try:
+        model = tf.saved_model.load(str(folder))
+    except (OSError, tf.errors.OpError, ValueError) as e:
+        raise UserError(
+            f"{folder}: cannot be loaded as a SavedModel ({str(e).splitlines()[0]}); export it again."
+        ) from e
+    if not hasattr(model, "deterministic") or not hasattr(model, "sampled"):
+        raise UserError(f"{folder}: is a SavedModel of something else; give a policy that gail_tf exported.")
+    metadata = read_json(folder / METADATA) if (folder / METADATA).is_file() else {}
+    return model, metadata

@@ -1,0 +1,240 @@
+"""The one training loop. What it trains, and on which reward, is not its business."""
+
+import collections
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import gin
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from gail_tf.training import evaluation
+from gail_tf.training.checkpoints import Checkpoints
+from gail_tf.training.diagnostics import DivergedError, non_finite_metrics, non_finite_variables
+from gail_tf.training.evaluation import Evaluator
+from gail_tf.training.run_directory import MetricsLog, RunDirectory
+from gail_tf.types import Generator, RewardSource
+
+
+class Interrupted(Exception):
+    """Training stopped at a person's wish; the checkpoint is written."""
+
+
+@gin.configurable
+class Trainer:
+    """collect -> [update discriminator] -> relabel -> [update generator] -> evaluate, log, checkpoint.
+
+    Args:
+      normalize: return -> normalised score (0 random, 1 expert), or None where that is unknown.
+      should_stop: asked after every iteration; True checkpoints and raises Interrupted.
+      total_env_steps: of training, in environment steps; None when only total_iterations ends it.
+      total_iterations: the most iterations; None when only total_env_steps ends it.
+      num_evaluations: evaluations of the deterministic policy, evenly over training (the last one apart).
+      episodes_per_evaluation, final_episodes: of an evaluation, and of the one at the end.
+      evaluation_seed: episodes are reset with this and the following integers, whatever the run's seed.
+      checkpoint_interval: in iterations.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        reward_source: RewardSource | None,
+        run_dir: RunDirectory,
+        evaluator: Evaluator,
+        normalize: Callable[[float], float | None],
+        should_stop: Callable[[], bool],
+        total_env_steps: int | None = 1_000_000,
+        total_iterations: int | None = None,
+        num_evaluations: int = 20,
+        episodes_per_evaluation: int = 5,
+        final_episodes: int = 20,
+        evaluation_seed: int = 1_000_000,
+        checkpoint_interval: int = 25,
+    ):
+        if total_env_steps is None and total_iterations is None:
+            raise ValueError("Trainer: both total_env_steps and total_iterations are None: want one of them.")
+        self._generator, self._run_dir, self._evaluator = generator, run_dir, evaluator
+        self._normalize, self._should_stop = normalize, should_stop
+        self._total_env_steps, self._total_iterations = total_env_steps, total_iterations
+        self._num_evaluations = num_evaluations
+        self._episodes_per_evaluation, self._final_episodes = episodes_per_evaluation, final_episodes
+        self._evaluation_seed, self._checkpoint_interval = evaluation_seed, checkpoint_interval
+        self.iteration, self.env_steps = 0, 0
+        self._wall_before, self._clock = 0.0, time.perf_counter()
+        self._best_return = -np.inf
+        self._best_policy = BestPolicy(generator.policy)
+        modules = {"generator": generator, "best_policy": self._best_policy}
+        if reward_source is not None:
+            modules["reward_source"] = reward_source
+        self._checkpoints = Checkpoints(run_dir.checkpoints, modules)
+        self._trainable = {name: m for name, m in modules.items() if name != "best_policy"}
+        self._recent = collections.deque(maxlen=20)
+        self._last_checkpoint = None
+
+    @property
+    def wall_seconds(self) -> float:
+        """Since the run began, over all its processes."""
+        return self._wall_before + time.perf_counter() - self._clock
+
+    @property
+    def progress(self) -> float:
+        """0 at the start, 1 at the end."""
+        fractions = [0.0]
+        if self._total_env_steps:
+            fractions.append(self.env_steps / self._total_env_steps)
+        if self._total_iterations:
+            fractions.append(self.iteration / self._total_iterations)
+        return min(max(fractions), 1.0)
+
+    def resume(self) -> list[str]:
+        """Takes up the newest intact checkpoint; returns what there is to say about damaged ones."""
+        self.iteration, state, progress, notes = self._checkpoints.restore_latest()
+        self._generator.restore(state)
+        self.env_steps, self._best_return = progress["env_steps"], progress["best_return"]
+        self._wall_before = progress["wall_seconds"]
+        self._run_dir.truncate_metrics(self.iteration)
+        self._last_checkpoint = self._checkpoints.path(self.iteration)
+        return notes
+
+    def run(self, show_progress: bool = True) -> dict[str, Any]:
+        """Trains to the end; returns the final evaluation's statistics and counters."""
+        if self._last_checkpoint is None:
+            self._check_finite(self._generator.prepare())
+            self.checkpoint()
+        log = MetricsLog(self._run_dir)
+        bar = self._progress_bar(show_progress)
+        try:
+            while self.progress < 1.0 and not self._generator.is_finished():
+                metrics = self._iterate()
+                log.write(metrics)
+                self._show(bar, metrics)
+                if self.iteration % self._checkpoint_interval == 0:
+                    self.checkpoint()
+                if self._should_stop():
+                    self.checkpoint()
+                    raise Interrupted
+            self.checkpoint()
+            final = self._evaluate(self._final_episodes)
+            log.write(self._line({f"evaluation/{k}": v for k, v in final.items() if k != "num_episodes"}))
+        finally:
+            bar.close()
+            log.close()
+        return {"env_steps": self.env_steps, "iterations": self.iteration, **final}
+
+    def _iterate(self) -> dict[str, Any]:
+        start = time.perf_counter()
+        steps, episodes = self._generator.collect(self.iteration)
+        collected = time.perf_counter()
+        metrics = self._generator.update(self.iteration, self.progress)
+        before = self.progress
+        self.iteration += 1
+        self.env_steps += steps
+        self._check_finite(metrics)
+        if episodes:
+            returns = [e.episode_return for e in episodes]
+            self._recent.extend(returns)
+            metrics |= {"episode/return": float(np.mean(returns)), "episode/count": len(episodes)}
+            metrics["episode/length"] = float(np.mean([e.length for e in episodes]))
+        metrics["time/collect_seconds"] = collected - start
+        metrics["time/steps_per_second"] = steps / (time.perf_counter() - start)
+        marks = [int(p * self._num_evaluations) for p in (before, self.progress)]
+        if marks[0] != marks[1] and self.progress < 1.0:
+            start = time.perf_counter()
+            statistics = self._evaluate(self._episodes_per_evaluation)
+            metrics |= {f"evaluation/{k}": v for k, v in statistics.items() if k != "num_episodes"}
+            metrics["time/evaluate_seconds"] = time.perf_counter() - start
+        return self._line(metrics)
+
+    def _line(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
+        counters = {
+            "iteration": self.iteration,
+            "env_steps": self.env_steps,
+            "wall_seconds": self.wall_seconds,
+        }
+        return counters | dict(metrics)
+
+    def _evaluate(self, num_episodes: int) -> dict[str, Any]:
+        act = evaluation.deterministic(self._generator.policy)
+        statistics = self._evaluator.evaluate(act, num_episodes, self._evaluation_seed).statistics()
+        statistics["normalized_return"] = self._normalize(statistics["return_mean"])
+        if statistics["return_mean"] > self._best_return:
+            self._best_return = statistics["return_mean"]
+            self._best_policy.remember()
+        return statistics
+
+    def checkpoint(self) -> None:
+        progress = {
+            "env_steps": self.env_steps,
+            "best_return": self._best_return,
+            "wall_seconds": self.wall_seconds,
+        }
+        self._last_checkpoint = self._checkpoints.save(self.iteration, self._generator.state(), progress)
+
+    def best_policy(self) -> "BestPolicy":
+        """A context in which the generator's policy has the weights of its best evaluation."""
+        return self._best_policy
+
+    def _check_finite(self, metrics: Mapping[str, Any]) -> None:
+        what = non_finite_metrics(metrics) or non_finite_variables(self._trainable)
+        if what:
+            where = f"iteration {self.iteration}, {self.env_steps:,} environment steps"
+            good = (
+                f"the last good checkpoint is {self._last_checkpoint}"
+                if self._last_checkpoint
+                else "no checkpoint yet"
+            )
+            raise DivergedError(f"NaN or Inf in {what} at {where}; {good}. See docs/troubleshooting.md.")
+
+    def _progress_bar(self, show: bool) -> tqdm:
+        total, initial, unit = self._total_env_steps, self.env_steps, "step"
+        if total is None:
+            total, initial, unit = self._total_iterations, self.iteration, "iteration"
+        return tqdm(
+            total=total,
+            initial=initial,
+            unit=unit,
+            unit_scale=True,
+            disable=not show,
+            dynamic_ncols=True,
+            smoothing=0.05,
+        )
+
+    def _show(self, bar: tqdm, metrics: Mapping[str, Any]) -> None:
+        done = self.env_steps if self._total_env_steps is not None else self.iteration
+        bar.update(min(done, bar.total) - bar.n)
+        shown = {}
+        if self._recent:
+            shown["return"] = f"{np.mean(self._recent):.0f}"
+        elif "evaluation/return_mean" in metrics:
+            shown["return"] = f"{metrics['evaluation/return_mean']:.0f}"
+        if "discriminator/accuracy_expert" in metrics:
+            accuracy = 0.5 * (
+                metrics["discriminator/accuracy_expert"] + metrics["discriminator/accuracy_agent"]
+            )
+            shown["D accuracy"] = f"{accuracy:.2f}"
+        bar.set_postfix(shown, refresh=False)
+
+
+class BestPolicy(tf.Module):
+    """The weights of a policy at its best evaluation; as a context manager it lends them to the policy."""
+
+    def __init__(self, policy: tf.Module):
+        super().__init__(name="best_policy")
+        # TF-Agents networks are in `policy.variables` only after they were built, which their factory does.
+        self._live = list(policy.variables)
+        self._best = [tf.Variable(v, trainable=False) for v in self._live]
+
+    def remember(self) -> None:
+        for best, live in zip(self._best, self._live, strict=True):
+            best.assign(live)
+
+    def __enter__(self) -> None:
+        self._last = [v.numpy() for v in self._live]
+        for best, live in zip(self._best, self._live, strict=True):
+            live.assign(best)
+
+    def __exit__(self, *exception) -> None:
+        for last, live in zip(self._last, self._live, strict=True):
+            live.assign(last)
