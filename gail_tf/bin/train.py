@@ -29,7 +29,9 @@ from absl import flags
 from gail_tf.bin import training_flags
 from gail_tf.bin.command_line import run_main
 
-_DEMONSTRATIONS = flags.DEFINE_string("demonstrations", None, "An npz file, a folder of them, or shipped:NAME.")
+_DEMONSTRATIONS = flags.DEFINE_string(
+    "demonstrations", None, "An npz file, a folder of them, or shipped:NAME."
+)
 _NUM_DEMONSTRATIONS = flags.DEFINE_integer(
     "num_demonstrations", None, "How many of the trajectories to use, drawn by the seed; all when not given."
 )

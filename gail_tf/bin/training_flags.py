@@ -3,13 +3,19 @@
 from absl import flags
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Where the run goes; made by this command.")
-_CONFIG = flags.DEFINE_multi_string("config", [], "A shipped config's name (gail_ppo/hopper) or a path to a gin file.")
-_GIN = flags.DEFINE_multi_string("gin", [], "A gin binding on top, such as 'Trainer.total_env_steps = 200000'.")
+_CONFIG = flags.DEFINE_multi_string(
+    "config", [], "A shipped config's name (gail_ppo/hopper) or a path to a gin file."
+)
+_GIN = flags.DEFINE_multi_string(
+    "gin", [], "A gin binding on top, such as 'Trainer.total_env_steps = 200000'."
+)
 _ENVIRONMENT = flags.DEFINE_string("environment", None, "A Gymnasium id, in place of the config's.")
 _SEED = flags.DEFINE_integer("seed", None, "Of everything random in the run.")
 _RESUME = flags.DEFINE_bool("resume", False, "Continue the run in --run_dir from its newest checkpoint.")
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace the run in --run_dir.")
-NUM_THREADS = flags.DEFINE_integer("num_threads", 1, "TensorFlow's threads; a small network gains nothing from more.")
+NUM_THREADS = flags.DEFINE_integer(
+    "num_threads", 1, "TensorFlow's threads; a small network gains nothing from more."
+)
 
 TRAINING_FLAGS = (_RUN_DIR, _CONFIG, _GIN, _ENVIRONMENT, _SEED, _RESUME, _OVERWRITE, NUM_THREADS)
 

@@ -89,3 +89,26 @@ def load_policy(path: str | os.PathLike) -> tuple[Any, dict[str, Any]]:
         raise UserError(f"{folder}: is a SavedModel of something else; give a policy that gail_tf exported.")
     metadata = read_json(folder / METADATA) if (folder / METADATA).is_file() else {}
     return model, metadata
+
+
+def copy_policy(run_dir: str | os.PathLike, out: str | os.PathLike, best: bool) -> str:
+    """Copies a run's exported policy to ``out`` and describes its signatures, one a line."""
+    source = find_policy(Path(run_dir) / "best_policy" if best else run_dir)
+    out = Path(out)
+    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    try:
+        shutil.copytree(source, temporary)
+        os.replace(temporary, out)
+    except OSError as e:
+        raise UserError(f"{out}: cannot be written ({e.strerror}); choose another folder.") from e
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    model, _ = load_policy(out)
+    lines = [f"Exported {source} to {out}"]
+    for name, function in model.signatures.items():
+        inputs = ", ".join(
+            f"{k}: {v.dtype.name} {v.shape}" for k, v in function.structured_input_signature[1].items()
+        )
+        outputs = ", ".join(f"{k}: {v.dtype.name} {v.shape}" for k, v in function.structured_outputs.items())
+        lines.append(f"  {name}({inputs}) -> {outputs}")
+    return "\n".join(lines)

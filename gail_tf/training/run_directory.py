@@ -53,7 +53,12 @@ def git_state() -> dict[str, Any] | None:
         return None
     try:
         run = lambda *a: (
-            subprocess.run(["git", "--no-optional-locks", "-C", str(root), *a], capture_output=True, text=True, check=True).stdout
+            subprocess.run(
+                ["git", "--no-optional-locks", "-C", str(root), *a],
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
         )  # noqa: E731
         return {
             "commit": run("rev-parse", "HEAD").strip(),

@@ -1,0 +1,52 @@
+"""gail-evaluate: rolls a policy out and prints its returns.
+
+  gail-evaluate --policy=RUN_DIR_OR_SAVEDMODEL [--num_episodes=N] [--seed=N] [--json] [--video=FILE.mp4]
+
+Of a run directory the final policy is evaluated (policy/); give DIR/best_policy for the best evaluation's.
+The policy acts by its mode; with --stochastic it samples. The normalised score is
+(return - random) / (expert - random), from the returns that the policy was exported with.
+
+Examples:
+
+  gail-evaluate --policy=runs/hopper --num_episodes=100
+  gail-evaluate --policy=runs/hopper/best_policy --json
+  gail-evaluate --policy=runs/hopper --num_episodes=1 --video=hopper.mp4   (pip install 'gail_tf[video]')
+"""
+
+import json
+from collections.abc import Sequence
+
+from absl import flags
+
+from gail_tf.bin.command_line import run_main
+from gail_tf.bin.start_up import import_tensorflow
+from gail_tf.types import UserError
+
+_POLICY = flags.DEFINE_string("policy", None, "A run directory or an exported policy.")
+_NUM_EPISODES = flags.DEFINE_integer("num_episodes", 20, "Episodes to run.")
+_SEED = flags.DEFINE_integer("seed", 0, "Episode i starts from reset(seed=SEED + i).")
+_STOCHASTIC = flags.DEFINE_bool("stochastic", False, "Sample actions in place of taking the mode.")
+_ENVIRONMENT = flags.DEFINE_string("environment", None, "A Gymnasium id, in place of the one trained in.")
+_JSON = flags.DEFINE_bool("json", False, "Print the result as one JSON object, on the last line.")
+_VIDEO = flags.DEFINE_string("video", None, "Film the first episode into this file (.mp4 or .gif).")
+
+
+def main(argv: Sequence[str]) -> None:
+    if not _POLICY.value:
+        raise UserError("no --policy given: name a run directory or an exported policy.")
+    import_tensorflow()
+    from gail_tf.training import rollouts
+
+    result = rollouts.evaluate_policy(
+        _POLICY.value, _ENVIRONMENT.value, _NUM_EPISODES.value, _SEED.value, _STOCHASTIC.value, _VIDEO.value
+    )
+    print(json.dumps(result) if _JSON.value else rollouts.describe(result))
+
+
+def run() -> None:
+    """Entry point of the console script."""
+    run_main(main, __doc__)
+
+
+if __name__ == "__main__":
+    run()

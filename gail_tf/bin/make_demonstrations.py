@@ -1,0 +1,71 @@
+"""gail-make-demonstrations: records demonstrations from a policy, or shows what a file of them holds.
+
+  gail-make-demonstrations --policy=RUN_DIR_OR_SAVEDMODEL --out=FILE.npz [--num_episodes=N] [--seed=N]
+  gail-make-demonstrations --inspect=PATH [--figure=FILE.png]
+
+The policy acts by its mode; with --stochastic it samples. Every transition is kept: how dense and how many
+are choices of training (--subsample and --num_demonstrations of gail-train).
+
+Examples:
+
+  gail-make-demonstrations --policy=runs/expert --num_episodes=25 --out=expert.npz
+  gail-make-demonstrations --inspect=expert.npz --figure=expert.png
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+from gail_tf.bin.command_line import run_main
+from gail_tf.bin.start_up import import_tensorflow
+from gail_tf.types import UserError
+
+_POLICY = flags.DEFINE_string("policy", None, "A run directory or an exported policy.")
+_OUT = flags.DEFINE_string("out", None, "The npz file to write; never overwritten.")
+_NUM_EPISODES = flags.DEFINE_integer("num_episodes", 25, "Episodes to record.")
+_SEED = flags.DEFINE_integer("seed", 0, "Episode i starts from reset(seed=SEED + i).")
+_STOCHASTIC = flags.DEFINE_bool("stochastic", False, "Sample actions in place of taking the mode.")
+_ENVIRONMENT = flags.DEFINE_string("environment", None, "A Gymnasium id, in place of the one trained in.")
+_INSPECT = flags.DEFINE_string("inspect", None, "Print what this file or folder of demonstrations holds.")
+_FIGURE = flags.DEFINE_string("figure", None, "With --inspect: draw the episodes' returns into this PNG.")
+
+
+def main(argv: Sequence[str]) -> None:
+    if _INSPECT.value:
+        return inspect(_INSPECT.value, _FIGURE.value)
+    if not _POLICY.value or not _OUT.value:
+        raise UserError(
+            "want --policy=PATH and --out=FILE.npz to record, or --inspect=PATH to look at a file."
+        )
+    if Path(_OUT.value).exists():
+        raise UserError(f"--out={_OUT.value} is there already: choose another name or remove it.")
+    import_tensorflow()
+    from gail_tf.training import rollouts
+
+    rollouts.make_demonstrations(
+        _POLICY.value, _OUT.value, _ENVIRONMENT.value, _NUM_EPISODES.value, _SEED.value, _STOCHASTIC.value
+    )
+    inspect(_OUT.value, None)
+    print(
+        f"Train on them:  gail-train --config=gail_ppo/any --demonstrations={_OUT.value} --run_dir=runs/new"
+    )
+
+
+def inspect(path: str, figure: str | None) -> None:
+    from gail_tf import demonstrations
+
+    found = demonstrations.load(path)
+    print(demonstrations.describe(found))
+    if figure:
+        demonstrations.plot_returns(found, figure)
+        print(f"Drawn: {figure}")
+
+
+def run() -> None:
+    """Entry point of the console script."""
+    run_main(main, __doc__)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,139 @@
+"""What gail-evaluate and gail-make-demonstrations do with an exported policy."""
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from gail_tf import demonstrations
+from gail_tf.environments.make import make_environment
+from gail_tf.training import evaluation, recording
+from gail_tf.training.export import find_policy, load_policy
+from gail_tf.types import UserError
+
+
+def _open(path: str, environment: str | None):
+    """Loads the policy and checks that it fits the environment it is to act in."""
+    policy, metadata = load_policy(path)
+    environment = environment or metadata.get("environment")
+    if environment is None:
+        raise UserError(f"{path}: does not say which environment it is for: add --environment=ID.")
+    make_env = functools.partial(make_environment, environment, absorbing_states=False)
+    if "environment_kwargs" in metadata:
+        make_env = functools.partial(make_env, **metadata["environment_kwargs"])
+    env = make_env()
+    signature = policy.signatures["serving_default"].structured_input_signature[1]["observation"]
+    if signature.shape[1] != env.observation_space.shape[0]:
+        raise UserError(
+            f"{path}: takes observations of {signature.shape[1]} numbers, {environment} gives "
+            f"{env.observation_space.shape[0]}: give the environment it was trained in."
+        )
+    env.close()
+    return policy, metadata, environment, make_env
+
+
+def _acting(policy, stochastic: bool, seed: int) -> evaluation.ActFn:
+    return evaluation.sampled(policy, seed) if stochastic else evaluation.deterministic(policy)
+
+
+def evaluate_policy(
+    path: str,
+    environment: str | None,
+    num_episodes: int,
+    seed: int,
+    stochastic: bool,
+    video: str | None = None,
+) -> dict[str, Any]:
+    """Returns the statistics of ``num_episodes`` episodes and, where known, the normalised score."""
+    policy, metadata, environment, make_env = _open(path, environment)
+    act = _acting(policy, stochastic, seed)
+    evaluator = evaluation.Evaluator(make_env)
+    result = evaluator.evaluate(act, num_episodes, seed).statistics()
+    evaluator.close()
+    known = environment == metadata.get("environment")
+    expert, random = (metadata.get(name) if known else None for name in ("expert_return", "random_return"))
+    result |= {
+        "environment": environment,
+        "policy": str(find_policy(path)),
+        "seed": seed,
+        "stochastic": stochastic,
+        "expert_return": expert,
+        "random_return": random,
+        "normalized_return": evaluation.normalized_score(result["return_mean"], expert, random),
+    }
+    if video:
+        film(functools.partial(make_env, render_mode="rgb_array"), act, seed, video)
+        result["video"] = video
+    return result
+
+
+def describe(result: Mapping[str, Any]) -> str:
+    """The result of :func:`evaluate_policy` for a console."""
+    lines = [
+        f"{result['policy']} on {result['environment']}, {result['num_episodes']} episodes"
+        + (", sampled actions" if result["stochastic"] else ""),
+        f"  return      {result['return_mean']:.1f} ± {result['return_std']:.1f}"
+        f"  (min {result['return_min']:.1f}, max {result['return_max']:.1f})",
+        f"  length      {result['length_mean']:.1f}",
+    ]
+    if result["normalized_return"] is not None:
+        lines.append(
+            f"  normalised  {result['normalized_return']:.3f}  "
+            f"(expert {result['expert_return']:.1f}, random {result['random_return']:.1f})"
+        )
+    if "video" in result:
+        lines.append(f"  video       {result['video']}")
+    return "\n".join(lines)
+
+
+def make_demonstrations(
+    path: str, out: str, environment: str | None, num_episodes: int, seed: int, stochastic: bool
+) -> None:
+    """Records episodes of a policy into the npz file ``out``."""
+    policy, metadata, environment, make_env = _open(path, environment)
+    provenance = {
+        "policy": metadata,
+        "num_episodes": num_episodes,
+        "seed": seed,
+        "stochastic": stochastic,
+        "made_by": "gail-make-demonstrations",
+    }
+    act = _acting(policy, stochastic, seed)
+    recorded = recording.record(make_env, act, num_episodes, seed, environment, provenance)
+    demonstrations.save(out, recorded)
+
+
+def film(make_env, act: evaluation.ActFn, seed: int, path: str) -> None:
+    """Films one episode into ``path`` (.mp4 or .gif)."""
+    try:
+        import imageio.v2 as imageio
+    except ImportError as e:
+        raise UserError("--video needs imageio: pip install 'gail_tf[video]'.") from e
+    if Path(path).suffix not in (".mp4", ".gif"):
+        raise UserError(f"--video={path}: want a name that ends in .mp4 or .gif.")
+    try:
+        env: gym.Env = make_env()
+        observation = env.reset(seed=seed)[0]
+        frames = [env.render()]
+        done, step = False, 0
+        while not done:
+            batch = np.repeat(np.asarray(observation, np.float32)[None], 10, 0)
+            observation, _, terminated, truncated, _ = env.step(act(batch, step)[0])
+            frames.append(env.render())
+            done, step = terminated or truncated, step + 1
+        fps = env.metadata.get("render_fps", 30)
+        env.close()
+        settings = {"fps": fps} if Path(path).suffix == ".mp4" else {"duration": 1000 / fps}
+        imageio.mimsave(path, [np.asarray(f, np.uint8) for f in frames], **settings)
+    except UserError:
+        raise
+    except (
+        Exception
+    ) as e:  # every renderer and codec fails in its own way, and none of it is training's fault
+        raise UserError(
+            f"--video={path}: cannot be made ({' '.join(str(e).split())[:200]}); on a machine without a display "
+            "set MUJOCO_GL=egl or MUJOCO_GL=osmesa, and for .mp4 install 'gail_tf[video]'."
+        ) from e
