@@ -174,6 +174,18 @@ def test_a_step_too_long_for_the_line_search_is_rejected():
     _assert_same_bits(before, _weights(agent.actor_net))
 
 
+def test_fisher_subsampling_takes_every_so_many_th_row():
+    def run(fisher_subsampling, num_repeats):
+        agent = _make_trpo("gaussian", fisher_subsampling=fisher_subsampling)
+        batch = _make_batch(agent, "gaussian", seed=0, num_rows=20)
+        _update(agent, types.OnPolicyBatch(*(tf.repeat(field, num_repeats, axis=0) for field in batch)))
+        return np.concatenate([weights.ravel() for weights in _weights(agent.actor_net)])
+
+    # Where each row comes four times in a row, every fourth says it all; where it comes once, it does not.
+    np.testing.assert_allclose(run(1, num_repeats=4), run(4, num_repeats=4), rtol=1e-3, atol=1e-4)
+    assert np.abs(run(1, num_repeats=1) - run(4, num_repeats=1)).max() > 1e-2
+
+
 @pytest.mark.parametrize("kind", ["gaussian", "categorical"])
 def test_compiled_and_uncompiled_updates_agree(kind):
     results = []
