@@ -60,6 +60,7 @@ setup(
         # The extra classic-control would bring pygame-ce, which overwrites the pygame that TF-Agents pins.
         "gymnasium[mujoco]>=1.1,<1.4",
         "mujoco>=3.2,<5",
+        "etils<1.14; python_version < '3.11'",  # of mujoco; 1.14 needs 3.11, which trips an older pip
         "absl-py>=2.1",
         "gin-config>=0.5",
         "numpy>=2.0",
