@@ -1,0 +1,53 @@
+"""make demo: PPO-GAIL on Hopper-v5 from four shipped demonstrations, evaluated, drawn and exported.
+
+  python -m gail_tf.bin.demo [--run_dir=DIR]
+
+It is gail-train with the config gail_ppo/demo, then gail-evaluate, in one go.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+from gail_tf.bin.command_line import run_main
+from gail_tf.bin.start_up import import_tensorflow
+
+_RUN_DIR = flags.DEFINE_string("run_dir", None, "Where the run goes; runs/demo, or the first free runs/demo_N.")
+
+
+def first_free(folder: str) -> str:
+    """``folder``, or ``folder_2``, ``folder_3``, ... if it is there already."""
+    candidates = [folder] + [f"{folder}_{i}" for i in range(2, 1000)]
+    return next(name for name in candidates if not Path(name).exists())
+
+
+def main(argv: Sequence[str]) -> int:
+    run_dir = _RUN_DIR.value or first_free("runs/demo")
+    import_tensorflow()
+    from gail_tf.training import experiment, rollouts
+
+    print(f"Training GAIL with PPO on Hopper-v5 from 4 demonstrations, into {run_dir} (about 2 minutes).")
+    request = experiment.Request(run_dir=run_dir, configs=["gail_ppo/demo"])
+    code = experiment.run(request, ["python", "-m", "gail_tf.bin.demo", f"--run_dir={run_dir}"])
+    if code:
+        return code
+    print("\nThe exported policy, loaded from disk and rolled out anew:")
+    print(rollouts.describe(rollouts.evaluate_policy(run_dir, None, num_episodes=20, seed=0, stochastic=False)))
+    print(
+        f"\nNow try:\n"
+        f"  .venv/bin/gail-train --config=gail_ppo/any --demonstrations=YOURS.npz --environment=ID --run_dir=runs/mine\n"
+        f"  .venv/bin/gail-train --config=gail_trpo/cartpole --run_dir=runs/cartpole\n"
+        f"  .venv/bin/gail-evaluate --policy={run_dir} --num_episodes=1 --video=hopper.gif\n"
+        f"  .venv/bin/tensorboard --logdir=runs"
+    )
+    return 0
+
+
+def run() -> None:
+    """Entry point for python -m."""
+    run_main(main, __doc__)
+
+
+if __name__ == "__main__":
+    run()
