@@ -6,7 +6,7 @@ import os
 import numpy as np
 
 from gail_tf.demonstrations.demonstrations import Demonstrations
-from gail_tf.demonstrations.files import write_atomically
+from gail_tf.files import write_atomically
 from gail_tf.types import UserError
 
 MAX_LISTED_DIMENSIONS = 32

@@ -22,7 +22,7 @@ import numpy as np
 
 from gail_tf.demonstrations import arrays
 from gail_tf.demonstrations.demonstrations import Demonstrations
-from gail_tf.demonstrations.files import write_atomically
+from gail_tf.files import write_atomically
 from gail_tf.types import UserError
 
 FORMAT_VERSION = 1

@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from gail_tf.files import write_atomically
 from gail_tf.reporting import text
 from gail_tf.reporting.aggregates import Group, common_grid, evaluation_curve
-from gail_tf.reporting.files import write_atomically
 from gail_tf.reporting.runs import Run
 
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"

@@ -4,9 +4,9 @@ import os
 import pathlib
 from collections.abc import Iterable
 
+from gail_tf.files import write_atomically
 from gail_tf.reporting.aggregates import group_runs
 from gail_tf.reporting.figures import draw_comparison
-from gail_tf.reporting.files import write_atomically
 from gail_tf.reporting.runs import Path, load_runs
 from gail_tf.reporting.tables import results_csv, results_table
 

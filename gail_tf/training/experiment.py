@@ -24,6 +24,7 @@ from gail_tf.discriminators.discriminator import Discriminator
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.make import make_environment
+from gail_tf.files import write_atomically
 from gail_tf.generators import cloning, on_policy  # noqa: F401 - likewise
 from gail_tf.reporting.figures import draw_run
 from gail_tf.reporting.runs import load_run
@@ -298,8 +299,7 @@ def run(request: Request, command: Sequence[str], say: Callable[[str], None] = p
     else:
         info = _run_info(request, command, parts)
         run_dir.create(info, request.overwrite)
-        gin_path = run_dir.config
-        gin_path.write_text(gin.operative_config_str())
+        write_atomically(run_dir.config, gin.operative_config_str())
     return _train(run_dir, parts, say)
 
 
@@ -448,7 +448,7 @@ def _train(run_dir: RunDirectory, parts: _Parts, say: Callable[[str], None]) -> 
         return 130
     with trainer.best_policy():
         export_policy(parts.generator.policy, run_dir.best_policy, metadata)
-    run_dir.config.write_text(gin.operative_config_str())
+    write_atomically(run_dir.config, gin.operative_config_str())
     summary_names = (
         "environment",
         "algorithm",

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import gail_tf
-from gail_tf.demonstrations.files import write_atomically
+from gail_tf.files import write_atomically
 from gail_tf.types import UserError
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     text = json.dumps(content, indent=2, sort_keys=False) + "\n"
-    write_atomically(path, lambda file: file.write(text.encode()))
+    write_atomically(path, text)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -148,7 +148,7 @@ class RunDirectory:
             except ValueError:
                 break  # a line cut short by a kill is the last
         text = "".join(line + "\n" for line in kept)
-        write_atomically(self.metrics, lambda file: file.write(text.encode()))
+        write_atomically(self.metrics, text)
 
 
 class MetricsLog:

@@ -6,11 +6,10 @@ import sys
 
 import pytest
 
-from gail_tf.reporting import files, tables, terminal, text
+from gail_tf.reporting import tables, terminal, text
 from gail_tf.reporting.aggregates import group_runs
 from gail_tf.reporting.report import write_report
 from gail_tf.reporting.runs import load_run
-from gail_tf.types import UserError
 
 
 def first_row(table):
@@ -86,19 +85,6 @@ def test_a_report_is_three_files_in_a_new_folder(make_run_dir, tmp_path):
     assert [path.name for path in written] == ["curves.png", "table.md", "results.csv"]
     assert sorted(os.listdir(tmp_path / "deep" / "report")) == ["curves.png", "results.csv", "table.md"]
     assert written[0].stat().st_size > 10_000
-
-
-def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
-    path = files.write_atomically(tmp_path / "table.md", "old")
-
-    def no_space(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "replace", no_space)
-    with pytest.raises(UserError, match="No space left on device"):
-        files.write_atomically(path, "new")
-    assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["table.md"]
 
 
 def test_summary_for_a_console(make_run_dir):

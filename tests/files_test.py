@@ -4,13 +4,15 @@ import errno
 
 import pytest
 
-from gail_tf.demonstrations.files import write_atomically
+from gail_tf.files import write_atomically
 from gail_tf.types import UserError
 
 
-def test_writes_and_makes_folders(tmp_path):
-    write_atomically(tmp_path / "new" / "file", lambda file: file.write(b"whole"))
-    assert (tmp_path / "new" / "file").read_bytes() == b"whole"
+@pytest.mark.parametrize("content", [b"\xc3\xa4", "ä", lambda file: file.write(b"\xc3\xa4")])
+def test_writes_bytes_text_and_functions_and_makes_folders(tmp_path, content):
+    path = tmp_path / "new" / "file"
+    assert write_atomically(path, content) == path
+    assert path.read_bytes() == b"\xc3\xa4"
 
 
 @pytest.mark.parametrize("failure", [OSError(errno.ENOSPC, "No space left on device"), RuntimeError("stop")])

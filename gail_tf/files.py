@@ -7,11 +7,19 @@ from typing import BinaryIO
 
 from gail_tf.types import UserError
 
+Content = bytes | str | Callable[[BinaryIO], object]
 
-def write_atomically(path: str | os.PathLike, write_fn: Callable[[BinaryIO], None]) -> None:
-    """Calls ``write_fn`` on a temporary file beside ``path`` and puts it in place when complete.
+
+def write_atomically(path: str | os.PathLike, content: Content) -> pathlib.Path:
+    """Writes ``content`` to a temporary file beside ``path`` and puts it in place when complete.
 
     Makes missing folders. A failure leaves an existing ``path`` as it was and no temporary file.
+
+    Args:
+      content: bytes, text (written as UTF-8), or a function that writes to the open file.
+
+    Returns:
+      The path.
 
     Raises:
       UserError: the folder cannot be written, or the disk is full.
@@ -21,7 +29,10 @@ def write_atomically(path: str | os.PathLike, write_fn: Callable[[BinaryIO], Non
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb") as file:
-            write_fn(file)
+            if callable(content):
+                content(file)
+            else:
+                file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -35,3 +46,4 @@ def write_atomically(path: str | os.PathLike, write_fn: Callable[[BinaryIO], Non
             temporary.unlink()
         except OSError:
             pass  # In place already, or never made.
+    return path
