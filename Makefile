@@ -49,13 +49,14 @@ $(INSTALLED): setup.py
 	  "(Debian, Ubuntu: apt install python3.11 python3.11-venv; macOS: brew install python@3.11; anywhere: uv python install 3.11)," \
 	  "then run make again, or make PYTHON=/path/to/it." >&2; exit 1; }; \
 	if [ -z "$$python" ]; then no_python; fi; \
+	reusable() { [ -z '$(PYTHON)' ] && $(VENV)/bin/python -c "$$fits" >/dev/null 2>&1; }; \
 	if [ -n "$$uv" ]; then \
-	  echo "Making $(VENV) with $$python and uv: TensorFlow is large, the first time takes minutes."; \
-	  uv venv -q --clear --python "$$python" $(VENV) 2>/dev/null || no_python; \
+	  echo "Installing into $(VENV) with $$python and uv: TensorFlow is large, the first time takes minutes."; \
+	  reusable || uv venv -q --clear --python "$$python" $(VENV) 2>/dev/null || no_python; \
 	  uv pip install -q --compile-bytecode --python $(VENV)/bin/python -e '.[dev]'; \
 	else \
-	  echo "Making $(VENV) with $$python and pip: TensorFlow is large, the first time takes minutes."; \
-	  "$$python" -m venv --clear $(VENV); \
+	  echo "Installing into $(VENV) with $$python and pip: TensorFlow is large, the first time takes minutes."; \
+	  { reusable && $(VENV)/bin/python -m pip --version >/dev/null 2>&1; } || "$$python" -m venv --clear $(VENV); \
 	  $(VENV)/bin/python -m pip install -qq --disable-pip-version-check -e '.[dev]'; \
 	fi; \
 	touch $@
