@@ -1,14 +1,17 @@
 """What every binary shares: help written for a person, and one line for an error that a person can mend."""
 
 import inspect
+import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from absl import app, flags, logging
 
 from gail_tf.types import UserError
 
 EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 _HELP_FLAGS = {"-h", "-help", "--help", "-helpshort", "--helpshort", "-helpfull", "--helpfull"}
 _WIDTH = 100
@@ -19,7 +22,8 @@ def run_main(main: Callable[[Sequence[str]], int | None], usage: str | None = No
 
     ``--help`` and ``-h`` print ``usage`` and the flags of main's own module, and exit with 0 (absl: with 1,
     and every library's flags). A UserError, and a flag that is unknown or malformed, is one line on
-    stderr and exit code 2. Libraries' INFO notices stay quiet unless ``--verbosity`` asks for them.
+    stderr and exit code 2; so is an OSError that nothing nearer to it explained. Ctrl-C exits with 130.
+    Libraries' INFO notices stay quiet unless ``--verbosity`` asks for them.
 
     Args:
       main: takes the arguments left after the flags, the program's name first; returns an exit code or None.
@@ -43,11 +47,42 @@ def run_main(main: Callable[[Sequence[str]], int | None], usage: str | None = No
 
     def guarded_main(argv: Sequence[str]) -> int | None:
         try:
-            return main(argv)
+            code = main(argv)
+            sys.stdout.flush()
+            return code
         except UserError as error:
-            _fail(str(error))
+            _fail(_without_gin_trail(str(error)))
+        except BrokenPipeError:
+            # The reader (head, less) has gone: nobody is left to tell.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(EXIT_USER_ERROR)
+        except OSError as error:
+            if os.environ.get("GAIL_TF_TRACEBACK"):
+                raise
+            where = f"{error.filename}: " if error.filename else ""
+            _fail(f"{where}{error.strerror or error} (GAIL_TF_TRACEBACK=1 shows where)")
+        except KeyboardInterrupt:
+            print("Interrupted.", file=sys.stderr)
+            sys.exit(EXIT_INTERRUPTED)
 
     app.run(guarded_main, flags_parser=parse_flags)
+
+
+def program(argv0: str, script: str) -> str:
+    """How this program was started, to be typed again: the console script's name, or python -m.
+
+    Args:
+      argv0: sys.argv[0]. script: the console script's name.
+    """
+    path = Path(argv0)
+    if path.suffix != ".py":
+        return path.name or script
+    return f"python -m gail_tf.bin.{path.stem}"
+
+
+def _without_gin_trail(message: str) -> str:
+    """Gin adds to an exception's message through which configurables it came; a person has no use for it."""
+    return message.split("\n  In call to configurable", 1)[0]
 
 
 def _fail(message: str) -> None:

@@ -1,4 +1,4 @@
-"""What every binary that uses TensorFlow does before importing it: one thread, and no notices of other people's."""
+"""What every binary that uses TensorFlow does before importing it: one thread, no foreign notices."""
 
 import contextlib
 import os
@@ -8,7 +8,7 @@ import tempfile
 
 @contextlib.contextmanager
 def _quiet_stderr():
-    """Holds back what is written to file descriptor 2, native code's output included; an exception lets it out."""
+    """Holds back what is written to file descriptor 2, native code included; an exception lets it out."""
     sys.stderr.flush()
     with tempfile.TemporaryFile() as held:
         saved = os.dup(2)
@@ -38,7 +38,6 @@ def import_tensorflow(num_threads: int = 1) -> None:
 
         import tensorflow as tf  # isort: skip
         import tf_agents  # noqa: F401
-
         from tf_agents.agents.ppo import ppo_clip_agent  # noqa: F401
     import warnings
 

@@ -9,8 +9,8 @@ shipped:NAME for one of the package's own (see experts/). Without --environment 
 demonstrations is used.
 
 Into DIR go metrics.jsonl and TensorBoard logs while it trains, then summary.json, curve.png, the SavedModels
-policy/ (the last) and best_policy/ (the best evaluation). Ctrl-C saves; --resume continues a stopped or killed
-run to the same numbers.
+policy/ (the last) and best_policy/ (the best evaluation). Ctrl-C saves; --resume continues a stopped or
+killed run to the same numbers.
 
 Examples:
 
@@ -33,14 +33,20 @@ _DEMONSTRATIONS = flags.DEFINE_string(
     "demonstrations", None, "An npz file, a folder of them, or shipped:NAME."
 )
 _NUM_DEMONSTRATIONS = flags.DEFINE_integer(
-    "num_demonstrations", None, "How many of the trajectories to use, drawn by the seed; all when not given."
+    "num_demonstrations",
+    None,
+    "How many of the trajectories to use, drawn by the seed; all when not given.",
+    lower_bound=1,
 )
-_SUBSAMPLE = flags.DEFINE_integer("subsample", None, "Keep every N-th step of each trajectory.")
+_SUBSAMPLE = flags.DEFINE_integer(
+    "subsample", None, "Keep every N-th step of each trajectory.", lower_bound=1
+)
 training_flags.declare_in(__name__)
 
 
 def main(argv: Sequence[str]) -> int:
     request = training_flags.request(
+        "gail-train",
         demonstrations=_DEMONSTRATIONS.value,
         num_demonstrations=_NUM_DEMONSTRATIONS.value,
         subsample=_SUBSAMPLE.value,

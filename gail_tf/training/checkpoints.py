@@ -14,6 +14,7 @@ import tensorflow as tf
 from gail_tf.types import UserError
 
 _MANIFEST = "manifest.json"
+_FILES = {"variables.index", "state.npz", "progress.json"}
 
 
 def _sha256(path: Path) -> str:
@@ -59,13 +60,16 @@ class Checkpoints:
             for p in temporary.iterdir():
                 with open(p, "rb") as file:
                     os.fsync(file.fileno())
-            shutil.rmtree(self.path(iteration), ignore_errors=True)
+            if self.path(
+                iteration
+            ).exists():  # of a damaged one that was passed over; whole ones are not redone
+                shutil.rmtree(self.path(iteration))
             os.replace(temporary, self.path(iteration))
         except (OSError, tf.errors.OpError) as e:
             reason = getattr(e, "strerror", None) or str(e).splitlines()[0]
             raise UserError(
-                f"{self._folder}: the checkpoint of iteration {iteration} cannot be written ({reason}); free some "
-                "space, then continue with --resume."
+                f"{self._folder}: the checkpoint of iteration {iteration} cannot be written ({reason}); free "
+                "some space, then continue with --resume."
             ) from e
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -84,26 +88,37 @@ class Checkpoints:
         """
         notes = []
         for iteration in reversed(self._numbers()):
-            damage = self._damage(self.path(iteration))
-            if damage:
-                notes.append(
-                    f"checkpoint {self.path(iteration).name} is damaged ({damage}): using the one before."
-                )
-                continue
             folder = self.path(iteration)
+            damage = self._damage(folder)
+            if damage:
+                notes.append(f"checkpoint {folder.name} is damaged ({damage}): using the one before.")
+                continue
             self._checkpoint.read(str(folder / "variables")).assert_existing_objects_matched()
             with np.load(folder / "state.npz", allow_pickle=False) as arrays:
                 state = dict(arrays)
-            return iteration, state, json.loads((folder / "progress.json").read_text()), notes
-        raise UserError(f"{self._folder}: no intact checkpoint to resume from; train anew with --overwrite.")
+            progress = json.loads((folder / "progress.json").read_text())
+            # Damaged ones go: they would count as the newest when old ones are cleared away.
+            for number in self._numbers():
+                if number > iteration:
+                    shutil.rmtree(self.path(number), ignore_errors=True)
+            return iteration, state, progress, notes
+        found = "; ".join(note.removesuffix(": using the one before.") for note in notes) or "there is none"
+        raise UserError(
+            f"{self._folder}: no intact checkpoint to resume from ({found}); train anew with --overwrite."
+        )
 
     @staticmethod
     def _damage(folder: Path) -> str | None:
+        """What is wrong with the checkpoint in ``folder``; None when it is intact."""
         try:
             manifest = json.loads((folder / _MANIFEST).read_text())
+            if not isinstance(manifest, dict) or not _FILES.issubset(manifest):
+                return f"{_MANIFEST} is incomplete"
             for name, digest in manifest.items():
                 if _sha256(folder / name) != digest:
                     return f"{name} does not match its checksum"
-        except (OSError, ValueError) as e:
-            return " ".join(str(e).split())
+        except OSError as e:
+            return f"{Path(e.filename).name}: {e.strerror}" if e.filename else str(e)
+        except ValueError:
+            return f"{_MANIFEST} cannot be read"
         return None

@@ -14,9 +14,18 @@ class DivergedError(UserError):
 
 
 def non_finite_metrics(metrics: Mapping[str, Any]) -> str | None:
-    """The names and values of metrics that are NaN or Inf, as text; None when all are finite."""
-    bad = [f"{k} = {v}" for k, v in metrics.items() if isinstance(v, float) and not math.isfinite(v)]
-    return ", ".join(bad) or None
+    """The names and values of metrics that are NaN or Inf, as text; None when all are finite.
+
+    They come in the order in which they were computed, so the first is nearest to the cause.
+    """
+    return _shortened(
+        [f"{k} = {v}" for k, v in metrics.items() if isinstance(v, float) and not math.isfinite(v)]
+    )
+
+
+def _shortened(bad: list[str], most: int = 3) -> str | None:
+    more = f" and {len(bad) - most} more" if len(bad) > most else ""
+    return ", ".join(bad[:most]) + more or None
 
 
 def non_finite_variables(modules: Mapping[str, tf.Module]) -> str | None:
@@ -28,4 +37,4 @@ def non_finite_variables(modules: Mapping[str, tf.Module]) -> str | None:
     total = tf.add_n([tf.reduce_sum(tf.cast(v, tf.float32) * 0.0) for _, v in variables])
     if math.isfinite(float(total)):
         return None
-    return ", ".join(name for name, v in variables if not bool(tf.reduce_all(tf.math.is_finite(v))))
+    return _shortened([name for name, v in variables if not bool(tf.reduce_all(tf.math.is_finite(v)))])

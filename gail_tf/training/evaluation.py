@@ -11,7 +11,7 @@ from gail_tf.types import UserError
 # Float32 [n, d] observations and a step counter -> actions [n, ...] in environment units.
 ActFn = Callable[[np.ndarray, int], np.ndarray]
 
-# Episodes run side by side up to this many; fixed, so that a result does not depend on how many were asked for.
+# Episodes run side by side up to this many; fixed, so that results do not depend on how many are asked for.
 _WIDTH = 10
 
 

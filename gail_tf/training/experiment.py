@@ -5,9 +5,10 @@ import difflib
 import functools
 import hashlib
 import os
+import shlex
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,6 +32,7 @@ from gail_tf.reporting.runs import load_run
 from gail_tf.reporting.terminal import summary_lines
 from gail_tf.resources import configs_dir, experts_dir
 from gail_tf.training import evaluation
+from gail_tf.training.config_types import check_types
 from gail_tf.training.evaluation import Evaluator, normalized_score
 from gail_tf.training.export import export_policy
 from gail_tf.training.run_directory import RunDirectory, git_state, now, versions, write_json
@@ -53,6 +55,8 @@ class Request(NamedTuple):
     seed: int | None = None
     resume: bool = False
     overwrite: bool = False
+    num_threads: int = 1
+    program: str = "gail-train"
 
 
 def resolve_config(name: str) -> str:
@@ -83,7 +87,7 @@ def parse_gin(configs: Sequence[str], bindings: Sequence[str]) -> None:
     logging.set_verbosity(logging.FATAL)
     try:
         gin.parse_config_files_and_bindings(files, list(bindings), finalize_config=False)
-    except (ValueError, SyntaxError, OSError, TypeError, AttributeError) as e:
+    except (ValueError, SyntaxError, OSError, TypeError, AttributeError, ImportError, RuntimeError) as e:
         raise UserError(f"config: {_gin_message(e)}") from e
     finally:
         logging.set_verbosity(logging.ERROR)
@@ -152,7 +156,7 @@ def prepare_expert(
     absorbing: bool,
     run_seed: int,
 ) -> Expert:
-    """Checks the demonstrations against the environment, then selects, pads, subsamples and normalises them."""
+    """Checks the demonstrations against the environment, then selects, pads, subsamples, normalises."""
     _, num_trajectories, subsample, seed = load_demonstrations()
     seed = run_seed if seed is None else seed
     bounds = {"num_actions": codec.num_actions}
@@ -208,13 +212,14 @@ def survival_warning(reward_fn: Callable, terminates: float, absorbing: bool) ->
         return None
     if reward_fn.__name__ in names[0] and terminates > 0.5:
         return (
-            f"the reward {reward_fn.__name__} never punishes staying, but the expert's episodes end early: the policy "
-            "may avoid the end. Use @log_d, or make_environment.absorbing_states = True."
+            f"the reward {reward_fn.__name__} never punishes staying, but the expert's episodes end early: "
+            "the policy may avoid the end. Use @log_d, or make_environment.absorbing_states = True."
         )
     if reward_fn.__name__ in names[1] and terminates < 0.5:
         return (
-            f"the reward {reward_fn.__name__} never pays for staying, but the expert's episodes last: where episodes can "
-            "end early the policy may seek the end. Use @plr, or make_environment.absorbing_states = True."
+            f"the reward {reward_fn.__name__} never pays for staying, but the expert's episodes last: where "
+            "episodes can end early the policy may seek the end. Use @plr, or "
+            "make_environment.absorbing_states = True."
         )
     return None
 
@@ -231,6 +236,8 @@ class Experiment:
         needs_demonstrations: bool = True,
         seed: int = 0,
     ):
+        if seed < 0:
+            raise ValueError(f"Experiment.seed is {seed}: want 0 or more.")
         self.algorithm, self.generator, self.reward_source = algorithm, generator, reward_source
         self.needs_demonstrations, self.seed = needs_demonstrations, seed
 
@@ -255,12 +262,16 @@ def _bindings(request: Request) -> list[str]:
     return [*request.bindings, *bindings]
 
 
-def _is_bound(name: str) -> bool:
+def _bound_value(name: str) -> Any:
+    """The value that the config binds to ``name``; None when it binds none."""
     try:
-        gin.query_parameter(name)
+        return gin.query_parameter(name)
     except ValueError:
-        return False
-    return True
+        return None
+
+
+def _is_bound(name: str) -> bool:
+    return _bound_value(name) is not None
 
 
 def run(request: Request, command: Sequence[str], say: Callable[[str], None] = print) -> int:
@@ -268,39 +279,71 @@ def run(request: Request, command: Sequence[str], say: Callable[[str], None] = p
     run_dir = RunDirectory(request.run_dir)
     if request.resume and request.overwrite:
         raise UserError("--resume and --overwrite exclude each other: give one.")
-    info = None
-    if request.resume:
-        info = run_dir.read_info()
-        if info.get("status") == "finished":
-            raise UserError(f"--run_dir={run_dir.path} is finished: nothing to resume.")
-        if request.configs or request.bindings:
-            raise UserError(
-                "--resume takes config and bindings from the run itself: leave --config and --gin out."
-            )
-        parse_gin([], info["gin_config"].splitlines())
-    else:
-        if not request.configs:
-            raise UserError(f"no --config given; shipped ones are {', '.join(shipped_configs())}.")
-        run_dir.check_available(request.overwrite)
-        parse_gin(request.configs, _bindings(request))
-    with _gin_errors():
-        parts = _build(run_dir, say)
-    if request.resume:
-        if parts.expert is not None and parts.expert.sha256 != info["demonstrations_sha256"]:
-            raise UserError(
-                f"{parts.expert.path}: has changed since the run began, so an exact resume is impossible."
-            )
-        for note in parts.trainer.resume():
-            say(f"note: {note}")
-        run_dir.update_info(status="running")
-        say(
-            f"Resuming {run_dir.path} at iteration {parts.trainer.iteration}, {parts.trainer.env_steps:,} steps."
+    try:
+        info = _read_run(request, run_dir) if request.resume else None
+        if info is not None:
+            run_dir.lock()
+            run_dir.clean()
+            parse_gin([], info["gin_config"].splitlines())
+        else:
+            if not request.configs:
+                raise UserError(f"no --config given; shipped ones are {', '.join(shipped_configs())}.")
+            run_dir.check_available(request.overwrite)
+            parse_gin(request.configs, _bindings(request))
+        with _gin_errors():
+            check_types()
+            parts = _build(run_dir, say)
+        if info is not None:
+            _take_up(run_dir, info, parts, say)
+        else:
+            info = _run_info(request, command, parts)
+            run_dir.create(info, gin.operative_config_str(), request.overwrite)
+        return _train(
+            run_dir, parts, f"{request.program} --run_dir={shlex.quote(request.run_dir)} --resume", say
         )
-    else:
-        info = _run_info(request, command, parts)
-        run_dir.create(info, request.overwrite)
-        write_atomically(run_dir.config, gin.operative_config_str())
-    return _train(run_dir, parts, say)
+    finally:
+        run_dir.unlock()
+
+
+def _read_run(request: Request, run_dir: RunDirectory) -> dict[str, Any]:
+    """``run.json`` of the run to resume."""
+    if not run_dir.run_json.is_file():
+        raise UserError(
+            f"--run_dir={run_dir.path} holds no run to resume (no run.json): check the name, or start "
+            "it with --config."
+        )
+    info = run_dir.read_info()
+    if info.get("status") == "finished":
+        raise UserError(f"--run_dir={run_dir.path} is finished: nothing to resume.")
+    given = [
+        f"--{flag}"
+        for flag, value in (
+            ("config", request.configs),
+            ("gin", request.bindings),
+            ("environment", request.environment),
+            ("demonstrations", request.demonstrations),
+            ("num_demonstrations", request.num_demonstrations),
+            ("subsample", request.subsample),
+            ("seed", request.seed),
+        )
+        if value not in (None, [], ())
+    ]
+    if given:
+        raise UserError(f"--resume takes everything from the run itself: leave {' and '.join(given)} out.")
+    return info
+
+
+def _take_up(run_dir: RunDirectory, info: Mapping[str, Any], parts: "_Parts", say) -> None:
+    """Puts the newest intact checkpoint of an existing run back."""
+    if parts.expert is not None and parts.expert.sha256 != info["demonstrations_sha256"]:
+        raise UserError(
+            f"{parts.expert.path}: has changed since the run began, so an exact resume is impossible."
+        )
+    for note in parts.trainer.resume():
+        say(f"note: {note}")
+    run_dir.update_info(status="running")
+    trainer = parts.trainer
+    say(f"Resuming {run_dir.path} at iteration {trainer.iteration}, {trainer.env_steps:,} steps.")
 
 
 class _Parts(NamedTuple):
@@ -417,11 +460,12 @@ def _run_info(request: Request, command: Sequence[str], parts: _Parts) -> dict[s
         "random_return": parts.random_return,
         "versions": versions(),
         "git": git_state(),
+        "num_threads": request.num_threads,
         "gin_config": gin.config_str(),
     }
 
 
-def _train(run_dir: RunDirectory, parts: _Parts, say: Callable[[str], None]) -> int:
+def _train(run_dir: RunDirectory, parts: _Parts, resume: str, say: Callable[[str], None]) -> int:
     trainer = parts.trainer
     status = "failed"
     try:
@@ -429,23 +473,45 @@ def _train(run_dir: RunDirectory, parts: _Parts, say: Callable[[str], None]) -> 
             result = trainer.run(
                 show_progress=sys.stderr.isatty() or bool(os.environ.get("GAIL_TF_PROGRESS"))
             )
+            _finish(run_dir, parts, result)
+        # Last of all: a run killed before this line is resumed, and writes its results again.
         status = "finished"
-    except Interrupted:
+    except (Interrupted, KeyboardInterrupt) as e:
         status = "interrupted"
+        if isinstance(e, Interrupted):
+            export_policy(parts.generator.policy, run_dir.policy, _policy_metadata(run_dir, parts))
     finally:
-        run_dir.update_info(status=status, wall_seconds=trainer.wall_seconds, ended=now())
-    info = run_dir.read_info()
-    metadata = {
-        name: info[name]
-        for name in ("algorithm", "environment", "seed", "expert_return", "random_return", "versions")
-    } | {"env_steps": trainer.env_steps}
-    export_policy(parts.generator.policy, run_dir.policy, metadata)
+        # A full disk must not hide what stopped the run.
+        with contextlib.suppress(UserError) if status == "failed" else contextlib.nullcontext():
+            run_dir.update_info(status=status, wall_seconds=trainer.wall_seconds, ended=now())
     if status == "interrupted":
-        say(
-            f"\nStopped at {trainer.env_steps:,} steps; everything is saved. Continue with:\n"
-            f"  gail-train --run_dir={run_dir.path} --resume"
-        )
+        say(f"\nStopped at {trainer.env_steps:,} steps. Continue from the last checkpoint with:\n  {resume}")
         return 130
+    loaded = load_run(run_dir.path)
+    draw_run(loaded, run_dir.curve)
+    say("\n".join(summary_lines(loaded)))
+    say(
+        f"Curve: {run_dir.curve}   Policy: {run_dir.policy}\n"
+        f"Next:  gail-evaluate --policy={run_dir.path} --num_episodes=100"
+    )
+    return 0
+
+
+def _policy_metadata(run_dir: RunDirectory, parts: _Parts) -> dict[str, Any]:
+    """What an exported policy says about itself."""
+    info = run_dir.read_info()
+    names = ("algorithm", "environment", "seed", "expert_return", "random_return", "versions")
+    metadata = {name: info[name] for name in names} | {"env_steps": parts.trainer.env_steps}
+    bound = {name: _bound_value(f"make_environment.{name}") for name in ("kwargs", "max_episode_steps")}
+    kwargs = {name: value for name, value in bound.items() if value is not None}
+    return metadata | ({"environment_kwargs": kwargs} if kwargs else {})
+
+
+def _finish(run_dir: RunDirectory, parts: _Parts, result: Mapping[str, Any]) -> None:
+    """Exports both policies and writes the summary."""
+    trainer, info = parts.trainer, run_dir.read_info()
+    metadata = _policy_metadata(run_dir, parts)
+    export_policy(parts.generator.policy, run_dir.policy, metadata)
     with trainer.best_policy():
         export_policy(parts.generator.policy, run_dir.best_policy, metadata)
     write_atomically(run_dir.config, gin.operative_config_str())
@@ -467,19 +533,10 @@ def _train(run_dir: RunDirectory, parts: _Parts, say: Callable[[str], None]) -> 
         "git_commit": (info["git"] or {}).get("commit"),
     }
     write_json(run_dir.summary, summary)
-    run_dir.update_info(wall_seconds=trainer.wall_seconds)
-    loaded = load_run(run_dir.path)
-    draw_run(loaded, run_dir.curve)
-    say("\n".join(summary_lines(loaded)))
-    say(
-        f"Curve: {run_dir.curve}   Policy: {run_dir.policy}\n"
-        f"Next:  gail-evaluate --policy={run_dir.path} --num_episodes=100"
-    )
-    return 0
 
 
 class _StopSignal:
-    """Turns the first Ctrl-C (or SIGTERM) into a wish to stop after the iteration; a second one stops at once."""
+    """Turns the first Ctrl-C (or SIGTERM) into a wish to stop after the iteration; a second stops at once."""
 
     def __init__(self):
         self._set = False

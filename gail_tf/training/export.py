@@ -21,7 +21,7 @@ def export_policy(policy: Policy, folder: Path, metadata: Mapping[str, Any]) -> 
     Signatures, for any batch size B:
 
     - ``serving_default(observation: float32 [B, d]) -> {"action"}``: the mode;
-    - ``sampled(observation: float32 [B, d], seed: int32 [2]) -> {"action"}``: a sample, a function of the seed.
+    - ``sampled(observation: float32 [B, d], seed: int32 [2]) -> {"action"}``: a sample, fixed by the seed.
 
     Actions are in environment units: float32 ``[B, k]`` inside the action space, or int64 ``[B]``.
     Observations go in as the environment gives them; normalisation is inside. Beside the model,
@@ -77,7 +77,7 @@ def find_policy(path: str | os.PathLike) -> Path:
 
 
 def load_policy(path: str | os.PathLike) -> tuple[Any, dict[str, Any]]:
-    """Loads a SavedModel; returns it (with ``deterministic`` and ``sampled``) and its metadata ({} if none)."""
+    """Loads a SavedModel; returns it (``deterministic``, ``sampled``) and its metadata, {} if none."""
     folder = find_policy(path)
     try:
         model = tf.saved_model.load(str(folder))

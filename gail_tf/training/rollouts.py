@@ -22,7 +22,7 @@ def _open(path: str, environment: str | None):
     if environment is None:
         raise UserError(f"{path}: does not say which environment it is for: add --environment=ID.")
     make_env = functools.partial(make_environment, environment, absorbing_states=False)
-    if "environment_kwargs" in metadata:
+    if "environment_kwargs" in metadata and environment == metadata.get("environment"):
         make_env = functools.partial(make_env, **metadata["environment_kwargs"])
     env = make_env()
     signature = policy.signatures["serving_default"].structured_input_signature[1]["observation"]
@@ -30,6 +30,17 @@ def _open(path: str, environment: str | None):
         raise UserError(
             f"{path}: takes observations of {signature.shape[1]} numbers, {environment} gives "
             f"{env.observation_space.shape[0]}: give the environment it was trained in."
+        )
+    action = policy.signatures["serving_default"].structured_outputs["action"]
+    fits = (
+        action.dtype.is_integer
+        if isinstance(env.action_space, gym.spaces.Discrete)
+        else action.shape[1:] == env.action_space.shape
+    )
+    if not fits:
+        raise UserError(
+            f"{path}: gives actions {action.dtype.name} {action.shape}, {environment} takes "
+            f"{env.action_space}: give the environment it was trained in."
         )
     env.close()
     return policy, metadata, environment, make_env
@@ -134,6 +145,6 @@ def film(make_env, act: evaluation.ActFn, seed: int, path: str) -> None:
         Exception
     ) as e:  # every renderer and codec fails in its own way, and none of it is training's fault
         raise UserError(
-            f"--video={path}: cannot be made ({' '.join(str(e).split())[:200]}); on a machine without a display "
+            f"--video={path}: cannot be made ({' '.join(str(e).split())[:200]}); without a display "
             "set MUJOCO_GL=egl or MUJOCO_GL=osmesa, and for .mp4 install 'gail_tf[video]'."
         ) from e

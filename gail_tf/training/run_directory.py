@@ -1,7 +1,10 @@
 """A run directory: the files other programs rely on, each written whole or not at all."""
 
+import contextlib
+import fcntl
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -51,19 +54,13 @@ def git_state() -> dict[str, Any] | None:
     root = Path(gail_tf.__file__).resolve().parent.parent
     if not (root / ".git").exists():
         return None
+
+    def ask(*arguments: str) -> str:
+        git = ["git", "--no-optional-locks", "-C", str(root), *arguments]
+        return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+
     try:
-        run = lambda *a: (
-            subprocess.run(
-                ["git", "--no-optional-locks", "-C", str(root), *a],
-                capture_output=True,
-                text=True,
-                check=True,
-            ).stdout
-        )  # noqa: E731
-        return {
-            "commit": run("rev-parse", "HEAD").strip(),
-            "dirty": bool(run("status", "--porcelain").strip()),
-        }
+        return {"commit": ask("rev-parse", "HEAD"), "dirty": bool(ask("status", "--porcelain"))}
     except (OSError, subprocess.CalledProcessError):
         return None
 
@@ -86,6 +83,7 @@ class RunDirectory:
         self.best_policy = self.path / "best_policy"
         self.curve = self.path / "curve.png"
         self.summary = self.path / "summary.json"
+        self._lock: int | None = None
 
     @property
     def exists(self) -> bool:
@@ -93,42 +91,96 @@ class RunDirectory:
 
     def check_available(self, overwrite: bool) -> None:
         """Raises UserError when the directory cannot become a new run."""
-        if self.exists and not overwrite:
+        here = Path.cwd().resolve()
+        if self.path.resolve() in (here, *here.parents):
             raise UserError(
-                f"--run_dir={self.path} is there already: continue it with --resume, replace it with --overwrite, "
-                "or choose another."
+                f"--run_dir={self.path} is the working directory or holds it: name a new folder, such as "
+                "runs/first."
             )
+        if self.exists and not self.path.is_dir():
+            raise UserError(f"--run_dir={self.path} is a file: want the name of a new folder.")
         if self.exists and not self.run_json.is_file():
             raise UserError(
-                f"--run_dir={self.path} holds something else than a run (no run.json), which --overwrite will not "
-                "remove: choose another directory."
+                f"--run_dir={self.path} holds something else than a run (no run.json) and is left alone: "
+                "choose another directory."
             )
-        parent = self.path.resolve().parent
-        while not parent.exists():
-            parent = parent.parent
+        if self.exists and not overwrite:
+            raise UserError(
+                f"--run_dir={self.path} is there already: continue it with --resume, replace it with "
+                "--overwrite, or choose another."
+            )
+        parent = self._nearest_folder()
         if not parent.is_dir() or not os.access(parent, os.W_OK):
             raise UserError(
-                f"--run_dir={self.path} cannot be written ({parent} is not a writable folder): choose another."
+                f"--run_dir={self.path} cannot be written ({parent} is no writable folder): choose another."
             )
 
-    def create(self, info: Mapping[str, Any], overwrite: bool) -> None:
-        """Makes the directory with its ``run.json`` in one move: nothing half made is ever seen under its name."""
+    def _nearest_folder(self) -> Path:
+        """The first of the path's parents that is there."""
+        return next(parent for parent in Path(os.path.abspath(self.path)).parents if parent.exists())
+
+    def create(self, info: Mapping[str, Any], config: str, overwrite: bool) -> None:
+        """Makes the directory with ``run.json`` and ``config.gin`` in one move, and takes it for this run.
+
+        Nothing half made is ever seen under its name; an old run goes only when the new one stands.
+        """
         self.check_available(overwrite)
+        if self.exists:
+            self.lock()
         temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
         old = self.path.with_name(f".{self.path.name}.{os.getpid()}.old")
+        nearest = self._nearest_folder()
         try:
             temporary.mkdir(parents=True)
             write_json(temporary / "run.json", info)
+            write_atomically(temporary / "config.gin", config)
             if self.path.exists():
                 os.replace(self.path, old)
-            os.replace(temporary, self.path)
-        except OSError as e:
-            raise UserError(
-                f"--run_dir={self.path} cannot be made ({e.strerror}): choose another directory."
-            ) from e
-        finally:
+            try:
+                os.replace(temporary, self.path)
+            except OSError:
+                if old.exists():
+                    os.replace(old, self.path)
+                raise
+        except (OSError, UserError) as e:
             shutil.rmtree(temporary, ignore_errors=True)
-            shutil.rmtree(old, ignore_errors=True)
+            _remove_empty(temporary.parent, nearest)
+            reason = e.strerror if isinstance(e, OSError) else e
+            raise UserError(
+                f"--run_dir={self.path} cannot be made ({reason}): choose another directory."
+            ) from e
+        shutil.rmtree(old, ignore_errors=True)
+        self.lock()
+        self.clean()
+
+    def lock(self) -> None:
+        """Takes the directory for this process, until it ends; two trainings in one would spoil each other.
+
+        Raises:
+          UserError: another process trains in it.
+        """
+        self.unlock()
+        self._lock = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as e:
+            self.unlock()
+            raise UserError(
+                f"--run_dir={self.path} is being trained in by another process: wait for it or end it first."
+            ) from e
+        except OSError:
+            pass  # A file system without locks: then nothing is promised.
+
+    def unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def clean(self) -> None:
+        """Removes what killed processes left half written. Only for the holder of the lock."""
+        for folder in (self.path, self.checkpoints):
+            _remove_leftovers(folder, "")
+        _remove_leftovers(self.path.parent, self.path.name)
 
     def read_info(self) -> dict[str, Any]:
         return read_json(self.run_json)
@@ -136,42 +188,97 @@ class RunDirectory:
     def update_info(self, **fields: Any) -> None:
         write_json(self.run_json, self.read_info() | fields)
 
-    def truncate_metrics(self, iteration: int) -> None:
-        """Drops the lines after ``iteration``, which a resumed run will write again."""
-        if not self.metrics.exists():
-            return
-        kept = []
-        for line in self.metrics.read_text().splitlines():
-            try:
-                if json.loads(line)["iteration"] <= iteration:
-                    kept.append(line)
-            except ValueError:
-                break  # a line cut short by a kill is the last
-        text = "".join(line + "\n" for line in kept)
-        write_atomically(self.metrics, text)
+    def truncate_metrics(self, num_lines: int) -> None:
+        """Keeps the first ``num_lines``; a resumed run writes the others again."""
+        if self.metrics.exists():
+            lines = self.metrics.read_text(errors="replace").splitlines(keepends=True)
+            write_atomically(self.metrics, "".join(lines[:num_lines]))
 
 
 class MetricsLog:
-    """Writes every iteration's metrics to ``metrics.jsonl`` and TensorBoard under the same names."""
+    """Writes metrics to ``metrics.jsonl`` and TensorBoard under the same names; None is left out of both.
 
-    def __init__(self, run_dir: RunDirectory):
+    Args:
+      num_lines: how many lines ``metrics.jsonl`` has already.
+    """
+
+    def __init__(self, run_dir: RunDirectory, num_lines: int = 0):
         import tensorflow as tf
 
-        self._tf = tf
-        self._file = open(run_dir.metrics, "a", buffering=1)  # noqa: SIM115 - closed in close()
-        self._writer = tf.summary.create_file_writer(str(run_dir.tensorboard))
+        self._tf, self._path, self.num_lines = tf, run_dir.metrics, num_lines
+        with self._one_line_errors():
+            # Unbuffered: a line is in the file when write() returns, whatever becomes of the process.
+            self._file = open(run_dir.metrics, "ab", buffering=0)  # noqa: SIM115 - closed in close()
+            self._writer = tf.summary.create_file_writer(str(run_dir.tensorboard))
+
+    @contextlib.contextmanager
+    def _one_line_errors(self):
+        try:
+            yield
+        except (OSError, self._tf.errors.OpError) as e:
+            reason = getattr(e, "strerror", None) or str(e).splitlines()[0]
+            raise UserError(
+                f"{self._path}: cannot be written ({reason}); free some space, then continue with --resume."
+            ) from e
 
     def write(self, metrics: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps(metrics) + "\n")
+        metrics = {name: value for name, value in metrics.items() if value is not None}
         step = metrics["env_steps"] or metrics["iteration"]
-        with self._writer.as_default(step=step):
-            for name, value in metrics.items():
-                if "/" in name and value is not None:
-                    self._tf.summary.scalar(name, value)
+        with self._one_line_errors():
+            _write_whole(self._file, json.dumps(metrics).encode() + b"\n")
+            self.num_lines += 1
+            with self._writer.as_default(step=step):
+                for name, value in metrics.items():
+                    if "/" in name:
+                        self._tf.summary.scalar(name, value)
+
+    def flush(self) -> None:
+        with self._one_line_errors():
+            self._writer.flush()
 
     def close(self) -> None:
         self._file.close()
-        self._writer.close()
+        with self._one_line_errors():
+            self._writer.close()
+
+
+def _write_whole(file, content: bytes) -> None:
+    # A raw file takes a part when the disk is nearly full; the next write then says why.
+    while content:
+        content = content[file.write(content) :]
+
+
+def _remove_leftovers(folder: Path, name: str) -> None:
+    """Removes from ``folder`` the temporary ``.name.PID.tmp`` and ``.old`` of processes that are no more."""
+    for leftover in folder.glob(f".{name}*.*"):
+        found = re.fullmatch(rf"\.{re.escape(name) or '.+'}\.(\d+)\.(?:tmp|old)", leftover.name)
+        if found is None or _is_alive(int(found[1])):
+            continue
+        if leftover.is_dir() and not leftover.is_symlink():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # Another user's.
+    return True
+
+
+def _remove_empty(folder: Path, stop: Path) -> None:
+    """Removes ``folder`` and its parents below ``stop`` as far as they are empty."""
+    folder = Path(os.path.abspath(folder))
+    while folder != stop and stop in folder.parents:
+        try:
+            folder.rmdir()
+        except OSError:
+            return
+        folder = folder.parent
 
 
 def now() -> str:

@@ -72,6 +72,7 @@ class Trainer:
         self._trainable = {name: m for name, m in modules.items() if name != "best_policy"}
         self._recent = collections.deque(maxlen=20)
         self._last_checkpoint = None
+        self._num_lines = 0
 
     @property
     def wall_seconds(self) -> float:
@@ -93,8 +94,8 @@ class Trainer:
         self.iteration, state, progress, notes = self._checkpoints.restore_latest()
         self._generator.restore(state)
         self.env_steps, self._best_return = progress["env_steps"], progress["best_return"]
-        self._wall_before = progress["wall_seconds"]
-        self._run_dir.truncate_metrics(self.iteration)
+        self._wall_before, self._num_lines = progress["wall_seconds"], progress["num_lines"]
+        self._run_dir.truncate_metrics(self._num_lines)
         self._last_checkpoint = self._checkpoints.path(self.iteration)
         return notes
 
@@ -103,12 +104,13 @@ class Trainer:
         if self._last_checkpoint is None:
             self._check_finite(self._generator.prepare())
             self.checkpoint()
-        log = MetricsLog(self._run_dir)
+        log = MetricsLog(self._run_dir, self._num_lines)
         bar = self._progress_bar(show_progress)
         try:
             while self.progress < 1.0 and not self._generator.is_finished():
                 metrics = self._iterate()
                 log.write(metrics)
+                self._num_lines = log.num_lines
                 self._show(bar, metrics)
                 if self.iteration % self._checkpoint_interval == 0:
                     self.checkpoint()
@@ -117,7 +119,8 @@ class Trainer:
                     raise Interrupted
             self.checkpoint()
             final = self._evaluate(self._final_episodes)
-            log.write(self._line({f"evaluation/{k}": v for k, v in final.items() if k != "num_episodes"}))
+            log.write(self._line(_named(final)))
+            log.flush()
         finally:
             bar.close()
             log.close()
@@ -131,19 +134,19 @@ class Trainer:
         before = self.progress
         self.iteration += 1
         self.env_steps += steps
-        self._check_finite(metrics)
         if episodes:
             returns = [e.episode_return for e in episodes]
             self._recent.extend(returns)
             metrics |= {"episode/return": float(np.mean(returns)), "episode/count": len(episodes)}
             metrics["episode/length"] = float(np.mean([e.length for e in episodes]))
+        self._check_finite(metrics)
         metrics["time/collect_seconds"] = collected - start
         metrics["time/steps_per_second"] = steps / (time.perf_counter() - start)
         marks = [int(p * self._num_evaluations) for p in (before, self.progress)]
         if marks[0] != marks[1] and self.progress < 1.0:
             start = time.perf_counter()
             statistics = self._evaluate(self._episodes_per_evaluation)
-            metrics |= {f"evaluation/{k}": v for k, v in statistics.items() if k != "num_episodes"}
+            metrics |= _named(statistics)
             metrics["time/evaluate_seconds"] = time.perf_counter() - start
         return self._line(metrics)
 
@@ -158,6 +161,7 @@ class Trainer:
     def _evaluate(self, num_episodes: int) -> dict[str, Any]:
         act = evaluation.deterministic(self._generator.policy)
         statistics = self._evaluator.evaluate(act, num_episodes, self._evaluation_seed).statistics()
+        self._check_finite(_named(statistics))
         statistics["normalized_return"] = self._normalize(statistics["return_mean"])
         if statistics["return_mean"] > self._best_return:
             self._best_return = statistics["return_mean"]
@@ -165,10 +169,14 @@ class Trainer:
         return statistics
 
     def checkpoint(self) -> None:
+        """Saves this iteration, once: replacing a good checkpoint by its equal would risk both."""
+        if self._last_checkpoint == self._checkpoints.path(self.iteration):
+            return
         progress = {
             "env_steps": self.env_steps,
             "best_return": self._best_return,
             "wall_seconds": self.wall_seconds,
+            "num_lines": self._num_lines,
         }
         self._last_checkpoint = self._checkpoints.save(self.iteration, self._generator.state(), progress)
 
@@ -215,6 +223,11 @@ class Trainer:
             )
             shown["D accuracy"] = f"{accuracy:.2f}"
         bar.set_postfix(shown, refresh=False)
+
+
+def _named(statistics: Mapping[str, Any]) -> dict[str, Any]:
+    """An evaluation's statistics as metrics."""
+    return {f"evaluation/{k}": v for k, v in statistics.items() if k != "num_episodes"}
 
 
 class BestPolicy(tf.Module):
