@@ -16,8 +16,10 @@ class AbsorbingState(gym.Wrapper):
     def __init__(self, env: gym.Env):
         super().__init__(env)
         space = env.observation_space
-        low, high = np.minimum(space.low, 0.0), np.maximum(space.high, 0.0)
-        self.observation_space = gym.spaces.Box(np.append(low, 0.0), np.append(high, 1.0), dtype=space.dtype)
+        # In the space's own precision: Gymnasium warns of bounds that it has to round.
+        low = np.append(np.minimum(space.low, 0), 0).astype(space.dtype)
+        high = np.append(np.maximum(space.high, 0), 1).astype(space.dtype)
+        self.observation_space = gym.spaces.Box(low, high, dtype=space.dtype)
         self._absorbing_observation = np.append(np.zeros(space.shape), 1.0).astype(space.dtype)
         self._is_absorbed = False
 
