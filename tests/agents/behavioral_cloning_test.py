@@ -1,0 +1,119 @@
+"""Behavioural cloning of toy experts: a linear one, and a sign."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from gail_tf.agents.behavioral_cloning import BehavioralCloning
+from gail_tf.agents.policy import Policy
+from gail_tf.environments.actions import ActionCodec
+from gail_tf.networks.mlp import make_actor_network
+from gail_tf.networks.normalization import RunningMoments
+from gail_tf.types import Transition
+
+_SPACES = {"continuous": gym.spaces.Box(-1.0, 1.0, (1,)), "discrete": gym.spaces.Discrete(2)}
+
+
+def make_expert(kind, n=200, noise=0.0):
+    """a = (x - y) / 4 plus noise, or whether x > y; observations have a mean of 5."""
+    rng = np.random.default_rng(0)
+    observation = (5.0 + rng.normal(size=(n, 2))).astype(np.float32)
+    difference = observation[:, 0] - observation[:, 1]
+    if kind == "discrete":
+        action = (difference > 0).astype(np.int32)
+    else:
+        action = (0.25 * difference + noise * rng.normal(size=n)).astype(np.float32)[:, None]
+    zeros = np.zeros(n, np.float32)
+    return Transition(observation, action, observation, zeros, zeros, zeros)
+
+
+def make(kind, expert=None, seed=0, **kwargs):
+    tf.keras.utils.set_random_seed(0)
+    codec = ActionCodec(_SPACES[kind])
+    actor = make_actor_network(tf.TensorSpec((2,), tf.float32), codec.spec, (16,))
+    policy = Policy(actor, RunningMoments((2,)), codec, False, 2)
+    expert = make_expert(kind) if expert is None else expert
+    options = {"learning_rate": 1e-2, "batch_size": 32, "jit_compile": False, **kwargs}
+    return BehavioralCloning(policy, expert, seed, **options), policy, expert
+
+
+@pytest.mark.parametrize("kind", _SPACES)
+def test_it_learns_the_expert(kind):
+    cloning, policy, expert = make(kind)
+    metrics = [cloning.epoch(i) for i in range(30)]
+    assert metrics[-1]["cloning/validation_loss"] < metrics[0]["cloning/validation_loss"] - 0.3
+    assert metrics[-1]["cloning/train_loss"] < metrics[0]["cloning/train_loss"] - 0.3
+    error = metrics[-1]["cloning/validation_error"]
+    if kind == "discrete":  # a share of wrong actions, against half by chance
+        assert error < 0.1
+        right = np.mean(policy.deterministic(expert.observation).numpy() == expert.action)
+        assert right > 0.9
+    else:  # a mean square, against the 1/8 of an action of 0
+        assert error < 0.01
+
+
+def test_the_validation_loss_is_the_negative_log_likelihood_of_rows_not_trained_on():
+    cloning, policy, expert = make("continuous", weight_decay=10.0)
+    loss = cloning.epoch(0)["cloning/validation_loss"]
+    observation, action = cloning._held_out
+    log_prob = policy.distribution(policy.normalize(observation)).log_prob(action)
+    assert loss == pytest.approx(-np.mean(log_prob), rel=1e-4)  # without the weight decay
+
+
+@pytest.mark.parametrize("num_rows, held_out", [(200, 60), (10, 3), (2, 1)])
+def test_30_percent_are_held_out_and_the_rest_is_trained_on(num_rows, held_out):
+    cloning, policy, expert = make("continuous", make_expert("continuous", num_rows))
+    assert len(cloning._held_out[0]) == held_out
+    rows = np.concatenate([cloning._train[0], cloning._held_out[0]])
+    np.testing.assert_array_equal(np.sort(rows, axis=0), np.sort(expert.observation, axis=0))
+    assert len(np.unique(rows, axis=0)) == num_rows
+    np.testing.assert_allclose(policy.normalizer.mean, np.mean(cloning._train[0], axis=0), rtol=1e-5)
+    assert np.all(np.isfinite(list(cloning.epoch(0).values())))
+
+
+def test_it_stops_after_patience_epochs_and_puts_the_best_weights_back():
+    # Fourteen noisy rows and a large network's learning rate: the held-out loss soon rises.
+    expert = make_expert("continuous", 20, noise=0.5)
+    cloning, policy, _ = make("continuous", expert, learning_rate=3e-2, patience=5, weight_decay=0.0)
+    losses, weights = [], []
+    while not cloning.is_finished():
+        losses.append(cloning.epoch(len(losses))["cloning/validation_loss"])
+        weights.append([v.numpy() for v in policy.actor_net.trainable_variables])
+        assert len(losses) < 500
+    best = int(np.argmin(losses))
+    assert len(losses) == best + 1 + 5
+    assert float(cloning.best_loss) == pytest.approx(losses[best])
+    cloning.use_best()
+    for variable, value in zip(policy.actor_net.trainable_variables, weights[best], strict=True):
+        np.testing.assert_array_equal(variable, value)
+    assert any(np.any(a != b) for a, b in zip(weights[best], weights[-1], strict=True))
+
+
+def test_weight_decay_shrinks_kernels():
+    def norm(weight_decay):
+        cloning, policy, _ = make("continuous", weight_decay=weight_decay)
+        for i in range(5):
+            cloning.epoch(i)
+        kernels = [v for v in policy.actor_net.trainable_variables if "kernel" in v.name]
+        assert len(kernels) == 2
+        return float(tf.linalg.global_norm(kernels))
+
+    assert norm(1.0) < 0.7 * norm(0.0)
+
+
+def test_the_split_and_the_shuffles_are_functions_of_the_seed():
+    def run(seed):
+        cloning, _, _ = make("continuous", seed=seed)
+        return cloning._held_out[0].numpy(), [cloning.epoch(i) for i in range(2)]
+
+    one, same, another = run(0), run(0), run(1)
+    np.testing.assert_array_equal(one[0], same[0])
+    assert one[1] == same[1]
+    assert np.any(one[0] != another[0])
+
+
+@pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1])
+def test_a_validation_share_that_leaves_nothing_is_refused(fraction):
+    with pytest.raises(ValueError, match=f"validation_fraction is {fraction}"):
+        make("continuous", validation_fraction=fraction)

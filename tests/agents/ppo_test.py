@@ -1,0 +1,145 @@
+"""PPO: two bandits on which it has to learn, its schedule, and what it reports."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tf_agents.specs import tensor_spec
+
+from gail_tf.agents.ppo import PPO
+from gail_tf.networks.mlp import make_actor_network, make_value_network
+from gail_tf.types import OnPolicyBatch
+
+_OBSERVATION = tf.TensorSpec((2,), tf.float32)
+_ACTIONS = {
+    "gaussian": tensor_spec.BoundedTensorSpec((1,), tf.float32, -1.0, 1.0),
+    "categorical": tensor_spec.BoundedTensorSpec((), tf.int32, 0, 2),
+}
+
+
+def make(kind, **kwargs):
+    tf.keras.utils.set_random_seed(0)
+    networks = make_actor_network(_OBSERVATION, _ACTIONS[kind], (8,)), make_value_network(_OBSERVATION, (8,))
+    return PPO(_OBSERVATION, _ACTIONS[kind], *networks, **{"num_epochs": 2, **kwargs})
+
+
+def make_batch(agent, kind, seed, num_rows=128):
+    """One step of a bandit: the best action is 0.7, or the last arm, whatever is observed."""
+    observation = tf.random.stateless_normal([num_rows, 2], [seed, 1])
+    action = agent._distribution(observation).sample(seed=tf.constant([seed, 2]))
+    if kind == "gaussian":
+        reward = -tf.square(action[:, 0] - 0.7)
+    else:
+        reward = tf.cast(action == 2, tf.float32)
+    value = agent.value_net(observation, step_type=(), network_state=())[0]
+    return OnPolicyBatch(observation, action, reward - value, reward, value)
+
+
+def update(agent, batch, seed=0, progress=0.0):
+    # Not compiled: tracing costs more than a few steps.
+    metrics = agent.update(batch, tf.constant([seed, 3]), tf.constant(progress))
+    return {name: float(value) for name, value in metrics.items()}
+
+
+def weights(agent):
+    return [v.numpy() for v in agent.actor_net.variables + agent.value_net.variables]
+
+
+@pytest.mark.parametrize("kind", _ACTIONS)
+def test_it_improves_on_a_bandit(kind):
+    agent = make(kind, learning_rate=1e-2)
+    step = tf.function(agent.update, autograph=False)
+    rewards = []
+    for i in range(15):
+        batch = make_batch(agent, kind, seed=i)
+        rewards.append(float(tf.reduce_mean(batch.value_target)))
+        metrics = step(batch, tf.constant([i, 3]), tf.constant(0.0))
+        assert float(metrics["generator/kl"]) >= 0.0
+    # The regret of the first policy at least halves: the best reward is 0 for the Gaussian, 1 for the arms.
+    best = 0.0 if kind == "gaussian" else 1.0
+    assert best - np.mean(rewards[-3:]) < 0.5 * (best - rewards[0])
+
+
+@pytest.mark.parametrize("kind", _ACTIONS)
+def test_without_a_learning_rate_nothing_moves(kind):
+    agent = make(kind, learning_rate=0.0)
+    before = weights(agent)
+    metrics = update(agent, make_batch(agent, kind, 0))
+    for one, other in zip(before, weights(agent), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert metrics["generator/kl"] == pytest.approx(0.0, abs=1e-6)
+    assert metrics["generator/clip_fraction"] == 0.0
+    # At the old policy the ratio is 1, and advantages are normalised: their mean is 0.
+    assert metrics["generator/policy_loss"] == pytest.approx(0.0, abs=1e-5)
+
+
+def test_metrics_are_those_of_the_whole_batch():
+    agent = make("gaussian", value_coef=0.25, learning_rate=0.0)
+    batch = make_batch(agent, "gaussian", 0)
+    metrics = update(agent, batch)
+    error = np.mean((batch.value_target - batch.value) ** 2)
+    assert metrics["generator/value_loss"] == pytest.approx(0.25 * error, rel=1e-4)
+    assert metrics["generator/entropy"] == pytest.approx(0.5 * np.log(2 * np.pi * np.e), rel=1e-5)  # std 1
+    explained = 1 - np.var(batch.value_target - batch.value) / np.var(batch.value_target)
+    assert metrics["generator/explained_variance"] == pytest.approx(explained, rel=1e-3, abs=1e-5)
+
+
+def test_kl_is_from_the_policy_before_the_update_to_the_one_after():
+    agent = make("gaussian", learning_rate=1e-2)
+    batch = make_batch(agent, "gaussian", 0)
+    old = agent._distribution(batch.observation)
+    old_mean, old_std = old.mean().numpy(), old.stddev().numpy()
+    metrics = update(agent, batch)
+    new = agent._distribution(batch.observation)
+    mean, std = new.mean().numpy(), new.stddev().numpy()
+    kl = np.log(std / old_std) + (old_std**2 + (old_mean - mean) ** 2) / (2 * std**2) - 0.5
+    assert metrics["generator/kl"] == pytest.approx(kl.mean(), rel=1e-3)
+    assert metrics["generator/kl"] > 1e-4
+
+
+@pytest.mark.parametrize(
+    "final_fraction, progress, expected",
+    [(0.0, 0.0, 0.01), (0.0, 0.25, 0.0075), (0.0, 1.0, 0.0), (0.1, 1.0, 0.001), (1.0, 1.0, 0.01)],
+)
+def test_the_learning_rate_falls_linearly_to_its_final_fraction(final_fraction, progress, expected):
+    agent = make("categorical", learning_rate=0.01, final_learning_rate_fraction=final_fraction, num_epochs=1)
+    before = weights(agent)
+    metrics = update(agent, make_batch(agent, "categorical", 0), progress=progress)
+    assert metrics["generator/learning_rate"] == pytest.approx(expected, abs=1e-9)
+    moved = max(np.abs(one - other).max() for one, other in zip(before, weights(agent), strict=True))
+    assert (moved == 0.0) == (expected == 0.0)
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others():
+    def run(seed):
+        agent = make("gaussian", learning_rate=1e-2)
+        return update(agent, make_batch(agent, "gaussian", 0), seed), weights(agent)
+
+    one, same, another = run(0), run(0), run(1)
+    assert one[0] == same[0]
+    for a, b in zip(one[1], same[1], strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert any(np.any(a != b) for a, b in zip(one[1], another[1], strict=True))
+
+
+def test_it_takes_epochs_times_whole_minibatches():
+    agent = make("categorical", batch_size=50)
+    update(agent, make_batch(agent, "categorical", 0))
+    assert int(agent.optimizer.iterations) == 2 * (128 // 50)
+
+
+def test_the_agent_leaves_observations_and_rewards_as_they_are():
+    agent = make("gaussian")._agent
+    assert agent._reward_normalizer is None and agent._observation_normalizer is None
+
+
+def test_a_checkpoint_resumes_bit_for_bit(tmp_path):
+    agent = make("categorical")
+    first, second = (make_batch(agent, "categorical", seed) for seed in (0, 1))
+    update(agent, first)
+    path = tf.train.Checkpoint(agent=agent).write(str(tmp_path / "agent"))
+    update(agent, second)
+    resumed = make("categorical")
+    tf.train.Checkpoint(agent=resumed).read(path).assert_consumed()
+    update(resumed, second)
+    for one, other in zip(weights(agent), weights(resumed), strict=True):
+        np.testing.assert_array_equal(one, other)

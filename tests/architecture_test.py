@@ -1,0 +1,149 @@
+"""Which room may import which, read from the source; imports inside functions count too."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import gail_tf
+
+_ROOT = Path(gail_tf.__file__).parent
+
+# Pure functions within a room that has other modules too: a room of their own.
+_OPERATORS = {
+    "discriminators.losses": "operators",
+    "discriminators.regularizers": "operators",
+    "discriminators.rewards": "operators",
+    "agents.on_policy": "operators",
+    "agents.trpo_ops": "operators",
+}
+
+# The rooms that the modules of a room may import, beside their own.
+_MAY_IMPORT = {
+    "gail_tf": set(),
+    "types": set(),
+    "resources": {"gail_tf"},
+    "files": {"types"},
+    "networks": {"types"},
+    "operators": {"types", "networks"},
+    "demonstrations": {"types", "files"},
+    "environments": {"types", "networks"},
+    "discriminators": {"types", "networks", "operators"},
+    "agents": {"types", "networks", "operators", "environments"},
+    "generators": {"types", "networks", "operators", "environments", "discriminators", "agents"},
+    "reporting": {"types", "files"},
+    "training": {
+        "gail_tf",
+        "types",
+        "resources",
+        "files",
+        "networks",
+        "operators",
+        "demonstrations",
+        "environments",
+        "discriminators",
+        "agents",
+        "generators",
+        "reporting",
+    },
+}
+
+
+def _modules():
+    """{dotted name below gail_tf ("" is the package itself): path}."""
+    modules = {}
+    for path in sorted(_ROOT.rglob("*.py")):
+        parts = path.relative_to(_ROOT).with_suffix("").parts
+        modules[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return modules
+
+
+MODULES = _modules()
+
+
+def _room(module):
+    return _OPERATORS.get(module, module.split(".")[0] or "gail_tf")
+
+
+def _imports(source, module=""):
+    """Absolute names of every module that ``source`` imports, at whatever depth."""
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: a relative import; want an absolute one"
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                is_module = inner.removeprefix("gail_tf.") in MODULES
+                names.add(inner if is_module else node.module)
+    return names
+
+
+def _own_imports(module):
+    """Names below gail_tf of the package's modules that ``module`` imports."""
+    names = _imports(MODULES[module].read_text(), module)
+    return {
+        name.removeprefix("gail_tf").removeprefix(".") for name in names if name.split(".")[0] == "gail_tf"
+    }
+
+
+def test_the_reader_sees_imports_of_every_form():
+    source = """
+import gail_tf
+import numpy as np
+from gail_tf import demonstrations as demos
+from gail_tf.types import UserError
+def late():
+    if True:
+        from gail_tf.training import experiment
+"""
+    assert _imports(source) == {
+        "gail_tf",
+        "numpy",
+        "gail_tf.demonstrations",
+        "gail_tf.types",
+        "gail_tf.training.experiment",
+    }
+
+
+def test_every_room_is_in_the_table():
+    assert {_room(module) for module in MODULES} == {*_MAY_IMPORT, "bin"}
+    assert set(_OPERATORS) <= set(MODULES)
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if _room(m) != "bin"])
+def test_imports_go_one_way(module):
+    allowed = _MAY_IMPORT[_room(module)] | {_room(module)}
+    wrong = {name for name in _own_imports(module) if _room(name) not in allowed}
+    assert not wrong, f"{module or 'gail_tf'} ({_room(module)}) may not import {sorted(wrong)}"
+
+
+def test_no_module_imports_itself_through_others():
+    finished, path = set(), []
+
+    def visit(module):
+        assert module not in path, f"a circle: {' -> '.join([*path[path.index(module) :], module])}"
+        if module in finished:
+            return
+        path.append(module)
+        for name in sorted(_own_imports(module)):
+            # A package's __init__ gathers its own modules; they do not depend on it for that.
+            if name != module and name in MODULES:
+                visit(name)
+        path.pop()
+        finished.add(module)
+
+    for module in MODULES:
+        visit(module)
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m.split(".")[0] in ("reporting", "demonstrations")])
+def test_reading_files_and_drawing_need_no_tensorflow(module):
+    seen, todo = set(), [module]
+    while todo:
+        name = todo.pop()
+        seen.add(name)
+        outside = {n.split(".")[0] for n in _imports(MODULES[name].read_text(), name)}
+        assert not outside & {"tensorflow", "tf_agents", "tensorflow_probability"}, f"{name}, from {module}"
+        todo += [n for n in _own_imports(name) if n not in seen]

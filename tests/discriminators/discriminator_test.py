@@ -1,0 +1,256 @@
+"""The discriminator on two Gaussians: what it sees, learns and pays, and what it leaves alone."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from gail_tf.discriminators import losses, regularizers, rewards
+from gail_tf.discriminators.discriminator import Discriminator, transition_features
+from gail_tf.types import Transition
+
+SEED = tf.constant([0, 1])
+
+
+def make_transition(mean, n=256, seed=0, num_actions=None):
+    """Observations [n, 3] and actions around ``mean``; discrete actions are all ``num_actions - 1``."""
+    rng = np.random.default_rng(seed)
+    observation, next_observation = rng.normal(mean, 1.0, (2, n, 3)).astype(np.float32)
+    action = rng.normal(mean, 1.0, (n, 2)).astype(np.float32)
+    if num_actions:
+        action = np.full(n, num_actions - 1, np.int32)
+    zeros = np.zeros(n, np.float32)
+    return Transition(observation, action, next_observation, zeros, zeros, zeros)
+
+
+def as_tensors(transition):
+    return Transition(*(tf.constant(field) for field in transition))
+
+
+EXPERT, AGENT = make_transition(2.0, seed=1), make_transition(-1.0, seed=2)
+
+
+def make(expert=EXPERT, num_actions=None, **kwargs):
+    tf.keras.utils.set_random_seed(0)
+    return Discriminator(expert, num_actions, **{"hidden": (16,), "batch_size": 64, **kwargs})
+
+
+def train(discriminator, num_updates=1, agent=AGENT, seed=0, jit_compile=False):
+    update = discriminator.update
+    if num_updates > 2 or jit_compile:  # tracing costs more than a few steps
+        update = tf.function(update, jit_compile=jit_compile, autograph=False)
+    for i in range(num_updates):
+        metrics = update(as_tensors(agent), tf.constant([seed, i]), tf.constant(0.0))
+    return {name: float(value) for name, value in metrics.items()}
+
+
+def values(module):
+    return [variable.numpy() for variable in module.variables]
+
+
+def assert_same_bits(left, right):
+    for one, other in zip(left, right, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("spectral", [False, True])
+def test_it_learns_to_tell_two_gaussians_apart_and_pays_the_expert_more(spectral):
+    discriminator = make(learning_rate=3e-3, loss_terms=[losses.bce_loss], spectral_normalization=spectral)
+    metrics = train(discriminator, 12)
+    assert metrics["discriminator/accuracy_expert"] > 0.95
+    assert metrics["discriminator/accuracy_agent"] > 0.95
+    fresh = [as_tensors(make_transition(mean, seed=9)) for mean in (2.0, -1.0)]
+    expert, agent = (discriminator.logits(rows) for rows in fresh)
+    assert np.mean(expert > 0) > 0.95 and np.mean(agent < 0) > 0.95
+    assert np.min(discriminator.reward(fresh[0])) >= 0.0  # plr
+    assert np.mean(discriminator.reward(fresh[0])) > np.mean(discriminator.reward(fresh[1])) + 0.3
+
+
+def test_an_untrained_discriminator_that_is_flat_reports_chance():
+    discriminator = make(loss_terms=[losses.bce_loss], learning_rate=0.0)
+    for variable in discriminator.network.trainable_variables:
+        variable.assign(tf.zeros_like(variable))
+    metrics = train(discriminator)
+    assert metrics["discriminator/loss"] == pytest.approx(2 * np.log(2), rel=1e-6)
+    assert metrics["discriminator/expert_probability"] == pytest.approx(0.5)
+    assert metrics["discriminator/agent_probability"] == pytest.approx(0.5)
+
+
+def test_the_loss_is_the_sum_of_its_terms():
+    def constant(value):
+        return lambda logit_fn, batch, seed: tf.constant(value)
+
+    batch = losses.DiscriminatorBatch(tf.zeros([2, 5]), tf.zeros([2, 5]))
+    assert float(make(loss_terms=[constant(1.0), constant(2.5)]).loss(batch, SEED)) == 3.5
+
+
+def test_terms_draw_from_seeds_of_their_own():
+    draws = []
+
+    def term(logit_fn, batch, seed):
+        draws.append(tuple(seed.numpy()))
+        return tf.constant(0.0)
+
+    make(loss_terms=[term, term]).loss(losses.DiscriminatorBatch(tf.zeros([2, 5]), tf.zeros([2, 5])), SEED)
+    assert draws[0] != draws[1]
+
+
+@pytest.mark.parametrize(
+    "inputs, num_actions, width",
+    [
+        (("observation", "action"), None, 3 + 2),
+        (("observation",), None, 3),
+        (("observation", "next_observation"), None, 3 + 3),
+        (("observation", "action", "next_observation"), None, 3 + 2 + 3),
+        (("observation", "action"), 4, 3 + 4),
+    ],
+)
+def test_inputs_have_the_right_width(inputs, num_actions, width):
+    expert = make_transition(0.0, num_actions=num_actions)
+    discriminator = make(expert, num_actions, inputs=inputs)
+    assert discriminator.network.trainable_variables[0].shape == (width, 16)
+    assert discriminator.logits(as_tensors(expert)).shape == (256,)
+    train(discriminator, agent=expert)
+
+
+def test_the_update_compiles_under_xla():
+    discriminator = make(spectral_normalization=True, reward_transforms=[rewards.NormalizedReward()])
+    assert np.isfinite(list(train(discriminator, jit_compile=True).values())).all()
+
+
+def test_features_are_the_named_fields_side_by_side():
+    rows = Transition(*(tf.constant([x]) for x in ([1.0, 2.0], [3.0], [4.0, 5.0], 0.0, 0.0, 0.0)))
+    features = transition_features(rows, ("next_observation", "observation", "action"), None, False)
+    np.testing.assert_array_equal(features, [[4.0, 5.0, 1.0, 2.0, 3.0]])
+
+
+def test_discrete_actions_are_one_hot():
+    rows = Transition(*(tf.constant([x]) for x in ([7.0], 2, [0.0], 0.0, 0.0, 0.0)))
+    features = transition_features(rows, ("observation", "action"), 4, False)
+    np.testing.assert_array_equal(features, [[7.0, 0.0, 0.0, 1.0, 0.0]])
+
+
+@pytest.mark.parametrize("num_actions", [None, 3])
+def test_what_is_done_in_the_absorbing_state_does_not_count(num_actions):
+    rows = make_transition(0.0, n=64, num_actions=num_actions)
+    other = rows.action - 1 if num_actions else -rows.action
+    indicator = np.zeros(64, np.float32)
+    indicator[:8] = 1.0
+    observation = np.concatenate([rows.observation * (1 - indicator[:, None]), indicator[:, None]], -1)
+    rows = rows._replace(observation=observation)
+    discriminator = make(rows, num_actions, absorbing=True)
+    one, another = (discriminator.logits(as_tensors(rows._replace(action=a))) for a in (rows.action, other))
+    np.testing.assert_array_equal(one[:8], another[:8])
+    assert np.all(np.asarray(one[8:]) != np.asarray(another[8:]))
+    features = transition_features(as_tensors(rows), ("action",), num_actions, True)
+    np.testing.assert_array_equal(features[:8], np.zeros_like(features[:8]))
+
+
+def test_an_update_is_a_function_of_weights_and_seed():
+    def run(seed):
+        discriminator = make()
+        metrics = train(discriminator, 2, seed=seed)
+        return metrics, values(discriminator)
+
+    one, same, another = run(0), run(0), run(1)
+    assert one[0] == same[0]
+    assert_same_bits(one[1], same[1])
+    assert one[0] != another[0]
+
+
+def test_an_update_takes_epochs_times_minibatches():
+    discriminator = make(num_epochs=3)
+    train(discriminator, 2)
+    assert int(discriminator.optimizer.iterations) == 2 * 3 * (256 // 64)
+    small = make(num_epochs=3, batch_size=1000)
+    train(small)
+    assert int(small.optimizer.iterations) == 3
+
+
+def test_the_normaliser_sees_as_many_expert_as_agent_rows():
+    discriminator = make(make_transition(2.0, n=4), inputs=("observation",))
+    agent = make_transition(-1.0, n=1000)
+    train(discriminator, agent=agent)
+    assert float(discriminator.normalizer.count) == 2000
+    np.testing.assert_allclose(
+        discriminator.normalizer.mean,
+        (discriminator._expert_features.numpy().mean(0) + agent.observation.mean(0)) / 2,
+        atol=0.1,
+    )
+
+
+def test_rewarding_changes_nothing_and_relabelling_only_the_running_scale():
+    scale = rewards.NormalizedReward()
+    discriminator = make(reward_transforms=[scale])
+    train(discriminator)
+    before = values(discriminator)
+    discriminator.reward(as_tensors(AGENT))
+    assert_same_bits(before, values(discriminator))
+    scale_refs = {variable.ref() for variable in scale.variables}
+    assert scale_refs <= {variable.ref() for variable in discriminator.variables}  # so it is checkpointed
+    reward, _ = discriminator.relabel(as_tensors(AGENT))
+    for variable, value in zip(discriminator.variables, before, strict=True):
+        assert np.array_equal(variable, value) == (variable.ref() not in scale_refs), variable.name
+    assert float(scale.moments.count) == 256  # the agent's rows, not the expert's
+    np.testing.assert_array_equal(reward, discriminator.reward(as_tensors(AGENT)))
+
+
+def test_transforms_apply_in_order_and_metrics_speak_of_what_is_paid():
+    transforms = [lambda r: r * 0.0 + 3.0, lambda r: r + 1.0, lambda r: r * 2.0]
+    reward, metrics = make(reward_transforms=transforms).relabel(as_tensors(AGENT))
+    np.testing.assert_array_equal(reward, np.full(256, 8.0))
+    assert {name: float(value) for name, value in metrics.items()} == {
+        "reward/agent_mean": 8.0,
+        "reward/agent_std": 0.0,
+        "reward/expert_mean": 8.0,
+        "reward/expert_std": 0.0,
+    }
+
+
+def test_a_reward_of_the_config_comes_before_the_default():
+    assert make().reward_fn is rewards.plr
+    assert make(default_reward_fn=rewards.airl).reward_fn is rewards.airl
+    assert make(default_reward_fn=rewards.airl, reward_fn=rewards.log_d).reward_fn is rewards.log_d
+
+
+def test_rewards_come_in_the_shape_of_the_leading_axes():
+    discriminator = make()
+    time_major = Transition(*(tf.reshape(f, [8, 32, *f.shape[1:]]) for f in AGENT))
+    np.testing.assert_allclose(
+        tf.reshape(discriminator.reward(time_major), [-1]), discriminator.reward(as_tensors(AGENT)), rtol=1e-5
+    )
+
+
+def test_the_penalty_and_spectral_normalisation_bound_the_slope():
+    def slope(**kwargs):
+        discriminator = make(learning_rate=1e-2, hidden=(32,), num_epochs=10, **kwargs)
+        train(discriminator, 4)
+        left, right = tf.unstack(tf.random.stateless_normal([2, 200, 5], SEED))
+        change = discriminator._train_logits(left) - discriminator._train_logits(right)
+        return float(tf.reduce_max(tf.abs(change) / tf.norm(left - right, axis=-1)))
+
+    free = slope(loss_terms=[losses.bce_loss])
+    assert free > 1.5
+    assert slope(loss_terms=[losses.bce_loss], spectral_normalization=True) < 1.05
+    assert slope(loss_terms=[losses.bce_loss, regularizers.gradient_penalty]) < free
+
+
+def test_the_gradient_norm_is_reported_before_it_is_cut():
+    # Far under Adam's epsilon of 1e-7, a clipped gradient moves nothing.
+    discriminator = make(max_gradient_norm=1e-14)
+    before = [variable.numpy() for variable in discriminator.network.trainable_variables]
+    assert train(discriminator)["discriminator/gradient_norm"] > 1e-3
+    for variable, value in zip(discriminator.network.trainable_variables, before, strict=True):
+        np.testing.assert_allclose(variable, value, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    "kwargs, message",
+    [
+        ({"inputs": ()}, "inputs"),
+        ({"inputs": ("observation", "actions")}, r"inputs is .*actions"),
+        ({"loss_terms": ()}, "loss_terms is empty"),
+    ],
+)
+def test_what_cannot_work_is_refused_at_construction(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        make(**kwargs)

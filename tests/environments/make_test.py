@@ -1,0 +1,102 @@
+"""Making an environment: what it wraps, and one line for everything that cannot be learned in."""
+
+import os
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from gail_tf.environments.absorbing import AbsorbingState
+from gail_tf.environments.make import make_environment
+from gail_tf.types import UserError
+
+
+class _Observing(gym.Env):
+    """An environment with any observation space, and an argument."""
+
+    action_space = gym.spaces.Discrete(2)
+
+    def __init__(self, space, render_mode=None):
+        self.observation_space = space
+
+
+_SPACES = {
+    "Dict": gym.spaces.Dict(a=gym.spaces.Discrete(2), b=gym.spaces.Box(-1, 1, (100,))),
+    "Tuple": gym.spaces.Tuple([gym.spaces.Discrete(2)]),
+    "Discrete": gym.spaces.Discrete(5),
+    "Image": gym.spaces.Box(0, 255, (4, 4, 3), np.uint8),
+    "Vector": gym.spaces.Box(-1, 1, (2,)),
+}
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    """Ids Toy<space>-v0, and Endless-v0 without a time limit."""
+    monkeypatch.setattr(gym.envs.registration, "registry", dict(gym.registry))
+    for name, space in _SPACES.items():
+        gym.register(f"Toy{name}-v0", _Observing, max_episode_steps=10, kwargs={"space": space})
+    gym.register("Endless-v0", _Observing, kwargs={"space": _SPACES["Vector"]})
+
+
+def refusal(*args, **kwargs):
+    with pytest.raises(UserError) as error:
+        make_environment(*args, **kwargs)
+    message = str(error.value).split("\n  In call to configurable")[0]  # gin's own trail
+    assert "\n" not in message
+    return message
+
+
+def test_an_unknown_id_suggests_a_known_one():
+    message = refusal("Cartpole-v1")
+    assert message.startswith("Environment 'Cartpole-v1' cannot be made") and "did you mean" in message
+    assert "CartPole-v1" in message.split("did you mean")[1]
+    assert "pprint_registry" in refusal("Zzzzzzzz-v9")
+
+
+def test_a_module_that_is_not_there_is_named():
+    assert "no_such_module" in refusal("no_such_module:Thing-v0")
+
+
+@pytest.mark.parametrize("name", ["Dict", "Tuple", "Discrete", "Image"])
+def test_observations_that_are_not_vectors_are_refused(registered, name):
+    message = refusal(f"Toy{name}-v0")
+    assert f"'Toy{name}-v0' has the observation space " in message
+    assert "want a Box of one dimension" in message and "FlattenObservation" in message
+    assert len(message) < 500
+
+
+def test_an_argument_it_does_not_take_is_refused(registered):
+    assert "'colour'" in refusal("ToyVector-v0", kwargs={"colour": "red"})
+
+
+def test_an_environment_without_a_time_limit_is_refused_until_it_gets_one(registered):
+    assert "make_environment.max_episode_steps" in refusal("Endless-v0")
+    assert make_environment("Endless-v0", max_episode_steps=7).spec.max_episode_steps == 7
+
+
+def test_a_time_limit_replaces_the_ids_own():
+    assert make_environment("CartPole-v1").spec.max_episode_steps == 500
+    env = make_environment("CartPole-v1", max_episode_steps=3)
+    env.reset(seed=0)
+    assert [env.step(i % 2)[3] for i in range(3)] == [False, False, True]
+
+
+def test_absorbing_states_are_the_outermost_wrapper():
+    assert isinstance(make_environment("CartPole-v1", absorbing_states=True), AbsorbingState)
+    assert not isinstance(make_environment("CartPole-v1"), AbsorbingState)
+
+
+def test_arguments_reach_the_environment():
+    env = make_environment("Pendulum-v1", kwargs={"g": 2.0}, render_mode="rgb_array")
+    assert env.unwrapped.g == 2.0 and env.render_mode == "rgb_array"
+
+
+def test_a_warning_of_mujoco_leaves_no_file_behind(tmp_path, monkeypatch):
+    pytest.importorskip("mujoco")
+    monkeypatch.chdir(tmp_path)
+    env = make_environment("Hopper-v5")
+    env.reset(seed=0)
+    env.unwrapped.data.qvel[:] = np.nan  # MuJoCo warns of it in the next step
+    env.step(np.zeros(3, np.float32))
+    env.close()
+    assert os.listdir(tmp_path) == []

@@ -1,0 +1,138 @@
+"""The vector of environments: seeds, ends, statistics, and a resume that equals never having stopped."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from gail_tf.environments.absorbing import AbsorbingState
+from gail_tf.environments.vector import VectorEnvironment
+from gail_tf.types import EpisodeStatistics, UserError
+
+
+def play(environment, num_steps, seed=0):
+    """Everything that comes out of random actions: observations acted on, steps, finished episodes."""
+    rng, trace = np.random.default_rng(seed), []
+    for _ in range(num_steps):
+        observation = environment.observation.copy()
+        if environment.codec.is_discrete:
+            actions = rng.integers(environment.codec.num_actions, size=environment.num_environments)
+        else:
+            actions = rng.uniform(-1, 1, (environment.num_environments, len(environment.codec.low)))
+            actions = environment.codec.to_environment(actions.astype(np.float32)).numpy()
+        trace.append((observation, *environment.step(actions)))
+    return trace
+
+
+def assert_same_bits(one, other):
+    for (observation, step, episodes), (observation2, step2, episodes2) in zip(one, other, strict=True):
+        np.testing.assert_array_equal(observation, observation2)
+        for field, field2 in zip(step, step2, strict=True):
+            np.testing.assert_array_equal(field, field2)
+        assert episodes == episodes2
+
+
+def makers():
+    return {
+        "CartPole": lambda: gym.make("CartPole-v1"),
+        "CartPole, absorbing": lambda: AbsorbingState(gym.make("CartPole-v1")),
+        "Pendulum, cut": lambda: gym.make("Pendulum-v1", max_episode_steps=11),
+        "Hopper": lambda: gym.make("Hopper-v5"),
+    }
+
+
+# A multiple of no episode's length, and right after a reset of some environments.
+@pytest.mark.parametrize("name, num_steps", [(name, n) for name in makers() for n in (0, 11, 40)])
+def test_a_restored_run_continues_bit_for_bit(name, num_steps):
+    if name == "Hopper":
+        pytest.importorskip("mujoco")
+    environment = VectorEnvironment(makers()[name], 2, seed=5)
+    play(environment, num_steps)
+    snapshot = environment.snapshot()
+    expected = play(environment, 60, seed=1)
+    assert num_steps == 0 or any(episodes for _, _, episodes in expected)
+
+    # Into another vector, of another seed's past, and back into the one that went on.
+    other = VectorEnvironment(makers()[name], 2, seed=5)
+    play(other, 7)
+    for resumed in (other, environment):
+        resumed.restore(snapshot)
+        assert_same_bits(play(resumed, 60, seed=1), expected)
+
+
+def test_a_snapshot_is_a_copy():
+    environment = VectorEnvironment(makers()["CartPole"], 2, seed=5)
+    play(environment, 30)
+    snapshot = environment.snapshot()
+    before = {name: value.copy() for name, value in snapshot.items()}
+    play(environment, 30)
+    for name, value in before.items():
+        np.testing.assert_array_equal(snapshot[name], value)
+
+
+def test_equal_seeds_give_equal_episodes_and_others_others():
+    one, same, another = (play(VectorEnvironment(makers()["CartPole"], 2, s), 50) for s in (0, 0, 1))
+    assert_same_bits(one, same)
+    assert np.all(one[0][0] != another[0][0])
+
+
+def test_environments_and_their_episodes_all_start_elsewhere(make_counter):
+    environment = VectorEnvironment(lambda: make_counter(ends_after=2), 3, seed=0)
+    starts = [row[0] for observation, _, _ in play(environment, 8) for row in observation if row[1] == 0]
+    assert len(starts) == len(set(starts)) == 3 * 4
+
+
+@pytest.mark.parametrize("terminates", [True, False])
+def test_the_true_successor_is_kept_where_an_episode_is_over(make_counter, terminates):
+    limits = {"ends_after": 3} if terminates else {"time_limit": 3}
+    trace = play(VectorEnvironment(lambda: make_counter(**limits), 2, seed=0), 4)
+    counts = [observation[:, 1].tolist() for observation, _, _ in trace]
+    successors = [step.next_observation[:, 1].tolist() for _, step, _ in trace]
+    assert counts == [[0, 0], [1, 1], [2, 2], [0, 0]]
+    assert successors == [[1, 1], [2, 2], [3, 3], [1, 1]]
+    np.testing.assert_array_equal(trace[2][1].next_observation[:, 0], trace[2][0][:, 0])  # of the old episode
+    assert [step.terminated.tolist() for _, step, _ in trace] == [[0, 0], [0, 0], [terminates] * 2, [0, 0]]
+    assert [step.truncated.tolist() for _, step, _ in trace] == [[0, 0], [0, 0], [not terminates] * 2, [0, 0]]
+    assert all(field.dtype == np.float32 for _, step, _ in trace for field in step)
+
+
+def test_only_the_environment_that_is_over_is_reset(make_counter):
+    lengths = iter([2, 3])
+    environment = VectorEnvironment(lambda: make_counter(ends_after=next(lengths)), 2, seed=0)
+    trace = play(environment, 7)
+    counts = np.array([observation[:, 1] for observation, _, _ in trace])
+    np.testing.assert_array_equal(counts.T, [[0, 1, 0, 1, 0, 1, 0], [0, 1, 2, 0, 1, 2, 0]])
+
+
+def test_statistics_are_true_returns_and_lengths(make_counter):
+    environment = VectorEnvironment(lambda: make_counter(ends_after=3), 2, seed=0)
+    episodes = [episodes for _, _, episodes in play(environment, 6)]
+    done = [EpisodeStatistics(1.0 + 2.0 + 3.0, 3)] * 2
+    assert episodes == [[], [], done, [], [], done]
+
+
+def test_the_step_in_the_absorbing_state_is_no_step_of_the_episode(make_counter):
+    environment = VectorEnvironment(lambda: AbsorbingState(make_counter(ends_after=3)), 1, seed=0)
+    episodes = [episodes for _, _, episodes in play(environment, 8)]
+    done = [EpisodeStatistics(6.0, 3)]
+    assert episodes == [[], [], [], done, [], [], [], done]
+
+
+def test_statistics_survive_a_restore(make_counter):
+    environment = VectorEnvironment(lambda: AbsorbingState(make_counter(ends_after=3)), 1, seed=0)
+    play(environment, 3)
+    other = VectorEnvironment(lambda: AbsorbingState(make_counter(ends_after=3)), 1, seed=0)
+    other.restore(environment.snapshot())
+    assert play(other, 1)[0][-1] == [EpisodeStatistics(6.0, 3)]
+
+
+def test_an_environment_that_its_seed_does_not_govern_is_refused_on_restore(make_counter):
+    noise = np.random.default_rng(0)
+    environment = VectorEnvironment(lambda: make_counter(noise=noise), 2, seed=0)
+    play(environment, 3)
+    with pytest.raises(UserError, match="did not return to its checkpointed state"):
+        environment.restore(environment.snapshot())
+
+
+def test_no_environments_are_refused(make_counter):
+    with pytest.raises(UserError, match="num_environments is 0: want 1 or more"):
+        VectorEnvironment(make_counter, 0, seed=0)

@@ -1,0 +1,45 @@
+"""Behavioural cloning behind the generator's protocol."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from gail_tf.generators.cloning import CloningGenerator
+from gail_tf.types import Transition
+
+
+def make(**kwargs):
+    tf.keras.utils.set_random_seed(0)
+    observation = np.random.default_rng(0).normal(size=(100, 4)).astype(np.float32)
+    action = (observation[:, 2] > 0).astype(np.int32)
+    expert = Transition(observation, action, observation, *[np.zeros(100, np.float32)] * 3)
+    return CloningGenerator(lambda: gym.make("CartPole-v1"), None, expert, seed=0, **kwargs)
+
+
+def test_it_takes_no_steps_and_learns():
+    generator = make(epochs_per_iteration=3)
+    assert generator.prepare() == {} and generator.collect(0) == (0, [])
+    losses = [generator.update(i, 0.0)["cloning/validation_loss"] for i in range(2)]
+    assert losses[1] < losses[0] < np.log(2)
+    assert int(generator.cloning.optimizer.iterations) == 2 * 3 * 1  # 70 rows: one minibatch an epoch
+    assert not generator.is_finished() and generator.state() == {}
+
+
+def test_when_it_is_finished_the_policy_holds_the_best_weights():
+    generator = make(epochs_per_iteration=2)
+    generator.update(0, 0.0)
+    cloning = generator.cloning
+    cloning.epochs_since_best.assign(cloning._patience - 1)
+    cloning.best_loss.assign(-1.0)  # so that the next epoch is no better
+    best = [v.numpy() for v in cloning._best]
+    generator.update(1, 0.0)
+    assert generator.is_finished()
+    assert int(cloning.optimizer.iterations) == 2 + 1
+    for variable, value in zip(generator.policy.actor_net.trainable_variables, best, strict=True):
+        np.testing.assert_array_equal(variable, value)
+
+
+def test_absorbing_states_are_refused():
+    with pytest.raises(ValueError, match="leave absorbing_states at False"):
+        make(absorbing=True)

@@ -1,0 +1,219 @@
+"""The on-policy generator on CartPole: what an iteration reports, and that resuming equals never stopping."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from gail_tf.agents.ppo import PPO
+from gail_tf.agents.trpo import TRPO
+from gail_tf.discriminators.discriminator import Discriminator
+from gail_tf.discriminators.environment_reward import EnvironmentReward
+from gail_tf.discriminators.rewards import NormalizedReward
+from gail_tf.generators.on_policy import OnPolicyGenerator, flatten_time
+from gail_tf.types import Transition
+
+_AGENTS = {
+    "PPO": lambda *args: PPO(*args, num_epochs=1, batch_size=16),
+    "TRPO": lambda *args: TRPO(*args, value_epochs=1, value_batch_size=16),
+}
+_METRICS = {
+    "reward/agent_mean",
+    "reward/agent_std",
+    "reward/expert_mean",
+    "reward/expert_std",
+    "discriminator/loss",
+    "discriminator/gradient_norm",
+    "discriminator/accuracy_expert",
+    "discriminator/accuracy_agent",
+    "discriminator/expert_probability",
+    "discriminator/agent_probability",
+    "generator/policy_loss",
+    "generator/value_loss",
+    "generator/kl",
+    "generator/entropy",
+    "generator/explained_variance",
+    "generator/policy_gradient_norm",
+    "generator/advantage_std",
+    "generator/value_mean",
+    "time/discriminator_seconds",
+    "time/generator_seconds",
+}
+
+
+def cartpole():
+    return gym.make("CartPole-v1")
+
+
+def make_expert(n=40):
+    """An expert that pushes to the side the pole leans to."""
+    rng = np.random.default_rng(0)
+    observation, next_observation = rng.normal(0.0, 0.1, (2, n, 4)).astype(np.float32)
+    zeros = np.zeros(n, np.float32)
+    return Transition(observation, (observation[:, 2] > 0).astype(np.int32), next_observation, *[zeros] * 3)
+
+
+def make(agent="PPO", seed=0, make_env=cartpole, expert=None, reward_source=None, **kwargs):
+    tf.keras.utils.set_random_seed(seed)
+    expert = make_expert() if expert is None else expert
+    if reward_source is None:
+        reward_source = Discriminator(
+            expert, 2, hidden=(8,), num_epochs=1, batch_size=32, reward_transforms=[NormalizedReward()]
+        )
+    options = {"num_environments": 2, "num_steps": 24, "jit_compile": False, **kwargs}
+    generator = OnPolicyGenerator(make_env, reward_source, expert, seed, agent=_AGENTS[agent], **options)
+    return generator, reward_source
+
+
+def iterate(generator, iterations):
+    """Metrics without the times, steps and episodes of each iteration."""
+    results = []
+    for i in iterations:
+        collected = generator.collect(i)
+        metrics = generator.update(i, i / 10)
+        results.append((collected, {k: v for k, v in metrics.items() if not k.startswith("time/")}))
+    return results
+
+
+def values(*modules):
+    return [variable.numpy() for module in modules for variable in module.variables]
+
+
+def assert_same_bits(left, right):
+    for one, other in zip(left, right, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("agent", _AGENTS)
+def test_two_iterations_are_finite_and_report_everything(agent):
+    generator, _ = make(agent)
+    assert generator.prepare() == {} and not generator.is_finished()
+    for i in range(2):
+        steps, _ = generator.collect(i)
+        metrics = generator.update(i, i / 2)
+        assert steps == 48
+        assert _METRICS <= set(metrics)
+        assert all(isinstance(value, float) and np.isfinite(value) for value in metrics.values()), metrics
+
+
+@pytest.mark.parametrize("agent", _AGENTS)
+def test_equal_seeds_agree_and_a_checkpoint_continues_bit_for_bit(agent, tmp_path):
+    whole, whole_source = make(agent)
+    first = iterate(whole, [0])
+    path = tf.train.Checkpoint(generator=whole, source=whole_source).write(str(tmp_path / "saved"))
+    state = whole.state()
+    second = iterate(whole, [1, 2])
+
+    resumed, source = make(agent)
+    assert iterate(resumed, [0]) == first  # a second instance of the same seed
+    resumed, source = make(agent, seed=0)
+    for variable in resumed.policy.actor_net.variables:
+        variable.assign(variable + 1.0)  # whatever it starts from, the checkpoint decides
+    tf.train.Checkpoint(generator=resumed, source=source).read(path).assert_consumed()
+    resumed.restore(state)
+    assert iterate(resumed, [1, 2]) == second
+    assert_same_bits(values(whole, whole_source), values(resumed, source))
+
+
+def test_another_seed_gives_other_numbers():
+    assert iterate(make(seed=0)[0], [0]) != iterate(make(seed=1)[0], [0])
+
+
+def test_the_update_compiles_under_xla():
+    generator, _ = make(jit_compile=True)
+    assert all(np.isfinite(value) for value in iterate(generator, [0])[0][1].values())
+
+
+def test_the_batch_is_what_happened():
+    generator, _ = make()
+    _, episodes = generator.collect(0)
+    transition, samples = generator._batch
+    assert transition.observation.shape == (24, 2, 4) and samples.shape == (24, 2)
+    # Each step starts where the last one led, but for the resets.
+    over = (transition.terminated + transition.truncated)[:-1] > 0
+    same = np.all(transition.observation[1:] == transition.next_observation[:-1], axis=-1)
+    np.testing.assert_array_equal(same, ~over)
+    assert len(episodes) == (transition.terminated + transition.truncated).sum() > 0
+    np.testing.assert_array_equal(transition.reward, np.ones((24, 2)))
+
+
+def test_the_discriminator_sees_the_action_as_executed_and_the_agent_as_sampled():
+    pendulum = lambda: gym.make("Pendulum-v1")  # noqa: E731
+    generator, _ = make(make_env=pendulum, reward_source=EnvironmentReward())
+    generator.collect(0)
+    transition, samples = generator._batch
+    np.testing.assert_array_equal(transition.action, np.clip(samples, -1.0, 1.0))
+    assert np.abs(samples).max() > 1.0
+
+
+class _Fixed(EnvironmentReward):
+    """Pays what it is told and counts nothing else."""
+
+    def __init__(self, reward):
+        super().__init__()
+        self._fixed = reward
+
+    def relabel(self, transition):
+        return tf.constant(self._fixed, tf.float32), {}
+
+
+def test_rewards_are_handed_back_in_the_order_of_the_rows():
+    # Without a value function's help (0), discount 0 makes the advantage the reward itself.
+    paid = np.arange(48)
+    generator, _ = make(reward_source=_Fixed(paid), discount=0.0)
+    for variable in generator.agent.value_net.variables:
+        variable.assign(tf.zeros_like(variable))
+    batches = []
+    update = generator.agent.update
+    generator.agent.update = lambda batch, *args: batches.append(batch) or update(batch, *args)
+    generator._update_policy = generator._update_agent  # not compiled, so that the batch can be read
+    generator.collect(0)
+    generator.update(0, 0.0)
+    (batch,) = batches
+    np.testing.assert_array_equal(batch.advantage, paid)
+    np.testing.assert_array_equal(batch.value_target, paid)
+    np.testing.assert_array_equal(
+        batch.observation, flatten_time(tf.constant(generator._batch[0].observation))
+    )
+    np.testing.assert_array_equal(batch.action, generator._batch[1].reshape(-1))
+
+
+def test_the_normaliser_moves_after_learning_by_the_observations_collected():
+    generator, _ = make()
+    iterate(generator, [0])
+    observation = generator._batch[0].observation.reshape(-1, 4)
+    np.testing.assert_allclose(generator.policy.normalizer.mean, observation.mean(0), rtol=1e-4, atol=1e-6)
+    assert float(generator.policy.normalizer.count) == 48
+    assert make(normalize_observations=False)[0].policy.normalizer is None
+
+
+def test_flatten_time_keeps_environments_together_in_a_step():
+    np.testing.assert_array_equal(
+        flatten_time(tf.reshape(tf.range(12), [2, 3, 2])), np.arange(12).reshape(6, 2)
+    )
+
+
+def test_a_warm_start_makes_the_expert_likelier_and_leaves_the_exploration():
+    expert = make_expert(100)
+    lean = expert.observation[:, 2:]
+    expert = expert._replace(observation=expert.observation[:, :3], action=np.clip(5.0 * lean[:, :1], -1, 1))
+    pendulum = lambda: gym.make("Pendulum-v1")  # noqa: E731
+
+    def likelihood(warm_start_epochs):
+        generator, _ = make(
+            make_env=pendulum,
+            expert=expert,
+            reward_source=EnvironmentReward(),
+            warm_start_epochs=warm_start_epochs,
+        )
+        metrics = generator.prepare()
+        assert bool(metrics) == bool(warm_start_epochs)
+        policy = generator.policy
+        log_std = [v for v in policy.actor_net.variables if "log_std" in v.name]
+        assert len(log_std) == 1
+        np.testing.assert_array_equal(log_std[0], [0.0])
+        distribution = policy.distribution(policy.normalize(tf.constant(expert.observation)))
+        return np.mean(distribution.log_prob(expert.action))
+
+    # At a standard deviation of 1 it is half the square error: half the actions' variance is to be had.
+    assert likelihood(25) > likelihood(0) + 0.25 * np.var(expert.action)

@@ -1,0 +1,83 @@
+"""Minibatch epochs: which rows they visit, in which order, and what they report."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from gail_tf.networks.minibatches import scan_minibatches, shuffled_indices
+
+
+def visits(num_rows, batch_size, num_epochs, seed=(0, 1), jit_compile=True):
+    """Runs ``scan_minibatches``; returns the rows in the order they were visited, and its metrics."""
+    seen = tf.Variable(tf.zeros([num_epochs * (num_rows // batch_size), batch_size], tf.int32))
+    count = tf.Variable(0)
+
+    def step(indices, seed):
+        seen.scatter_nd_update([[count]], [indices])
+        count.assign_add(1)
+        return {"call": count.read_value(), "draw": tf.random.stateless_uniform([], seed)}
+
+    def scan(seed):
+        return scan_minibatches(step, num_rows, batch_size, num_epochs, seed)
+
+    metrics = tf.function(scan, jit_compile=jit_compile, autograph=False)(tf.constant(seed))
+    return seen.numpy(), {name: float(value) for name, value in metrics.items()}, int(count)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_every_row_is_visited_once_an_epoch_and_epochs_differ(jit_compile):
+    seen, _, calls = visits(num_rows=12, batch_size=4, num_epochs=3, jit_compile=jit_compile)
+    assert calls == 9
+    epochs = seen.reshape(3, 12)
+    np.testing.assert_array_equal(np.sort(epochs, axis=1), np.tile(np.arange(12), (3, 1)))
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+
+
+def test_rows_that_do_not_fill_a_minibatch_are_left_out_of_that_epoch_only():
+    seen, _, calls = visits(num_rows=7, batch_size=3, num_epochs=20)
+    assert calls == 40
+    epochs = seen.reshape(20, 6)
+    assert all(len(set(epoch)) == 6 for epoch in epochs)
+    assert set(seen.ravel()) == set(range(7))
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_metrics_are_averaged_over_all_minibatches(jit_compile):
+    _, metrics, _ = visits(num_rows=4, batch_size=2, num_epochs=5, jit_compile=jit_compile)
+    assert metrics["call"] == pytest.approx(5.5)  # the mean of 1 to 10
+
+
+def test_one_minibatch_needs_no_loop():
+    seen, metrics, calls = visits(num_rows=3, batch_size=3, num_epochs=1)
+    assert (calls, metrics["call"], sorted(seen[0])) == (1, 1.0, [0, 1, 2])
+
+
+def test_every_step_has_a_seed_of_its_own():
+    draws = []
+
+    def step(indices, seed):
+        draws.append(tuple(seed.numpy()))
+        return {}
+
+    scan_minibatches(step, 4, 1, 2, tf.constant([0, 1]))
+    assert len(set(draws)) == len(draws) == 8
+
+
+def test_the_order_is_a_function_of_the_seed():
+    one, same, another = (visits(12, 4, 2, seed) for seed in ((0, 1), (0, 1), (0, 2)))
+    np.testing.assert_array_equal(one[0], same[0])
+    assert one[1] == same[1]
+    assert not np.array_equal(one[0], another[0])
+
+
+def test_shuffled_indices_favour_no_place():
+    indices = shuffled_indices(4, 4000, tf.constant([3, 4])).numpy()
+    # Row 0 is equally often at each of the 4 places: 1000 times, with a standard deviation of 27.
+    counts = np.bincount(np.argmax(indices == 0, axis=1), minlength=4)
+    assert np.abs(counts - 1000).max() < 150
+
+
+@pytest.mark.parametrize("batch_size", [0, 5])
+def test_a_batch_size_outside_the_rows_is_refused(batch_size):
+    with pytest.raises(ValueError, match=f"batch_size is {batch_size}: want 1 to .* 4"):
+        scan_minibatches(lambda indices, seed: {}, 4, batch_size, 1, tf.constant([0, 1]))

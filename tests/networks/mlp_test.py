@@ -1,0 +1,87 @@
+"""Networks: what they output at the start, and what spectral normalisation bounds."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tf_agents.specs import tensor_spec
+
+from gail_tf.networks import mlp
+
+_OBSERVATION = tf.TensorSpec((3,), tf.float32)
+_BOX = tensor_spec.BoundedTensorSpec((2,), tf.float32, -1.0, 1.0)
+_DISCRETE = tensor_spec.BoundedTensorSpec((), tf.int32, 0, 3)
+
+
+def observations(n=20):
+    return tf.random.stateless_normal([n, 3], [0, 1])
+
+
+def distribution(network, rows):
+    return network(rows, step_type=(), network_state=(), training=False)[0]
+
+
+def test_the_gaussian_starts_near_zero_with_the_initial_deviation():
+    actor = mlp.make_actor_network(_OBSERVATION, _BOX, initial_log_std=-0.5)
+    policy = distribution(actor, observations())
+    assert policy.event_shape == (2,) and policy.batch_shape == (20,)
+    assert np.abs(policy.mode()).max() < 0.1
+    np.testing.assert_allclose(policy.stddev(), np.full((20, 2), np.exp(-0.5)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("log_std, expected", [(-50.0, -5.0), (50.0, 2.0)])
+def test_the_log_deviation_is_kept_in_its_range(log_std, expected):
+    actor = mlp.make_actor_network(_OBSERVATION, _BOX, initial_log_std=log_std)
+    np.testing.assert_allclose(np.log(distribution(actor, observations()).stddev()), expected, rtol=1e-5)
+
+
+def test_the_categorical_starts_near_uniform_and_samples_int32():
+    actor = mlp.make_actor_network(_OBSERVATION, _DISCRETE)
+    policy = distribution(actor, observations())
+    np.testing.assert_allclose(policy.probs_parameter(), np.full((20, 4), 0.25), atol=0.02)
+    assert policy.sample(seed=(0, 1)).dtype == tf.int32
+
+
+def test_a_value_network_has_one_value_a_row():
+    value = mlp.make_value_network(_OBSERVATION)
+    assert distribution(value, observations()).shape == (20,)
+
+
+@pytest.mark.parametrize("units", [1, 4, 16])
+def test_the_effective_kernel_has_a_largest_singular_value_of_one(units):
+    layer = mlp.SpectralDense(units, None)
+    inputs = observations()
+    layer(inputs)
+    layer.kernel.assign(5.0 * tf.random.stateless_normal(layer.kernel.shape, [units, 3]))
+    for _ in range(100):
+        layer(inputs, training=True)
+    effective = layer(tf.eye(3)) - layer.bias  # rows of the kernel, divided by sigma
+    assert np.linalg.svd(effective, compute_uv=False).max() == pytest.approx(1.0, abs=1e-4)
+
+
+def test_the_singular_vector_moves_in_training_only_and_is_saved_not_trained():
+    layer = mlp.SpectralDense(4, None)
+    inputs = observations()
+    layer(inputs)
+    before = layer.left.numpy()
+    layer(inputs)
+    np.testing.assert_array_equal(layer.left, before)
+    layer(inputs, training=True)
+    assert not np.array_equal(layer.left, before)
+    assert len(layer.trainable_variables) == 2 and len(layer.variables) == 3
+
+
+def test_a_spectrally_normalised_discriminator_is_1_lipschitz():
+    network = mlp.make_logit_network(3, (16, 16), "relu", spectral_normalization=True)
+    for variable in network.trainable_variables:
+        variable.assign(10.0 * tf.random.stateless_normal(variable.shape, [1, 2]))
+    left, right = observations(200), observations(200) + tf.random.stateless_normal([200, 3], [4, 5])
+    for _ in range(100):
+        network(left, training=True)
+    slope = tf.abs(network(left) - network(right))[:, 0] / tf.norm(left - right, axis=-1)
+    assert 0.0 < np.max(slope) <= 1.0 + 1e-3
+
+
+@pytest.mark.parametrize("spectral", [False, True])
+def test_logit_networks_have_one_logit_a_row(spectral):
+    network = mlp.make_logit_network(3, (8,), "relu", spectral)
+    assert network(observations()).shape == (20, 1)

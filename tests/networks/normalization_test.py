@@ -1,0 +1,56 @@
+"""Running moments against NumPy's over the concatenated batches."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from gail_tf.networks.normalization import RunningMoments
+
+
+@pytest.mark.parametrize("shape", [(), (3,)])
+def test_moments_of_batches_are_those_of_all_rows(shape):
+    rng = np.random.default_rng(0)
+    batches = [rng.normal(5.0 * i, 1.0 + i, size=(n, *shape)) for i, n in enumerate((1, 7, 100))]
+    moments = RunningMoments(shape)
+    for batch in batches:
+        moments.update(tf.constant(batch))
+    rows = np.concatenate(batches)
+    assert float(moments.count) == 108
+    np.testing.assert_allclose(moments.mean, rows.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(moments.variance, rows.var(0), rtol=1e-5)
+    expected = np.clip((rows - rows.mean(0)) / rows.std(0), -10, 10)
+    np.testing.assert_allclose(moments.normalize(tf.constant(rows, tf.float32)), expected, atol=1e-4)
+
+
+def test_how_the_rows_are_cut_does_not_matter():
+    rows = tf.random.stateless_normal([60, 2], [0, 1]) * [1.0, 100.0] + [50.0, 0.0]
+    whole, parts = RunningMoments((2,)), RunningMoments((2,))
+    whole.update(rows)
+    for part in tf.split(rows, [1, 20, 39]):
+        parts.update(part)
+    np.testing.assert_allclose(parts.mean, whole.mean, rtol=1e-5)
+    np.testing.assert_allclose(parts.variance, whole.variance, rtol=1e-5)
+
+
+def test_before_any_row_nothing_is_changed_but_the_clip():
+    normalized = RunningMoments((3,)).normalize(tf.constant([[0.0, -2.0, 40.0]]))
+    np.testing.assert_allclose(normalized, [[0.0, -2.0, 10.0]])
+
+
+@pytest.mark.parametrize("constant", [0.0, 1.0, -7.3])
+def test_a_constant_dimension_is_zero_and_its_first_change_does_not_saturate(constant):
+    moments = RunningMoments((1,))
+    for _ in range(3):
+        moments.update(tf.fill([50, 1], constant))
+    change = tf.constant([[0.0], [0.25], [-0.25], [8.0]])
+    np.testing.assert_allclose(
+        moments.normalize(constant + change), [[0.0], [0.25], [-0.25], [1.0]], atol=1e-5
+    )
+
+
+def test_the_clip_is_in_standard_deviations():
+    moments = RunningMoments((1,))
+    moments.update(tf.constant([[-2.0], [2.0]]))  # mean 0, std 2
+    rows = tf.constant([[2.0], [30.0], [-30.0]])
+    np.testing.assert_allclose(moments.normalize(rows), [[1.0], [10.0], [-10.0]], rtol=1e-6)
+    np.testing.assert_allclose(moments.normalize(rows, clip=5.0), [[1.0], [5.0], [-5.0]], rtol=1e-6)
