@@ -48,6 +48,7 @@ def test_a_value_network_has_one_value_a_row():
 
 @pytest.mark.parametrize("units", [1, 4, 16])
 def test_the_effective_kernel_has_a_largest_singular_value_of_one(units):
+    tf.keras.utils.set_random_seed(0)
     layer = mlp.SpectralDense(units, None)
     inputs = observations()
     layer(inputs)
@@ -71,6 +72,7 @@ def test_the_singular_vector_moves_in_training_only_and_is_saved_not_trained():
 
 
 def test_a_spectrally_normalised_discriminator_is_1_lipschitz():
+    tf.keras.utils.set_random_seed(0)
     network = mlp.make_logit_network(3, (16, 16), "relu", spectral_normalization=True)
     for variable in network.trainable_variables:
         variable.assign(10.0 * tf.random.stateless_normal(variable.shape, [1, 2]))
