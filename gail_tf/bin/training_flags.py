@@ -31,6 +31,8 @@ TRAINING_FLAGS = (_RUN_DIR, _CONFIG, _GIN, _ENVIRONMENT, _SEED, _RESUME, _OVERWR
 
 def declare_in(module_name: str) -> None:
     """Lists the shared flags in the help page of the binary ``module_name``."""
+    if module_name == "__main__":
+        module_name = sys.argv[0]  # absl's name for the flags of a module run by python -m
     for holder in TRAINING_FLAGS:
         flags.FLAGS.register_key_flag_for_module(module_name, flags.FLAGS[holder.name])
 

@@ -95,6 +95,8 @@ def parse_gin(configs: Sequence[str], bindings: Sequence[str]) -> None:
 
 def _gin_message(error: Exception) -> str:
     lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
+    # Gin's trail of calls tells a person nothing.
+    lines = [line for line in lines if not line.startswith("In call to configurable")]
     message = " ".join(lines) if len(lines) < 3 else f"{lines[0]} {lines[-1]}"
     return message if len(message) < 400 else message[:397] + "..."
 

@@ -1,0 +1,64 @@
+"""Errors at the top of every binary."""
+
+import sys
+
+import pytest
+
+from gail_tf.bin import command_line
+from gail_tf.types import UserError
+
+
+def run(monkeypatch, main):
+    monkeypatch.setattr(sys, "argv", ["prog"])
+    monkeypatch.delenv("GAIL_TF_TRACEBACK", raising=False)
+    with pytest.raises(SystemExit) as caught:
+        command_line.run_main(main, "page")
+    return caught.value.code
+
+
+def raising(error):
+    def main(argv):
+        raise error
+
+    return main
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (UserError("what is\nwanted"), 2, "error: what is wanted\n"),
+        (UserError("bad.\n  In call to configurable 'f' (<function f>)"), 2, "error: bad.\n"),
+        (
+            OSError(28, "No space left on device", "/x/y"),
+            2,
+            "error: /x/y: No space left on device (GAIL_TF_TRACEBACK=1 shows where)\n",
+        ),
+        (KeyboardInterrupt(), 130, "Interrupted.\n"),
+    ],
+)
+def test_an_error_that_a_person_can_mend_is_one_line(monkeypatch, capsys, error, code, line):
+    assert run(monkeypatch, raising(error)) == code
+    assert capsys.readouterr().err == line
+
+
+def test_other_errors_are_not_hidden(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["prog"])
+    with pytest.raises(ZeroDivisionError):
+        command_line.run_main(raising(ZeroDivisionError()), "page")
+
+
+def test_the_code_that_main_returns_is_the_exit_code(monkeypatch):
+    assert run(monkeypatch, lambda argv: 130) == 130
+    assert run(monkeypatch, lambda argv: None) in (None, 0)
+
+
+@pytest.mark.parametrize(
+    ("argv0", "command"),
+    [
+        ("/home/me/.venv/bin/gail-train", "gail-train"),
+        ("/checkout/gail_tf/bin/train.py", "python -m gail_tf.bin.train"),
+        ("", "gail-train"),
+    ],
+)
+def test_a_program_can_be_started_as_it_was(argv0, command):
+    assert command_line.program(argv0, "gail-train") == command

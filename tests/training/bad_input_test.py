@@ -1,0 +1,121 @@
+"""Input that a person can mend: one line, exit code 2, and no run directory."""
+
+import dataclasses
+import os
+import shutil
+
+import pytest
+
+from gail_tf import demonstrations
+
+PPO = "--config=gail_ppo/any"
+
+# name -> (binary, flags, what the line says); {cartpole}, {bad} and {tmp} are filled in.
+CASES = {
+    "unknown config": (
+        "train",
+        ["--config=gail_ppo/hoper"],
+        "--config=gail_ppo/hoper: neither a file nor a shipped config; did you mean gail_ppo/hopper",
+    ),
+    "no config": ("train", [], "no --config given; shipped ones are"),
+    "unknown binding": ("train", [PPO, "--gin=Trainer.total_steps = 5", "{demos}"], "total_steps"),
+    "unknown configurable": ("train", [PPO, "--gin=Tariner.total_env_steps = 5", "{demos}"], "Tariner"),
+    "malformed gin": ("train", [PPO, "--gin=Trainer.total_env_steps = = 5", "{demos}"], "config: "),
+    "malformed file": ("train", ["--config={tmp}/bad.gin", "{demos}"], "config: "),
+    "a string for a number": (
+        "train",
+        [PPO, "--gin=Trainer.total_env_steps = '500'", "{demos}"],
+        "Trainer.total_env_steps = '500': want an integer or None",
+    ),
+    "a number for a list": (
+        "train",
+        [PPO, "--gin=Discriminator.hidden = 64", "{demos}"],
+        "Discriminator.hidden = 64: want a list of integers",
+    ),
+    "a wrong value": ("train", [PPO, "--gin=Discriminator.inputs = ('colour',)", "{demos}"], "colour"),
+    "unknown flag": ("train", [PPO, "--demos=x"], "demos"),
+    "malformed flag": ("train", [PPO, "--seed=one"], "seed"),
+    "negative seed": ("train", [PPO, "--seed=-1", "{demos}"], "seed"),
+    "negative seed in gin": (
+        "train",
+        [PPO, "--gin=Experiment.seed = -1", "{demos}"],
+        "Experiment.seed is -1",
+    ),
+    "unknown environment": (
+        "train",
+        [PPO, "--environment=CartPoleX-v1", "{demos}"],
+        "did you mean CartPole-v1",
+    ),
+    "no environment": ("train_expert", ["--config=ppo/any"], "add --environment=ID"),
+    "no demonstrations": ("train", [PPO, "--environment=CartPole-v1"], "add --demonstrations=PATH"),
+    "no such demonstrations": ("train", [PPO, "--demonstrations={tmp}/none.npz"], "none.npz"),
+    "truncated demonstrations": ("train", [PPO, "--demonstrations={tmp}/truncated.npz"], "truncated.npz"),
+    "text as demonstrations": ("train", [PPO, "--demonstrations={tmp}/bad.gin"], "bad.gin"),
+    "unknown shipped": ("train", [PPO, "--demonstrations=shipped:nothing"], "are not shipped"),
+    "too few trajectories": ("train", [PPO, "{demos}", "--num_demonstrations=4"], "3"),
+    "another environment's": ("train", [PPO, "{demos}", "--environment=Pendulum-v1"], "CartPole-v1"),
+    "nothing to resume": ("train", ["--resume"], "holds no run to resume"),
+    "resume and overwrite": ("train", ["--resume", "--overwrite"], "exclude each other"),
+    "no policy": ("evaluate", ["--policy={tmp}/none"], "holds no policy"),
+    "no episodes": ("evaluate", ["--policy={tmp}/none", "--num_episodes=0"], "num_episodes"),
+    "no policy to export": ("export_policy", ["--out={tmp}/out"], "--run_dir"),
+    "nothing to record": ("make_demonstrations", [], "want --policy=PATH"),
+    "nothing to report": ("report", ["{tmp}/none"], "no such directory"),
+}
+WITHOUT_RUN_DIR = ("evaluate", "report", "make_demonstrations", "export_policy")
+
+
+@pytest.fixture(scope="module")
+def folder(processes, cartpole):
+    folder = processes.folder / "bad input"
+    folder.mkdir()
+    (folder / "bad.gin").write_text("this is no gin")
+    (folder / "truncated.npz").write_bytes(cartpole.read_bytes()[:2000])
+    return folder
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bad_input_is_one_line(processes, folder, cartpole, case):
+    binary, flags, wanted = CASES[case]
+    flags = [f.format(tmp=folder, demos=f"--demonstrations={cartpole}") for f in flags]
+    if binary not in WITHOUT_RUN_DIR:
+        flags.append("--run_dir=runs/new")
+    before = sorted(os.listdir(folder))
+    result = processes(binary, *flags, cwd=folder)
+    assert result.code == 2, result
+    assert result.err.startswith("error: ") and result.err.count("\n") == 1, result.err
+    assert wanted in result.err
+    assert "In call to configurable" not in result.err
+    assert sorted(os.listdir(folder)) == before
+
+
+def test_no_run_dir_given(processes):
+    assert "no --run_dir given" in processes("train", PPO).err
+
+
+def test_overwrite_with_bad_demonstrations_leaves_the_old_run(processes, reference, folder):
+    old = shutil.copytree(reference("PPO CartPole")[0], processes.folder / "precious")
+    before = {path: path.stat().st_mtime_ns for path in sorted(old.rglob("*"))}
+    result = processes(
+        "train", PPO, f"--demonstrations={folder}/truncated.npz", f"--run_dir={old}", "--overwrite"
+    )
+    assert result.code == 2
+    assert {path: path.stat().st_mtime_ns for path in sorted(old.rglob("*"))} == before
+
+
+def test_a_finished_run_is_not_resumed_and_not_overwritten(processes, reference, recipes):
+    run_dir = reference("PPO CartPole")[0]
+    assert "is finished: nothing to resume" in processes("train", f"--run_dir={run_dir}", "--resume").err
+    again = processes("train", f"--run_dir={run_dir}", *recipes["PPO CartPole"])
+    assert again.code == 2 and "is there already" in again.err
+
+
+def test_demonstrations_that_changed_since_stop_a_resume(processes, recipes, cartpole, tmp_path):
+    path = shutil.copy(cartpole, tmp_path / "changing.npz")
+    flags = [f for f in recipes["PPO CartPole"] if not f.startswith("--demonstrations")]
+    run_dir = tmp_path / "run"
+    processes("train", f"--run_dir={run_dir}", f"--demonstrations={path}", *flags, fault="first iteration")
+    data = demonstrations.load(path)
+    demonstrations.save(path, dataclasses.replace(data, provenance={"made": "again"}))
+    result = processes("train", f"--run_dir={run_dir}", "--resume")
+    assert result.code == 2 and "has changed since the run began" in result.err

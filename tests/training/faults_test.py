@@ -1,0 +1,250 @@
+"""What stops a run says so in one line and damages nothing."""
+
+import dataclasses
+import json
+import os
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from gail_tf import demonstrations
+from gail_tf.training import diagnostics
+from gail_tf.training.checkpoints import Checkpoints
+from gail_tf.training.run_directory import MetricsLog, RunDirectory
+from gail_tf.types import UserError
+
+NAN = "faulty_environments:NanReward-v0"
+
+
+def one_line(result):
+    assert result.err.count("\n") == 1 and result.err.startswith("error: "), result.err
+    return result.err
+
+
+def status(run_dir):
+    return json.loads((run_dir / "run.json").read_text())["status"]
+
+
+def test_a_nan_reward_stops_an_expert_run_at_once(processes, recipes):
+    run_dir = processes.folder / "nan_reward"
+    flags = ("--config=ppo/any", f"--environment={NAN}", *recipes["PPO CartPole"][2:])
+    result = processes("train_expert", f"--run_dir={run_dir}", *flags)
+    assert result.code == 2
+    said = one_line(result)
+    assert "NaN or Inf in reward/agent_mean = nan" in said and "iteration 1, 128 environment steps" in said
+    assert f"the last good checkpoint is {run_dir}/checkpoints/000000000" in said
+    assert status(run_dir) == "failed"
+    assert not (run_dir / "summary.json").exists()
+
+
+def test_a_nan_return_stops_imitation_though_it_does_not_learn_from_it(
+    processes, recipes, cartpole, tmp_path
+):
+    data = dataclasses.replace(demonstrations.load(cartpole), environment=NAN)
+    demonstrations.save(tmp_path / "nan.npz", data)
+    flags = [flag for flag in recipes["PPO CartPole"] if not flag.startswith("--demonstrations")]
+    run_dir = processes.folder / "nan_return"
+    result = processes("train", f"--run_dir={run_dir}", *flags, f"--demonstrations={tmp_path / 'nan.npz'}")
+    assert result.code == 2
+    assert "NaN or Inf in episode/return = nan" in one_line(result)
+    assert status(run_dir) == "failed"
+
+
+def test_a_diverging_loss_stops_the_run(processes, recipes):
+    run_dir = processes.folder / "nan_loss"
+    result = processes(
+        "train",
+        f"--run_dir={run_dir}",
+        *recipes["PPO CartPole"],
+        "--gin=Discriminator.learning_rate = 1e38",
+    )
+    assert result.code == 2
+    assert "NaN or Inf in " in one_line(result) and "last good checkpoint" in result.err
+    assert status(run_dir) == "failed"
+
+
+def test_metrics_are_named_in_order_and_cut_short():
+    nan = float("nan")
+    assert diagnostics.non_finite_metrics({"a": 1.0, "b": None}) is None
+    assert diagnostics.non_finite_metrics({"a": 1.0, "b": nan, "c": float("inf")}) == "b = nan, c = inf"
+    assert (
+        diagnostics.non_finite_metrics(dict.fromkeys("abcde", nan)) == "a = nan, b = nan, c = nan and 2 more"
+    )
+
+
+def test_the_weight_that_is_not_finite_is_named():
+    module = tf.Module()
+    module.good, module.bad = tf.Variable([1.0, 2.0], name="good"), tf.Variable([1.0, 2.0], name="bad")
+    assert diagnostics.non_finite_variables({"net": module}) is None
+    module.bad.assign([1.0, np.inf])
+    assert diagnostics.non_finite_variables({"net": module}) == "net/bad:0"
+
+
+@pytest.fixture
+def checkpoints(tmp_path):
+    """Four saves of a counter, of which three are kept."""
+    module = tf.Module()
+    module.value = tf.Variable(0.0)
+    saved = Checkpoints(tmp_path / "checkpoints", {"module": module}, keep=3)
+    for iteration in (1, 2, 3, 4):
+        module.value.assign(iteration)
+        saved.save(iteration, {"array": np.arange(iteration)}, {"count": iteration})
+    module.value.assign(-1.0)
+    return saved, module
+
+
+def _truncate(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def _flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+DAMAGES = {
+    "truncated variables": lambda folder: _truncate(next(folder.glob("variables.data*"))),
+    "flipped byte": lambda folder: _flip(folder / "state.npz"),
+    "no manifest": lambda folder: (folder / "manifest.json").unlink(),
+    "truncated manifest": lambda folder: _truncate(folder / "manifest.json"),
+    "empty manifest": lambda folder: (folder / "manifest.json").write_text("{}"),
+    "missing file": lambda folder: (folder / "progress.json").unlink(),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_checkpoint_is_passed_over_aloud(checkpoints, damage):
+    saved, module = checkpoints
+    DAMAGES[damage](saved.path(4))
+    iteration, state, progress, notes = saved.restore_latest()
+    assert (iteration, float(module.value), progress) == (3, 3.0, {"count": 3})
+    np.testing.assert_array_equal(state["array"], [0, 1, 2])
+    assert len(notes) == 1 and "checkpoint 000000004 is damaged" in notes[0]
+    assert not saved.path(4).exists()
+
+
+def test_the_newest_are_kept_and_nothing_else(checkpoints):
+    saved, module = checkpoints
+    assert sorted(os.listdir(saved.path(4).parent)) == ["000000002", "000000003", "000000004"]
+    assert saved.restore_latest()[0] == 4 and float(module.value) == 4.0
+
+
+def test_without_an_intact_checkpoint_the_error_lists_the_damage(checkpoints):
+    saved, _ = checkpoints
+    for iteration in (2, 3, 4):
+        (saved.path(iteration) / "manifest.json").unlink()
+    with pytest.raises(UserError, match="no intact checkpoint.*000000004 is damaged.*--overwrite"):
+        saved.restore_latest()
+    assert saved.path(4).exists()
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_others(checkpoints, monkeypatch):
+    saved, _ = checkpoints
+
+    def no_space(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", no_space)
+    with pytest.raises(UserError, match="iteration 5 cannot be written .No space left on device"):
+        saved.save(5, {}, {})
+    assert sorted(os.listdir(saved.path(4).parent)) == ["000000002", "000000003", "000000004"]
+
+
+def test_metrics_on_a_full_disk_are_one_error(tmp_path):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("needs /dev/full")
+    run_dir = RunDirectory(tmp_path)
+    run_dir.metrics.symlink_to("/dev/full")
+    log = MetricsLog(run_dir)
+    with pytest.raises(UserError, match="metrics.jsonl: cannot be written .No space left.*--resume"):
+        log.write({"iteration": 1, "env_steps": 1})
+    log.close()
+
+
+def test_a_disk_that_fills_up_ends_a_run_in_one_line_and_can_be_resumed(processes, recipes, reference):
+    # No file may grow beyond 60 kB: the first checkpoint does not fit.
+    run_dir = processes.folder / "full"
+    result = processes("train", f"--run_dir={run_dir}", *recipes["PPO CartPole"], fault="full disk")
+    assert result.code == 2
+    assert "cannot be written" in one_line(result)
+    assert status(run_dir) == "failed"
+    assert not [name for name in os.listdir(run_dir) if name.startswith(".")]
+
+
+def new_run(path, overwrite=False):
+    run_dir = RunDirectory(path)
+    run_dir.create({"status": "running"}, "# gin\n", overwrite)
+    run_dir.unlock()
+    return run_dir
+
+
+def test_a_run_directory_is_made_in_one_move(tmp_path):
+    run_dir = new_run(tmp_path / "runs" / "a")
+    assert sorted(os.listdir(run_dir.path)) == ["config.gin", "run.json"]
+    assert os.listdir(tmp_path / "runs") == ["a"]
+
+
+def test_a_failed_creation_leaves_nothing(tmp_path, monkeypatch):
+    def no_space(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", no_space)
+        with pytest.raises(UserError, match="run_dir=.*cannot be made .*No space left"):
+            new_run(tmp_path / "runs" / "deep" / "a")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_failed_overwrite_leaves_the_old_run(tmp_path, monkeypatch):
+    run_dir = new_run(tmp_path / "a")
+    run_dir.metrics.write_text("old\n")
+    replace = os.replace
+
+    def refuse(source, target):
+        if str(source).endswith(".tmp") and os.path.basename(target) == "a":
+            raise OSError(30, "Read-only file system")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(UserError, match="Read-only file system"):
+        new_run(tmp_path / "a", overwrite=True)
+    assert os.listdir(tmp_path) == ["a"]
+    assert run_dir.metrics.read_text() == "old\n"
+
+
+def test_overwrite_replaces_a_run_and_nothing_else(tmp_path):
+    run_dir = new_run(tmp_path / "a")
+    run_dir.metrics.write_text("old\n")
+    with pytest.raises(UserError, match="is there already: continue it with --resume"):
+        new_run(tmp_path / "a")
+    new_run(tmp_path / "a", overwrite=True)
+    assert not run_dir.metrics.exists()
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "thesis.tex").touch()
+    (tmp_path / "file").touch()
+    for overwrite in (False, True):
+        with pytest.raises(UserError, match="holds something else"):
+            new_run(tmp_path / "b", overwrite)
+        with pytest.raises(UserError, match="file is a file"):
+            new_run(tmp_path / "file", overwrite)
+    with pytest.raises(UserError, match="is no writable folder"):
+        new_run(tmp_path / "file" / "run")
+
+
+@pytest.mark.parametrize("path", [".", "..", "a/.."])
+def test_the_working_directory_is_no_run_directory(tmp_path, monkeypatch, path):
+    (tmp_path / "a").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="is the working directory or holds it"):
+        new_run(path)
+
+
+def test_temporary_folders_of_the_living_stay(tmp_path):
+    run_dir = new_run(tmp_path / "a")
+    mine, dead = run_dir.path / f".policy.{os.getpid()}.tmp", run_dir.path / ".policy.999999999.old"
+    mine.mkdir()
+    dead.mkdir()
+    run_dir.clean()
+    assert mine.exists() and not dead.exists()

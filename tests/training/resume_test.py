@@ -1,0 +1,140 @@
+"""A killed run, resumed, ends with the numbers of one that was never killed."""
+
+import json
+import os
+import shutil
+
+import pytest
+
+
+def numbers(run_dir):
+    """metrics.jsonl and summary.json without what a clock wrote, and without where the checkout stood."""
+    timed = lambda name: name.startswith("time/") or name in ("wall_seconds", "git_commit")  # noqa: E731
+    lines = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+    summary = json.loads((run_dir / "summary.json").read_text())
+    return [{name: value for name, value in line.items() if not timed(name)} for line in [*lines, summary]]
+
+
+def assert_finished_like(run_dir, reference_dir):
+    assert numbers(run_dir) == numbers(reference_dir)
+    assert json.loads((run_dir / "run.json").read_text())["status"] == "finished"
+    names = lambda folder: sorted(path.name for path in folder.iterdir())  # noqa: E731
+    assert names(run_dir) == names(reference_dir)
+    assert names(run_dir / "checkpoints") == names(reference_dir / "checkpoints")
+
+
+CHAINS = {
+    "PPO CartPole": (
+        "first iteration",
+        "checkpoint",
+        "third iteration",
+        "final evaluation",
+        "before the summary",
+        "after the summary",
+    ),
+    "TRPO CartPole": ("third iteration",),
+    "PPO Pendulum": ("checkpoint",),
+    "TRPO Pendulum": ("first iteration",),
+    "BC CartPole": ("third iteration",),
+}
+
+
+@pytest.mark.parametrize("recipe", CHAINS)
+def test_killed_again_and_again_a_run_ends_with_the_same_numbers(processes, recipes, reference, recipe):
+    run_dir = processes.folder / f"killed {recipe}"
+    flags = recipes[recipe]
+    for fault in CHAINS[recipe]:
+        assert processes("train", f"--run_dir={run_dir}", *flags, fault=fault).code == -9, fault
+        assert json.loads((run_dir / "run.json").read_text())["status"] == "running"
+        flags = ("--resume",)
+    result = processes("train", f"--run_dir={run_dir}", "--resume")
+    assert result.code == 0, result.err
+    assert_finished_like(run_dir, reference(recipe)[0])
+
+
+def test_a_run_killed_before_its_first_checkpoint_says_what_to_do(processes, recipes):
+    run_dir = processes.folder / "killed early"
+    flags = recipes["PPO CartPole"]
+    killed = processes("train", f"--run_dir={run_dir}", *flags, fault="before the first checkpoint")
+    assert killed.code == -9
+    result = processes("train", f"--run_dir={run_dir}", "--resume")
+    assert result.code == 2
+    assert result.err.startswith("error: ") and result.err.count("\n") == 1
+    assert "no intact checkpoint" in result.err and "--overwrite" in result.err
+
+
+@pytest.fixture(scope="module")
+def interrupted(processes, recipes):
+    """A run that got Ctrl-C in its second iteration. Only for reading."""
+    run_dir = processes.folder / "interrupted run"
+    return run_dir, processes("train", f"--run_dir={run_dir}", *recipes["PPO CartPole"], fault="Ctrl-C")
+
+
+def test_ctrl_c_saves_and_prints_the_command_that_resumes(processes, interrupted, reference):
+    run_dir, result = interrupted
+    assert result.code == 130
+    assert result.err.strip().startswith("Stopping after this iteration")
+    assert f"gail-train --run_dir='{run_dir}' --resume" in result.out
+    assert json.loads((run_dir / "run.json").read_text())["status"] == "interrupted"
+    assert (run_dir / "policy" / "saved_model.pb").is_file()
+    copy = shutil.copytree(run_dir, run_dir.with_name("continued"))
+    assert processes("train", f"--run_dir={copy}", "--resume").code == 0
+    # It has the checkpoint of iteration 2 from Ctrl-C, which the interval would have written too.
+    assert_finished_like(copy, reference("PPO CartPole")[0])
+
+
+def test_a_second_ctrl_c_stops_at_once_at_the_last_checkpoint(processes, recipes):
+    run_dir = processes.folder / "interrupted twice"
+    result = processes("train", f"--run_dir={run_dir}", *recipes["PPO CartPole"], fault="two Ctrl-C")
+    assert result.code == 130
+    assert "Traceback" not in result.err and "--resume" in result.out
+    assert sorted(path.name for path in (run_dir / "checkpoints").iterdir()) == ["000000000"]
+
+
+def test_resuming_keeps_the_number_of_threads_and_the_program(processes, recipes):
+    flags = ("--config=ppo/any", "--environment=CartPole-v1", "--num_threads=2", *recipes["PPO CartPole"][2:])
+    run_dir = processes.folder / "threads"
+    result = processes("train_expert", f"--run_dir={run_dir}", *flags, fault="Ctrl-C")
+    assert f"gail-train-expert --run_dir={run_dir} --resume" in result.out
+    assert json.loads((run_dir / "run.json").read_text())["num_threads"] == 2
+    again = processes("train_expert", f"--run_dir={run_dir}", "--resume", fault="Ctrl-C")
+    assert "at iteration 2" in again.out and again.code == 130
+    assert json.loads((run_dir / "run.json").read_text())["num_threads"] == 2
+
+
+def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before(processes, interrupted, reference):
+    run_dir = shutil.copytree(interrupted[0], interrupted[0].with_name("damaged"))
+    variables = next((run_dir / "checkpoints" / "000000002").glob("variables.data*"))
+    content = bytearray(variables.read_bytes())
+    content[len(content) // 2] ^= 1
+    variables.write_bytes(content)
+    (run_dir / "checkpoints" / ".4.999999999.tmp").mkdir()
+    (run_dir / ".policy.999999999.tmp").mkdir()
+    (run_dir / ".run.json.999999999.tmp").touch()
+    (run_dir.parent / ".damaged.999999999.tmp").mkdir()
+    result = processes("train", f"--run_dir={run_dir}", "--resume")
+    assert result.code == 0, result.err
+    assert "checkpoint 000000002 is damaged" in result.out and "using the one before" in result.out
+    assert_finished_like(run_dir, reference("PPO CartPole")[0])
+    assert not (run_dir.parent / ".damaged.999999999.tmp").exists()
+
+
+def test_a_resumed_run_takes_no_other_settings(processes, interrupted):
+    before = sorted(os.listdir(interrupted[0]))
+    result = processes("train", f"--run_dir={interrupted[0]}", "--resume", "--seed=3", "--environment=X-v0")
+    assert result.code == 2
+    assert "leave --environment and --seed out" in result.err
+    assert sorted(os.listdir(interrupted[0])) == before
+
+
+def test_two_processes_do_not_train_in_one_directory(processes, interrupted):
+    from gail_tf.training.run_directory import RunDirectory
+
+    holder = RunDirectory(interrupted[0])
+    holder.lock()
+    try:
+        result = processes("train", f"--run_dir={interrupted[0]}", "--resume")
+    finally:
+        holder.unlock()
+    assert result.code == 2
+    assert "is being trained in by another process" in result.err

@@ -1,0 +1,158 @@
+"""A process with everything imported that forks one child per job, so that a test can kill or interrupt
+a real training process without paying for TensorFlow's import each time.
+
+Reads one JSON job a line: ``argv`` (a binary's name, then its flags), ``cwd``, ``output`` (a path stem for
+stdout and stderr), ``fault`` (a name in FAULTS, or null). Writes the child's pid, then its exit status.
+"""
+
+import json
+import os
+import signal
+import sys
+
+NO_TENSORFLOW_THREADS_YET = "fork only before TensorFlow has run anything"
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def replace(owner, name, make):
+    setattr(owner, name, make(getattr(owner, name)))
+
+
+def on_call(number, action):
+    """Wraps a function so that ``action`` runs at the start of its ``number``-th call."""
+
+    def wrap(function):
+        calls = [0]
+
+        def wrapped(*args, **kwargs):
+            calls[0] += 1
+            if calls[0] == number:
+                action()
+            return function(*args, **kwargs)
+
+        return wrapped
+
+    return wrap
+
+
+def _generators():
+    from gail_tf.generators.cloning import CloningGenerator
+    from gail_tf.generators.on_policy import OnPolicyGenerator
+
+    return OnPolicyGenerator, CloningGenerator
+
+
+def during_update(number, action):
+    for generator in _generators():
+        replace(generator, "update", on_call(number, action))
+
+
+def before_the_first_checkpoint():
+    for generator in _generators():
+        replace(generator, "prepare", on_call(1, die))
+
+
+def during_a_checkpoint(number):
+    import numpy as np
+
+    replace(np, "savez", on_call(number, die))  # the variables are written, the rest is not
+
+
+def in_the_final_evaluation():
+    from gail_tf.training.trainer import Trainer
+
+    def wrap(evaluate):
+        def wrapped(self, num_episodes):
+            result = evaluate(self, num_episodes)
+            if num_episodes == self._final_episodes:
+                die()
+            return result
+
+        return wrapped
+
+    replace(Trainer, "_evaluate", wrap)
+
+
+def before_the_summary():
+    from gail_tf.training import experiment
+
+    replace(experiment, "write_json", on_call(1, die))
+
+
+def after_the_summary():
+    from gail_tf.training import experiment
+    from gail_tf.training.run_directory import RunDirectory
+
+    def arm():
+        replace(RunDirectory, "update_info", on_call(1, die))
+
+    replace(experiment, "write_json", on_call(1, arm))
+
+
+def small_files():
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+
+
+FAULTS = {
+    "before the first checkpoint": before_the_first_checkpoint,
+    "first iteration": lambda: during_update(1, die),
+    "third iteration": lambda: during_update(3, die),
+    "checkpoint": lambda: during_a_checkpoint(2),
+    "final evaluation": in_the_final_evaluation,
+    "before the summary": before_the_summary,
+    "after the summary": after_the_summary,
+    "Ctrl-C": lambda: during_update(2, lambda: os.kill(os.getpid(), signal.SIGINT)),
+    "two Ctrl-C": lambda: during_update(
+        2, lambda: [os.kill(os.getpid(), signal.SIGINT), os.kill(os.getpid(), signal.SIGINT)]
+    ),
+    "full disk": small_files,
+}
+
+
+def child(job):
+    os.chdir(job["cwd"])
+    for number, suffix in ((1, ".out"), (2, ".err")):
+        file = os.open(job["output"] + suffix, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        os.dup2(file, number)
+    if job["fault"]:
+        FAULTS[job["fault"]]()
+    sys.argv = [f"/somewhere/gail-{job['argv'][0].replace('_', '-')}", *job["argv"][1:]]
+    module = __import__(f"gail_tf.bin.{job['argv'][0]}", fromlist=["run"])
+    module.run()
+
+
+def main():
+    from gail_tf.bin.start_up import import_tensorflow
+
+    import_tensorflow()
+    import gail_tf.training.experiment  # noqa: F401
+    import gail_tf.training.rollouts  # noqa: F401
+
+    print("ready", flush=True)
+    for line in sys.stdin:
+        job = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                child(job)
+            except SystemExit as e:
+                code = e.code if isinstance(e.code, int) else 0 if e.code is None else 1
+            except BaseException:
+                import traceback
+
+                traceback.print_exc()
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+        print(pid, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+
+
+if __name__ == "__main__":
+    main()
