@@ -34,5 +34,7 @@ class RunningMoments(tf.Module):
         """``(rows - mean) / std`` cut to ``[-clip, clip]``; a dimension that never varies maps to 0."""
         scaled = (rows - self.mean) * tf.math.rsqrt(self.variance + 1e-8)
         # A dimension that was constant so far has a std of 1e-4 here: its first change must not saturate.
-        scaled = tf.where(self.variance > 1e-10, scaled, tf.clip_by_value(rows - self.mean, -1.0, 1.0))
+        # Rounding leaves a constant like 33.3 a variance of its own, of the order of 1e-12 of its square.
+        varies = self.variance > 1e-10 + 1e-11 * tf.square(self.mean)
+        scaled = tf.where(varies, scaled, tf.clip_by_value(rows - self.mean, -1.0, 1.0))
         return tf.clip_by_value(scaled, -clip, clip)

@@ -37,15 +37,14 @@ def test_before_any_row_nothing_is_changed_but_the_clip():
     np.testing.assert_allclose(normalized, [[0.0, -2.0, 10.0]])
 
 
-@pytest.mark.parametrize("constant", [0.0, 1.0, -7.3])
+@pytest.mark.parametrize("constant", [0.0, 1.0, -7.3, 33.3, 1234.567])
 def test_a_constant_dimension_is_zero_and_its_first_change_does_not_saturate(constant):
     moments = RunningMoments((1,))
-    for _ in range(3):
-        moments.update(tf.fill([50, 1], constant))
+    for _ in range(30):  # float32 cannot hold the last three, and their mean gathers rounding
+        moments.update(tf.fill([2048, 1], constant))
     change = tf.constant([[0.0], [0.25], [-0.25], [8.0]])
-    np.testing.assert_allclose(
-        moments.normalize(constant + change), [[0.0], [0.25], [-0.25], [1.0]], atol=1e-5
-    )
+    normalized = moments.normalize(constant + change)
+    np.testing.assert_allclose(normalized, [[0.0], [0.25], [-0.25], [1.0]], atol=1e-3)
 
 
 def test_the_clip_is_in_standard_deviations():
