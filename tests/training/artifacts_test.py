@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -43,6 +44,15 @@ def test_a_run_prints_its_result_and_nothing_on_stderr(reference):
         _, result = reference(recipe)
         assert result.err == "", recipe
         assert "finished" in result.out and "gail-evaluate --policy=" in result.out
+
+
+def test_the_progress_bar_shows_the_few_that_matter(processes, recipes):
+    run_dir = processes.folder / "bar"
+    flags = ("--gin=Trainer.total_env_steps = 256", f"--run_dir={run_dir}")
+    result = processes("train", *recipes["PPO CartPole"], *flags, fault="none, with a progress bar")
+    last = result.err.rstrip().splitlines()[-1].rsplit("\r", 1)[-1]
+    assert re.search(r"256/256 \[\d+:\d+<\d+:\d+, .*step/s, .*D accuracy=\d\.\d+", last), last
+    assert "return=" in last
 
 
 def test_training_leaves_nothing_in_the_working_directory(processes, recipes, tmp_path):

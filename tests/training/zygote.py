@@ -10,8 +10,6 @@ import os
 import signal
 import sys
 
-NO_TENSORFLOW_THREADS_YET = "fork only before TensorFlow has run anything"
-
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
@@ -111,6 +109,7 @@ FAULTS = {
         2, lambda: [os.kill(os.getpid(), signal.SIGINT), os.kill(os.getpid(), signal.SIGINT)]
     ),
     "full disk": small_files,
+    "none, with a progress bar": lambda: os.environ.update(GAIL_TF_PROGRESS="1"),
 }
 
 
