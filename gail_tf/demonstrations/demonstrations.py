@@ -82,6 +82,7 @@ class Demonstrations:
       notes: everything that was inferred or changed on the way, a sentence each.
       episode_returns: ``[E]`` or None; returns of the original episodes, where rows no longer add up to them.
       episode_lengths: ``[E]`` or None; lengths of the original episodes in steps, likewise.
+      episode_terminated: ``[E]`` or None; whether the original episodes' MDP ended, likewise.
     """
 
     observations: np.ndarray
@@ -96,6 +97,7 @@ class Demonstrations:
     notes: tuple[str, ...] = ()
     episode_returns: np.ndarray | None = None
     episode_lengths: np.ndarray | None = None
+    episode_terminated: np.ndarray | None = None
 
     def __post_init__(self):
         fields = {
@@ -121,6 +123,11 @@ class Demonstrations:
         for name, dtype in (("episode_returns", np.float64), ("episode_lengths", np.int64)):
             if getattr(self, name) is not None:
                 fields[name] = _as_per_episode(name, getattr(self, name), len(ends), dtype)
+        if self.episode_terminated is not None:
+            flags = arrays.as_flags("episode_terminated", self.episode_terminated)
+            fields["episode_terminated"] = _as_per_episode(
+                "episode_terminated", flags.astype(np.int64), len(ends), bool
+            )
         for name, array in fields.items():
             array.flags.writeable = False
             object.__setattr__(self, name, array)
@@ -156,6 +163,13 @@ class Demonstrations:
     def lengths(self) -> np.ndarray:
         """int64 ``[E]``, steps of each original episode."""
         return self.rows_per_episode if self.episode_lengths is None else self.episode_lengths
+
+    @property
+    def ended(self) -> np.ndarray:
+        """bool ``[E]``, whether each original episode ended because its MDP did."""
+        if self.episode_terminated is not None:
+            return self.episode_terminated
+        return self.terminated[self.episode_ends - 1]
 
     @property
     def returns(self) -> np.ndarray | None:

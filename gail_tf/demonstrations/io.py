@@ -3,7 +3,7 @@
 Our own npz describes itself. Its keys are ``format_version`` (1), ``observations``, ``actions``,
 ``next_observations``, ``rewards`` (absent when unknown), ``terminated``, ``truncated``, ``episode_ends``,
 ``environment`` (absent when unknown), ``provenance`` and ``notes`` (JSON in a unicode scalar), and
-``episode_returns``, ``episode_lengths`` (absent when the rows add up to them).
+``episode_returns``, ``episode_lengths``, ``episode_terminated`` (absent when the rows tell them).
 
 A D4RL-keyed npz has ``observations`` (or ``obs``), ``actions`` (``acts``) and ``terminals`` (``terminated``,
 ``terminations``), and may have ``next_observations`` (``next_obs``), ``rewards`` (``rews``), ``timeouts``
@@ -45,6 +45,7 @@ _OWN_OPTIONAL = (
     "notes",
     "episode_returns",
     "episode_lengths",
+    "episode_terminated",
 )
 
 _D4RL_ALIASES = {
@@ -99,7 +100,7 @@ def save(path: str | os.PathLike, demonstrations: Demonstrations) -> None:
     if not os.fspath(path).endswith(".npz"):
         raise UserError(f"{os.fspath(path)}: demonstrations are written as .npz: choose a path that ends so")
     fields = {name: getattr(demonstrations, name) for name in _OWN_REQUIRED}
-    for name in ("rewards", "environment", "episode_returns", "episode_lengths"):
+    for name in ("rewards", "environment", "episode_returns", "episode_lengths", "episode_terminated"):
         if getattr(demonstrations, name) is not None:
             fields[name] = np.asarray(getattr(demonstrations, name))
     fields["format_version"] = np.asarray(FORMAT_VERSION)
@@ -151,6 +152,7 @@ def _concatenate(files, parts: list[Demonstrations], num_others: int) -> Demonst
         notes=tuple(notes),
         episode_returns=np.concatenate([part.returns for part in parts]) if has_rewards else None,
         episode_lengths=np.concatenate([part.lengths for part in parts]),
+        episode_terminated=np.concatenate([part.ended for part in parts]),
     )
 
 
@@ -291,6 +293,7 @@ def _from_own(fields: dict[str, np.ndarray]) -> Demonstrations:
         notes=tuple(notes),
         episode_returns=fields.get("episode_returns"),
         episode_lengths=fields.get("episode_lengths"),
+        episode_terminated=fields.get("episode_terminated"),
     )
 
 
@@ -350,6 +353,7 @@ def _from_d4rl(found, ignored: list[str], provenance: dict) -> Demonstrations:
     arrays.require_same_length(rows)
     rows = _with_boundaries(rows, notes)
     returns, lengths = _totals(rows)
+    ended = rows["terminated"][_ends(rows) - 1]
     rows, kept = _with_successors(rows, notes)
     changed = len(rows["observations"]) != lengths.sum()
     return Demonstrations(
@@ -360,6 +364,7 @@ def _from_d4rl(found, ignored: list[str], provenance: dict) -> Demonstrations:
         notes=tuple(notes),
         episode_returns=returns[kept] if changed and returns is not None else None,
         episode_lengths=lengths[kept] if changed else None,
+        episode_terminated=ended[kept] if changed else None,
     )
 
 

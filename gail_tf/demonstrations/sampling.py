@@ -24,6 +24,7 @@ def _take(demonstrations: Demonstrations, rows_of: dict[int, np.ndarray], note: 
         episode_ends=np.cumsum([len(kept) for kept in rows_of.values()]),
         episode_returns=None if returns is None else returns[episodes],
         episode_lengths=demonstrations.lengths[episodes],
+        episode_terminated=demonstrations.ended[episodes],
         notes=demonstrations.notes + (note,),
     )
 
@@ -149,5 +150,6 @@ def pad_absorbing(demonstrations: Demonstrations) -> Demonstrations:
         episode_ends=ends + np.cumsum(demonstrations.terminated[ends - 1]),
         episode_returns=demonstrations.returns,
         episode_lengths=demonstrations.lengths,
+        episode_terminated=demonstrations.ended,
         notes=demonstrations.notes + (note,),
     )

@@ -1,8 +1,8 @@
 """Reward functions of a discriminator's logit, and transforms that compose on top.
 
-CREDO (file "Exploring Gradient Explosion in GAIL"), Table 1, r1 to r8. ``D = sigmoid(logit)`` is the
-probability of the expert, so every reward rises with the logit. Each is written from the logit, so that it
-is finite in float32 at logits of +-50. Shapes: ``[...] -> [...]``.
+r1 to r8 are those of Table 1 in "Exploring Gradient Explosion in Generative Adversarial Imitation Learning"
+(CREDO). ``D = sigmoid(logit)`` is the probability of the expert, so every reward rises with the logit. Each
+is written from the logit, so that it is finite in float32 at logits of +-50. Shapes: ``[...] -> [...]``.
 """
 
 import gin
@@ -65,7 +65,7 @@ def sqrt_d(logits: tf.Tensor) -> tf.Tensor:
 REWARDS = {"plr": plr, "airl": airl, "log_d": log_d, "d": d, "exp_d": exp_d, "neg_inv_d": neg_inv_d}
 REWARDS.update(d_squared=d_squared, sqrt_d=sqrt_d)
 
-# Rewards of one sign tell the agent something about living longer, whatever it does (METHODS: survival bias).
+# Rewards of one sign tell the agent something about living longer, whatever it does: the survival bias.
 NEVER_NEGATIVE = (plr, d, exp_d, d_squared, sqrt_d)
 NEVER_POSITIVE = (log_d, neg_inv_d)
 

@@ -182,7 +182,8 @@ def _read_metrics(path: pathlib.Path) -> tuple[list[dict[str, Any]], list[str]]:
     """The lines of ``metrics.jsonl`` and notes on those that were left out.
 
     A killed run may leave half a line, and a resumed one writes anew the iterations after its checkpoint:
-    an iteration that comes again replaces the earlier line and all after it.
+    an earlier iteration replaces all lines from there on. The same iteration once more adds to its line
+    (the final evaluation comes as a line of its own).
     """
     if not path.is_file():
         return [], []
@@ -198,7 +199,9 @@ def _read_metrics(path: pathlib.Path) -> tuple[list[dict[str, Any]], list[str]]:
             where = "the last line" if number == len(lines) else f"line {number}"
             notes.append(f"metrics.jsonl: {where} is cut short and was ignored")
             continue
-        while rows and rows[-1]["iteration"] >= row["iteration"]:
+        while rows and rows[-1]["iteration"] > row["iteration"]:
             rows.pop()
+        if rows and rows[-1]["iteration"] == row["iteration"]:
+            row = rows.pop() | row
         rows.append(row)
     return rows, notes

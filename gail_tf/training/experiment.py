@@ -193,7 +193,7 @@ def prepare_expert(
         chosen.num_episodes,
         used.num_transitions,
         subsample,
-        float(recorded.terminated.sum() / recorded.num_episodes),
+        float(recorded.ended.mean()),
         used.notes,
     )
 

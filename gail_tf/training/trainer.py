@@ -101,10 +101,9 @@ class Trainer:
 
     def run(self, show_progress: bool = True) -> dict[str, Any]:
         """Trains to the end; returns the final evaluation's statistics and counters."""
-        if self._last_checkpoint is None:
-            self._check_finite(self._generator.prepare())
-            self.checkpoint()
         log = MetricsLog(self._run_dir, self._num_lines)
+        if self._last_checkpoint is None:
+            self._prepare(log)
         bar = self._progress_bar(show_progress)
         try:
             while self.progress < 1.0 and not self._generator.is_finished():
@@ -125,6 +124,14 @@ class Trainer:
             bar.close()
             log.close()
         return {"env_steps": self.env_steps, "iterations": self.iteration, **final}
+
+    def _prepare(self, log: MetricsLog) -> None:
+        metrics = self._generator.prepare()
+        self._check_finite(metrics)
+        if metrics:
+            log.write(self._line(metrics))
+            self._num_lines = log.num_lines
+        self.checkpoint()
 
     def _iterate(self) -> dict[str, Any]:
         start = time.perf_counter()

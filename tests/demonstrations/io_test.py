@@ -441,3 +441,16 @@ def test_minari_errors(monkeypatch):
     refuses("minari:line/expert-v0", "are not arrays")
     monkeypatch.setitem(sys.modules, "minari", None)
     refuses("minari:line/expert-v0", "pip install minari")
+
+
+def test_lost_terminations_are_still_known_of_the_episodes(tmp_path):
+    path = tmp_path / "goal.npz"
+    observations = np.arange(6, dtype=np.float32)[:, None]
+    terminals = np.array([0, 0, 1, 0, 0, 0], bool)
+    timeouts = np.array([0, 0, 0, 0, 0, 1], bool)
+    np.savez(path, observations=observations, actions=observations, terminals=terminals, timeouts=timeouts)
+    loaded = demos.load(path)
+    assert not loaded.terminated.any()  # the steps that said so are gone, their successors being unknown
+    assert loaded.ended.tolist() == [True, False]
+    demos.save(tmp_path / "again.npz", loaded)
+    assert demos.load(tmp_path / "again.npz").ended.tolist() == [True, False]
