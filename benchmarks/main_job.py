@@ -82,7 +82,8 @@ def main():
     parser.add_argument("--processes", type=int, default=2, help="runs at a time, one thread each")
     parser.add_argument("--only", default="", help="regular expression: runs whose name it finds")
     options = parser.parse_args()
-    chosen = {n: c for n, c in all_runs(options.demonstrations.resolve()).items() if re.search(options.only, n)}
+    runs = all_runs(options.demonstrations.resolve())
+    chosen = {name: command for name, command in runs.items() if re.search(options.only, name)}
     print(f"{len(chosen)} runs", flush=True)
     with ThreadPoolExecutor(options.processes) as pool:
         for line in pool.map(lambda item: train(*item, options.out), chosen.items()):

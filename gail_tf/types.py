@@ -6,11 +6,12 @@ arrays are time-major ``[T, B, ...]``, all others ``[B, ...]``; ``_t`` is now an
 Continuous actions are normalised to ``[-1, 1]`` inside the package and in the environment's units outside.
 """
 
-from typing import Any, Mapping, NamedTuple, Protocol
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
 
 
 class UserError(ValueError):
-    """Input that a person can mend: the message is one line saying what was given, what is wanted and what to do.
+    """Input that a person can mend: one line says what was given, what is wanted and what to do.
 
     Binaries print it without a traceback and exit with code 2.
     """
@@ -21,7 +22,7 @@ class Transition(NamedTuple):
 
     Attributes:
       observation: float32 ``[..., d]``, what the agent saw.
-      action: float32 ``[..., k]`` in [-1, 1] (normalised, as executed: clipped) or int32 ``[...]`` when discrete.
+      action: float32 ``[..., k]`` in [-1, 1], normalised and cut as executed, or int32 ``[...]`` when discrete.
       next_observation: float32 ``[..., d]``, the true successor, also on the last step of an episode.
       reward: float32 ``[...]``, the environment's own reward (0 where a demonstration has none).
       terminated: float32 ``[...]``, 1 where the MDP ended with this step.
@@ -71,7 +72,7 @@ class RewardSource(Protocol):
     """
 
     def update(self, agent: Transition, seed: Any, progress: Any) -> Metrics:
-        """Learns from the agent's transitions ``[N, ...]`` (and its own demonstrations); returns scalar metrics."""
+        """Learns from the agent's transitions ``[N, ...]`` and its own demonstrations; returns metrics."""
 
     def relabel(self, transition: Transition) -> tuple[Any, Metrics]:
         """Rewards for ``transition``, shape of its leading axes, and scalar metrics about them."""

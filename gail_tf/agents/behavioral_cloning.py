@@ -14,8 +14,8 @@ class BehavioralCloning(tf.Module):
     """Fits ``policy`` to demonstrations by minimising ``-mean log pi(a|s)``.
 
     The observation normaliser takes its moments from the demonstrations. A share of the rows is held out
-    (Ho & Ermon 2016: 30 %); after ``patience`` epochs without a better held-out loss it is finished and
-    :meth:`use_best` puts the best weights back.
+    (Ho & Ermon 2016: 30 %); after ``patience`` epochs without a better held-out loss, or ``max_epochs`` in
+    all, it is finished and :meth:`use_best` puts the best weights back.
 
     Args:
       expert: transitions with fields ``[M, ...]``. seed: of the split and the shuffles.
@@ -31,6 +31,7 @@ class BehavioralCloning(tf.Module):
         batch_size: int = 128,
         weight_decay: float = 1e-4,
         patience: int = 20,
+        max_epochs: int = 1000,
         jit_compile: bool = True,
     ):
         super().__init__(name="behavioral_cloning")
@@ -38,7 +39,11 @@ class BehavioralCloning(tf.Module):
             raise ValueError(
                 f"BehavioralCloning.validation_fraction is {validation_fraction}: want between 0 and 1."
             )
-        self._policy, self._seed, self._patience = policy, seed, patience
+        if len(expert.observation) < 2:
+            raise ValueError(
+                "Behavioural cloning holds rows out, so it wants 2 transitions or more; there is 1."
+            )
+        self._policy, self._seed, self._patience, self._max_epochs = policy, seed, patience, max_epochs
         self._weight_decay = weight_decay
         num_rows = len(expert.observation)
         order = np.random.default_rng(seed).permutation(num_rows)
@@ -53,6 +58,7 @@ class BehavioralCloning(tf.Module):
         self._best = [tf.Variable(v, trainable=False) for v in self._variables]
         self.best_loss = tf.Variable(np.inf, dtype=tf.float32, trainable=False)
         self.epochs_since_best = tf.Variable(0, dtype=tf.int32, trainable=False)
+        self.num_epochs = tf.Variable(0, dtype=tf.int32, trainable=False)
         if policy.normalizer is not None:
             policy.normalizer.update(self._train[0])
         self._epoch = tf.function(self._train_epoch, jit_compile=jit_compile, autograph=False)
@@ -79,6 +85,7 @@ class BehavioralCloning(tf.Module):
         seed = tf.random.fold_in(tf.constant([self._seed & 0x7FFFFFFF, 3], tf.int32), epoch)
         metrics = scan_minibatches(step, observations.shape[0], self._batch_size, 1, seed)
         loss, distribution = self._loss(*self._held_out)
+        self.num_epochs.assign_add(1)
         is_better = loss < self.best_loss
         self.best_loss.assign(tf.where(is_better, loss, self.best_loss))
         self.epochs_since_best.assign(tf.where(is_better, 0, self.epochs_since_best + 1))
@@ -98,7 +105,7 @@ class BehavioralCloning(tf.Module):
         return {name: float(value) for name, value in self._epoch(tf.constant(index, tf.int32)).items()}
 
     def is_finished(self) -> bool:
-        return int(self.epochs_since_best) >= self._patience
+        return int(self.epochs_since_best) >= self._patience or int(self.num_epochs) >= self._max_epochs
 
     def use_best(self) -> None:
         """Puts the weights with the lowest held-out loss into the policy."""

@@ -6,9 +6,9 @@ import tensorflow as tf
 def generalized_advantage(reward, value_t, value_tp1, terminated, truncated, discount, gae_lambda):
     """Generalised advantage estimates ``[T, B]`` (Schulman et al. 2016, Eq. 16), ends treated apart.
 
-    ``delta_t = r_t + discount * (1 - terminated_t) * V(s'_t) - V(s_t)`` with ``s'_t`` the true successor, so a
-    truncated step bootstraps from the state the time limit cut off and a terminated one from nothing. The sum
-    over later steps stops at both. All arguments but the last two are ``[T, B]`` float32.
+    ``delta_t = r_t + discount * (1 - terminated_t) * V(s'_t) - V(s_t)`` with ``s'_t`` the true successor, so
+    a truncated step bootstraps from the state the time limit cut off and a terminated one from nothing. The
+    sum over later steps stops at both. All arguments but the last two are ``[T, B]`` float32.
     """
     for name, x in (
         ("value_t", value_t),
@@ -26,7 +26,7 @@ def generalized_advantage(reward, value_t, value_tp1, terminated, truncated, dis
 
 
 def explained_variance(prediction, target):
-    """``1 - Var(target - prediction) / Var(target)`` of ``[N]`` rows: 1 is perfect, 0 no better than the mean."""
+    """``1 - Var(target - prediction) / Var(target)`` of ``[N]`` rows: 1 is perfect, 0 as good as the mean."""
     return 1.0 - tf.math.reduce_variance(target - prediction) / (tf.math.reduce_variance(target) + 1e-8)
 
 

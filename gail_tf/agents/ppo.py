@@ -121,7 +121,7 @@ class PPO(tf.Module):
         return self.actor_net(observation, step_type=(), network_state=(), training=False)[0]
 
     def _experience(self, batch: OnPolicyBatch, parameters) -> trajectory.Trajectory:
-        """Rows [N] as TF-Agents sees them, [1, N]: all mid-episode, so that its boundary mask keeps every one."""
+        """Rows [N] as TF-Agents sees them, [1, N]: all mid-episode, so that its boundary mask keeps them."""
         batch, parameters = tf.nest.map_structure(lambda x: x[tf.newaxis], (batch, parameters))
         rows = tf.shape(batch.advantage)
         mid = tf.fill(rows, ts.StepType.MID)

@@ -13,7 +13,7 @@ from absl import flags
 from gail_tf.bin.command_line import run_main
 from gail_tf.bin.start_up import import_tensorflow
 
-_RUN_DIR = flags.DEFINE_string("run_dir", None, "Where the run goes; runs/demo, or the first free runs/demo_N.")
+_RUN_DIR = flags.DEFINE_string("run_dir", None, "Where the run goes: runs/demo, or a free runs/demo_N.")
 
 
 def first_free(folder: str) -> str:
@@ -33,10 +33,12 @@ def main(argv: Sequence[str]) -> int:
     if code:
         return code
     print("\nThe exported policy, loaded from disk and rolled out anew:")
-    print(rollouts.describe(rollouts.evaluate_policy(run_dir, None, num_episodes=20, seed=0, stochastic=False)))
+    result = rollouts.evaluate_policy(run_dir, None, num_episodes=20, seed=2_000_000, stochastic=False)
+    print(rollouts.describe(result))
     print(
         f"\nNow try:\n"
-        f"  .venv/bin/gail-train --config=gail_ppo/any --demonstrations=YOURS.npz --environment=ID --run_dir=runs/mine\n"
+        f"  .venv/bin/gail-train --config=gail_ppo/any --demonstrations=YOURS.npz --environment=ID \\\n"
+        f"      --run_dir=runs/mine\n"
         f"  .venv/bin/gail-train --config=gail_trpo/cartpole --run_dir=runs/cartpole\n"
         f"  .venv/bin/gail-evaluate --policy={run_dir} --num_episodes=1 --video=hopper.gif\n"
         f"  .venv/bin/tensorboard --logdir=runs"

@@ -25,7 +25,7 @@ from gail_tf.types import UserError
 _POLICY = flags.DEFINE_string("policy", None, "A run directory or an exported policy.")
 _NUM_EPISODES = flags.DEFINE_integer("num_episodes", 20, "Episodes to run.", lower_bound=1)
 _SEED = flags.DEFINE_integer(
-    "seed", 0, "Episode i starts from reset(seed=SEED + i).", lower_bound=0, upper_bound=2**31 - 1
+    "seed", 1_000_000, "Episode i starts from reset(seed=SEED + i).", lower_bound=0, upper_bound=2**31 - 1
 )
 _STOCHASTIC = flags.DEFINE_bool("stochastic", False, "Sample actions in place of taking the mode.")
 _ENVIRONMENT = flags.DEFINE_string("environment", None, "A Gymnasium id, in place of the one trained in.")

@@ -18,7 +18,7 @@ def transition_features(
     """Concatenates the named fields of ``transition`` (leading axes [N]) to float32 ``[N, f]``.
 
     Discrete actions become one-hot. With absorbing states (the last observation component is the indicator)
-    the action taken in the absorbing state is the zero vector, whatever the policy emitted (DAC, section 4.2).
+    the action taken in the absorbing state is the zero vector, whatever the policy emitted (DAC, section 4).
     """
     parts = []
     for name in inputs:
@@ -42,7 +42,8 @@ class Discriminator(tf.Module):
       inputs: the fields it sees: ("observation", "action") is GAIL's; ("observation",) needs no actions;
         add "next_observation" for state transitions.
       loss_terms: functions of losses.py and regularizers.py; their sum is minimised.
-      reward_fn: one of rewards.py, None for default_reward_fn (chosen from the demonstrations); reward_transforms: applied to it in order.
+      reward_fn: one of rewards.py; None for default_reward_fn, which is chosen from the demonstrations.
+      reward_transforms: applied to the reward in order.
       num_epochs, batch_size: passes over the agent's rows in one update; each minibatch holds ``batch_size``
         agent rows and as many expert rows, drawn with replacement.
       learning_rate: Adam's; max_gradient_norm: global norm, None leaves gradients alone.
@@ -130,7 +131,7 @@ class Discriminator(tf.Module):
         return tf.add_n([term(fn, batch, s) for term, s in zip(self._loss_terms, seeds, strict=True)])
 
     def train_step(self, batch: losses.DiscriminatorBatch, seed: tf.Tensor) -> dict[str, tf.Tensor]:
-        """One Adam step on a minibatch of normalised features ``[B, f]`` each; metrics are of before the step."""
+        """One Adam step on normalised features ``[B, f]`` of each class; metrics are of before the step."""
         variables = self.network.trainable_variables
         with tf.GradientTape() as tape:
             loss = self.loss(batch, seed)

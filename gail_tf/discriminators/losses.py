@@ -41,7 +41,8 @@ def bce_loss(
     """GAIL's discriminator loss (Ho & Ermon 2016, Eq. 17, labels swapped: here the expert is 1).
 
     ``expert_weight * BCE(expert, 1 - label_smoothing) + BCE(agent, label_smoothing)``; both terms are means,
-    so an untrained discriminator (logit 0) has a loss of 2 ln 2 at weight 1. MGAIL's code weighs the expert 0.8.
+    so an untrained discriminator (logit 0) has a loss of 2 ln 2 at weight 1. MGAIL's code weighs the expert
+    0.8.
     """
     del seed
     expert = binary_cross_entropy(logit_fn(batch.expert), 1.0 - label_smoothing)

@@ -12,8 +12,8 @@ def gradient_penalty(
 ) -> tf.Tensor:
     """``coef * mean (||grad_x l(x)||_2 - target)^2`` on lines between the classes.
 
-    Gulrajani et al. 2017, Eq. 3, on the logit: ``x = u x_E + (1 - u) x_pi`` with ``u ~ U(0, 1)`` per row, over
-    the concatenated normalised inputs. ``target=0`` is the zero-centred variant (Mescheder et al. 2018).
+    Gulrajani et al. 2017, Eq. 3, on the logit: ``x = u x_E + (1 - u) x_pi`` with ``u ~ U(0, 1)`` per row,
+    over the concatenated normalised inputs. ``target=0`` is the zero-centred variant (Mescheder et al. 2018).
     """
     u = tf.random.stateless_uniform([tf.shape(batch.expert)[0], 1], seed)
     points = u * batch.expert + (1.0 - u) * batch.agent

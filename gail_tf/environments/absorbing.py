@@ -8,8 +8,8 @@ class AbsorbingState(gym.Wrapper):
     """Gives the end of the MDP a state of its own, so that a learned reward can say what ending is worth.
 
     Observations gain an indicator as their last component: 0 in real states, 1 in the absorbing state, whose
-    other components are 0. An episode that would terminate goes on into the absorbing state instead; there one
-    more step (any action, reward 0) leads back to it and is reported as truncated, so that its value is
+    other components are 0. An episode that would terminate goes on into the absorbing state instead; there
+    one more step (any action, reward 0) leads back to it and is reported as truncated, so that its value is
     bootstrapped from itself. Nothing is ever reported as terminated. A time limit is not absorbing.
     """
 

@@ -13,8 +13,9 @@ class ActionCodec:
 
     Attributes:
       num_actions: number of discrete actions; None when continuous.
-      low, high: float32 ``[k]`` bounds in environment units (-1 and 1 where the space is unbounded, which
-        makes the translation of those components the identity and leaves them uncut).
+      low, high: float32 ``[k]``, what -1 and 1 stand for in environment units (themselves where the space is
+        not a bounded interval).
+      space_low, space_high: float32 ``[k]``, the space's bounds, infinite ones included.
       spec: what TF-Agents' networks and agents see.
     """
 
@@ -26,18 +27,22 @@ class ActionCodec:
                     "want them to start at 0; wrap it with gymnasium.wrappers.TransformAction."
                 )
             self.num_actions = int(space.n)
-            self.low = self.high = self.bounded = None
+            self.low = self.high = self.cut_low = self.cut_high = None
             self.spec = tensor_spec.BoundedTensorSpec((), tf.int32, 0, self.num_actions - 1, name="action")
             return
         if not isinstance(space, gym.spaces.Box) or len(space.shape) != 1:
             raise UserError(
                 f"{environment} has the action space {space}: want Discrete or a Box of one dimension; "
-                "wrap it so that it has one (gymnasium.wrappers.TransformAction, or an ActionWrapper of your own)."
+                "wrap it so that it has one (gymnasium.wrappers.TransformAction, or your own ActionWrapper)."
             )
         self.num_actions = None
-        self.bounded = np.isfinite(space.low) & np.isfinite(space.high)
-        self.low = np.where(self.bounded, space.low, -1.0).astype(np.float32)
-        self.high = np.where(self.bounded, space.high, 1.0).astype(np.float32)
+        # Only an interval can be scaled; elsewhere the translation is the identity and any bound is kept.
+        scaled = np.isfinite(space.low) & np.isfinite(space.high) & (space.low < space.high)
+        self.low = np.where(scaled, space.low, -1.0).astype(np.float32)
+        self.high = np.where(scaled, space.high, 1.0).astype(np.float32)
+        self.cut_low = np.where(scaled, -1.0, space.low).astype(np.float32)
+        self.cut_high = np.where(scaled, 1.0, space.high).astype(np.float32)
+        self.space_low, self.space_high = space.low.astype(np.float32), space.high.astype(np.float32)
         self.spec = tensor_spec.BoundedTensorSpec(space.shape, tf.float32, -1.0, 1.0, name="action")
 
     @property
@@ -45,13 +50,13 @@ class ActionCodec:
         return self.num_actions is not None
 
     def executed(self, action: tf.Tensor) -> tf.Tensor:
-        """The normalised action as the environment executes it: cut to [-1, 1] where the space is bounded.
+        """The normalised action as the environment executes it: cut to the space.
 
         A discriminator must see this one: experts' actions sit on the bounds, raw samples do not.
         """
         if self.is_discrete:
             return action
-        return tf.where(self.bounded, tf.clip_by_value(action, -1.0, 1.0), action)
+        return tf.clip_by_value(action, self.cut_low, self.cut_high)
 
     def to_environment(self, action: tf.Tensor) -> tf.Tensor:
         """Normalised ``[..., k]`` (or discrete ``[...]``) -> environment units, cut to the space."""
@@ -59,7 +64,7 @@ class ActionCodec:
             return tf.cast(action, tf.int64)
         scaled = self.low + 0.5 * (self.executed(action) + 1.0) * (self.high - self.low)
         # Rounding may step over a bound by one ulp, and some environments assert the bound.
-        return tf.where(self.bounded, tf.clip_by_value(scaled, self.low, self.high), scaled)
+        return tf.clip_by_value(scaled, self.space_low, self.space_high)
 
     def from_environment(self, action: np.ndarray) -> np.ndarray:
         """Environment units ``[..., k]`` -> normalised float32; discrete ``[...]`` -> int32."""

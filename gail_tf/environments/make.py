@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 def quiet_mujoco() -> None:
-    """Sends MuJoCo's warnings to Python's log: by default it writes MUJOCO_LOG.TXT into the working directory."""
+    """Sends MuJoCo's warnings to Python's log: by default they go to MUJOCO_LOG.TXT where one stands."""
     try:
         import mujoco
     except ImportError:
@@ -72,8 +72,9 @@ def _check_observation_space(space: gym.Space, environment: str) -> None:
     if isinstance(space, gym.spaces.Box) and len(space.shape) == 1:
         return
     raise UserError(
-        f"Environment {environment!r} has the observation space {_one_line(space)}: want a Box of one dimension; "
-        "register it wrapped in gymnasium.wrappers.FlattenObservation (Dict, Tuple, Discrete and images alike)."
+        f"Environment {environment!r} has the observation space {_one_line(space)}: want a Box of one "
+        "dimension; register it wrapped in gymnasium.wrappers.FlattenObservation (Dict, Tuple, Discrete and "
+        "images alike)."
     )
 
 

@@ -23,7 +23,7 @@ class Step(NamedTuple):
 class VectorEnvironment:
     """B Gymnasium environments in one process, reset where they end, resumable bit for bit.
 
-    Every episode starts from ``reset(seed=...)`` with a seed derived from (seed, environment, episode number).
+    Every episode starts from ``reset(seed=...)`` with a seed derived from (seed, environment, episode).
     What an environment is in the middle of is therefore given by that seed and the actions since: a snapshot
     stores those, and :meth:`restore` plays them again. It works for any environment that Gymnasium's contract
     covers (equal seed and actions, equal states), where pickling would lose simulator memory.
@@ -86,7 +86,9 @@ class VectorEnvironment:
     def snapshot(self) -> dict[str, np.ndarray]:
         """Everything :meth:`restore` needs, as arrays."""
         played = [np.asarray(a) for a in self._actions]
-        empty = np.zeros((0, *self._envs.single_action_space.shape), self._envs.single_action_space.dtype)
+        # The codec's type, not the space's: joined with float64, float32 actions would come back wider.
+        dtype = np.int64 if self.codec.is_discrete else np.float32
+        empty = np.zeros((0, *self._envs.single_action_space.shape), dtype)
         return {
             "episode": self._episode.copy(),
             "num_actions": np.array([len(a) for a in played]),
@@ -114,8 +116,9 @@ class VectorEnvironment:
         self.observation = observation.astype(np.float32)
         if not np.array_equal(self.observation, snapshot["observation"]):
             raise UserError(
-                "The environment did not return to its checkpointed state from the same seeds and actions, so an "
-                "exact resume is impossible; make it deterministic given reset(seed=...), or start anew with --overwrite."
+                "The environment did not return to its checkpointed state from the same seeds and actions, so "
+                "an exact resume is impossible; make it deterministic given reset(seed=...), or start anew with "
+                "--overwrite."
             )
 
     def close(self) -> None:

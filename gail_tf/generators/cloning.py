@@ -1,4 +1,4 @@
-"""Behavioural cloning as a generator: the same loop, checkpoints, evaluation and export, and no environment steps."""
+"""Behavioural cloning as a generator: the same loop and run directory, and no environment steps."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -57,7 +57,7 @@ class CloningGenerator(tf.Module):
         return 0, []
 
     def update(self, iteration: int, progress: float) -> dict[str, float]:
-        """Trains for ``epochs_per_iteration`` epochs or until finished; then the best weights are put back."""
+        """Trains for ``epochs_per_iteration`` epochs, or until finished and the best weights are back."""
         del progress
         start = time.perf_counter()
         metrics = {}

@@ -1,4 +1,4 @@
-"""The on-policy generator: collect a batch, let the reward source learn and relabel it, improve the policy."""
+"""The on-policy generator: collect, let the reward source learn and relabel, improve the policy."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -158,7 +158,9 @@ class OnPolicyGenerator(tf.Module):
         seed = tf.random.fold_in(self._root_seed(1), iteration)
         metrics = self._reward_source.update(rows, seed, progress)
         reward, reward_metrics = self._reward_source.relabel(rows)
-        return tf.reshape(reward, transition.reward.shape), {**metrics, **reward_metrics}
+        # The environment's own reward is shown, and watched for NaN, also where nothing is learned from it.
+        own = {"environment/reward_mean": tf.reduce_mean(transition.reward)}
+        return tf.reshape(reward, transition.reward.shape), {**metrics, **reward_metrics, **own}
 
     def _update_agent(self, transition, samples, reward, iteration, progress):
         seed = tf.random.fold_in(self._root_seed(2), iteration)

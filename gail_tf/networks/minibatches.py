@@ -21,7 +21,7 @@ def scan_minibatches(
     num_epochs: int,
     seed: tf.Tensor,
 ) -> dict[str, tf.Tensor]:
-    """Calls ``step(indices [batch_size], seed [2]) -> scalar metrics`` over shuffled epochs; metrics averaged.
+    """Calls ``step(indices [batch_size], seed [2]) -> scalar metrics`` over shuffled epochs; averages them.
 
     Rows that do not fill a last minibatch are left out of that epoch (the next shuffle draws others).
     """

@@ -11,7 +11,7 @@ tfd = tfp.distributions
 
 
 def dense(units: int, activation: str | None, gain: float) -> tf.keras.layers.Dense:
-    """A dense layer with orthogonal initialisation, as PPO's reference code uses (Andrychowicz et al. 2021)."""
+    """A dense layer with orthogonal initialisation, as PPO's reference code has it."""
     return tf.keras.layers.Dense(
         units, activation=activation, kernel_initializer=tf.keras.initializers.Orthogonal(gain=gain)
     )
@@ -48,7 +48,7 @@ class GaussianHead(tf.keras.layers.Layer):
 
 
 class CategoricalHead(tf.keras.layers.Layer):
-    """Categorical over ``num_actions``, from a linear layer of logits. Input ``[B, h]``; samples int32 ``[B]``."""
+    """Categorical over ``num_actions`` from linear logits. Input ``[B, h]``; samples int32 ``[B]``."""
 
     def __init__(self, num_actions: int, output_gain: float):
         super().__init__(name="categorical_head")
@@ -67,7 +67,7 @@ def make_actor_network(
     initial_log_std: float = 0.0,
     output_gain: float = 0.01,
 ) -> sequential.Sequential:
-    """A stochastic policy network: normalised observation ``[B, d]`` -> distribution over normalised actions."""
+    """A policy network: normalised observation ``[B, d]`` -> distribution over normalised actions."""
     if action_spec.dtype.is_integer:
         head = CategoricalHead(int(action_spec.maximum) + 1, output_gain)
     else:

@@ -164,8 +164,8 @@ def prepare_expert(
     bounds = {"num_actions": codec.num_actions}
     if not codec.is_discrete:
         bounds = {
-            "action_low": np.where(codec.bounded, codec.low, -np.inf),
-            "action_high": np.where(codec.bounded, codec.high, np.inf),
+            "action_low": codec.space_low,
+            "action_high": codec.space_high,
         }
     try:
         checked = demos.check_matches(
