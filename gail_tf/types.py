@@ -22,7 +22,7 @@ class Transition(NamedTuple):
 
     Attributes:
       observation: float32 ``[..., d]``, what the agent saw.
-      action: float32 ``[..., k]`` in [-1, 1], normalised and cut as executed, or int32 ``[...]`` when discrete.
+      action: float32 ``[..., k]`` in [-1, 1], normalised and cut as executed; int32 ``[...]`` if discrete.
       next_observation: float32 ``[..., d]``, the true successor, also on the last step of an episode.
       reward: float32 ``[...]``, the environment's own reward (0 where a demonstration has none).
       terminated: float32 ``[...]``, 1 where the MDP ended with this step.

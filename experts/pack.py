@@ -1,0 +1,77 @@
+"""Puts a trained expert into this folder: its demonstrations, its policy, and how both were made.
+
+    python experts/pack.py RUN_DIR --num_episodes=25
+
+RUN_DIR is a finished run of gail-train-expert. Writes <environment>/demonstrations.npz (the deterministic
+policy, episode i from reset(seed=i)), <environment>/policy/ (a SavedModel), and the entry in manifest.json.
+"""
+
+import argparse
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+from gail_tf.bin.start_up import import_tensorflow
+
+import_tensorflow()
+
+from gail_tf import demonstrations  # noqa: E402 - TensorFlow is imported quietly first
+from gail_tf.training import rollouts  # noqa: E402
+
+HERE = Path(__file__).resolve().parent
+
+
+def sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def pack(run_dir, num_episodes):
+    """Records, copies and describes one expert; returns its manifest entry."""
+    run = json.loads((run_dir / "run.json").read_text())
+    summary = json.loads((run_dir / "summary.json").read_text())
+    folder = HERE / run["environment"]
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    shutil.copytree(run_dir / "policy", folder / "policy")
+    file = folder / "demonstrations.npz"
+    rollouts.make_demonstrations(
+        str(folder / "policy"), str(file), None, num_episodes, seed=0, stochastic=False
+    )
+    recorded = demonstrations.load(str(file))
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    binary, *flags = run["command"]
+    flags = [flag for flag in flags if not flag.startswith(("--run_dir", "--overwrite"))]
+    return {
+        "environment": run["environment"],
+        "algorithm": run["algorithm"],
+        "command": " ".join([Path(binary).name, *flags, "--run_dir=RUN_DIR"]),
+        "seed": run["seed"],
+        "env_steps": summary["env_steps"],
+        "git_commit": (run["git"] or {}).get("commit"),
+        "versions": run["versions"],
+        "num_episodes": recorded.num_episodes,
+        "num_transitions": recorded.num_transitions,
+        "return_mean": float(recorded.returns.mean()),
+        "return_std": float(recorded.returns.std()),
+        "random_return": run["random_return"],
+        "first_reset_seed": 0,
+        "sha256": {str(p.relative_to(HERE)): sha256(p) for p in files},
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run_dir", type=Path)
+    parser.add_argument("--num_episodes", type=int, default=25)
+    options = parser.parse_args()
+    entry = pack(options.run_dir, options.num_episodes)
+    path = HERE / "manifest.json"
+    manifest = json.loads(path.read_text()) if path.exists() else {}
+    manifest[entry["environment"]] = entry
+    path.write_text(json.dumps(dict(sorted(manifest.items())), indent=2) + "\n")
+    print(f"{entry['environment']}: return {entry['return_mean']:.1f} over {entry['num_episodes']} episodes")
+
+
+if __name__ == "__main__":
+    main()
