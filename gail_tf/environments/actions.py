@@ -49,25 +49,31 @@ class ActionCodec:
     def is_discrete(self) -> bool:
         return self.num_actions is not None
 
-    def executed(self, action: tf.Tensor) -> tf.Tensor:
+    def executed(self, action):
         """The normalised action as the environment executes it: cut to the space.
 
-        A discriminator must see this one: experts' actions sit on the bounds, raw samples do not.
+        A discriminator must see this one: experts' actions sit on the bounds, raw samples do not. Takes and
+        gives tensors (in a policy) or arrays (while collecting), as :meth:`to_environment` does.
         """
-        if self.is_discrete:
-            return action
-        return tf.clip_by_value(action, self.cut_low, self.cut_high)
+        return action if self.is_discrete else _cut(action, self.cut_low, self.cut_high)
 
-    def to_environment(self, action: tf.Tensor) -> tf.Tensor:
+    def to_environment(self, action):
         """Normalised ``[..., k]`` (or discrete ``[...]``) -> environment units, cut to the space."""
         if self.is_discrete:
-            return tf.cast(action, tf.int64)
+            return action.astype(np.int64) if isinstance(action, np.ndarray) else tf.cast(action, tf.int64)
         scaled = self.low + 0.5 * (self.executed(action) + 1.0) * (self.high - self.low)
         # Rounding may step over a bound by one ulp, and some environments assert the bound.
-        return tf.clip_by_value(scaled, self.space_low, self.space_high)
+        return _cut(scaled, self.space_low, self.space_high)
 
     def from_environment(self, action: np.ndarray) -> np.ndarray:
         """Environment units ``[..., k]`` -> normalised float32; discrete ``[...]`` -> int32."""
         if self.is_discrete:
             return np.asarray(action, np.int32)
         return ((action - self.low) / (self.high - self.low) * 2.0 - 1.0).astype(np.float32)
+
+
+def _cut(action, low: np.ndarray, high: np.ndarray):
+    """Cuts an array or a tensor to bounds."""
+    return (
+        np.clip(action, low, high) if isinstance(action, np.ndarray) else tf.clip_by_value(action, low, high)
+    )

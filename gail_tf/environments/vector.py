@@ -116,8 +116,8 @@ class VectorEnvironment:
         self.observation = observation.astype(np.float32)
         if not np.array_equal(self.observation, snapshot["observation"]):
             raise UserError(
-                "The environment did not return to its checkpointed state from the same seeds and actions: an "
-                "exact resume is impossible; make it deterministic given reset(seed=...), or start anew "
+                "The environment did not return to its checkpointed state from the same seeds and actions: "
+                "an exact resume is impossible; make it deterministic given reset(seed=...), or start anew "
                 "with --overwrite."
             )
 

@@ -14,6 +14,7 @@ from gail_tf.agents.on_policy import generalized_advantage, policy_gradient_norm
 from gail_tf.agents.policy import Policy
 from gail_tf.agents.ppo import PPO
 from gail_tf.environments.vector import VectorEnvironment
+from gail_tf.generators.acting import MlpSampler
 from gail_tf.networks.mlp import make_actor_network, make_value_network
 from gail_tf.networks.normalization import RunningMoments
 from gail_tf.types import EpisodeStatistics, OnPolicyBatch, RewardSource, Transition
@@ -70,16 +71,7 @@ class OnPolicyGenerator(tf.Module):
         self.agent = agent(observation_spec, codec.spec, actor_net, make_value_network(observation_spec))
         self.policy = Policy(actor_net, self._normalizer, codec, absorbing, num_inputs - int(absorbing))
         self._expert, self._warm_start_epochs = expert, warm_start_epochs
-        self._act = tf.function(
-            self._act_step,
-            input_signature=[
-                tf.TensorSpec((num_environments, num_inputs), tf.float32),
-                tf.TensorSpec((), tf.int32),
-                tf.TensorSpec((), tf.int32),
-            ],
-            jit_compile=jit_compile,
-            autograph=False,
-        )
+        self._sampler = MlpSampler(self.policy)
         self._update_reward = tf.function(
             self._update_reward_source, jit_compile=jit_compile, autograph=False
         )
@@ -104,35 +96,27 @@ class OnPolicyGenerator(tf.Module):
             variable.assign(value)
         return metrics
 
-    def _act_step(self, observation, iteration, step):
-        seed = tf.random.fold_in(tf.random.fold_in(self._root_seed(0), iteration), step)
-        action = self.policy.distribution(self.policy.normalize(observation)).sample(seed=seed)
-        return action, self.policy.codec.to_environment(action)
-
     def _root_seed(self, stream: int) -> tf.Tensor:
         return tf.constant([self._seed & 0x7FFFFFFF, stream], tf.int32)
 
     def collect(self, iteration: int) -> tuple[int, list[EpisodeStatistics]]:
         """Takes ``num_steps`` in every environment with the sampled policy."""
-        environment = self._environment
+        environment, codec = self._environment, self.policy.codec
+        self._sampler.refresh()
+        self._sampler.start((self._seed, iteration), self._num_steps, environment.num_environments)
         observations, samples, steps, episodes = [], [], [], []
-        index = tf.constant(iteration, tf.int32)
         for t in range(self._num_steps):
             observations.append(environment.observation)
-            sample, action = self._act(observations[-1], index, t)
-            samples.append(sample.numpy())
-            step, finished = environment.step(action.numpy())
+            samples.append(self._sampler.sample(environment.observation, t))
+            step, finished = environment.step(codec.to_environment(samples[-1]))
             steps.append(step)
             episodes += finished
         next_observation, reward, terminated, truncated = (
             np.stack(field) for field in zip(*steps, strict=True)
         )
         samples = np.stack(samples)
-        executed = (
-            self.policy.codec.executed(samples).numpy() if not self.policy.codec.is_discrete else samples
-        )
         transition = Transition(
-            np.stack(observations), executed, next_observation, reward, terminated, truncated
+            np.stack(observations), codec.executed(samples), next_observation, reward, terminated, truncated
         )
         self._batch = (transition, samples)
         return self._num_steps * environment.num_environments, episodes

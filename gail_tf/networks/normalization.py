@@ -30,11 +30,15 @@ class RunningMoments(tf.Module):
         self.variance.assign(squares / total)
         self.count.assign(total)
 
-    def normalize(self, rows: tf.Tensor, clip: float = 10.0) -> tf.Tensor:
-        """``(rows - mean) / std`` cut to ``[-clip, clip]``; a dimension that never varies maps to 0."""
-        scaled = (rows - self.mean) * tf.math.rsqrt(self.variance + 1e-8)
-        # A dimension that was constant so far has a std of 1e-4 here: its first change must not saturate.
+    def affine(self, clip: float = 10.0) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """``(mean, scale, limit)``, so that ``normalize`` is ``(rows - mean) * scale`` cut to ``+-limit``."""
+        # A dimension that was constant so far has no scale yet: its first change must not saturate.
         # Rounding leaves a constant like 33.3 a variance of its own, of the order of 1e-12 of its square.
         varies = self.variance > 1e-10 + 1e-11 * tf.square(self.mean)
-        scaled = tf.where(varies, scaled, tf.clip_by_value(rows - self.mean, -1.0, 1.0))
-        return tf.clip_by_value(scaled, -clip, clip)
+        scale = tf.where(varies, tf.math.rsqrt(self.variance + 1e-8), 1.0)
+        return self.mean.read_value(), scale, tf.where(varies, clip, 1.0)
+
+    def normalize(self, rows: tf.Tensor, clip: float = 10.0) -> tf.Tensor:
+        """``(rows - mean) / std`` cut to ``[-clip, clip]``; a dimension that never varied is cut to +-1."""
+        mean, scale, limit = self.affine(clip)
+        return tf.clip_by_value((rows - mean) * scale, -limit, limit)

@@ -18,7 +18,7 @@ def play(environment, num_steps, seed=0):
             actions = rng.integers(environment.codec.num_actions, size=environment.num_environments)
         else:
             actions = rng.uniform(-1, 1, (environment.num_environments, len(environment.codec.low)))
-            actions = environment.codec.to_environment(actions.astype(np.float32)).numpy()
+            actions = environment.codec.to_environment(actions.astype(np.float32))
         trace.append((observation, *environment.step(actions)))
     return trace
 
