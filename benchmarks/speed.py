@@ -159,7 +159,7 @@ def measure_gail(options: argparse.Namespace) -> dict[str, Any]:
     stopwatch = Stopwatch()
     environment = generator._environment
     environment.step = stopwatch.timed("simulator", environment.step)
-    generator._act = stopwatch.timed("policy", generator._act)
+    generator._sampler.sample = stopwatch.timed("policy", generator._sampler.sample)
     num_warmup = options.num_warmup_rounds
     num_rounds = -(-options.env_steps // NUM_TRANSITIONS)
     warmup_seconds = run_rounds(generator, range(num_warmup), stopwatch)
@@ -511,7 +511,7 @@ def add_shared_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--env_steps", type=positive, default=30_000, help="to time, at least")
     parser.add_argument("--num_warmup_rounds", type=positive, default=1, help="before the clock starts")
     parser.add_argument("--num_envs", type=divisor, default=8)
-    parser.add_argument("--reward", default="airl", help="ours, a function of rewards.py")
+    parser.add_argument("--reward", default="plr", help="ours, a function of rewards.py")
 
 
 def parse_child_flags(arguments: Sequence[str]) -> argparse.Namespace:

@@ -1,0 +1,60 @@
+"""The shipped experts are what their manifest says, and they can be learned from."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+
+from gail_tf import demonstrations
+from gail_tf.resources import experts_dir
+from gail_tf.training import rollouts
+
+MANIFEST = json.loads((experts_dir() / "manifest.json").read_text())
+# What a demonstrator of each task has to reach, and how many episodes are shipped.
+WANTED = {
+    "CartPole-v1": (500.0, 10),
+    "Acrobot-v1": (-85.0, 10),
+    "MountainCar-v0": (-110.0, 10),
+    "Pendulum-v1": (-200.0, 10),
+    "Hopper-v5": (2500.0, 25),
+}
+
+
+def test_every_expert_is_in_the_manifest():
+    folders = {path.parent.name for path in experts_dir().glob("*/demonstrations.npz")}
+    assert folders == set(MANIFEST) == set(WANTED)
+
+
+@pytest.mark.parametrize("name", WANTED)
+def test_files_are_those_of_the_manifest(name):
+    for file, digest in MANIFEST[name]["sha256"].items():
+        assert hashlib.sha256((experts_dir() / file).read_bytes()).hexdigest() == digest, file
+
+
+@pytest.mark.parametrize("name", WANTED)
+def test_demonstrations_reach_what_is_wanted(name):
+    recorded = demonstrations.load(experts_dir() / name / "demonstrations.npz")
+    least, num_episodes = WANTED[name]
+    assert recorded.environment == name and recorded.num_episodes == num_episodes
+    assert recorded.returns.mean() >= least
+    assert recorded.returns.mean() == pytest.approx(MANIFEST[name]["return_mean"])
+
+
+@pytest.mark.parametrize("name", WANTED)
+def test_the_policy_rolls_out_as_it_did(name):
+    recorded = demonstrations.load(experts_dir() / name / "demonstrations.npz")
+    policy = str(experts_dir() / name / "policy")
+    result = rollouts.evaluate_policy(policy, None, num_episodes=3, seed=0, stochastic=False)
+    # Other processors and simulator versions round differently, which long episodes amplify.
+    expected = recorded.returns[:3].mean()
+    assert result["return_mean"] == pytest.approx(expected, rel=0.05, abs=10.0)
+
+
+def test_the_shipped_files_stay_small():
+    assert sum(p.stat().st_size for p in experts_dir().rglob("*") if p.is_file()) < 40e6
+
+
+def test_hopper_actions_are_cut_as_executed():
+    actions = demonstrations.load(experts_dir() / "Hopper-v5" / "demonstrations.npz").actions
+    assert np.abs(actions).max() <= 1.0

@@ -1,0 +1,51 @@
+"""Runs that really learn, shortened: each trains from scratch to a return that chance does not give."""
+
+import json
+
+import pytest
+
+from gail_tf.training import experiment
+
+pytestmark = pytest.mark.learning
+
+
+def train(config, run_dir, *bindings):
+    request = experiment.Request(run_dir=str(run_dir / "run"), configs=[config], bindings=bindings, seed=0)
+    assert experiment.run(request, ["test"], say=lambda line: None) == 0
+    return json.loads((run_dir / "run" / "summary.json").read_text())
+
+
+@pytest.mark.parametrize("config", ["ppo/cartpole", "trpo/cartpole"])
+def test_experts_learn_from_the_true_reward(config, tmp_path):
+    # A random policy reaches 20, the best 500.
+    summary = train(config, tmp_path, "Trainer.total_env_steps = 60_000")
+    assert summary["return_mean"] >= 400
+
+
+@pytest.mark.parametrize("config", ["gail_ppo/cartpole", "gail_trpo/cartpole"])
+def test_gail_imitates_one_demonstration(config, tmp_path):
+    summary = train(config, tmp_path, "Trainer.total_env_steps = 60_000")
+    assert summary["num_demonstrations"] == 1
+    assert summary["normalized_return"] >= 0.9
+
+
+def test_gail_finds_the_goal_that_ends_the_episode(tmp_path):
+    # The reward is chosen from the demonstrations: one that pays for staying would never end the episode.
+    summary = train("gail_ppo/acrobot", tmp_path, "Trainer.total_env_steps = 120_000")
+    assert summary["normalized_return"] >= 0.85
+
+
+def test_gail_walks_the_hopper(tmp_path):
+    summary = train(
+        "gail_ppo/hopper",
+        tmp_path,
+        "Trainer.total_env_steps = 250_000",
+        "Trainer.num_evaluations = 1",
+        "Trainer.final_episodes = 10",
+    )
+    assert summary["normalized_return"] >= 0.6
+
+
+def test_cloning_drives_the_cart(tmp_path):
+    summary = train("bc/cartpole", tmp_path)
+    assert summary["normalized_return"] >= 0.9
