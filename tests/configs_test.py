@@ -1,6 +1,7 @@
 """Every shipped config trains for two iterations: bindings exist, shapes fit, numbers stay finite."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ SMALL = (
     "BehavioralCloning.jit_compile = False",
     "CloningGenerator.epochs_per_iteration = 1",
 )
+METRICS_PAGE = (Path(__file__).resolve().parent.parent / "docs" / "metrics.md").read_text()
 RECIPES = ("gail_ppo", "gail_trpo", "bc", "ppo", "trpo")
 
 
@@ -63,6 +65,8 @@ def train(configs, tmp_path, **more):
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     numbers = [v for line in lines for v in line.values() if isinstance(v, float)]
     assert lines[-1]["iteration"] == 2 and np.isfinite(numbers).all()
+    undocumented = {name for line in lines for name in line if f"`{name}`" not in METRICS_PAGE}
+    assert not undocumented, "docs/metrics.md does not define them"
     return lines
 
 
