@@ -120,7 +120,8 @@ def make_generator(options: argparse.Namespace):
     from gail_tf.environments.actions import ActionCodec
     from gail_tf.environments.make import make_environment
     from gail_tf.generators.on_policy import OnPolicyGenerator
-    from gail_tf.training.experiment import parse_gin, prepare_expert
+    from gail_tf.training.config import parse_gin
+    from gail_tf.training.expert import prepare_expert
 
     parse_gin(["base/ppo", "base/gail"], gin_bindings(options))
     probe = make_environment()

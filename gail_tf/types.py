@@ -110,6 +110,9 @@ class Generator(Protocol):
     def is_finished(self) -> bool:
         """True when the generator has no more to learn (early stopping); most never say so."""
 
+    def finish(self) -> None:
+        """Called after the last iteration, before the final evaluation; calling it twice changes nothing."""
+
     def state(self) -> dict[str, Any]:
         """NumPy state beside the TensorFlow variables (the environments), for a checkpoint."""
 

@@ -10,6 +10,7 @@ from gail_tf import demonstrations
 from gail_tf.environments.make import make_environment
 from gail_tf.resources import configs_dir
 from gail_tf.training import experiment
+from gail_tf.training.config import shipped_configs
 
 SMALL = (
     "Trainer.total_env_steps = None",
@@ -27,7 +28,7 @@ RECIPES = ("gail_ppo", "gail_trpo", "bc", "ppo", "trpo")
 
 
 def configs_of(*folders):
-    return [name for name in experiment.shipped_configs() if name.split("/")[0] in folders]
+    return [name for name in shipped_configs() if name.split("/")[0] in folders]
 
 
 def random_demonstrations(environment, path):

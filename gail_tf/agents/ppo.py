@@ -44,6 +44,8 @@ class PPO(tf.Module):
         max_gradient_norm: float = 0.5,
     ):
         super().__init__(name="ppo")
+        if min(num_epochs, batch_size) < 1:
+            raise ValueError(f"PPO has num_epochs {num_epochs} and batch_size {batch_size}: want 1 or more.")
         self.actor_net, self.value_net = actor_net, value_net
         self._num_epochs, self._batch_size = num_epochs, batch_size
         self._initial_learning_rate = learning_rate

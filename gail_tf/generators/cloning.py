@@ -57,19 +57,22 @@ class CloningGenerator(tf.Module):
         return 0, []
 
     def update(self, iteration: int, progress: float) -> dict[str, float]:
-        """Trains for ``epochs_per_iteration`` epochs, or until finished and the best weights are back."""
+        """Trains for ``epochs_per_iteration`` epochs, or until finished."""
         del progress
         start = time.perf_counter()
         metrics = {}
         for epoch in range(self._epochs_per_iteration):
             metrics = self.cloning.epoch(iteration * self._epochs_per_iteration + epoch)
             if self.cloning.is_finished():
-                self.cloning.use_best()
                 break
         return metrics | {"time/generator_seconds": time.perf_counter() - start}
 
     def is_finished(self) -> bool:
         return self.cloning.is_finished()
+
+    def finish(self) -> None:
+        """Puts the weights with the lowest held-out loss into the policy."""
+        self.cloning.use_best()
 
     def state(self) -> dict[str, Any]:
         return {}

@@ -59,6 +59,13 @@ class OnPolicyGenerator(tf.Module):
         jit_compile: bool = True,
     ):
         super().__init__(name="on_policy_generator")
+        if num_steps < 1:
+            raise ValueError(f"OnPolicyGenerator.num_steps is {num_steps}: want 1 or more.")
+        if warm_start_epochs and expert is None:
+            raise ValueError(
+                f"OnPolicyGenerator.warm_start_epochs is {warm_start_epochs}, but there are no "
+                "demonstrations: want 0."
+            )
         self._environment = VectorEnvironment(make_env, num_environments, seed)
         self._num_steps, self._seed = num_steps, seed
         self._discount, self._gae_lambda = discount, gae_lambda
@@ -181,6 +188,9 @@ class OnPolicyGenerator(tf.Module):
 
     def is_finished(self) -> bool:
         return False
+
+    def finish(self) -> None:
+        """Nothing is left to do."""
 
     def state(self) -> dict[str, np.ndarray]:
         return self._environment.snapshot()

@@ -40,6 +40,11 @@ class Checkpoints:
             return []
         return sorted(int(p.name) for p in self._folder.iterdir() if p.name.isdigit())
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is none, damaged or not."""
+        return not self._numbers()
+
     def path(self, iteration: int) -> Path:
         return self._folder / f"{iteration:09d}"
 

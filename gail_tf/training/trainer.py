@@ -55,6 +55,17 @@ class Trainer:
     ):
         if total_env_steps is None and total_iterations is None:
             raise ValueError("Trainer: both total_env_steps and total_iterations are None: want one of them.")
+        counts = {
+            "total_env_steps": total_env_steps,
+            "total_iterations": total_iterations,
+            "num_evaluations": num_evaluations,
+            "episodes_per_evaluation": episodes_per_evaluation,
+            "final_episodes": final_episodes,
+            "checkpoint_interval": checkpoint_interval,
+        }
+        for name, count in counts.items():
+            if count is not None and count < 1:
+                raise ValueError(f"Trainer.{name} is {count}: want 1 or more.")
         self._generator, self._run_dir, self._evaluator = generator, run_dir, evaluator
         self._normalize, self._should_stop = normalize, should_stop
         self._total_env_steps, self._total_iterations = total_env_steps, total_iterations
@@ -90,7 +101,13 @@ class Trainer:
         return min(max(fractions), 1.0)
 
     def resume(self) -> list[str]:
-        """Takes up the newest intact checkpoint; returns what there is to say about damaged ones."""
+        """Takes up the newest intact checkpoint; returns what there is to say about damaged ones.
+
+        A run that was killed before its first checkpoint begins anew: all it did follows from its seed.
+        """
+        if self._checkpoints.is_empty:
+            self._run_dir.truncate_metrics(0)
+            return ["There is no checkpoint yet: starting from the beginning."]
         self.iteration, state, progress, notes = self._checkpoints.restore_latest()
         self._generator.restore(state)
         self.env_steps, self._best_return = progress["env_steps"], progress["best_return"]
@@ -116,6 +133,7 @@ class Trainer:
                 if self._should_stop():
                     self.checkpoint()
                     raise Interrupted
+            self._generator.finish()
             self.checkpoint()
             final = self._evaluate(self._final_episodes)
             log.write(self._line(_named(final)))

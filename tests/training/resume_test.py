@@ -52,15 +52,15 @@ def test_killed_again_and_again_a_run_ends_with_the_same_numbers(processes, reci
     assert_finished_like(run_dir, reference(recipe)[0])
 
 
-def test_a_run_killed_before_its_first_checkpoint_says_what_to_do(processes, recipes):
+def test_a_run_killed_before_its_first_checkpoint_begins_anew(processes, recipes, reference):
     run_dir = processes.folder / "killed early"
     flags = recipes["PPO CartPole"]
     killed = processes("train", f"--run_dir={run_dir}", *flags, fault="before the first checkpoint")
     assert killed.code == -9
     result = processes("train", f"--run_dir={run_dir}", "--resume")
-    assert result.code == 2
-    assert result.err.startswith("error: ") and result.err.count("\n") == 1
-    assert "no intact checkpoint" in result.err and "--overwrite" in result.err
+    assert result.code == 0, result.err
+    assert "starting from the beginning" in result.out
+    assert_finished_like(run_dir, reference("PPO CartPole")[0])
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,59 @@
+"""Gin configs by name, and one line for what is wrong in them."""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gin
+from absl import logging
+
+from gail_tf.resources import configs_dir
+from gail_tf.types import UserError
+
+
+def resolve_config(name: str) -> str:
+    """A path as it is, or the shipped config of that name (``gail_ppo/hopper``)."""
+    if Path(name).is_file():
+        return name
+    shipped = configs_dir() / (name if name.endswith(".gin") else name + ".gin")
+    if shipped.is_file():
+        return str(shipped)
+    names = shipped_configs()
+    close = difflib.get_close_matches(name, names, n=3)
+    hint = f"did you mean {', '.join(close)}?" if close else f"shipped ones are {', '.join(names)}."
+    raise UserError(f"--config={name}: neither a file nor a shipped config; {hint}")
+
+
+def shipped_configs() -> list[str]:
+    """Names that ``--config`` takes, without the building blocks in base/."""
+    found = (p.relative_to(configs_dir()).with_suffix("") for p in configs_dir().rglob("*.gin"))
+    return sorted(str(p) for p in found if p.parts[0] != "base")
+
+
+def parse_gin(configs: Sequence[str], bindings: Sequence[str]) -> None:
+    """Replaces gin's state by these; a UserError says in one line what is unknown or malformed."""
+    gin.clear_config()
+    gin.add_config_file_search_path(str(configs_dir()))
+    files = [resolve_config(name) for name in configs]
+    # gin logs an error for every folder in which it did not find an included file before the right one.
+    logging.set_verbosity(logging.FATAL)
+    try:
+        gin.parse_config_files_and_bindings(files, list(bindings), finalize_config=False)
+    except (ValueError, SyntaxError, OSError, TypeError, AttributeError, ImportError, RuntimeError) as e:
+        raise UserError(f"config: {error_line(e)}") from e
+    finally:
+        logging.set_verbosity(logging.ERROR)
+
+
+def error_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
+    # Gin's trail of calls tells a person nothing.
+    lines = [line for line in lines if not line.startswith("In call to configurable")]
+    message = " ".join(lines) if len(lines) < 3 else f"{lines[0]} {lines[-1]}"
+    return message if len(message) < 400 else message[:397] + "..."
+
+
+def bound_values(configurable: str) -> dict[str, Any]:
+    """Parameter -> value, as the config binds them to ``configurable``, macros resolved."""
+    return dict(gin.get_bindings(configurable))

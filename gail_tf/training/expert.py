@@ -1,0 +1,162 @@
+"""The expert of an experiment: demonstrations, checked and chosen, and the reward they suggest."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import gin
+import numpy as np
+
+from gail_tf import demonstrations as demos
+from gail_tf.demonstrations import Demonstrations
+from gail_tf.discriminators import rewards
+from gail_tf.environments.actions import ActionCodec
+from gail_tf.resources import experts_dir
+from gail_tf.types import Transition, UserError
+
+SHIPPED = "shipped:"
+
+
+class DemonstrationSettings(NamedTuple):
+    """Which demonstrations, how many trajectories, every how many steps, and the seed of both choices."""
+
+    path: str
+    num_trajectories: int | None
+    subsample: int
+    seed: int | None
+
+
+@gin.configurable
+def load_demonstrations(
+    path: str = gin.REQUIRED, num_trajectories: int | None = None, subsample: int = 1, seed: int | None = None
+) -> DemonstrationSettings:
+    """What a config binds: ``path`` is a file, a folder, ``shipped:NAME`` or ``minari:ID``.
+
+    ``num_trajectories=None`` takes all. ``seed=None`` chooses by the run's seed.
+    """
+    return DemonstrationSettings(path, num_trajectories, subsample, seed)
+
+
+class Expert(NamedTuple):
+    """Demonstrations, ready to learn from."""
+
+    transitions: Transition
+    path: str
+    sha256: str
+    return_mean: float | None
+    num_trajectories: int
+    num_transitions: int
+    subsample: int
+    terminates: float
+    length_mean: float
+    notes: Sequence[str]
+
+
+def shipped_demonstrations(name: str) -> Path:
+    path = experts_dir() / name / "demonstrations.npz"
+    if not path.is_file():
+        names = sorted(p.parent.name for p in experts_dir().glob("*/demonstrations.npz"))
+        raise UserError(f"demonstrations {SHIPPED}{name} are not shipped; there are {', '.join(names)}.")
+    return path
+
+
+def resolve_demonstrations(path: str) -> str:
+    return str(shipped_demonstrations(path[len(SHIPPED) :])) if path.startswith(SHIPPED) else path
+
+
+def digest(path: str) -> str:
+    """sha256 over the npz files at ``path`` (a file, or a folder of them)."""
+    target = Path(path)
+    files = sorted(target.glob("*.npz")) if target.is_dir() else [target]
+    result = hashlib.sha256()
+    for file in files:
+        if file.is_file():
+            result.update(file.read_bytes())
+    return result.hexdigest()
+
+
+def prepare_expert(
+    path: str,
+    recorded: Demonstrations,
+    codec: ActionCodec,
+    environment: str,
+    observation_dim: int,
+    absorbing: bool,
+    run_seed: int,
+) -> Expert:
+    """Checks the demonstrations against the environment, then selects, pads, subsamples, normalises."""
+    _, num_trajectories, subsample, seed = load_demonstrations()
+    seed = run_seed if seed is None else seed
+    bounds = {"num_actions": codec.num_actions}
+    if not codec.is_discrete:
+        bounds = {
+            "action_low": codec.space_low,
+            "action_high": codec.space_high,
+        }
+    try:
+        checked = demos.check_matches(
+            recorded, environment=environment, observation_dim=observation_dim, **bounds
+        )
+        chosen = checked if num_trajectories is None else demos.select(checked, num_trajectories, seed)
+        padded = demos.pad_absorbing(chosen) if absorbing else chosen
+        used = demos.subsample(padded, subsample, seed)
+    except UserError as e:
+        raise UserError(f"{path}: {e}") from e
+    rewards_or_zero = used.rewards if used.rewards is not None else np.zeros(used.num_transitions, np.float32)
+    transitions = Transition(
+        used.observations,
+        codec.from_environment(used.actions),
+        used.next_observations,
+        rewards_or_zero.astype(np.float32),
+        used.terminated.astype(np.float32),
+        used.truncated.astype(np.float32),
+    )
+    return Expert(
+        transitions,
+        path,
+        digest(path),
+        recorded.return_mean,
+        chosen.num_episodes,
+        used.num_transitions,
+        subsample,
+        float(recorded.ended.mean()),
+        float(recorded.lengths.mean()),
+        used.notes,
+    )
+
+
+def seeks_the_end(expert: Expert, random_length: float) -> bool:
+    """Whether the expert was after the end of its episodes: most terminate, and sooner than chance has it.
+
+    A goal that is reached ends an episode sooner than a random policy does; a fall later. An expert that
+    falls now and then, or always in the end, was after staying.
+    """
+    return expert.terminates > 0.5 and expert.length_mean < random_length
+
+
+def matching_reward(seeks_end: bool) -> Callable:
+    """The one-signed reward whose bias points the expert's way.
+
+    ``log_d`` never pays for staying, ``plr`` never punishes it.
+    """
+    return rewards.log_d if seeks_end else rewards.plr
+
+
+def survival_warning(reward_fn: Callable, seeks_end: bool, absorbing: bool) -> str | None:
+    """What a one-signed reward does to a task with early ends, where that is against the expert."""
+    names = {r.__name__ for r in rewards.NEVER_NEGATIVE}, {r.__name__ for r in rewards.NEVER_POSITIVE}
+    if absorbing:
+        return None
+    if reward_fn.__name__ in names[0] and seeks_end:
+        return (
+            f"the reward {reward_fn.__name__} never punishes staying, but the expert seeks the end of its "
+            "episodes: the policy may avoid the end. Use @log_d, or make_environment.absorbing_states = True."
+        )
+    if reward_fn.__name__ in names[1] and not seeks_end:
+        return (
+            f"the reward {reward_fn.__name__} never pays for staying, but the expert's episodes last: where "
+            "episodes can end early the policy may seek the end. Use @plr, or "
+            "make_environment.absorbing_states = True."
+        )
+    return None

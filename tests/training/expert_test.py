@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+
+from gail_tf.discriminators import rewards
+from gail_tf.training import expert
+from gail_tf.training.expert import Expert
+
+
+def make_expert(terminates, length):
+    return Expert(None, "", "", None, 1, 1, 1, terminates, length, ())
+
+
+@pytest.mark.parametrize(
+    "terminates, length, random_length, reward",
+    [
+        (1.0, 100.0, 200.0, rewards.log_d),  # MountainCar: the goal, sooner than chance
+        (0.0, 1000.0, 20.0, rewards.plr),  # Hopper: the time limit
+        (1.0, 600.0, 20.0, rewards.plr),  # a Hopper that falls in the end, later than chance
+        (0.4, 100.0, 200.0, rewards.plr),  # most reach the limit
+    ],
+)
+def test_the_reward_goes_the_experts_way(terminates, length, random_length, reward):
+    seeks_end = expert.seeks_the_end(make_expert(terminates, length), random_length)
+    assert expert.matching_reward(seeks_end) is reward
+
+
+@pytest.mark.parametrize(
+    "reward, seeks_end, absorbing, warned",
+    [
+        (rewards.plr, True, False, True),
+        (rewards.plr, False, False, False),
+        (rewards.log_d, False, False, True),
+        (rewards.log_d, True, False, False),
+        (rewards.airl, True, False, False),
+        (rewards.plr, True, True, False),
+    ],
+)
+def test_a_reward_against_the_experts_way_is_warned_of(reward, seeks_end, absorbing, warned):
+    assert (expert.survival_warning(reward, seeks_end, absorbing) is not None) == warned
+
+
+def test_the_digest_is_of_the_files_contents(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.arange(3))
+    before = expert.digest(str(tmp_path))
+    assert before == expert.digest(str(tmp_path / "a.npz"))
+    np.savez(tmp_path / "b.npz", x=np.arange(3))
+    assert expert.digest(str(tmp_path)) != before
