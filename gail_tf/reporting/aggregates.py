@@ -6,6 +6,7 @@ Learning at the Edge of the Statistical Precipice" (NeurIPS 2021); rliable is th
 
 import dataclasses
 import itertools
+import os
 import shlex
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -30,14 +31,19 @@ class Group:
 
     Attributes:
       environment: Gymnasium id.
-      label: the algorithm, with what sets it apart from the other groups of the same environment.
+      method: the algorithm, with the configs and bindings that set it apart from the same algorithm's other
+        groups in this environment.
+      label: ``method``, and the demonstrations where only they tell two groups apart.
+      demonstrations: what was trained on, in words; its file too where the environment's groups differ in it.
       num_demonstrations: trajectories trained on; None when there are none (true reward).
       subsample: one in how many steps of a demonstration was kept; 1 for all.
       runs: all of them, unfinished ones too.
     """
 
     environment: str
+    method: str
     label: str
+    demonstrations: str
     num_demonstrations: int | None
     subsample: int
     runs: Sequence[Run]
@@ -75,27 +81,50 @@ class Curves(NamedTuple):
 
 
 def group_runs(runs: Iterable[Run]) -> list[Group]:
-    """Groups by environment, algorithm, config, gin bindings of the command, demonstrations and subsampling.
+    """Groups by environment, algorithm, config, gin bindings of the command, and demonstrations.
 
-    Labels are the algorithm's name, with only so much added as tells the groups of one environment apart.
+    Demonstrations are the same when their digest, their number and their subsampling are. Labels are the
+    algorithm's name, with only so much added as tells the groups of one environment apart.
     """
-    members: dict[tuple, list[Run]] = {}
+    members: dict[_GroupKey, list[Run]] = {}
     for run in runs:
         members.setdefault(_group_key(run), []).append(run)
     groups = []
     for key, same in members.items():
-        environment, algorithm, config, bindings, demonstrations, subsample = key
-        rivals = [other for other in members if other[0] == environment and other[1] == algorithm]
-        parts = [algorithm]
-        if len({other[2] for other in rivals}) > 1 and config:
-            parts = [config]
-        if len({other[3] for other in rivals}) > 1 and bindings:
-            parts.append(" ".join(bindings))
-        if len({other[4:] for other in rivals}) > 1:
-            parts.append(f"demonstrations: {demonstrations_text(demonstrations, subsample)}")
-        label = ", ".join(parts)
-        groups.append(Group(environment, label, demonstrations, subsample, sorted(same, key=_seed_key)))
-    return sorted(groups, key=lambda group: (group.environment, group.label))
+        here = [other for other in members if other.environment == key.environment]
+        rivals = [other for other in here if other.algorithm == key.algorithm]
+        parts = [key.algorithm]
+        if extra := _distinct_config(key.config, {other.config for other in rivals}):
+            parts.append(extra)
+        if len({other.bindings for other in rivals}) > 1 and key.bindings:
+            parts.append(" ".join(key.bindings))
+        method = ", ".join(parts)
+        demonstrations = demonstrations_text(key.num_demonstrations, key.subsample)
+        digests = {other.digest for other in here if other.num_demonstrations is not None}
+        if key.digest and len(digests) > 1:
+            file = os.path.basename(str(same[0].value("demonstrations", ""))) or "a file"
+            demonstrations += f" of {file} ({key.digest[:7]})"
+        if len({other.demonstrations for other in rivals}) > 1:
+            parts.append(f"demonstrations: {demonstrations}")
+        same = sorted(same, key=_seed_key)
+        label, num = ", ".join(parts), key.num_demonstrations
+        groups.append(Group(key.environment, method, label, demonstrations, num, key.subsample, same))
+    return sorted(groups, key=_group_order)
+
+
+def _group_order(group: Group) -> tuple:
+    return (group.environment, group.method, group.subsample, group.num_demonstrations or 0, group.label)
+
+
+def _distinct_config(config: str, all_configs: set[str]) -> str:
+    """What of "a + b" (several ``--config``) is not in each of ``all_configs``; "" when they are one."""
+    if len(all_configs) == 1:
+        return ""
+    parts = {one: one.split(" + ") for one in all_configs}
+    shared = set.intersection(*(set(names) for names in parts.values()))
+    left = {one: " + ".join(name for name in names if name not in shared) for one, names in parts.items()}
+    # Configs of one set of names in another order, or one name given twice, are told apart by the whole.
+    return left[config] if len(set(left.values())) == len(left) else config
 
 
 def demonstrations_text(num_demonstrations: int | None, subsample: int) -> str:
@@ -110,14 +139,29 @@ def _ordinal(number: int) -> str:
     return str(number) + {1: "st", 2: "nd", 3: "rd"}.get(last_digit, "th")
 
 
-def _group_key(run: Run) -> tuple:
-    return (
+class _GroupKey(NamedTuple):
+    environment: str
+    algorithm: str
+    config: str
+    bindings: tuple[str, ...]
+    num_demonstrations: int | None
+    subsample: int
+    digest: str
+
+    @property
+    def demonstrations(self) -> tuple:
+        return (self.num_demonstrations, self.subsample, self.digest)
+
+
+def _group_key(run: Run) -> _GroupKey:
+    return _GroupKey(
         run.environment,
         run.algorithm,
-        run.value("config_name"),
+        str(run.value("config_name", "")),
         gin_bindings(run.info.get("command")),
         run.value("num_demonstrations"),
         run.value("subsample", 1),
+        str(run.value("demonstrations_sha256", "")),
     )
 
 

@@ -29,6 +29,7 @@ AGENT, EXPERT = BLUE, VERMILION
 """The same two colours for agent and expert in every panel."""
 
 NORMALIZED_RETURN = "evaluation/normalized_return"
+RETURN = "evaluation/return_mean"
 
 _DPI = 120
 _RAW_POINTS = 150
@@ -85,7 +86,8 @@ def draw_comparison(
 
     A group's line is the median of its finished runs at each step and its band their interquartile range; two
     runs have no band but thin lines of their own. Unfinished runs are thin and dotted and in no median.
-    A group that takes no environment steps (behavioural cloning) is a level line at its final value.
+    A group that takes no environment steps (behavioural cloning) is a level line at its final value. Where no
+    run of an environment has normalised returns (no expert is known), its panel shows returns.
     """
     environments = sorted({group.environment for group in groups})
     labels = list(dict.fromkeys(group.label for group in groups))
@@ -108,16 +110,22 @@ def draw_comparison(
         ax = figure.add_subplot(num_rows, num_columns, index + 1)
         _style(ax, environment)
         here = [group for group in groups if group.environment == environment]
+        shown = metric
+        if metric == NORMALIZED_RETURN and not _has_curve(here, metric):
+            shown = RETURN
         for group in here:
-            handles.setdefault(group.label, _draw_group(ax, group, metric, looks[group.label]))
-        if metric == NORMALIZED_RETURN:
+            handle = _draw_group(ax, group, shown, looks[group.label])
+            handles[group.label] = handles.get(group.label) or handle
+        if shown == NORMALIZED_RETURN:
             ax.axhline(1, color=GREY, linewidth=1, linestyle="--", zorder=1)
             ax.axhline(0, color=GREY, linewidth=1, linestyle=":", zorder=1)
             _limit_normalized(ax)
             ax.text(0.01, 1, "expert", **_ON_LINE, ha="left", transform=ax.get_yaxis_transform())
             ax.text(0.99, 0, "random policy", **_ON_LINE, ha="right", transform=ax.get_yaxis_transform())
-        if index % num_columns == 0:
-            ax.set_ylabel("normalised return" if metric == NORMALIZED_RETURN else metric, fontsize=9)
+        if index % num_columns == 0 or shown != metric:
+            ax.set_ylabel(
+                {NORMALIZED_RETURN: "normalised return", RETURN: "return"}.get(shown, shown), fontsize=9
+            )
         ax.set_xlim(left=0)
         _x_axis(ax, "environment steps")
     handles = {label: handle for label, handle in handles.items() if handle is not None}
@@ -159,12 +167,16 @@ def _draw_group(ax: Axes, group: Group, metric: str, look: dict):
     return handle
 
 
+def _has_curve(groups: Sequence[Group], metric: str) -> bool:
+    return any(_curve(run, metric)[1].size for group in groups for run in group.runs)
+
+
 def _curve(run: Run, metric: str) -> tuple[np.ndarray, np.ndarray]:
     """Evaluations as they are; a metric that comes every iteration is smoothed as in ``draw_run``."""
     if metric == NORMALIZED_RETURN:
         return evaluation_curve(run)
     x, y = run.series(metric)
-    return x, _smooth(y)
+    return x, y if metric == RETURN else _smooth(y)
 
 
 def _limit_normalized(ax: Axes) -> None:

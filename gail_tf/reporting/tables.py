@@ -10,7 +10,6 @@ from gail_tf.reporting import text
 from gail_tf.reporting.aggregates import (
     MIN_SEEDS_FOR_INTERVAL,
     Group,
-    demonstrations_text,
     interquartile_mean,
     interval,
     median_time_to_expert,
@@ -33,6 +32,16 @@ _COLUMNS = (
     "Steps to 90%",
     "Seconds to 90%",
     "Wall minutes",
+)
+_COMPACT_COLUMNS = (
+    "Environment",
+    "Method",
+    "Demonstrations",
+    "Seeds",
+    "Normalised return: median [min, max]",
+    "Steps to 90%",
+    "Seconds to 90%",
+    "Minutes",
 )
 _TEXT_COLUMNS = 3
 
@@ -67,12 +76,7 @@ def results_table(groups: Sequence[Group], problems: Sequence[str] = ()) -> str:
       groups: as ``group_runs`` made them.
       problems: one line about each run directory that could not even be read.
     """
-    rows = [_row(group) for group in groups if group.finished]
-    lines = [
-        "| " + " | ".join(_COLUMNS) + " |",
-        "|" + "|".join("---" if i < _TEXT_COLUMNS else "---:" for i in range(len(_COLUMNS))) + "|",
-        *("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows),
-    ]
+    lines = _markdown(_COLUMNS, [_row(group) for group in groups if group.finished])
     lines += ["", *_explanations(groups)]
     missing = [
         f"- `{run.name}` ({group.environment}, {group.label}): {run.failure}"
@@ -88,6 +92,20 @@ def results_table(groups: Sequence[Group], problems: Sequence[str] = ()) -> str:
     if notes:
         lines += ["", "Notes:", "", *notes]
     return "\n".join(lines) + "\n"
+
+
+def compact_table(groups: Sequence[Group]) -> str:
+    """The Markdown table for a README: a row a group, the columns that a reader compares, nothing below."""
+    rows = [_compact_row(group) for group in groups if group.finished]
+    return "\n".join(_markdown(_COMPACT_COLUMNS, rows)) + "\n"
+
+
+def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [
+        "| " + " | ".join(columns) + " |",
+        "|" + "|".join("---" if i < _TEXT_COLUMNS else "---:" for i in range(len(columns))) + "|",
+        *("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows),
+    ]
 
 
 def results_csv(groups: Sequence[Group]) -> str:
@@ -118,28 +136,67 @@ def results_csv(groups: Sequence[Group]) -> str:
 
 def _row(group: Group) -> list[str]:
     scores = group.normalized_returns
-    time, num_reached = median_time_to_expert(group.finished)
-    of_all = f" ({num_reached}/{len(group.finished)})" if 0 < num_reached < len(group.finished) else ""
-    median_text = iqm_text = NOTHING
+    iqm_text = NOTHING
     if scores:
         low, high, method = interval(scores)
         star = "*" if method == "min-max" else ""
-        median_text = f"{np.median(scores):.2f} [{min(scores):.2f}, {max(scores):.2f}]"
         iqm_text = f"{interquartile_mean(scores):.2f} [{low:.2f}, {high:.2f}]{star}"
     return [
         group.environment,
-        group.label,
-        demonstrations_text(group.num_demonstrations, group.subsample),
+        group.method,
+        group.demonstrations,
         str(len(group.finished)),
-        _median(group.finished, "env_steps", text.count),
-        median_text,
+        _median(group.finished, "env_steps", _steps),
+        _spread(scores, lambda value: f"{value:.2f}") if scores else NOTHING,
         iqm_text,
         _median(group.finished, "return_mean", text.score),
         _median(group.finished, "expert_return", text.score),
-        (text.count(time.env_steps) if time else "never" if scores else NOTHING) + of_all,
-        (f"{time.wall_seconds:,.0f}" if time else "never" if scores else NOTHING) + of_all,
-        _median(group.finished, "wall_seconds", lambda seconds: f"{seconds / 60:.1f}"),
+        *_times_to_expert(group),
+        _median(group.finished, "wall_seconds", _minutes),
     ]
+
+
+def _compact_row(group: Group) -> list[str]:
+    scores = group.normalized_returns
+    returns = [value for run in group.finished if (value := run.number("return_mean")) is not None]
+    result = NOTHING
+    if scores:
+        result = _spread(scores, lambda value: f"{value:.2f}")
+    elif returns:
+        result = "return " + _spread(returns, text.score)
+    return [
+        group.environment,
+        group.method,
+        group.demonstrations,
+        str(len(group.finished)),
+        result,
+        *_times_to_expert(group),
+        _median(group.finished, "wall_seconds", _minutes),
+    ]
+
+
+def _spread(values: Sequence[float], to_text: Callable[[float], str]) -> str:
+    return f"{to_text(float(np.median(values)))} [{to_text(min(values))}, {to_text(max(values))}]"
+
+
+def _times_to_expert(group: Group) -> tuple[str, str]:
+    """Steps and seconds; no steps for a method that takes none (behavioural cloning)."""
+    if not group.normalized_returns:
+        return NOTHING, NOTHING
+    time, num_reached = median_time_to_expert(group.finished)
+    of_all = f" ({num_reached}/{len(group.finished)})" if 0 < num_reached < len(group.finished) else ""
+    steps = text.count(time.env_steps) if time else "never"
+    seconds = f"{time.wall_seconds:,.0f}" if time else "never"
+    takes_steps = any(run.number("env_steps") for run in group.finished)
+    return (steps + of_all if takes_steps else NOTHING), seconds + of_all
+
+
+def _steps(number: float) -> str:
+    return text.count(number) if number else NOTHING
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.1f}"
 
 
 def _median(runs: Sequence[Run], name: str, to_text: Callable[[float], str]) -> str:

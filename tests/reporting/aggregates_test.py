@@ -99,7 +99,18 @@ def test_runs_group_when_only_the_seed_differs(make_run_dir):
     [
         ({"environment": "Ant-v5"}, {"gail_ppo"}),
         ({"algorithm": "bc", "config_name": "bc/hopper"}, {"gail_ppo", "bc"}),
-        ({"config_name": "gail_ppo/hopper_paper"}, {"gail_ppo/hopper", "gail_ppo/hopper_paper"}),
+        (
+            {"config_name": "gail_ppo/hopper_paper"},
+            {"gail_ppo, gail_ppo/hopper", "gail_ppo, gail_ppo/hopper_paper"},
+        ),
+        (
+            {"config_name": "gail_ppo/hopper + with/spectral_norm"},
+            {"gail_ppo", "gail_ppo, with/spectral_norm"},
+        ),
+        (
+            {"config_name": "gail_ppo/hopper + gail_ppo/hopper"},
+            {"gail_ppo, gail_ppo/hopper", "gail_ppo, gail_ppo/hopper + gail_ppo/hopper"},
+        ),
         ({"num_demonstrations": 1}, {"gail_ppo, demonstrations: 4", "gail_ppo, demonstrations: 1"}),
         (
             {"subsample": 20},
@@ -113,6 +124,44 @@ def test_whatever_else_differs_makes_another_group(make_run_dir, difference, lab
     groups = aggregates.group_runs(runs)
     assert len(groups) == 2
     assert {group.label for group in groups} == labels
+
+
+def test_other_demonstrations_make_another_group(make_run_dir):
+    def run(name, seed, file, digest):
+        info = {"demonstrations": f"data/{file}", "demonstrations_sha256": digest}
+        return load_run(make_run_dir(name, seed=seed, **info))
+
+    runs = [
+        run("a", 0, "a.npz", "11111112"),
+        run("b", 1, "b.npz", "22222223"),
+        run("c", 2, "a.npz", "11111112"),
+    ]
+    groups = aggregates.group_runs(runs)
+    assert [len(group.runs) for group in groups] == [2, 1]
+    assert [group.demonstrations for group in groups] == ["4 of a.npz (1111111)", "4 of b.npz (2222222)"]
+    assert groups[0].label == "gail_ppo, demonstrations: 4 of a.npz (1111111)"
+    (alone,) = aggregates.group_runs(runs[:1])
+    assert (alone.label, alone.method, alone.demonstrations) == ("gail_ppo", "gail_ppo", "4")
+
+
+def test_demonstrations_are_compared_within_an_environment(make_run_dir):
+    runs = [
+        load_run(make_run_dir("hopper", demonstrations_sha256="1")),
+        load_run(make_run_dir("ant", demonstrations_sha256="2", environment="Ant-v5")),
+        load_run(make_run_dir("expert", algorithm="ppo", num_demonstrations=None)),
+    ]
+    assert [group.demonstrations for group in aggregates.group_runs(runs)] == ["4", "4", "none"]
+
+
+def test_groups_stand_in_the_order_of_their_numbers(make_run_dir):
+    settings = [(25, 1), (4, 20), (4, 1), (1, 1)]
+    runs = [
+        load_run(make_run_dir(f"{num}_{every}", num_demonstrations=num, subsample=every))
+        for num, every in settings
+    ]
+    groups = aggregates.group_runs(runs)
+    assert [group.demonstrations for group in groups] == ["1", "4", "25", "4, every 20th step"]
+    assert {group.method for group in groups} == {"gail_ppo"}
 
 
 def test_gin_bindings_of_a_command():

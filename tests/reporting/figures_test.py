@@ -129,6 +129,30 @@ def test_cloning_is_a_level_line_in_a_comparison(make_run_dir, tmp_path):
     assert any(np.allclose(one.get_ydata(), 0.7) for one in figure.axes[0].lines)
 
 
+def test_an_environment_without_an_expert_shows_returns(make_run_dir, tmp_path):
+    expert_training = {"algorithm": "ppo", "expert_return": None}
+    runs = [
+        load_run(make_run_dir("raw", environment="Hopper-v5", returns=(100.0, 3000.0), **expert_training)),
+        load_run(make_run_dir("scaled", environment="Ant-v5", returns=(0.0, 700.0))),
+    ]
+    figure = figures.draw_comparison(group_runs(runs), tmp_path / "curves.png")
+    scaled, raw = figure.axes
+    assert (raw.get_title(loc="left"), raw.get_ylabel()) == ("Hopper-v5", "return")
+    np.testing.assert_allclose(line(raw, "ppo").get_ydata()[[0, -1]], [100.0, 3000.0])
+    assert raw.get_ylim()[1] > 3000 and not [text for text in raw.texts if text.get_text() == "expert"]
+    assert scaled.get_ylabel() == "normalised return"
+    np.testing.assert_allclose(line(scaled, "gail_ppo").get_ydata()[-1], 0.7)
+
+
+def test_an_expert_training_beside_imitation_leaves_the_panel_normalised(make_run_dir, tmp_path):
+    raw = load_run(make_run_dir("raw", algorithm="ppo", expert_return=None))
+    figure = figures.draw_comparison(
+        group_runs([raw, load_run(make_run_dir("scaled"))]), tmp_path / "curves.png"
+    )
+    assert figure.axes[0].get_ylabel() == "normalised return"
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["gail_ppo"]
+
+
 def test_comparison_draws_any_metric(make_run_dir, tmp_path):
     name = "generator/policy_gradient_norm"
     groups = group_runs([load_run(make_run_dir(metrics={name: 0.5}))])

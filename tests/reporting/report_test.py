@@ -55,6 +55,40 @@ def test_without_an_expert_there_is_a_raw_return_only(make_run_dir):
     assert row[5:11] == ["–", "–", "600.0", "–", "–", "–"]
 
 
+def test_the_demonstrations_stand_in_their_own_column_alone(make_run_dir):
+    runs = [load_run(make_run_dir(f"{every}", subsample=every)) for every in (1, 20)]
+    rows = tables.results_table(group_runs(runs)).splitlines()[2:4]
+    assert [row.split(" | ")[1:3] for row in rows] == [["gail_ppo", "4"], ["gail_ppo", "4, every 20th step"]]
+
+
+def test_a_compact_row_by_hand(make_run_dir):
+    groups = make_groups(make_run_dir, (900.0, 900.0, 900.0, 0.0, 1200.0), subsample=20)
+    table = tables.compact_table(groups)
+    wanted = "Hopper-v5|gail_ppo|4, every 20th step|5|0.90 [0.00, 1.20]|200 (4/5)|4 (4/5)|0.1"
+    assert first_row(table) == wanted.split("|")
+    header, rule, _ = table.splitlines()
+    assert header.count("|") == rule.count("|") == 9
+
+
+def test_a_compact_row_without_an_expert_shows_the_return(make_run_dir):
+    groups = make_groups(make_run_dir, (500.0, 1700.0), expert_return=None, num_demonstrations=None)
+    assert first_row(tables.compact_table(groups))[2:7] == [
+        "none",
+        "2",
+        "return 1,100 [500.0, 1,700]",
+        "–",
+        "–",
+    ]
+
+
+@pytest.mark.parametrize("final, seconds", [(950.0, "4"), (500.0, "never")])
+def test_a_method_without_environment_steps_has_a_dash_for_them(make_run_dir, final, seconds):
+    run = load_run(make_run_dir(steps_per_line=0, algorithm="bc", returns=(0.0, final)))
+    row = first_row(tables.results_table(group_runs([run])))
+    assert (row[4], row[9], row[10]) == ("–", "–", seconds)
+    assert first_row(tables.compact_table(group_runs([run])))[5:7] == ["–", seconds]
+
+
 def test_unfinished_and_unreadable_runs_are_listed(make_run_dir, tmp_path):
     make_run_dir("runs/good")
     make_run_dir("runs/killed", seed=1, status="interrupted", cut='{"itera')
@@ -79,11 +113,12 @@ def test_csv_has_a_row_a_run_and_full_precision(make_run_dir):
     assert second["env_steps_to_90_percent"] == "300.0"
 
 
-def test_a_report_is_three_files_in_a_new_folder(make_run_dir, tmp_path):
+def test_a_report_is_four_files_in_a_new_folder(make_run_dir, tmp_path):
     make_run_dir("runs/a")
     written = write_report([tmp_path / "runs"], tmp_path / "deep" / "report")
-    assert [path.name for path in written] == ["curves.png", "table.md", "results.csv"]
-    assert sorted(os.listdir(tmp_path / "deep" / "report")) == ["curves.png", "results.csv", "table.md"]
+    names = ["curves.png", "table.md", "results.csv", "table_compact.md"]
+    assert [path.name for path in written] == names
+    assert sorted(os.listdir(tmp_path / "deep" / "report")) == sorted(names)
     assert written[0].stat().st_size > 10_000
 
 
