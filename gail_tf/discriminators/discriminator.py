@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import gin
+import numpy as np
 import tensorflow as tf
 
 from gail_tf.discriminators import losses, regularizers, rewards
@@ -29,6 +30,10 @@ def transition_features(
                 value *= 1.0 - transition.observation[..., -1:]
         parts.append(tf.cast(value, tf.float32))
     return tf.concat(parts, -1)
+
+
+_MAX_REPORTED_EXPERT_ROWS = 4096
+"""More expert rows than this are represented by a sample in the metrics of the reward."""
 
 
 @gin.configurable
@@ -75,13 +80,22 @@ class Discriminator(tf.Module):
             raise ValueError(f"Discriminator.inputs is {tuple(inputs)}: want one or more of {self.INPUTS}.")
         if not loss_terms:
             raise ValueError("Discriminator.loss_terms is empty: want at least [@bce_loss].")
+        for name, value in (("batch_size", batch_size), ("num_epochs", num_epochs)):
+            if value < 1:
+                raise ValueError(f"Discriminator.{name} is {value}: want 1 or more.")
+        if not learning_rate > 0:
+            raise ValueError(f"Discriminator.learning_rate is {learning_rate}: want a number above 0.")
         self._inputs, self._num_actions, self._absorbing = tuple(inputs), num_actions, absorbing
         self._loss_terms = tuple(loss_terms)
         self.reward_fn, self._reward_transforms = reward_fn or default_reward_fn, list(reward_transforms)
         self._num_epochs, self._batch_size = num_epochs, batch_size
         self._max_gradient_norm = max_gradient_norm
         self._expert_features = self._features(Transition(*(tf.convert_to_tensor(field) for field in expert)))
-        num_features = self._expert_features.shape[-1]
+        num_expert, num_features = self._expert_features.shape
+        self._reported_expert_features = self._expert_features
+        if num_expert > _MAX_REPORTED_EXPERT_ROWS:
+            rows = np.random.default_rng(0).choice(num_expert, _MAX_REPORTED_EXPERT_ROWS, replace=False)
+            self._reported_expert_features = tf.gather(self._expert_features, np.sort(rows))
         self.normalizer = RunningMoments((num_features,))
         self.network = make_logit_network(num_features, hidden, activation, spectral_normalization)
         self.optimizer = tf.keras.optimizers.legacy.Adam(learning_rate)
@@ -102,9 +116,12 @@ class Discriminator(tf.Module):
         return self._transformed(self.reward_fn(self.logits(transition)), update=False)
 
     def relabel(self, transition: Transition) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        """Rewards ``[...]`` for fresh agent transitions; moves the running scale of stateful transforms."""
+        """Rewards ``[...]`` for fresh agent transitions; moves the running scale of stateful transforms.
+
+        The metrics of the expert's reward are over at most 4,096 of its rows, always the same ones.
+        """
         reward = self._transformed(self.reward_fn(self.logits(transition)), update=True)
-        expert_logits = self._train_logits(self.normalizer.normalize(self._expert_features))
+        expert_logits = self._train_logits(self.normalizer.normalize(self._reported_expert_features))
         expert = self._transformed(self.reward_fn(expert_logits), update=False)
         metrics = {
             "reward/agent_mean": tf.reduce_mean(reward),

@@ -62,9 +62,6 @@ def sqrt_d(logits: tf.Tensor) -> tf.Tensor:
     return tf.exp(-0.5 * tf.nn.softplus(-logits))
 
 
-REWARDS = {"plr": plr, "airl": airl, "log_d": log_d, "d": d, "exp_d": exp_d, "neg_inv_d": neg_inv_d}
-REWARDS.update(d_squared=d_squared, sqrt_d=sqrt_d)
-
 # Rewards of one sign tell the agent something about living longer, whatever it does: the survival bias.
 NEVER_NEGATIVE = (plr, d, exp_d, d_squared, sqrt_d)
 NEVER_POSITIVE = (log_d, neg_inv_d)

@@ -33,7 +33,6 @@ class GaussianHead(tf.keras.layers.Layer):
     def __init__(self, num_dims: int, initial_log_std: float, output_gain: float):
         super().__init__(name="gaussian_head")
         self.mean = dense(num_dims, None, output_gain)
-        self.initial_log_std = initial_log_std
         self.log_std = self.add_weight(
             name="log_std",
             shape=(num_dims,),

@@ -66,7 +66,7 @@ def test_it_learns_to_tell_two_gaussians_apart_and_pays_the_expert_more(spectral
 
 
 def test_an_untrained_discriminator_that_is_flat_reports_chance():
-    discriminator = make(loss_terms=[losses.bce_loss], learning_rate=0.0)
+    discriminator = make(loss_terms=[losses.bce_loss], learning_rate=1e-12)
     for variable in discriminator.network.trainable_variables:
         variable.assign(tf.zeros_like(variable))
     metrics = train(discriminator)
@@ -206,6 +206,24 @@ def test_transforms_apply_in_order_and_metrics_speak_of_what_is_paid():
     }
 
 
+@pytest.mark.parametrize("num_rows, num_scored", [(4096, 4096), (5000, 4096)])
+def test_metrics_of_the_experts_reward_cost_no_more_for_a_large_file(num_rows, num_scored):
+    def reward_fn(logits):
+        scored.append(logits)
+        return logits
+
+    expert = make_transition(2.0, n=num_rows, seed=1)
+    scored = []
+    first, second = (make(expert, reward_fn=reward_fn) for _ in range(2))
+    reported = [d.relabel(as_tensors(AGENT))[1] for d in (first, second, first)]
+    assert [len(logits) for logits in scored] == [256, num_scored] * 3
+    assert len({float(metrics["reward/expert_mean"]) for metrics in reported}) == 1
+    everything = first.logits(as_tensors(expert))
+    difference = float(reported[0]["reward/expert_mean"] - tf.reduce_mean(everything))
+    # A standard error of the mean: spread over the root of the number of rows.
+    assert abs(difference) < 3 * float(tf.math.reduce_std(everything)) / 64
+
+
 def test_a_reward_of_the_config_comes_before_the_default():
     assert make().reward_fn is rewards.plr
     assert make(default_reward_fn=rewards.airl).reward_fn is rewards.airl
@@ -249,6 +267,10 @@ def test_the_gradient_norm_is_reported_before_it_is_cut():
         ({"inputs": ()}, "inputs"),
         ({"inputs": ("observation", "actions")}, r"inputs is .*actions"),
         ({"loss_terms": ()}, "loss_terms is empty"),
+        ({"batch_size": 0}, "batch_size is 0: want 1 or more"),
+        ({"num_epochs": 0}, "num_epochs is 0: want 1 or more"),
+        ({"learning_rate": 0.0}, "learning_rate is 0.0: want a number above 0"),
+        ({"learning_rate": float("nan")}, "learning_rate is nan: want"),
     ],
 )
 def test_what_cannot_work_is_refused_at_construction(kwargs, message):
