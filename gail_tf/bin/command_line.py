@@ -22,7 +22,8 @@ def run_main(main: Callable[[Sequence[str]], int | None], usage: str | None = No
 
     ``--help`` and ``-h`` print ``usage`` and the flags of main's own module, and exit with 0 (absl: with 1,
     and every library's flags). A UserError, and a flag that is unknown or malformed, is one line on
-    stderr and exit code 2; so is an OSError that nothing nearer to it explained. Ctrl-C exits with 130.
+    stderr and exit code 2; so is an OSError that nothing nearer to it explained. With GAIL_TF_TRACEBACK=1
+    both keep their traceback. Ctrl-C exits with 130.
     Libraries' INFO notices stay quiet unless ``--verbosity`` asks for them.
 
     Args:
@@ -51,6 +52,8 @@ def run_main(main: Callable[[Sequence[str]], int | None], usage: str | None = No
             sys.stdout.flush()
             return code
         except UserError as error:
+            if os.environ.get("GAIL_TF_TRACEBACK"):
+                raise
             _fail(_without_gin_trail(str(error)))
         except BrokenPipeError:
             # The reader (head, less) has gone: nobody is left to tell.

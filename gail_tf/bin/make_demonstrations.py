@@ -40,6 +40,8 @@ def main(argv: Sequence[str]) -> None:
         raise UserError(
             "want --policy=PATH and --out=FILE.npz to record, or --inspect=PATH to look at a file."
         )
+    if not _OUT.value.endswith(".npz"):
+        raise UserError(f"--out={_OUT.value}: want a name that ends in .npz, such as {_OUT.value}.npz.")
     if Path(_OUT.value).exists():
         raise UserError(f"--out={_OUT.value} is there already: choose another name or remove it.")
     import_tensorflow()

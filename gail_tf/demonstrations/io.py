@@ -69,8 +69,10 @@ def load(path: str | os.PathLike) -> Demonstrations:
     * without ``next_observations`` the successor is the following row; an episode's last step has none and
       is dropped. The step that is then last did not end the MDP: it is marked truncated, and a termination
       is lost. Returns and lengths stay those of the recorded episodes.
-    * without ``timeouts`` episodes end at terminals and wherever ``next_observations[t]`` is not
-      ``observations[t + 1]``; with neither array the boundaries are unknown, which is an error.
+    * with ``next_observations`` episodes also end wherever ``next_observations[t]`` is not
+      ``observations[t + 1]``, whether ``timeouts`` is missing or does not mark every such row. When that is
+      so for most rows they are not whole episodes, which is an error.
+    * with neither array the boundaries are unknown, which is an error.
     * a recording that stops in the middle of an episode truncates it.
 
     Raises:
@@ -221,6 +223,12 @@ def _read_members(path: pathlib.Path) -> tuple[dict[str, np.ndarray], list[str]]
         raise UserError(
             f"the archive is damaged or cut short ({error}); wanted a complete .npz: copy or record it again"
         ) from error
+    except RuntimeError as error:
+        if "encrypted" not in str(error):
+            raise
+        raise UserError(
+            "the archive is encrypted; wanted an .npz without a password: write the arrays with numpy.savez"
+        ) from error
     except OSError as error:
         raise UserError(
             f"cannot be read ({error.strerror or error}); wanted a readable .npz: check its permissions"
@@ -348,6 +356,12 @@ def _from_d4rl(found, ignored: list[str], provenance: dict) -> Demonstrations:
         rows["next_observations"] = arrays.as_float32(
             "next_observations", fields["next_observations"], ndim=2
         )
+        widths = rows["next_observations"].shape[1], rows["observations"].shape[1]
+        if widths[0] != widths[1]:
+            raise UserError(
+                f"next_observations has {widths[0]} columns and observations {widths[1]}; wanted the same: "
+                "record both from one environment"
+            )
     if "rewards" in fields:
         rows["rewards"] = arrays.as_float32("rewards", fields["rewards"], ndim=1)
     arrays.require_same_length(rows)
@@ -392,6 +406,8 @@ def _with_boundaries(rows, notes: list[str]):
     terminated = rows["terminated"]
     if "truncated" in rows:
         truncated = rows["truncated"]
+        if "next_observations" in rows:
+            truncated = truncated | _unmarked_jumps(rows, notes)
     elif "next_observations" in rows:
         truncated = _is_discontinuous(rows) & ~terminated
         if (terminated | truncated).sum() > len(terminated) / 2:
@@ -420,6 +436,23 @@ def _with_boundaries(rows, notes: list[str]):
     return {**rows, "truncated": truncated}
 
 
+def _unmarked_jumps(rows, notes: list[str]) -> np.ndarray:
+    """bool ``[N]``, rows with neither flag whose successor is not the following row: ends nobody marked."""
+    jumps = _is_discontinuous(rows) & ~rows["terminated"] & ~rows["truncated"]
+    if jumps.sum() > len(jumps) / 2:
+        raise UserError(
+            f"in {int(jumps.sum())} of {len(jumps)} rows the next observation is not the following row's, "
+            "though neither terminal nor timeout: rows were left out (subsampled or shuffled?); wanted whole "
+            "episodes: save all rows in the order of recording"
+        )
+    if jumps.any():
+        notes.append(
+            f"timeouts is incomplete: {int(jumps.sum())} more episodes taken as truncated inside the file, "
+            "where the next observation is not the observation of the following row."
+        )
+    return jumps
+
+
 def _with_successors(rows, notes: list[str]):
     """Completes ``next_observations``; also says which episodes ``[E]`` still have rows."""
     ends = _ends(rows)
@@ -433,17 +466,12 @@ def _with_successors(rows, notes: list[str]):
         if num_terminated:
             notes.append(f"{num_terminated} terminations were lost with the dropped steps.")
         return _drop_last_steps({**rows, "next_observations": following}, np.ones(len(ends), bool), notes)
-    if rows["next_observations"].shape != rows["observations"].shape:
-        return rows, np.ones(len(ends), bool)  # The data class says what is wrong.
     return _without_resets(rows, ends, notes)
 
 
 def _without_resets(rows, ends, notes: list[str]):
     """Drops truncated last steps whose "successor" is the first observation of the next episode."""
     discontinuous = _is_discontinuous(rows)
-    num_jumps = int(discontinuous.sum() - discontinuous[ends - 1].sum())
-    if num_jumps:
-        notes.append(f"In {num_jumps} rows inside episodes the next observation is not the following row's.")
     is_reset = ~discontinuous[ends - 1]
     is_reset[-1] = False
     num_terminal_resets = int((is_reset & rows["terminated"][ends - 1]).sum())

@@ -1,7 +1,11 @@
 """Making one Gymnasium environment, with clear words when that cannot be done."""
 
 import difflib
+import importlib
 import logging
+import os
+import re
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,24 +45,39 @@ def make_environment(
       render_mode: Gymnasium's, for videos.
 
     Raises:
-      UserError: an unknown id, a missing dependency, an unsupported space, no time limit.
+      UserError: an unknown id, a missing dependency, arguments that the environment does not take, an
+        unsupported space, no time limit.
     """
     quiet_mujoco()
-    kwargs = dict(kwargs or {})
-    if max_episode_steps is not None:
-        kwargs["max_episode_steps"] = max_episode_steps
+    kwargs = _checked_kwargs(kwargs, max_episode_steps)
+    _import_module(environment)
     try:
         env = gym.make(environment, disable_env_checker=True, render_mode=render_mode, **kwargs)
     except gym.error.DependencyNotInstalled as e:
         raise UserError(
             f"Environment {environment!r} needs a package that is not installed: {_one_line(e)}"
         ) from e
-    except (gym.error.Error, ModuleNotFoundError) as e:
+    except gym.error.Error as e:
         close = difflib.get_close_matches(environment, gym.registry.keys(), n=3)
         hint = f"did you mean {', '.join(close)}?" if close else "list them with gymnasium.pprint_registry()."
         raise UserError(f"Environment {environment!r} cannot be made ({_one_line(e)}); {hint}") from e
+    except ImportError as e:
+        raise UserError(
+            f"Environment {environment!r} cannot be imported ({_one_line(e)}); {_import_hint(environment)}"
+        ) from e
     except TypeError as e:
-        raise UserError(f"Environment {environment!r} does not take these arguments: {_one_line(e)}") from e
+        raise UserError(
+            f"Environment {environment!r} does not take these arguments: {_one_line(e)}; "
+            "mend make_environment.kwargs (GAIL_TF_TRACEBACK=1 shows where)."
+        ) from e
+    except UserError:
+        raise
+    except Exception as e:  # a constructor may fail in any way at all
+        raise UserError(
+            f"Environment {environment!r} failed while it was made with {_one_line(kwargs)} "
+            f"({type(e).__name__}: {_one_line(e)}); mend make_environment.kwargs or the environment "
+            "(GAIL_TF_TRACEBACK=1 shows where)."
+        ) from e
     _check_observation_space(env.observation_space, environment)
     if env.spec is None or env.spec.max_episode_steps is None:
         raise UserError(
@@ -66,6 +85,54 @@ def make_environment(
             "set one with --gin='make_environment.max_episode_steps=1000'."
         )
     return AbsorbingState(env) if absorbing_states else env
+
+
+def _checked_kwargs(kwargs: Mapping[str, Any] | None, max_episode_steps: int | None) -> dict[str, Any]:
+    """What ``gymnasium.make`` gets."""
+    if kwargs is not None and not isinstance(kwargs, Mapping):
+        raise UserError(f"make_environment.kwargs is {kwargs!r}: want a dict of names and values.")
+    kwargs = dict(kwargs or {})
+    if max_episode_steps is not None:
+        kwargs["max_episode_steps"] = max_episode_steps
+    limit = kwargs.get("max_episode_steps")
+    if limit is not None and (not isinstance(limit, int) or limit < 1):
+        raise UserError(
+            f"max_episode_steps is {limit!r}: want an integer of 1 or more, or leave it out for the id's own."
+        )
+    return kwargs
+
+
+def _import_module(environment: str) -> None:
+    """Imports the module that a "module:Id" names, also one that lies in the working directory."""
+    if not isinstance(environment, str):
+        raise UserError(f"The environment is {environment!r}: want a Gymnasium id such as 'Hopper-v5'.")
+    if ":" not in environment:
+        return
+    module, _, name = environment.partition(":")
+    if not module or not name or ":" in name:
+        raise UserError(
+            f"Environment {environment!r}: want an id, or module:Id with one colon and both its parts."
+        )
+    # A console script's path does not hold the working directory, that of python -m does.
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    try:
+        importlib.import_module(module)
+    except Exception as e:  # it is somebody's program: it may raise anything
+        raise UserError(
+            f"Environment {environment!r}: its module {module!r} cannot be imported "
+            f"({type(e).__name__}: {_one_line(e)}); mend it, install it, or run in the folder it lies in "
+            "(GAIL_TF_TRACEBACK=1 shows where)."
+        ) from e
+
+
+def _import_hint(environment: str) -> str:
+    """What to do where an environment's own imports fail."""
+    stem = re.sub(r"-v\d+$", "", environment)
+    newer = [f"{stem}-v{n}" for n in (4, 5) if f"{stem}-v{n}" in gym.registry]
+    if re.search(r"-v[23]$", environment) and newer:
+        return f"use {' or '.join(newer)}."
+    return "install what it needs."
 
 
 def _check_observation_space(space: gym.Space, environment: str) -> None:

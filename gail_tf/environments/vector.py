@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.types import EpisodeStatistics, UserError
@@ -28,59 +27,75 @@ class VectorEnvironment:
     stores those, and :meth:`restore` plays them again. It works for any environment that Gymnasium's contract
     covers (equal seed and actions, equal states), where pickling would lose simulator memory.
 
+    Not Gymnasium's SyncVectorEnv: its automatic resets give no seed or hide an episode's last observation,
+    and every step it merges the infos of all environments, which takes time and fails where they differ in
+    shape or type. Of an info only the key "absorbing" is read here (see :class:`AbsorbingState`).
+
     Attributes:
+      num_environments: B.
+      observation_dim: d, with the absorbing indicator where there is one.
+      codec: the action convention of the environments' action space.
       observation: float32 ``[B, d]``, what the policy acts on next.
     """
 
     def __init__(self, make: Callable[[], gym.Env], num_environments: int, seed: int):
         if num_environments < 1:
             raise UserError(f"num_environments is {num_environments}: want 1 or more.")
-        # DISABLED: the automatic modes reset without a seed, or hide the true last observation in infos.
-        self._envs = SyncVectorEnv([make] * num_environments, autoreset_mode=AutoresetMode.DISABLED)
+        self._envs = [make() for _ in range(num_environments)]
         self.num_environments = num_environments
-        self.observation_dim = self._envs.single_observation_space.shape[0]
-        name = self._envs.envs[0].spec.id
-        self.codec = ActionCodec(self._envs.single_action_space, name)
+        self._observation_space = self._envs[0].observation_space
+        self.observation_dim = self._observation_space.shape[0]
+        self.codec = ActionCodec(self._envs[0].action_space, self._envs[0].spec.id)
         self._seed = seed
         self._episode = np.zeros(num_environments, np.int64)
         self._actions: list[list[np.ndarray]] = [[] for _ in range(num_environments)]
         self._returns = np.zeros(num_environments)
         self._lengths = np.zeros(num_environments, np.int64)
-        observation, _ = self._envs.reset(seed=self._episode_seeds())
-        self.observation = observation.astype(np.float32)
+        self.observation = self._stacked([self._reset(i) for i in range(num_environments)])
 
-    def _episode_seeds(self) -> list[int]:
-        entropy = [(self._seed, i, int(n)) for i, n in enumerate(self._episode)]
-        return [int(np.random.SeedSequence(e).generate_state(1)[0]) for e in entropy]
+    def _reset(self, i: int) -> np.ndarray:
+        """Resets environment ``i`` to the start of its current episode; returns its observation."""
+        entropy = (self._seed, i, int(self._episode[i]))
+        return self._envs[i].reset(seed=int(np.random.SeedSequence(entropy).generate_state(1)[0]))[0]
+
+    def _stacked(self, observations: list[np.ndarray]) -> np.ndarray:
+        """One observation of every environment -> float32 ``[B, d]``, a copy."""
+        # By way of the space's own precision, whatever type an environment gives.
+        space = self._observation_space
+        out = np.empty((self.num_environments, *space.shape), space.dtype)
+        return np.stack(observations, out=out).astype(np.float32)
 
     def step(self, actions: np.ndarray) -> tuple[Step, list[EpisodeStatistics]]:
         """Steps all environments with actions ``[B, ...]`` in environment units; resets those that end.
 
         Returns the step and the true return and length of the episodes that ended with it.
         """
-        observation, reward, terminated, truncated, info = self._envs.step(actions)
+        observations = []
+        rewards = np.zeros(self.num_environments)
+        terminated = np.zeros(self.num_environments, bool)
+        truncated = np.zeros(self.num_environments, bool)
+        for i, (env, action) in enumerate(zip(self._envs, actions, strict=True)):
+            observation, rewards[i], terminated[i], truncated[i], info = env.step(action)
+            observations.append(observation)
+            self._actions[i].append(action)
+            self._lengths[i] += not _is_absorbed(info)
+        self._returns += rewards
+        next_observation = self._stacked(observations)
         step = Step(
-            observation.astype(np.float32),
-            reward.astype(np.float32),
+            next_observation,
+            rewards.astype(np.float32),
             terminated.astype(np.float32),
             truncated.astype(np.float32),
         )
-        absorbed = info.get("absorbing", np.zeros(self.num_environments, bool))
-        self._returns += reward
-        self._lengths += ~absorbed
-        for i, action in enumerate(actions):
-            self._actions[i].append(action)
-        finished = terminated | truncated
+        finished = np.flatnonzero(terminated | truncated)
         episodes = []
-        if finished.any():
-            for i in np.flatnonzero(finished):
-                episodes.append(EpisodeStatistics(float(self._returns[i]), int(self._lengths[i])))
-                self._returns[i], self._lengths[i] = 0.0, 0
-                self._episode[i] += 1
-                self._actions[i] = []
-            seeds = [s if f else None for s, f in zip(self._episode_seeds(), finished, strict=True)]
-            observation, _ = self._envs.reset(seed=seeds, options={"reset_mask": finished})
-        self.observation = observation.astype(np.float32)
+        for i in finished:
+            episodes.append(EpisodeStatistics(float(self._returns[i]), int(self._lengths[i])))
+            self._returns[i], self._lengths[i] = 0.0, 0
+            self._episode[i] += 1
+            self._actions[i] = []
+            observations[i] = self._reset(i)
+        self.observation = self._stacked(observations) if len(finished) else next_observation.copy()
         return step, episodes
 
     def snapshot(self) -> dict[str, np.ndarray]:
@@ -88,7 +103,7 @@ class VectorEnvironment:
         played = [np.asarray(a) for a in self._actions]
         # The codec's type, not the space's: joined with float64, float32 actions would come back wider.
         dtype = np.int64 if self.codec.is_discrete else np.float32
-        empty = np.zeros((0, *self._envs.single_action_space.shape), dtype)
+        empty = np.zeros((0, *self._envs[0].action_space.shape), dtype)
         return {
             "episode": self._episode.copy(),
             "num_actions": np.array([len(a) for a in played]),
@@ -103,17 +118,16 @@ class VectorEnvironment:
           UserError: the environment did not come back to the same observation: it is not deterministic.
         """
         self._episode = np.array(snapshot["episode"])
-        observation, _ = self._envs.reset(seed=self._episode_seeds())
-        observation = np.array(observation)
+        observations = [self._reset(i) for i in range(self.num_environments)]
         self._returns[:], self._lengths[:] = 0.0, 0
         ends = np.cumsum(snapshot["num_actions"])
-        for i, env in enumerate(self._envs.envs):
+        for i, env in enumerate(self._envs):
             self._actions[i] = list(snapshot["actions"][ends[i] - snapshot["num_actions"][i] : ends[i]])
             for action in self._actions[i]:
-                observation[i], reward, _, _, info = env.step(action)
+                observations[i], reward, _, _, info = env.step(action)
                 self._returns[i] += reward
-                self._lengths[i] += not info.get("absorbing", False)
-        self.observation = observation.astype(np.float32)
+                self._lengths[i] += not _is_absorbed(info)
+        self.observation = self._stacked(observations)
         if not np.array_equal(self.observation, snapshot["observation"]):
             raise UserError(
                 "The environment did not return to its checkpointed state from the same seeds and actions: "
@@ -122,4 +136,9 @@ class VectorEnvironment:
             )
 
     def close(self) -> None:
-        self._envs.close()
+        for env in self._envs:
+            env.close()
+
+
+def _is_absorbed(info: Mapping[str, Any]) -> bool:
+    return info.get("absorbing") is True  # AbsorbingState's; an environment's own may be anything

@@ -25,7 +25,7 @@ def export_policy(policy: Policy, folder: Path, metadata: Mapping[str, Any]) -> 
 
     Actions are in environment units: float32 ``[B, k]`` inside the action space, or int64 ``[B]``.
     Observations go in as the environment gives them; normalisation is inside. Beside the model,
-    ``policy.json`` says what it was trained on.
+    ``policy.json`` says what it was trained on, and how many discrete actions there are (null: continuous).
     """
     folder = Path(folder)
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
@@ -47,7 +47,7 @@ def export_policy(policy: Policy, folder: Path, metadata: Mapping[str, Any]) -> 
     try:
         shutil.rmtree(temporary, ignore_errors=True)
         tf.saved_model.save(module, str(temporary), signatures)
-        write_json(temporary / METADATA, metadata)
+        write_json(temporary / METADATA, {**metadata, "num_actions": policy.codec.num_actions})
         if folder.exists():
             os.replace(folder, old)
         os.replace(temporary, folder)

@@ -1,6 +1,7 @@
 """What gail-evaluate and gail-make-demonstrations do with an exported policy."""
 
 import functools
+import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -32,18 +33,38 @@ def _open(path: str, environment: str | None):
             f"{env.observation_space.shape[0]}: give the environment it was trained in."
         )
     action = policy.signatures["serving_default"].structured_outputs["action"]
-    fits = (
-        action.dtype.is_integer
-        if isinstance(env.action_space, gym.spaces.Discrete)
-        else action.shape[1:] == env.action_space.shape
-    )
+    given = f"actions {action.dtype.name} {action.shape}"
+    if action.dtype.is_integer:
+        num_actions = _num_actions(metadata, environment)
+        given = "discrete actions" if num_actions is None else f"{num_actions} discrete actions"
+        fits = isinstance(env.action_space, gym.spaces.Discrete) and (
+            num_actions is None or num_actions == env.action_space.n
+        )
+    else:
+        fits = action.shape[1:] == env.action_space.shape and isinstance(env.action_space, gym.spaces.Box)
     if not fits:
         raise UserError(
-            f"{path}: gives actions {action.dtype.name} {action.shape}, {environment} takes "
-            f"{env.action_space}: give the environment it was trained in."
+            f"{path}: gives {given}, {environment} takes {env.action_space}: give the environment it was "
+            "trained in."
         )
     env.close()
     return policy, metadata, environment, make_env
+
+
+def _num_actions(metadata: Mapping[str, Any], environment: str) -> int | None:
+    """How many discrete actions a policy has; None when that cannot be told, or is the environment's own."""
+    if metadata.get("num_actions") is not None:
+        return metadata["num_actions"]
+    # Policies of before policy.json said it: its own environment does.
+    own = metadata.get("environment")
+    if own is None or own == environment:
+        return None
+    try:
+        env = make_environment(own, absorbing_states=False, **(metadata.get("environment_kwargs") or {}))
+    except UserError:
+        return None
+    env.close()
+    return int(getattr(env.action_space, "n", 0)) or None
 
 
 def _acting(policy, stochastic: bool, seed: int) -> evaluation.ActFn:
@@ -59,6 +80,8 @@ def evaluate_policy(
     video: str | None = None,
 ) -> dict[str, Any]:
     """Returns the statistics of ``num_episodes`` episodes and, where known, the normalised score."""
+    if video:
+        _check_video(video)
     policy, metadata, environment, make_env = _open(path, environment)
     act = _acting(policy, stochastic, seed)
     evaluator = evaluation.Evaluator(make_env)
@@ -104,6 +127,8 @@ def make_demonstrations(
     path: str, out: str, environment: str | None, num_episodes: int, seed: int, stochastic: bool
 ) -> None:
     """Records episodes of a policy into the npz file ``out``."""
+    if not out.endswith(".npz"):  # before the rollouts, which take their time
+        raise UserError(f"{out}: demonstrations are written as .npz: choose a path that ends so.")
     policy, metadata, environment, make_env = _open(path, environment)
     provenance = {
         "policy": metadata,
@@ -117,14 +142,30 @@ def make_demonstrations(
     demonstrations.save(out, recorded)
 
 
-def film(make_env, act: evaluation.ActFn, seed: int, path: str) -> None:
-    """Films one episode into ``path`` (.mp4 or .gif)."""
-    try:
-        import imageio.v2 as imageio
-    except ImportError as e:
-        raise UserError("--video needs imageio: pip install 'gail_tf[video]'.") from e
+def _check_video(path: str) -> None:
+    """Raises UserError where a film could not be written in the end, before anything is rolled out."""
     if Path(path).suffix not in (".mp4", ".gif"):
         raise UserError(f"--video={path}: want a name that ends in .mp4 or .gif.")
+    if not _is_installed("imageio"):
+        raise UserError("--video needs imageio: pip install 'gail_tf[video]'.")
+    if Path(path).suffix == ".mp4" and not (_is_installed("imageio_ffmpeg") or _is_installed("av")):
+        raise UserError(
+            f"--video={path}: .mp4 needs imageio-ffmpeg: pip install 'gail_tf[video]', or film a .gif."
+        )
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ValueError:  # sys.modules holds None for it: it is not to be imported
+        return False
+
+
+def film(make_env, act: evaluation.ActFn, seed: int, path: str) -> None:
+    """Films one episode into ``path`` (.mp4 or .gif)."""
+    _check_video(path)
+    import imageio.v2 as imageio
+
     try:
         env: gym.Env = make_env()
         observation = env.reset(seed=seed)[0]

@@ -41,6 +41,13 @@ def test_an_error_that_a_person_can_mend_is_one_line(monkeypatch, capsys, error,
     assert capsys.readouterr().err == line
 
 
+def test_a_traceback_is_there_for_who_asks(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["prog"])
+    monkeypatch.setenv("GAIL_TF_TRACEBACK", "1")
+    with pytest.raises(UserError, match="bad"):
+        command_line.run_main(raising(UserError("bad")), "page")
+
+
 def test_other_errors_are_not_hidden(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["prog"])
     with pytest.raises(ZeroDivisionError):

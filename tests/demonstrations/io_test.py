@@ -174,10 +174,28 @@ def test_reset_observation_after_a_terminal_is_kept_and_said(load_fields):
     assert "not the true successor" in notes_of(d)
 
 
-def test_jump_inside_an_episode_is_said(load_fields):
-    assert "In 1 rows inside episodes" in notes_of(
-        load_fields(**d4rl(next_observations=column(7, 2, 3, 11, 12)))
+@pytest.mark.parametrize("marks_the_last", [False, True])
+def test_timeouts_that_leave_out_ends_are_completed_where_rows_do_not_follow(load_fields, marks_the_last):
+    # Four episodes of ten steps: e e+1 ... e+9, whose true last successor is e+10, then 100 further on.
+    observations = np.concatenate([100.0 * e + np.arange(10) for e in range(4)])[:, None]
+    timeouts = np.zeros(40, bool)
+    timeouts[-1] = marks_the_last
+    d = load_fields(
+        observations=observations,
+        actions=np.zeros((40, 1)),
+        next_observations=observations + 1,
+        terminals=np.zeros(40, bool),
+        timeouts=timeouts,
     )
+    assert d.episode_ends.tolist() == [10, 20, 30, 40]
+    assert np.flatnonzero(d.truncated).tolist() == [9, 19, 29, 39] and not d.terminated.any()
+    assert "timeouts is incomplete: 3 more episodes" in notes_of(d)
+
+
+def test_a_terminal_that_does_not_lead_on_is_no_timeout(load_fields):
+    d = load_fields(**d4rl(timeouts=np.zeros(5)))
+    assert d.episode_ends.tolist() == [3, 5]
+    assert "incomplete" not in notes_of(d)
 
 
 @pytest.mark.parametrize(
@@ -190,6 +208,9 @@ def test_jump_inside_an_episode_is_said(load_fields):
         (d4rl(obs=np.zeros((5, 1))), "observations and obs mean the same"),
         (d4rl(timeouts=None, next_observations=None), "episode boundaries are unknown"),
         (d4rl(timeouts=None, next_observations=column(5, 5, 5, 5, 5)), "shuffled or subsampled"),
+        (d4rl(next_observations=column(5, 5, 5, 5, 5)), "in 3 of 5 rows .* rows were left out"),
+        (d4rl(timeouts=None, next_observations=np.zeros((5, 2))), "next_observations has 2 columns"),
+        (d4rl(timeouts=None, next_observations=np.zeros((5, 1, 1))), "next_observations has shape"),
         (d4rl(observations=np.zeros(5)), r"observations has shape \[5\]"),
         (d4rl(rewards=np.zeros(4)), "rewards has 4 rows"),
         (d4rl(next_observations=np.zeros((5, 2))), "next_observations has 2 columns"),
@@ -254,6 +275,19 @@ def test_flipped_bytes(tmp_path):
     data = d4rl()["actions"].tobytes()
     path.write_bytes(content.replace(data, bytes(len(data))))
     refuses(path, "damaged or cut short .*CRC")
+
+
+def test_encrypted_archive(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, **d4rl())
+    content = bytearray(path.read_bytes())
+    for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = content.find(signature)
+        while at >= 0:
+            content[at + flags] |= 1  # what a zip says of a member that needs a password
+            at = content.find(signature, at + 1)
+    path.write_bytes(content)
+    refuses(path, "the archive is encrypted; wanted an .npz without a password")
 
 
 # Our own npz.

@@ -1,6 +1,7 @@
 """Making an environment: what it wraps, and one line for everything that cannot be learned in."""
 
 import os
+import sys
 
 import gymnasium as gym
 import numpy as np
@@ -67,6 +68,64 @@ def test_observations_that_are_not_vectors_are_refused(registered, name):
 
 def test_an_argument_it_does_not_take_is_refused(registered):
     assert "'colour'" in refusal("ToyVector-v0", kwargs={"colour": "red"})
+
+
+@pytest.mark.parametrize("name", ["Hopper-v2", "HalfCheetah-v3"])
+def test_an_environment_that_moved_away_names_its_successors(name):
+    message = refusal(name)
+    stem = name[:-3]
+    assert message.startswith(f"Environment '{name}' cannot be imported (")
+    assert message.endswith(f"; use {stem}-v4 or {stem}-v5.")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty working directory that, as under a console script, is not where Python looks for modules."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+    yield tmp_path
+    for name in ("toy_broken", "toy_module"):
+        sys.modules.pop(name, None)
+
+
+def test_a_module_that_raises_is_named(folder):
+    (folder / "toy_broken.py").write_text("1 / 0")
+    message = refusal("toy_broken:Thing-v0")
+    assert "its module 'toy_broken' cannot be imported (ZeroDivisionError: division by zero)" in message
+
+
+def test_a_module_in_the_working_directory_is_found(folder, registered):
+    (folder / "toy_module.py").write_text(
+        "import gymnasium as gym\n"
+        "gym.register('ToyHere-v0', 'gymnasium.envs.classic_control:CartPoleEnv', max_episode_steps=5)\n"
+    )
+    assert make_environment("toy_module:ToyHere-v0").spec.max_episode_steps == 5
+
+
+@pytest.mark.parametrize("name", ["a:b:c", ":CartPole-v1", "gymnasium:"])
+def test_an_id_with_colons_astray_is_refused(name):
+    assert "want an id, or module:Id with one colon" in refusal(name)
+
+
+@pytest.mark.parametrize("limit", [0, -1, 2.5])
+def test_a_time_limit_that_is_none_is_refused(limit):
+    assert f"max_episode_steps is {limit}: want an integer" in refusal("CartPole-v1", max_episode_steps=limit)
+    assert f"max_episode_steps is {limit}" in refusal("CartPole-v1", {"max_episode_steps": limit})
+
+
+@pytest.mark.parametrize("error", [ValueError, AttributeError, AssertionError, OSError, KeyError])
+def test_a_constructor_that_fails_is_refused(registered, error):
+    def fails(**kwargs):
+        raise error("no such\ncolour")
+
+    gym.register("ToyFails-v0", fails, max_episode_steps=10)
+    message = refusal("ToyFails-v0", kwargs={"colour": "red"})
+    assert f"'ToyFails-v0' failed while it was made with {{'colour': 'red'}} ({error.__name__}: " in message
+    assert "mend make_environment.kwargs" in message
+
+
+def test_arguments_that_are_no_dict_are_refused():
+    assert "make_environment.kwargs is 'red': want a dict" in refusal("CartPole-v1", kwargs="red")
 
 
 def test_an_environment_without_a_time_limit_is_refused_until_it_gets_one(registered):

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from gail_tf.environments.absorbing import AbsorbingState
-from gail_tf.environments.vector import VectorEnvironment
+from gail_tf.environments.actions import ActionCodec
+from gail_tf.environments.vector import Step, VectorEnvironment
 from gail_tf.types import EpisodeStatistics, UserError
 
 
@@ -57,6 +58,90 @@ def test_a_restored_run_continues_bit_for_bit(name, num_steps):
     for resumed in (other, environment):
         resumed.restore(snapshot)
         assert_same_bits(play(resumed, 60, seed=1), expected)
+
+
+def by_hand(make, num_environments, num_steps, seed):
+    """What ``play`` should give, from environments stepped and reset one by one."""
+    envs = [make() for _ in range(num_environments)]
+    numbers, totals, lengths = ([0] * num_environments for _ in range(3))
+
+    def reset(i):
+        sequence = np.random.SeedSequence((seed, i, numbers[i]))
+        return envs[i].reset(seed=int(sequence.generate_state(1)[0]))[0].astype(np.float32)
+
+    rng, observation = np.random.default_rng(0), np.stack([reset(i) for i in range(num_environments)])
+    codec, trace = ActionCodec(envs[0].action_space), []
+    for _ in range(num_steps):
+        before, episodes, rows = observation.copy(), [], []
+        if codec.is_discrete:
+            actions = rng.integers(codec.num_actions, size=num_environments)
+        else:
+            actions = rng.uniform(-1, 1, (num_environments, len(codec.low))).astype(np.float32)
+            actions = codec.to_environment(actions)
+        for i, env in enumerate(envs):
+            *row, info = env.step(actions[i])
+            rows.append(row)
+            observation[i], reward, terminated, truncated = row
+            totals[i] += reward
+            lengths[i] += "absorbing" not in info
+            if terminated or truncated:
+                episodes.append(EpisodeStatistics(float(totals[i]), lengths[i]))
+                totals[i], lengths[i], numbers[i] = 0, 0, numbers[i] + 1
+                observation[i] = reset(i)
+        step = Step(*(np.array(column).astype(np.float32) for column in zip(*rows, strict=True)))
+        trace.append((before, step, episodes))
+    return trace
+
+
+@pytest.mark.parametrize("name", makers())
+def test_it_equals_environments_stepped_by_hand_bit_for_bit(name):
+    if name == "Hopper":
+        pytest.importorskip("mujoco")
+    trace = play(VectorEnvironment(makers()[name], 3, seed=7), 80)
+    assert any(episodes for _, _, episodes in trace)
+    assert_same_bits(trace, by_hand(makers()[name], 3, 80, seed=7))
+
+
+class _Talkative(gym.Wrapper):
+    """Infos that differ in shape and type from step to step and between environments."""
+
+    def __init__(self, env, number, options):
+        super().__init__(env)
+        self._number, self._options = number, options
+
+    def _info(self):
+        return {"absorbing": np.zeros(2), "x": [np.zeros(self._number), {"y": None}, "text"][self._number]}
+
+    def reset(self, **kwargs):
+        self._options.append(kwargs.get("options"))
+        return self.env.reset(**kwargs)[0], self._info()
+
+    def step(self, action):
+        return *self.env.step(action)[:4], self._info()
+
+
+def test_infos_may_be_anything_and_resets_are_all_alike(make_counter):
+    numbers, options = iter(range(3)), []
+
+    def make():
+        return _Talkative(make_counter(ends_after=3), next(numbers), options)
+
+    environment = VectorEnvironment(make, 3, seed=0)
+    plain = VectorEnvironment(lambda: make_counter(ends_after=3), 3, seed=0)
+    assert_same_bits(play(environment, 7), play(plain, 7))
+    environment.restore(environment.snapshot())
+    assert options == [None] * 12  # at first, after each of two episodes, and on restoring
+
+
+def test_closing_closes_every_environment(make_counter):
+    closed = []
+
+    class Closing(gym.Wrapper):
+        def close(self):
+            closed.append(self)
+
+    VectorEnvironment(lambda: Closing(make_counter()), 2, seed=0).close()
+    assert len(set(closed)) == 2
 
 
 def test_a_snapshot_is_a_copy():

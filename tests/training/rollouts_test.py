@@ -1,0 +1,115 @@
+"""What gail-evaluate and gail-make-demonstrations refuse before they roll anything out."""
+
+import json
+import sys
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import tensorflow as tf
+from absl import flags
+from gymnasium.envs.classic_control import CartPoleEnv
+
+from gail_tf.agents.policy import Policy
+from gail_tf.bin import make_demonstrations
+from gail_tf.environments.actions import ActionCodec
+from gail_tf.networks.mlp import make_actor_network
+from gail_tf.training import export, rollouts
+from gail_tf.types import UserError
+
+
+class Pushes(CartPoleEnv):
+    """CartPole with any number of actions, or with an argument it refuses."""
+
+    def __init__(self, num_actions=2, render_mode=None):
+        super().__init__(render_mode=render_mode)
+        if num_actions < 1:
+            raise AssertionError("num_actions\nmust be positive")
+        self.action_space = gym.spaces.Discrete(num_actions)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def registered():
+    for n in (1, 3):
+        gym.register(f"Pushes{n}-v0", Pushes, max_episode_steps=5, kwargs={"num_actions": n})
+    gym.register("PushesNone-v0", Pushes, max_episode_steps=5, kwargs={"num_actions": 0})
+    yield
+    for n in (1, 3, "None"):
+        gym.registry.pop(f"Pushes{n}-v0")
+
+
+@pytest.fixture(scope="module")
+def cartpole_policy(tmp_path_factory):
+    codec = ActionCodec(gym.spaces.Discrete(2))
+    actor = make_actor_network(tf.TensorSpec((4,), tf.float32, name="observation"), codec.spec)
+    folder = tmp_path_factory.mktemp("policies") / "policy"
+    export.export_policy(Policy(actor, None, codec, False, 4), folder, {"environment": "CartPole-v1"})
+    return folder
+
+
+def refusal(function, *args, **kwargs):
+    with pytest.raises(UserError) as error:
+        function(*args, **kwargs)
+    message = str(error.value).split("\n  In call to configurable")[0]  # gin's own trail
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize("names_its_actions", [True, False])
+@pytest.mark.parametrize("num_actions", [1, 3])
+def test_another_number_of_actions_is_refused(cartpole_policy, monkeypatch, num_actions, names_its_actions):
+    metadata = json.loads((cartpole_policy / export.METADATA).read_text())
+    assert metadata["num_actions"] == 2
+    if not names_its_actions:  # as policies were exported once
+        monkeypatch.setattr(export, "read_json", lambda path: {"environment": "CartPole-v1"})
+    message = refusal(rollouts.evaluate_policy, str(cartpole_policy), f"Pushes{num_actions}-v0", 1, 0, False)
+    assert f"gives 2 discrete actions, Pushes{num_actions}-v0 takes Discrete({num_actions})" in message
+    assert rollouts.evaluate_policy(str(cartpole_policy), None, 1, 0, False)["num_episodes"] == 1
+
+
+def test_discrete_actions_do_not_fit_a_box(cartpole_policy):
+    class Box(CartPoleEnv):
+        def __init__(self, render_mode=None):
+            super().__init__()
+            self.action_space = gym.spaces.Box(-1, 1, (), np.float32)
+
+    gym.register("PushesBox-v0", Box, max_episode_steps=5)
+    try:
+        message = refusal(rollouts.evaluate_policy, str(cartpole_policy), "PushesBox-v0", 1, 0, False)
+    finally:
+        gym.registry.pop("PushesBox-v0")
+    assert "gives 2 discrete actions, PushesBox-v0 takes Box" in message
+
+
+def test_an_environment_that_cannot_be_made_is_refused(cartpole_policy):
+    message = refusal(rollouts.evaluate_policy, str(cartpole_policy), "PushesNone-v0", 1, 0, False)
+    assert "(AssertionError: num_actions must be positive)" in message
+
+
+@pytest.mark.parametrize(
+    ("video", "absent", "sentence"),
+    [
+        ("film.avi", (), "--video=film.avi: want a name that ends in .mp4 or .gif"),
+        ("film.gif", ("imageio",), "--video needs imageio"),
+        ("film.mp4", ("imageio_ffmpeg", "av"), "needs imageio-ffmpeg"),
+    ],
+)
+def test_a_film_that_cannot_be_written_is_refused_first(monkeypatch, video, absent, sentence):
+    if video == "film.mp4":
+        pytest.importorskip("imageio")
+    for name in absent:
+        monkeypatch.setitem(sys.modules, name, None)
+    # There is no such policy: what is said of the film is said before that is known.
+    assert sentence in refusal(rollouts.evaluate_policy, "no_policy", None, 1, 0, False, video)
+
+
+def test_demonstrations_without_the_suffix_are_refused_first(monkeypatch):
+    assert "choose a path that ends so" in refusal(
+        rollouts.make_demonstrations, "no_policy", "out", None, 1, 0, False
+    )
+    monkeypatch.setattr(sys, "argv", ["gail-make-demonstrations"])
+    flags.FLAGS(["gail-make-demonstrations", "--policy=no_policy", "--out=out"])
+    try:
+        assert "--out=out: want a name that ends in .npz" in refusal(make_demonstrations.main, [])
+    finally:
+        flags.FLAGS.policy = flags.FLAGS.out = None
