@@ -47,7 +47,7 @@ class Discriminator(tf.Module):
       inputs: the fields it sees: ("observation", "action") is GAIL's; ("observation",) needs no actions;
         add "next_observation" for state transitions.
       loss_terms: functions of losses.py and regularizers.py; their sum is minimised.
-      reward_fn: one of rewards.py; None for default_reward_fn, which is chosen from the demonstrations.
+      reward_fn: one of rewards.py.
       reward_transforms: applied to the reward in order.
       num_epochs, batch_size: passes over the agent's rows in one update; each minibatch holds ``batch_size``
         agent rows and as many expert rows, drawn with replacement.
@@ -61,13 +61,12 @@ class Discriminator(tf.Module):
         expert: Transition,
         num_actions: int | None,
         absorbing: bool = False,
-        default_reward_fn: Callable = rewards.plr,
         inputs: Sequence[str] = ("observation", "action"),
         hidden: Sequence[int] = (64,),
         activation: str = "relu",
         spectral_normalization: bool = False,
         loss_terms: Sequence[Callable] = (losses.bce_loss, regularizers.gradient_penalty),
-        reward_fn: Callable | None = None,
+        reward_fn: Callable = rewards.plr,
         reward_transforms: Sequence[Callable] = (),
         num_epochs: int = 2,
         batch_size: int = 256,
@@ -87,7 +86,7 @@ class Discriminator(tf.Module):
             raise ValueError(f"Discriminator.learning_rate is {learning_rate}: want a number above 0.")
         self._inputs, self._num_actions, self._absorbing = tuple(inputs), num_actions, absorbing
         self._loss_terms = tuple(loss_terms)
-        self.reward_fn, self._reward_transforms = reward_fn or default_reward_fn, list(reward_transforms)
+        self.reward_fn, self._reward_transforms = reward_fn, list(reward_transforms)
         self._num_epochs, self._batch_size = num_epochs, batch_size
         self._max_gradient_norm = max_gradient_norm
         self._expert_features = self._features(Transition(*(tf.convert_to_tensor(field) for field in expert)))

@@ -65,14 +65,17 @@ def resolve_demonstrations(path: str) -> str:
     return str(shipped_demonstrations(path[len(SHIPPED) :])) if path.startswith(SHIPPED) else path
 
 
-def digest(path: str) -> str:
-    """sha256 over the npz files at ``path`` (a file, or a folder of them)."""
+def digest(path: str, recorded: Demonstrations) -> str:
+    """sha256 of the npz files at ``path`` (a file, or a folder of them); of the arrays where it is no file."""
     target = Path(path)
     files = sorted(target.glob("*.npz")) if target.is_dir() else [target]
     result = hashlib.sha256()
     for file in files:
         if file.is_file():
             result.update(file.read_bytes())
+    if not target.exists():  # a Minari dataset has a name only
+        for array in (recorded.observations, recorded.actions, recorded.episode_ends):
+            result.update(np.ascontiguousarray(array).tobytes())
     return result.hexdigest()
 
 
@@ -115,7 +118,7 @@ def prepare_expert(
     return Expert(
         transitions,
         path,
-        digest(path),
+        digest(path, recorded),
         recorded.return_mean,
         chosen.num_episodes,
         used.num_transitions,

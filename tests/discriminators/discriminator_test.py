@@ -224,10 +224,9 @@ def test_metrics_of_the_experts_reward_cost_no_more_for_a_large_file(num_rows, n
     assert abs(difference) < 3 * float(tf.math.reduce_std(everything)) / 64
 
 
-def test_a_reward_of_the_config_comes_before_the_default():
+def test_the_reward_is_the_bound_one():
     assert make().reward_fn is rewards.plr
-    assert make(default_reward_fn=rewards.airl).reward_fn is rewards.airl
-    assert make(default_reward_fn=rewards.airl, reward_fn=rewards.log_d).reward_fn is rewards.log_d
+    assert make(reward_fn=rewards.log_d).reward_fn is rewards.log_d
 
 
 def test_rewards_come_in_the_shape_of_the_leading_axes():

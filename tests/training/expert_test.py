@@ -1,6 +1,9 @@
+import hashlib
+
 import numpy as np
 import pytest
 
+from gail_tf.demonstrations import Demonstrations
 from gail_tf.discriminators import rewards
 from gail_tf.training import expert
 from gail_tf.training.expert import Expert
@@ -39,9 +42,31 @@ def test_a_reward_against_the_experts_way_is_warned_of(reward, seeks_end, absorb
     assert (expert.survival_warning(reward, seeks_end, absorbing) is not None) == warned
 
 
+def demonstrations(first):
+    ends = np.array([False, False, True])
+    rows = np.array([[first], [1.0], [2.0]], np.float32)
+    return Demonstrations(
+        observations=rows,
+        actions=rows,
+        next_observations=rows,
+        rewards=None,
+        terminated=ends,
+        truncated=~ends & False,
+        episode_ends=np.array([3]),
+    )
+
+
 def test_the_digest_is_of_the_files_contents(tmp_path):
+    recorded = demonstrations(0.0)
     np.savez(tmp_path / "a.npz", x=np.arange(3))
-    before = expert.digest(str(tmp_path))
-    assert before == expert.digest(str(tmp_path / "a.npz"))
+    before = expert.digest(str(tmp_path), recorded)
+    assert before == expert.digest(str(tmp_path / "a.npz"), recorded)
+    assert before == hashlib.sha256((tmp_path / "a.npz").read_bytes()).hexdigest()
     np.savez(tmp_path / "b.npz", x=np.arange(3))
-    assert expert.digest(str(tmp_path)) != before
+    assert expert.digest(str(tmp_path), recorded) != before
+
+
+def test_the_digest_of_a_named_dataset_is_of_its_arrays():
+    same = expert.digest("minari:some/name", demonstrations(0.0))
+    assert same == expert.digest("minari:some/name", demonstrations(0.0))
+    assert same != expert.digest("minari:some/name", demonstrations(9.0))
