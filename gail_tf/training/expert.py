@@ -66,7 +66,7 @@ def resolve_demonstrations(path: str) -> str:
 
 
 def digest(path: str, recorded: Demonstrations) -> str:
-    """sha256 of the npz files at ``path`` (a file, or a folder of them); of the arrays where it is no file."""
+    """sha256 of the npz files at ``path`` (one, or a folder of them); of the arrays where it is no file."""
     target = Path(path)
     files = sorted(target.glob("*.npz")) if target.is_dir() else [target]
     result = hashlib.sha256()
