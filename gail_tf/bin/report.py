@@ -5,9 +5,10 @@
 Each RUN_DIR is a run directory or a folder that is searched for them. Runs that differ in their seed
 alone are put together. Into DIR go
 
-  curves.png    normalised return against environment steps: median and interquartile band of the seeds
-  table.md      final returns with IQM and interval, time to 90% of the expert; below it the unfinished runs
-  results.csv   one row a run
+  curves.png        normalised return against environment steps: median and interquartile band of the seeds
+  table.md          final returns, IQM and interval, time to 90% of the expert; below it the unfinished runs
+  table_compact.md  the same in fewer columns
+  results.csv       one row a run
 
 Only the run directories are read, so a report can be written anywhere, also while a run is still training.
 
