@@ -36,6 +36,7 @@ def test_when_it_is_finished_the_policy_holds_the_best_weights():
     generator.update(1, 0.0)
     assert generator.is_finished()
     assert int(cloning.optimizer.iterations) == 2 + 1
+    generator.finish()
     for variable, value in zip(generator.policy.actor_net.trainable_variables, best, strict=True):
         np.testing.assert_array_equal(variable, value)
 

@@ -47,7 +47,7 @@ def test_a_nan_return_stops_imitation_though_it_does_not_learn_from_it(
     run_dir = processes.folder / "nan_return"
     result = processes("train", f"--run_dir={run_dir}", *flags, f"--demonstrations={tmp_path / 'nan.npz'}")
     assert result.code == 2
-    assert "NaN or Inf in episode/return = nan" in one_line(result)
+    assert "NaN or Inf in environment/reward_mean = nan, episode/return = nan" in one_line(result)
     assert status(run_dir) == "failed"
 
 
