@@ -120,6 +120,7 @@ def make_generator(options: argparse.Namespace):
     from gail_tf.environments.actions import ActionCodec
     from gail_tf.environments.make import make_environment
     from gail_tf.generators.on_policy import OnPolicyGenerator
+    from gail_tf.training import experiment  # noqa: F401 - registers every configurable
     from gail_tf.training.config import parse_gin
     from gail_tf.training.expert import prepare_expert
 
