@@ -9,7 +9,7 @@ PYTEST_FLAGS ?= -q -n auto --maxprocesses 4
 .PHONY: help demo test lint format clean
 
 help:
-	@echo "make demo    train GAIL from shipped demonstrations, evaluate it, draw its curve (3 minutes)"
+	@echo "make demo    train GAIL from shipped demonstrations, evaluate it, draw its curve (2 minutes)"
 	@echo "make test    lint, then every test"
 	@echo "make lint    ruff: rules and format"
 	@echo "make format  let ruff mend what it can"

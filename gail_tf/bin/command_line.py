@@ -101,11 +101,13 @@ def _flags_page(module) -> str:
 def _flag_help(flag: flags.Flag) -> str:
     name = f"--[no]{flag.name}" if flag.boolean else f"--{flag.name}={_placeholder(flag)}"
     details = []
+    # absl appends a sentence of its own to the help of flags that may be repeated.
+    help_text = flag.help.split(";\n    repeat this option")[0].split("; repeat this option")[0]
     if flag.flag_type().startswith("multi"):
         details.append("may be repeated")
     if flag.default not in (None, False, "", []):
         details.append(f"default: {flag.default_as_str.strip(chr(39))}")
-    help_text = flag.help + (f" ({'; '.join(details)})" if details else "")
+    help_text += f" ({'; '.join(details)})" if details else ""
     return f"  {name}\n" + flags.text_wrap(help_text, _WIDTH, indent="      ")
 
 

@@ -37,10 +37,10 @@ def main(argv: Sequence[str]) -> int:
     print(rollouts.describe(result))
     print(
         f"\nNow try:\n"
-        f"  .venv/bin/gail-train --config=gail_ppo/any --demonstrations=YOURS.npz --environment=ID \\\n"
+        f"  .venv/bin/gail-train --config=gail_ppo/any --demonstrations=mine.npz --environment=ID \\\n"
         f"      --run_dir=runs/mine\n"
         f"  .venv/bin/gail-train --config=gail_trpo/cartpole --run_dir=runs/cartpole\n"
-        f"  .venv/bin/gail-evaluate --policy={run_dir} --num_episodes=1 --video=hopper.gif\n"
+        f"  .venv/bin/gail-evaluate --policy={run_dir} --num_episodes=100\n"
         f"  .venv/bin/tensorboard --logdir=runs"
     )
     return 0

@@ -22,7 +22,7 @@ def quiet_mujoco() -> None:
     """Sends MuJoCo's warnings to Python's log: by default they go to MUJOCO_LOG.TXT where one stands."""
     try:
         import mujoco
-    except ImportError:
+    except Exception:  # not installed, or no OpenGL where MUJOCO_GL points: making the environment says which
         return
     mujoco.set_mju_user_warning(lambda message: logger.debug("MuJoCo: %s", message))
 

@@ -185,8 +185,10 @@ def _times_to_expert(group: Group) -> tuple[str, str]:
         return NOTHING, NOTHING
     time, num_reached = median_time_to_expert(group.finished)
     of_all = f" ({num_reached}/{len(group.finished)})" if 0 < num_reached < len(group.finished) else ""
-    steps = text.count(time.env_steps) if time else "never"
-    seconds = f"{time.wall_seconds:,.0f}" if time else "never"
+    # Some reached it, but not the median seed: the count says how many.
+    late = "never" if not num_reached else "–"
+    steps = text.count(time.env_steps) if time else late
+    seconds = f"{time.wall_seconds:,.0f}" if time else late
     takes_steps = any(run.number("env_steps") for run in group.finished)
     return (steps + of_all if takes_steps else NOTHING), seconds + of_all
 

@@ -266,8 +266,12 @@ def _make_reward_source(
         # Bound like any other choice, so that config.gin tells it and a resumed run keeps it.
         name = matching_reward(seeks_end).__name__
         gin.parse_config(f"Discriminator.reward_fn = @{name}")
-        way = "end their episodes sooner than chance" if seeks_end else "stay as long as they can"
-        say(f"note: The experts {way}: the reward is {name}.")
+        way = (
+            "log D, since the experts end their episodes sooner than chance does"
+            if seeks_end
+            else "-log(1 - D), since the experts do not hurry to the end of their episodes"
+        )
+        say(f"note: The reward is {name}, {way}.")
     source = make(expert=expert.transitions, num_actions=codec.num_actions, absorbing=absorbing)
     if isinstance(source, Discriminator):
         warning = survival_warning(source.reward_fn, seeks_end, absorbing)
@@ -336,7 +340,13 @@ def _train(run_dir: RunDirectory, parts: _Parts, resume: str, say: Callable[[str
     if status == "interrupted":
         say(f"\nStopped at {trainer.env_steps:,} steps. Continue from the last checkpoint with:\n  {resume}")
         return 130
-    say("\n".join(summary_lines(load_run(run_dir.path))))
+    finished = load_run(run_dir.path)
+    say("\n".join(summary_lines(finished)))
+    if finished.normalized_return is not None and finished.normalized_return < 0.8:
+        say(
+            f"Not there yet. If {run_dir.curve} still rises, train longer "
+            "(--gin='Trainer.total_env_steps = N'); docs/troubleshooting.md says what else to look at."
+        )
     say(
         f"Curve: {run_dir.curve}   Policy: {run_dir.policy}\n"
         f"Next:  gail-evaluate --policy={run_dir.path} --num_episodes=100"

@@ -248,6 +248,16 @@ class Trainer:
             )
             shown["D accuracy"] = f"{accuracy:.2f}"
         bar.set_postfix(shown, refresh=False)
+        if (
+            bar.disable and "evaluation/return_mean" in metrics
+        ):  # no terminal: a line an evaluation, for the log
+            evaluated = f"evaluated {metrics['evaluation/return_mean']:.1f}"
+            recent = "".join(f", {name} {value}" for name, value in shown.items())
+            rate = f", {metrics['time/steps_per_second']:,.0f} steps/s" if metrics["env_steps"] else ""
+            print(
+                f"{100 * self.progress:3.0f}%  {self.env_steps:,} steps: {evaluated}{recent}{rate}",
+                flush=True,
+            )
 
 
 def _named(statistics: Mapping[str, Any]) -> dict[str, Any]:
