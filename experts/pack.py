@@ -27,8 +27,13 @@ def sha256(path):
 
 
 def pack(run_dir, num_episodes):
-    """Records, copies and describes one expert; returns its manifest entry."""
+    """Records, copies and describes one expert; returns its manifest entry.
+
+    The command made the expert at the entry's commit; later commits may draw other random numbers.
+    """
     run = json.loads((run_dir / "run.json").read_text())
+    if (run["git"] or {}).get("dirty", True):
+        raise SystemExit(f"{run_dir}: trained from uncommitted code; train it again from a clean checkout")
     summary = json.loads((run_dir / "summary.json").read_text())
     folder = HERE / run["environment"]
     shutil.rmtree(folder, ignore_errors=True)
@@ -39,6 +44,9 @@ def pack(run_dir, num_episodes):
         str(folder / "policy"), str(file), None, num_episodes, seed=0, stochastic=False
     )
     recorded = demonstrations.load(str(file))
+    card = folder / "policy" / "policy.json"  # so that gail-evaluate can normalise its returns
+    about = json.loads(card.read_text()) | {"expert_return": float(recorded.returns.mean())}
+    card.write_text(json.dumps(about, indent=2) + "\n")
     files = sorted(p for p in folder.rglob("*") if p.is_file())
     binary, *flags = run["command"]
     flags = [flag for flag in flags if not flag.startswith(("--run_dir", "--overwrite"))]
