@@ -55,6 +55,23 @@ class OnPolicyBatch(NamedTuple):
     value: Any
 
 
+class OffPolicyBatch(NamedTuple):
+    """A minibatch of replayed transitions, ``[B, ...]``, with the reward of today's reward source.
+
+    Attributes:
+      observation, next_observation: float32 ``[B, d]``.
+      action: float32 ``[B, k]`` in [-1, 1], as executed.
+      reward: float32 ``[B]``.
+      terminated: float32 ``[B]``; nothing is bootstrapped where it is 1. A time limit is not an end.
+    """
+
+    observation: Any
+    action: Any
+    reward: Any
+    next_observation: Any
+    terminated: Any
+
+
 class EpisodeStatistics(NamedTuple):
     """True return and length of one finished episode."""
 
@@ -86,6 +103,27 @@ class OnPolicyAgent(Protocol):
 
     def update(self, batch: OnPolicyBatch, seed: Any, progress: Any) -> Metrics:
         """Improves policy and value; traceable under XLA. ``progress`` in [0, 1] drives schedules."""
+
+
+class OffPolicyAgent(Protocol):
+    """An actor-critic agent: its networks, how it explores, and one update on a minibatch.
+
+    Attributes:
+      actor_net: observation ``[B, d]`` -> action ``[B, k]`` in [-1, 1], or a distribution over it.
+      num_batches: minibatches that one update consumes; they arrive as one of ``num_batches * B`` rows.
+      exploration_noise: standard deviation of the Gaussian noise added while collecting; 0 where the actor
+        samples by itself.
+    """
+
+    actor_net: Any
+    num_batches: int
+    exploration_noise: float
+
+    def make_actor_net(self) -> Any:
+        """Another network like ``actor_net``, with weights of its own, for their running average."""
+
+    def update(self, batch: OffPolicyBatch, seed: Any, progress: Any) -> Metrics:
+        """One update of critics, actor and targets; traceable under XLA. Values may be ``Weighted``."""
 
 
 class Generator(Protocol):

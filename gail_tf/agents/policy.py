@@ -1,16 +1,20 @@
 """The policy that acts: raw observations in, actions in environment units out."""
 
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.networks.normalization import RunningMoments
+
+tfd = tfp.distributions
 
 
 class Policy(tf.Module):
     """An actor network with everything around it: normalisation before, the action convention after.
 
     Args:
-      actor_net: normalised observation ``[B, d]`` -> TFP distribution over normalised actions.
+      actor_net: normalised observation ``[B, d]`` -> TFP distribution over normalised actions, or, of a
+        deterministic policy, the normalised action itself; ``sampled`` then equals ``deterministic``.
       normalizer: of observations, or None when they are used as they are.
       codec: translates normalised actions to environment units.
       absorbing: the actor was trained with an absorbing indicator as its last input. Outside of training
@@ -40,7 +44,8 @@ class Policy(tf.Module):
 
     def distribution(self, normalized: tf.Tensor):
         """Distribution over normalised actions at normalised observations ``[B, d]``."""
-        return self.actor_net(normalized, step_type=(), network_state=(), training=False)[0]
+        output = self.actor_net(normalized, step_type=(), network_state=(), training=False)[0]
+        return tfd.Deterministic(output) if tf.is_tensor(output) else output
 
     def _at_real_states(self, observation: tf.Tensor):
         if self.absorbing:

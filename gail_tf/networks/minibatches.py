@@ -1,8 +1,16 @@
-"""Epochs of shuffled minibatches as one in-graph loop."""
+"""Epochs of shuffled minibatches, or a number of update steps, as one in-graph loop."""
 
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import tensorflow as tf
+
+
+class Weighted(NamedTuple):
+    """A scalar metric that does not apply in every step: its mean is over the steps with weight."""
+
+    value: Any
+    weight: Any
 
 
 def shuffled_indices(num_rows: int, num_epochs: int, seed: tf.Tensor) -> tf.Tensor:
@@ -40,7 +48,42 @@ def scan_minibatches(
     # The first step is peeled off the loop: it tells which metrics there are to sum.
     first = step(indices[0], tf.random.experimental.stateless_fold_in(seed_steps, 0))
     sums = {name: tf.cast(value, tf.float32) for name, value in first.items()}
+    if num_steps == 1:
+        return sums
     _, sums = tf.while_loop(
         lambda i, _: i < num_steps, body, (tf.constant(1), sums), maximum_iterations=num_steps
     )
     return {name: value / num_steps for name, value in sums.items()}
+
+
+def scan_updates(
+    step: Callable[[tf.Tensor, tf.Tensor], dict[str, tf.Tensor | Weighted]], num_steps: int, seed: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    """Calls ``step(i, seed [2]) -> scalar metrics`` for i below ``num_steps``; returns their means.
+
+    The mean of a :class:`Weighted` metric is 0 where no step had weight.
+    """
+    if num_steps < 1:
+        raise ValueError(f"num_steps is {num_steps}: want 1 or more.")
+
+    def pairs(i):
+        metrics = step(i, tf.random.experimental.stateless_fold_in(seed, i))
+        weighted = {k: v if isinstance(v, Weighted) else Weighted(v, 1.0) for k, v in metrics.items()}
+        return tf.nest.map_structure(
+            lambda x: tf.cast(x, tf.float32),
+            {
+                k: Weighted(tf.cast(v, tf.float32) * tf.cast(w, tf.float32), w)
+                for k, (v, w) in weighted.items()
+            },
+        )
+
+    # Traced once beside the loop to learn which metrics there are: a peeled first step would compile twice.
+    traced = tf.function(pairs, autograph=False).get_concrete_function(tf.TensorSpec((), tf.int32))
+    zeros = tf.nest.map_structure(lambda _: tf.constant(0.0), traced.structured_outputs)
+    _, sums = tf.while_loop(
+        lambda i, _: i < num_steps,
+        lambda i, sums: (i + 1, tf.nest.map_structure(tf.add, sums, pairs(i))),
+        (tf.constant(0), zeros),
+        maximum_iterations=num_steps,
+    )
+    return {name: tf.math.divide_no_nan(total.value, total.weight) for name, total in sums.items()}

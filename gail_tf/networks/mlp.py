@@ -78,6 +78,94 @@ def make_actor_network(
     return network
 
 
+class TanhHead(tf.keras.layers.Layer):
+    """A deterministic action ``tanh(W h + b)`` ``[B, k]`` in (-1, 1)."""
+
+    def __init__(self, num_dims: int, output_gain: float):
+        super().__init__(name="tanh_head")
+        self.mean = dense(num_dims, None, output_gain)
+
+    def call(self, features: tf.Tensor) -> tf.Tensor:
+        return tf.tanh(self.mean(features))
+
+
+class TanhNormal(tfd.TransformedDistribution):
+    """A diagonal Gaussian squashed by tanh, as in SAC (Haarnoja et al. 2018, appendix C)."""
+
+    def __init__(self, mean: tf.Tensor, std: tf.Tensor):
+        super().__init__(tfd.MultivariateNormalDiag(mean, std), tfp.bijectors.Tanh(), name="tanh_normal")
+
+    def mode(self) -> tf.Tensor:
+        """The squashed mean: what SAC evaluates; the density's own mode may lie elsewhere."""
+        return tf.tanh(self.distribution.mean())
+
+
+class SquashedGaussianHead(tf.keras.layers.Layer):
+    """:class:`TanhNormal` whose mean and log standard deviation both depend on the state."""
+
+    LOG_STD_RANGE = (-20.0, 2.0)
+
+    def __init__(self, num_dims: int, output_gain: float):
+        super().__init__(name="squashed_gaussian_head")
+        self.parameters = dense(2 * num_dims, None, output_gain)
+
+    def call(self, features: tf.Tensor) -> tfd.Distribution:
+        mean, log_std = tf.split(self.parameters(features), 2, axis=-1)
+        return TanhNormal(mean, tf.exp(tf.clip_by_value(log_std, *self.LOG_STD_RANGE)))
+
+
+def _built_actor(observation_spec, hidden, activation, head) -> sequential.Sequential:
+    layers = [*hidden_layers(hidden, activation), head]
+    network = sequential.Sequential(layers, input_spec=observation_spec, name="actor")
+    network.create_variables()
+    return network
+
+
+@gin.configurable
+def make_deterministic_actor(
+    observation_spec: tf.TensorSpec,
+    action_spec,
+    hidden: Sequence[int] = (256, 256),
+    activation: str = "relu",
+    output_gain: float = 0.01,
+) -> sequential.Sequential:
+    """A deterministic policy network: observation ``[B, d]`` -> action ``[B, k]`` in (-1, 1)."""
+    head = TanhHead(action_spec.shape[0], output_gain)
+    return _built_actor(observation_spec, hidden, activation, head)
+
+
+@gin.configurable
+def make_squashed_actor(
+    observation_spec: tf.TensorSpec,
+    action_spec,
+    hidden: Sequence[int] = (256, 256),
+    activation: str = "relu",
+    output_gain: float = 0.01,
+) -> sequential.Sequential:
+    """SAC's policy network: observation ``[B, d]`` -> :class:`TanhNormal` over actions ``[B, k]``."""
+    head = SquashedGaussianHead(action_spec.shape[0], output_gain)
+    return _built_actor(observation_spec, hidden, activation, head)
+
+
+@gin.configurable
+def make_critic_network(
+    observation_spec: tf.TensorSpec,
+    action_spec,
+    hidden: Sequence[int] = (256, 256),
+    activation: str = "relu",
+) -> sequential.Sequential:
+    """An action-value network: ``(observation [B, d], action [B, k])`` -> value ``[B]``."""
+    concatenate = tf.keras.layers.Lambda(lambda inputs: tf.concat(inputs, -1))
+    squeeze = tf.keras.layers.Lambda(lambda value: tf.squeeze(value, -1))
+    network = sequential.Sequential(
+        [concatenate, *hidden_layers(hidden, activation), dense(1, None, gain=1.0), squeeze],
+        input_spec=(observation_spec, action_spec),
+        name="critic",
+    )
+    network.create_variables()
+    return network
+
+
 @gin.configurable
 def make_value_network(
     observation_spec: tf.TensorSpec, hidden: Sequence[int] = (64, 64), activation: str = "tanh"

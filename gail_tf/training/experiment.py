@@ -14,14 +14,14 @@ import gin
 import tensorflow as tf
 
 from gail_tf import demonstrations as demos
-from gail_tf.agents import ppo, trpo  # noqa: F401 - registers configurables
+from gail_tf.agents import ddpg, ppo, sac, td3, trpo  # noqa: F401 - registers configurables
 from gail_tf.discriminators import environment_reward, losses, regularizers  # noqa: F401 - likewise
 from gail_tf.discriminators.discriminator import Discriminator
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.make import make_environment
 from gail_tf.files import write_atomically
-from gail_tf.generators import cloning, on_policy  # noqa: F401 - likewise
+from gail_tf.generators import cloning, off_policy, on_policy  # noqa: F401 - likewise
 from gail_tf.reporting.figures import draw_run
 from gail_tf.reporting.runs import load_run
 from gail_tf.reporting.terminal import summary_lines

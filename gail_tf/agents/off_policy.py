@@ -1,0 +1,100 @@
+"""What the off-policy agents share: a gradient step, TF-Agents' view of a batch, target actions."""
+
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+from tf_agents.trajectories import time_step as ts
+
+from gail_tf.networks.minibatches import Weighted
+from gail_tf.types import OffPolicyBatch
+
+
+class GradientStep(tf.Module):
+    """Adam on a fixed list of variables, with a linear decay and a bound on the global norm.
+
+    Args:
+      learning_rate: at the start; it falls linearly to ``final_fraction`` of it.
+      max_norm: of the gradient over all variables; None leaves it alone.
+    """
+
+    def __init__(
+        self,
+        variables: Sequence[tf.Variable],
+        learning_rate: float,
+        final_fraction: float = 1.0,
+        max_norm: float | None = None,
+    ):
+        super().__init__(name="gradient_step")
+        if not learning_rate > 0:
+            raise ValueError(f"A learning rate is {learning_rate}: want a number above 0.")
+        self._variables, self._max_norm = tuple(variables), max_norm
+        self._initial, self._final_fraction = learning_rate, final_fraction
+        self.learning_rate = tf.Variable(learning_rate, trainable=False, name="learning_rate")
+        self.optimizer = tf.keras.optimizers.legacy.Adam(self.learning_rate)
+        self.optimizer._create_all_weights(self._variables)  # so that checkpoints are whole from the start
+
+    def __call__(
+        self, tape: tf.GradientTape, loss: tf.Tensor, progress: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Takes a step down ``loss``; returns its gradient's global norm and mean absolute component.
+
+        Both are of the gradient before the bound.
+        """
+        gradients = tape.gradient(loss, self._variables)
+        norm = tf.linalg.global_norm(gradients)
+        total = tf.add_n([tf.reduce_sum(tf.abs(g)) for g in gradients])
+        if self._max_norm is not None:
+            gradients, _ = tf.clip_by_global_norm(gradients, self._max_norm, use_norm=norm)
+        self.learning_rate.assign(self._initial * (1.0 - progress * (1.0 - self._final_fraction)))
+        self.optimizer.apply_gradients(zip(gradients, self._variables, strict=True))
+        return norm, total / float(sum(v.shape.num_elements() for v in self._variables))
+
+
+def actor_update(
+    condition: tf.Tensor, loss_fn: Callable[[], tf.Tensor], step: GradientStep, progress: tf.Tensor
+) -> dict[str, Weighted]:
+    """A gradient step of the actor where ``condition`` holds, and its metrics, which count only there.
+
+    ``loss_fn`` is ``-mean Q(s, pi(s))``, so the gradient norms of all deterministic agents compare.
+    """
+
+    def update():
+        with tf.GradientTape() as tape:
+            loss = loss_fn()
+        return (loss, *step(tape, loss, progress))
+
+    loss, norm, mean_abs = tf.cond(condition, update, lambda: (tf.constant(0.0),) * 3)
+    return {
+        "generator/policy_loss": Weighted(loss, condition),
+        "generator/critic_mean": Weighted(-loss, condition),
+        "generator/policy_gradient_norm": Weighted(norm, condition),
+        "generator/policy_gradient_mean_abs": Weighted(mean_abs, condition),
+    }
+
+
+def time_steps(batch: OffPolicyBatch) -> tuple[ts.TimeStep, ts.TimeStep]:
+    """``batch`` as the pair of time steps that TF-Agents' losses take.
+
+    The discount is 0 where the MDP ended and 1 everywhere else, time limits included, so that a loss which
+    multiplies it by gamma bootstraps exactly where it should.
+    """
+    mid = tf.fill(tf.shape(batch.reward), ts.StepType.MID)
+    now = ts.TimeStep(mid, tf.zeros_like(batch.reward), tf.ones_like(batch.reward), batch.observation)
+    return now, ts.TimeStep(mid, batch.reward, 1.0 - batch.terminated, batch.next_observation)
+
+
+def smoothed_action(action: tf.Tensor, noise: tf.Tensor, std: float, clip: float) -> tf.Tensor:
+    """TD3's smoothed target action (Fujimoto et al. 2018, Eq. 14), cut to the action range [-1, 1].
+
+    ``clip(action + clip(std * noise, -clip, clip), -1, 1)``; ``noise`` is standard normal and broadcasts
+    against ``action``. The outer cut is in the authors' code and not in TF-Agents' agent: without it the
+    critic is asked about actions that nobody can take.
+    """
+    return tf.clip_by_value(action + tf.clip_by_value(std * noise, -clip, clip), -1.0, 1.0)
+
+
+def check_positive(agent: str, **counts: int) -> None:
+    """Raises ValueError for the first of ``counts`` below 1."""
+    for name, count in counts.items():
+        if count < 1:
+            raise ValueError(f"{agent}.{name} is {count}: want 1 or more.")

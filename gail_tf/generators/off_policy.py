@@ -1,0 +1,216 @@
+"""The off-policy generator: collect a little, learn from the replay buffer under today's reward."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import gin
+import gymnasium as gym
+import numpy as np
+import tensorflow as tf
+
+from gail_tf.agents.policy import Policy
+from gail_tf.agents.td3 import TD3
+from gail_tf.environments.vector import VectorEnvironment
+from gail_tf.generators.acting import MlpSampler
+from gail_tf.generators.replay import ReplayBuffer
+from gail_tf.networks.minibatches import scan_updates
+from gail_tf.networks.normalization import RunningMoments
+from gail_tf.types import EpisodeStatistics, OffPolicyBatch, RewardSource, Transition, UserError
+
+
+@gin.configurable
+class OffPolicyGenerator(tf.Module):
+    """Actor-critic learning from replayed transitions, for any agent of the OffPolicyAgent protocol.
+
+    An iteration is: collect ``num_steps`` x ``num_environments`` transitions into the replay buffer; then one
+    call in which the reward source learns from replayed rows, pays for the rows of all minibatches as it
+    stands now, and the agent takes ``num_updates`` steps. Rewards are never stored. The reward source's steps
+    come before the agent's, as in CREDO's Algorithm 1, and not in turns with them: paying for all minibatches
+    at once is one product of large matrices.
+
+    Args:
+      make_env: makes one environment. reward_source: pays for transitions. expert: unused; demonstrations
+        reach the reward source. seed: of everything random here.
+      absorbing: the observations carry an absorbing indicator; actions of absorbing rows are stored as 0.
+      agent: class of the agent (TD3, DDPG, SD3, SAC).
+      num_updates: agent updates an iteration; over the transitions collected: the update-to-data ratio.
+      batch_size: rows of a minibatch.
+      num_reward_rows: replayed rows that the reward source sees an iteration; with a Discriminator of
+        ``num_epochs`` 1, divided by its ``batch_size``, that is its number of updates. 0: it never learns.
+      num_random_steps: transitions of uniformly random actions at the start; learning begins after them.
+      replay_capacity: transitions.
+      average_rate: the policy that is evaluated and exported is a running average of the actor's weights,
+        moved by this fraction an update; 0: the actor itself.
+      normalize_observations: running mean and std of the observations collected.
+      jit_compile: compile with XLA.
+    """
+
+    def __init__(
+        self,
+        make_env: Callable[[], gym.Env],
+        reward_source: RewardSource,
+        expert: Transition | None,
+        seed: int,
+        absorbing: bool = False,
+        agent: Callable[..., Any] = TD3,
+        num_environments: int = 1,
+        num_steps: int = 64,
+        num_updates: int = 64,
+        batch_size: int = 256,
+        num_reward_rows: int = 0,
+        num_random_steps: int = 1000,
+        replay_capacity: int = 1_000_000,
+        average_rate: float = 0.0,
+        normalize_observations: bool = False,
+        jit_compile: bool = True,
+    ):
+        super().__init__(name="off_policy_generator")
+        del expert
+        counts = {"num_steps": num_steps, "num_updates": num_updates, "batch_size": batch_size}
+        for name, count in counts.items():
+            if count < 1:
+                raise ValueError(f"OffPolicyGenerator.{name} is {count}: want 1 or more.")
+        if not 0.0 <= average_rate <= 1.0:
+            raise ValueError(f"OffPolicyGenerator.average_rate is {average_rate}: want 0 to 1.")
+        self._environment = VectorEnvironment(make_env, num_environments, seed)
+        codec = self._environment.codec
+        if codec.is_discrete:
+            raise UserError(
+                "off-policy agents need continuous actions, and the environment's are discrete: take an "
+                "on-policy recipe, such as gail_ppo/any."
+            )
+        self._num_steps, self._num_updates, self._batch_size = num_steps, num_updates, batch_size
+        self._num_reward_rows, self._num_random_steps = num_reward_rows, num_random_steps
+        self._seed, self._absorbing, self._reward_source = seed, absorbing, reward_source
+        num_inputs = self._environment.observation_dim
+        self._action_dim = codec.spec.shape[0]
+        observation_spec = tf.TensorSpec((num_inputs,), tf.float32, name="observation")
+        self._normalizer = RunningMoments((num_inputs,)) if normalize_observations else None
+        self.agent = agent(observation_spec, codec.spec)
+        real_dim = num_inputs - int(absorbing)
+        self._actor = Policy(self.agent.actor_net, self._normalizer, codec, absorbing, real_dim)
+        self.policy, self._average = self._actor, None
+        if average_rate:
+            average_net = self.agent.make_actor_net()
+            self._average = list(zip(average_net.variables, self.agent.actor_net.variables, strict=True))
+            for average, live in self._average:
+                average.assign(live)
+            self.policy = Policy(average_net, self._normalizer, codec, absorbing, real_dim)
+        # Once an iteration instead of once an update: the same decay over num_updates of them.
+        self._average_step = 1.0 - (1.0 - average_rate) ** num_updates
+        self._sampler = MlpSampler(self._actor, self.agent.exploration_noise)
+        self._replay = ReplayBuffer(replay_capacity, num_inputs, self._action_dim)
+        self._learn = tf.function(self._learn_from, jit_compile=jit_compile, autograph=False)
+        # The gather is outside of what XLA compiles, which would take the whole table as an argument.
+        self._sample_and_learn = tf.function(self._sample_then_learn, autograph=False)
+
+    @property
+    def replay_bytes(self) -> int:
+        """Memory of the replay buffer."""
+        return self._replay.num_bytes
+
+    def collect(self, iteration: int) -> tuple[int, list[EpisodeStatistics]]:
+        """Takes ``num_steps`` in every environment, at random until there were ``num_random_steps``."""
+        environment, codec = self._environment, self._actor.codec
+        at_random = self._replay.num_added < self._num_random_steps
+        shape = (self._num_steps, environment.num_environments, self._action_dim)
+        if at_random:
+            rng = np.random.default_rng((self._seed, iteration))
+            samples = rng.uniform(-1.0, 1.0, shape).astype(np.float32)
+        else:
+            samples = np.empty(shape, np.float32)
+            self._sampler.refresh()
+            self._sampler.start((self._seed, iteration), self._num_steps, environment.num_environments)
+        observations, steps, episodes = [], [], []
+        for t in range(self._num_steps):
+            observations.append(environment.observation)
+            if not at_random:
+                samples[t] = self._sampler.sample(environment.observation, t)
+            step, finished = environment.step(codec.to_environment(samples[t]))
+            steps.append(step)
+            episodes += finished
+        observations = np.stack(observations)
+        next_observation, reward, terminated, truncated = (
+            np.stack(field) for field in zip(*steps, strict=True)
+        )
+        actions = codec.executed(samples)
+        if self._absorbing:  # what the agent does there changes nothing, so the critic is not asked about it
+            actions = actions * (1.0 - observations[..., -1:])
+        transition = Transition(observations, actions, next_observation, reward, terminated, truncated)
+        rows = Transition(*(f.reshape(-1, *f.shape[2:]) for f in transition))
+        self._replay.add(rows)
+        if self._normalizer is not None:
+            self._normalizer.update(tf.constant(rows.observation))
+        return len(rows.reward), episodes
+
+    def update(self, iteration: int, progress: float) -> dict[str, float]:
+        """Reward source, relabelling and ``num_updates`` agent updates; nothing while acting at random."""
+        if self._replay.num_added < self._num_random_steps:
+            return {}
+        start = time.perf_counter()
+        metrics = self._sample_and_learn(
+            tf.constant(self._replay.size, tf.int32),
+            tf.constant(iteration, tf.int32),
+            tf.constant(progress, tf.float32),
+        )
+        metrics = {name: float(value) for name, value in metrics.items()}
+        return metrics | {"time/update_seconds": time.perf_counter() - start}
+
+    def _root_seed(self, stream: int, iteration: tf.Tensor) -> tf.Tensor:
+        root = tf.constant([self._seed & 0x7FFFFFFF, stream], tf.int32)
+        return tf.random.fold_in(root, iteration)
+
+    def _sample_then_learn(self, size, iteration, progress):
+        num_rows = self._num_updates * self.agent.num_batches * self._batch_size
+        total = num_rows + self._num_reward_rows
+        indices = tf.random.stateless_uniform(
+            [total], self._root_seed(1, iteration), maxval=size, dtype=tf.int32
+        )
+        rows = self._replay.gather(indices[:num_rows])
+        reward_rows = self._replay.gather(indices[num_rows:]) if self._num_reward_rows else None
+        return self._learn(rows, reward_rows, iteration, progress)
+
+    def _learn_from(self, rows: Transition, reward_rows: Transition | None, iteration, progress):
+        seed_reward, seed_agent = tf.unstack(tf.random.split(self._root_seed(2, iteration), 2))
+        metrics = {}
+        if reward_rows is not None:
+            metrics |= self._reward_source.update(reward_rows, seed_reward, progress)
+        reward, reward_metrics = self._reward_source.relabel(rows)
+        batches = OffPolicyBatch(
+            self._actor.normalize(rows.observation),
+            rows.action,
+            reward,
+            self._actor.normalize(rows.next_observation),
+            rows.terminated,
+        )
+        per_update = self.agent.num_batches * self._batch_size
+        batches = tf.nest.map_structure(
+            lambda x: tf.reshape(x, [self._num_updates, per_update, *x.shape[1:]]), batches
+        )
+
+        def step(i, seed):
+            return self.agent.update(tf.nest.map_structure(lambda x: x[i], batches), seed, progress)
+
+        metrics |= reward_metrics | scan_updates(step, self._num_updates, seed_agent)
+        if self._average is not None:
+            for average, live in self._average:
+                average.assign_add(self._average_step * (live - average))
+        # The environment's own reward is shown, and watched for NaN, also where nothing is learned from it.
+        return metrics | {"environment/reward_mean": tf.reduce_mean(rows.reward)}
+
+    def prepare(self) -> dict[str, float]:
+        return {}
+
+    def is_finished(self) -> bool:
+        return False
+
+    def finish(self) -> None:
+        """Nothing is left to do."""
+
+    def state(self) -> dict[str, np.ndarray]:
+        return self._environment.snapshot() | self._replay.state()
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._environment.restore(state)
+        self._replay.restore(state)
