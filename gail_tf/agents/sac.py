@@ -13,7 +13,7 @@ from gail_tf.types import OffPolicyBatch
 
 
 class _SeededSacAgent(sac_agent.SacAgent):
-    """TF-Agents' agent with stateless samples; it remembers the last log-probabilities for the temperature."""
+    """TF-Agents' agent with stateless samples; it keeps the log-probabilities for the temperature."""
 
     seed = None
     log_probability = None

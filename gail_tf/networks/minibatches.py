@@ -69,13 +69,8 @@ def scan_updates(
     def pairs(i):
         metrics = step(i, tf.random.experimental.stateless_fold_in(seed, i))
         weighted = {k: v if isinstance(v, Weighted) else Weighted(v, 1.0) for k, v in metrics.items()}
-        return tf.nest.map_structure(
-            lambda x: tf.cast(x, tf.float32),
-            {
-                k: Weighted(tf.cast(v, tf.float32) * tf.cast(w, tf.float32), w)
-                for k, (v, w) in weighted.items()
-            },
-        )
+        weighted = tf.nest.map_structure(lambda x: tf.cast(x, tf.float32), weighted)
+        return {k: Weighted(value * weight, weight) for k, (value, weight) in weighted.items()}
 
     # Traced once beside the loop to learn which metrics there are: a peeled first step would compile twice.
     traced = tf.function(pairs, autograph=False).get_concrete_function(tf.TensorSpec((), tf.int32))
