@@ -80,6 +80,7 @@ class EpisodeStatistics(NamedTuple):
 
 
 Metrics = Mapping[str, Any]
+"""Name -> scalar, or -> a dictionary that says more (a histogram) and is logged with evaluations only."""
 
 
 class RewardSource(Protocol):
@@ -92,7 +93,7 @@ class RewardSource(Protocol):
         """Learns from the agent's transitions ``[N, ...]`` and its own demonstrations; returns metrics."""
 
     def relabel(self, transition: Transition) -> tuple[Any, Metrics]:
-        """Rewards for ``transition``, shape of its leading axes, and scalar metrics about them."""
+        """Rewards for ``transition``, shape of its leading axes, and metrics about them."""
 
 
 class OnPolicyAgent(Protocol):
@@ -142,7 +143,7 @@ class Generator(Protocol):
     def collect(self, iteration: int) -> tuple[int, list[EpisodeStatistics]]:
         """Interacts with the environment; returns the steps taken and the episodes that finished."""
 
-    def update(self, iteration: int, progress: float) -> dict[str, float]:
+    def update(self, iteration: int, progress: float) -> dict[str, Any]:
         """Updates reward source and policy in one compiled call; returns metrics."""
 
     def is_finished(self) -> bool:

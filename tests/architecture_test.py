@@ -14,6 +14,7 @@ _OPERATORS = {
     "discriminators.losses": "operators",
     "discriminators.regularizers": "operators",
     "discriminators.rewards": "operators",
+    "discriminators.reward_statistics": "operators",
     "agents.on_policy": "operators",
     "agents.trpo_ops": "operators",
 }

@@ -7,10 +7,11 @@ import numpy as np
 import tensorflow as tf
 
 from gail_tf.discriminators import losses, regularizers, rewards
+from gail_tf.discriminators.reward_statistics import reward_statistics
 from gail_tf.networks.minibatches import scan_minibatches
 from gail_tf.networks.mlp import make_logit_network
 from gail_tf.networks.normalization import RunningMoments
-from gail_tf.types import Transition
+from gail_tf.types import Metrics, Transition
 
 
 def transition_features(
@@ -114,7 +115,7 @@ class Discriminator(tf.Module):
         """The reward ``[...]`` paid for ``transition``; differentiable, changes no state."""
         return self._transformed(self.reward_fn(self.logits(transition)), update=False)
 
-    def relabel(self, transition: Transition) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    def relabel(self, transition: Transition) -> tuple[tf.Tensor, Metrics]:
         """Rewards ``[...]`` for fresh agent transitions; moves the running scale of stateful transforms.
 
         The metrics of the expert's reward are over at most 4,096 of its rows, always the same ones.
@@ -122,13 +123,8 @@ class Discriminator(tf.Module):
         reward = self._transformed(self.reward_fn(self.logits(transition)), update=True)
         expert_logits = self._train_logits(self.normalizer.normalize(self._reported_expert_features))
         expert = self._transformed(self.reward_fn(expert_logits), update=False)
-        metrics = {
-            "reward/agent_mean": tf.reduce_mean(reward),
-            "reward/agent_std": tf.math.reduce_std(reward),
-            "reward/expert_mean": tf.reduce_mean(expert),
-            "reward/expert_std": tf.math.reduce_std(expert),
-        }
-        return reward, metrics
+        flat = tf.reshape(reward, [-1])
+        return reward, {**reward_statistics(flat, "agent"), **reward_statistics(expert, "expert")}
 
     def _transformed(self, reward: tf.Tensor, update: bool) -> tf.Tensor:
         for transform in self._reward_transforms:

@@ -3,8 +3,9 @@
 import gin
 import tensorflow as tf
 
+from gail_tf.discriminators.reward_statistics import reward_statistics
 from gail_tf.discriminators.rewards import NormalizedReward
-from gail_tf.types import Transition
+from gail_tf.types import Metrics, Transition
 
 
 @gin.configurable
@@ -25,14 +26,10 @@ class EnvironmentReward(tf.Module):
         del agent, seed, progress
         return {}
 
-    def relabel(self, transition: Transition) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    def relabel(self, transition: Transition) -> tuple[tf.Tensor, Metrics]:
         """The environment's rewards, same shape."""
         reward = self._scale * transition.reward
         if self._normalized is not None:
             self._normalized.update(reward)
             reward = self._normalized(reward)
-        metrics = {
-            "reward/agent_mean": tf.reduce_mean(reward),
-            "reward/agent_std": tf.math.reduce_std(reward),
-        }
-        return reward, metrics
+        return reward, reward_statistics(tf.reshape(reward, [-1]), "agent")

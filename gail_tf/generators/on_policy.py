@@ -15,6 +15,7 @@ from gail_tf.agents.policy import Policy
 from gail_tf.agents.ppo import PPO
 from gail_tf.environments.vector import VectorEnvironment
 from gail_tf.generators.acting import MlpSampler
+from gail_tf.generators.numbers import as_numbers
 from gail_tf.networks.mlp import make_actor_network, make_value_network
 from gail_tf.networks.normalization import RunningMoments
 from gail_tf.types import EpisodeStatistics, OnPolicyBatch, RewardSource, Transition
@@ -128,16 +129,16 @@ class OnPolicyGenerator(tf.Module):
         self._batch = (transition, samples)
         return self._num_steps * environment.num_environments, episodes
 
-    def update(self, iteration: int, progress: float) -> dict[str, float]:
+    def update(self, iteration: int, progress: float) -> dict[str, Any]:
         """Reward source first, then relabelling, then the policy, on the batch collected last."""
         transition, samples = tf.nest.map_structure(tf.convert_to_tensor, self._batch)
         index, progress = tf.constant(iteration, tf.int32), tf.constant(progress, tf.float32)
         start = time.perf_counter()
         reward, reward_metrics = self._update_reward(transition, index, progress)
-        reward_metrics = {name: float(value) for name, value in reward_metrics.items()}
+        reward_metrics = as_numbers(reward_metrics)
         middle = time.perf_counter()
         metrics = self._update_policy(transition, samples, reward, index, progress)
-        metrics = {name: float(value) for name, value in metrics.items()}
+        metrics = as_numbers(metrics)
         phases = {
             "time/discriminator_seconds": middle - start,
             "time/generator_seconds": time.perf_counter() - middle,

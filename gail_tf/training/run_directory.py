@@ -198,6 +198,8 @@ class RunDirectory:
 class MetricsLog:
     """Writes metrics to ``metrics.jsonl`` and TensorBoard under the same names; None is left out of both.
 
+    TensorBoard has the numbers alone; a dictionary (a histogram) is in the file only.
+
     Args:
       num_lines: how many lines ``metrics.jsonl`` has already.
     """
@@ -229,7 +231,7 @@ class MetricsLog:
             self.num_lines += 1
             with self._writer.as_default(step=step):
                 for name, value in metrics.items():
-                    if "/" in name:
+                    if "/" in name and not isinstance(value, Mapping):
                         self._tf.summary.scalar(name, value)
 
     def flush(self) -> None:

@@ -168,7 +168,9 @@ class Trainer:
         metrics["time/collect_seconds"] = collected - start
         metrics["time/steps_per_second"] = steps / (time.perf_counter() - start)
         marks = [int(p * self._num_evaluations) for p in (before, self.progress)]
-        if marks[0] != marks[1] and self.progress < 1.0:
+        if marks[0] == marks[1]:  # histograms belong to evaluations, the final one included
+            metrics = {name: value for name, value in metrics.items() if not isinstance(value, Mapping)}
+        elif self.progress < 1.0:
             start = time.perf_counter()
             statistics = self._evaluate(self._episodes_per_evaluation)
             metrics |= _named(statistics)

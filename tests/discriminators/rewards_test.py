@@ -108,10 +108,7 @@ def transition(reward):
 def test_the_environment_pays_its_own_reward_times_a_scale():
     reward, metrics = EnvironmentReward(scale=0.5).relabel(transition([2.0, 6.0]))
     np.testing.assert_allclose(reward, [1.0, 3.0])
-    assert {name: float(value) for name, value in metrics.items()} == {
-        "reward/agent_mean": 2.0,
-        "reward/agent_std": 1.0,
-    }
+    assert float(metrics["reward/agent_mean"]) == 2.0 and float(metrics["reward/agent_std"]) == 1.0
     assert EnvironmentReward().update(transition([1.0]), None, None) == {}
 
 

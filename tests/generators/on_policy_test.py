@@ -22,6 +22,10 @@ _METRICS = {
     "reward/agent_std",
     "reward/expert_mean",
     "reward/expert_std",
+    "reward/agent_min",
+    "reward/agent_max",
+    "reward/expert_min",
+    "reward/expert_max",
     "discriminator/loss",
     "discriminator/gradient_norm",
     "discriminator/accuracy_expert",
@@ -93,6 +97,10 @@ def test_two_iterations_are_finite_and_report_everything(agent):
         metrics = generator.update(i, i / 2)
         assert steps == 48
         assert _METRICS <= set(metrics)
+        for of in ("agent", "expert"):
+            histogram = metrics.pop(f"reward/{of}_histogram")
+            assert len(histogram["counts"]) == 32 and histogram["low"] == metrics[f"reward/{of}_min"]
+            assert sum(histogram["counts"]) == {"agent": 48, "expert": 40}[of]
         assert all(isinstance(value, float) and np.isfinite(value) for value in metrics.values()), metrics
 
 
@@ -121,7 +129,9 @@ def test_another_seed_gives_other_numbers():
 
 def test_the_update_compiles_under_xla():
     generator, _ = make(jit_compile=True)
-    assert all(np.isfinite(value) for value in iterate(generator, [0])[0][1].values())
+    metrics = iterate(generator, [0])[0][1]
+    assert all(np.isfinite(value) for value in metrics.values() if not isinstance(value, dict))
+    assert sum(metrics["reward/agent_histogram"]["counts"]) == 48
 
 
 def test_the_batch_is_what_happened():

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from gail_tf.reporting.runs import load_run
 from gail_tf.training import evaluation, export, rollouts
 from gail_tf.types import UserError
 
@@ -91,7 +92,12 @@ def test_a_mujoco_warning_writes_no_file(tmp_path):
 def test_metrics_and_tensorboard_agree(reference):
     run_dir, _ = reference("PPO CartPole")
     lines = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
-    written = {(n, x["env_steps"]): v for x in lines for n, v in x.items() if "/" in n}
+    written = {
+        (n, x["env_steps"]): v
+        for x in lines
+        for n, v in x.items()
+        if "/" in n and not n.endswith("_histogram")
+    }
     found = {}
     (events,) = (run_dir / "tensorboard").iterdir()
     for event in tf.compat.v1.train.summary_iterator(str(events)):
@@ -102,6 +108,17 @@ def test_metrics_and_tensorboard_agree(reference):
     assert {"episode/return", "discriminator/loss", "generator/kl", "evaluation/return_mean"} <= {
         name for name, _ in found
     }
+
+
+def test_histograms_are_in_the_lines_of_evaluations(reference):
+    run = load_run(reference("PPO CartPole")[0])
+    evaluated = [line for line in run.metrics if "evaluation/return_mean" in line]
+    assert len(evaluated) == 3 < len(run.metrics)
+    assert [line for line in run.metrics if "reward/agent_histogram" in line] == evaluated
+    for line in evaluated:
+        histogram = line["reward/agent_histogram"]
+        assert sum(histogram["counts"]) == 128 and len(histogram["counts"]) == 32
+        assert (histogram["low"], histogram["high"]) == (line["reward/agent_min"], line["reward/agent_max"])
 
 
 @pytest.mark.parametrize("recipe", ["PPO CartPole", "TRPO Pendulum", "PPO Pendulum", "BC CartPole"])

@@ -1,0 +1,14 @@
+import json
+
+import tensorflow as tf
+
+from gail_tf.generators.numbers import as_numbers
+
+
+def test_tensors_become_what_json_holds():
+    metrics = {
+        "a": tf.constant(0.5),
+        "b": 2.0,
+        "c": {"counts": tf.constant([1, 2]), "low": tf.constant(-1.0)},
+    }
+    assert json.dumps(as_numbers(metrics)) == '{"a": 0.5, "b": 2.0, "c": {"counts": [1, 2], "low": -1.0}}'
