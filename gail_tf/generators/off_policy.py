@@ -13,6 +13,7 @@ from gail_tf.agents.policy import Policy
 from gail_tf.agents.td3 import TD3
 from gail_tf.environments.vector import VectorEnvironment
 from gail_tf.generators.acting import MlpSampler
+from gail_tf.generators.numbers import as_numbers
 from gail_tf.generators.replay import ReplayBuffer
 from gail_tf.networks.minibatches import scan_updates
 from gail_tf.networks.normalization import RunningMoments
@@ -154,8 +155,7 @@ class OffPolicyGenerator(tf.Module):
             tf.constant(iteration, tf.int32),
             tf.constant(progress, tf.float32),
         )
-        metrics = {name: float(value) for name, value in metrics.items()}
-        return metrics | {"time/update_seconds": time.perf_counter() - start}
+        return as_numbers(metrics) | {"time/update_seconds": time.perf_counter() - start}
 
     def _root_seed(self, stream: int, iteration: tf.Tensor) -> tf.Tensor:
         root = tf.constant([self._seed & 0x7FFFFFFF, stream], tf.int32)
