@@ -18,7 +18,11 @@ _FILES = {"variables.index", "state.npz", "progress.json"}
 
 
 def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while piece := file.read(1 << 24):  # by pieces: a replay buffer may have gigabytes
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 class Checkpoints:

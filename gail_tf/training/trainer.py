@@ -15,7 +15,7 @@ from gail_tf.training.checkpoints import Checkpoints
 from gail_tf.training.diagnostics import DivergedError, non_finite_metrics, non_finite_variables
 from gail_tf.training.evaluation import Evaluator
 from gail_tf.training.run_directory import MetricsLog, RunDirectory
-from gail_tf.types import Generator, RewardSource
+from gail_tf.types import EpisodeStatistics, Generator, RewardSource
 
 
 class Interrupted(Exception):
@@ -34,7 +34,8 @@ class Trainer:
       num_evaluations: evaluations of the deterministic policy, evenly over training (the last one apart).
       episodes_per_evaluation, final_episodes: of an evaluation, and of the one at the end.
       evaluation_seed: episodes are reset with this and the following integers, whatever the run's seed.
-      checkpoint_interval: in iterations.
+      checkpoint_interval, log_interval: in iterations. Iterations between two lines of metrics leave none but
+        the episodes that finished in them; evaluations always come with a line.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Trainer:
         final_episodes: int = 20,
         evaluation_seed: int = 1_000_000,
         checkpoint_interval: int = 25,
+        log_interval: int = 1,
     ):
         if total_env_steps is None and total_iterations is None:
             raise ValueError("Trainer: both total_env_steps and total_iterations are None: want one of them.")
@@ -62,6 +64,7 @@ class Trainer:
             "episodes_per_evaluation": episodes_per_evaluation,
             "final_episodes": final_episodes,
             "checkpoint_interval": checkpoint_interval,
+            "log_interval": log_interval,
         }
         for name, count in counts.items():
             if count is not None and count < 1:
@@ -72,6 +75,7 @@ class Trainer:
         self._num_evaluations = num_evaluations
         self._episodes_per_evaluation, self._final_episodes = episodes_per_evaluation, final_episodes
         self._evaluation_seed, self._checkpoint_interval = evaluation_seed, checkpoint_interval
+        self._log_interval = log_interval
         self.iteration, self.env_steps = 0, 0
         self._wall_before, self._clock = 0.0, time.perf_counter()
         self._best_return = -np.inf
@@ -82,6 +86,7 @@ class Trainer:
         self._checkpoints = Checkpoints(run_dir.checkpoints, modules)
         self._trainable = {name: m for name, m in modules.items() if name != "best_policy"}
         self._recent = collections.deque(maxlen=20)
+        self._unlogged: list[EpisodeStatistics] = []
         self._last_checkpoint = None
         self._num_lines = 0
 
@@ -112,6 +117,7 @@ class Trainer:
         self._generator.restore(state)
         self.env_steps, self._best_return = progress["env_steps"], progress["best_return"]
         self._wall_before, self._num_lines = progress["wall_seconds"], progress["num_lines"]
+        self._unlogged = [EpisodeStatistics(*episode) for episode in progress.get("unlogged_episodes", [])]
         self._run_dir.truncate_metrics(self._num_lines)
         self._last_checkpoint = self._checkpoints.path(self.iteration)
         return notes
@@ -124,9 +130,10 @@ class Trainer:
         bar = self._progress_bar(show_progress)
         try:
             while self.progress < 1.0 and not self._generator.is_finished():
-                metrics = self._iterate()
-                log.write(metrics)
-                self._num_lines = log.num_lines
+                metrics, is_logged = self._iterate()
+                if is_logged:
+                    log.write(metrics)
+                    self._num_lines = log.num_lines
                 self._show(bar, metrics)
                 if self.iteration % self._checkpoint_interval == 0:
                     self.checkpoint()
@@ -151,7 +158,8 @@ class Trainer:
             self._num_lines = log.num_lines
         self.checkpoint()
 
-    def _iterate(self) -> dict[str, Any]:
+    def _iterate(self) -> tuple[dict[str, Any], bool]:
+        """One iteration; returns its metrics, and whether they are due in the log."""
         start = time.perf_counter()
         steps, episodes = self._generator.collect(self.iteration)
         collected = time.perf_counter()
@@ -159,23 +167,26 @@ class Trainer:
         before = self.progress
         self.iteration += 1
         self.env_steps += steps
-        if episodes:
-            returns = [e.episode_return for e in episodes]
-            self._recent.extend(returns)
-            metrics |= {"episode/return": float(np.mean(returns)), "episode/count": len(episodes)}
-            metrics["episode/length"] = float(np.mean([e.length for e in episodes]))
-        self._check_finite(metrics)
+        self._recent.extend(e.episode_return for e in episodes)
+        self._unlogged += episodes
+        marks = [int(p * self._num_evaluations) for p in (before, self.progress)]
+        is_evaluated = marks[0] != marks[1]
+        is_logged = is_evaluated or self.iteration % self._log_interval == 0
+        if is_logged and self._unlogged:
+            metrics["episode/return"] = float(np.mean([e.episode_return for e in self._unlogged]))
+            metrics["episode/count"] = len(self._unlogged)
+            metrics["episode/length"] = float(np.mean([e.length for e in self._unlogged]))
+            self._unlogged = []
+        self._check_finite(metrics, variables=is_logged)
         metrics["time/collect_seconds"] = collected - start
         metrics["time/steps_per_second"] = steps / (time.perf_counter() - start)
-        marks = [int(p * self._num_evaluations) for p in (before, self.progress)]
-        if marks[0] == marks[1]:  # histograms belong to evaluations, the final one included
+        if not is_evaluated:  # histograms belong to evaluations, the final one included
             metrics = {name: value for name, value in metrics.items() if not isinstance(value, Mapping)}
         elif self.progress < 1.0:
             start = time.perf_counter()
-            statistics = self._evaluate(self._episodes_per_evaluation)
-            metrics |= _named(statistics)
+            metrics |= _named(self._evaluate(self._episodes_per_evaluation))
             metrics["time/evaluate_seconds"] = time.perf_counter() - start
-        return self._line(metrics)
+        return self._line(metrics), is_logged
 
     def _line(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
         counters = {
@@ -199,11 +210,13 @@ class Trainer:
         """Saves this iteration, once: replacing a good checkpoint by its equal would risk both."""
         if self._last_checkpoint == self._checkpoints.path(self.iteration):
             return
+        self._check_finite({})
         progress = {
             "env_steps": self.env_steps,
             "best_return": self._best_return,
             "wall_seconds": self.wall_seconds,
             "num_lines": self._num_lines,
+            "unlogged_episodes": self._unlogged,
         }
         self._last_checkpoint = self._checkpoints.save(self.iteration, self._generator.state(), progress)
 
@@ -211,8 +224,11 @@ class Trainer:
         """A context in which the generator's policy has the weights of its best evaluation."""
         return self._best_policy
 
-    def _check_finite(self, metrics: Mapping[str, Any]) -> None:
-        what = non_finite_metrics(metrics) or non_finite_variables(self._trainable)
+    def _check_finite(self, metrics: Mapping[str, Any], variables: bool = True) -> None:
+        """Raises DivergedError at a NaN or Inf; looking at all variables too takes milliseconds."""
+        what = non_finite_metrics(metrics)
+        if what is None and variables:
+            what = non_finite_variables(self._trainable)
         if what:
             where = f"iteration {self.iteration}, {self.env_steps:,} environment steps"
             good = (
