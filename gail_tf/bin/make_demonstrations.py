@@ -3,8 +3,9 @@
   gail-make-demonstrations --policy=RUN_DIR_OR_SAVEDMODEL --out=FILE.npz [--num_episodes=N] [--seed=N]
   gail-make-demonstrations --inspect=PATH [--figure=FILE.png]
 
-The policy acts by its mode; with --stochastic it samples. Every transition is kept: how dense and how many
-are choices of training (--subsample and --num_demonstrations of gail-train).
+The policy acts by its mode; with --stochastic it samples, and --action_noise=STD adds Gaussian noise to
+continuous actions (CREDO's experts: 0.01), in a scale where the action range is -1 to 1. Every transition is
+kept: how dense and how many are choices of training (--subsample and --num_demonstrations of gail-train).
 
 Examples:
 
@@ -28,6 +29,9 @@ _SEED = flags.DEFINE_integer(
     "seed", 0, "Episode i starts from reset(seed=SEED + i).", lower_bound=0, upper_bound=2**31 - 1
 )
 _STOCHASTIC = flags.DEFINE_bool("stochastic", False, "Sample actions in place of taking the mode.")
+_ACTION_NOISE = flags.DEFINE_float(
+    "action_noise", 0.0, "Std of the noise on normalised actions.", lower_bound=0.0
+)
 _ENVIRONMENT = flags.DEFINE_string("environment", None, "A Gymnasium id, in place of the one trained in.")
 _INSPECT = flags.DEFINE_string("inspect", None, "Print what this file or folder of demonstrations holds.")
 _FIGURE = flags.DEFINE_string("figure", None, "With --inspect: draw the episodes' returns into this PNG.")
@@ -48,7 +52,13 @@ def main(argv: Sequence[str]) -> None:
     from gail_tf.training import rollouts
 
     rollouts.make_demonstrations(
-        _POLICY.value, _OUT.value, _ENVIRONMENT.value, _NUM_EPISODES.value, _SEED.value, _STOCHASTIC.value
+        _POLICY.value,
+        _OUT.value,
+        _ENVIRONMENT.value,
+        _NUM_EPISODES.value,
+        _SEED.value,
+        _STOCHASTIC.value,
+        _ACTION_NOISE.value,
     )
     inspect(_OUT.value, None)
     print(

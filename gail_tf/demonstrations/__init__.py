@@ -4,13 +4,14 @@ from gail_tf.demonstrations.checks import as_discrete, check_matches
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.inspect import describe, plot_returns
 from gail_tf.demonstrations.io import load, save
-from gail_tf.demonstrations.sampling import pad_absorbing, select, split, subsample
+from gail_tf.demonstrations.sampling import importance_weights, pad_absorbing, select, split, subsample
 
 __all__ = [
     "Demonstrations",
     "as_discrete",
     "check_matches",
     "describe",
+    "importance_weights",
     "load",
     "pad_absorbing",
     "plot_returns",

@@ -35,12 +35,19 @@ def _take_episodes(demonstrations: Demonstrations, episodes: np.ndarray, note: s
     return _take(demonstrations, rows_of, note)
 
 
-def subsample(demonstrations: Demonstrations, every: int, seed: int) -> Demonstrations:
+def subsample(
+    demonstrations: Demonstrations, every: int, seed: int, absorbing: bool = False
+) -> Demonstrations:
     """Keeps every ``every``-th transition of each episode (Ho and Ermon 2016, section 6).
 
     Each episode starts at a random offset in [0, every); one shorter than ``every`` at a random row, so that
     no episode vanishes. Rows stay whole transitions with their own flags: an episode whose last step is not
     kept ends with neither flag. ``returns`` and ``lengths`` stay those of the whole episodes.
+
+    Args:
+      absorbing: the observations end with an absorbing indicator: rows where it is 1 are all kept, since the
+        few there are decide what the end of an episode is worth; who learns from them weighs them by
+        1 / ``every`` (Kostrikov et al. 2019, DAC; :func:`importance_weights`).
 
     Raises:
       UserError: ``every`` below 1.
@@ -53,8 +60,19 @@ def subsample(demonstrations: Demonstrations, every: int, seed: int) -> Demonstr
     rows_of = {}
     for episode, rows in enumerate(demonstrations.episode_slices):
         offset = rng.integers(min(every, rows.stop - rows.start))
-        rows_of[episode] = np.arange(rows.start + offset, rows.stop, every)
+        kept = np.arange(rows.start + offset, rows.stop, every)
+        if absorbing:
+            kept = np.union1d(kept, rows.start + np.flatnonzero(demonstrations.observations[rows, -1]))
+        rows_of[episode] = kept
     return _take(demonstrations, rows_of, f"Kept one transition in {every} of each episode (seed {seed}).")
+
+
+def importance_weights(demonstrations: Demonstrations, every: int, absorbing: bool) -> np.ndarray:
+    """Float32 ``[N]``: 1, and 1 / ``every`` of absorbing rows that :func:`subsample` kept all of."""
+    weights = np.ones(demonstrations.num_transitions, np.float32)
+    if absorbing:
+        weights[demonstrations.observations[:, -1] > 0.0] /= every
+    return weights
 
 
 def select(demonstrations: Demonstrations, num: int, seed: int) -> Demonstrations:
@@ -117,7 +135,7 @@ def pad_absorbing(demonstrations: Demonstrations) -> Demonstrations:
     terminated any more, so values always bootstrap. Truncated episodes are only widened.
     ``returns`` and ``lengths`` stay those of the recorded episodes.
 
-    Pad before subsampling: an absorbing row is then kept as often as any other and needs no weight.
+    Pad before subsampling, which keeps every absorbing row and gives it its weight.
 
     Raises:
       UserError: an episode that ends with neither flag, as after ``subsample``: how it ended is unknown.

@@ -43,12 +43,14 @@ class Discriminator(tf.Module):
 
     Args:
       expert: the demonstrations' transitions, every field ``[M, ...]``, actions normalised.
+      expert_weights: ``[M]``, how often each row is drawn, in proportion; None: all alike.
       num_actions: number of discrete actions, None when they are continuous.
       absorbing: whether the observations carry an absorbing indicator.
       inputs: the fields it sees: ("observation", "action") is GAIL's; ("observation",) needs no actions;
         add "next_observation" for state transitions.
       loss_terms: functions of losses.py and regularizers.py; their sum is minimised.
       reward_fn: one of rewards.py.
+      expert_filter: from the rewards of expert rows ``[B]`` to which of them may join a minibatch; None: all.
       reward_transforms: applied to the reward in order.
       num_epochs, batch_size: passes over the agent's rows in one update; each minibatch holds ``batch_size``
         agent rows and as many expert rows, drawn with replacement.
@@ -62,12 +64,14 @@ class Discriminator(tf.Module):
         expert: Transition,
         num_actions: int | None,
         absorbing: bool = False,
+        expert_weights: np.ndarray | None = None,
         inputs: Sequence[str] = ("observation", "action"),
         hidden: Sequence[int] = (64,),
         activation: str = "relu",
         spectral_normalization: bool = False,
         loss_terms: Sequence[Callable] = (losses.bce_loss, regularizers.gradient_penalty),
         reward_fn: Callable = rewards.plr,
+        expert_filter: Callable | None = None,
         reward_transforms: Sequence[Callable] = (),
         num_epochs: int = 2,
         batch_size: int = 256,
@@ -88,10 +92,14 @@ class Discriminator(tf.Module):
         self._inputs, self._num_actions, self._absorbing = tuple(inputs), num_actions, absorbing
         self._loss_terms = tuple(loss_terms)
         self.reward_fn, self._reward_transforms = reward_fn, list(reward_transforms)
+        self._expert_filter = expert_filter
         self._num_epochs, self._batch_size = num_epochs, batch_size
         self._max_gradient_norm = max_gradient_norm
         self._expert_features = self._features(Transition(*(tf.convert_to_tensor(field) for field in expert)))
         num_expert, num_features = self._expert_features.shape
+        self._expert_cdf = None
+        if expert_weights is not None and np.ptp(expert_weights) > 0:
+            self._expert_cdf = tf.constant(np.cumsum(expert_weights / np.sum(expert_weights)), tf.float32)
         self._reported_expert_features = self._expert_features
         if num_expert > _MAX_REPORTED_EXPERT_ROWS:
             rows = np.random.default_rng(0).choice(num_expert, _MAX_REPORTED_EXPERT_ROWS, replace=False)
@@ -120,11 +128,24 @@ class Discriminator(tf.Module):
 
         The metrics of the expert's reward are over at most 4,096 of its rows, always the same ones.
         """
-        reward = self._transformed(self.reward_fn(self.logits(transition)), update=True)
+        raw = self.reward_fn(self.logits(transition))
+        reward = self._transformed(raw, update=True)
         expert_logits = self._train_logits(self.normalizer.normalize(self._reported_expert_features))
         expert = self._transformed(self.reward_fn(expert_logits), update=False)
         flat = tf.reshape(reward, [-1])
-        return reward, {**reward_statistics(flat, "agent"), **reward_statistics(expert, "expert")}
+        statistics = {**reward_statistics(flat, "agent"), **reward_statistics(expert, "expert")}
+        return reward, statistics | self._changed_share(raw)
+
+    def _changed_share(self, reward: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Share of rewards that the transforms before the first with a running scale change (clipping)."""
+        clipped = reward
+        for transform in self._reward_transforms:
+            if hasattr(transform, "update"):
+                break
+            clipped = transform(clipped)
+        if clipped is reward:
+            return {}
+        return {"reward/clipped_share": tf.reduce_mean(tf.cast(clipped != reward, tf.float32))}
 
     def _transformed(self, reward: tf.Tensor, update: bool) -> tf.Tensor:
         for transform in self._reward_transforms:
@@ -142,18 +163,37 @@ class Discriminator(tf.Module):
         fn = lambda features: self._train_logits(features, training=True)  # noqa: E731
         return tf.add_n([term(fn, batch, s) for term, s in zip(self._loss_terms, seeds, strict=True)])
 
-    def train_step(self, batch: losses.DiscriminatorBatch, seed: tf.Tensor) -> dict[str, tf.Tensor]:
-        """One Adam step on normalised features ``[B, f]`` of each class; metrics are of before the step."""
+    def train_step(
+        self, batch: losses.DiscriminatorBatch, seed: tf.Tensor, keep: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
+        """One Adam step on normalised features ``[B, f]`` of each class; metrics are of before the step.
+
+        Args:
+          keep: bool ``[B]``, the expert rows to learn from; with none of them the step is left out.
+        """
+        learned = batch if keep is None else batch._replace(expert=_kept_rows(batch.expert, keep))
         variables = self.network.trainable_variables
         with tf.GradientTape() as tape:
-            loss = self.loss(batch, seed)
+            loss = self.loss(learned, seed)
         gradients = tape.gradient(loss, variables)
         norm = tf.linalg.global_norm(gradients)
         if self._max_gradient_norm is not None:
             gradients, _ = tf.clip_by_global_norm(gradients, self._max_gradient_norm, use_norm=norm)
         expert, agent = self._train_logits(batch.expert), self._train_logits(batch.agent)
-        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        return {
+
+        def apply():
+            self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+            return tf.constant(0.0)
+
+        metrics = {}
+        if keep is None:
+            apply()
+        else:
+            metrics["discriminator/skipped_share"] = tf.cond(
+                tf.reduce_any(keep), apply, lambda: tf.constant(1.0)
+            )
+            metrics["discriminator/filtered_share"] = 1.0 - tf.reduce_mean(tf.cast(keep, tf.float32))
+        return metrics | {
             "discriminator/loss": loss,
             "discriminator/gradient_norm": norm,
             "discriminator/accuracy_expert": tf.reduce_mean(tf.cast(expert > 0.0, tf.float32)),
@@ -178,13 +218,30 @@ class Discriminator(tf.Module):
         def step(indices, seed):
             seed_rows, seed_loss = tf.unstack(tf.random.split(seed, 2))
             expert = self.normalizer.normalize(self._expert_rows(batch_size, seed_rows))
-            return self.train_step(
-                losses.DiscriminatorBatch(expert, tf.gather(agent_features, indices)), seed_loss
-            )
+            keep = None
+            if self._expert_filter is not None:
+                keep = self._expert_filter(self.reward_fn(self._train_logits(expert)))
+            batch = losses.DiscriminatorBatch(expert, tf.gather(agent_features, indices))
+            return self.train_step(batch, seed_loss, keep)
 
         return scan_minibatches(step, num_rows, batch_size, self._num_epochs, seed_loop)
 
     def _expert_rows(self, num_rows: int, seed: tf.Tensor) -> tf.Tensor:
+        """Rows ``[num_rows, f]`` drawn with replacement, by their weights where they have any."""
         num_expert = self._expert_features.shape[0]
-        indices = tf.random.stateless_uniform([num_rows], seed, maxval=num_expert, dtype=tf.int32)
+        if self._expert_cdf is None:
+            indices = tf.random.stateless_uniform([num_rows], seed, maxval=num_expert, dtype=tf.int32)
+        else:
+            draws = tf.random.stateless_uniform([num_rows], seed)
+            indices = tf.minimum(tf.searchsorted(self._expert_cdf, draws, side="right"), num_expert - 1)
         return tf.gather(self._expert_features, indices)
+
+
+def _kept_rows(rows: tf.Tensor, keep: tf.Tensor) -> tf.Tensor:
+    """``rows`` ``[B, f]`` with those that are not kept replaced by kept ones, each as often as the others.
+
+    The shape stays, as XLA wants it. Where nothing is kept the rows come back as they are.
+    """
+    order = tf.argsort(tf.cast(keep, tf.int32), direction="DESCENDING", stable=True)
+    num_kept = tf.maximum(tf.reduce_sum(tf.cast(keep, tf.int32)), 1)
+    return tf.gather(rows, tf.gather(order, tf.range(tf.shape(rows)[0]) % num_kept))

@@ -75,6 +75,12 @@ def clipped(reward: tf.Tensor, maximum: float = 5.0, minimum: float | None = Non
 
 
 @gin.configurable
+def below(reward: tf.Tensor, maximum: float = 5.0) -> tf.Tensor:
+    """CREDO's filter (Algorithm 1, line 6): the expert rows ``[B]`` with ``r(s, a) < maximum``, as bool."""
+    return reward < maximum
+
+
+@gin.configurable
 class NormalizedReward(tf.Module):
     """Divides by the running spread of the reward over all rows seen.
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import gymnasium as gym
 import numpy as np
 
+from gail_tf.environments.actions import ActionCodec
 from gail_tf.types import UserError
 
 # Float32 [n, d] observations and a step counter -> actions [n, ...] in environment units.
@@ -103,6 +104,18 @@ def sampled(policy, seed: int) -> ActFn:
     return lambda observation, step: policy.sampled(
         observation, np.array([seed & 0x7FFFFFFF, step], np.int32)
     ).numpy()
+
+
+def with_noise(act: ActFn, codec: ActionCodec, std: float, seed: int) -> ActFn:
+    """``act`` with Gaussian noise of ``std`` on its normalised actions, which are cut to the space."""
+    rng = np.random.default_rng(seed)
+
+    def noisy(observation: np.ndarray, step: int) -> np.ndarray:
+        action = codec.from_environment(act(observation, step))
+        noise = rng.standard_normal(action.shape, np.float32)
+        return codec.to_environment(action + np.float32(std) * noise)
+
+    return noisy
 
 
 def uniformly_random(make_env: Callable[[], gym.Env], seed: int) -> ActFn:

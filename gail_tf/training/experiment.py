@@ -272,7 +272,12 @@ def _make_reward_source(
             else "-log(1 - D), since the experts do not hurry to the end of their episodes"
         )
         say(f"note: The reward is {name}, {way}.")
-    source = make(expert=expert.transitions, num_actions=codec.num_actions, absorbing=absorbing)
+    source = make(
+        expert=expert.transitions,
+        expert_weights=expert.weights,
+        num_actions=codec.num_actions,
+        absorbing=absorbing,
+    )
     if isinstance(source, Discriminator):
         warning = survival_warning(source.reward_fn, seeks_end, absorbing)
         if warning:

@@ -39,9 +39,10 @@ def load_demonstrations(
 
 
 class Expert(NamedTuple):
-    """Demonstrations, ready to learn from."""
+    """Demonstrations, ready to learn from; ``weights`` ``[M]`` say how much each row counts."""
 
     transitions: Transition
+    weights: np.ndarray
     path: str
     sha256: str
     return_mean: float | None
@@ -103,7 +104,7 @@ def prepare_expert(
         )
         chosen = checked if num_trajectories is None else demos.select(checked, num_trajectories, seed)
         padded = demos.pad_absorbing(chosen) if absorbing else chosen
-        used = demos.subsample(padded, subsample, seed)
+        used = demos.subsample(padded, subsample, seed, absorbing)
     except UserError as e:
         raise UserError(f"{path}: {e}") from e
     rewards_or_zero = used.rewards if used.rewards is not None else np.zeros(used.num_transitions, np.float32)
@@ -117,6 +118,7 @@ def prepare_expert(
     )
     return Expert(
         transitions,
+        demos.importance_weights(used, subsample, absorbing),
         path,
         digest(path, recorded),
         recorded.return_mean,

@@ -10,6 +10,7 @@ import gymnasium as gym
 import numpy as np
 
 from gail_tf import demonstrations
+from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.make import make_environment
 from gail_tf.training import evaluation, recording
 from gail_tf.training.export import find_policy, load_policy
@@ -124,9 +125,18 @@ def describe(result: Mapping[str, Any]) -> str:
 
 
 def make_demonstrations(
-    path: str, out: str, environment: str | None, num_episodes: int, seed: int, stochastic: bool
+    path: str,
+    out: str,
+    environment: str | None,
+    num_episodes: int,
+    seed: int,
+    stochastic: bool,
+    action_noise: float = 0.0,
 ) -> None:
-    """Records episodes of a policy into the npz file ``out``."""
+    """Records episodes of a policy into the npz file ``out``.
+
+    ``action_noise`` is the std of Gaussian noise on normalised continuous actions, which are cut afterwards.
+    """
     if not out.endswith(".npz"):  # before the rollouts, which take their time
         raise UserError(f"{out}: demonstrations are written as .npz: choose a path that ends so.")
     policy, metadata, environment, make_env = _open(path, environment)
@@ -135,9 +145,19 @@ def make_demonstrations(
         "num_episodes": num_episodes,
         "seed": seed,
         "stochastic": stochastic,
+        "action_noise": action_noise,
         "made_by": "gail-make-demonstrations",
     }
     act = _acting(policy, stochastic, seed)
+    if action_noise:
+        env = make_env()
+        codec = ActionCodec(env.action_space, environment)
+        env.close()
+        if codec.is_discrete:
+            raise UserError(
+                f"--action_noise={action_noise}: {environment} has discrete actions; leave it out."
+            )
+        act = evaluation.with_noise(act, codec, action_noise, seed)
     recorded = recording.record(make_env, act, num_episodes, seed, environment, provenance)
     demonstrations.save(out, recorded)
 

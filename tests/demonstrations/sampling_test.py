@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from gail_tf.demonstrations import Demonstrations, pad_absorbing, select, split, subsample
+from gail_tf.demonstrations import (
+    Demonstrations,
+    importance_weights,
+    pad_absorbing,
+    select,
+    split,
+    subsample,
+)
 from gail_tf.types import UserError
 
 
@@ -175,3 +182,16 @@ def test_pad_absorbing_comes_before_subsampling():
     padded = subsample(pad_absorbing(make([10] * 9, terminated=[1] * 9)), every=5, seed=0)
     assert padded.observations[:, 1].sum() > 0
     assert padded.lengths.tolist() == [10] * 9
+
+
+def test_subsampling_keeps_every_absorbing_row_and_weighs_it_by_the_inverse():
+    """Two ended episodes of 10 and 13 rows and a cut one: padded, then every 5th row."""
+    padded = pad_absorbing(make([10, 13, 10], terminated=[True, True, False]))
+    kept = subsample(padded, 5, seed=0, absorbing=True)
+    indicator = kept.observations[:, -1]
+    assert indicator.sum() == 2 and (padded.observations[:, -1].sum()) == 2
+    weights = importance_weights(kept, 5, absorbing=True)
+    np.testing.assert_allclose(weights, np.where(indicator == 1.0, 0.2, 1.0))
+    real = kept.observations[indicator == 0.0]
+    assert len(real) in (6, 7)  # 10 / 5 + 13 / 5 (2 or 3) + 10 / 5
+    np.testing.assert_array_equal(importance_weights(kept, 5, absorbing=False), np.ones(len(weights)))

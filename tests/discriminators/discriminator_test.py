@@ -1,11 +1,13 @@
 """The discriminator on two Gaussians: what it sees, learns and pays, and what it leaves alone."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from gail_tf.discriminators import losses, regularizers, rewards
-from gail_tf.discriminators.discriminator import Discriminator, transition_features
+from gail_tf.discriminators.discriminator import Discriminator, _kept_rows, transition_features
 from gail_tf.types import Transition
 
 SEED = tf.constant([0, 1])
@@ -198,11 +200,50 @@ def test_transforms_apply_in_order_and_metrics_speak_of_what_is_paid():
     transforms = [lambda r: r * 0.0 + 3.0, lambda r: r + 1.0, lambda r: r * 2.0]
     reward, metrics = make(reward_transforms=transforms).relabel(as_tensors(AGENT))
     np.testing.assert_array_equal(reward, np.full(256, 8.0))
-    assert {name: float(value) for name, value in metrics.items() if "histogram" not in name} == {
+    expected = {
         f"reward/{of}_{what}": 8.0 * (what != "std")
         for of in ("agent", "expert")
         for what in ("mean", "std", "min", "max")
     }
+    expected["reward/clipped_share"] = 1.0  # every reward was changed
+    assert {name: float(v) for name, v in metrics.items() if "histogram" not in name} == expected
+
+
+def test_the_clipped_share_counts_what_clipping_changed_and_no_running_scale():
+    clip = functools.partial(rewards.clipped, maximum=0.0)
+    discriminator = make(reward_fn=rewards.airl, reward_transforms=[clip, rewards.NormalizedReward()])
+    above = np.mean(discriminator.logits(as_tensors(AGENT)).numpy() > 0.0)
+    _, metrics = discriminator.relabel(as_tensors(AGENT))
+    assert 0.0 < above < 1.0 and float(metrics["reward/clipped_share"]) == pytest.approx(above)
+    plain = make(reward_transforms=[rewards.NormalizedReward()])
+    assert "reward/clipped_share" not in plain.relabel(as_tensors(AGENT))[1]
+
+
+def test_credos_filter_keeps_only_expert_rows_below_the_threshold():
+    rows = tf.constant([[0.0], [1.0], [2.0], [3.0]])
+    kept = _kept_rows(rows, tf.constant([False, True, False, True]))
+    assert sorted(kept.numpy()[:, 0].tolist()) == [1.0, 1.0, 3.0, 3.0]
+    np.testing.assert_array_equal(_kept_rows(rows, tf.constant([False] * 4)), rows)
+
+
+@pytest.mark.parametrize("maximum, skipped", [(-1e9, 1.0), (1e9, 0.0)])
+def test_an_empty_selection_skips_the_discriminators_step_and_is_counted(maximum, skipped):
+    below = functools.partial(rewards.below, maximum=maximum)
+    discriminator = make(reward_fn=rewards.airl, expert_filter=below)
+    before = [v.numpy() for v in discriminator.network.trainable_variables]
+    metrics = discriminator.update(as_tensors(AGENT), SEED, 0.0)
+    after = [v.numpy() for v in discriminator.network.trainable_variables]
+    assert float(metrics["discriminator/skipped_share"]) == skipped
+    assert float(metrics["discriminator/filtered_share"]) == skipped
+    assert all(np.array_equal(x, y) for x, y in zip(before, after, strict=True)) == bool(skipped)
+
+
+def test_expert_rows_are_drawn_by_their_weights():
+    weights = np.array([1.0, 0.0, 3.0] + [0.0] * (len(EXPERT.reward) - 3), np.float32)
+    drawn = make(expert_weights=weights)._expert_rows(4000, tf.constant([1, 2]))
+    first, third = (np.all(drawn == make()._expert_features[i], -1).mean() for i in (0, 2))
+    assert first + third == 1.0
+    assert abs(third - 0.75) < 5 * np.sqrt(0.75 * 0.25 / 4000)  # five standard errors
 
 
 @pytest.mark.parametrize("num_rows, num_scored", [(4096, 4096), (5000, 4096)])

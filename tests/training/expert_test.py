@@ -10,7 +10,7 @@ from gail_tf.training.expert import Expert
 
 
 def make_expert(terminates, length):
-    return Expert(None, "", "", None, 1, 1, 1, terminates, length, ())
+    return Expert(None, None, "", "", None, 1, 1, 1, terminates, length, ())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,196 @@
+"""The off-policy generator on Pendulum: what an iteration does, absorbing rows, exact resuming."""
+
+import functools
+
+import gin
+import gymnasium as gym
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from gail_tf.agents.ddpg import DDPG
+from gail_tf.agents.sac import SAC
+from gail_tf.agents.td3 import TD3
+from gail_tf.discriminators import rewards
+from gail_tf.discriminators.discriminator import Discriminator
+from gail_tf.discriminators.environment_reward import EnvironmentReward
+from gail_tf.environments.absorbing import AbsorbingState
+from gail_tf.generators.off_policy import OffPolicyGenerator
+from gail_tf.types import Transition, UserError
+
+SMALL_NETWORKS = """
+make_critic_network.hidden = (8,)
+make_deterministic_actor.hidden = (8,)
+make_squashed_actor.hidden = (8,)
+"""
+
+
+@pytest.fixture(autouse=True)
+def small_networks():
+    gin.parse_config(SMALL_NETWORKS)
+    yield
+    gin.clear_config()
+
+
+def pendulum():
+    return gym.make("Pendulum-v1")
+
+
+class Ends(gym.Wrapper):
+    """Terminates every fifth step of an episode."""
+
+    def reset(self, **kwargs):
+        self.count = 0
+        return self.env.reset(**kwargs)
+
+    def step(self, action):
+        observation, reward, _, truncated, info = self.env.step(action)
+        self.count += 1
+        return observation, reward, self.count == 5, truncated, info
+
+
+def make_expert(n=40, dim=3):
+    rng = np.random.default_rng(0)
+    observation, next_observation = rng.normal(0.0, 1.0, (2, n, dim)).astype(np.float32)
+    action = rng.uniform(-1, 1, (n, 1)).astype(np.float32)
+    return Transition(observation, action, next_observation, *[np.zeros(n, np.float32)] * 3)
+
+
+def make(make_env=pendulum, reward_source=None, seed=0, **options):
+    tf.keras.utils.set_random_seed(seed)
+    if reward_source is None:
+        reward_source = Discriminator(
+            make_expert(), None, hidden=(8,), num_epochs=1, batch_size=8, reward_fn=rewards.airl
+        )
+    options = {
+        "num_steps": 4,
+        "num_updates": 3,
+        "batch_size": 8,
+        "num_reward_rows": 16,
+        "num_random_steps": 8,
+        "replay_capacity": 32,
+        "jit_compile": False,
+        **options,
+    }
+    return OffPolicyGenerator(make_env, reward_source, None, seed, **options), reward_source
+
+
+def iterate(generator, iterations):
+    results = []
+    for i in iterations:
+        collected = generator.collect(i)
+        metrics = generator.update(i, i / 10)
+        results.append((collected, {k: v for k, v in metrics.items() if not k.startswith("time/")}))
+    return results
+
+
+def values(*modules):
+    return [variable.numpy() for module in modules for variable in module.variables]
+
+
+def all_equal(a, b):
+    return len(a) == len(b) and all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def test_nothing_is_learned_while_acting_at_random():
+    generator, source = make()
+    before = values(generator, source)
+    generator.collect(0)
+    assert generator.update(0, 0.0) == {}
+    assert all_equal(before, values(generator, source))
+    generator.collect(1)
+    assert generator.update(1, 0.0)["discriminator/loss"] > 0.0
+    assert not all_equal(before, values(generator, source))
+
+
+def test_random_actions_span_the_range_and_later_ones_follow_the_actor():
+    generator, _ = make(num_steps=8, agent=functools.partial(TD3, exploration_noise=0.0))
+    generator.collect(0)
+    random_rows = generator.state()["replay"]
+    assert np.ptp(random_rows[:, 3]) > 1.0
+    generator.collect(1)
+    rows = generator.state()["replay"][8:16]
+    expected = generator.policy.deterministic(rows[:, :3]).numpy() / 2.0  # Pendulum's torque is -2 to 2
+    np.testing.assert_allclose(rows[:, 3:4], expected, atol=1e-6)
+
+
+def test_rewards_are_those_of_the_discriminator_as_it_is_now():
+    """The same replayed rows are paid for anew when the discriminator has changed; none is stored."""
+    generator, source = make()
+    generator.collect(0)
+    rows = generator._replay.gather(tf.range(4))
+    before, _ = source.relabel(rows)
+    source.network.layers[-1].bias.assign_add([1.0])
+    after, _ = source.relabel(rows)
+    np.testing.assert_allclose(after - before, np.ones(4), atol=1e-5)
+    np.testing.assert_allclose(
+        rows.reward, generator.state()["replay"][:4, 7]
+    )  # the environment's, as stored
+
+
+def test_an_end_leads_into_the_absorbing_state_and_a_time_limit_does_not():
+    generator, _ = make(
+        lambda: AbsorbingState(Ends(pendulum())),
+        EnvironmentReward(),
+        absorbing=True,
+        num_steps=7,
+        num_random_steps=100,
+    )
+    generator.collect(0)
+    rows = generator._replay.gather(tf.range(7))
+    indicator, indicator_tp1 = rows.observation[:, -1].numpy(), rows.next_observation[:, -1].numpy()
+    assert indicator.tolist() == [0, 0, 0, 0, 0, 1, 0]
+    assert indicator_tp1.tolist() == [0, 0, 0, 0, 1, 1, 0]
+    assert not rows.terminated.numpy().any()  # so that values bootstrap, from the absorbing state too
+    assert rows.action.numpy()[5] == 0.0 and (rows.action.numpy()[:5] != 0.0).all()
+
+    cut, _ = make(lambda: AbsorbingState(gym.make("Pendulum-v1", max_episode_steps=3)), absorbing=True)
+    cut.collect(0)
+    rows = cut._replay.gather(tf.range(4))
+    assert rows.truncated.numpy().tolist() == [0, 0, 1, 0] and not rows.observation[:, -1].numpy().any()
+
+
+def test_the_policy_is_the_running_average_of_the_actor():
+    generator, _ = make(average_rate=0.5, num_updates=2)
+    average = [v.numpy() for v in generator.policy.actor_net.variables]
+    assert all_equal(average, [v.numpy() for v in generator.agent.actor_net.variables])
+    iterate(generator, range(3))
+    live = [v.numpy() for v in generator.agent.actor_net.variables]
+    assert not all_equal(average, live)
+    # Two iterations learned; the second moved 1 - (1 - 0.5)^2 = 3/4 of the way that was left.
+    iterate(generator, [3])
+    moved = [v.numpy() for v in generator.policy.actor_net.variables]
+    assert not all_equal(moved, [v.numpy() for v in generator.agent.actor_net.variables])
+    still, _ = make(average_rate=0.0)
+    assert still.policy.actor_net is still.agent.actor_net
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("agent", [TD3, DDPG, SAC])
+def test_resuming_equals_never_stopping(agent, jit_compile, tmp_path):
+    options = {"agent": agent, "average_rate": 0.1, "normalize_observations": True}
+    options["jit_compile"] = jit_compile
+    whole, source = make(**options)
+    iterate(whole, range(4))
+    path = tf.train.Checkpoint(generator=whole, source=source).write(str(tmp_path / "saved"))
+    state = whole.state()
+    expected = iterate(whole, range(4, 6))
+
+    resumed, new_source = make(seed=0, **options)
+    for variable in resumed.agent.actor_net.variables:
+        variable.assign(variable + 1.0)  # whatever it starts from, the checkpoint decides
+    tf.train.Checkpoint(generator=resumed, source=new_source).read(path).assert_consumed()
+    resumed.restore(state)
+    assert iterate(resumed, range(4, 6)) == expected
+    assert all_equal(values(whole, source), values(resumed, new_source))
+
+
+def test_bad_settings_are_refused():
+    with pytest.raises(UserError, match="discrete"):
+        make(lambda: gym.make("CartPole-v1"))
+    with pytest.raises(ValueError, match="average_rate is 2"):
+        make(average_rate=2)
+    with pytest.raises(ValueError, match="num_updates is 0"):
+        make(num_updates=0)
+    with pytest.raises(ValueError, match="replay_capacity is 0"):
+        make(replay_capacity=0)
