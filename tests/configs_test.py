@@ -22,9 +22,19 @@ SMALL = (
     "OnPolicyGenerator.jit_compile = False",
     "BehavioralCloning.jit_compile = False",
     "CloningGenerator.epochs_per_iteration = 1",
+    "OffPolicyGenerator.num_steps = 8",
+    "OffPolicyGenerator.num_updates = 2",
+    "OffPolicyGenerator.num_random_steps = 8",
+    "OffPolicyGenerator.batch_size = 8",
+    "OffPolicyGenerator.replay_capacity = 64",
+    "OffPolicyGenerator.jit_compile = False",
 )
 METRICS_PAGE = (Path(__file__).resolve().parent.parent / "docs" / "metrics.md").read_text()
-RECIPES = ("gail_ppo", "gail_trpo", "bc", "ppo", "trpo")
+TRUE_REWARD = ("ppo", "trpo", "sac", "td3", "sd3")
+OFF_POLICY = ("dac_td3", "dac_sd3", "dac_ddpg", "sac_gail", "td3_gail", "sd3_gail", "ddpg_gail")
+IMITATION = ("gail_ppo", "gail_trpo", "bc", "credo", *OFF_POLICY)
+# Nothing in them says which task they are for.
+ANY_TASK = ("any", "tssg", "ppo_gail")
 
 
 def configs_of(*folders):
@@ -71,14 +81,16 @@ def train(configs, tmp_path, **more):
     return lines
 
 
-@pytest.mark.parametrize("name", configs_of(*RECIPES))
+@pytest.mark.parametrize("name", configs_of(*TRUE_REWARD, *IMITATION))
 def test_a_recipe(name, tmp_path):
     recipe, task = name.split("/")
     text = (configs_dir() / f"{name}.gin").read_text()
-    more = {"environment": "CartPole-v1"} if task == "any" else {}
-    if recipe in ("gail_ppo", "gail_trpo", "bc"):
-        if task == "any":
-            more["demonstrations"] = "shipped:CartPole-v1"
+    is_continuous = recipe in OFF_POLICY or recipe in ("sac", "td3", "sd3", "credo")
+    environment = "Pendulum-v1" if is_continuous else "CartPole-v1"
+    more = {"environment": environment} if task in ANY_TASK else {}
+    if recipe in IMITATION:
+        if task in ANY_TASK:
+            more["demonstrations"] = f"shipped:{environment}"
         elif "shipped:" not in text and "include 'gail_ppo/hopper.gin'" not in text:
             environment = text.split("make_environment.environment = '")[1].split("'")[0]
             random_demonstrations(environment, tmp_path / "demonstrations.npz")
@@ -86,9 +98,16 @@ def test_a_recipe(name, tmp_path):
     train([name], tmp_path, **more)
 
 
+def test_every_folder_of_configs_is_covered():
+    folders = {name.split("/")[0] for name in shipped_configs()}
+    assert folders == {*TRUE_REWARD, *IMITATION, "with"}
+
+
 @pytest.mark.parametrize("name", configs_of("with"))
 def test_an_addition_on_top_of_a_recipe(name, tmp_path):
-    lines = train(["gail_ppo/cartpole", name], tmp_path)
+    recipe = "td3_gail/any" if "credo" in name else "gail_ppo/cartpole"
+    more = {"environment": "Pendulum-v1", "demonstrations": "shipped:Pendulum-v1"} if "credo" in name else {}
+    lines = train([recipe, name], tmp_path, **more)
     if name == "with/warm_start":
         assert "cloning/validation_loss" in lines[0]
     config = (tmp_path / "run" / "config.gin").read_text()
