@@ -43,7 +43,7 @@ def configs_of(*folders):
 
 def random_demonstrations(environment, path):
     """Two episodes of a random policy: what tasks without a shipped expert train on here."""
-    env = make_environment(environment, max_episode_steps=30)
+    env = make_environment(environment, max_episode_steps=30, absorbing_states=False)
     env.action_space.seed(0)
     rows = {name: [] for name in ("observations", "actions", "rewards", "next_observations")}
     terminated, truncated, ends = [], [], []

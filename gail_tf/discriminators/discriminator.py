@@ -243,5 +243,6 @@ def _kept_rows(rows: tf.Tensor, keep: tf.Tensor) -> tf.Tensor:
     The shape stays, as XLA wants it. Where nothing is kept the rows come back as they are.
     """
     order = tf.argsort(tf.cast(keep, tf.int32), direction="DESCENDING", stable=True)
-    num_kept = tf.maximum(tf.reduce_sum(tf.cast(keep, tf.int32)), 1)
-    return tf.gather(rows, tf.gather(order, tf.range(tf.shape(rows)[0]) % num_kept))
+    num_rows, num_kept = tf.shape(rows)[0], tf.reduce_sum(tf.cast(keep, tf.int32))
+    num_kept = tf.where(num_kept > 0, num_kept, num_rows)
+    return tf.gather(rows, tf.gather(order, tf.range(num_rows) % num_kept))
