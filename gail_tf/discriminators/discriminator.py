@@ -134,6 +134,11 @@ class Discriminator(tf.Module):
         expert = self._transformed(self.reward_fn(expert_logits), update=False)
         flat = tf.reshape(reward, [-1])
         statistics = {**reward_statistics(flat, "agent"), **reward_statistics(expert, "expert")}
+        if self._absorbing:
+            indicator = transition.observation[..., -1]
+            statistics["reward/absorbing_mean"] = tf.math.divide_no_nan(
+                tf.reduce_sum(reward * indicator), tf.reduce_sum(indicator)
+            )
         return reward, statistics | self._changed_share(raw)
 
     def _changed_share(self, reward: tf.Tensor) -> dict[str, tf.Tensor]:
