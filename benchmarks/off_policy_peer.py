@@ -5,8 +5,8 @@ They run in an environment of their own, Python 3.11:
     python3.11 -m venv PEER && PEER/bin/pip install -r benchmarks/requirements_off_policy.txt
     PEER/bin/python benchmarks/off_policy_peer.py --library=sbx --algorithm=td3
 
-Standard output carries one JSON object: steps, seconds and steps per second of training after the warm-up, which
-holds the random steps and the compilation. One update a step, two layers of 256, batch 256. Nothing of
+Standard output carries one JSON object: steps, seconds and steps per second of training after the warm-up,
+which holds the random steps and the compilation. One update a step, two layers of 256, batch 256. Nothing of
 gail_tf is imported here.
 """
 

@@ -2,10 +2,10 @@
 
     python benchmarks/off_policy_speed.py --peer_python=PEER/bin/python --demonstrations=Hopper-v5.npz
 
-PEER is the virtual environment of off_policy_peer.py. Hopper-v5, one environment, one update a step, two layers
-of 256, batch 256 on all sides; every measurement is a process of its own with --num_threads threads, one after
-the other, so nothing else should run on the machine. Ratios are taken within a repetition. Markdown goes to
-standard output, every figure into --out.
+PEER is the virtual environment of off_policy_peer.py. Hopper-v5, one environment, one update a step, two
+layers of 256, batch 256 on all sides; every measurement is a process of its own with --num_threads threads,
+one after the other, so nothing else should run on the machine. Ratios are taken within a repetition.
+Markdown goes to standard output, every figure into --out.
 """
 
 import argparse
