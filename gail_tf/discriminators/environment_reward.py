@@ -26,10 +26,14 @@ class EnvironmentReward(tf.Module):
         del agent, seed, progress
         return {}
 
-    def relabel(self, transition: Transition) -> tuple[tf.Tensor, Metrics]:
+    def reward(self, transition: Transition) -> tf.Tensor:
         """The environment's rewards, same shape."""
         reward = self._scale * transition.reward
+        return reward if self._normalized is None else self._normalized(reward)
+
+    def relabel(self, transition: Transition) -> tuple[tf.Tensor, Metrics]:
+        """The environment's rewards, same shape."""
         if self._normalized is not None:
-            self._normalized.update(reward)
-            reward = self._normalized(reward)
+            self._normalized.update(self._scale * transition.reward)
+        reward = self.reward(transition)
         return reward, reward_statistics(tf.reshape(reward, [-1]), "agent")
