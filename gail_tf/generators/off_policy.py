@@ -183,17 +183,7 @@ class OffPolicyGenerator(tf.Module):
         if reward_rows is not None:
             metrics |= self._reward_source.update(reward_rows, seed_reward, progress)
         reward, reward_metrics = self._reward_source.relabel(rows)
-        terminated = rows.terminated
-        if self._derives_absorbing_value:
-            terminated = rows.next_observation[..., -1]
-            reward += terminated * self._absorbing_value()
-        batches = OffPolicyBatch(
-            self._actor.normalize(rows.observation),
-            rows.action,
-            reward,
-            self._actor.normalize(rows.next_observation),
-            terminated,
-        )
+        batches = self._as_batch(rows, reward)
         per_update = self.agent.num_batches * self._batch_size
         batches = tf.nest.map_structure(
             lambda x: tf.reshape(x, [self._num_updates, per_update, *x.shape[1:]]), batches
@@ -208,6 +198,16 @@ class OffPolicyGenerator(tf.Module):
                 average.assign_add(self._average_step * (live - average))
         # The environment's own reward is shown, and watched for NaN, also where nothing is learned from it.
         return metrics | {"environment/reward_mean": tf.reduce_mean(rows.reward)}
+
+    def _as_batch(self, rows: Transition, reward: tf.Tensor) -> OffPolicyBatch:
+        """``rows`` ``[N, ...]`` with the rewards paid for them ``[N]``, as the agent learns from them."""
+        terminated = rows.terminated
+        if self._derives_absorbing_value:
+            terminated = rows.next_observation[..., -1]
+            reward += terminated * self._absorbing_value()
+        observation = self._actor.normalize(rows.observation)
+        next_observation = self._actor.normalize(rows.next_observation)
+        return OffPolicyBatch(observation, rows.action, reward, next_observation, terminated)
 
     def _absorbing_value(self) -> tf.Tensor:
         """Discounted rewards from the step after the one that led into the absorbing state, a scalar."""

@@ -150,6 +150,29 @@ def test_an_end_leads_into_the_absorbing_state_and_a_time_limit_does_not():
     assert rows.truncated.numpy().tolist() == [0, 0, 1, 0] and not rows.observation[:, -1].numpy().any()
 
 
+def test_the_value_of_the_absorbing_state_is_derived_from_its_reward():
+    """At a discount of 0.9 and r_abs = -2 the steps after the end are worth 0.9 * -2 / 0.1 = -18."""
+
+    class Pays(EnvironmentReward):
+        def reward(self, transition):
+            return -2.0 * transition.observation[..., -1]
+
+    generator, _ = make(
+        lambda: AbsorbingState(Ends(pendulum())),
+        Pays(),
+        absorbing=True,
+        agent=functools.partial(TD3, discount=0.9),
+        num_steps=7,
+        num_random_steps=100,
+        derive_absorbing_value=True,
+    )
+    generator.collect(0)
+    rows = generator._replay.gather(tf.range(7))
+    batch = generator._as_batch(rows, tf.ones(7))
+    np.testing.assert_allclose(batch.reward, [1, 1, 1, 1, -17, -17, 1], rtol=1e-6)
+    assert batch.terminated.numpy().tolist() == [0, 0, 0, 0, 1, 1, 0]
+
+
 def test_the_policy_is_the_running_average_of_the_actor():
     generator, _ = make(average_rate=0.5, num_updates=2)
     average = [v.numpy() for v in generator.policy.actor_net.variables]
