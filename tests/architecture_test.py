@@ -15,7 +15,9 @@ _OPERATORS = {
     "discriminators.regularizers": "operators",
     "discriminators.rewards": "operators",
     "discriminators.reward_statistics": "operators",
+    "agents.off_policy": "operators",
     "agents.on_policy": "operators",
+    "agents.sd3_ops": "operators",
     "agents.trpo_ops": "operators",
 }
 

@@ -14,7 +14,7 @@ import gin
 import tensorflow as tf
 
 from gail_tf import demonstrations as demos
-from gail_tf.agents import ddpg, ppo, sac, td3, trpo  # noqa: F401 - registers configurables
+from gail_tf.agents import ddpg, ppo, sac, sd3, td3, trpo  # noqa: F401 - registers configurables
 from gail_tf.discriminators import environment_reward, losses, regularizers  # noqa: F401 - likewise
 from gail_tf.discriminators.discriminator import Discriminator
 from gail_tf.environments.absorbing import AbsorbingState

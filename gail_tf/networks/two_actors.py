@@ -1,0 +1,38 @@
+"""A policy of two actors, each with a critic of its own that says which of them acts."""
+
+import tensorflow as tf
+from tf_agents.networks import network
+
+from gail_tf.networks.mlp import make_critic_network, make_deterministic_actor
+
+
+class TwoActors(network.Network):
+    """Two deterministic actors and their critics: observation ``[B, d]`` -> action ``[B, k]`` in (-1, 1).
+
+    Row by row the action is that of the actor whose own critic values it higher; the first actor's in a tie.
+    The critics are part of the policy, so a copy or an average of it holds theirs too.
+
+    Attributes:
+      actors, critics: two networks each, of ``make_deterministic_actor`` and ``make_critic_network``.
+    """
+
+    def __init__(self, observation_spec, action_spec):
+        super().__init__(input_tensor_spec=observation_spec, state_spec=(), name="two_actors")
+        self.actors = [make_deterministic_actor(observation_spec, action_spec) for _ in range(2)]
+        self.critics = [make_critic_network(observation_spec, action_spec) for _ in range(2)]
+        self.create_variables()
+
+    def call(self, observation, step_type=(), network_state=(), training=False):
+        del step_type
+        actions = [self.action(i, observation, training) for i in range(2)]
+        values = [self.value(i, observation, action, training) for i, action in enumerate(actions)]
+        return tf.where((values[0] >= values[1])[:, None], *actions), network_state
+
+    def action(self, i: int, observation: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Actor i's action ``[B, k]`` at observations ``[B, d]``."""
+        return self.actors[i](observation, step_type=(), network_state=(), training=training)[0]
+
+    def value(self, i: int, observation: tf.Tensor, action: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Critic i's value ``[B]`` of actions ``[B, k]`` at observations ``[B, d]``."""
+        inputs = (observation, action)
+        return self.critics[i](inputs, step_type=(), network_state=(), training=training)[0]
