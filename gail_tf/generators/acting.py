@@ -5,17 +5,27 @@ a third of what the simulator takes. The same product of small matrices costs 0.
 recomputes every probability in TensorFlow, so nothing downstream sees which of the two sampled.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
 from gail_tf.agents.policy import Policy
 from gail_tf.networks.mlp import CategoricalHead, GaussianHead, SquashedGaussianHead, TanhHead
+from gail_tf.networks.normalization import RunningMoments
+from gail_tf.networks.two_actors import TwoActors
 
 _ACTIVATIONS = {
     "tanh": np.tanh,
     "relu": lambda x: np.maximum(x, 0.0),
     "linear": lambda x: x,
 }
+
+
+def make_sampler(policy: Policy, exploration_noise: float = 0.0) -> "MlpSampler | TwoActorsSampler":
+    """The sampler for the kind of network that ``policy`` acts with."""
+    sampler = TwoActorsSampler if isinstance(policy.actor_net, TwoActors) else MlpSampler
+    return sampler(policy, exploration_noise)
 
 
 class MlpSampler:
@@ -29,30 +39,17 @@ class MlpSampler:
     """
 
     def __init__(self, policy: Policy, exploration_noise: float = 0.0):
-        *hidden, self._head = policy.actor_net.layers
-        if not all(isinstance(layer, tf.keras.layers.Dense) for layer in hidden):
-            raise ValueError("MlpSampler wants an actor of dense layers and a head of networks/mlp.py.")
-        unknown = {tf.keras.activations.serialize(layer.activation) for layer in hidden} - _ACTIVATIONS.keys()
-        if unknown:
-            raise ValueError(
-                f"The actor's activation is {unknown.pop()!r}: want one of {', '.join(_ACTIVATIONS)}."
-            )
-        self._policy, self._hidden = policy, hidden
+        self._policy, self._head = policy, policy.actor_net.layers[-1]
+        self._mlp = _actor_mlp(policy.actor_net)
         self._exploration_noise = exploration_noise
 
     def refresh(self) -> None:
         """Copies weights and normaliser from TensorFlow."""
-        self._layers = [
-            (layer.kernel.numpy(), layer.bias.numpy(), tf.keras.activations.serialize(layer.activation))
-            for layer in self._hidden
-        ]
-        output = _output_layer(self._head)
-        self._layers.append((output.kernel.numpy(), output.bias.numpy(), "linear"))
+        self._mlp.refresh()
         self._std = np.float32(self._exploration_noise)
         if isinstance(self._head, GaussianHead):
             self._std = np.exp(np.clip(self._head.log_std.numpy(), *GaussianHead.LOG_STD_RANGE))
-        normalizer = self._policy.normalizer
-        self._affine = None if normalizer is None else [part.numpy() for part in normalizer.affine()]
+        self._affine = _affine(self._policy.normalizer)
 
     def start(self, seed: tuple[int, ...], num_steps: int, num_environments: int) -> None:
         """Draws the noise for ``num_steps`` calls of :meth:`sample` with ``num_environments`` rows."""
@@ -66,13 +63,7 @@ class MlpSampler:
 
     def parameters(self, observation: np.ndarray) -> np.ndarray:
         """Output of the last dense layer (means, logits) ``[B, ...]`` at raw observations ``[B, d]``."""
-        features = observation
-        if self._affine is not None:
-            mean, scale, limit = self._affine
-            features = np.clip((observation - mean) * scale, -limit, limit)
-        for kernel, bias, activation in self._layers:
-            features = _ACTIVATIONS[activation](features @ kernel + bias)
-        return features
+        return self._mlp(_normalized(observation, self._affine))
 
     def sample(self, observation: np.ndarray, step: int) -> np.ndarray:
         """Normalised actions ``[B, k]``, uncut of a Gaussian, or int32 ``[B]`` (by the Gumbel-max trick)."""
@@ -85,6 +76,85 @@ class MlpSampler:
             mean, log_std = np.split(parameters, 2, axis=-1)
             return np.tanh(mean + np.exp(np.clip(log_std, *SquashedGaussianHead.LOG_STD_RANGE)) * noise)
         return parameters + self._std * noise
+
+
+class TwoActorsSampler:
+    """The same for a policy of two actors: it acts with the one whose own critic is higher.
+
+    Args:
+      exploration_noise: std of the Gaussian noise on the chosen action, cut to [-1, 1].
+    """
+
+    def __init__(self, policy: Policy, exploration_noise: float = 0.0):
+        self._policy, self._exploration_noise = policy, np.float32(exploration_noise)
+        self._actors = [_actor_mlp(actor) for actor in policy.actor_net.actors]
+        # A critic's first and last layers join its inputs and drop an axis.
+        self._critics = [_Mlp(critic.layers[1:-1]) for critic in policy.actor_net.critics]
+
+    def refresh(self) -> None:
+        """Copies weights and normaliser from TensorFlow."""
+        for mlp in self._actors + self._critics:
+            mlp.refresh()
+        self._affine = _affine(self._policy.normalizer)
+
+    def start(self, seed: tuple[int, ...], num_steps: int, num_environments: int) -> None:
+        """Draws the noise for ``num_steps`` calls of :meth:`sample` with ``num_environments`` rows."""
+        shape = (num_steps, num_environments, self._policy.codec.spec.shape[0])
+        self._noise = np.random.default_rng(seed).standard_normal(shape, np.float32)
+
+    def sample(self, observation: np.ndarray, step: int) -> np.ndarray:
+        """Normalised actions ``[B, k]`` at raw observations ``[B, d]``."""
+        features = _normalized(observation, self._affine)
+        actions = [np.tanh(actor(features)) for actor in self._actors]
+        first, second = (
+            critic(np.concatenate([features, action], -1))
+            for critic, action in zip(self._critics, actions, strict=True)
+        )
+        action = np.where(first >= second, *actions)
+        return np.clip(action + self._exploration_noise * self._noise[step], -1.0, 1.0)
+
+
+class _Mlp:
+    """The forward pass of dense layers, ``[B, n] -> [B, m]``, with weights as of the last ``refresh``."""
+
+    def __init__(self, layers: Sequence[tf.keras.layers.Layer]):
+        if not all(isinstance(layer, tf.keras.layers.Dense) for layer in layers):
+            raise ValueError("Acting wants networks of dense layers, with a head of networks/mlp.py.")
+        self._layers = [(layer, tf.keras.activations.serialize(layer.activation)) for layer in layers]
+        unknown = {activation for _, activation in self._layers} - _ACTIVATIONS.keys()
+        if unknown:
+            raise ValueError(
+                f"A network's activation is {unknown.pop()!r}: want one of {', '.join(_ACTIVATIONS)}."
+            )
+
+    def refresh(self) -> None:
+        self._weights = [
+            (layer.kernel.numpy(), layer.bias.numpy(), _ACTIVATIONS[activation])
+            for layer, activation in self._layers
+        ]
+
+    def __call__(self, features: np.ndarray) -> np.ndarray:
+        for kernel, bias, activation in self._weights:
+            features = activation(features @ kernel + bias)
+        return features
+
+
+def _actor_mlp(actor) -> _Mlp:
+    """``actor``, a network of networks/mlp.py, up to the last dense layer, which is inside its head."""
+    *hidden, head = actor.layers
+    return _Mlp([*hidden, _output_layer(head)])
+
+
+def _affine(normalizer: RunningMoments | None) -> list[np.ndarray] | None:
+    return None if normalizer is None else [part.numpy() for part in normalizer.affine()]
+
+
+def _normalized(observation: np.ndarray, affine: list[np.ndarray] | None) -> np.ndarray:
+    """What the networks see of raw observations ``[B, d]``."""
+    if affine is None:
+        return observation
+    mean, scale, limit = affine
+    return np.clip((observation - mean) * scale, -limit, limit)
 
 
 def _output_layer(head: tf.keras.layers.Layer) -> tf.keras.layers.Dense:

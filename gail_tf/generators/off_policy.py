@@ -12,7 +12,7 @@ import tensorflow as tf
 from gail_tf.agents.policy import Policy
 from gail_tf.agents.td3 import TD3
 from gail_tf.environments.vector import VectorEnvironment
-from gail_tf.generators.acting import MlpSampler
+from gail_tf.generators.acting import make_sampler
 from gail_tf.generators.numbers import as_numbers
 from gail_tf.generators.replay import ReplayBuffer
 from gail_tf.networks.minibatches import scan_updates
@@ -106,7 +106,7 @@ class OffPolicyGenerator(tf.Module):
             self.policy = Policy(average_net, self._normalizer, codec, absorbing, real_dim)
         # Once an iteration instead of once an update: the same decay over num_updates of them.
         self._average_step = 1.0 - (1.0 - average_rate) ** num_updates
-        self._sampler = MlpSampler(self._actor, self.agent.exploration_noise)
+        self._sampler = make_sampler(self._actor, self.agent.exploration_noise)
         self._replay = ReplayBuffer(replay_capacity, num_inputs, self._action_dim)
         self._learn = tf.function(self._learn_from, jit_compile=jit_compile, autograph=False)
         # The gather is outside of what XLA compiles, which would take the whole table as an argument.
