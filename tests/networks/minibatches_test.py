@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gail_tf.networks.minibatches import scan_minibatches, shuffled_indices
+from gail_tf.networks.minibatches import Weighted, scan_minibatches, scan_updates, shuffled_indices
 
 
 def visits(num_rows, batch_size, num_epochs, seed=(0, 1), jit_compile=True):
@@ -81,3 +81,67 @@ def test_shuffled_indices_favour_no_place():
 def test_a_batch_size_outside_the_rows_is_refused(batch_size):
     with pytest.raises(ValueError, match=f"batch_size is {batch_size}: want 1 to .* 4"):
         scan_minibatches(lambda indices, seed: {}, 4, batch_size, 1, tf.constant([0, 1]))
+
+
+def scanned(step, num_steps, seed=(0, 1), jit_compile=True):
+    scan = tf.function(
+        lambda seed: scan_updates(step, num_steps, seed), jit_compile=jit_compile, autograph=False
+    )
+    return {name: float(value) for name, value in scan(tf.constant(seed)).items()}
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("num_steps", [1, 5])
+def test_updates_run_in_order_each_once_and_their_metrics_are_averaged(num_steps, jit_compile):
+    seen = tf.Variable(tf.fill([num_steps], -1))
+    calls = tf.Variable(0)
+
+    def step(i, seed):
+        del seed
+        seen.scatter_nd_update([[calls]], [i])
+        calls.assign_add(1)
+        return {"call": calls.read_value()}
+
+    metrics = scanned(step, num_steps, jit_compile=jit_compile)
+    np.testing.assert_array_equal(seen, np.arange(num_steps))
+    assert int(calls) == num_steps
+    assert metrics["call"] == pytest.approx((num_steps + 1) / 2)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_a_weighted_metric_is_averaged_over_the_steps_with_weight(jit_compile):
+    def step(i, seed):
+        del seed
+        value = tf.cast(i, tf.float32)
+        return {
+            "all": value,
+            "odd": Weighted(value, i % 2 == 1),
+            "heavy": Weighted(value, value),
+            "never": Weighted(value, False),
+        }
+
+    # Of 0 to 4: the mean of 1 and 3; (1 + 4 + 9 + 16) / (1 + 2 + 3 + 4); 0 where nothing counts.
+    metrics = scanned(step, 5, jit_compile=jit_compile)
+    assert metrics == pytest.approx({"all": 2.0, "odd": 2.0, "heavy": 3.0, "never": 0.0})
+
+
+def test_every_update_has_a_seed_of_its_own_which_follows_from_the_first():
+    def draws(seed):
+        drawn = tf.Variable(tf.zeros([6]))
+
+        def step(i, seed):
+            drawn.scatter_nd_update([[i]], [tf.random.stateless_uniform([], seed)])
+            return {}
+
+        scanned(step, 6, seed, jit_compile=False)
+        return drawn.numpy()
+
+    one, same, another = draws((0, 1)), draws((0, 1)), draws((0, 2))
+    assert len(set(one)) == 6
+    np.testing.assert_array_equal(one, same)
+    assert not set(one) & set(another)
+
+
+def test_no_updates_at_all_are_refused():
+    with pytest.raises(ValueError, match="num_steps is 0: want 1 or more"):
+        scan_updates(lambda i, seed: {}, 0, tf.constant([0, 1]))

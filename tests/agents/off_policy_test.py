@@ -1,0 +1,233 @@
+"""What the off-policy agents share: their parts as arithmetic, then the same demands on each of the four."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tf_agents.specs import tensor_spec
+
+from gail_tf.agents.ddpg import DDPG
+from gail_tf.agents.off_policy import GradientStep, actor_update, smoothed_action, time_steps
+from gail_tf.agents.sac import SAC
+from gail_tf.agents.sd3 import SD3
+from gail_tf.agents.td3 import TD3
+from gail_tf.types import OffPolicyBatch
+
+_OBSERVATION = tf.TensorSpec((3,), tf.float32)
+_ACTION = tensor_spec.BoundedTensorSpec((2,), tf.float32, -1.0, 1.0)
+
+
+def step_down(step, variable, progress=0.0):
+    """A step on ``3 x + 4 y``, whose gradient is (3, 4)."""
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(variable * [3.0, 4.0])
+    return step(tape, loss, tf.constant(progress))
+
+
+def test_a_gradient_step_reports_the_norm_before_the_bound():
+    variable = tf.Variable([0.0, 0.0])
+    step = GradientStep([variable], 0.1, max_norm=1.0)
+    norm, mean_abs = step_down(step, variable)
+    assert (float(norm), float(mean_abs)) == (5.0, 3.5)
+    # Adam's first moment is a tenth of the gradient, (3, 4) / 5 after the bound.
+    np.testing.assert_allclose(step.optimizer.get_slot(variable, "m"), [0.06, 0.08], rtol=1e-6)
+    np.testing.assert_allclose(variable, [-0.1, -0.1], rtol=1e-4)
+
+
+def test_a_gradient_within_the_bound_is_left_alone():
+    variable = tf.Variable([0.0, 0.0])
+    step = GradientStep([variable], 0.1, max_norm=6.0)
+    step_down(step, variable)
+    np.testing.assert_allclose(step.optimizer.get_slot(variable, "m"), [0.3, 0.4], rtol=1e-6)
+
+
+@pytest.mark.parametrize("progress, rate", [(0.0, 0.1), (0.5, 0.06), (1.0, 0.02)])
+def test_a_gradient_steps_rate_falls_linearly_to_its_final_fraction(progress, rate):
+    variable = tf.Variable([0.0, 0.0])
+    step_down(GradientStep([variable], 0.1, final_fraction=0.2), variable, progress)
+    np.testing.assert_allclose(variable, [-rate, -rate], rtol=1e-4)
+
+
+def test_an_actor_update_counts_only_where_it_happens():
+    variable = tf.Variable([2.0, 1.0])
+    step = GradientStep([variable], 0.1)
+
+    def loss():
+        return tf.reduce_sum(variable * [3.0, 4.0])
+
+    waits = actor_update(tf.constant(False), loss, step, tf.constant(0.0))
+    np.testing.assert_array_equal(variable, [2.0, 1.0])
+    assert {name: float(metric.weight) for name, metric in waits.items()} == dict.fromkeys(waits, 0.0)
+    metrics = actor_update(tf.constant(True), loss, step, tf.constant(0.0))
+    np.testing.assert_allclose(variable, [1.9, 0.9], rtol=1e-4)
+    assert {name.split("/")[1]: float(metric.value) for name, metric in metrics.items()} == {
+        "policy_loss": 10.0,
+        "critic_mean": -10.0,
+        "policy_gradient_norm": 5.0,
+        "policy_gradient_mean_abs": 3.5,
+    }
+    assert all(bool(metric.weight) for metric in metrics.values())
+
+
+def test_noise_on_target_actions_is_cut_and_so_is_the_action():
+    action = tf.constant([[0.0], [0.9], [-0.9]])
+    smoothed = smoothed_action(action, tf.constant([[0.5], [1.0], [-100.0]]), std=0.4, clip=0.3)
+    # 0 + 0.2; 0.9 + 0.3, beyond the range; -0.9 - 0.3, likewise.
+    np.testing.assert_allclose(smoothed, [[0.2], [1.0], [-1.0]], rtol=1e-6)
+
+
+def test_only_an_end_of_the_mdp_has_discount_0():
+    batch = OffPolicyBatch(*(tf.constant(x) for x in ([[1.0]], [[0.5]], [3.0], [[2.0]], [1.0])))
+    now, later = time_steps(batch)
+    assert [x.numpy().item() for x in (now.observation, later.observation, later.reward)] == [1, 2, 3]
+    assert later.discount.numpy().item() == 0.0
+    assert time_steps(batch._replace(terminated=tf.constant([0.0])))[1].discount.numpy().item() == 1.0
+
+
+# The agents. TD3's delay is its own test's.
+AGENTS = {
+    "ddpg": DDPG,
+    "td3": lambda *specs, **kwargs: TD3(*specs, **{"policy_delay": 1, **kwargs}),
+    "sd3": lambda *specs, **kwargs: SD3(*specs, **{"num_target_samples": 4, **kwargs}),
+    "sac": SAC,
+}
+each_agent = pytest.mark.parametrize("kind", AGENTS)
+
+
+@pytest.fixture
+def make(small_networks):
+    def make_agent(kind, **kwargs):
+        tf.keras.utils.set_random_seed(0)
+        return AGENTS[kind](_OBSERVATION, _ACTION, **kwargs)
+
+    return make_agent
+
+
+def make_batch(num_rows=12, seed=0):
+    rng = np.random.default_rng(seed)
+    fields = (
+        rng.normal(size=(num_rows, 3)),
+        rng.uniform(-1.0, 1.0, (num_rows, 2)),
+        rng.normal(size=num_rows),
+        rng.normal(size=(num_rows, 3)),
+        np.arange(num_rows) % 3 == 0,
+    )
+    return OffPolicyBatch(*(tf.constant(np.asarray(f, np.float32)) for f in fields))
+
+
+def update(agent, batch, seed=0, progress=0.0):
+    return agent.update(batch, tf.constant([seed, 3]), tf.constant(progress))
+
+
+def weights(module):
+    return np.concatenate([np.ravel(v.numpy()) for v in module.variables])
+
+
+def actor_steps(agent):
+    return agent._actor_steps if isinstance(agent, SD3) else [agent._actor_step]
+
+
+def actor_weights(agent):
+    return np.concatenate([v.numpy().ravel() for step in actor_steps(agent) for v in step._variables])
+
+
+def from_the_start(agent, step):
+    """``step(batch, seed) -> (metrics, weights)``, each time from the weights that ``agent`` has now."""
+    steps = [module for module in agent.submodules if isinstance(module, GradientStep)]
+    variables = [*agent.variables, *(v for s in steps for v in s.optimizer.variables())]
+    start = [v.numpy().copy() for v in variables]
+
+    def run(batch, seed=0):
+        for variable, value in zip(variables, start, strict=True):
+            variable.assign(value)
+        metrics = step(batch, tf.constant([seed, 3]), tf.constant(0.0))
+        return metrics, weights(agent)
+
+    return run
+
+
+@each_agent
+def test_a_terminated_row_learns_from_its_reward_alone(make, kind):
+    agent, batch = make(kind), make_batch()
+    run = from_the_start(agent, agent.update)
+    for terminated in (0.0, 1.0):
+        now = batch._replace(terminated=tf.fill([12], terminated))
+        loss, elsewhere, paid = (
+            float(run(changed)[0]["generator/critic_loss"])
+            for changed in (
+                now,
+                now._replace(next_observation=now.next_observation + 1.0),
+                now._replace(reward=now.reward + 1.0),
+            )
+        )
+        assert (loss == elsewhere) == (terminated == 1.0)
+        assert loss != paid
+
+
+@each_agent
+def test_the_actor_waits_for_actor_start_updates_and_its_metrics_with_it(make, kind):
+    agent = make(kind, actor_start=2)
+    before = actor_weights(agent)
+    for i, waits in enumerate([True, True, False]):
+        metrics = update(agent, make_batch(seed=i))
+        assert np.array_equal(actor_weights(agent), before) == waits
+        for name in ("policy_loss", "policy_gradient_norm", "policy_gradient_mean_abs", "critic_mean"):
+            assert bool(metrics[f"generator/{name}"].weight) == (not waits)
+
+
+@each_agent
+def test_the_actors_learning_rate_and_only_it_follows_progress(make, kind):
+    agent = make(kind, actor_learning_rate=0.01, final_actor_learning_rate_fraction=0.0)
+    before, everything = actor_weights(agent), weights(agent)
+    metrics = update(agent, make_batch(), progress=1.0)
+    assert float(metrics["generator/learning_rate"]) == 0.0
+    np.testing.assert_array_equal(actor_weights(agent), before)
+    assert np.any(weights(agent) != everything)
+
+
+@each_agent
+def test_the_actors_gradient_is_bounded(make, kind):
+    agent = make(kind, max_actor_gradient_norm=1e-3)
+    metrics = update(agent, make_batch())
+    assert float(metrics["generator/policy_gradient_norm"].value) > 0.01
+    for step in actor_steps(agent):
+        moments = [step.optimizer.get_slot(v, "m") for v in step._variables]
+        assert float(tf.linalg.global_norm(moments)) == pytest.approx(1e-4, rel=1e-4)
+
+
+@each_agent
+def test_the_same_seed_gives_the_same_bits_compiled(make, kind):
+    agent, batch = make(kind), make_batch()
+    run = from_the_start(agent, tf.function(agent.update, jit_compile=True, autograph=False))
+    one, same, another = (run(batch, seed)[1] for seed in (0, 0, 1))
+    np.testing.assert_array_equal(one, same)
+    # DDPG has no noise but that of collecting.
+    assert np.array_equal(one, another) == (kind == "ddpg")
+
+
+@each_agent
+def test_a_checkpoint_resumes_bit_for_bit(make, kind, tmp_path):
+    agent = make(kind)
+    update(agent, make_batch(), seed=0)
+    path = tf.train.Checkpoint(agent=agent).write(str(tmp_path / "agent"))
+    update(agent, make_batch(), seed=1)
+    resumed = make(kind)
+    tf.train.Checkpoint(agent=resumed).read(path).assert_consumed()
+    update(resumed, make_batch(), seed=1)
+    np.testing.assert_array_equal(weights(agent), weights(resumed))
+
+
+@each_agent
+def test_another_network_of_the_actors_kind_can_hold_its_average(make, kind):
+    agent = make(kind)
+    average = agent.make_actor_net()
+    assert not {v.ref() for v in average.variables} & {v.ref() for v in agent.variables}
+    for one, other in zip(average.variables, agent.actor_net.variables, strict=True):
+        assert one.shape == other.shape
+        one.assign(other)
+    np.testing.assert_array_equal(weights(average), weights(agent.actor_net))
+
+
+@each_agent
+def test_a_learning_rate_of_0_is_refused(make, kind):
+    with pytest.raises(ValueError, match="learning rate is 0"):
+        make(kind, actor_learning_rate=0.0)
