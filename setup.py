@@ -35,7 +35,7 @@ DATA_FOLDERS = {
     if os.path.isdir(os.path.join(HERE, folder))
 }
 
-BINARIES = ("train", "train_expert", "make_demonstrations", "evaluate", "export_policy", "report")
+BINARIES = ("train", "train_expert", "make_demonstrations", "evaluate", "export_policy", "report", "study")
 
 setup(
     name="gail_tf",

@@ -17,6 +17,10 @@ _ENVIRONMENT = flags.DEFINE_string("environment", None, "A Gymnasium id, in plac
 _SEED = flags.DEFINE_integer(
     "seed", None, "Of everything random in the run.", lower_bound=0, upper_bound=2**31 - 1
 )
+_LABEL = flags.DEFINE_string("label", None, "The name in reports, in place of the algorithm's.")
+_TASK = flags.DEFINE_string(
+    "task", None, "The task's name in reports, where one environment serves several tasks."
+)
 _RESUME = flags.DEFINE_bool("resume", False, "Continue the run in --run_dir from its newest checkpoint.")
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace the run in --run_dir.")
 NUM_THREADS = flags.DEFINE_integer(
@@ -26,7 +30,18 @@ NUM_THREADS = flags.DEFINE_integer(
     lower_bound=1,
 )
 
-TRAINING_FLAGS = (_RUN_DIR, _CONFIG, _GIN, _ENVIRONMENT, _SEED, _RESUME, _OVERWRITE, NUM_THREADS)
+TRAINING_FLAGS = (
+    _RUN_DIR,
+    _CONFIG,
+    _GIN,
+    _ENVIRONMENT,
+    _SEED,
+    _LABEL,
+    _TASK,
+    _RESUME,
+    _OVERWRITE,
+    NUM_THREADS,
+)
 
 
 def declare_in(module_name: str) -> None:
@@ -58,6 +73,8 @@ def request(script: str, **more):
         bindings=_GIN.value,
         environment=_ENVIRONMENT.value,
         seed=_SEED.value,
+        label=_LABEL.value,
+        task=_TASK.value,
         resume=_RESUME.value,
         overwrite=_OVERWRITE.value,
         num_threads=num_threads,

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gail_tf.reporting.runs import Run
+from gail_tf.reporting.runs import Run, natural_key
 from gail_tf.types import UserError
 
 EXPERT_FRACTION = 0.9
@@ -31,8 +31,11 @@ class Group:
 
     Attributes:
       environment: Gymnasium id.
-      method: the algorithm, with the configs and bindings that set it apart from the same algorithm's other
-        groups in this environment.
+      task: what shares a panel and a scale: the environment, with the study's name for the task
+        where an environment has several.
+      arm: what is compared: the label that a study gave, else ``method``.
+      method: the study's label or the algorithm, with the configs and bindings that set it apart from the
+        groups of the same name in this task.
       label: ``method``, and the demonstrations where only they tell two groups apart.
       demonstrations: what was trained on, in words; its file too where the environment's groups differ in it.
       num_demonstrations: trajectories trained on; None when there are none (true reward).
@@ -41,6 +44,8 @@ class Group:
     """
 
     environment: str
+    task: str
+    arm: str
     method: str
     label: str
     demonstrations: str
@@ -81,19 +86,21 @@ class Curves(NamedTuple):
 
 
 def group_runs(runs: Iterable[Run]) -> list[Group]:
-    """Groups by environment, algorithm, config, gin bindings of the command, and demonstrations.
+    """Groups by environment, task, name, config, gin bindings of the command, and demonstrations.
 
-    Demonstrations are the same when their digest, their number and their subsampling are. Labels are the
-    algorithm's name, with only so much added as tells the groups of one environment apart.
+    The name is what a study called the run, else the algorithm's. Demonstrations are the same when their
+    digest, their number and their subsampling are. Labels are the name, with only so much added as tells the
+    groups of one task apart.
     """
     members: dict[_GroupKey, list[Run]] = {}
     for run in runs:
         members.setdefault(_group_key(run), []).append(run)
     groups = []
     for key, same in members.items():
-        here = [other for other in members if other.environment == key.environment]
-        rivals = [other for other in here if other.algorithm == key.algorithm]
-        parts = [key.algorithm]
+        everywhere = [other for other in members if other.environment == key.environment]
+        here = [other for other in everywhere if other.task == key.task]
+        rivals = [other for other in here if other.name == key.name]
+        parts = [key.name]
         if extra := _distinct_config(key.config, {other.config for other in rivals}):
             parts.append(extra)
         if len({other.bindings for other in rivals}) > 1 and key.bindings:
@@ -107,13 +114,32 @@ def group_runs(runs: Iterable[Run]) -> list[Group]:
         if len({other.demonstrations for other in rivals}) > 1:
             parts.append(f"demonstrations: {demonstrations}")
         same = sorted(same, key=_seed_key)
-        label, num = ", ".join(parts), key.num_demonstrations
-        groups.append(Group(key.environment, method, label, demonstrations, num, key.subsample, same))
+        several = len({other.task for other in everywhere}) > 1 and key.task
+        groups.append(
+            Group(
+                environment=key.environment,
+                task=f"{key.environment}: {key.task}" if several else key.environment,
+                arm=same[0].label or method,
+                method=method,
+                label=", ".join(parts),
+                demonstrations=demonstrations,
+                num_demonstrations=key.num_demonstrations,
+                subsample=key.subsample,
+                runs=same,
+            )
+        )
     return sorted(groups, key=_group_order)
 
 
 def _group_order(group: Group) -> tuple:
-    return (group.environment, group.method, group.subsample, group.num_demonstrations or 0, group.label)
+    return (
+        group.environment,
+        natural_key(group.method),
+        group.subsample,
+        group.num_demonstrations or 0,
+        group.task,
+        group.label,
+    )
 
 
 def _distinct_config(config: str, all_configs: set[str]) -> str:
@@ -141,7 +167,8 @@ def _ordinal(number: int) -> str:
 
 class _GroupKey(NamedTuple):
     environment: str
-    algorithm: str
+    task: str
+    name: str
     config: str
     bindings: tuple[str, ...]
     num_demonstrations: int | None
@@ -156,7 +183,8 @@ class _GroupKey(NamedTuple):
 def _group_key(run: Run) -> _GroupKey:
     return _GroupKey(
         run.environment,
-        run.algorithm,
+        run.task or "",
+        run.label or run.algorithm,
         str(run.value("config_name", "")),
         gin_bindings(run.info.get("command")),
         run.value("num_demonstrations"),

@@ -62,6 +62,16 @@ class Run:
         return str(self.value("algorithm") or self.value("config_name", "?"))
 
     @property
+    def label(self) -> str | None:
+        """What its study calls it; None for a run that was started without ``--label``."""
+        return self.value("label")
+
+    @property
+    def task(self) -> str | None:
+        """What its study calls what it was trained on; None for a run without ``--task``."""
+        return self.value("task")
+
+    @property
     def seed(self) -> int | None:
         return self.value("seed")
 
@@ -119,14 +129,14 @@ def find_runs(paths: Iterable[Path]) -> list[pathlib.Path]:
                 subfolders.clear()
         if not below:
             raise UserError(f"{given}: no run directory (no run.json) here or below; check the path")
-        for path in sorted(below, key=_natural_key):
+        for path in sorted(below, key=natural_key):
             found.setdefault(path.resolve(), path)
     return list(found.values())
 
 
-def _natural_key(path: pathlib.Path) -> list[tuple[int, int | str]]:
-    """Sorts seed_2 before seed_10."""
-    digits = "".join(c if c.isdigit() else f"\0{c}\0" for c in str(path)).split("\0")
+def natural_key(name: Path) -> list[tuple[int, int | str]]:
+    """Sorts seed_2 before seed_10, and r2 before r10."""
+    digits = "".join(c if c.isdigit() else f"\0{c}\0" for c in str(name)).split("\0")
     return [(0, int(part)) if part.isdigit() else (1, part) for part in digits if part]
 
 

@@ -1,6 +1,7 @@
 """Gin configs by name, and one line for what is wrong in them."""
 
 import difflib
+import tokenize
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,9 @@ from absl import logging
 
 from gail_tf.resources import configs_dir
 from gail_tf.types import UserError
+
+_GIN_ERRORS = (ValueError, SyntaxError, OSError, TypeError, AttributeError, ImportError, RuntimeError)
+_GIN_ERRORS += (tokenize.TokenError,)  # of a bracket that is never closed
 
 
 def resolve_config(name: str) -> str:
@@ -26,9 +30,9 @@ def resolve_config(name: str) -> str:
 
 
 def shipped_configs() -> list[str]:
-    """Names that ``--config`` takes, without the building blocks in base/."""
+    """Names that ``--config`` takes: without the building blocks in base/ and the grids in studies/."""
     found = (p.relative_to(configs_dir()).with_suffix("") for p in configs_dir().rglob("*.gin"))
-    return sorted(str(p) for p in found if p.parts[0] != "base")
+    return sorted(str(p) for p in found if p.parts[0] not in ("base", "studies"))
 
 
 def parse_gin(configs: Sequence[str], bindings: Sequence[str]) -> None:
@@ -40,7 +44,7 @@ def parse_gin(configs: Sequence[str], bindings: Sequence[str]) -> None:
     logging.set_verbosity(logging.FATAL)
     try:
         gin.parse_config_files_and_bindings(files, list(bindings), finalize_config=False)
-    except (ValueError, SyntaxError, OSError, TypeError, AttributeError, ImportError, RuntimeError) as e:
+    except _GIN_ERRORS as e:
         raise UserError(f"config: {error_line(e)}") from e
     finally:
         logging.set_verbosity(logging.ERROR)

@@ -28,6 +28,7 @@ from gail_tf.reporting.terminal import summary_lines
 from gail_tf.training import evaluation
 from gail_tf.training.config import bound_values, error_line, parse_gin, shipped_configs
 from gail_tf.training.config_types import check_types
+from gail_tf.training.diagnostics import DivergedError
 from gail_tf.training.evaluation import Evaluator, normalized_score
 from gail_tf.training.expert import (
     SHIPPED,
@@ -56,6 +57,8 @@ class Request(NamedTuple):
     num_demonstrations: int | None = None
     subsample: int | None = None
     seed: int | None = None
+    label: str | None = None
+    task: str | None = None
     resume: bool = False
     overwrite: bool = False
     num_threads: int = 1
@@ -149,6 +152,8 @@ def _read_run(request: Request, run_dir: RunDirectory) -> dict[str, Any]:
             ("num_demonstrations", request.num_demonstrations),
             ("subsample", request.subsample),
             ("seed", request.seed),
+            ("label", request.label),
+            ("task", request.task),
         )
         if value not in (None, [], ())
     ]
@@ -303,6 +308,8 @@ def _run_info(request: Request, command: Sequence[str], parts: _Parts) -> dict[s
     return {
         "status": "running",
         "algorithm": parts.experiment.algorithm,
+        "label": request.label,
+        "task": request.task,
         "environment": parts.environment,
         "seed": parts.experiment.seed,
         "config_name": " + ".join(request.configs),
@@ -338,9 +345,12 @@ def _train(run_dir: RunDirectory, parts: _Parts, resume: str, say: Callable[[str
         status = "interrupted"
         if isinstance(e, Interrupted):
             export_policy(parts.generator.policy, run_dir.policy, _policy_metadata(run_dir, parts))
+    except DivergedError:
+        status = "diverged"  # A result, which a resumed run would only come to again.
+        raise
     finally:
         # A full disk must not hide what stopped the run.
-        with contextlib.suppress(UserError) if status == "failed" else contextlib.nullcontext():
+        with contextlib.suppress(UserError) if status in ("failed", "diverged") else contextlib.nullcontext():
             run_dir.update_info(status=status, wall_seconds=trainer.wall_seconds, ended=now())
     if status == "interrupted":
         say(f"\nStopped at {trainer.env_steps:,} steps. Continue from the last checkpoint with:\n  {resume}")

@@ -6,7 +6,18 @@ import sys
 
 import pytest
 
-TRAINING = {"config", "environment", "gin", "num_threads", "overwrite", "resume", "run_dir", "seed"}
+TRAINING = {
+    "config",
+    "environment",
+    "gin",
+    "label",
+    "num_threads",
+    "overwrite",
+    "resume",
+    "run_dir",
+    "seed",
+    "task",
+}
 ROLLOUT = {"environment", "num_episodes", "policy", "seed", "stochastic"}
 FLAGS = {
     "train": TRAINING | {"demonstrations", "num_demonstrations", "subsample"},
@@ -15,6 +26,18 @@ FLAGS = {
     "evaluate": ROLLOUT | {"json", "video"},
     "export_policy": {"best", "out", "run_dir"},
     "report": {"out"},
+    "study": {
+        "demonstrations",
+        "dry_run",
+        "gin",
+        "only",
+        "out",
+        "processes",
+        "retry_failed",
+        "seeds",
+        "shard",
+        "study",
+    },
 }
 
 WITHOUT_TENSORFLOW = """

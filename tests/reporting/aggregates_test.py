@@ -183,3 +183,33 @@ def test_gin_bindings_of_a_command():
 )
 def test_demonstrations_text(demonstrations, subsample, text):
     assert aggregates.demonstrations_text(demonstrations, subsample) == text
+
+
+def test_labels_of_a_study_name_the_arms(make_run_dir):
+    def run(name, **info):
+        return load_run(make_run_dir(name, **info))
+
+    same = {"config_name": "gail_ppo/hopper", "command": "gail-train '--gin=a = 1'"}
+    runs = [
+        run("a/0", label="TD3 + CREDO", task="hopper", seed=0, **same),
+        run("a/1", label="TD3 + CREDO", task="hopper", seed=1, **same),
+        run("b/0", label="TD3", task="hopper", config_name="other"),
+        run("b/1", label="TD3", task="sparse", subsample=20),
+        run("c/0", label="TD3", task="ant", environment="Ant-v5"),
+    ]
+    groups = aggregates.group_runs(runs)
+    assert [(group.task, group.label, len(group.runs)) for group in groups] == [
+        ("Ant-v5", "TD3", 1),
+        ("Hopper-v5: hopper", "TD3", 1),
+        ("Hopper-v5: sparse", "TD3", 1),
+        ("Hopper-v5: hopper", "TD3 + CREDO", 2),
+    ]
+    assert [group.arm for group in groups] == [group.method for group in groups]
+    (changed, unchanged) = aggregates.group_runs([runs[0], run("d", label="TD3 + CREDO", task="hopper")])
+    assert {changed.arm, unchanged.arm} == {"TD3 + CREDO"}
+    assert {changed.label, unchanged.label} == {"TD3 + CREDO", "TD3 + CREDO, a=1"}
+
+
+def test_arms_stand_in_the_order_of_their_numbers(make_run_dir):
+    runs = [load_run(make_run_dir(label, label=label)) for label in ("r10", "r2", "r1")]
+    assert [group.arm for group in aggregates.group_runs(runs)] == ["r1", "r2", "r10"]

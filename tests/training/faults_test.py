@@ -34,7 +34,7 @@ def test_a_nan_reward_stops_an_expert_run_at_once(processes, recipes):
     said = one_line(result)
     assert "NaN or Inf in reward/agent_mean = nan" in said and "iteration 1, 128 environment steps" in said
     assert f"the last good checkpoint is {run_dir}/checkpoints/000000000" in said
-    assert status(run_dir) == "failed"
+    assert status(run_dir) == "diverged"
     assert not (run_dir / "summary.json").exists()
 
 
@@ -48,7 +48,7 @@ def test_a_nan_return_stops_imitation_though_it_does_not_learn_from_it(
     result = processes("train", f"--run_dir={run_dir}", *flags, f"--demonstrations={tmp_path / 'nan.npz'}")
     assert result.code == 2
     assert "NaN or Inf in environment/reward_mean = nan, episode/return = nan" in one_line(result)
-    assert status(run_dir) == "failed"
+    assert status(run_dir) == "diverged"
 
 
 def test_a_diverging_loss_stops_the_run(processes, recipes):
@@ -61,7 +61,7 @@ def test_a_diverging_loss_stops_the_run(processes, recipes):
     )
     assert result.code == 2
     assert "NaN or Inf in " in one_line(result) and "last good checkpoint" in result.err
-    assert status(run_dir) == "failed"
+    assert status(run_dir) == "diverged"
 
 
 def test_metrics_are_named_in_order_and_cut_short():

@@ -10,6 +10,8 @@ import os
 import signal
 import sys
 
+from absl import flags
+
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
@@ -96,6 +98,32 @@ def small_files():
     resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
 
 
+class Forked:
+    """subprocess.Popen as a study uses it, without the start of a Python: the run is a fork of this one."""
+
+    def __init__(self, command, stdout, env, **_):
+        self.pid, self.returncode = os.fork(), None
+        if self.pid == 0:
+            os.setsid()
+            os.dup2(stdout.fileno(), 1)
+            os.dup2(stdout.fileno(), 2)
+            for flag in list(flags.FLAGS.flags_by_module_dict()["gail_tf.bin.study"]):
+                delattr(flags.FLAGS, flag.name)  # training has some of the same names
+            leave(start, [command[2].rpartition(".")[2], *command[3:]])
+
+    def poll(self):
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self.returncode = os.waitstatus_to_exitcode(status) if pid else None
+        return self.returncode
+
+
+def forked_runs():
+    from gail_tf.studies import runner
+
+    runner.subprocess = type("subprocess", (), {"Popen": Forked, "DEVNULL": None})
+
+
 FAULTS = {
     "before the first checkpoint": before_the_first_checkpoint,
     "first iteration": lambda: during_update(1, die),
@@ -109,6 +137,7 @@ FAULTS = {
         2, lambda: [os.kill(os.getpid(), signal.SIGINT), os.kill(os.getpid(), signal.SIGINT)]
     ),
     "full disk": small_files,
+    "none, with forked runs": forked_runs,
     "none, with a progress bar": lambda: os.environ.update(GAIL_TF_PROGRESS="1"),
 }
 
@@ -120,9 +149,28 @@ def child(job):
         os.dup2(file, number)
     if job["fault"]:
         FAULTS[job["fault"]]()
-    sys.argv = [f"/somewhere/gail-{job['argv'][0].replace('_', '-')}", *job["argv"][1:]]
-    module = __import__(f"gail_tf.bin.{job['argv'][0]}", fromlist=["run"])
-    module.run()
+    start(job["argv"])
+
+
+def start(argv):
+    sys.argv = [f"/somewhere/gail-{argv[0].replace('_', '-')}", *argv[1:]]
+    __import__(f"gail_tf.bin.{argv[0]}", fromlist=["run"]).run()
+
+
+def leave(work, *arguments):
+    """Ends this forked process as a Python would that did ``work(*arguments)``."""
+    code = 1
+    try:
+        work(*arguments)
+    except SystemExit as e:
+        code = e.code if isinstance(e.code, int) else 0 if e.code is None else 1
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def main():
@@ -137,18 +185,7 @@ def main():
         job = json.loads(line)
         pid = os.fork()
         if pid == 0:
-            code = 1
-            try:
-                child(job)
-            except SystemExit as e:
-                code = e.code if isinstance(e.code, int) else 0 if e.code is None else 1
-            except BaseException:
-                import traceback
-
-                traceback.print_exc()
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
+            leave(child, job)
         print(pid, flush=True)
         print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 

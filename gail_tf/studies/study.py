@@ -1,0 +1,316 @@
+"""A study: arms (what is compared) x tasks x seeds, read from a gin file and spelled out as training runs.
+
+Nothing here trains or imports TensorFlow; ``runner.py`` starts the runs.
+"""
+
+import dataclasses
+import difflib
+import itertools
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gin
+
+from gail_tf.resources import configs_dir, experts_dir
+from gail_tf.training.config import error_line, parse_gin, resolve_config
+from gail_tf.training.config_types import check_types
+from gail_tf.types import UserError
+
+CONFIG = "{config}"
+"""Stands in an arm's configs for the task's own name in a recipe (``gail_ppo/{config}``)."""
+
+LOGS = "logs"
+"""The folder beside the arms' that holds what the runs print."""
+
+Seeds = int | Sequence[int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Arm:
+    """One of the things that are compared.
+
+    Attributes:
+      label: its name in reports; the folder of its runs is ``slug(label)``.
+      configs: as ``--config`` takes them, in this order; CONFIG in a name stands for the task's ``config``.
+      bindings: gin bindings on top.
+      tasks: names of the tasks it runs on; None for all.
+      seeds: in place of the task's and the study's; None for those.
+      true_reward: whether it learns from the environment's own reward, without demonstrations.
+    """
+
+    label: str
+    configs: Sequence[str]
+    bindings: Sequence[str] = ()
+    tasks: Sequence[str] | None = None
+    seeds: Seeds | None = None
+    true_reward: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What the arms are compared on.
+
+    Attributes:
+      name: of the folder of its runs, and in reports.
+      environment: Gymnasium id.
+      config: what CONFIG stands for; the task's name when None.
+      demonstrations: ``shipped:NAME``, ``minari:NAME`` or a path (a relative one below the folder of
+        demonstrations, where there is one); None for the environment's file there, or else the shipped ones.
+      num_demonstrations, subsample: as the flags of gail-train; None for the config's.
+      bindings: gin bindings on top of the arm's.
+      seeds: in place of the study's; None for those.
+    """
+
+    name: str
+    environment: str
+    config: str | None = None
+    demonstrations: str | None = None
+    num_demonstrations: int | None = None
+    subsample: int | None = None
+    bindings: Sequence[str] = ()
+    seeds: Seeds | None = None
+
+
+class StudyRun(NamedTuple):
+    """One training process.
+
+    Attributes:
+      name: ``<arm>/<task>/<seed>``, the run directory below the study's folder.
+      binary: the module of gail_tf.bin that trains it.
+      flags: of that binary, without ``--run_dir`` and ``--demonstrations``.
+      demonstrations: the value of ``--demonstrations``; None when it learns from the true reward.
+    """
+
+    name: str
+    binary: str
+    flags: tuple[str, ...]
+    demonstrations: str | None
+
+
+@gin.configurable
+class Study:
+    """A grid of runs, bound in ``configs/studies/*.gin`` (docs/studies.md shows one).
+
+    Args:
+      arms: label -> the fields of an ``Arm``, or its list of configs alone.
+      tasks: name -> the fields of a ``Task``.
+      seeds: a number N for 0 to N - 1, or the seeds themselves.
+      bindings: gin bindings of every run, before the arm's and the task's.
+    """
+
+    def __init__(
+        self,
+        arms: Mapping[str, Any] = gin.REQUIRED,
+        tasks: Mapping[str, Mapping[str, Any]] = gin.REQUIRED,
+        seeds: Seeds = 5,
+        bindings: Sequence[str] = (),
+    ):
+        self.seeds, self.bindings = seeds, _strings("Study.bindings", bindings)
+        self.tasks = {name: _task(name, fields) for name, fields in tasks.items()}
+        self.arms = {label: _arm(label, fields, self.tasks) for label, fields in arms.items()}
+        if not self.tasks or not self.arms:
+            raise UserError("Study.arms and Study.tasks: want one arm and one task or more.")
+        slugs = {}
+        for label in self.arms:
+            other = slugs.setdefault(slug(label), label)
+            if other != label:
+                raise UserError(
+                    f"Study.arms: {other!r} and {label!r} would share the folder {slug(label)}: rename one."
+                )
+        _seed_list("Study.seeds", seeds)
+
+    def runs(
+        self,
+        demonstrations: str | os.PathLike | None = None,
+        seeds: int | None = None,
+        bindings: Sequence[str] = (),
+    ) -> list[StudyRun]:
+        """Every run, all arms and tasks of the first seed before those of the second.
+
+        Args:
+          demonstrations: a folder with ``<environment>.npz`` files, for tasks that name none of their own.
+          seeds: 0 to ``seeds`` - 1, whatever the study says; None for what it says.
+          bindings: gin bindings on top of all others.
+        """
+        found = []
+        for number, (task, arm) in enumerate(itertools.product(self.tasks.values(), self.arms.values())):
+            if arm.tasks is not None and task.name not in arm.tasks:
+                continue
+            own = next(s for s in (seeds, arm.seeds, task.seeds, self.seeds) if s is not None)
+            for position, seed in enumerate(_seed_list("seeds", own)):
+                run = self._run(arm, task, seed, demonstrations, bindings)
+                found.append(((position, number), run))
+        return [run for _, run in sorted(found, key=lambda pair: pair[0])]
+
+    def _run(self, arm: Arm, task: Task, seed: int, folder, bindings: Sequence[str]) -> StudyRun:
+        config = task.config or task.name
+        flags = [f"--config={name.replace(CONFIG, config)}" for name in arm.configs]
+        flags += [f"--gin={b}" for b in (*self.bindings, *arm.bindings, *task.bindings, *bindings)]
+        flags += [f"--environment={task.environment}"]
+        if not arm.true_reward:
+            for flag in ("num_demonstrations", "subsample"):
+                if (value := getattr(task, flag)) is not None:
+                    flags.append(f"--{flag}={value}")
+        flags += [f"--seed={seed}", f"--label={arm.label}", f"--task={task.name}"]
+        name = f"{slug(arm.label)}/{task.name}/{seed}"
+        if arm.true_reward:
+            return StudyRun(name, "train_expert", tuple(flags), None)
+        return StudyRun(name, "train", tuple(flags), _demonstrations(task, folder))
+
+
+def load_study(name: str) -> tuple[str, Study]:
+    """A shipped study (``configs/studies/NAME.gin``) or one from a path; its short name and itself.
+
+    Raises:
+      UserError: there is none of that name, or its gin is wrong.
+    """
+    path = _resolve_study(name)
+    parse_gin([str(path)], [])
+    check_types()
+    try:
+        return path.stem, Study()
+    except UserError:
+        raise
+    except (ValueError, TypeError, RuntimeError) as e:
+        raise UserError(f"{path}: {error_line(e)}") from e
+
+
+def shipped_studies() -> list[str]:
+    return sorted(path.stem for path in (configs_dir() / "studies").glob("*.gin"))
+
+
+def select(runs: Iterable[StudyRun], only: str = "", shard: str | None = None) -> list[StudyRun]:
+    """The runs whose name the regular expression ``only`` finds; of these every n-th, for ``shard`` "i/n".
+
+    Raises:
+      UserError: one of the two is malformed, or nothing is left.
+    """
+    try:
+        pattern = re.compile(only)
+    except re.error as e:
+        raise UserError(f"--only={only}: not a regular expression ({e}).") from e
+    runs = list(runs)
+    chosen = [run for run in runs if pattern.search(run.name)]
+    if not chosen:
+        raise UserError(
+            f"--only={only} fits none of {len(runs)} runs, such as {runs[0].name}: --dry_run lists them."
+        )
+    if shard is None:
+        return chosen
+    parts = re.fullmatch(r"(\d+)/(\d+)", shard)
+    if parts is None or not 1 <= int(parts[1]) <= int(parts[2]):
+        raise UserError(f"--shard={shard}: want i/n with i from 1 to n, such as 2/4.")
+    index, count = int(parts[1]), int(parts[2])
+    if len(chosen) < index:
+        raise UserError(f"--shard={shard}: there are {len(chosen)} runs only, so this shard is empty.")
+    return chosen[index - 1 :: count]
+
+
+def check_inputs(runs: Iterable[StudyRun]) -> None:
+    """Raises UserError for the first config or file of demonstrations that is not there."""
+    for run in runs:
+        for flag in run.flags:
+            if flag.startswith("--config="):
+                try:
+                    resolve_config(flag.removeprefix("--config="))
+                except UserError as e:
+                    raise UserError(f"{run.name}: {e}") from e
+        path = run.demonstrations
+        if path is None or path.startswith("minari:"):
+            continue
+        if path.startswith("shipped:"):
+            name = path.removeprefix("shipped:")
+            if not (experts_dir() / name / "demonstrations.npz").is_file():
+                raise UserError(
+                    f"{run.name}: no demonstrations of {name} are shipped: give --demonstrations=DIR, a "
+                    f"folder with {name}.npz, or leave the task out with --only."
+                )
+        elif not os.path.exists(path):
+            raise UserError(f"{run.name}: {path}: no such file of demonstrations.")
+
+
+def slug(label: str) -> str:
+    """A label as the name of a folder: ``TD3-GAIL + CREDO`` is td3_gail_credo."""
+    return re.sub(r"[^a-z0-9.]+", "_", label.lower()).strip("_.")
+
+
+def _resolve_study(name: str) -> Path:
+    path = Path(name)
+    if path.is_file():
+        return path
+    names = shipped_studies()
+    if name in names:
+        return configs_dir() / "studies" / f"{name}.gin"
+    close = difflib.get_close_matches(name, names, n=3) or names
+    raise UserError(f"--study={name}: neither a file nor a shipped study; there are {', '.join(close)}.")
+
+
+def _demonstrations(task: Task, folder: str | os.PathLike | None) -> str:
+    path = task.demonstrations
+    if path is None:
+        if folder is None:
+            return f"shipped:{task.environment}"
+        path = f"{task.environment}.npz"
+    if path.startswith(("shipped:", "minari:")):
+        return path
+    return os.path.abspath(os.path.join(os.path.expanduser(folder or ""), os.path.expanduser(path)))
+
+
+def _arm(label: str, fields: Any, tasks: Mapping[str, Task]) -> Arm:
+    where = f"Study.arms[{label!r}]"
+    if isinstance(fields, list | tuple):
+        fields = {"configs": fields}
+    arm = _of_fields(Arm, where, label, fields)
+    if slug(label) in ("", LOGS):
+        raise UserError(f"{where}: a label makes the name of a folder, which this one cannot: rename it.")
+    if not _strings(f"{where}.configs", arm.configs):
+        raise UserError(f"{where}.configs is empty: want the name of one config or more.")
+    _strings(f"{where}.bindings", arm.bindings)
+    if arm.seeds is not None:
+        _seed_list(f"{where}.seeds", arm.seeds)
+    for name in _strings(f"{where}.tasks", arm.tasks or ()):
+        if name not in tasks:
+            raise UserError(f"{where}.tasks: there is no task {name!r}; there are {', '.join(tasks)}.")
+    return arm
+
+
+def _task(name: str, fields: Any) -> Task:
+    where = f"Study.tasks[{name!r}]"
+    task = _of_fields(Task, where, name, fields)
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise UserError(f"{where}: the name is a folder's: letters, digits, '_', '-' and '.' only.")
+    if not isinstance(task.environment, str):
+        raise UserError(f"{where}.environment = {task.environment!r}: want a Gymnasium id.")
+    _strings(f"{where}.bindings", task.bindings)
+    if task.seeds is not None:
+        _seed_list(f"{where}.seeds", task.seeds)
+    return task
+
+
+def _of_fields(kind: type, where: str, name: str, fields: Any) -> Any:
+    """``kind`` from a dict; an unknown or missing key is a UserError."""
+    names = [field.name for field in dataclasses.fields(kind)][1:]
+    if not isinstance(fields, Mapping):
+        raise UserError(f"{where} = {fields!r}: want a dict with some of {', '.join(names)}.")
+    for key in fields:
+        if key not in names:
+            raise UserError(f"{where}: {key!r} is unknown; there are {', '.join(names)}.")
+    if names[0] not in fields:
+        raise UserError(f"{where}: {names[0]!r} is missing.")
+    return kind(name, **fields)
+
+
+def _strings(where: str, values: Any) -> Sequence[str]:
+    if not isinstance(values, list | tuple) or not all(isinstance(value, str) for value in values):
+        raise UserError(f"{where} = {values!r}: want a list of strings.")
+    return values
+
+
+def _seed_list(where: str, seeds: Any) -> list[int]:
+    found = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    if not found or len(set(found)) < len(found) or not all(isinstance(s, int) and s >= 0 for s in found):
+        raise UserError(f"{where} = {seeds!r}: want how many, 1 or more, or a list of different seeds.")
+    return found

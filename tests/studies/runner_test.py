@@ -1,0 +1,173 @@
+"""Processes of a study, played by a small script that takes a second less than a training to start."""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+
+import pytest
+
+from gail_tf.studies import runner
+from gail_tf.studies.study import Study, StudyRun
+from gail_tf.types import UserError
+
+# Stands for Python: "-m gail_tf.bin.train FLAGS". Its label says what becomes of the run.
+TRAINING = """#!{python}
+import json, os, pathlib, signal, sys, time
+flags = dict(word.lstrip("-").partition("=")[::2] for word in sys.argv[3:])
+run_dir = pathlib.Path(flags["run_dir"])
+if "resume" in flags:
+    info = json.loads((run_dir / "run.json").read_text())
+else:
+    info = {{"command": ["gail-train", *sys.argv[3:]], "label": flags["label"], "attempts": 0}}
+print(sys.argv[2], "attempt", info["attempts"], *sorted(flags), flush=True)
+what = info["label"]
+info["attempts"] += 1
+def write(status):
+    (run_dir / ".new").write_text(json.dumps(info | {{"status": status}}))
+    os.replace(run_dir / ".new", run_dir / "run.json")
+def stop(*_):
+    write("interrupted")
+    sys.exit(130)
+signal.signal(signal.SIGINT, stop)
+if what == "Unwritable":
+    sys.exit("error: cannot be made")
+run_dir.mkdir(parents=True, exist_ok=True)
+write("running")
+if what == "Endless":
+    time.sleep(60)
+if what == "NaN":
+    write("diverged")
+    print("error: NaN or Inf in loss", file=sys.stderr)
+    sys.exit(2)
+if what == "Flaky" and info["attempts"] == 1:
+    write("failed")
+    sys.exit("Traceback: out of luck")
+summary = {{"return_mean": 900.0, "normalized_return": 0.9, "wall_seconds": 61.0}}
+(run_dir / "summary.json").write_text(json.dumps(summary))
+write("finished")
+"""
+
+
+@pytest.fixture(autouse=True)
+def training(tmp_path, monkeypatch):
+    script = tmp_path / "training"
+    script.write_text(TRAINING.format(python=sys.executable))
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(script))
+    monkeypatch.delenv("GAIL_TF_PROGRESS", raising=False)
+
+
+def plan(*labels, seeds=1, **more):
+    arms = {label: {"configs": ["bc/any"], **more} for label in labels}
+    return Study(arms, {"t": {"environment": "X-v0"}}, seeds=seeds).runs()
+
+
+def info(path):
+    return json.loads((path / "run.json").read_text())
+
+
+def test_finished_runs_are_left_alone(tmp_path, capsys):
+    runs, out = plan("A", "B", seeds=2), tmp_path / "out"
+    outcome = runner.run_study(runs, out)
+    assert outcome == (4, 0, 0, False) and outcome.exit_code == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == f"4 runs, 4 to do, 2 at a time, into {out}"
+    assert sorted(said[1:])[0] == "a/t/0: return 900.0, normalised 0.900, 1 min 1 s"
+    assert runner.run_study(runs, out).finished == 4
+    assert capsys.readouterr().out.startswith("4 runs, 0 to do")
+    assert info(out / "a/t/0")["attempts"] == 1
+    assert (out / "logs/a/t/0.log").read_text().count("attempt") == 1
+
+
+def test_a_run_on_the_true_reward_is_trained_as_an_expert(tmp_path):
+    runner.run_study(plan("Expert", true_reward=True), tmp_path)
+    log = (tmp_path / "logs/expert/t/0.log").read_text()
+    assert log.startswith("gail_tf.bin.train_expert ") and " demonstrations" not in log
+    runner.run_study(plan("Imitator"), tmp_path)
+    log = (tmp_path / "logs/imitator/t/0.log").read_text()
+    assert log.startswith("gail_tf.bin.train ") and " demonstrations" in log
+
+
+def test_a_failed_run_is_resumed_the_next_time(tmp_path, capsys):
+    runs = plan("A", "Flaky", "Unwritable")
+    outcome = runner.run_study(runs, tmp_path)
+    assert outcome == (1, 0, 2, False) and outcome.exit_code == 1
+    assert outcome.summary(3) == "1 of 3 runs finished, 2 failed (the same command tries again)"
+    said = capsys.readouterr().out
+    assert f"flaky/t/0: failed with exit code 1, see {tmp_path}/logs/flaky/t/0.log: Traceback: out" in said
+    assert "unwritable/t/0: failed with exit code 1" in said and "cannot be made" in said
+    assert runner.run_study(runs[:2], tmp_path) == (2, 0, 0, False)
+    first, second = (tmp_path / "logs/flaky/t/0.log").read_text().split("out of luck\n")
+    assert " resume" not in first and "attempt 1 resume run_dir" in second
+
+
+def test_a_run_that_a_nan_stopped_counts_and_stays(tmp_path, capsys):
+    runs = plan("A", "NaN")
+    outcome = runner.run_study(runs, tmp_path)
+    assert outcome == (1, 1, 0, False) and outcome.exit_code == 0
+    assert outcome.summary(2) == "1 of 2 runs finished, 1 diverged"
+    assert "nan/t/0: diverged: NaN or Inf in loss" in capsys.readouterr().out
+    assert runner.run_study(runs, tmp_path) == outcome
+    log = tmp_path / "logs/nan/t/0.log"
+    assert log.read_text().count("attempt") == 1
+    runner.run_study(runs, tmp_path, retry_failed=True)
+    assert log.read_text().count("attempt 0") == 2 and log.read_text().count("overwrite") == 1
+
+
+def interrupt_when(condition):
+    def wait():
+        while not condition():
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=wait).start()
+
+
+def test_ctrl_c_stops_the_children_and_starts_no_more(tmp_path, capsys):
+    runs = plan("Endless", "A", seeds=2)
+    interrupt_when(lambda: (tmp_path / "endless/t/0/run.json").exists() and (tmp_path / "a/t/0").exists())
+    start = time.monotonic()
+    outcome = runner.run_study(runs, tmp_path, processes=2)
+    assert time.monotonic() - start < 30
+    assert outcome.stopped and outcome.exit_code == 130
+    assert info(tmp_path / "endless/t/0")["status"] == "interrupted"
+    assert not (tmp_path / "a/t/1").exists()
+    said = capsys.readouterr()
+    assert "endless/t/0: stopped, and can be resumed" in said.out and "Stopping" in said.err
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert runner.state(runs[0], tmp_path) == runner.RESUME
+
+
+def test_a_run_of_other_settings_is_not_taken_for_this_one(tmp_path):
+    runner.run_study(plan("A"), tmp_path)
+    changed = plan("A", bindings=["Trainer.total_env_steps = 5"])
+    for start in (runner.run_study, runner.list_runs):
+        with pytest.raises(UserError, match="a/t/0 was made with other settings .*total_env_steps = 5"):
+            start(changed, tmp_path)
+    (run,) = plan("A")
+    assert runner.state(run._replace(demonstrations="/moved/X-v0.npz"), tmp_path) == runner.FINISHED
+
+
+def test_a_list_shows_states_and_commands(tmp_path):
+    runs = plan("A", "NaN", "Flaky", "B")
+    runner.run_study(runs[:3], tmp_path)
+    lines = runner.list_runs(runs, tmp_path).splitlines()
+    assert [line.split("  ")[0].strip() for line in lines[:4]] == [
+        "finished",
+        "diverged",
+        "to resume",
+        "to train",
+    ]
+    command = "gail-train --config=bc/any --environment=X-v0 --seed=0 --label=B --task=t"
+    assert lines[3] == f"to train   b/t/0: {command} --demonstrations=shipped:X-v0"
+    assert lines[4] == "4 runs: 1 finished, 1 diverged, 1 to resume, 1 to train"
+
+
+def test_a_damaged_record_is_a_user_error(tmp_path):
+    (tmp_path / "a/t/0").mkdir(parents=True)
+    (tmp_path / "a/t/0/run.json").write_text("{")
+    with pytest.raises(UserError, match="run.json: is damaged"):
+        runner.state(StudyRun("a/t/0", "train", (), None), tmp_path)

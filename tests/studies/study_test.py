@@ -1,0 +1,203 @@
+"""Studies as plans: which runs a gin file stands for, and what is said about wrong ones."""
+
+import pytest
+
+from gail_tf.studies import study
+from gail_tf.studies.study import Study
+from gail_tf.types import UserError
+
+TASKS = {
+    "hopper": {"environment": "Hopper-v5", "bindings": ["Trainer.total_env_steps = 7"]},
+    "sparse": {"environment": "Hopper-v5", "config": "hopper", "subsample": 20, "num_demonstrations": 4},
+}
+ARMS = {
+    "TD3-GAIL": ["gail_ppo/{config}"],
+    "TD3-GAIL + CREDO": {"configs": ["gail_ppo/{config}", "with/reward_d"], "bindings": ["c = 5"]},
+    "Expert": {"configs": ["ppo/any"], "tasks": ["hopper"], "seeds": [7], "true_reward": True},
+}
+
+
+def test_a_study_is_every_arm_on_every_task_seed_by_seed():
+    names = [run.name for run in Study(ARMS, TASKS, seeds=2).runs()]
+    assert names == [
+        "td3_gail/hopper/0",
+        "td3_gail_credo/hopper/0",
+        "expert/hopper/7",
+        "td3_gail/sparse/0",
+        "td3_gail_credo/sparse/0",
+        "td3_gail/hopper/1",
+        "td3_gail_credo/hopper/1",
+        "td3_gail/sparse/1",
+        "td3_gail_credo/sparse/1",
+    ]
+
+
+def test_a_run_is_a_command_of_gail_train():
+    runs = {run.name: run for run in Study(ARMS, TASKS, seeds=1, bindings=["b = 1"]).runs(bindings=["d = 2"])}
+    run = runs["td3_gail_credo/hopper/0"]
+    assert (run.binary, run.demonstrations) == ("train", "shipped:Hopper-v5")
+    assert run.flags == (
+        "--config=gail_ppo/hopper",
+        "--config=with/reward_d",
+        "--gin=b = 1",
+        "--gin=c = 5",
+        "--gin=Trainer.total_env_steps = 7",
+        "--gin=d = 2",
+        "--environment=Hopper-v5",
+        "--seed=0",
+        "--label=TD3-GAIL + CREDO",
+        "--task=hopper",
+    )
+    sparse = runs["td3_gail/sparse/0"].flags
+    assert "--config=gail_ppo/hopper" in sparse
+    assert {"--subsample=20", "--num_demonstrations=4"} <= set(sparse)
+    expert = runs["expert/hopper/7"]
+    assert (expert.binary, expert.demonstrations) == ("train_expert", None)
+    assert not any("demonstrations" in flag for flag in expert.flags)
+
+
+def test_the_nearest_number_of_seeds_counts():
+    tasks = {"one": {"environment": "X-v0"}, "two": {"environment": "X-v0", "seeds": 2}}
+    arms = {"A": ["bc/any"], "B": {"configs": ["bc/any"], "seeds": [5]}}
+    names = {run.name for run in Study(arms, tasks, seeds=3).runs()}
+    assert names == {"a/one/0", "a/one/1", "a/one/2", "a/two/0", "a/two/1", "b/one/5", "b/two/5"}
+    assert len(Study(arms, tasks, seeds=3).runs(seeds=1)) == 4
+
+
+def test_demonstrations_are_the_tasks_own_or_the_folders_or_shipped(tmp_path):
+    tasks = {
+        "a": {"environment": "Hopper-v5"},
+        "b": {"environment": "Hopper-v5", "demonstrations": "other.npz"},
+        "c": {"environment": "Hopper-v5", "demonstrations": "shipped:CartPole-v1"},
+        "d": {"environment": "Hopper-v5", "demonstrations": "minari:hopper"},
+    }
+
+    def found(folder):
+        return [run.demonstrations for run in Study({"A": ["bc/any"]}, tasks, seeds=1).runs(folder)]
+
+    assert found(tmp_path) == [
+        f"{tmp_path}/Hopper-v5.npz",
+        f"{tmp_path}/other.npz",
+        "shipped:CartPole-v1",
+        "minari:hopper",
+    ]
+    assert found(None)[0] == "shipped:Hopper-v5"
+
+
+@pytest.mark.parametrize(
+    ("label", "folder"),
+    [("TD3-GAIL + CREDO", "td3_gail_credo"), ("GAIL (PPO)", "gail_ppo"), ("lambda 0.1", "lambda_0.1")],
+)
+def test_a_label_as_a_folder(label, folder):
+    assert study.slug(label) == folder
+
+
+TASK, ARM = {"t": {"environment": "X-v0"}}, {"A": ["bc/any"]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        (dict(arms={}, tasks=TASK), "one arm and one task or more"),
+        (dict(arms={"r 1": ["x"], "r-1": ["x"]}, tasks=TASK), "'r 1' and 'r-1' would share the folder r_1"),
+        (dict(arms={"Logs": ["x"]}, tasks=TASK), "which this one cannot"),
+        (dict(arms={"A": {"config": ["x"]}}, tasks=TASK), "'config' is unknown; there are configs, bindings"),
+        (dict(arms={"A": {"bindings": []}}, tasks=TASK), "'configs' is missing"),
+        (dict(arms={"A": []}, tasks=TASK), "configs is empty"),
+        (dict(arms={"A": "bc/any"}, tasks=TASK), "want a dict"),
+        (dict(arms={"A": {"configs": "bc/any"}}, tasks=TASK), "want a list of strings"),
+        (dict(arms={"A": {"configs": ["x"], "tasks": ["u"]}}, tasks=TASK), "no task 'u'; there are t"),
+        (dict(arms=ARM, tasks={"t": {}}), "'environment' is missing"),
+        (dict(arms=ARM, tasks={"a/b": {"environment": "X-v0"}}), "the name is a folder's"),
+        (dict(arms=ARM, tasks={"t": {"environment": "X-v0", "seeds": 0}}), "seeds = 0: want how many"),
+        (dict(arms=ARM, tasks=TASK, seeds=[1, 1]), "a list of different seeds"),
+        (dict(arms=ARM, tasks=TASK, bindings="a = 1"), "Study.bindings = 'a = 1': want a list of strings"),
+    ],
+)
+def test_a_wrong_study_says_what_is_wrong(arguments, wanted):
+    with pytest.raises(UserError) as error:
+        Study(**arguments)
+    line, *trail = str(error.value).splitlines()  # gin's trail, which the binaries leave out
+    assert wanted in line and all("In call to configurable" in one for one in trail)
+
+
+def test_only_and_shards_select():
+    runs = Study(ARMS, TASKS, seeds=2).runs()
+    chosen = study.select(runs, "^td3_gail/.*/1$")
+    assert [run.name for run in chosen] == [
+        "td3_gail/hopper/1",
+        "td3_gail/sparse/1",
+    ]
+    shards = [study.select(runs, shard=f"{i}/4") for i in (1, 2, 3, 4)]
+    assert sorted(len(shard) for shard in shards) == [2, 2, 2, 3]
+    assert sorted(run.name for shard in shards for run in shard) == sorted(run.name for run in runs)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        (("nothing",), "--only=nothing fits none of 9 runs"),
+        (("(",), "not a regular expression"),
+        (("", "0/4"), "want i/n"),
+        (("", "5/4"), "want i/n"),
+        (("", "10/10"), "there are 9 runs only"),
+    ],
+)
+def test_an_empty_selection_is_an_error(arguments, wanted):
+    with pytest.raises(UserError) as error:
+        study.select(Study(ARMS, TASKS, seeds=2).runs(), *arguments)
+    assert wanted in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("arms", "tasks", "folder", "wanted"),
+    [
+        (
+            {"A": ["gail_ppo/hoper"]},
+            {"t": {"environment": "Hopper-v5"}},
+            None,
+            "did you mean gail_ppo/hopper",
+        ),
+        (ARM, {"t": {"environment": "Ant-v5"}}, None, "no demonstrations of Ant-v5 are shipped"),
+        (ARM, {"t": {"environment": "Hopper-v5"}}, "/nowhere", "/nowhere/Hopper-v5.npz: no such file"),
+    ],
+)
+def test_configs_and_demonstrations_are_looked_for_first(arms, tasks, folder, wanted):
+    with pytest.raises(UserError) as error:
+        study.check_inputs(Study(arms, tasks, seeds=1).runs(folder))
+    assert str(error.value).startswith("a/t/0: ") and wanted in str(error.value)
+
+
+@pytest.mark.parametrize("name", study.shipped_studies())
+def test_a_shipped_study_names_configs_that_are_there(name, tmp_path):
+    found, planned = study.load_study(name)
+    assert found == name
+    runs = planned.runs(tmp_path)
+    for run in runs:
+        path = run.demonstrations
+        if path is not None and path.startswith(str(tmp_path)):
+            open(path, "w").close()
+    study.check_inputs(runs)
+    assert len({run.name for run in runs}) == len(runs)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("Study.seeds = 2", "Required bindings"),
+        ("Study.seeds = 'two'", "want an integer or a list of integers"),
+        ("Study.arm = {}", "arm"),
+        ("Study.arms = {", "config: "),
+    ],
+)
+def test_wrong_gin_is_one_line(tmp_path, text, wanted):
+    path = tmp_path / "mine.gin"
+    path.write_text(text)
+    with pytest.raises(UserError) as error:
+        study.load_study(str(path))
+    assert wanted in str(error.value) and "\n" not in str(error.value)
+
+
+def test_an_unknown_study_names_the_shipped_ones():
+    with pytest.raises(UserError, match="--study=main_jop: neither a file nor a shipped study.*main_job"):
+        study.load_study("main_jop")

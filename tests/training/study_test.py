@@ -1,0 +1,66 @@
+"""A study from its gin file to finished runs and their report; each run is a fork of zygote.py."""
+
+import json
+import shlex
+
+from gail_tf.reporting.report import write_report
+
+STUDY = """
+Study.arms = {{
+    'Plain': ['gail_ppo/any'],
+    'D': {{'configs': ['gail_ppo/any', '{extra}'], 'bindings': ['entropy_bonus.coef = 0.01']}},
+}}
+Study.tasks = {{
+    'cartpole': {{'environment': 'CartPole-v1', 'num_demonstrations': 2, 'bindings': ['PPO.num_epochs = 1']}},
+}}
+Study.seeds = 2
+Study.bindings = [
+    'OnPolicyGenerator.num_environments = 2', 'OnPolicyGenerator.num_steps = 64',
+    'OnPolicyGenerator.jit_compile = False', 'Trainer.total_env_steps = None', 'Trainer.total_iterations = 3',
+    'Trainer.num_evaluations = 2', 'Trainer.episodes_per_evaluation = 1', 'Trainer.final_episodes = 2',
+]
+"""
+
+
+def info(path):
+    return json.loads((path / "run.json").read_text())
+
+
+def test_a_study_from_gin_to_report(processes, cartpole, tmp_path):
+    demonstrations = tmp_path / "demonstrations"
+    demonstrations.mkdir()
+    (demonstrations / "CartPole-v1.npz").write_bytes(cartpole.read_bytes())
+    path, out = tmp_path / "mine.gin", tmp_path / "out"
+
+    def study(*flags):
+        common = (f"--study={path}", f"--out={out}", f"--demonstrations={demonstrations}")
+        return processes("study", *common, *flags, fault="none, with forked runs")
+
+    path.write_text(STUDY.format(extra="with/reward_dd"))
+    bad = study()
+    assert bad.code == 2 and bad.err.count("\n") == 1 and not out.exists()
+    assert "d/cartpole/0: --config=with/reward_dd: neither a file nor a shipped config" in bad.err
+
+    path.write_text(STUDY.format(extra="with/reward_d"))
+    listed = study("--dry_run", "--only=^d/cartpole/1")
+    assert listed.code == 0 and listed.out.endswith("1 runs: 1 to train\n") and not out.exists()
+    command = listed.out.splitlines()[0].split(": gail-train ")[1]
+
+    run_dir = out / "d/cartpole/1"
+    stopped = processes("train", *shlex.split(command), f"--run_dir={run_dir}", fault="Ctrl-C")
+    assert stopped.code == 130 and info(run_dir)["status"] == "interrupted"
+
+    done = study()
+    assert done.code == 0, done.err
+    assert done.out.startswith("4 runs, 4 to do, 2 at a time")
+    assert f"4 of 4 runs finished\nNext:  gail-report {out} --out={out}/report\n" in done.out
+    assert f"Resuming {run_dir} at iteration 2" in (out / "logs/d/cartpole/1.log").read_text()
+    assert "Resuming" not in (out / "logs/d/cartpole/0.log").read_text()
+    assert [info(out / f"{arm}/cartpole/0")["label"] for arm in ("plain", "d")] == ["Plain", "D"]
+    assert "Discriminator.reward_fn = @d" in (run_dir / "config.gin").read_text()
+
+    again = study()
+    assert again.code == 0 and again.out.startswith("4 runs, 0 to do")
+    write_report([out], tmp_path / "report")
+    rows = (tmp_path / "report" / "table.md").read_text().splitlines()[2:4]
+    assert [row.split(" | ")[1:4] for row in rows] == [["D", "2", "2"], ["Plain", "2", "2"]]
