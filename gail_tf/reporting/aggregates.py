@@ -5,11 +5,12 @@ Learning at the Edge of the Statistical Precipice" (NeurIPS 2021); rliable is th
 """
 
 import dataclasses
+import functools
 import itertools
 import os
 import shlex
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -222,14 +223,21 @@ def interquartile_mean(values: Sequence[float]) -> float:
     return float(ordered[cut : ordered.size - cut].mean())
 
 
-def interval(values: Sequence[float]) -> Interval:
-    """95% stratified bootstrap interval of the IQM, or min-max for fewer than three values.
+def interval(*tasks: Sequence[float]) -> Interval:
+    """95% stratified bootstrap interval of the IQM of all values, or min-max for fewer than three in a task.
 
     The same values always give the same interval; NumPy's global generator is left as it was.
+
+    Args:
+      tasks: the values of each task, one a run; resampled within their task.
     """
-    scores = np.asarray(values, float)
-    if scores.size < MIN_SEEDS_FOR_INTERVAL:
-        return Interval(float(scores.min()), float(scores.max()), "min-max")
+    return _interval(tuple(tuple(map(float, values)) for values in tasks))
+
+
+@functools.lru_cache(maxsize=1024)
+def _interval(tasks: tuple[tuple[float, ...], ...]) -> Interval:
+    if min(map(len, tasks)) < MIN_SEEDS_FOR_INTERVAL:
+        return Interval(min(map(min, tasks)), max(map(max, tasks)), "min-max")
     try:
         from rliable import library, metrics  # Slow to import, and only a report of several seeds needs it.
     except ImportError as error:
@@ -237,15 +245,97 @@ def interval(values: Sequence[float]) -> Interval:
     state = np.random.get_state()  # rliable draws from NumPy's global generator, whatever it is handed.
     try:
         np.random.seed(0)
+        # A list of columns, since tasks may have different numbers of seeds.
         _, intervals = library.get_interval_estimates(
-            {"iqm": scores[:, None]},
-            lambda sample: np.array([metrics.aggregate_iqm(sample)]),
+            {"iqm": [np.array(values)[:, None] for values in tasks]},
+            lambda *samples: np.array([metrics.aggregate_iqm(np.concatenate(samples))]),
             reps=_BOOTSTRAP_RESAMPLES,
         )
     finally:
         np.random.set_state(state)
     low, high = intervals["iqm"][:, 0]
     return Interval(float(low), float(high), "bootstrap")
+
+
+class Improvement(NamedTuple):
+    """P(X > Y), and its 95% stratified bootstrap interval."""
+
+    probability: float
+    low: float
+    high: float
+
+
+def probability_of_improvement(
+    x_tasks: Sequence[Sequence[float]], y_tasks: Sequence[Sequence[float]]
+) -> Improvement:
+    """P(a run of X scores above a run of Y): mean over tasks of the share of pairs, ties counting half.
+
+    As in Agarwal et al. 2021 (their X > Y, from the Mann-Whitney U statistic). The bootstrap resamples the
+    runs of X and of Y within each task, always from the same seed.
+
+    Args:
+      x_tasks, y_tasks: the scores of each task, the same tasks in the same order; not empty.
+    """
+    if not x_tasks or len(x_tasks) != len(y_tasks):
+        raise ValueError(f"got {len(x_tasks)} and {len(y_tasks)} tasks: want the same, one or more.")
+    generator = np.random.default_rng(0)
+    estimates, samples = [], []
+    for x, y in zip(x_tasks, y_tasks, strict=True):
+        pairs = np.sign(np.subtract.outer(np.asarray(x, float), np.asarray(y, float))) / 2 + 0.5  # [n, m]
+        rows = generator.integers(0, pairs.shape[0], (_BOOTSTRAP_RESAMPLES, pairs.shape[0]))
+        columns = generator.integers(0, pairs.shape[1], (_BOOTSTRAP_RESAMPLES, pairs.shape[1]))
+        estimates.append(pairs.mean())
+        samples.append(pairs[rows[:, :, None], columns[:, None, :]].mean((1, 2)))
+    low, high = np.quantile(np.mean(samples, axis=0), (0.025, 0.975))
+    return Improvement(float(np.mean(estimates)), float(low), float(high))
+
+
+DIVERGED_FRACTION = 0.1
+"""A run whose final normalised return is below this has diverged, as one has that a NaN stopped."""
+
+
+def has_diverged(run: Run) -> bool | None:
+    """Whether its final return is under 10% of the way from random to expert, or a NaN stopped it.
+
+    None where that cannot be said: it has not ended, or no expert is known.
+    """
+    if not run.has_scale:
+        return None
+    if run.is_nan:
+        return True
+    score = run.normalized_return
+    return None if run.failure or score is None else score < DIVERGED_FRACTION
+
+
+def final_scores(group: Group) -> list[float]:
+    """Normalised returns of the final policies; a run that a NaN stopped has none and counts as random, 0."""
+    return [*group.normalized_returns, *(0.0 for run in group.runs if run.is_nan and run.has_scale)]
+
+
+def last_evaluations(run: Run, count: int = 5) -> float | None:
+    """Mean normalised return of the last ``count`` evaluations: whether a policy stays good."""
+    returns = evaluation_curve(run)[1]
+    return float(returns[-count:].mean()) if returns.size else None
+
+
+def pooled_histogram(histograms: Iterable[Mapping[str, Any]], edges: np.ndarray) -> np.ndarray:
+    """Shares ``[N]`` of all counts between ``edges [N + 1]``; what lies outside is in none of them.
+
+    Args:
+      histograms: each ``{"low": float, "high": float, "counts": [ints]}`` of equal-width bins, in which the
+        values are taken as evenly spread; with low = high a single point.
+    """
+    shares, total = np.zeros(len(edges) - 1), 0.0
+    for one in histograms:
+        counts = np.asarray(one["counts"], float)
+        total += counts.sum()
+        low, high = float(one["low"]), float(one["high"])
+        if high <= low:
+            shares += counts.sum() * np.histogram([low], edges)[0]
+            continue
+        below = np.concatenate([[0.0], np.cumsum(counts)])
+        shares += np.diff(np.interp(edges, np.linspace(low, high, len(below)), below))
+    return shares / total if total else shares
 
 
 def evaluation_curve(run: Run, against: str = "env_steps") -> tuple[np.ndarray, np.ndarray]:

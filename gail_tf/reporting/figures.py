@@ -1,39 +1,39 @@
 """Pictures of run directories: one run's learning curve, and several algorithms side by side.
 
-Colours are Okabe and Ito's, which colour-blind readers can tell apart. Each function saves a PNG (atomically)
-and returns its Figure.
+Each function saves a PNG (atomically) and returns its Figure.
 """
 
-import io
 import os
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from gail_tf.files import write_atomically
-from gail_tf.reporting import text
-from gail_tf.reporting.aggregates import Group, common_grid, evaluation_curve
-from gail_tf.reporting.runs import Run
+from gail_tf.reporting.aggregates import Group, common_grid, evaluation_curve, has_diverged
+from gail_tf.reporting.canvas import (
+    AGENT,
+    BLUE,
+    EXPERT,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    RAW_POINTS,
+    SKY,
+    legend_below,
+    legend_size,
+    looks,
+    new_figure,
+    save,
+    smooth,
+    style,
+    x_axis,
+)
+from gail_tf.reporting.runs import Run, natural_key
 
-BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
-PURPLE, SKY, BLACK, GREY = "#CC79A7", "#56B4E9", "#000000", "#777777"
-PALETTE = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, BLACK)
-_LINE_STYLES = ("-", "--", "-.", ":")
-
-AGENT, EXPERT = BLUE, VERMILION
-"""The same two colours for agent and expert in every panel."""
-
-NORMALIZED_RETURN = "evaluation/normalized_return"
-RETURN = "evaluation/return_mean"
-
-_DPI = 120
-_RAW_POINTS = 150
-"""A series longer than this is drawn as a moving average over its faint raw line."""
+UNFINISHED = "unfinished or diverged run"
 
 
 def draw_run(run: Run, path: str | os.PathLike) -> Figure:
@@ -66,85 +66,77 @@ def draw_run(run: Run, path: str | os.PathLike) -> Figure:
     panels = panels or [("Return", _draw_return)]
     num_columns = min(len(panels), 3)
     num_rows = -(-len(panels) // num_columns)
-    figure = _new_figure(4.1 * num_columns + (1.2 if len(panels) == 1 else 0), 3.0 * num_rows + 0.45)
+    figure = new_figure(4.1 * num_columns + (1.2 if len(panels) == 1 else 0), 3.0 * num_rows + 0.45)
     for index, (title, draw) in enumerate(panels):
         ax = figure.add_subplot(num_rows, num_columns, index + 1)
-        _style(ax, title)
+        style(ax, title)
         draw(ax, run, against)
-        _x_axis(ax, "environment steps" if against == "env_steps" else "iteration")
+        x_axis(ax, "environment steps" if against == "env_steps" else "iteration")
     seed = "" if run.seed is None else f", seed {run.seed}"
     failure = f" ({run.failure})" if run.failure else ""
     figure.suptitle(f"{run.algorithm} on {run.environment}{seed}{failure}", fontsize=12, fontweight="bold")
-    _save(figure, path)
+    save(figure, path)
     return figure
 
 
-def draw_comparison(
-    groups: Sequence[Group], path: str | os.PathLike, metric: str = NORMALIZED_RETURN
-) -> Figure:
-    """Draws ``metric`` against environment steps: a panel an environment, a line a group.
+def draw_comparison(groups: Sequence[Group], path: str | os.PathLike) -> Figure:
+    """Draws normalised returns against environment steps: a panel a task, a line a group.
 
     A group's line is the median of its finished runs at each step and its band their interquartile range; two
-    runs have no band but thin lines of their own. Unfinished runs are thin and dotted and in no median.
+    runs have no band but thin lines of their own. Unfinished runs are thin and dotted and in no median;
+    diverged ones (under 10% of the expert) are dotted too.
     A group that takes no environment steps (behavioural cloning) is a level line at its final value. Where no
-    run of an environment has normalised returns (no expert is known), its panel shows returns.
+    run of a task has normalised returns (no expert is known), its panel shows returns.
     """
-    environments = sorted({group.environment for group in groups})
+    tasks = sorted({group.task for group in groups}, key=natural_key)
     labels = list(dict.fromkeys(group.label for group in groups))
-    looks = {
-        label: {
-            "color": PALETTE[i % len(PALETTE)],
-            "linestyle": _LINE_STYLES[i // len(PALETTE) % len(_LINE_STYLES)],
-        }
-        for i, label in enumerate(labels)
-    }
-    num_columns = min(max(len(environments), 1), 3)
-    num_rows = -(-max(len(environments), 1) // num_columns)
+    look = looks(labels)
+    num_columns = min(max(len(tasks), 1), 3)
+    num_rows = -(-max(len(tasks), 1) // num_columns)
     width = 4.4 * num_columns + (1.4 if num_columns == 1 else 0)
-    widest_label = max(map(len, [*labels, "unfinished run"]))
-    legend_columns = max(1, min(len(labels) + 1, int(width / (0.07 * widest_label + 0.6))))
-    legend_height = 0.24 * -(-len(labels) // legend_columns) + 0.2
-    figure = _new_figure(width, 3.3 * num_rows + legend_height)
+    columns, legend_height = legend_size([*labels, UNFINISHED], width)
+    figure = new_figure(width, 3.3 * num_rows + legend_height)
     handles = {}
-    for index, environment in enumerate(environments):
+    for index, task in enumerate(tasks):
         ax = figure.add_subplot(num_rows, num_columns, index + 1)
-        _style(ax, environment)
-        here = [group for group in groups if group.environment == environment]
-        shown = metric
-        if metric == NORMALIZED_RETURN and not _has_curve(here, metric):
-            shown = RETURN
+        style(ax, task)
+        here = [group for group in groups if group.task == task]
+        normalized = any(evaluation_curve(run)[1].size for group in here for run in group.runs)
+        curve_of = evaluation_curve if normalized else _returns
         for group in here:
-            handle = _draw_group(ax, group, shown, looks[group.label])
+            handle = draw_group(ax, group, curve_of, look[group.label])
             handles[group.label] = handles.get(group.label) or handle
-        if shown == NORMALIZED_RETURN:
+        if normalized:
             ax.axhline(1, color=GREY, linewidth=1, linestyle="--", zorder=1)
             ax.axhline(0, color=GREY, linewidth=1, linestyle=":", zorder=1)
-            _limit_normalized(ax)
-            ax.text(0.01, 1, "expert", **_ON_LINE, ha="left", transform=ax.get_yaxis_transform())
-            ax.text(0.99, 0, "random policy", **_ON_LINE, ha="right", transform=ax.get_yaxis_transform())
-        if index % num_columns == 0 or shown != metric:
-            ax.set_ylabel(
-                {NORMALIZED_RETURN: "normalised return", RETURN: "return"}.get(shown, shown), fontsize=9
-            )
+            limit_normalized(ax)
+            ax.text(0.01, 1, "expert", **ON_LINE, ha="left", transform=ax.get_yaxis_transform())
+            ax.text(0.99, 0, "random policy", **ON_LINE, ha="right", transform=ax.get_yaxis_transform())
+        if index % num_columns == 0 or not normalized:
+            ax.set_ylabel("normalised return" if normalized else "return", fontsize=9)
         ax.set_xlim(left=0)
-        _x_axis(ax, "environment steps")
-    handles = {label: handle for label, handle in handles.items() if handle is not None}
-    if any(run.failure for group in groups for run in group.runs):
-        handles["unfinished run"] = Line2D([], [], color=GREY, linewidth=0.9, linestyle=":")
-    figure.legend(
-        handles.values(), handles, loc="outside lower center", ncols=legend_columns, frameon=False, fontsize=9
-    )
-    _save(figure, path)
+        x_axis(ax, "environment steps")
+    legend_below(figure, handles_of(groups, handles), columns)
+    save(figure, path)
     return figure
 
 
-_ON_LINE = {"fontsize": 8, "color": GREY, "va": "bottom"}
+ON_LINE = {"fontsize": 8, "color": GREY, "va": "bottom"}
 
 
-def _draw_group(ax: Axes, group: Group, metric: str, look: dict):
-    """Draws one group and returns the handle for the legend; None when there was nothing to draw."""
+Curve = tuple[np.ndarray, np.ndarray]
+
+
+def draw_group(ax: Axes, group: Group, curve_of: Callable[[Run], Curve], look: dict):
+    """Draws the curves ``(x [N], y [N])`` of one group's runs: median, quartiles, and some dotted.
+
+    Those are the unfinished runs, which are in no median, and the diverged ones, which a median would hide.
+
+    Returns:
+      The handle for the legend; None when there was nothing to draw.
+    """
     handle = None
-    series = [curve for run in group.finished if (curve := _curve(run, metric))[1].size]
+    series = [curve for run in group.finished if (curve := curve_of(run))[1].size]
     if series and all(x[-1] == 0 for x, _ in series):
         finals = [y[-1] for _, y in series]
         if len(finals) > 2:
@@ -154,32 +146,36 @@ def _draw_group(ax: Axes, group: Group, metric: str, look: dict):
         curves = common_grid(series)
         if len(series) > 2 and curves.x.size:
             low, high = np.quantile(curves.y, (0.25, 0.75), axis=0)
-            ax.fill_between(curves.x, low, high, color=look["color"], alpha=0.18, linewidth=0)
+            ax.fill_between(curves.x, low, high, color=look["color"], alpha=0.15, linewidth=0)
         elif len(series) == 2:
             for x, y in series:
                 ax.plot(x, y, linewidth=0.8, alpha=0.5, **look)
         (handle,) = ax.plot(curves.x, np.median(curves.y, axis=0), linewidth=2, label=group.label, **look)
     for run in group.runs:
-        x, y = _curve(run, metric)
-        if run.failure and y.size:
+        x, y = curve_of(run)
+        if _stands_alone(run) and y.size:
             (dotted,) = ax.plot(x, y, color=look["color"], linewidth=0.9, linestyle=":")
             handle = handle or dotted
     return handle
 
 
-def _has_curve(groups: Sequence[Group], metric: str) -> bool:
-    return any(_curve(run, metric)[1].size for group in groups for run in group.runs)
+def _stands_alone(run: Run) -> bool:
+    return bool(run.failure or has_diverged(run))
 
 
-def _curve(run: Run, metric: str) -> tuple[np.ndarray, np.ndarray]:
-    """Evaluations as they are; a metric that comes every iteration is smoothed as in ``draw_run``."""
-    if metric == NORMALIZED_RETURN:
-        return evaluation_curve(run)
-    x, y = run.series(metric)
-    return x, y if metric == RETURN else _smooth(y)
+def handles_of(groups: Sequence[Group], drawn: dict) -> dict:
+    """Label -> handle of what was drawn, in the groups' order, and of unfinished runs where there are."""
+    handles = {group.label: drawn[group.label] for group in groups if drawn.get(group.label) is not None}
+    if any(_stands_alone(run) for group in groups for run in group.runs):
+        handles[UNFINISHED] = Line2D([], [], color=GREY, linewidth=0.9, linestyle=":")
+    return handles
 
 
-def _limit_normalized(ax: Axes) -> None:
+def _returns(run: Run) -> Curve:
+    return run.series("evaluation/return_mean")
+
+
+def limit_normalized(ax: Axes) -> None:
     """Keeps 0 and 1 in sight, and one diverged run from flattening all others."""
     low, high = ax.get_ylim()
     ax.set_ylim(max(min(low, -0.08), -1), min(max(high, 1.12), 2))
@@ -203,9 +199,9 @@ def _draw_return(ax: Axes, run: Run, against: str) -> None:
             label="evaluation",
         )
     levels = (("expert_return", "expert", EXPERT, "--"), ("random_return", "random policy", GREY, ":"))
-    for name, label, color, style in levels:
+    for name, label, color, dashes in levels:
         if (level := run.number(name)) is not None:
-            ax.axhline(level, color=color, linestyle=style, linewidth=1.3, label=label, zorder=1)
+            ax.axhline(level, color=color, linestyle=dashes, linewidth=1.3, label=label, zorder=1)
     _legend(ax)
 
 
@@ -232,7 +228,7 @@ def _draw_reward(ax: Axes, run: Run, against: str) -> None:
         x, mean = run.series(f"reward/{who}_mean", against)
         x_std, std = run.series(f"reward/{who}_std", against)
         if mean.size and np.array_equal(x, x_std):
-            mean, std = _smooth(mean), _smooth(std)
+            mean, std = smooth(mean), smooth(std)
             ax.fill_between(x, mean - std, mean + std, color=color, alpha=0.18, linewidth=0)
         if mean.size:
             ax.plot(x, mean, color=color, linewidth=1.6, label=f"on {who}")
@@ -280,48 +276,12 @@ def _draw_explained_variance(ax: Axes, run: Run, against: str) -> None:
 def _line(ax: Axes, x: np.ndarray, y: np.ndarray, color: str, label: str | None) -> None:
     if not y.size:
         return
-    if y.size > _RAW_POINTS:
+    if y.size > RAW_POINTS:
         ax.plot(x, y, color=color, linewidth=0.6, alpha=0.25)
     marker = "o" if y.size == 1 else None
-    ax.plot(x, _smooth(y), color=color, linewidth=1.6, label=label, marker=marker, markersize=4)
-
-
-def _smooth(y: np.ndarray) -> np.ndarray:
-    """Centred moving average over 1/40 of a long series (less at its ends); a short one as it is."""
-    if y.size <= _RAW_POINTS:
-        return y
-    window = np.ones(2 * max(1, y.size // 80) + 1)
-    # Direct sums: a running total would lose what follows an exploded value to rounding.
-    return np.convolve(y, window, "same") / np.convolve(np.ones_like(y), window, "same")
-
-
-def _new_figure(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _style(ax: Axes, title: str) -> None:
-    ax.set_title(title, fontsize=10, loc="left")
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.tick_params(labelsize=8)
-    ax.grid(True, color="#e6e6e6", linewidth=0.7)
-    ax.set_axisbelow(True)
-
-
-def _x_axis(ax: Axes, label: str) -> None:
-    ax.set_xlabel(label, fontsize=9)
-    ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: text.count(value)))
-    ax.margins(x=0.01)
+    ax.plot(x, smooth(y), color=color, linewidth=1.6, label=label, marker=marker, markersize=4)
 
 
 def _legend(ax: Axes) -> None:
     if ax.get_legend_handles_labels()[1]:
         ax.legend(fontsize=7.5, frameon=True, framealpha=0.75, edgecolor="none", loc="best", borderpad=0.2)
-
-
-def _save(figure: Figure, path: str | os.PathLike) -> None:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    write_atomically(path, buffer.getvalue())

@@ -1,20 +1,30 @@
-"""Many run directories in, one folder with curves, tables and a CSV file out."""
+"""Many run directories in, one folder with figures, tables and a CSV file out."""
 
 import os
 import pathlib
 from collections.abc import Iterable
 
 from gail_tf.files import write_atomically
+from gail_tf.reporting import text
 from gail_tf.reporting.aggregates import group_runs
 from gail_tf.reporting.figures import draw_comparison
 from gail_tf.reporting.runs import Path, load_runs
+from gail_tf.reporting.study_figures import (
+    FAMILIES,
+    draw_family,
+    draw_final_returns,
+    draw_reward_histograms,
+)
+from gail_tf.reporting.study_tables import arms_table, divergence_table
 from gail_tf.reporting.tables import compact_table, results_csv, results_table
 
 
 def write_report(paths: Iterable[Path], out_dir: str | os.PathLike) -> list[pathlib.Path]:
-    """Writes curves, tables and a CSV file about the runs among and below ``paths``.
+    """Writes figures, tables and a CSV file about the runs among and below ``paths``.
 
-    ``curves.png``, ``table.md``, ``results.csv``, and ``table_compact.md`` for a README. Unfinished and
+    Always ``curves.png``, ``table.md``, ``results.csv``, and ``table_compact.md`` for a README. Beside them,
+    where the runs have what they show: ``arms.md``, ``divergence.md``, ``final_returns.png``, a figure for
+    each of FAMILIES, ``reward_histograms.png`` (one for each task where there are several). Unfinished and
     unreadable runs are listed under ``table.md``.
 
     Returns:
@@ -30,4 +40,18 @@ def write_report(paths: Iterable[Path], out_dir: str | os.PathLike) -> list[path
     results = write_atomically(out_dir / "results.csv", results_csv(groups))
     compact = write_atomically(out_dir / "table_compact.md", compact_table(groups))
     draw_comparison(groups, out_dir / "curves.png")
-    return [out_dir / "curves.png", table, results, compact]
+    written = [out_dir / "curves.png", table, results, compact]
+    for name, content in (("arms.md", arms_table(groups)), ("divergence.md", divergence_table(groups))):
+        if content is not None:
+            written.append(write_atomically(out_dir / name, content))
+    if draw_final_returns(groups, out_dir / "final_returns.png"):
+        written.append(out_dir / "final_returns.png")
+    for family in FAMILIES:
+        if draw_family(groups, family, out_dir / f"{family.name}.png"):
+            written.append(out_dir / f"{family.name}.png")
+    tasks = sorted({group.task for group in groups})
+    for task in tasks:
+        path = out_dir / f"reward_histograms{'_' + text.slug(task) if len(tasks) > 1 else ''}.png"
+        if draw_reward_histograms([group for group in groups if group.task == task], path):
+            written.append(path)
+    return written

@@ -84,6 +84,11 @@ class Run:
         reason = "finished without summary.json" if status == "finished" else status
         return f"{reason} after {self.metrics[-1].get('env_steps', 0):,} steps" if self.metrics else reason
 
+    @property
+    def is_nan(self) -> bool:
+        """Whether a NaN or Inf stopped it."""
+        return self.info.get("status") == "diverged"
+
     def series(self, name: str, against: str = "env_steps") -> tuple[np.ndarray, np.ndarray]:
         """Float arrays ``(x [N], y [N])`` of the lines where both are finite numbers; N may be 0."""
         pairs = [(finite_or_none(line.get(against)), finite_or_none(line.get(name))) for line in self.metrics]
@@ -96,6 +101,11 @@ class Run:
         if episode_return is None or expert is None or random is None or expert == random:
             return None
         return (episode_return - random) / (expert - random)
+
+    @property
+    def has_scale(self) -> bool:
+        """Whether normalised returns are known: those of an expert and of a random policy."""
+        return self.normalize(0.0) is not None
 
     @property
     def normalized_return(self) -> float | None:
@@ -141,7 +151,7 @@ def natural_key(name: Path) -> list[tuple[int, int | str]]:
 
 
 def load_run(path: Path) -> Run:
-    """Reads one run directory.
+    """Reads one run directory. One that failed before its first iteration is a run without metrics.
 
     Raises:
       UserError: it is not a run directory, a file in it is damaged, or it has no metrics yet.
@@ -152,8 +162,8 @@ def load_run(path: Path) -> Run:
     info = _read_object(path / "run.json")
     summary = _read_object(path / "summary.json") if (path / "summary.json").exists() else None
     metrics, notes = _read_metrics(path / "metrics.jsonl")
-    if not metrics:
-        status = info.get("status", "unknown")
+    status = info.get("status", "unknown")
+    if not metrics and status not in ("failed", "diverged"):
         raise UserError(
             f"{path}: metrics.jsonl is missing or empty ({status}); let it train for an iteration"
         )

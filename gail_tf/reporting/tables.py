@@ -12,12 +12,14 @@ from gail_tf.reporting.aggregates import (
     Group,
     interquartile_mean,
     interval,
+    last_evaluations,
     median_time_to_expert,
     time_to_expert,
 )
 from gail_tf.reporting.runs import Run
 
 NOTHING = "–"
+POLICY_GRADIENT_NORM = "generator/policy_gradient_norm"
 
 _COLUMNS = (
     "Environment",
@@ -66,6 +68,9 @@ _CSV_COLUMNS = (
     "normalized_return",
     "env_steps_to_90_percent",
     "wall_seconds_to_90_percent",
+    "task",
+    "last_five_evaluations",
+    "largest_policy_gradient_norm",
 )
 
 
@@ -76,7 +81,7 @@ def results_table(groups: Sequence[Group], problems: Sequence[str] = ()) -> str:
       groups: as ``group_runs`` made them.
       problems: one line about each run directory that could not even be read.
     """
-    lines = _markdown(_COLUMNS, [_row(group) for group in groups if group.finished])
+    lines = markdown(_COLUMNS, [_row(group) for group in groups if group.finished])
     lines += ["", *_explanations(groups)]
     missing = [
         f"- `{run.name}` ({group.environment}, {group.label}): {run.failure}"
@@ -97,13 +102,16 @@ def results_table(groups: Sequence[Group], problems: Sequence[str] = ()) -> str:
 def compact_table(groups: Sequence[Group]) -> str:
     """The Markdown table for a README: a row a group, the columns that a reader compares, nothing below."""
     rows = [_compact_row(group) for group in groups if group.finished]
-    return "\n".join(_markdown(_COMPACT_COLUMNS, rows)) + "\n"
+    return "\n".join(markdown(_COMPACT_COLUMNS, rows)) + "\n"
 
 
-def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def markdown(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], text_columns: int = _TEXT_COLUMNS
+) -> list[str]:
+    """The lines of a table whose first ``text_columns`` columns are text and the others numbers."""
     return [
         "| " + " | ".join(columns) + " |",
-        "|" + "|".join("---" if i < _TEXT_COLUMNS else "---:" for i in range(len(columns))) + "|",
+        "|" + "|".join("---" if i < text_columns else "---:" for i in range(len(columns))) + "|",
         *("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows),
     ]
 
@@ -128,6 +136,9 @@ def results_csv(groups: Sequence[Group]) -> str:
                 "normalized_return": run.normalized_return,
                 "env_steps_to_90_percent": reached and reached.env_steps,
                 "wall_seconds_to_90_percent": reached and reached.wall_seconds,
+                "task": group.task,
+                "last_five_evaluations": last_evaluations(run),
+                "largest_policy_gradient_norm": max(run.series(POLICY_GRADIENT_NORM)[1], default=None),
             }
             cells = (derived[name] if name in derived else run.value(name) for name in _CSV_COLUMNS)
             writer.writerow(["" if cell is None else cell for cell in cells])
@@ -136,22 +147,17 @@ def results_csv(groups: Sequence[Group]) -> str:
 
 def _row(group: Group) -> list[str]:
     scores = group.normalized_returns
-    iqm_text = NOTHING
-    if scores:
-        low, high, method = interval(scores)
-        star = "*" if method == "min-max" else ""
-        iqm_text = f"{interquartile_mean(scores):.2f} [{low:.2f}, {high:.2f}]{star}"
     return [
         group.environment,
         group.method,
         group.demonstrations,
-        str(len(group.finished)),
+        _seeds(group),
         _median(group.finished, "env_steps", _steps),
-        _spread(scores, lambda value: f"{value:.2f}") if scores else NOTHING,
-        iqm_text,
+        spread(scores) if scores else NOTHING,
+        iqm_cell(scores) if scores else NOTHING,
         _median(group.finished, "return_mean", text.score),
         _median(group.finished, "expert_return", text.score),
-        *_times_to_expert(group),
+        *times_to_expert(group.finished),
         _median(group.finished, "wall_seconds", _minutes),
     ]
 
@@ -161,35 +167,53 @@ def _compact_row(group: Group) -> list[str]:
     returns = [value for run in group.finished if (value := run.number("return_mean")) is not None]
     result = NOTHING
     if scores:
-        result = _spread(scores, lambda value: f"{value:.2f}")
+        result = spread(scores)
     elif returns:
-        result = "return " + _spread(returns, text.score)
+        result = "return " + spread(returns, text.score)
     return [
         group.environment,
         group.method,
         group.demonstrations,
-        str(len(group.finished)),
+        _seeds(group),
         result,
-        *_times_to_expert(group),
+        *times_to_expert(group.finished),
         _median(group.finished, "wall_seconds", _minutes),
     ]
 
 
-def _spread(values: Sequence[float], to_text: Callable[[float], str]) -> str:
+def two_decimals(value: float) -> str:
+    return f"{value:.2f}"
+
+
+def iqm_cell(*tasks: Sequence[float]) -> str:
+    """IQM [95% interval] of the values of one task or more; a star where it is the range instead."""
+    low, high, method = interval(*tasks)
+    iqm = interquartile_mean([value for values in tasks for value in values])
+    return f"{iqm:.2f} [{low:.2f}, {high:.2f}]" + ("*" if method == "min-max" else "")
+
+
+def spread(values: Sequence[float], to_text: Callable[[float], str] = two_decimals) -> str:
+    """Median [minimum, maximum]."""
     return f"{to_text(float(np.median(values)))} [{to_text(min(values))}, {to_text(max(values))}]"
 
 
-def _times_to_expert(group: Group) -> tuple[str, str]:
+def _seeds(group: Group) -> str:
+    """How many finished, and how many a NaN stopped, which are in no other column."""
+    stopped = sum(run.is_nan for run in group.runs)
+    return str(len(group.finished)) + (f" (+{stopped} NaN)" if stopped else "")
+
+
+def times_to_expert(runs: Sequence[Run]) -> tuple[str, str]:
     """Steps and seconds; no steps for a method that takes none (behavioural cloning)."""
-    if not group.normalized_returns:
+    if not any(run.has_scale for run in runs):
         return NOTHING, NOTHING
-    time, num_reached = median_time_to_expert(group.finished)
-    of_all = f" ({num_reached}/{len(group.finished)})" if 0 < num_reached < len(group.finished) else ""
+    time, num_reached = median_time_to_expert(runs)
+    of_all = f" ({num_reached}/{len(runs)})" if 0 < num_reached < len(runs) else ""
     # Some reached it, but not the median seed: the count says how many.
     late = "never" if not num_reached else "–"
     steps = text.count(time.env_steps) if time else late
     seconds = f"{time.wall_seconds:,.0f}" if time else late
-    takes_steps = any(run.number("env_steps") for run in group.finished)
+    takes_steps = any(line.get("env_steps") for run in runs for line in run.metrics[-1:])
     return (steps + of_all if takes_steps else NOTHING), seconds + of_all
 
 

@@ -1,5 +1,7 @@
 """Numbers as people read them: 1.5M steps, 2 min 14 s."""
 
+import re
+
 
 def count(number: float) -> str:
     """Three significant digits: 950, 12.5k, 1M, 3.25M."""
@@ -25,6 +27,11 @@ def score(number: float) -> str:
     """A return: one decimal, none from 1000 on, two below 10."""
     decimals = 0 if abs(number) >= 1000 else 1 if abs(number) >= 10 else 2
     return f"{number:,.{decimals}f}"
+
+
+def slug(name: str) -> str:
+    """A name as a part of a file's: ``TD3-GAIL + CREDO`` is td3_gail_credo."""
+    return re.sub(r"[^a-z0-9.]+", "_", name.lower()).strip("_.")
 
 
 def _significant(number: float) -> str:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import gin
 
+from gail_tf.reporting.text import slug
 from gail_tf.resources import configs_dir, experts_dir
 from gail_tf.training.config import error_line, parse_gin, resolve_config
 from gail_tf.training.config_types import check_types
@@ -230,11 +231,6 @@ def check_inputs(runs: Iterable[StudyRun]) -> None:
                 )
         elif not os.path.exists(path):
             raise UserError(f"{run.name}: {path}: no such file of demonstrations.")
-
-
-def slug(label: str) -> str:
-    """A label as the name of a folder: ``TD3-GAIL + CREDO`` is td3_gail_credo."""
-    return re.sub(r"[^a-z0-9.]+", "_", label.lower()).strip("_.")
 
 
 def _resolve_study(name: str) -> Path:

@@ -92,13 +92,15 @@ def test_a_method_without_environment_steps_has_a_dash_for_them(make_run_dir, fi
 def test_unfinished_and_unreadable_runs_are_listed(make_run_dir, tmp_path):
     make_run_dir("runs/good")
     make_run_dir("runs/killed", seed=1, status="interrupted", cut='{"itera')
-    make_run_dir("runs/empty", returns=(), status="failed")
+    make_run_dir("runs/empty", returns=(), status="running")
+    make_run_dir("runs/exploded", returns=(), status="diverged")
     write_report([tmp_path / "runs"], tmp_path / "report")
     table = (tmp_path / "report" / "table.md").read_text()
-    assert first_row(table)[3] == "1"
-    assert "Not in the table (2 of 3 runs)" in table
+    assert first_row(table)[3] == "1 (+1 NaN)"
+    assert "Not in the table (3 of 4 runs)" in table
     assert "runs/killed` (Hopper-v5, gail_ppo): interrupted after 300 steps" in table
-    assert "runs/empty: metrics.jsonl is missing or empty (failed)" in table
+    assert "runs/empty: metrics.jsonl is missing or empty (running)" in table
+    assert "runs/exploded` (Hopper-v5, gail_ppo): diverged\n" in table
     assert "runs/killed`: metrics.jsonl: the last line is cut short and was ignored" in table
 
 
@@ -160,6 +162,14 @@ def test_counts(number, wanted):
 )
 def test_durations(seconds, wanted):
     assert text.duration(seconds) == wanted
+
+
+@pytest.mark.parametrize(
+    ("label", "folder"),
+    [("TD3-GAIL + CREDO", "td3_gail_credo"), ("GAIL (PPO)", "gail_ppo"), ("lambda 0.1", "lambda_0.1")],
+)
+def test_a_label_as_the_name_of_a_folder(label, folder):
+    assert text.slug(label) == folder
 
 
 def run_binary(*arguments, cwd):

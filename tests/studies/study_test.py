@@ -84,14 +84,6 @@ def test_demonstrations_are_the_tasks_own_or_the_folders_or_shipped(tmp_path):
     assert found(None)[0] == "shipped:Hopper-v5"
 
 
-@pytest.mark.parametrize(
-    ("label", "folder"),
-    [("TD3-GAIL + CREDO", "td3_gail_credo"), ("GAIL (PPO)", "gail_ppo"), ("lambda 0.1", "lambda_0.1")],
-)
-def test_a_label_as_a_folder(label, folder):
-    assert study.slug(label) == folder
-
-
 TASK, ARM = {"t": {"environment": "X-v0"}}, {"A": ["bc/any"]}
 
 

@@ -1,0 +1,106 @@
+"""What every picture shares: colours, axes, smoothing, saving.
+
+Colours are Okabe and Ito's, which colour-blind readers can tell apart.
+"""
+
+import io
+import itertools
+import os
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from gail_tf.files import write_atomically
+from gail_tf.reporting import text
+
+BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+PURPLE, SKY, BLACK, GREY = "#CC79A7", "#56B4E9", "#000000", "#777777"
+PALETTE = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, BLACK)
+_LINE_STYLES = ("-", "--", (0, (1, 1)), "-.")
+
+AGENT, EXPERT = BLUE, VERMILION
+"""The same two colours for agent and expert in every panel."""
+
+_DPI = 120
+RAW_POINTS = 150
+"""A series longer than this is drawn as a moving average."""
+
+_ADDITION = " + "
+
+
+def looks(labels: Iterable[str]) -> dict[str, dict]:
+    """Colour and line style of each label, no two alike up to 28 labels.
+
+    "A + B" has the colour of "A" and another line style, so that an arm and its variants are seen together.
+    """
+    labels = list(dict.fromkeys(labels))
+    bases = list(dict.fromkeys(label.split(_ADDITION)[0] for label in labels))
+    taken, found = set(), {}
+    # Plain ones first: they get the solid lines.
+    for label in sorted(labels, key=lambda label: _ADDITION in label):
+        base = bases.index(label.split(_ADDITION)[0])
+        color = PALETTE[base % len(PALETTE)]
+        first = base // len(PALETTE)
+        for number in itertools.count(first):
+            style = _LINE_STYLES[number % len(_LINE_STYLES)]
+            if (color, style) not in taken or number - first >= len(_LINE_STYLES):
+                break
+        taken.add((color, style))
+        found[label] = {"color": color, "linestyle": style}
+    return {label: found[label] for label in labels}
+
+
+def smooth(y: np.ndarray) -> np.ndarray:
+    """Centred moving average over 1/40 of a long series (less at its ends); a short one as it is."""
+    if y.size <= RAW_POINTS:
+        return y
+    window = np.ones(2 * max(1, y.size // 80) + 1)
+    # Direct sums: a running total would lose what follows an exploded value to rounding.
+    return np.convolve(y, window, "same") / np.convolve(np.ones_like(y), window, "same")
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Inches; the white figure saves itself without a display."""
+    figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def style(ax: Axes, title: str) -> None:
+    ax.set_title(title, fontsize=10, loc="left")
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.tick_params(labelsize=8)
+    ax.grid(True, color="#e6e6e6", linewidth=0.7)
+    ax.set_axisbelow(True)
+
+
+def x_axis(ax: Axes, label: str) -> None:
+    """Counts of steps or iterations, as people read them (20k, 1.5M)."""
+    ax.set_xlabel(label, fontsize=9)
+    ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: text.count(value)))
+    ax.margins(x=0.01)
+
+
+def legend_size(labels: Sequence[str], width: float) -> tuple[int, float]:
+    """Columns, and height in inches, of a legend under a figure that is ``width`` inches wide."""
+    widest = max(map(len, labels), default=0)
+    columns = max(1, min(len(labels), int(width / (0.07 * widest + 0.6))))
+    return columns, 0.24 * -(-len(labels) // columns) + 0.2
+
+
+def legend_below(figure: Figure, handles: dict, columns: int) -> None:
+    """Label -> handle, under all panels."""
+    place = {"loc": "outside lower center", "ncols": columns, "frameon": False, "fontsize": 9}
+    figure.legend(handles.values(), handles, handlelength=2.6, **place)
+
+
+def save(figure: Figure, path: str | os.PathLike) -> None:
+    """As PNG, whole or not at all."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    write_atomically(path, buffer.getvalue())

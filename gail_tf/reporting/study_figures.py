@@ -1,0 +1,301 @@
+"""Pictures that compare arms: diagnostics over training, learned rewards, final returns.
+
+Each function saves a PNG (atomically) and returns its Figure, or writes nothing and returns None where no run
+has what it shows.
+"""
+
+import os
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from gail_tf.reporting import text
+from gail_tf.reporting.aggregates import Group, pooled_histogram
+from gail_tf.reporting.canvas import (
+    AGENT,
+    EXPERT,
+    GREY,
+    legend_below,
+    legend_size,
+    looks,
+    new_figure,
+    save,
+    smooth,
+    style,
+    x_axis,
+)
+from gail_tf.reporting.figures import UNFINISHED, draw_group, handles_of
+from gail_tf.reporting.runs import Run, natural_key
+
+
+class Family(NamedTuple):
+    """Metrics that are read together.
+
+    Attributes:
+      name: of the file, without its ending.
+      metrics: metric -> what the axis says.
+      logarithmic: whether they are positive and span orders of magnitude.
+    """
+
+    name: str
+    metrics: Mapping[str, str]
+    logarithmic: bool = False
+
+
+FAMILIES = (
+    Family(
+        "policy_gradient",
+        {
+            "generator/policy_gradient_norm": "policy gradient: norm",
+            "generator/policy_gradient_mean_abs": "policy gradient: mean |·|",
+        },
+        logarithmic=True,
+    ),
+    Family(
+        "discriminator",
+        {
+            "discriminator/expert_probability": "P(expert): D on expert",
+            "discriminator/agent_probability": "D on agent",
+            "discriminator/loss": "discriminator loss",
+        },
+    ),
+    Family(
+        "learned_reward",
+        {
+            "reward/agent_mean": "reward, agent: mean",
+            "reward/agent_std": "reward, agent: std",
+            "reward/agent_min": "reward, agent: min",
+            "reward/agent_max": "reward, agent: max",
+            "reward/expert_mean": "reward, expert: mean",
+            "reward/expert_std": "reward, expert: std",
+        },
+    ),
+    Family("values", {"generator/critic_mean": "critic: mean", "generator/value_mean": "value: mean"}),
+    Family(
+        "credo",
+        {"reward/clipped_share": "rewards clipped", "discriminator/filtered_share": "expert rows left out"},
+    ),
+    Family("policy", {"generator/entropy": "entropy", "generator/kl": "KL of each update"}),
+    Family(
+        "model_error",
+        {"model/one_step_error": "model error: one step", "model/h_step_error": "model error: H steps"},
+        logarithmic=True,
+    ),
+)
+
+FRACTIONS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
+"""Of the training, at which histograms of the learned reward are shown."""
+
+_FLOOR = 1e-12  # A logarithmic axis shows smaller values here: a gradient of exactly 0 has vanished.
+
+
+def draw_family(groups: Sequence[Group], family: Family, path: str | os.PathLike) -> Figure | None:
+    """A row a metric, a column a task, a line a group: its median and quartiles as in ``draw_comparison``.
+
+    A single metric fills rows of four tasks. Axes are logarithmic, or linear only near 0, where values span
+    orders of magnitude, so that one exploded run does not flatten the others.
+    """
+    metrics = [name for name in family.metrics if _having(groups, name)]
+    look = looks(group.label for group in groups)  # of all, so that a label looks the same in every figure
+    groups = [group for group in groups if any(_having([group], name) for name in metrics)]
+    if not groups:
+        return None
+    tasks = _tasks(groups)
+    panels = [(name, task) for name in metrics for task in tasks]
+    num_columns = len(tasks) if len(metrics) > 1 else min(len(tasks), 4)
+    width = 3.9 * num_columns + (2.4 if num_columns == 1 else 0)
+    labels = dict.fromkeys(group.label for group in groups)
+    columns, legend_height = legend_size([*labels, UNFINISHED], width)
+    num_rows = -(-len(panels) // num_columns)
+    figure = new_figure(width, 2.5 * num_rows + legend_height)
+    handles = {}
+    for index, (name, task) in enumerate(panels):
+        here = [group for group in groups if group.task == task and _having([group], name)]
+        if not here:
+            continue
+        ax = figure.add_subplot(num_rows, num_columns, index + 1)
+        style(ax, task if index < num_columns or len(metrics) == 1 else "")
+        values = np.concatenate([run.series(name)[1] for group in here for run in group.runs])
+        logarithmic = _set_scale(ax, values, family.logarithmic)
+
+        def curve_of(run: Run, name=name, logarithmic=logarithmic):
+            x, y = run.series(name)
+            return x, np.exp(smooth(np.log(np.maximum(y, _FLOOR)))) if logarithmic else smooth(y)
+
+        for group in here:
+            handle = draw_group(ax, group, curve_of, look[group.label])
+            handles[group.label] = handles.get(group.label) or handle
+        if index % num_columns == 0:
+            ax.set_ylabel(family.metrics[name], fontsize=9)
+        ax.set_xlim(left=0)
+        x_axis(ax, "environment steps" if index >= len(panels) - num_columns else "")
+    legend_below(figure, handles_of(groups, handles), columns)
+    save(figure, path)
+    return figure
+
+
+def _set_scale(ax: Axes, values: np.ndarray, logarithmic: bool) -> bool:
+    """Chooses the y axis for ``values [N]``; returns whether it is logarithmic."""
+    size = np.abs(values)
+    positive = values[values > 0]
+    if logarithmic and positive.size and positive.max() > 20 * max(positive.min(), _FLOOR):
+        ax.set_yscale("log")
+        return True
+    usual = np.quantile(size, 0.75) if size.size else 0.0
+    if usual > 0 and size.max() > 100 * usual:
+        ax.set_yscale("symlog", linthresh=10 ** np.ceil(np.log10(usual)))
+    return False
+
+
+def draw_reward_histograms(
+    groups: Sequence[Group], path: str | os.PathLike, fractions: Sequence[float] = FRACTIONS
+) -> Figure | None:
+    """Learned rewards of one task's groups: a row a group, a column a moment of the training.
+
+    Reads ``reward/agent_histogram`` and ``reward/expert_histogram``, objects ``{"low", "high", "counts"}`` of
+    equal-width bins in the lines of evaluations; all seeds are pooled. A row has one horizontal axis, which
+    leaves out half a percent at either end; every panel its own height.
+    """
+    rows = [(group, moments) for group in groups if (moments := _moments(group, fractions))]
+    if not rows:
+        return None
+    num_columns = max(len(moments) for _, moments in rows)
+    figure = new_figure(1.9 * num_columns + 0.6, 1.35 * len(rows) + 0.6)
+    for row, (group, moments) in enumerate(rows):
+        low, high = _row_range(moments)
+        for column, (progress, steps, found) in enumerate(moments):
+            ax = figure.add_subplot(len(rows), num_columns, row * num_columns + column + 1)
+            ax.spines[["top", "right", "left"]].set_visible(False)
+            ax.set_yticks([])
+            ax.tick_params(labelsize=7)
+            ax.locator_params(axis="x", nbins=3)
+            edges = np.linspace(low, high, 41)
+            for who, color in (("agent", AGENT), ("expert", EXPERT)):
+                shares = pooled_histogram(found.get(who, ()), edges)
+                if shares.any():
+                    ax.stairs(shares / shares.max(), edges, fill=who == "agent", color=color, alpha=0.6)
+                    ax.stairs(shares / shares.max(), edges, color=color, linewidth=1)
+            ax.set_xlim(low, high)
+            ax.set_ylim(0, 1.05)
+            ax.set_title(f"{progress:.0%}: {text.count(steps)} steps", fontsize=8)
+            if column == 0:
+                ax.set_ylabel(textwrap.fill(group.label, 18), fontsize=8)
+    handles = {"agent": Patch(color=AGENT, alpha=0.6), "expert": Patch(edgecolor=EXPERT, fill=False)}
+    figure.suptitle(f"Learned reward on {rows[0][0].task}", fontsize=10)
+    legend_below(figure, handles, 2)
+    save(figure, path)
+    return figure
+
+
+def _moments(group: Group, fractions: Sequence[float]) -> list[tuple[float, float, dict[str, list]]]:
+    """``(progress, steps, {"agent": histograms, "expert": histograms})`` of the evaluation nearest to each
+    fraction, each evaluation once; a run that stopped before is left out."""
+    moments: dict[tuple, tuple[float, float, dict[str, list]]] = {}
+    total = max((line["env_steps"] for run in group.runs for line in run.metrics[-1:]), default=0)
+    for fraction in fractions:
+        steps, found = [], {"agent": [], "expert": []}
+        for run in group.runs:
+            lines = [line for line in run.metrics if isinstance(line.get("reward/agent_histogram"), Mapping)]
+            aim = fraction * total
+            if not lines or run.metrics[-1]["env_steps"] < aim:
+                continue
+            line = min(lines, key=lambda line, aim=aim: abs(line["env_steps"] - aim))
+            steps.append(line["env_steps"])
+            for who in found:
+                if isinstance(histogram := line.get(f"reward/{who}_histogram"), Mapping):
+                    found[who].append(histogram)
+        if steps:
+            middle = float(np.median(steps))
+            moments.setdefault(tuple(steps), (middle / total if total else 1.0, middle, found))
+    return list(moments.values())
+
+
+def _row_range(moments: Sequence[tuple]) -> tuple[float, float]:
+    """From the 0.5% to the 99.5% quantile of every reward in the row."""
+    histograms = [one for _, _, found in moments for same in found.values() for one in same]
+    low, high = min(one["low"] for one in histograms), max(one["high"] for one in histograms)
+    if high <= low:
+        return low - 0.5, high + 0.5
+    edges = np.linspace(low, high, 2001)
+    below = np.cumsum(pooled_histogram(histograms, edges))
+    first, last = np.searchsorted(below, (0.005, 0.995))
+    low, high = edges[first], edges[min(last + 1, 2000)]
+    margin = 0.03 * (high - low)
+    return low - margin, high + margin
+
+
+def draw_final_returns(groups: Sequence[Group], path: str | os.PathLike) -> Figure | None:
+    """Returns of the final policies: a panel a task, a box (quartiles and median) a group, a dot a seed.
+
+    Normalised where an expert is known; a run that a NaN stopped is a cross at 0, the random policy. None
+    when there are fewer than two dots.
+    """
+    panels = []
+    for task in _tasks(groups):
+        here = [group for group in groups if group.task == task]
+        normalized = any(group.normalized_returns for group in here)
+        drawn = [(group, _finals(group, normalized)) for group in here]
+        drawn = [(group, *finals) for group, finals in drawn if sum(map(len, finals))]
+        if drawn:
+            panels.append((task, normalized, drawn))
+    if sum(len(scores) + len(nans) for _, _, drawn in panels for _, scores, nans in drawn) < 2:
+        return None
+    look = looks(group.label for group in groups)
+    num_columns = min(len(panels), 3)
+    num_rows = -(-len(panels) // num_columns)
+    most = max(len(drawn) for _, _, drawn in panels)
+    longest = max(len(group.label) for _, _, drawn in panels for group, _, _ in drawn)
+    width = (3.0 + 0.06 * min(longest, 32)) * num_columns + (1.5 if num_columns == 1 else 0)
+    figure = new_figure(width, (0.34 * most + 0.95) * num_rows)
+    for index, (task, normalized, drawn) in enumerate(panels):
+        ax = figure.add_subplot(num_rows, num_columns, index + 1)
+        style(ax, task)
+        for position, (group, scores, nans) in enumerate(drawn):
+            _draw_box(ax, position, scores, nans, look[group.label]["color"])
+        ax.set_yticks(range(len(drawn)), [textwrap.fill(group.label, 32) for group, _, _ in drawn])
+        ax.set_ylim(len(drawn) - 0.45, -0.55)
+        ax.set_xlabel("normalised return of the final policy" if normalized else "return", fontsize=9)
+        if normalized:
+            ax.axvline(1, color=GREY, linewidth=1, linestyle="--", zorder=1)
+            ax.axvline(0, color=GREY, linewidth=1, linestyle=":", zorder=1)
+            low, high = ax.get_xlim()
+            ax.set_xlim(max(min(low, -0.05), -1), min(max(high, 1.1), 2))
+    save(figure, path)
+    return figure
+
+
+def _finals(group: Group, normalized: bool) -> tuple[list[float], list[float]]:
+    """Final returns of the finished runs, and a 0 for each run that a NaN stopped."""
+    if normalized:
+        return group.normalized_returns, [0.0 for run in group.runs if run.is_nan and run.has_scale]
+    returns = [value for run in group.finished if (value := run.number("return_mean")) is not None]
+    return returns, []
+
+
+def _draw_box(ax: Axes, position: int, scores: Sequence[float], nans: Sequence[float], color: str) -> None:
+    every = [*scores, *nans]
+    if len(every) > 2:
+        low, median, high = np.quantile(every, (0.25, 0.5, 0.75))
+        ax.barh(position, high - low, 0.56, low, color=color, alpha=0.3, zorder=2)
+        ax.plot([median, median], [position - 0.28, position + 0.28], color=color, linewidth=2, zorder=2)
+    # Seeds in their order from top to bottom of the box, so that equal ones stay apart.
+    offsets = np.linspace(-0.2, 0.2, len(every)) if len(every) > 1 else [0.0]
+    dots = {"color": color, "linewidth": 0, "zorder": 3, "clip_on": False}
+    places = position + np.asarray(offsets)
+    if scores:  # an empty line has no extent, which the layout takes for an endless one
+        ax.plot(scores, places[: len(scores)], marker="o", markersize=4, **dots)
+    if nans:
+        ax.plot(nans, places[len(scores) :], marker="X", markersize=6, **dots)
+
+
+def _tasks(groups: Sequence[Group]) -> list[str]:
+    return sorted({group.task for group in groups}, key=natural_key)
+
+
+def _having(groups: Sequence[Group], name: str) -> bool:
+    return any(run.series(name)[1].size for group in groups for run in group.runs)
