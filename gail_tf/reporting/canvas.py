@@ -33,7 +33,7 @@ _ADDITION = " + "
 
 
 def looks(labels: Iterable[str]) -> dict[str, dict]:
-    """Colour and line style of each label, no two alike up to 28 labels.
+    """Colour and line style of each label, all different up to four labels a colour (28 plain ones).
 
     "A + B" has the colour of "A" and another line style, so that an arm and its variants are seen together.
     """

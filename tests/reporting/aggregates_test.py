@@ -213,3 +213,71 @@ def test_labels_of_a_study_name_the_arms(make_run_dir):
 def test_arms_stand_in_the_order_of_their_numbers(make_run_dir):
     runs = [load_run(make_run_dir(label, label=label)) for label in ("r10", "r2", "r1")]
     assert [group.arm for group in aggregates.group_runs(runs)] == ["r1", "r2", "r10"]
+
+
+def test_an_interval_over_tasks_resamples_within_them():
+    # Whatever is drawn, task one gives 0, 0, 0 and task two 1, 1, 1: the IQM of all six is 0.5 in each.
+    assert aggregates.interval([0.0] * 3, [1.0] * 3) == (0.5, 0.5, "bootstrap")
+    assert aggregates.interval([0.0] * 3, [1.0, 2.0]) == (0.0, 2.0, "min-max")
+    ragged = aggregates.interval([0.1, 0.5, 0.6, 0.7], [0.2, 0.4, 0.9])
+    assert ragged.low < aggregates.interquartile_mean([0.1, 0.5, 0.6, 0.7, 0.2, 0.4, 0.9]) < ragged.high
+
+
+def test_probability_of_improvement_by_hand():
+    # Pairs of (1, 3) and (2, 3): 1 < 2, 1 < 3, 3 > 2, and 3 = 3 counts half: 1.5 of 4.
+    assert aggregates.probability_of_improvement([[1, 3]], [[2, 3]]).probability == pytest.approx(1.5 / 4)
+    # The mean over two tasks, of which the other is always won.
+    better = aggregates.probability_of_improvement([[1, 3], [9, 9]], [[2, 3], [0, 0, 0]])
+    assert better.probability == pytest.approx((1.5 / 4 + 1) / 2)
+    assert 0.5 <= better.low < better.probability < better.high <= 1
+    assert aggregates.probability_of_improvement([[1, 2]], [[0, 0]]) == (1, 1, 1)
+    with pytest.raises(ValueError, match="got 0 and 1 tasks"):
+        aggregates.probability_of_improvement([], [[1.0]])
+
+
+def test_probability_of_improvement_is_rliables():
+    metrics = pytest.importorskip("rliable.metrics")
+    generator = np.random.default_rng(3)
+    x, y = generator.integers(0, 4, (5, 2)), generator.integers(0, 4, (7, 2))
+    found = aggregates.probability_of_improvement(list(x.T), list(y.T))
+    assert found.probability == pytest.approx(metrics.probability_of_improvement(x, y))
+    assert aggregates.probability_of_improvement(list(x.T), list(y.T)) == found
+
+
+@pytest.mark.parametrize(
+    "final, info, diverged",
+    [
+        (99.0, {}, True),
+        (100.0, {}, False),
+        (900.0, {"status": "diverged"}, True),
+        (50.0, {"status": "running"}, None),
+        (50.0, {"expert_return": None}, None),
+    ],
+)
+def test_a_run_under_a_tenth_of_the_expert_has_diverged(make_run_dir, final, info, diverged):
+    assert aggregates.has_diverged(load_run(make_run_dir(returns=(0.0, final), **info))) is diverged
+
+
+def test_a_run_that_a_nan_stopped_scores_0(make_run_dir):
+    runs = [load_run(make_run_dir("good")), load_run(make_run_dir("nan", seed=1, status="diverged"))]
+    runs += [load_run(make_run_dir("killed", seed=2, status="running"))]
+    (group,) = aggregates.group_runs(runs)
+    assert aggregates.final_scores(group) == [1.0, 0.0]
+
+
+def test_the_last_five_evaluations(make_run_dir):
+    run = load_run(make_run_dir(returns=(1000.0, 0.0, None, 100.0, 200.0, 300.0, 400.0)))
+    assert aggregates.last_evaluations(run) == pytest.approx((0.0 + 0.1 + 0.2 + 0.3 + 0.4) / 5)
+    assert aggregates.last_evaluations(load_run(make_run_dir("raw", expert_return=None))) is None
+
+
+def test_histograms_are_pooled_by_their_overlap():
+    # Ten values evenly in [0, 2], of which [0, 1] has half; ten at the point 3.
+    flat = {"low": 0.0, "high": 2.0, "counts": [5, 5]}
+    point = {"low": 3.0, "high": 3.0, "counts": [4, 6]}
+    edges = np.array([0.0, 1.0, 2.0, 4.0])
+    np.testing.assert_allclose(aggregates.pooled_histogram([flat, point], edges), [0.25, 0.25, 0.5])
+    np.testing.assert_allclose(
+        aggregates.pooled_histogram([flat], np.array([0.5, 0.75, 5.0])), [0.125, 0.625]
+    )
+    assert not aggregates.pooled_histogram([], edges).any()

@@ -10,6 +10,7 @@ def make_run_dir(tmp_path):
     """Returns a function that writes a run directory and returns its path.
 
     Evaluations have random return 0 and expert return 1000 unless told otherwise, so a return of 900 is 0.9.
+    ``metrics``: name -> a factor of the iteration, or the values themselves, one a line (None for none).
     """
 
     def make(name="run", returns=(0.0, 500.0, 1000.0), steps_per_line=100, metrics=None, cut="", **info):
@@ -34,8 +35,9 @@ def make_run_dir(tmp_path):
             line = {"iteration": i, "env_steps": i * steps_per_line, "wall_seconds": i * 2.0}
             if value is not None:
                 line.update({"evaluation/return_mean": value, "evaluation/return_std": 10.0})
-            line.update({name: i * factor for name, factor in (metrics or {}).items()})
-            lines.append(json.dumps(line))
+            for key, what in (metrics or {}).items():
+                line[key] = i * what if isinstance(what, float) else what[i - 1]
+            lines.append(json.dumps({key: value for key, value in line.items() if value is not None}))
         (path / "metrics.jsonl").write_text("\n".join(lines) + "\n" * bool(lines) + cut)
         if record["status"] == "finished":
             kept = (

@@ -4,7 +4,6 @@ from matplotlib import image
 
 from gail_tf.reporting import figures
 from gail_tf.reporting.aggregates import group_runs
-from gail_tf.reporting.canvas import smooth
 from gail_tf.reporting.runs import load_run
 from gail_tf.types import UserError
 
@@ -77,16 +76,6 @@ def test_an_exploding_gradient_gets_a_log_axis(make_run_dir, tmp_path, largest, 
     assert ax.get_yscale() == scale
 
 
-def test_a_long_series_is_smoothed_without_a_shift():
-    straight = np.arange(1000.0)
-    np.testing.assert_allclose(smooth(straight)[50:-50], straight[50:-50])
-    noise = np.random.default_rng(0).normal(size=1000)
-    assert smooth(noise).std() < 0.35 * noise.std()
-    np.testing.assert_array_equal(smooth(noise[:100]), noise[:100])
-    spike = np.where(np.arange(1000) == 100, 1e30, 1.0)
-    np.testing.assert_allclose(smooth(spike)[200:], 1.0)
-
-
 def test_comparison_draws_the_median_and_the_quartiles(make_run_dir, tmp_path):
     finals = (0.0, 400.0, 600.0, 1000.0, 500.0)
     runs = [load_run(make_run_dir(f"{i}", returns=(0.0, final), seed=i)) for i, final in enumerate(finals)]
@@ -122,6 +111,27 @@ def test_comparison_keeps_unfinished_runs_out_of_the_median_but_in_sight(make_ru
     dotted = [one for one in ax.lines if one.get_linestyle() == ":" and len(one.get_xdata()) == 2]
     assert any(np.array_equal(one.get_xydata(), [[100, 0], [200, 0]]) for one in dotted)
     assert figures.UNFINISHED in [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_a_diverged_run_is_in_the_median_and_in_sight(make_run_dir, tmp_path):
+    finals = (1000.0, 1000.0, 50.0)
+    runs = [load_run(make_run_dir(f"{i}", returns=(0.0, final), seed=i)) for i, final in enumerate(finals)]
+    figure = figures.draw_comparison(group_runs(runs), tmp_path / "curves.png")
+    (ax,) = figure.axes
+    assert line(ax, "gail_ppo").get_ydata()[-1] == 1.0
+    dotted = [one for one in ax.lines if one.get_linestyle() == ":" and len(one.get_xdata()) == 2]
+    assert any(np.array_equal(one.get_xydata(), [[100, 0], [200, 0.05]]) for one in dotted)
+
+
+def test_comparison_has_a_panel_a_task_of_a_study(make_run_dir, tmp_path):
+    runs = [
+        load_run(make_run_dir(f"{task}/{label}", task=task, label=label, subsample=subsample))
+        for task, subsample in (("full", 1), ("sparse", 20))
+        for label in ("A", "A + B")
+    ]
+    figure = figures.draw_comparison(group_runs(runs), tmp_path / "curves.png")
+    assert titles(figure) == ["Hopper-v5: full", "Hopper-v5: sparse"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["A", "A + B"]
 
 
 def test_cloning_is_a_level_line_in_a_comparison(make_run_dir, tmp_path):

@@ -103,3 +103,10 @@ def test_unreadable_runs_are_handed_on_as_problems(make_run_dir, tmp_path):
     assert len(problems) == 1 and "started" in problems[0]
     with pytest.raises(UserError, match="started"):
         load_runs([tmp_path / "started"])
+
+
+@pytest.mark.parametrize("status", ["failed", "diverged"])
+def test_a_run_that_failed_at_once_is_a_run_without_metrics(make_run_dir, status):
+    run = load_run(make_run_dir(returns=(), status=status))
+    assert (run.failure, run.is_nan, run.has_scale) == (status, status == "diverged", True)
+    assert not run.series("evaluation/return_mean")[0].size

@@ -1,0 +1,36 @@
+import numpy as np
+
+from gail_tf.reporting import canvas
+from gail_tf.reporting.canvas import smooth
+
+
+def test_a_variant_has_its_arms_colour_and_another_line():
+    looks = canvas.looks(["PPO + X", "PPO", "TD3", "TD3 + X", "TD3 + Y"])
+    assert list(looks) == ["PPO + X", "PPO", "TD3", "TD3 + X", "TD3 + Y"]
+    assert looks["PPO"]["color"] == looks["PPO + X"]["color"] == canvas.BLUE
+    assert looks["TD3"]["color"] == looks["TD3 + Y"]["color"] == canvas.VERMILION
+    styles = [looks[name]["linestyle"] for name in ("PPO", "TD3", "PPO + X", "TD3 + X")]
+    assert styles == ["-", "-", "--", "--"]
+    assert looks["TD3 + Y"]["linestyle"] not in ("-", "--")
+
+
+def test_no_two_of_many_arms_look_alike():
+    for labels in ([f"arm {i}" for i in range(28)], [f"arm {i}{x}" for i in range(7) for x in ("", " + B")]):
+        looks = canvas.looks(labels)
+        assert len({(look["color"], look["linestyle"]) for look in looks.values()}) == len(labels)
+
+
+def test_a_long_series_is_smoothed_without_a_shift():
+    straight = np.arange(1000.0)
+    np.testing.assert_allclose(smooth(straight)[50:-50], straight[50:-50])
+    noise = np.random.default_rng(0).normal(size=1000)
+    assert smooth(noise).std() < 0.35 * noise.std()
+    np.testing.assert_array_equal(smooth(noise[:100]), noise[:100])
+    spike = np.where(np.arange(1000) == 100, 1e30, 1.0)
+    np.testing.assert_allclose(smooth(spike)[200:], 1.0)
+
+
+def test_the_legend_fits_its_figure():
+    assert canvas.legend_size(["a"] * 9, width=13.2)[0] == 9
+    columns, height = canvas.legend_size(["a name of some length"] * 9, width=6.0)
+    assert columns == 2 and height > 5 * 0.24

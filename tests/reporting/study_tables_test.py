@@ -1,0 +1,138 @@
+import pytest
+
+from gail_tf.reporting import study_tables
+from gail_tf.reporting.aggregates import group_runs
+from gail_tf.reporting.report import write_report
+from gail_tf.reporting.runs import load_run
+
+
+def cells(lines, *start):
+    """The cells of the one row of a table that begins with these."""
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    (found,) = [row for row in rows if row[: len(start)] == list(start)]
+    return found[len(start) :]
+
+
+@pytest.fixture
+def make_study(make_run_dir):
+    """Arms -> tasks -> final returns, one a seed; None for a run that a NaN stopped."""
+
+    def make(arms, **info):
+        runs = []
+        for arm, tasks in arms.items():
+            for task, finals in tasks.items():
+                for seed, final in enumerate(finals):
+                    more = {"returns": (0.0, final)} if final is not None else {"status": "diverged"}
+                    names = {"label": arm, "task": task, "environment": f"{task}-v0", "seed": seed}
+                    names |= {"algorithm": arm, "config_name": "any"}
+                    path = make_run_dir(f"{arm}/{task}/{seed}", **names, **more, **info)
+                    runs.append(load_run(path))
+        return group_runs(runs)
+
+    return make
+
+
+def test_arms_are_aggregated_over_tasks_and_in_each(make_study):
+    groups = make_study(
+        {
+            "A": {"Ant": [800.0, 800.0, 800.0], "Bee": [1000.0, 1000.0, 1000.0]},
+            "A + C": {"Ant": [900.0, 900.0, None]},
+        }
+    )
+    lines = study_tables.arms_table(groups).splitlines()
+    overall, ant = lines.index("## Over all tasks"), lines.index("## Ant-v0")
+    bee, improvement = lines.index("## Bee-v0"), lines.index("## Probability of improvement")
+    # The middle half of six is cut by one at either end: (0.8 + 0.8 + 1 + 1) / 4.
+    assert cells(lines[overall:ant], "A") == ["2 of 2", "6", "0.90 [0.90, 0.90]"]
+    assert cells(lines[overall:ant], "A + C")[:2] == ["1 of 2", "3"]
+    assert cells(lines[ant:bee], "A") == [
+        "3",
+        "0.80 [0.80, 0.80]",
+        "0.80 [0.80, 0.80]",
+        "0.40 [0.40, 0.40]",
+        "never",
+        "never",
+    ]
+    # The NaN is a 0: the mean of 0.9, 0.9, 0. Its evaluations rose to 1, but only in an unfinished run.
+    row = cells(lines[ant:bee], "A + C")
+    assert row[:2] == ["3", "0.90 [0.00, 0.90]"] and row[2].startswith("0.60 [0.00, 0.90]")
+    assert cells(lines[bee:improvement], "A")[4:] == ["200", "4"]
+    # On Ant alone: of A + C's three, two are above all of A's and one is below.
+    assert cells(lines[improvement:], "A + C")[0].startswith("0.67 [") and "–" in cells(
+        lines[improvement:], "A"
+    )
+    assert "a run that a NaN stopped counts as 0" in lines[-2]
+
+
+def test_few_seeds_are_marked(make_study):
+    table = study_tables.arms_table(make_study({"A": {"Ant": [1.0, 2.0]}, "B": {"Ant": [3.0]}}))
+    assert "0.00 [0.00, 0.00]* |" in table and "fewer than 3 seeds" in table
+    assert "## Over all tasks" not in table
+
+
+def test_one_arm_has_no_comparison(make_study):
+    assert study_tables.arms_table(make_study({"A": {"Ant": [1.0] * 3}})) is None
+
+
+def test_demonstrations_tell_tasks_apart_where_nothing_else_does(make_run_dir):
+    runs = [
+        load_run(make_run_dir(f"{name}/{num}", algorithm=name, num_demonstrations=num))
+        for name in ("bc", "gail")
+        for num in (1, 4)
+    ]
+    table = study_tables.arms_table(group_runs(runs))
+    assert "## Hopper-v5, demonstrations: 1\n" in table and "| bc | 2 of 2 |" in table
+
+
+def test_divergence_is_counted_by_hand(make_study):
+    groups = make_study(
+        {
+            "TD3-GAIL": {"Ant": [99.0, 100.0, None, 950.0], "Bee": [0.0]},
+            "TD3-GAIL + CREDO": {"Ant": [900.0]},
+            "PPO-GAIL": {"Ant": [900.0]},
+            "BC": {"Ant": [900.0]},
+        },
+        metrics={"generator/policy_gradient_norm": 20_000.0},
+    )
+    lines = study_tables.divergence_table(groups).splitlines()
+    # Three lines of the NaN run, two of the others: the largest is 3 * 20,000, the median of the last 40,000.
+    assert cells(lines, "Ant-v0", "TD3-GAIL") == [
+        *("4", "2", "1", "50%"),
+        *("6e+04", "4e+04", "over 36%, average"),
+    ]
+    assert cells(lines, "Bee-v0", "TD3-GAIL")[:4] == ["1", "1", "0", "100%"]
+    assert cells(lines, "all tasks", "TD3-GAIL")[:4] == ["5", "3", "1", "60%"]
+    paper = [cells(lines, "Ant-v0", arm)[-1] for arm in ("TD3-GAIL + CREDO", "PPO-GAIL", "BC")]
+    assert paper == ["fewer", "0", "–"]
+    assert "under 0.1" in lines[-2]
+
+
+def test_divergence_wants_an_expert_and_two_runs(make_study):
+    assert study_tables.divergence_table(make_study({"A": {"Ant": [1.0]}})) is None
+    assert study_tables.divergence_table(make_study({"B": {"Ant": [1.0] * 3}}, expert_return=None)) is None
+
+
+def test_a_report_of_a_study_has_what_its_runs_have_and_is_the_same_again(make_study, tmp_path):
+    histogram = {"low": 0.0, "high": 1.0, "counts": [1, 2]}
+    metrics = {
+        "generator/policy_gradient_norm": 1.0,
+        "reward/clipped_share": 0.1,
+        "reward/agent_histogram": [histogram] * 3,
+    }
+    make_study({arm: {"Ant": [None, None], "Bee": [None]} for arm in ("A", "B")}, metrics=metrics)
+    first, second = (write_report([tmp_path], tmp_path / name) for name in ("first", "second"))
+    assert [path.name for path in first] == [
+        "curves.png",
+        "table.md",
+        "results.csv",
+        "table_compact.md",
+        "arms.md",
+        "divergence.md",
+        "final_returns.png",
+        "policy_gradient.png",
+        "credo.png",
+        "reward_histograms_ant_v0.png",
+        "reward_histograms_bee_v0.png",
+    ]
+    for one, other in zip(first, second, strict=True):
+        assert one.read_bytes() == other.read_bytes(), one.name
