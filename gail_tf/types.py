@@ -72,6 +72,21 @@ class OffPolicyBatch(NamedTuple):
     terminated: Any
 
 
+class ValuedSegments(NamedTuple):
+    """An agent's transitions in time order, and what its critic says of them: what returns are made of.
+
+    Attributes:
+      transition: every field ``[L, S, ...]``: S segments of L steps each. An episode may end anywhere in one.
+      value_t, value_tp1: float32 ``[L, S]``, V(s_t) and V of the true successor, in units of the paid reward.
+      discount: of the returns that V predicts.
+    """
+
+    transition: Transition
+    value_t: Any
+    value_tp1: Any
+    discount: float
+
+
 class EpisodeStatistics(NamedTuple):
     """True return and length of one finished episode."""
 
@@ -87,10 +102,21 @@ class RewardSource(Protocol):
     """Where a generator's reward comes from: a discriminator, or the environment itself.
 
     Both verbs are called inside a generator's compiled update, on tensors.
+
+    Attributes:
+      needs_segments: whether ``update`` cannot do without ``segments``.
     """
 
-    def update(self, agent: Transition, seed: Any, progress: Any) -> Metrics:
-        """Learns from the agent's transitions ``[N, ...]`` and its own demonstrations; returns metrics."""
+    needs_segments: bool
+
+    def update(
+        self, agent: Transition, seed: Any, progress: Any, segments: ValuedSegments | None = None
+    ) -> Metrics:
+        """Learns from the agent's transitions ``[N, ...]`` and its own demonstrations; returns metrics.
+
+        ``segments`` are the same transitions with the values that were fitted to their rewards; a generator
+        that learns before its reward source does has them.
+        """
 
     def relabel(self, transition: Transition) -> tuple[Any, Metrics]:
         """Rewards for ``transition``, shape of its leading axes, and metrics about them."""

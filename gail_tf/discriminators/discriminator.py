@@ -8,10 +8,10 @@ import tensorflow as tf
 
 from gail_tf.discriminators import losses, regularizers, rewards
 from gail_tf.discriminators.reward_statistics import reward_statistics
-from gail_tf.networks.minibatches import scan_minibatches
+from gail_tf.networks.minibatches import scan_minibatches, shuffled_indices
 from gail_tf.networks.mlp import make_logit_network
 from gail_tf.networks.normalization import RunningMoments
-from gail_tf.types import Metrics, Transition
+from gail_tf.types import Metrics, Transition, ValuedSegments
 
 
 def transition_features(
@@ -53,8 +53,13 @@ class Discriminator(tf.Module):
       expert_filter: from the rewards of expert rows ``[B]`` to which of them may join a minibatch; None: all.
       reward_transforms: applied to the reward in order.
       num_epochs, batch_size: passes over the agent's rows in one update; each minibatch holds ``batch_size``
-        agent rows and as many expert rows, drawn with replacement.
+        agent rows and as many expert rows, drawn with replacement; and, where a loss term needs them, as many
+        agent rows again as whole segments, drawn without replacement (at least one).
       learning_rate: Adam's; max_gradient_norm: global norm, None leaves gradients alone.
+      weight_constraint: applied to every weight at the start and after each step, such as ``clip_weights``.
+
+    Attributes:
+      needs_segments: whether a loss term needs the agent's steps in time order, with values.
     """
 
     INPUTS = ("observation", "action", "next_observation")
@@ -77,6 +82,7 @@ class Discriminator(tf.Module):
         batch_size: int = 256,
         learning_rate: float = 3e-4,
         max_gradient_norm: float | None = None,
+        weight_constraint: Callable | None = None,
     ):
         super().__init__(name="discriminator")
         unknown = [name for name in inputs if name not in self.INPUTS]
@@ -91,10 +97,11 @@ class Discriminator(tf.Module):
             raise ValueError(f"Discriminator.learning_rate is {learning_rate}: want a number above 0.")
         self._inputs, self._num_actions, self._absorbing = tuple(inputs), num_actions, absorbing
         self._loss_terms = tuple(loss_terms)
+        self.needs_segments = any(getattr(term, "needs_segments", False) for term in loss_terms)
         self.reward_fn, self._reward_transforms = reward_fn, list(reward_transforms)
         self._expert_filter = expert_filter
         self._num_epochs, self._batch_size = num_epochs, batch_size
-        self._max_gradient_norm = max_gradient_norm
+        self._max_gradient_norm, self._weight_constraint = max_gradient_norm, weight_constraint
         self._expert_features = self._features(Transition(*(tf.convert_to_tensor(field) for field in expert)))
         num_expert, num_features = self._expert_features.shape
         self._expert_cdf = None
@@ -106,6 +113,7 @@ class Discriminator(tf.Module):
             self._reported_expert_features = tf.gather(self._expert_features, np.sort(rows))
         self.normalizer = RunningMoments((num_features,))
         self.network = make_logit_network(num_features, hidden, activation, spectral_normalization)
+        self._constrain()
         self.optimizer = tf.keras.optimizers.legacy.Adam(learning_rate)
         self.optimizer._create_all_weights(
             self.network.trainable_variables
@@ -162,11 +170,21 @@ class Discriminator(tf.Module):
     def _train_logits(self, features: tf.Tensor, training: bool = False) -> tf.Tensor:
         return tf.squeeze(self.network(features, training=training), -1)
 
-    def loss(self, batch: losses.DiscriminatorBatch, seed: tf.Tensor) -> tf.Tensor:
-        """The sum of the loss terms on normalised features."""
+    def loss(self, batch: losses.DiscriminatorBatch, seed: tf.Tensor) -> tuple[tf.Tensor, Metrics]:
+        """The sum of the loss terms on normalised features, and each as a metric by its function's name."""
         seeds = tf.unstack(tf.random.split(seed, len(self._loss_terms)))
         fn = lambda features: self._train_logits(features, training=True)  # noqa: E731
-        return tf.add_n([term(fn, batch, s) for term, s in zip(self._loss_terms, seeds, strict=True)])
+        values = [term(fn, batch, s) for term, s in zip(self._loss_terms, seeds, strict=True)]
+        metrics: dict[str, tf.Tensor] = {}
+        for term, value in zip(self._loss_terms, values, strict=True):
+            name = f"discriminator/loss_{term.__name__}"
+            metrics[name] = metrics.get(name, 0.0) + value
+        return tf.add_n(values), metrics
+
+    def _constrain(self) -> None:
+        if self._weight_constraint is not None:
+            for variable in self.network.trainable_variables:
+                variable.assign(self._weight_constraint(variable))
 
     def train_step(
         self, batch: losses.DiscriminatorBatch, seed: tf.Tensor, keep: tf.Tensor | None = None
@@ -179,7 +197,7 @@ class Discriminator(tf.Module):
         learned = batch if keep is None else batch._replace(expert=_kept_rows(batch.expert, keep))
         variables = self.network.trainable_variables
         with tf.GradientTape() as tape:
-            loss = self.loss(learned, seed)
+            loss, terms = self.loss(learned, seed)
         gradients = tape.gradient(loss, variables)
         norm = tf.linalg.global_norm(gradients)
         if self._max_gradient_norm is not None:
@@ -188,6 +206,7 @@ class Discriminator(tf.Module):
 
         def apply():
             self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+            self._constrain()
             return tf.constant(0.0)
 
         metrics = {}
@@ -200,6 +219,7 @@ class Discriminator(tf.Module):
             metrics["discriminator/filtered_share"] = 1.0 - tf.reduce_mean(tf.cast(keep, tf.float32))
         return metrics | {
             "discriminator/loss": loss,
+            **terms,
             "discriminator/gradient_norm": norm,
             "discriminator/accuracy_expert": tf.reduce_mean(tf.cast(expert > 0.0, tf.float32)),
             "discriminator/accuracy_agent": tf.reduce_mean(tf.cast(agent < 0.0, tf.float32)),
@@ -207,10 +227,17 @@ class Discriminator(tf.Module):
             "discriminator/agent_probability": tf.reduce_mean(tf.sigmoid(agent)),
         }
 
-    def update(self, agent: Transition, seed: tf.Tensor, progress: tf.Tensor) -> dict[str, tf.Tensor]:
+    def update(
+        self,
+        agent: Transition,
+        seed: tf.Tensor,
+        progress: tf.Tensor,
+        segments: ValuedSegments | None = None,
+    ) -> dict[str, tf.Tensor]:
         """``num_epochs`` over the agent's rows ``[N, ...]``; returns metrics averaged over the minibatches.
 
         The input normaliser takes in as many expert as agent rows first and is then frozen for the update.
+        ``segments`` are the same rows in time order.
         """
         del progress
         seed_mix, seed_loop = tf.unstack(tf.random.split(seed, 2))
@@ -219,17 +246,45 @@ class Discriminator(tf.Module):
         self.normalizer.update(tf.concat([agent_features, self._expert_rows(num_rows, seed_mix)], 0))
         agent_features = self.normalizer.normalize(agent_features)
         batch_size = min(self._batch_size, num_rows)
+        draw_segments = self._segment_draws(segments, batch_size)
 
         def step(indices, seed):
             seed_rows, seed_loss = tf.unstack(tf.random.split(seed, 2))
             expert = self.normalizer.normalize(self._expert_rows(batch_size, seed_rows))
+            agent = tf.gather(agent_features, indices)
             keep = None
             if self._expert_filter is not None:
                 keep = self._expert_filter(self.reward_fn(self._train_logits(expert)))
-            batch = losses.DiscriminatorBatch(expert, tf.gather(agent_features, indices))
-            return self.train_step(batch, seed_loss, keep)
+            return self.train_step(
+                losses.DiscriminatorBatch(expert, agent, draw_segments(seed)), seed_loss, keep
+            )
 
         return scan_minibatches(step, num_rows, batch_size, self._num_epochs, seed_loop)
+
+    def _segment_draws(
+        self, segments: ValuedSegments | None, num_rows: int
+    ) -> Callable[[tf.Tensor], losses.AgentSegments | None]:
+        """``seed -> `` whole segments of about ``num_rows`` rows in all, for one minibatch."""
+        if segments is None or not self.needs_segments:
+            return lambda seed: None
+        transition = segments.transition
+        everything = (
+            self.normalizer.normalize(self._features(transition)),
+            transition.terminated,
+            transition.truncated,
+            segments.value_t,
+            segments.value_tp1,
+        )
+        length, num_segments = transition.terminated.shape
+        num_drawn = min(max(1, num_rows // length), num_segments)
+        pay = lambda logits: self._transformed(self.reward_fn(logits), update=False)  # noqa: E731
+
+        def draw(seed):
+            drawn = shuffled_indices(num_segments, 1, tf.random.fold_in(seed, 2))[0, :num_drawn]
+            parts = (tf.gather(part, drawn, axis=1) for part in everything)
+            return losses.AgentSegments(*parts, segments.discount, pay)
+
+        return draw
 
     def _expert_rows(self, num_rows: int, seed: tf.Tensor) -> tf.Tensor:
         """Rows ``[num_rows, f]`` drawn with replacement, by their weights where they have any."""

@@ -17,13 +17,15 @@ class EnvironmentReward(tf.Module):
         of the order of 1 whatever the task's units.
     """
 
+    needs_segments = False
+
     def __init__(self, scale: float = 1.0, normalize: bool = False):
         super().__init__(name="environment_reward")
         self._scale = scale
         self._normalized = NormalizedReward() if normalize else None
 
-    def update(self, agent: Transition, seed, progress) -> dict[str, tf.Tensor]:
-        del agent, seed, progress
+    def update(self, agent: Transition, seed, progress, segments=None) -> dict[str, tf.Tensor]:
+        del agent, seed, progress, segments
         return {}
 
     def reward(self, transition: Transition) -> tf.Tensor:

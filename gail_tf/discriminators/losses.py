@@ -18,11 +18,35 @@ import tensorflow as tf
 LogitFn = Callable[[tf.Tensor], tf.Tensor]
 
 
+class AgentSegments(NamedTuple):
+    """S pieces of the agent's experience, L steps in time order each, and its critic's values of them.
+
+    Attributes:
+      features: normalised, ``[L, S, f]``.
+      terminated, truncated: float32 ``[L, S]``, 1 where an episode ended with the step, and how.
+      value_t, value_tp1: float32 ``[L, S]``, V(s_t) and V of the true successor; constants.
+      discount: of the returns that V predicts.
+      reward_fn: logits ``[...]`` -> rewards as the agent is paid them, running scales held constant.
+    """
+
+    features: Any
+    terminated: Any
+    truncated: Any
+    value_t: Any
+    value_tp1: Any
+    discount: float
+    reward_fn: Callable[[tf.Tensor], tf.Tensor]
+
+
 class DiscriminatorBatch(NamedTuple):
-    """Normalised features of equally many expert and agent rows, each ``[B, f]``."""
+    """Normalised features of equally many expert and agent rows, each ``[B, f]``.
+
+    ``segments`` are of the same update's agent rows but other draws; None where the generator has no values.
+    """
 
     expert: Any
     agent: Any
+    segments: AgentSegments | None = None
 
 
 def binary_cross_entropy(logits: tf.Tensor, label: float) -> tf.Tensor:
@@ -48,6 +72,17 @@ def bce_loss(
     expert = binary_cross_entropy(logit_fn(batch.expert), 1.0 - label_smoothing)
     agent = binary_cross_entropy(logit_fn(batch.agent), label_smoothing)
     return expert_weight * expert + agent
+
+
+@gin.configurable
+def wasserstein_loss(logit_fn: LogitFn, batch: DiscriminatorBatch, seed) -> tf.Tensor:
+    """W-GAIL's critic loss, ``mean l(agent) - mean l(expert)`` (Arjovsky et al. 2017, Eq. 2, negated).
+
+    The critic has to be Lipschitz: clip its weights, or add a gradient penalty. A constant added to the
+    critic changes nothing here, so its sign means nothing.
+    """
+    del seed
+    return tf.reduce_mean(logit_fn(batch.agent)) - tf.reduce_mean(logit_fn(batch.expert))
 
 
 @gin.configurable

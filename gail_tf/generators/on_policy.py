@@ -1,5 +1,6 @@
 """The on-policy generator: collect, let the reward source learn and relabel, improve the policy."""
 
+import functools
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,7 +19,7 @@ from gail_tf.generators.acting import MlpSampler
 from gail_tf.generators.numbers import as_numbers
 from gail_tf.networks.mlp import make_actor_network, make_value_network
 from gail_tf.networks.normalization import RunningMoments
-from gail_tf.types import EpisodeStatistics, OnPolicyBatch, RewardSource, Transition
+from gail_tf.types import EpisodeStatistics, OnPolicyBatch, RewardSource, Transition, ValuedSegments
 
 
 def flatten_time(tensor: tf.Tensor) -> tf.Tensor:
@@ -33,12 +34,16 @@ class OnPolicyGenerator(tf.Module):
     An iteration is: collect ``num_steps`` x ``num_environments`` transitions; one compiled call in which the
     reward source learns from them and pays for them; one in which advantages are computed and the agent
     learns. (Two calls instead of one, so that both phases can be timed; the second call costs microseconds.)
+    With ``generator_first`` the reward source pays, the agent learns, and then the reward source learns.
 
     Args:
       make_env: makes one environment. reward_source: pays for transitions. expert: the demonstrations, for a
         warm start; None without demonstrations. seed: of everything random here.
       agent: class of the agent (PPO, TRPO). discount, gae_lambda: of the advantages.
       normalize_observations: running mean and std of the observations collected, frozen within an iteration.
+      generator_first: the reward source learns last, and gets the values that were just fitted to the rewards
+        it paid (GAIL-VR, section 4.3). segment_length: steps of one environment in a segment of those; None
+        is ``num_steps``.
       warm_start_epochs: epochs of behavioural cloning before the first iteration.
       jit_compile: compile with XLA.
     """
@@ -56,12 +61,25 @@ class OnPolicyGenerator(tf.Module):
         discount: float = 0.99,
         gae_lambda: float = 0.95,
         normalize_observations: bool = True,
+        generator_first: bool = False,
+        segment_length: int | None = None,
         warm_start_epochs: int = 0,
         jit_compile: bool = True,
     ):
         super().__init__(name="on_policy_generator")
         if num_steps < 1:
             raise ValueError(f"OnPolicyGenerator.num_steps is {num_steps}: want 1 or more.")
+        segment_length = num_steps if segment_length is None else min(segment_length, num_steps)
+        if segment_length < 1 or num_steps % segment_length:
+            raise ValueError(
+                f"OnPolicyGenerator.segment_length is {segment_length}: want a divisor of num_steps, "
+                f"{num_steps}."
+            )
+        if reward_source.needs_segments and not generator_first:
+            raise ValueError(
+                "Discriminator.loss_terms has one that needs the values fitted in the same iteration: want "
+                "OnPolicyGenerator.generator_first = True, or loss terms without it."
+            )
         if warm_start_epochs and expert is None:
             raise ValueError(
                 f"OnPolicyGenerator.warm_start_epochs is {warm_start_epochs}, but there are no "
@@ -70,7 +88,8 @@ class OnPolicyGenerator(tf.Module):
         self._environment = VectorEnvironment(make_env, num_environments, seed)
         self._num_steps, self._seed = num_steps, seed
         self._discount, self._gae_lambda = discount, gae_lambda
-        self._reward_source = reward_source
+        self._reward_source, self._segment_length = reward_source, segment_length
+        self._generator_first = generator_first
         codec = self._environment.codec
         num_inputs = self._environment.observation_dim
         observation_spec = tf.TensorSpec((num_inputs,), tf.float32, name="observation")
@@ -80,10 +99,10 @@ class OnPolicyGenerator(tf.Module):
         self.policy = Policy(actor_net, self._normalizer, codec, absorbing, num_inputs - int(absorbing))
         self._expert, self._warm_start_epochs = expert, warm_start_epochs
         self._sampler = MlpSampler(self.policy)
-        self._update_reward = tf.function(
-            self._update_reward_source, jit_compile=jit_compile, autograph=False
-        )
-        self._update_policy = tf.function(self._update_agent, jit_compile=jit_compile, autograph=False)
+        compiled = functools.partial(tf.function, jit_compile=jit_compile, autograph=False)
+        self._pay = compiled(self._relabel if generator_first else self._learn_and_relabel)
+        self._update_policy = compiled(self._update_agent)
+        self._learn_last = compiled(self._learn)
         self._batch: tuple[Transition, np.ndarray] | None = None
 
     def prepare(self) -> dict[str, float]:
@@ -130,35 +149,57 @@ class OnPolicyGenerator(tf.Module):
         return self._num_steps * environment.num_environments, episodes
 
     def update(self, iteration: int, progress: float) -> dict[str, Any]:
-        """Reward source first, then relabelling, then the policy, on the batch collected last."""
+        """Reward source, relabelling and policy, in the order of the config, on the batch collected last."""
         transition, samples = tf.nest.map_structure(tf.convert_to_tensor, self._batch)
         index, progress = tf.constant(iteration, tf.int32), tf.constant(progress, tf.float32)
         start = time.perf_counter()
-        reward, reward_metrics = self._update_reward(transition, index, progress)
-        reward_metrics = as_numbers(reward_metrics)
-        middle = time.perf_counter()
-        metrics = self._update_policy(transition, samples, reward, index, progress)
+        reward, metrics = self._pay(transition, index, progress)
         metrics = as_numbers(metrics)
-        phases = {
-            "time/discriminator_seconds": middle - start,
-            "time/generator_seconds": time.perf_counter() - middle,
+        paid = time.perf_counter()
+        agent_metrics, *values = self._update_policy(transition, samples, reward, index, progress)
+        metrics |= as_numbers(agent_metrics)
+        improved = time.perf_counter()
+        if self._generator_first:
+            metrics |= as_numbers(self._learn_last(transition, index, progress, values))
+        return metrics | {
+            "time/discriminator_seconds": paid - start + time.perf_counter() - improved,
+            "time/generator_seconds": improved - paid,
         }
-        return reward_metrics | metrics | phases
 
-    def _update_reward_source(self, transition, iteration, progress):
-        rows = Transition(*(flatten_time(field) for field in transition))
+    def _learn_and_relabel(self, transition, iteration, progress):
+        metrics = self._learn(transition, iteration, progress)
+        reward, reward_metrics = self._relabel(transition, iteration, progress)
+        return reward, {**metrics, **reward_metrics}
+
+    def _learn(self, transition, iteration, progress, values=()):
         seed = tf.random.fold_in(self._root_seed(1), iteration)
-        metrics = self._reward_source.update(rows, seed, progress)
-        reward, reward_metrics = self._reward_source.relabel(rows)
+        rows = Transition(*(flatten_time(field) for field in transition))
+        if not values:
+            return self._reward_source.update(rows, seed, progress)
+        transition, values = tf.nest.map_structure(self._cut, (transition, tuple(values)))
+        segments = ValuedSegments(transition, *values, self._discount)
+        return self._reward_source.update(rows, seed, progress, segments)
+
+    def _cut(self, tensor: tf.Tensor) -> tf.Tensor:
+        """``[T, B, ...]`` -> ``[L, T / L * B, ...]``, L steps of one environment behind one another."""
+        num_steps, num_environments, *rest = tensor.shape
+        length, num_pieces = self._segment_length, num_steps // self._segment_length
+        pieces = tf.reshape(tensor, [num_pieces, length, num_environments, *rest])
+        pieces = tf.transpose(pieces, [1, 0, *range(2, pieces.shape.rank)])
+        return tf.reshape(pieces, [length, num_pieces * num_environments, *rest])
+
+    def _relabel(self, transition, iteration, progress):
+        del iteration, progress
+        reward, metrics = self._reward_source.relabel(Transition(*(flatten_time(f) for f in transition)))
         # The environment's own reward is shown, and watched for NaN, also where nothing is learned from it.
         own = {"environment/reward_mean": tf.reduce_mean(transition.reward)}
-        return tf.reshape(reward, transition.reward.shape), {**metrics, **reward_metrics, **own}
+        return tf.reshape(reward, transition.reward.shape), {**metrics, **own}
 
     def _update_agent(self, transition, samples, reward, iteration, progress):
         seed = tf.random.fold_in(self._root_seed(2), iteration)
         observation = self.policy.normalize(flatten_time(transition.observation))
-        value = self._values(observation)
-        value_tp1 = self._values(self.policy.normalize(flatten_time(transition.next_observation)))
+        next_observation = self.policy.normalize(flatten_time(transition.next_observation))
+        value, value_tp1 = self._values(observation), self._values(next_observation)
         advantage = flatten_time(
             generalized_advantage(
                 reward,
@@ -173,16 +214,20 @@ class OnPolicyGenerator(tf.Module):
         batch = OnPolicyBatch(observation, flatten_time(samples), advantage, advantage + value, value)
         gradient_norm = policy_gradient_norm(self.agent.actor_net, batch)
         metrics = self.agent.update(batch, seed, progress)
+        fitted = []
+        if self._generator_first:  # before the normaliser's update: in the scale in which they were fitted
+            fitted = [tf.reshape(self._values(x), reward.shape) for x in (observation, next_observation)]
         if (
             self._normalizer is not None
         ):  # last, so that the batch was collected and learned from in one scale
             self._normalizer.update(flatten_time(transition.observation))
-        return {
+        metrics = {
             **metrics,
             "generator/policy_gradient_norm": gradient_norm,
             "generator/advantage_std": tf.math.reduce_std(advantage),
             "generator/value_mean": tf.reduce_mean(value),
         }
+        return metrics, *fitted
 
     def _values(self, observation):
         return self.agent.value_net(observation, step_type=(), network_state=(), training=False)[0]

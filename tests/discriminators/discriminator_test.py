@@ -78,11 +78,17 @@ def test_an_untrained_discriminator_that_is_flat_reports_chance():
 
 
 def test_the_loss_is_the_sum_of_its_terms():
-    def constant(value):
-        return lambda logit_fn, batch, seed: tf.constant(value)
+    def one(logit_fn, batch, seed):
+        return tf.constant(1.0)
+
+    def other(logit_fn, batch, seed):
+        return tf.constant(2.5)
 
     batch = losses.DiscriminatorBatch(tf.zeros([2, 5]), tf.zeros([2, 5]))
-    assert float(make(loss_terms=[constant(1.0), constant(2.5)]).loss(batch, SEED)) == 3.5
+    loss, terms = make(loss_terms=[one, other, one]).loss(batch, SEED)
+    assert float(loss) == 4.5
+    terms = {name: float(value) for name, value in terms.items()}
+    assert terms == {"discriminator/loss_one": 2.0, "discriminator/loss_other": 2.5}
 
 
 def test_terms_draw_from_seeds_of_their_own():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gail_tf.discriminators.losses import DiscriminatorBatch, bce_loss, entropy_bonus
+from gail_tf.discriminators.losses import DiscriminatorBatch, bce_loss, entropy_bonus, wasserstein_loss
 from gail_tf.discriminators.regularizers import gradient_penalty
 
 LN2 = math.log(2.0)
@@ -109,7 +109,13 @@ def points_equal(x, expected):
     return x[:, 0]
 
 
-@pytest.mark.parametrize("term", [bce_loss, entropy_bonus, gradient_penalty])
+def test_wasserstein_loss_is_the_agents_mean_minus_the_experts():
+    assert float(wasserstein_loss(first, batch([3.0, 5.0], [1.0]), SEED)) == -3.0
+    # A shift of the critic changes nothing.
+    assert float(wasserstein_loss(lambda x: x[:, 0] + 7.0, batch([3.0, 5.0], [1.0]), SEED)) == -3.0
+
+
+@pytest.mark.parametrize("term", [bce_loss, entropy_bonus, wasserstein_loss, gradient_penalty])
 @pytest.mark.parametrize("scale", [0.0, 50.0, -50.0])
 def test_terms_and_their_gradients_are_finite_at_logits_of_50_and_0(term, scale):
     w = tf.Variable([[scale]])

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from gail_tf.agents.ppo import PPO
 from gail_tf.agents.trpo import TRPO
+from gail_tf.discriminators import losses, regularizers
 from gail_tf.discriminators.discriminator import Discriminator
 from gail_tf.discriminators.environment_reward import EnvironmentReward
 from gail_tf.discriminators.rewards import NormalizedReward
@@ -69,6 +70,21 @@ def make(agent="PPO", seed=0, make_env=cartpole, expert=None, reward_source=None
     return generator, reward_source
 
 
+def with_variance(agent="PPO", **kwargs):
+    """GAIL-VR: the discriminator learns last, from segments of 8 steps."""
+    tf.keras.utils.set_random_seed(0)
+    source = Discriminator(
+        make_expert(),
+        2,
+        hidden=(8,),
+        num_epochs=1,
+        batch_size=32,
+        reward_transforms=[NormalizedReward()],
+        loss_terms=[losses.bce_loss, regularizers.variance],
+    )
+    return make(agent, reward_source=source, generator_first=True, segment_length=8, **kwargs)
+
+
 def iterate(generator, iterations):
     """Metrics without the times, steps and episodes of each iteration."""
     results = []
@@ -104,8 +120,9 @@ def test_two_iterations_are_finite_and_report_everything(agent):
         assert all(isinstance(value, float) and np.isfinite(value) for value in metrics.values()), metrics
 
 
+@pytest.mark.parametrize("make", [make, with_variance])
 @pytest.mark.parametrize("agent", _AGENTS)
-def test_equal_seeds_agree_and_a_checkpoint_continues_bit_for_bit(agent, tmp_path):
+def test_equal_seeds_agree_and_a_checkpoint_continues_bit_for_bit(agent, make, tmp_path):
     whole, whole_source = make(agent)
     first = iterate(whole, [0])
     path = tf.train.Checkpoint(generator=whole, source=whole_source).write(str(tmp_path / "saved"))
@@ -127,7 +144,8 @@ def test_another_seed_gives_other_numbers():
     assert iterate(make(seed=0)[0], [0]) != iterate(make(seed=1)[0], [0])
 
 
-def test_the_update_compiles_under_xla():
+@pytest.mark.parametrize("make", [make, with_variance])
+def test_the_update_compiles_under_xla(make):
     generator, _ = make(jit_compile=True)
     metrics = iterate(generator, [0])[0][1]
     assert all(np.isfinite(value) for value in metrics.values() if not isinstance(value, dict))
@@ -186,6 +204,66 @@ def test_rewards_are_handed_back_in_the_order_of_the_rows():
         batch.observation, flatten_time(tf.constant(generator._batch[0].observation))
     )
     np.testing.assert_array_equal(batch.action, generator._batch[1].reshape(-1))
+
+
+class _Listening(_Fixed):
+    """Says in which order its verbs were called, and keeps what it was told."""
+
+    def __init__(self, values):
+        super().__init__(np.arange(48))
+        self.calls, self._values = [], values
+
+    def update(self, agent, seed, progress, segments=None):
+        self.calls.append(("update", self._values()))
+        self.segments = segments
+        return {}
+
+    def relabel(self, transition):
+        self.calls.append(("relabel", self._values()))
+        return super().relabel(transition)
+
+
+@pytest.mark.parametrize("agent", _AGENTS)
+def test_the_generator_first_pays_learns_and_then_shows_its_fitted_values(agent):
+    source = _Listening(lambda: generator.agent.value_net.variables[0].numpy())
+    generator, _ = make(agent, reward_source=source, generator_first=True, segment_length=8)
+    generator._pay, generator._learn_last = generator._relabel, generator._learn  # to be read, not compiled
+    generator.collect(0)
+    generator.update(0, 0.0)
+    (first, before), (second, after) = source.calls
+    assert (first, second) == ("relabel", "update") and np.any(before != after)
+    batch, segments = generator._batch[0], source.segments
+    assert segments.discount == 0.99
+    for piece in range(6):  # 24 steps of 2 environments: 3 pieces of 8 each, those of an early time first
+        steps, environment = slice(8 * (piece // 2), 8 * (piece // 2) + 8), piece % 2
+        for part, whole in zip(segments.transition, batch, strict=True):
+            np.testing.assert_array_equal(part[:, piece], whole[steps, environment])
+        # The observations as they were seen when V was fitted to them: unscaled in the first iteration.
+        for value, observation in (
+            (segments.value_t, batch.observation),
+            (segments.value_tp1, batch.next_observation),
+        ):
+            expected = generator._values(observation[steps, environment])
+            np.testing.assert_allclose(value[:, piece], expected, atol=1e-5)
+
+
+def test_the_reward_source_first_learns_before_it_pays_and_sees_no_values():
+    source = _Listening(lambda: None)
+    generator, _ = make(reward_source=source)
+    generator._pay = generator._learn_and_relabel
+    generator.collect(0)
+    generator.update(0, 0.0)
+    assert [name for name, _ in source.calls] == ["update", "relabel"] and source.segments is None
+
+
+def test_segments_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="segment_length is 7: want a divisor of num_steps, 24"):
+        make(segment_length=7)
+    make(segment_length=1000)
+    needy = EnvironmentReward()
+    needy.needs_segments = True
+    with pytest.raises(ValueError, match="want OnPolicyGenerator.generator_first = True"):
+        make(reward_source=needy)
 
 
 def test_the_normaliser_moves_after_learning_by_the_observations_collected():
