@@ -1,6 +1,7 @@
 """Every shipped config trains for two iterations: bindings exist, shapes fit, numbers stay finite."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -32,13 +33,17 @@ SMALL = (
 METRICS_PAGE = (Path(__file__).resolve().parent.parent / "docs" / "metrics.md").read_text()
 TRUE_REWARD = ("ppo", "trpo", "sac", "td3", "sd3")
 OFF_POLICY = ("dac_td3", "dac_sd3", "dac_ddpg", "sac_gail", "td3_gail", "sd3_gail", "ddpg_gail")
-IMITATION = ("gail_ppo", "gail_trpo", "bc", "credo", *OFF_POLICY)
-# Nothing in them says which task they are for.
-ANY_TASK = ("any", "tssg", "ppo_gail")
+REGULARISED = ("gail_vr", "gail_gp", "w_gail", "w_gail_gp")
+IMITATION = ("gail_ppo", "gail_trpo", "bc", "credo", *REGULARISED, *OFF_POLICY)
 
 
 def configs_of(*folders):
     return [name for name in shipped_configs() if name.split("/")[0] in folders]
+
+
+def text_with_includes(name):
+    text = (configs_dir() / f"{name}.gin").read_text()
+    return text + "".join(map(text_with_includes, re.findall(r"^include '(.+)\.gin'", text, re.MULTILINE)))
 
 
 def random_demonstrations(environment, path):
@@ -83,16 +88,15 @@ def train(configs, tmp_path, **more):
 
 @pytest.mark.parametrize("name", configs_of(*TRUE_REWARD, *IMITATION))
 def test_a_recipe(name, tmp_path):
-    recipe, task = name.split("/")
-    text = (configs_dir() / f"{name}.gin").read_text()
+    recipe, text = name.split("/")[0], text_with_includes(name)
+    tasks = re.findall(r"^make_environment.environment = '(.+)'", text, re.MULTILINE)
     is_continuous = recipe in OFF_POLICY or recipe in ("sac", "td3", "sd3", "credo")
-    environment = "Pendulum-v1" if is_continuous else "CartPole-v1"
-    more = {"environment": environment} if task in ANY_TASK else {}
+    environment = tasks[0] if tasks else "Pendulum-v1" if is_continuous else "CartPole-v1"
+    more = {} if tasks else {"environment": environment}
     if recipe in IMITATION:
-        if task in ANY_TASK:
+        if not tasks:
             more["demonstrations"] = f"shipped:{environment}"
-        elif "shipped:" not in text and "include 'gail_ppo/hopper.gin'" not in text:
-            environment = text.split("make_environment.environment = '")[1].split("'")[0]
+        elif "shipped:" not in text:
             random_demonstrations(environment, tmp_path / "demonstrations.npz")
             more |= {"demonstrations": str(tmp_path / "demonstrations.npz"), "num_demonstrations": 1}
     train([name], tmp_path, **more)

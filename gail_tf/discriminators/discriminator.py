@@ -147,6 +147,9 @@ class Discriminator(tf.Module):
             statistics["reward/absorbing_mean"] = tf.math.divide_no_nan(
                 tf.reduce_sum(reward * indicator), tf.reduce_sum(indicator)
             )
+        for transform in self._reward_transforms:
+            if hasattr(transform, "scale"):
+                statistics["reward/scale"] = statistics.get("reward/scale", 1.0) * transform.scale
         return reward, statistics | self._changed_share(raw)
 
     def _changed_share(self, reward: tf.Tensor) -> dict[str, tf.Tensor]:

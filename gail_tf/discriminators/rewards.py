@@ -97,8 +97,11 @@ class NormalizedReward(tf.Module):
     def update(self, reward: tf.Tensor) -> None:
         self.moments.update(tf.reshape(reward, [-1]))
 
+    @property
+    def scale(self) -> tf.Tensor:
+        """What a reward is divided by, a scalar."""
+        mean_square = self.moments.variance + tf.square(self.moments.mean)
+        return tf.sqrt((self.moments.variance if self.subtract_mean else mean_square) + 1e-8)
+
     def __call__(self, reward: tf.Tensor) -> tf.Tensor:
-        mean = self.moments.mean
-        if self.subtract_mean:
-            return (reward - mean) / tf.sqrt(self.moments.variance + 1e-8)
-        return reward / tf.sqrt(self.moments.variance + tf.square(mean) + 1e-8)
+        return (reward - self.moments.mean if self.subtract_mean else reward) / self.scale

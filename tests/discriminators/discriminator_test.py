@@ -195,10 +195,13 @@ def test_rewarding_changes_nothing_and_relabelling_only_the_running_scale():
     assert_same_bits(before, values(discriminator))
     scale_refs = {variable.ref() for variable in scale.variables}
     assert scale_refs <= {variable.ref() for variable in discriminator.variables}  # so it is checkpointed
-    reward, _ = discriminator.relabel(as_tensors(AGENT))
+    reward, metrics = discriminator.relabel(as_tensors(AGENT))
     for variable, value in zip(discriminator.variables, before, strict=True):
         assert np.array_equal(variable, value) == (variable.ref() not in scale_refs), variable.name
     assert float(scale.moments.count) == 256  # the agent's rows, not the expert's
+    assert float(metrics["reward/scale"]) == float(scale.scale)
+    raw = discriminator.reward_fn(discriminator.logits(as_tensors(AGENT)))
+    np.testing.assert_allclose(metrics["reward/scale"] * reward, raw, rtol=1e-5)
     np.testing.assert_array_equal(reward, discriminator.reward(as_tensors(AGENT)))
 
 

@@ -21,6 +21,8 @@ _AGENTS = {
 _METRICS = {
     "reward/agent_mean",
     "reward/agent_std",
+    "reward/scale",
+    "discriminator/loss_bce_loss",
     "reward/expert_mean",
     "reward/expert_std",
     "reward/agent_min",

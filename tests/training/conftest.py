@@ -125,6 +125,7 @@ def recipes(cartpole, pendulum):
             "--gin=BehavioralCloning.jit_compile = False",
             "--gin=make_environment.max_episode_steps = 100",
         ),
+        "VR CartPole": ("--config=gail_vr/any", f"--demonstrations={cartpole}", *TINY),
         "TRPO Pendulum": (*trpo, f"--demonstrations={pendulum}"),
         "BC CartPole": ("--config=bc/any", f"--demonstrations={cartpole}", *TINY_CLONING),
     }

@@ -34,6 +34,7 @@ CHAINS = {
     ),
     "TRPO CartPole": ("third iteration",),
     "PPO Pendulum": ("checkpoint",),
+    "VR CartPole": ("third iteration",),
     "TRPO Pendulum": ("first iteration",),
     "BC CartPole": ("third iteration",),
 }
