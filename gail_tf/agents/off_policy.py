@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 from tf_agents.trajectories import time_step as ts
 
+from gail_tf.agents.on_policy import mean_absolute
 from gail_tf.networks.minibatches import Weighted
 from gail_tf.types import OffPolicyBatch
 
@@ -42,12 +43,12 @@ class GradientStep(tf.Module):
         """
         gradients = tape.gradient(loss, self._variables)
         norm = tf.linalg.global_norm(gradients)
-        total = tf.add_n([tf.reduce_sum(tf.abs(g)) for g in gradients])
+        mean_abs = mean_absolute(gradients)
         if self._max_norm is not None:
             gradients, _ = tf.clip_by_global_norm(gradients, self._max_norm, use_norm=norm)
         self.learning_rate.assign(self._initial * (1.0 - progress * (1.0 - self._final_fraction)))
         self.optimizer.apply_gradients(zip(gradients, self._variables, strict=True))
-        return norm, total / float(sum(v.shape.num_elements() for v in self._variables))
+        return norm, mean_abs
 
 
 def actor_update(

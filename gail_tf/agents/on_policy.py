@@ -30,13 +30,24 @@ def explained_variance(prediction, target):
     return 1.0 - tf.math.reduce_variance(target - prediction) / (tf.math.reduce_variance(target) + 1e-8)
 
 
-def policy_gradient_norm(actor_net, batch):
-    """Global norm of ``grad mean(A log pi(a|s))`` at the policy that collected the batch, in reward units.
+def policy_gradient_metrics(actor_net, batch):
+    """Global norm and mean absolute component of ``grad mean(A log pi(a|s))``, in reward units, as metrics.
 
-    Advantages enter as they are: an agent that normalises them hides a reward that vanishes, this does not.
+    At the policy that collected the batch. Advantages enter as they are: an agent that normalises them hides
+    a reward that vanishes, this does not.
     """
     variables = actor_net.trainable_variables
     with tf.GradientTape() as tape:
         distribution, _ = actor_net(batch.observation, step_type=(), network_state=(), training=False)
         objective = tf.reduce_mean(batch.advantage * distribution.log_prob(batch.action))
-    return tf.linalg.global_norm(tape.gradient(objective, variables))
+    gradients = tape.gradient(objective, variables)
+    return {
+        "generator/policy_gradient_norm": tf.linalg.global_norm(gradients),
+        "generator/policy_gradient_mean_abs": mean_absolute(gradients),
+    }
+
+
+def mean_absolute(gradients):
+    """Mean absolute component over all tensors of ``gradients``, a scalar."""
+    total = tf.add_n([tf.reduce_sum(tf.abs(gradient)) for gradient in gradients])
+    return total / float(sum(gradient.shape.num_elements() for gradient in gradients))

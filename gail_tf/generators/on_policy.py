@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from gail_tf.agents.behavioral_cloning import BehavioralCloning
-from gail_tf.agents.on_policy import generalized_advantage, policy_gradient_norm
+from gail_tf.agents.on_policy import generalized_advantage, policy_gradient_metrics
 from gail_tf.agents.policy import Policy
 from gail_tf.agents.ppo import PPO
 from gail_tf.environments.vector import VectorEnvironment
@@ -212,7 +212,7 @@ class OnPolicyGenerator(tf.Module):
             )
         )
         batch = OnPolicyBatch(observation, flatten_time(samples), advantage, advantage + value, value)
-        gradient_norm = policy_gradient_norm(self.agent.actor_net, batch)
+        gradient_metrics = policy_gradient_metrics(self.agent.actor_net, batch)
         metrics = self.agent.update(batch, seed, progress)
         fitted = []
         if self._generator_first:  # before the normaliser's update: in the scale in which they were fitted
@@ -223,7 +223,7 @@ class OnPolicyGenerator(tf.Module):
             self._normalizer.update(flatten_time(transition.observation))
         metrics = {
             **metrics,
-            "generator/policy_gradient_norm": gradient_norm,
+            **gradient_metrics,
             "generator/advantage_std": tf.math.reduce_std(advantage),
             "generator/value_mean": tf.reduce_mean(value),
         }

@@ -12,7 +12,7 @@ from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import StepType, trajectory
 from tf_agents.trajectories import time_step as ts
 
-from gail_tf.agents.on_policy import explained_variance, generalized_advantage, policy_gradient_norm
+from gail_tf.agents.on_policy import explained_variance, generalized_advantage, policy_gradient_metrics
 from gail_tf.types import OnPolicyBatch
 
 
@@ -95,7 +95,7 @@ def test_explained_variance():
     assert float(explained_variance(target + errors, target)) == pytest.approx(1 - 1 / 1.25)
 
 
-def test_policy_gradient_norm_of_a_one_weight_policy():
+def test_policy_gradient_of_a_one_weight_policy():
     # N(w s, 1) at w = 0: d/dw log pi = (a - w s) s = a s, so the gradient is the mean of A a s.
     policy = sequential.Sequential(
         [
@@ -106,7 +106,10 @@ def test_policy_gradient_norm_of_a_one_weight_policy():
     )
     policy.create_variables()
     batch = OnPolicyBatch(column(1, 2), column(3, -4), tf.constant([2.0, 1.0]), None, None)
-    assert float(policy_gradient_norm(policy, batch)) == pytest.approx(abs(2 * 3 * 1 - 1 * 4 * 2) / 2)
+    metrics = policy_gradient_metrics(policy, batch)
+    for name in ("norm", "mean_abs"):  # one weight: both are its absolute value
+        gradient = float(metrics[f"generator/policy_gradient_{name}"])
+        assert gradient == pytest.approx(abs(2 * 3 * 1 - 1 * 4 * 2) / 2)
 
 
 def test_tf_agents_normalises_rewards_unless_told_otherwise():

@@ -41,6 +41,7 @@ _METRICS = {
     "generator/entropy",
     "generator/explained_variance",
     "generator/policy_gradient_norm",
+    "generator/policy_gradient_mean_abs",
     "generator/advantage_std",
     "generator/value_mean",
     "time/discriminator_seconds",
