@@ -18,6 +18,7 @@ WANTED = {
     "MountainCar-v0": (-110.0, 10),
     "Pendulum-v1": (-200.0, 10),
     "Hopper-v5": (2500.0, 25),
+    "Reacher-v5": (-5.0, 25),
 }
 
 
