@@ -58,7 +58,9 @@ def discounted_returns(reward, value_tp1, terminated, truncated, discount: float
 def _returns_and_values(logit_fn: LogitFn, segments: AgentSegments | None) -> tuple[tf.Tensor, tf.Tensor]:
     """``R_w`` with a gradient through every reward in it, and V, constant; both ``[L, S]``."""
     if segments is None:
-        raise ValueError("variance: no time-ordered segments: set OnPolicyGenerator.generator_first = True.")
+        raise ValueError(
+            "variance: no time-ordered segments: want OnPolicyGenerator, with generator_first = True."
+        )
     rows = tf.reshape(segments.features, [-1, segments.features.shape[-1]])
     reward = tf.reshape(segments.reward_fn(logit_fn(rows)), segments.terminated.shape)
     value_t, value_tp1 = tf.stop_gradient(segments.value_t), tf.stop_gradient(segments.value_tp1)
