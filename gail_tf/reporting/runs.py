@@ -9,6 +9,7 @@ import json
 import math
 import os
 import pathlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -144,10 +145,10 @@ def find_runs(paths: Iterable[Path]) -> list[pathlib.Path]:
     return list(found.values())
 
 
-def natural_key(name: Path) -> list[tuple[int, int | str]]:
-    """Sorts seed_2 before seed_10, and r2 before r10."""
-    digits = "".join(c if c.isdigit() else f"\0{c}\0" for c in str(name)).split("\0")
-    return [(0, int(part)) if part.isdigit() else (1, part) for part in digits if part]
+def natural_key(name: Path) -> list[tuple[int, float | str]]:
+    """Sorts seed_2 before seed_10, and 0.03 before 0.1."""
+    parts = re.split(r"(\d+(?:\.\d+)?)", str(name))
+    return [(0, float(part)) if part[0].isdecimal() else (1, part) for part in parts if part]
 
 
 def load_run(path: Path) -> Run:

@@ -238,7 +238,7 @@ def draw_final_returns(groups: Sequence[Group], path: str | os.PathLike) -> Figu
     panels = []
     for task in _tasks(groups):
         here = [group for group in groups if group.task == task]
-        normalized = any(group.normalized_returns for group in here)
+        normalized = any(run.has_scale for group in here for run in group.runs)
         drawn = [(group, _finals(group, normalized)) for group in here]
         drawn = [(group, *finals) for group, finals in drawn if sum(map(len, finals))]
         if drawn:

@@ -211,8 +211,9 @@ def test_labels_of_a_study_name_the_arms(make_run_dir):
 
 
 def test_arms_stand_in_the_order_of_their_numbers(make_run_dir):
-    runs = [load_run(make_run_dir(label, label=label)) for label in ("r10", "r2", "r1")]
-    assert [group.arm for group in aggregates.group_runs(runs)] == ["r1", "r2", "r10"]
+    arms = ["coef 0.01", "coef 0.03", "coef 0.1", "coef 1", "r1", "r2", "r10"]
+    runs = [load_run(make_run_dir(label, label=label)) for label in reversed(arms)]
+    assert [group.arm for group in aggregates.group_runs(runs)] == arms
 
 
 def test_an_interval_over_tasks_resamples_within_them():
