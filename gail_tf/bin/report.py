@@ -15,7 +15,8 @@ and, where the runs have what they show,
   arms.md, divergence.md                   arms over all tasks and against each other; seeds that diverged
   final_returns.png                        a box an arm, a dot a seed
   policy_gradient.png, discriminator.png, learned_reward.png, values.png, credo.png, policy.png,
-  model_error.png, reward_histograms.png   diagnostics over training (docs/studies.md)
+  model_error.png, rollout_gradient.png,
+  reward_histograms.png                    diagnostics over training (docs/studies.md)
 
 Only the run directories are read, so a report can be written anywhere, also while a run is still training.
 

@@ -14,6 +14,7 @@ from gail_tf.reporting.study_figures import (
     draw_family,
     draw_final_returns,
     draw_reward_histograms,
+    draw_rollout_gradients,
 )
 from gail_tf.reporting.study_tables import arms_table, divergence_table
 from gail_tf.reporting.tables import compact_table, results_csv, results_table
@@ -24,8 +25,8 @@ def write_report(paths: Iterable[Path], out_dir: str | os.PathLike) -> list[path
 
     Always ``curves.png``, ``table.md``, ``results.csv``, and ``table_compact.md`` for a README. Beside them,
     where the runs have what they show: ``arms.md``, ``divergence.md``, ``final_returns.png``, a figure for
-    each of FAMILIES, ``reward_histograms.png`` (one for each task where there are several). Unfinished and
-    unreadable runs are listed under ``table.md``.
+    each of FAMILIES, ``rollout_gradient.png``, ``reward_histograms.png`` (one for each task where there are
+    several). Unfinished and unreadable runs are listed under ``table.md``.
 
     Returns:
       The files written.
@@ -49,6 +50,8 @@ def write_report(paths: Iterable[Path], out_dir: str | os.PathLike) -> list[path
     for family in FAMILIES:
         if draw_family(groups, family, out_dir / f"{family.name}.png"):
             written.append(out_dir / f"{family.name}.png")
+    if draw_rollout_gradients(groups, out_dir / "rollout_gradient.png"):
+        written.append(out_dir / "rollout_gradient.png")
     tasks = sorted({group.task for group in groups})
     for task in tasks:
         path = out_dir / f"reward_histograms{'_' + text.slug(task) if len(tasks) > 1 else ''}.png"

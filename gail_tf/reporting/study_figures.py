@@ -73,23 +73,34 @@ FAMILIES = (
             "reward/agent_max": "reward, agent: max",
             "reward/expert_mean": "reward, expert: mean",
             "reward/expert_std": "reward, expert: std",
+            "reward/scale": "reward: divided by",
         },
     ),
     Family("values", {"generator/critic_mean": "critic: mean", "generator/value_mean": "value: mean"}),
     Family(
         "credo",
-        {"reward/clipped_share": "rewards clipped", "discriminator/filtered_share": "expert rows left out"},
+        {
+            "reward/clipped_share": "rewards clipped",
+            "discriminator/filtered_share": "expert rows left out",
+            "discriminator/skipped_share": "steps of D left out",
+        },
     ),
     Family("policy", {"generator/entropy": "entropy", "generator/kl": "KL of each update"}),
     Family(
         "model_error",
-        {"model/one_step_error": "model error: one step", "model/h_step_error": "model error: H steps"},
+        {
+            "model/one_step_error": "model error: one step",
+            "model/one_step_error_reset": "one step, memory reset",
+            "model/h_step_error": "model error: H steps",
+        },
         logarithmic=True,
     ),
 )
 
 FRACTIONS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
 """Of the training, at which histograms of the learned reward are shown."""
+
+ROLLOUT_GRADIENT = "model/rollout_gradient_norm"
 
 _FLOOR = 1e-12  # A logarithmic axis shows smaller values here: a gradient of exactly 0 has vanished.
 
@@ -150,6 +161,55 @@ def _set_scale(ax: Axes, values: np.ndarray, logarithmic: bool) -> bool:
     if usual > 0 and size.max() > 100 * usual:
         ax.set_yscale("symlog", linthresh=10 ** np.ceil(np.log10(usual)))
     return False
+
+
+def draw_rollout_gradients(groups: Sequence[Group], path: str | os.PathLike) -> Figure | None:
+    """Gradient of MGAIL's objective at each step of its rollouts: a panel a task, a line a group.
+
+    Reads ROLLOUT_GRADIENT, objects ``{"step": [1 ... H], "norm": [H numbers]}`` in the lines of evaluations.
+    A line is the median, its band the interquartile range, of all evaluations of all seeds.
+    """
+    found = {id(group): norms for group in groups if (norms := _rollout_norms(group)) is not None}
+    drawn = [group for group in groups if id(group) in found]
+    if not drawn:
+        return None
+    tasks, look = _tasks(drawn), looks(group.label for group in groups)
+    num_columns = min(len(tasks), 4)
+    width = 3.9 * num_columns + (2.4 if num_columns == 1 else 0)
+    columns, legend_height = legend_size(list(dict.fromkeys(group.label for group in drawn)), width)
+    num_rows = -(-len(tasks) // num_columns)
+    figure = new_figure(width, 2.7 * num_rows + legend_height)
+    handles = {}
+    for index, task in enumerate(tasks):
+        ax = figure.add_subplot(num_rows, num_columns, index + 1)
+        style(ax, task)
+        here = [group for group in drawn if group.task == task]
+        for group in here:
+            norms = found[id(group)]
+            steps = np.arange(1, norms.shape[1] + 1)
+            low, median, high = np.quantile(norms, (0.25, 0.5, 0.75), axis=0)
+            ax.fill_between(steps, low, high, color=look[group.label]["color"], alpha=0.15, linewidth=0)
+            (handles[group.label],) = ax.plot(
+                steps, median, linewidth=2, label=group.label, **look[group.label]
+            )
+        _set_scale(ax, np.concatenate([found[id(group)].ravel() for group in here]), logarithmic=True)
+        if index % num_columns == 0:
+            ax.set_ylabel("gradient norm", fontsize=9)
+        x_axis(ax, "step of the rollout")
+    legend_below(figure, handles, columns)
+    save(figure, path)
+    return figure
+
+
+def _rollout_norms(group: Group) -> np.ndarray | None:
+    """``[N, H]``, a row an evaluation of a seed; None where there is none."""
+    rows = [
+        line[ROLLOUT_GRADIENT]["norm"]
+        for run in group.runs
+        for line in run.metrics
+        if isinstance(line.get(ROLLOUT_GRADIENT), Mapping)
+    ]
+    return np.maximum(np.asarray(rows, float), _FLOOR) if rows else None
 
 
 def draw_reward_histograms(

@@ -201,3 +201,22 @@ def test_nine_arms_of_three_tasks_fit_their_figures(make_groups, tmp_path, recwa
     study_figures.draw_family(groups, FAMILIES["policy_gradient"], tmp_path / "f.png")
     study_figures.draw_final_returns(groups, tmp_path / "r.png")
     assert not [str(one.message) for one in recwarn if "layout" in str(one.message)]
+
+
+def test_rollout_gradients_are_drawn_by_step(make_groups, tmp_path):
+    def what(label, task, seed):
+        norms = [[1.0, 10.0], None, [3.0, 1000.0]] if label == "A" else [None] * 3
+        found = [norm and {"step": [1, 2], "norm": norm} for norm in norms]
+        return {"metrics": {study_figures.ROLLOUT_GRADIENT: found}}
+
+    path = tmp_path / "r.png"
+    figure = study_figures.draw_rollout_gradients(make_groups(["A", "B"], what=what), path)
+    (ax,) = figure.axes
+    (line,) = ax.lines
+    np.testing.assert_allclose(line.get_xydata(), [[1, 2.0], [2, 505.0]])
+    assert (ax.get_yscale(), labels_of(figure)) == ("log", ["A"])
+    check_picture(path)
+
+
+def test_without_rollouts_there_is_no_file(make_groups, tmp_path):
+    assert study_figures.draw_rollout_gradients(make_groups("A"), tmp_path / "r.png") is None
