@@ -4,7 +4,6 @@ Colours are Okabe and Ito's, which colour-blind readers can tell apart.
 """
 
 import io
-import itertools
 import os
 from collections.abc import Iterable, Sequence
 
@@ -33,9 +32,10 @@ _ADDITION = " + "
 
 
 def looks(labels: Iterable[str]) -> dict[str, dict]:
-    """Colour and line style of each label, all different up to four labels a colour (28 plain ones).
+    """Colour and line style of each label, no two alike up to 28 labels.
 
-    "A + B" has the colour of "A" and another line style, so that an arm and its variants are seen together.
+    "A + B" has the colour of "A" and another line style, as long as that colour has one left, so that an arm and
+    its variants are seen together.
     """
     labels = list(dict.fromkeys(labels))
     bases = list(dict.fromkeys(label.split(_ADDITION)[0] for label in labels))
@@ -43,14 +43,12 @@ def looks(labels: Iterable[str]) -> dict[str, dict]:
     # Plain ones first: they get the solid lines.
     for label in sorted(labels, key=lambda label: _ADDITION in label):
         base = bases.index(label.split(_ADDITION)[0])
-        color = PALETTE[base % len(PALETTE)]
-        first = base // len(PALETTE)
-        for number in itertools.count(first):
-            style = _LINE_STYLES[number % len(_LINE_STYLES)]
-            if (color, style) not in taken or number - first >= len(_LINE_STYLES):
-                break
-        taken.add((color, style))
-        found[label] = {"color": color, "linestyle": style}
+        color, number = PALETTE[base % len(PALETTE)], base // len(PALETTE)
+        own = [(color, style) for style in (*_LINE_STYLES[number:], *_LINE_STYLES[:number])]
+        others = [(color, style) for style in _LINE_STYLES for color in PALETTE]
+        look = next((look for look in (*own, *others) if look not in taken), own[0])
+        taken.add(look)
+        found[label] = {"color": look[0], "linestyle": look[1]}
     return {label: found[label] for label in labels}
 
 

@@ -15,9 +15,13 @@ def test_a_variant_has_its_arms_colour_and_another_line():
 
 
 def test_no_two_of_many_arms_look_alike():
-    for labels in ([f"arm {i}" for i in range(28)], [f"arm {i}{x}" for i in range(7) for x in ("", " + B")]):
+    plain = [f"arm {i}" for i in range(28)]
+    pairs = [f"arm {i}{more}" for i in range(14) for more in ("", " + B")]
+    variants = ["arm", *(f"arm + {i}" for i in range(27))]
+    for labels in (plain, pairs, variants):
         looks = canvas.looks(labels)
-        assert len({(look["color"], look["linestyle"]) for look in looks.values()}) == len(labels)
+        assert len({(look["color"], look["linestyle"]) for look in looks.values()}) == 28
+    assert len(canvas.looks([*plain, "one more"])) == 29
 
 
 def test_a_long_series_is_smoothed_without_a_shift():
