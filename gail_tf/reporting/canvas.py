@@ -34,8 +34,8 @@ _ADDITION = " + "
 def looks(labels: Iterable[str]) -> dict[str, dict]:
     """Colour and line style of each label, no two alike up to 28 labels.
 
-    "A + B" has the colour of "A" and another line style, as long as that colour has one left, so that an arm and
-    its variants are seen together.
+    "A + B" has the colour of "A" and another line style, as long as that colour has one left, so that an arm
+    and its variants are seen together.
     """
     labels = list(dict.fromkeys(labels))
     bases = list(dict.fromkeys(label.split(_ADDITION)[0] for label in labels))
