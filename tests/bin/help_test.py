@@ -22,7 +22,7 @@ ROLLOUT = {"environment", "num_episodes", "policy", "seed", "stochastic"}
 FLAGS = {
     "train": TRAINING | {"demonstrations", "num_demonstrations", "subsample"},
     "train_expert": TRAINING,
-    "make_demonstrations": ROLLOUT | {"figure", "inspect", "out"},
+    "make_demonstrations": ROLLOUT | {"action_noise", "figure", "inspect", "out"},
     "evaluate": ROLLOUT | {"json", "video"},
     "export_policy": {"best", "out", "run_dir"},
     "report": {"out"},
