@@ -113,3 +113,18 @@ def test_demonstrations_without_the_suffix_are_refused_first(monkeypatch):
         assert "--out=out: want a name that ends in .npz" in refusal(make_demonstrations.main, [])
     finally:
         flags.FLAGS.policy = flags.FLAGS.out = None
+
+
+def test_action_noise_is_refused_for_discrete_actions(cartpole_policy, tmp_path):
+    message = refusal(
+        rollouts.make_demonstrations,
+        str(cartpole_policy),
+        str(tmp_path / "out.npz"),
+        None,
+        num_episodes=1,
+        seed=0,
+        stochastic=False,
+        action_noise=0.01,
+    )
+    assert "CartPole-v1 has discrete actions" in message and "leave it out" in message
+    assert not (tmp_path / "out.npz").exists()
