@@ -82,9 +82,13 @@ class Checkpoints:
             ) from e
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-        for old in self._numbers()[: -self._keep]:
-            shutil.rmtree(self.path(old), ignore_errors=True)
+        self.keep_newest(self._keep)
         return self.path(iteration)
+
+    def keep_newest(self, number: int) -> None:
+        """Removes all but the newest ``number``."""
+        for old in self._numbers()[:-number]:
+            shutil.rmtree(self.path(old), ignore_errors=True)
 
     def restore_latest(self) -> tuple[int, dict[str, np.ndarray], dict[str, Any], list[str]]:
         """Puts the newest intact checkpoint's variables back.

@@ -145,6 +145,9 @@ class Trainer:
             final = self._evaluate(self._final_episodes)
             log.write(self._line(_named(final)))
             log.flush()
+            self._checkpoints.keep_newest(
+                1
+            )  # a replay buffer has megabytes, and nothing continues a whole run
         finally:
             bar.close()
             log.close()

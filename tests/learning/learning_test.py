@@ -46,6 +46,20 @@ def test_gail_walks_the_hopper(tmp_path):
     assert summary["normalized_return"] >= 0.6
 
 
+def test_sac_learns_from_the_true_reward(tmp_path):
+    # A random policy reaches -1,200, a good one -150.
+    summary = train(
+        "sac/pendulum", tmp_path, "Trainer.total_env_steps = 8_000", "Trainer.num_evaluations = 1"
+    )
+    assert summary["return_mean"] >= -300
+
+
+@pytest.mark.parametrize("config", ["sac_gail/pendulum", "dac_td3/pendulum"])
+def test_off_policy_gail_imitates(config, tmp_path):
+    summary = train(config, tmp_path, "Trainer.total_env_steps = 12_000", "Trainer.num_evaluations = 1")
+    assert summary["normalized_return"] >= 0.85
+
+
 def test_cloning_drives_the_cart(tmp_path):
     summary = train("bc/cartpole", tmp_path)
     assert summary["normalized_return"] >= 0.9
