@@ -32,6 +32,20 @@ TINY_CLONING = (
     *TINY[5:],
 )
 
+# The same off-policy: six iterations of 16 steps, the first two at random, a line of metrics for two.
+TINY_OFF_POLICY = (
+    "--gin=OffPolicyGenerator.num_steps = 16",
+    "--gin=OffPolicyGenerator.num_updates = 4",
+    "--gin=OffPolicyGenerator.batch_size = 16",
+    "--gin=OffPolicyGenerator.num_reward_rows = 64",
+    "--gin=OffPolicyGenerator.num_random_steps = 32",
+    "--gin=OffPolicyGenerator.replay_capacity = 80",
+    "--gin=OffPolicyGenerator.jit_compile = False",
+    "--gin=Trainer.total_env_steps = 96",
+    "--gin=Trainer.log_interval = 2",
+    *TINY[5:],
+)
+
 
 @dataclasses.dataclass
 class Result:
@@ -126,6 +140,7 @@ def recipes(cartpole, pendulum):
             "--gin=make_environment.max_episode_steps = 100",
         ),
         "VR CartPole": ("--config=gail_vr/any", f"--demonstrations={cartpole}", *TINY),
+        "SAC Pendulum": ("--config=sac_gail/any", f"--demonstrations={pendulum}", *TINY_OFF_POLICY),
         "TRPO Pendulum": (*trpo, f"--demonstrations={pendulum}"),
         "BC CartPole": ("--config=bc/any", f"--demonstrations={cartpole}", *TINY_CLONING),
     }

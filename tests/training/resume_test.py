@@ -35,6 +35,7 @@ CHAINS = {
     "TRPO CartPole": ("third iteration",),
     "PPO Pendulum": ("checkpoint",),
     "VR CartPole": ("third iteration",),
+    "SAC Pendulum": ("checkpoint", "third iteration"),
     "TRPO Pendulum": ("first iteration",),
     "BC CartPole": ("third iteration",),
 }

@@ -40,9 +40,10 @@ def on_call(number, action):
 
 def _generators():
     from gail_tf.generators.cloning import CloningGenerator
+    from gail_tf.generators.off_policy import OffPolicyGenerator
     from gail_tf.generators.on_policy import OnPolicyGenerator
 
-    return OnPolicyGenerator, CloningGenerator
+    return OnPolicyGenerator, OffPolicyGenerator, CloningGenerator
 
 
 def during_update(number, action):
