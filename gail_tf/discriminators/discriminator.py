@@ -19,14 +19,17 @@ def transition_features(
 ) -> tf.Tensor:
     """Concatenates the named fields of ``transition`` (leading axes [N]) to float32 ``[N, f]``.
 
-    Discrete actions become one-hot. With absorbing states (the last observation component is the indicator)
-    the action taken in the absorbing state is the zero vector, whatever the policy emitted (DAC, section 4).
+    Discrete actions become one-hot; those that are float already are taken as one-hot ``[N, num_actions]``,
+    so that a relaxed action keeps its gradient. With absorbing states (the last observation component is the
+    indicator) the action taken in the absorbing state is the zero vector, whatever the policy emitted (DAC,
+    section 4).
     """
     parts = []
     for name in inputs:
         value = getattr(transition, name)
         if name == "action":
-            value = tf.one_hot(value, num_actions) if num_actions else value
+            if num_actions and not tf.as_dtype(value.dtype).is_floating:
+                value = tf.one_hot(value, num_actions)
             if absorbing:
                 value *= 1.0 - transition.observation[..., -1:]
         parts.append(tf.cast(value, tf.float32))
@@ -55,7 +58,9 @@ class Discriminator(tf.Module):
       num_epochs, batch_size: passes over the agent's rows in one update; each minibatch holds ``batch_size``
         agent rows and as many expert rows, drawn with replacement; and, where a loss term needs them, as many
         agent rows again as whole segments, drawn without replacement (at least one).
-      learning_rate: Adam's; max_gradient_norm: global norm, None leaves gradients alone.
+      dropout: share of the hidden units that are left out while training, anew for every loss term.
+      learning_rate: Adam's, at the start; it falls linearly to ``final_learning_rate_fraction`` of it.
+      max_gradient_norm: global norm; max_gradient_value: of each component; None leaves gradients alone.
       weight_constraint: applied to every weight at the start and after each step, such as ``clip_weights``.
 
     Attributes:
@@ -74,6 +79,7 @@ class Discriminator(tf.Module):
         hidden: Sequence[int] = (64,),
         activation: str = "relu",
         spectral_normalization: bool = False,
+        dropout: float = 0.0,
         loss_terms: Sequence[Callable] = (losses.bce_loss, regularizers.gradient_penalty),
         reward_fn: Callable = rewards.plr,
         expert_filter: Callable | None = None,
@@ -81,7 +87,9 @@ class Discriminator(tf.Module):
         num_epochs: int = 2,
         batch_size: int = 256,
         learning_rate: float = 3e-4,
+        final_learning_rate_fraction: float = 1.0,
         max_gradient_norm: float | None = None,
+        max_gradient_value: float | None = None,
         weight_constraint: Callable | None = None,
     ):
         super().__init__(name="discriminator")
@@ -95,13 +103,23 @@ class Discriminator(tf.Module):
                 raise ValueError(f"Discriminator.{name} is {value}: want 1 or more.")
         if not learning_rate > 0:
             raise ValueError(f"Discriminator.learning_rate is {learning_rate}: want a number above 0.")
+        if not 0.0 <= dropout < 1.0:
+            raise ValueError(f"Discriminator.dropout is {dropout}: want 0 or more, and below 1.")
+        if dropout and spectral_normalization:
+            raise ValueError(
+                f"Discriminator.dropout is {dropout} with spectral_normalization: want one of them."
+            )
         self._inputs, self._num_actions, self._absorbing = tuple(inputs), num_actions, absorbing
         self._loss_terms = tuple(loss_terms)
         self.needs_segments = any(getattr(term, "needs_segments", False) for term in loss_terms)
         self.reward_fn, self._reward_transforms = reward_fn, list(reward_transforms)
         self._expert_filter = expert_filter
         self._num_epochs, self._batch_size = num_epochs, batch_size
-        self._max_gradient_norm, self._weight_constraint = max_gradient_norm, weight_constraint
+        self._max_gradient_norm, self._max_gradient_value = max_gradient_norm, max_gradient_value
+        self._weight_constraint, self._dropout = weight_constraint, dropout
+        self._initial_learning_rate = learning_rate
+        self._final_fraction = final_learning_rate_fraction
+        self._learning_rate = tf.Variable(learning_rate, trainable=False, name="learning_rate")
         self._expert_features = self._features(Transition(*(tf.convert_to_tensor(field) for field in expert)))
         num_expert, num_features = self._expert_features.shape
         self._expert_cdf = None
@@ -114,7 +132,7 @@ class Discriminator(tf.Module):
         self.normalizer = RunningMoments((num_features,))
         self.network = make_logit_network(num_features, hidden, activation, spectral_normalization)
         self._constrain()
-        self.optimizer = tf.keras.optimizers.legacy.Adam(learning_rate)
+        self.optimizer = tf.keras.optimizers.legacy.Adam(self._learning_rate)
         self.optimizer._create_all_weights(
             self.network.trainable_variables
         )  # so that checkpoints are whole from the start
@@ -170,14 +188,29 @@ class Discriminator(tf.Module):
             reward = transform(reward)
         return reward
 
-    def _train_logits(self, features: tf.Tensor, training: bool = False) -> tf.Tensor:
-        return tf.squeeze(self.network(features, training=training), -1)
+    def _train_logits(
+        self, features: tf.Tensor, training: bool = False, seed: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        if not (training and self._dropout):
+            return tf.squeeze(self.network(features, training=training), -1)
+        # Not Keras' layer: its masks come from a generator with a state, which no checkpoint holds.
+        *hidden, last = self.network.layers
+        seeds = tf.unstack(tf.random.split(seed, len(hidden)))
+        for layer, mask_seed in zip(hidden, seeds, strict=True):
+            features = layer(features)
+            features = tf.nn.experimental.stateless_dropout(features, self._dropout, mask_seed)
+        return tf.squeeze(last(features), -1)
 
     def loss(self, batch: losses.DiscriminatorBatch, seed: tf.Tensor) -> tuple[tf.Tensor, Metrics]:
         """The sum of the loss terms on normalised features, and each as a metric by its function's name."""
         seeds = tf.unstack(tf.random.split(seed, len(self._loss_terms)))
-        fn = lambda features: self._train_logits(features, training=True)  # noqa: E731
-        values = [term(fn, batch, s) for term, s in zip(self._loss_terms, seeds, strict=True)]
+
+        def value_of(term, seed):
+            seed_mask = tf.random.experimental.stateless_fold_in(seed, 1)
+            fn = lambda features: self._train_logits(features, training=True, seed=seed_mask)  # noqa: E731
+            return term(fn, batch, seed)
+
+        values = [value_of(term, s) for term, s in zip(self._loss_terms, seeds, strict=True)]
         metrics: dict[str, tf.Tensor] = {}
         for term, value in zip(self._loss_terms, values, strict=True):
             name = f"discriminator/loss_{term.__name__}"
@@ -203,8 +236,11 @@ class Discriminator(tf.Module):
             loss, terms = self.loss(learned, seed)
         gradients = tape.gradient(loss, variables)
         norm = tf.linalg.global_norm(gradients)
+        if self._max_gradient_value is not None:
+            bound = self._max_gradient_value
+            gradients = [tf.clip_by_value(g, -bound, bound) for g in gradients]
         if self._max_gradient_norm is not None:
-            gradients, _ = tf.clip_by_global_norm(gradients, self._max_gradient_norm, use_norm=norm)
+            gradients, _ = tf.clip_by_global_norm(gradients, self._max_gradient_norm)
         expert, agent = self._train_logits(batch.expert), self._train_logits(batch.agent)
 
         def apply():
@@ -242,7 +278,9 @@ class Discriminator(tf.Module):
         The input normaliser takes in as many expert as agent rows first and is then frozen for the update.
         ``segments`` are the same rows in time order.
         """
-        del progress
+        self._learning_rate.assign(
+            self._initial_learning_rate * (1.0 - progress * (1.0 - self._final_fraction))
+        )
         seed_mix, seed_loop = tf.unstack(tf.random.split(seed, 2))
         agent_features = self._features(agent)
         num_rows = agent_features.shape[0]

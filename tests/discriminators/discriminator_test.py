@@ -324,3 +324,55 @@ def test_the_gradient_norm_is_reported_before_it_is_cut():
 def test_what_cannot_work_is_refused_at_construction(kwargs, message):
     with pytest.raises(ValueError, match=message):
         make(**kwargs)
+
+
+def test_a_relaxed_action_counts_as_the_integer_and_keeps_its_gradient():
+    expert = make_transition(2.0, seed=1, num_actions=3)
+    discriminator = make(expert, num_actions=3)
+    rows = as_tensors(expert)
+    one_hot = tf.one_hot(rows.action, 3)
+    with tf.GradientTape() as tape:
+        tape.watch([one_hot, rows.observation])
+        reward = discriminator.reward(rows._replace(action=one_hot))
+    np.testing.assert_array_equal(reward, discriminator.reward(rows))
+    for gradient in tape.gradient(reward, [one_hot, rows.observation]):
+        assert np.abs(gradient).max() > 1e-3
+
+
+def test_the_learning_rate_falls_with_progress():
+    discriminator = make(learning_rate=1e-3, final_learning_rate_fraction=0.1)
+    for progress, expected in ((0.0, 1e-3), (0.5, 5.5e-4), (1.0, 1e-4)):
+        discriminator.update(as_tensors(AGENT), SEED, tf.constant(progress))
+        assert float(discriminator.optimizer.learning_rate) == pytest.approx(expected)
+
+
+def test_gradients_are_bounded_by_component():
+    discriminator = make(max_gradient_value=1e-6, num_epochs=1, batch_size=256)
+    train(discriminator)
+    slots = [discriminator.optimizer.get_slot(v, "m") for v in discriminator.network.trainable_variables]
+    largest = max(np.abs(slot).max() for slot in slots)
+    assert largest == pytest.approx(0.1 * 1e-6)  # Adam's first mean: (1 - 0.9) of the gradient
+
+
+def test_dropout_is_for_training_only_and_a_function_of_the_seed():
+    discriminator = make(dropout=0.5, hidden=(64,))
+    features = discriminator.normalizer.normalize(discriminator._expert_features[:8])
+    one, same, other = (
+        discriminator._train_logits(features, training=True, seed=tf.constant([0, i])) for i in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(one, same)
+    assert np.abs(one - other).min() > 0
+    plain = discriminator._train_logits(features)
+    # Units that stay count double, so the mean over masks is the plain logit (the last layer is linear).
+    seeds = [tf.constant([1, i]) for i in range(400)]
+    many = [discriminator._train_logits(features, training=True, seed=seed) for seed in seeds]
+    spread = np.std(many, axis=0) / 20.0
+    assert np.all(np.abs(np.mean(many, axis=0) - plain) < 5 * spread)
+    assert all(np.isfinite(v) for v in train(discriminator, jit_compile=True).values())
+
+
+def test_a_dropout_that_cannot_be_is_refused():
+    with pytest.raises(ValueError, match="dropout is 1.0: want 0 or more"):
+        make(dropout=1.0)
+    with pytest.raises(ValueError, match="dropout is 0.5 with spectral"):
+        make(dropout=0.5, spectral_normalization=True)
