@@ -15,7 +15,8 @@ class GradientStep(tf.Module):
 
     Args:
       learning_rate: at the start; it falls linearly to ``final_fraction`` of it.
-      max_norm: of the gradient over all variables; None leaves it alone.
+      max_norm: of the gradient over all variables; None leaves it alone. max_value: of each component,
+        likewise.
     """
 
     def __init__(
@@ -24,11 +25,12 @@ class GradientStep(tf.Module):
         learning_rate: float,
         final_fraction: float = 1.0,
         max_norm: float | None = None,
+        max_value: float | None = None,
     ):
         super().__init__(name="gradient_step")
         if not learning_rate > 0:
             raise ValueError(f"A learning rate is {learning_rate}: want a number above 0.")
-        self._variables, self._max_norm = tuple(variables), max_norm
+        self._variables, self._max_norm, self._max_value = tuple(variables), max_norm, max_value
         self._initial, self._final_fraction = learning_rate, final_fraction
         self.learning_rate = tf.Variable(learning_rate, trainable=False, name="learning_rate")
         self.optimizer = tf.keras.optimizers.legacy.Adam(self.learning_rate)
@@ -44,8 +46,10 @@ class GradientStep(tf.Module):
         gradients = tape.gradient(loss, self._variables)
         norm = tf.linalg.global_norm(gradients)
         mean_abs = mean_absolute(gradients)
+        if self._max_value is not None:
+            gradients = [tf.clip_by_value(g, -self._max_value, self._max_value) for g in gradients]
         if self._max_norm is not None:
-            gradients, _ = tf.clip_by_global_norm(gradients, self._max_norm, use_norm=norm)
+            gradients, _ = tf.clip_by_global_norm(gradients, self._max_norm)
         self.learning_rate.assign(self._initial * (1.0 - progress * (1.0 - self._final_fraction)))
         self.optimizer.apply_gradients(zip(gradients, self._variables, strict=True))
         return norm, mean_abs

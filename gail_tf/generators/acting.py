@@ -61,6 +61,11 @@ class MlpSampler:
             shape = (num_steps, num_environments, self._policy.codec.spec.shape[0])
             self._noise = generator.standard_normal(shape, np.float32)
 
+    @property
+    def noise(self) -> np.ndarray:
+        """What :meth:`start` drew: standard normal ``[T, B, k]``, or Gumbel ``[T, B, n]``."""
+        return self._noise
+
     def parameters(self, observation: np.ndarray) -> np.ndarray:
         """Output of the last dense layer (means, logits) ``[B, ...]`` at raw observations ``[B, d]``."""
         return self._mlp(_normalized(observation, self._affine))

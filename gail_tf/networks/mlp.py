@@ -22,23 +22,36 @@ def hidden_layers(units: Sequence[int], activation: str) -> list[tf.keras.layers
 
 
 class GaussianHead(tf.keras.layers.Layer):
-    """Diagonal Gaussian with a linear mean and a state-independent log standard deviation.
+    """Diagonal Gaussian with a state-independent log standard deviation, learned or fixed.
 
-    Input ``[B, h]``; output a ``MultivariateNormalDiag`` of event shape ``[k]``. The mean is not squashed:
-    actions are cut to the action space where they are executed.
+    Input ``[B, h]``; output a ``MultivariateNormalDiag`` of event shape ``[k]``. Samples are not squashed:
+    actions are cut to the action space where they are executed. The mean is linear, or ``tanh`` of a linear
+    function, and then never leaves the action space.
     """
 
     LOG_STD_RANGE = (-5.0, 2.0)
 
-    def __init__(self, num_dims: int, initial_log_std: float, output_gain: float):
+    def __init__(
+        self,
+        num_dims: int,
+        initial_log_std: float,
+        output_gain: float,
+        bounded_mean: bool = False,
+        learn_std: bool = True,
+    ):
         super().__init__(name="gaussian_head")
-        self.mean = dense(num_dims, None, output_gain)
+        self.mean = dense(num_dims, "tanh" if bounded_mean else None, output_gain)
         self.log_std = self.add_weight(
             name="log_std",
             shape=(num_dims,),
             initializer=tf.keras.initializers.Constant(initial_log_std),
-            trainable=True,
+            trainable=learn_std,
         )
+
+    def set_std(self, std: tf.Tensor) -> None:
+        """Sets the standard deviation ``[k]`` to ``std``, as far as LOG_STD_RANGE allows."""
+        low, high = (tf.exp(bound) for bound in self.LOG_STD_RANGE)
+        self.log_std.assign(tf.math.log(tf.clip_by_value(std, low, high)))
 
     def call(self, features: tf.Tensor) -> tfd.Distribution:
         mean = self.mean(features)
@@ -65,12 +78,17 @@ def make_actor_network(
     activation: str = "tanh",
     initial_log_std: float = 0.0,
     output_gain: float = 0.01,
+    bounded_mean: bool = False,
+    learn_std: bool = True,
 ) -> sequential.Sequential:
-    """A policy network: normalised observation ``[B, d]`` -> distribution over normalised actions."""
+    """A policy network: normalised observation ``[B, d]`` -> distribution over normalised actions.
+
+    ``initial_log_std``, ``bounded_mean`` and ``learn_std`` are :class:`GaussianHead`'s.
+    """
     if action_spec.dtype.is_integer:
         head = CategoricalHead(int(action_spec.maximum) + 1, output_gain)
     else:
-        head = GaussianHead(action_spec.shape[0], initial_log_std, output_gain)
+        head = GaussianHead(action_spec.shape[0], initial_log_std, output_gain, bounded_mean, learn_std)
     network = sequential.Sequential(
         [*hidden_layers(hidden, activation), head], input_spec=observation_spec, name="actor"
     )
@@ -168,12 +186,15 @@ def make_critic_network(
 
 @gin.configurable
 def make_value_network(
-    observation_spec: tf.TensorSpec, hidden: Sequence[int] = (64, 64), activation: str = "tanh"
+    observation_spec: tf.TensorSpec,
+    hidden: Sequence[int] = (64, 64),
+    activation: str = "tanh",
+    output_gain: float = 1.0,
 ) -> sequential.Sequential:
     """A state-value network: normalised observation ``[B, d]`` -> value ``[B]``."""
     squeeze = tf.keras.layers.Lambda(lambda value: tf.squeeze(value, -1))
     network = sequential.Sequential(
-        [*hidden_layers(hidden, activation), dense(1, None, gain=1.0), squeeze],
+        [*hidden_layers(hidden, activation), dense(1, None, gain=output_gain), squeeze],
         input_spec=observation_spec,
         name="value",
     )

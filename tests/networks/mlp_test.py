@@ -87,3 +87,18 @@ def test_a_spectrally_normalised_discriminator_is_1_lipschitz():
 def test_logit_networks_have_one_logit_a_row(spectral):
     network = mlp.make_logit_network(3, (8,), "relu", spectral)
     assert network(observations()).shape == (20, 1)
+
+
+def test_a_bounded_mean_never_leaves_the_action_space():
+    actor = mlp.make_actor_network(_OBSERVATION, _BOX, output_gain=50.0, bounded_mean=True)
+    mode = distribution(actor, observations()).mode().numpy()
+    assert np.abs(mode).max() <= 1.0 and np.abs(mode).max() > 0.9
+
+
+def test_a_fixed_deviation_is_not_trained_and_can_be_set():
+    actor = mlp.make_actor_network(_OBSERVATION, _BOX, learn_std=False)
+    assert not [v for v in actor.trainable_variables if "log_std" in v.name]
+    actor.layers[-1].set_std(tf.constant([0.25, 1e-9]))
+    np.testing.assert_allclose(
+        distribution(actor, observations(1)).stddev(), [[0.25, np.exp(-5.0)]], rtol=1e-5
+    )
