@@ -19,6 +19,7 @@ _OPERATORS = {
     "agents.on_policy": "operators",
     "agents.sd3_ops": "operators",
     "agents.trpo_ops": "operators",
+    "mgail.objective": "operators",
 }
 
 # The rooms that the modules of a room may import, beside their own.
@@ -33,7 +34,8 @@ _MAY_IMPORT = {
     "environments": {"types", "networks"},
     "discriminators": {"types", "networks", "operators"},
     "agents": {"types", "networks", "operators", "environments"},
-    "generators": {"types", "networks", "operators", "environments", "discriminators", "agents"},
+    "mgail": {"types", "networks", "operators", "environments"},
+    "generators": {"types", "networks", "operators", "environments", "discriminators", "agents", "mgail"},
     "reporting": {"types", "files"},
     "training": {
         "gail_tf",
@@ -46,6 +48,7 @@ _MAY_IMPORT = {
         "environments",
         "discriminators",
         "agents",
+        "mgail",
         "generators",
         "reporting",
     },

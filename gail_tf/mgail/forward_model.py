@@ -1,0 +1,225 @@
+"""The forward model: (memory, s, a) -> s' and the probability that the episode ends there.
+
+MGAIL, section 3.5 and Figure 4. Observations go in and come out in the environment's own units; inside, they
+are normalised, and what is predicted is the normalised difference s' - s, or the normalised s'.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import gin
+import tensorflow as tf
+
+from gail_tf.mgail.segments import Segment
+from gail_tf.networks.normalization import RunningMoments
+
+
+def _dense(units: int, activation: str | None) -> tf.keras.layers.Dense:
+    return tf.keras.layers.Dense(units, activation)
+
+
+class AdvancedCore(tf.Module):
+    """Figure 4, bottom: state and action in a shared space, multiplied, and a memory of earlier states.
+
+    state -> dense ReLU -> GRU -> dense sigmoid; action -> dense ReLU -> dense sigmoid; Hadamard product ->
+    dense ReLU. All layers have ``units`` units.
+    """
+
+    def __init__(self, observation_dim: int, action_dim: int, units: int):
+        super().__init__(name="advanced")
+        self.memory_size = units
+        self.state_in, self.state_out = _dense(units, "relu"), _dense(units, "sigmoid")
+        self.gru = tf.keras.layers.GRUCell(units)
+        self.action_in, self.action_out = _dense(units, "relu"), _dense(units, "sigmoid")
+        self.combined = _dense(units, "relu")
+        self(tf.zeros([1, units]), tf.zeros([1, observation_dim]), tf.zeros([1, action_dim]))
+
+    def __call__(self, memory: tf.Tensor, state: tf.Tensor, action: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Features ``[B, units]`` and the next memory ``[B, units]``."""
+        memory, _ = self.gru(self.state_in(state), [memory])
+        product = self.state_out(memory) * self.action_out(self.action_in(action))
+        return self.combined(product), memory
+
+
+class VanillaCore(tf.Module):
+    """Figure 4, top: state and action concatenated, two dense ReLU layers of ``units``; no memory."""
+
+    memory_size = 0
+
+    def __init__(self, observation_dim: int, action_dim: int, units: int):
+        super().__init__(name="vanilla")
+        self.first, self.second = _dense(units, "relu"), _dense(units, "relu")
+        self(tf.zeros([1, 0]), tf.zeros([1, observation_dim]), tf.zeros([1, action_dim]))
+
+    def __call__(self, memory: tf.Tensor, state: tf.Tensor, action: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return self.second(self.first(tf.concat([state, action], -1))), memory
+
+
+gin.external_configurable(AdvancedCore, "AdvancedCore")
+gin.external_configurable(VanillaCore, "VanillaCore")
+
+
+class ModelStep(NamedTuple):
+    """One step of B states.
+
+    Attributes:
+      next_observation: float32 ``[B, d]``. memory: float32 ``[B, m]``.
+      termination_logit: float32 ``[B]``, of P(terminated | s, a, s').
+    """
+
+    next_observation: Any
+    memory: Any
+    termination_logit: Any
+
+
+@gin.configurable
+class ForwardModel(tf.Module):
+    """A deterministic model of the environment, and of when its episodes end.
+
+    Args:
+      normalizer: of observations; somebody else's, and updated there.
+      core: AdvancedCore or VanillaCore. units: of every layer (the authors' code: 100).
+      predict_delta: the network's output is the normalised change of the state, not the state.
+      carry_memory: the core's memory goes on from step to step; otherwise it begins anew at each, as in
+        the authors' code.
+      predict_termination: learn P(terminated | s, a, s'). Without it no imagined episode ever ends.
+      termination_coef: weight of its cross-entropy in the loss.
+    """
+
+    # Where nothing is learned about ends, no end is near: sigmoid(-30) is 1e-13.
+    _NEVER = -30.0
+
+    def __init__(
+        self,
+        observation_dim: int,
+        action_dim: int,
+        normalizer: RunningMoments,
+        core: Callable[..., Any] = AdvancedCore,
+        units: int = 100,
+        predict_delta: bool = True,
+        carry_memory: bool = True,
+        predict_termination: bool = True,
+        termination_coef: float = 1.0,
+    ):
+        super().__init__(name="forward_model")
+        if units < 1:
+            raise ValueError(f"ForwardModel.units is {units}: want 1 or more.")
+        self.normalizer = normalizer
+        self.delta_moments = RunningMoments((observation_dim,), name="delta_moments")
+        self.core = core(observation_dim, action_dim, units)
+        self.output = _dense(observation_dim, None)
+        self._predict_delta, self._termination_coef = predict_delta, termination_coef
+        self._carry_memory = carry_memory and self.core.memory_size > 0
+        self.termination = None
+        if predict_termination:
+            # Ends are rare: starting at sigmoid(-4) = 2 % spares the policy a world that ends at once.
+            last = tf.keras.layers.Dense(1, bias_initializer=tf.keras.initializers.Constant(-4.0))
+            self.termination = tf.keras.Sequential([_dense(units, "relu"), last], name="termination")
+            self.termination.build((None, 2 * observation_dim + action_dim))
+        self.output.build((None, units))
+
+    def update_moments(self, observation: tf.Tensor, next_observation: tf.Tensor) -> None:
+        """Takes transitions ``[N, d]`` into the scale of the predicted change."""
+        self.delta_moments.update(next_observation - observation)
+
+    def initial_memory(self, batch_size: int) -> tf.Tensor:
+        """What an episode begins with, zeros ``[B, m]``."""
+        return tf.zeros([batch_size, self.core.memory_size])
+
+    def step(self, memory: tf.Tensor, observation: tf.Tensor, action: tf.Tensor) -> ModelStep:
+        """One step from observations ``[B, d]`` under actions ``[B, k]`` (one-hot when discrete)."""
+        output, next_memory = self._outputs(memory, observation, action)
+        next_observation = self._to_observation(observation, output)
+        logit = self.termination_logit(observation, action, next_observation)
+        return ModelStep(next_observation, next_memory if self._carry_memory else memory, logit)
+
+    def termination_logit(self, observation, action, next_observation) -> tf.Tensor:
+        """Logit of P(terminated | s, a, s'), shape of the leading axes."""
+        if self.termination is None:
+            return tf.fill(tf.shape(observation)[:-1], self._NEVER)
+        normalize = self.normalizer.normalize
+        inputs = tf.concat([normalize(observation), action, normalize(next_observation)], -1)
+        return tf.squeeze(self.termination(inputs), -1)
+
+    def _outputs(self, memory, observation, action):
+        features, memory = self.core(memory, self.normalizer.normalize(observation), action)
+        return self.output(features), memory
+
+    def _to_observation(self, observation: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
+        moments = self.delta_moments if self._predict_delta else self.normalizer
+        mean, scale, _ = moments.affine()
+        return (observation if self._predict_delta else 0.0) + mean + output / scale
+
+    def _targets(self, observation: tf.Tensor, next_observation: tf.Tensor) -> tf.Tensor:
+        if self._predict_delta:
+            return self.delta_moments.normalize(next_observation - observation)
+        return self.normalizer.normalize(next_observation)
+
+    def outputs_along(self, segment: Segment, carry: bool) -> tf.Tensor:
+        """Normalised predictions ``[L, B, d]`` at the real states of ``segment``.
+
+        Args:
+          carry: hand the memory on along the segment, anew where an episode begins; otherwise anew at every
+            step.
+        """
+        length, batch_size = segment.terminated.shape
+        if not (carry and self._carry_memory):
+            flat = lambda x: tf.reshape(x, [length * batch_size, x.shape[-1]])  # noqa: E731
+            memory = self.initial_memory(length * batch_size)
+            outputs, _ = self._outputs(memory, flat(segment.observation), flat(segment.action))
+            return tf.reshape(outputs, segment.observation.shape)
+        memory, outputs = self.initial_memory(batch_size), []
+        for t in range(length):
+            memory *= 1.0 - segment.is_first[t][:, tf.newaxis]
+            output, memory = self._outputs(memory, segment.observation[t], segment.action[t])
+            outputs.append(output)
+        return tf.stack(outputs)
+
+    def loss(self, segment: Segment, has_successor: tf.Tensor) -> tf.Tensor:
+        """Mean squared error of the normalised prediction, plus the termination's cross-entropy.
+
+        Args:
+          has_successor: float32 ``[L, B]``, 0 where ``next_observation`` is not known. Such rows teach
+            nothing about it; that they terminated is taught at the model's own prediction of it.
+        """
+        outputs = self.outputs_along(segment, carry=True)
+        targets = self._targets(segment.observation, segment.next_observation)
+        error = tf.reduce_mean(tf.square(outputs - targets), -1)
+        loss = tf.math.divide_no_nan(tf.reduce_sum(has_successor * error), tf.reduce_sum(has_successor))
+        if self.termination is None:
+            return loss
+        predicted = tf.stop_gradient(self._to_observation(segment.observation, outputs))
+        successor = tf.where(has_successor[..., tf.newaxis] > 0, segment.next_observation, predicted)
+        logits = self.termination_logit(segment.observation, segment.action, successor)
+        labels = segment.terminated
+        entropy = labels * tf.nn.softplus(-logits) + (1.0 - labels) * tf.nn.softplus(logits)
+        return loss + self._termination_coef * tf.reduce_mean(entropy)
+
+
+def one_step_error(model: ForwardModel, segment: Segment, carry: bool) -> tf.Tensor:
+    """Root mean square of (predicted - true successor) / std of the observation, one step ahead."""
+    outputs = model.outputs_along(segment, carry)
+    predicted = model._to_observation(segment.observation, outputs)
+    _, scale, _ = model.normalizer.affine()
+    return tf.sqrt(tf.reduce_mean(tf.square((predicted - segment.next_observation) * scale)))
+
+
+def h_step_error(model: ForwardModel, segment: Segment) -> tf.Tensor:
+    """The same H steps ahead, under the actions that were taken, the model on its own predictions.
+
+    ``segment``: ``[H, B]``; those in which an episode ends before the last step are left out.
+    """
+    horizon, batch_size = segment.terminated.shape
+    memory, state = model.initial_memory(batch_size), segment.observation[0]
+    for t in range(horizon):
+        state, memory, _ = model.step(memory, state, segment.action[t])
+    _, scale, _ = model.normalizer.affine()
+    error = tf.reduce_mean(tf.square((state - segment.next_observation[-1]) * scale), -1)
+    whole = tf.cast(tf.reduce_sum(segment.is_first[1:], 0) == 0.0, tf.float32)
+    return tf.sqrt(tf.math.divide_no_nan(tf.reduce_sum(whole * error), tf.reduce_sum(whole)))
+
+
+def termination_accuracy(model: ForwardModel, segment: Segment) -> tf.Tensor:
+    """Share of real transitions whose end, or not, is predicted with a probability above one half."""
+    logits = model.termination_logit(segment.observation, segment.action, segment.next_observation)
+    return tf.reduce_mean(tf.cast((logits > 0.0) == (segment.terminated > 0.0), tf.float32))

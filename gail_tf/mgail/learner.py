@@ -1,0 +1,245 @@
+"""What MGAIL learns beside the discriminator: forward model, policy and value function, one update each."""
+
+from collections.abc import Callable
+from typing import Any
+
+import gin
+import tensorflow as tf
+
+from gail_tf.agents.off_policy import GradientStep
+from gail_tf.environments.actions import ActionCodec
+from gail_tf.mgail.forward_model import ForwardModel
+from gail_tf.mgail.objective import lambda_returns, survival
+from gail_tf.mgail.policies import GaussianActions, GumbelActions
+from gail_tf.mgail.rollout import PerturbedModel, Rollout, imagined_rollout
+from gail_tf.mgail.segments import Segment
+from gail_tf.networks.mlp import make_actor_network, make_value_network
+from gail_tf.networks.normalization import RunningMoments
+from gail_tf.types import Transition
+
+
+@gin.configurable
+class MGAIL(tf.Module):
+    """Forward model, policy, its running average, and value function, with an update of each.
+
+    Args:
+      codec: of actions. normalizer: of observations; the caller's, and updated there. absorbing: the reward
+        source sees absorbing states, so the value of having ended is learned: reward(absorbing) /
+        (1 - discount). Otherwise having ended is worth 0.
+      reward_fn: transition -> reward ``[...]``, differentiable.
+      horizon: H, steps of a rollout. rollout: of rollout.py. discount: gamma.
+      bootstrap: add the value of the last state, by lambda-returns (``gae_lambda``) of a target network that
+        follows with rate ``target_rate``; the paper's objective stops after H steps.
+      entropy_coef: weight of the policy's mean entropy along the rollout.
+      temperature: of the Gumbel-Softmax, for discrete actions.
+      std_from_expert: fixes the policy's std at the std of ``expert_action`` divided by this, component by
+        component (the authors' code: 6); None leaves it to make_actor_network.
+      average_rate: of the running average of the policy that is evaluated and exported; 1 is the policy.
+      policy_learning_rate falls linearly to ``final_learning_rate_fraction`` of it; the others stay.
+      max_gradient_value: bound on every component of every gradient (the authors' code: 2); None: no bound.
+    """
+
+    def __init__(
+        self,
+        codec: ActionCodec,
+        observation_dim: int,
+        normalizer: RunningMoments,
+        absorbing: bool,
+        reward_fn: Callable[[Transition], tf.Tensor],
+        expert_action: Any,
+        horizon: int = 5,
+        rollout: Callable[..., Rollout] = imagined_rollout,
+        discount: float = 0.99,
+        bootstrap: bool = True,
+        gae_lambda: float = 0.95,
+        target_rate: float = 0.01,
+        entropy_coef: float = 0.0,
+        temperature: float = 1.0,
+        std_from_expert: float | None = None,
+        average_rate: float = 0.002,
+        model_learning_rate: float = 1e-3,
+        policy_learning_rate: float = 1e-4,
+        value_learning_rate: float = 1e-3,
+        final_learning_rate_fraction: float = 0.1,
+        max_gradient_value: float | None = None,
+    ):
+        super().__init__(name="mgail")
+        if horizon < 1:
+            raise ValueError(f"MGAIL.horizon is {horizon}: want 1 or more.")
+        if not 0.0 < discount < 1.0:
+            raise ValueError(f"MGAIL.discount is {discount}: want a number between 0 and 1.")
+        if absorbing and not bootstrap:
+            raise ValueError(
+                "MGAIL.bootstrap is False with absorbing states: want True, since the value of having ended "
+                "would count for ever and that of going on for MGAIL.horizon steps only."
+            )
+        self.horizon, self._rollout, self._discount = horizon, rollout, discount
+        self._bootstrap, self._gae_lambda = bootstrap, gae_lambda
+        self._absorbing, self._reward_fn, self._normalizer = absorbing, reward_fn, normalizer
+        self._entropy_coef, self._target_rate, self._average_rate = entropy_coef, target_rate, average_rate
+        if codec.is_discrete:
+            self.actions = GumbelActions(codec.num_actions, temperature)
+        else:
+            self.actions = GaussianActions(codec)
+        self._is_discrete = codec.is_discrete
+        spec = tf.TensorSpec((observation_dim,), tf.float32, name="observation")
+        self.actor_net = make_actor_network(spec, codec.spec)
+        self.average_net = make_actor_network(spec, codec.spec)
+        if std_from_expert is not None:
+            if codec.is_discrete:
+                raise ValueError("MGAIL.std_from_expert is set, but the actions are discrete: want None.")
+            self.actor_net.layers[-1].set_std(tf.math.reduce_std(expert_action, 0) / std_from_expert)
+        self._pair(self.actor_net, self.average_net, 1.0)
+        self.model = ForwardModel(observation_dim, self.actions.action_dim, normalizer)
+        self._model_variables = self.model.trainable_variables
+        self._policy_variables = self.actor_net.trainable_variables
+        bound = max_gradient_value
+        self._model_step = GradientStep(self._model_variables, model_learning_rate, max_value=bound)
+        self._policy_step = GradientStep(
+            self._policy_variables,
+            policy_learning_rate,
+            final_learning_rate_fraction,
+            max_value=bound,
+        )
+        if bootstrap:
+            self.value_net, self.target_net = make_value_network(spec), make_value_network(spec)
+            self._pair(self.value_net, self.target_net, 1.0)
+            self._value_variables = self.value_net.trainable_variables
+            self._value_step = GradientStep(self._value_variables, value_learning_rate, max_value=bound)
+
+    @staticmethod
+    def _pair(source, target, rate: float) -> None:
+        """Moves the target's variables towards the source's."""
+        for new, old in zip(source.variables, target.variables, strict=True):
+            old.assign(old + rate * (new - old) if rate < 1.0 else new)
+
+    def update_model(
+        self, segment: Segment, expert: Segment, expert_has_successor: tf.Tensor, progress: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """One step on a segment ``[L, B]`` and on single transitions of the expert ``[1, M]``."""
+        everywhere = tf.ones_like(segment.terminated)
+        num_rows = float(segment.terminated.shape.num_elements())
+        num_expert = float(expert.terminated.shape.num_elements())
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(self._model_variables)
+            loss = self.model.loss(segment, everywhere) * num_rows
+            loss += self.model.loss(expert, expert_has_successor) * num_expert
+            loss /= num_rows + num_expert
+        norm, _ = self._model_step(tape, loss, progress)
+        return {"model/loss": loss, "model/gradient_norm": norm}
+
+    def act(self, observation: tf.Tensor, noise: tf.Tensor):
+        """(executed action, the action before the cut, entropy) at observations ``[B, d]``."""
+        normalized = self._normalizer.normalize(observation)
+        distribution = self.actor_net(normalized, step_type=(), network_state=(), training=False)[0]
+        uncut = self.actions.sample(distribution, noise)
+        return self.actions.executed(uncut), uncut, distribution.entropy()
+
+    def transition(self, observation, action, next_observation, terminated, truncated) -> Transition:
+        """Rows as the reward source sees them: with the absorbing indicator where there is one."""
+        if self._absorbing:
+            real = tf.zeros_like(observation[..., :1])
+            observation = tf.concat([observation, real], -1)
+            indicator = terminated[..., tf.newaxis]
+            next_observation = tf.concat([next_observation * (1.0 - indicator), indicator], -1)
+            terminated = tf.zeros_like(terminated)
+        return Transition(
+            observation, action, next_observation, tf.zeros_like(terminated), terminated, truncated
+        )
+
+    def absorbing_transition(self, batch_size: int) -> Transition:
+        """Rows ``[B]`` of the absorbing state: it leads to itself, under the action 0."""
+        spec_dim = self._normalizer.mean.shape[0]
+        state = tf.concat([tf.zeros([batch_size, spec_dim]), tf.ones([batch_size, 1])], -1)
+        none = tf.zeros([batch_size])
+        return Transition(
+            state, tf.zeros([batch_size, self.actions.action_dim]), state, none, none, tf.ones([batch_size])
+        )
+
+    def absorbing_value(self) -> tf.Tensor:
+        """What having ended is worth: the reward of the absorbing state for ever, or 0 without one."""
+        if not self._absorbing:
+            return tf.constant(0.0)
+        reward = self._reward_fn(self.absorbing_transition(1))[0]
+        return tf.stop_gradient(reward) / (1.0 - self._discount)
+
+    def _values(self, net, observation: tf.Tensor) -> tf.Tensor:
+        """Value ``[H, B]``. The network's output is (1 - discount) V: of the order of one reward."""
+        flat = tf.reshape(observation, [-1, observation.shape[-1]])
+        value = net(self._normalizer.normalize(flat), step_type=(), network_state=(), training=False)[0]
+        return tf.reshape(value, observation.shape[:-1]) / (1.0 - self._discount)
+
+    def returns(self, rollout: Rollout) -> tf.Tensor:
+        """:func:`lambda_returns` of a rollout under the reward source of now, ``[H, B]``."""
+        zeros = tf.zeros_like(rollout.termination)
+        row = self.transition(rollout.observation, rollout.action, rollout.next_observation, zeros, zeros)
+        reward = self._reward_fn(row)
+        value_tp1, gae_lambda = tf.zeros_like(reward), 1.0
+        if self._bootstrap:
+            value_tp1 = self._values(self.target_net, rollout.next_observation)
+            gae_lambda = self._gae_lambda
+        return lambda_returns(
+            reward,
+            rollout.termination,
+            rollout.ended,
+            value_tp1,
+            self.absorbing_value(),
+            self._discount,
+            gae_lambda,
+        )
+
+    def _noise_fn(self, seed: tf.Tensor):
+        return lambda shape: self.actions.noise(shape, seed)
+
+    def update_policy(self, segment: Segment, seed: tf.Tensor, progress: tf.Tensor) -> dict[str, tf.Tensor]:
+        """One step up the H-step objective, mean G_0 + entropy, and one of V towards the same returns.
+
+        ``segment``: ``[H, B]``; its first states are where the rollouts start.
+        """
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(self._policy_variables)
+            rollout = self._rollout(self.model, self.act, segment, self._noise_fn(seed))
+            returns = self.returns(rollout)
+            objective = tf.reduce_mean(returns[0])
+            entropy = tf.reduce_mean(rollout.entropy)
+            loss = -objective - self._entropy_coef * entropy
+        norm, mean_abs = self._policy_step(tape, loss, progress)
+        self._pair(self.actor_net, self.average_net, self._average_rate)
+        metrics = {
+            "generator/objective": objective,
+            "generator/entropy": entropy,
+            "generator/policy_gradient_norm": norm,
+            "generator/policy_gradient_mean_abs": mean_abs,
+            "generator/learning_rate": self._policy_step.learning_rate.read_value(),
+        }
+        if not self._is_discrete:
+            metrics["generator/saturation"] = self.actions.saturation(rollout.uncut_action)
+        return metrics | (self._update_value(rollout, returns, progress) if self._bootstrap else {})
+
+    def _update_value(self, rollout: Rollout, returns: tf.Tensor, progress: tf.Tensor):
+        states, returns = tf.stop_gradient(rollout.observation), tf.stop_gradient(returns)
+        weight = tf.stop_gradient(survival(rollout.termination, rollout.ended))
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(self._value_variables)
+            error = (self._values(self.value_net, states) - returns) * (1.0 - self._discount)
+            loss = tf.reduce_sum(weight * tf.square(error)) / tf.reduce_sum(weight)
+        self._value_step(tape, loss, progress)
+        self._pair(self.value_net, self.target_net, self._target_rate)
+        return {
+            "generator/value_loss": loss,
+            "generator/value_mean": tf.reduce_mean(returns),
+            "generator/absorbing_value": self.absorbing_value(),
+        }
+
+    def rollout_gradient_norms(self, segment: Segment, seed: tf.Tensor) -> tf.Tensor:
+        """Mean over the batch of the norm of dG_0 / ds_t in normalised units, t = 1 to H: float32 ``[H]``."""
+        horizon, batch_size = segment.terminated.shape
+        perturbation = tf.zeros([horizon, batch_size, segment.observation.shape[-1]])
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(perturbation)
+            model = PerturbedModel(self.model, perturbation)
+            returns = self.returns(self._rollout(model, self.act, segment, self._noise_fn(seed)))
+            total = tf.reduce_sum(returns[0])
+        _, scale, _ = self._normalizer.affine()
+        gradient = tape.gradient(total, perturbation) / scale
+        return tf.reduce_mean(tf.norm(gradient, axis=-1), -1)

@@ -1,0 +1,137 @@
+"""Segments of experience: what the forward model and the replayed rollout learn from, and their replay."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+
+class Segment(NamedTuple):
+    """Consecutive steps of B environments, time-major: every field has the leading axes ``[L, B]``.
+
+    Episodes may end inside; the next row then belongs to another episode and says so by ``is_first``.
+
+    Attributes:
+      observation: float32 ``[L, B, d]``, without absorbing indicator.
+      action: as executed, float32 ``[L, B, k]`` in [-1, 1], or one-hot ``[L, B, n]`` when discrete.
+      noise: float32 ``[L, B, k or n]``, of the policy when it chose the action.
+      next_observation: float32 ``[L, B, d]``, the true successor.
+      terminated, truncated: float32 ``[L, B]``.
+      is_first: float32 ``[L, B]``, 1 where an episode begins.
+    """
+
+    observation: Any
+    action: Any
+    noise: Any
+    next_observation: Any
+    terminated: Any
+    truncated: Any
+    is_first: Any
+
+
+class SegmentReplay(tf.Module):
+    """A ring of the newest ``capacity`` time steps of B environments, held in variables.
+
+    It is time-major, so that any window of it is a segment; being variables it is part of every checkpoint.
+
+    Args:
+      capacity: time steps of one environment; whole multiples of what one call of :meth:`add` brings.
+      num_random: time steps at the beginning that were not chosen by the policy, and so have no noise.
+    """
+
+    def __init__(
+        self, capacity: int, num_environments: int, observation_dim: int, action_dim: int, num_random: int = 0
+    ):
+        super().__init__(name="segment_replay")
+        self.capacity, self.num_environments, self._num_random = capacity, num_environments, num_random
+        widths = Segment(observation_dim, action_dim, action_dim, observation_dim, None, None, None)
+        shape = (capacity, num_environments)
+        self._fields = Segment(
+            *(
+                tf.Variable(tf.zeros(shape if width is None else (*shape, width)), trainable=False, name=name)
+                for name, width in widths._asdict().items()
+            )
+        )
+        self.num_written = tf.Variable(0, dtype=tf.int32, trainable=False, name="num_written")
+        self._add = tf.function(self._assign, autograph=False)
+
+    def add(self, segment: Segment) -> None:
+        """Writes ``[T, B, ...]``, over the oldest once the ring is full."""
+        num_steps = segment.observation.shape[0]
+        if self.capacity % num_steps:
+            raise ValueError(
+                f"{num_steps} steps were added: want a divisor of the capacity, {self.capacity}."
+            )
+        self._add(Segment(*(tf.convert_to_tensor(field, tf.float32) for field in segment)))
+
+    def _assign(self, segment: Segment) -> None:
+        num_steps = segment.observation.shape[0]
+        start = self.num_written % self.capacity
+        for variable, rows in zip(self._fields, segment, strict=True):
+            variable[start : start + num_steps].assign(rows)
+        self.num_written.assign_add(num_steps)
+
+    def num_steps(self) -> tf.Tensor:
+        """Time steps held, int32."""
+        return tf.minimum(self.num_written, self.capacity)
+
+    def termination_share(self) -> tf.Tensor:
+        """Absorbing rows among all rows, were one written after every termination."""
+        ended = tf.reduce_sum(self._fields.terminated)
+        rows = tf.cast(self.num_steps() * self.num_environments, tf.float32)
+        return ended / tf.maximum(rows + ended, 1.0)
+
+    def sample(
+        self,
+        seed: tf.Tensor,
+        length: int,
+        batch_size: int,
+        newest: int | None = None,
+        only_policy: bool = False,
+    ) -> Segment:
+        """``batch_size`` segments of ``length`` steps, uniform over start and environment, with replacement.
+
+        Args:
+          newest: only among this many newest time steps; None: among all.
+          only_policy: leave out the random steps of the beginning.
+        """
+        held = self.num_steps()
+        first = tf.constant(0)
+        if newest is not None:
+            first = tf.maximum(first, held - newest)
+        if only_policy:
+            first = tf.maximum(first, self._num_random - (self.num_written - held))
+        # Fewer steps than a segment in the window: then the window is widened, never the segment cut.
+        first = tf.minimum(first, held - length)
+        seed_start, seed_environment = tf.unstack(tf.random.split(seed, 2))
+        start = tf.random.stateless_uniform([batch_size], seed_start, first, held - length + 1, tf.int32)
+        environment = tf.random.stateless_uniform(
+            [batch_size], seed_environment, 0, self.num_environments, tf.int32
+        )
+        oldest = self.num_written - held
+        time = (oldest + start[tf.newaxis] + tf.range(length)[:, tf.newaxis]) % self.capacity
+        rows = time * self.num_environments + environment[tf.newaxis]
+        flat = lambda v: tf.reshape(v, [-1, *v.shape[2:]])  # noqa: E731
+        return Segment(*(tf.gather(flat(variable), rows) for variable in self._fields))
+
+
+def first_flags(ended_before: np.ndarray, terminated: np.ndarray, truncated: np.ndarray) -> np.ndarray:
+    """``is_first`` ``[T, B]`` from the ends ``[T, B]`` and whether the row before them ended one ``[B]``."""
+    ended = np.maximum(terminated, truncated)
+    return np.concatenate([ended_before[np.newaxis], ended[:-1]]).astype(np.float32)
+
+
+def cut_windows(segment: Segment, length: int) -> Segment:
+    """A segment ``[T, B]`` as ``T // length`` windows one after the other: ``[length, T // length * B]``.
+
+    Steps that do not fill a last window are left out.
+    """
+    num_steps, batch_size = segment.terminated.shape
+    windows = num_steps // length
+
+    def cut(x):
+        x = tf.reshape(x[: windows * length], [windows, length, batch_size, *x.shape[2:]])
+        x = tf.transpose(x, [1, 0, *range(2, len(x.shape))])
+        return tf.reshape(x, [length, windows * batch_size, *x.shape[3:]])
+
+    return Segment(*(cut(field) for field in segment))
