@@ -22,6 +22,15 @@ SMALL = (
     "OnPolicyGenerator.num_steps = 16",
     "OnPolicyGenerator.jit_compile = False",
     "BehavioralCloning.jit_compile = False",
+    "ModelBasedGenerator.num_environments = 2",
+    "ModelBasedGenerator.num_steps = 16",
+    "ModelBasedGenerator.num_prefill_steps = 16",
+    "ModelBasedGenerator.replay_capacity = 64",
+    "ModelBasedGenerator.num_updates = 2",
+    "ModelBasedGenerator.num_warmup_updates = 1",
+    "ModelBasedGenerator.batch_size = 8",
+    "ModelBasedGenerator.model_batch_size = 4",
+    "ModelBasedGenerator.jit_compile = False",
     "CloningGenerator.epochs_per_iteration = 1",
     "OffPolicyGenerator.num_steps = 8",
     "OffPolicyGenerator.num_updates = 2",
@@ -34,7 +43,7 @@ METRICS_PAGE = (Path(__file__).resolve().parent.parent / "docs" / "metrics.md").
 TRUE_REWARD = ("ppo", "trpo", "sac", "td3", "sd3")
 OFF_POLICY = ("dac_td3", "dac_sd3", "dac_ddpg", "sac_gail", "td3_gail", "sd3_gail", "ddpg_gail")
 REGULARISED = ("gail_vr", "gail_gp", "w_gail", "w_gail_gp")
-IMITATION = ("gail_ppo", "gail_trpo", "bc", "credo", *REGULARISED, *OFF_POLICY)
+IMITATION = ("gail_ppo", "gail_trpo", "bc", "credo", "mgail", "mgail_paper", *REGULARISED, *OFF_POLICY)
 
 
 def configs_of(*folders):

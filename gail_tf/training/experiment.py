@@ -21,7 +21,7 @@ from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.make import make_environment
 from gail_tf.files import write_atomically
-from gail_tf.generators import cloning, off_policy, on_policy  # noqa: F401 - likewise
+from gail_tf.generators import cloning, model_based, off_policy, on_policy  # noqa: F401 - likewise
 from gail_tf.reporting.figures import draw_run
 from gail_tf.reporting.runs import load_run
 from gail_tf.reporting.terminal import summary_lines

@@ -63,3 +63,9 @@ def test_off_policy_gail_imitates(config, tmp_path):
 def test_cloning_drives_the_cart(tmp_path):
     summary = train("bc/cartpole", tmp_path)
     assert summary["normalized_return"] >= 0.9
+
+
+def test_mgail_balances_the_pole_from_one_demonstration(tmp_path):
+    summary = train("mgail/cartpole", tmp_path, "Trainer.total_env_steps = 15_000")
+    assert summary["num_demonstrations"] == 1
+    assert summary["normalized_return"] >= 0.9

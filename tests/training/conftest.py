@@ -46,6 +46,18 @@ TINY_OFF_POLICY = (
     *TINY[5:],
 )
 
+# Five iterations: the first takes 256 steps, and the ring is full after three.
+TINY_MODEL_BASED = (
+    "--gin=ModelBasedGenerator.num_environments = 2",
+    "--gin=ModelBasedGenerator.num_steps = 64",
+    "--gin=ModelBasedGenerator.num_prefill_steps = 64",
+    "--gin=ModelBasedGenerator.replay_capacity = 256",
+    "--gin=ModelBasedGenerator.num_updates = 2",
+    "--gin=ModelBasedGenerator.num_warmup_updates = 2",
+    "--gin=ModelBasedGenerator.jit_compile = False",
+    *TINY[4:],
+)
+
 
 @dataclasses.dataclass
 class Result:
@@ -143,6 +155,7 @@ def recipes(cartpole, pendulum):
         "SAC Pendulum": ("--config=sac_gail/any", f"--demonstrations={pendulum}", *TINY_OFF_POLICY),
         "TRPO Pendulum": (*trpo, f"--demonstrations={pendulum}"),
         "BC CartPole": ("--config=bc/any", f"--demonstrations={cartpole}", *TINY_CLONING),
+        "MGAIL CartPole": ("--config=mgail/any", f"--demonstrations={cartpole}", *TINY_MODEL_BASED),
     }
 
 

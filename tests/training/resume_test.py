@@ -38,6 +38,7 @@ CHAINS = {
     "SAC Pendulum": ("checkpoint", "third iteration"),
     "TRPO Pendulum": ("first iteration",),
     "BC CartPole": ("third iteration",),
+    "MGAIL CartPole": ("checkpoint", "third iteration"),
 }
 
 

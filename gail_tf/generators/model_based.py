@@ -1,0 +1,340 @@
+"""The model-based generator: collect, learn a model of the environment, improve the policy through it."""
+
+import functools
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import gin
+import gymnasium as gym
+import numpy as np
+import tensorflow as tf
+
+from gail_tf.agents.policy import Policy
+from gail_tf.discriminators.environment_reward import EnvironmentReward
+from gail_tf.environments.absorbing import AbsorbingState
+from gail_tf.environments.vector import VectorEnvironment
+from gail_tf.generators.acting import MlpSampler
+from gail_tf.generators.numbers import as_numbers
+from gail_tf.mgail.forward_model import h_step_error, one_step_error, termination_accuracy
+from gail_tf.mgail.learner import MGAIL
+from gail_tf.mgail.segments import Segment, SegmentReplay, cut_windows, first_flags
+from gail_tf.networks.normalization import RunningMoments
+from gail_tf.types import EpisodeStatistics, RewardSource, Transition
+
+
+def _without_absorbing(make_env: Callable[[], gym.Env]) -> Callable[[], gym.Env]:
+    """The environment itself: the model learns where episodes end, which the wrapper would hide from it."""
+
+    def make() -> gym.Env:
+        env = make_env()
+        return env.env if isinstance(env, AbsorbingState) else env
+
+    return make
+
+
+def expert_rows(expert: Transition, absorbing: bool, vector: Callable) -> tuple[Segment, np.ndarray]:
+    """Demonstrations as single steps for the model: a Segment ``[M]``, and where the successor is known.
+
+    Padding for absorbing states is undone: its rows go, the indicator goes, and a step into the absorbing
+    state has terminated, its true successor unknown.
+    """
+    observation, next_observation = expert.observation, expert.next_observation
+    terminated, keep = np.asarray(expert.terminated), slice(None)
+    known = np.ones(len(terminated), np.float32)
+    if absorbing:
+        keep = observation[:, -1] == 0.0
+        terminated = np.maximum(terminated, next_observation[:, -1])
+        known = 1.0 - next_observation[:, -1]
+        observation, next_observation = observation[:, :-1], next_observation[:, :-1]
+    action = vector(expert.action).numpy()
+    ones = np.ones(len(terminated), np.float32)
+    fields = (
+        observation,
+        action,
+        np.zeros_like(action),
+        next_observation,
+        terminated,
+        np.asarray(expert.truncated),
+        ones,
+    )
+    rows = Segment(*(np.asarray(field[keep], np.float32) for field in fields))
+    return rows, np.asarray(known[keep], np.float32)
+
+
+@gin.configurable
+class ModelBasedGenerator(tf.Module):
+    """MGAIL's schedule: everything between two collections is one compiled call.
+
+    An iteration collects ``num_steps`` x ``num_environments`` transitions into the replay, then updates,
+    ``num_updates`` times each, the forward model, the reward source, and policy and value.
+
+    Args:
+      make_env, reward_source, expert, seed, absorbing: as for every generator; ``reward_source.reward`` must
+        be differentiable in the observation and the action, so the environment's own reward will not do.
+      num_prefill_steps: time steps of each environment before the first update, a multiple of ``num_steps``;
+        ``random_share`` of them under uniformly random actions, the rest under the initial policy.
+      replay_capacity: time steps of each environment, a multiple of ``num_steps``.
+      num_warmup_updates: of model and reward source before the policy's first.
+      in_turn: num_updates of model and reward source, then num_updates of model and policy (the authors'
+        alternating blocks), instead of all together.
+      batch_size: rollouts of a policy update, and rows that the reward source updates on (its own num_epochs
+        and batch_size cut them into minibatches).
+      model_batch_size, segment_length: segments of a model update, beside as many single steps of the
+        demonstrations, and the steps of each.
+      replay_window: time steps of each environment from which rollouts start; None: the whole replay.
+      jit_compile: compile with XLA.
+    """
+
+    def __init__(
+        self,
+        make_env: Callable[[], gym.Env],
+        reward_source: RewardSource,
+        expert: Transition,
+        seed: int,
+        absorbing: bool = False,
+        num_environments: int = 8,
+        num_steps: int = 32,
+        num_prefill_steps: int = 256,
+        random_share: float = 0.5,
+        replay_capacity: int = 12_800,
+        num_updates: int = 64,
+        num_warmup_updates: int = 500,
+        in_turn: bool = False,
+        batch_size: int = 64,
+        model_batch_size: int = 16,
+        segment_length: int = 5,
+        replay_window: int | None = None,
+        jit_compile: bool = True,
+    ):
+        super().__init__(name="model_based_generator")
+        if expert is None or isinstance(reward_source, EnvironmentReward):
+            raise ValueError(
+                "ModelBasedGenerator learns through the reward's gradient: want demonstrations and "
+                "Experiment.reward_source = @Discriminator."
+            )
+        if reward_source.needs_segments:
+            raise ValueError(
+                "Discriminator.loss_terms: a loss term needs segments with values, which ModelBasedGenerator "
+                "does not give: take an on-policy recipe, such as gail_vr/any."
+            )
+        for name, steps in (("num_prefill_steps", num_prefill_steps), ("replay_capacity", replay_capacity)):
+            if steps % num_steps:
+                raise ValueError(
+                    f"ModelBasedGenerator.{name} is {steps}: want a multiple of num_steps, {num_steps}."
+                )
+        self._environment = VectorEnvironment(_without_absorbing(make_env), num_environments, seed)
+        codec, observation_dim = self._environment.codec, self._environment.observation_dim
+        self._seed, self._num_steps, self._num_prefill = seed, num_steps, num_prefill_steps
+        self._reward_source, self._absorbing = reward_source, absorbing
+        self._num_updates, self._num_warmup, self._in_turn = num_updates, num_warmup_updates, in_turn
+        self._batch_size, self._model_batch_size = batch_size, model_batch_size
+        self._replay_window = replay_window
+        self._normalizer = RunningMoments((observation_dim,))
+        self.learner = MGAIL(
+            codec, observation_dim, self._normalizer, absorbing, reward_source.reward, expert.action
+        )
+        longest = max(segment_length, self.learner.horizon)
+        if min(num_steps, replay_capacity) < longest or segment_length < 1:
+            raise ValueError(
+                f"ModelBasedGenerator has segment_length {segment_length}, MGAIL.horizon "
+                f"{self.learner.horizon}, num_steps {num_steps}: want num_steps to be the largest."
+            )
+        self._segment_length = segment_length
+        num_random = round(random_share * num_prefill_steps)
+        self._num_random = num_random
+        action_dim = self.learner.actions.action_dim
+        self.replay = SegmentReplay(
+            replay_capacity, num_environments, observation_dim, action_dim, num_random
+        )
+        self.policy = Policy(self.learner.average_net, self._normalizer, codec, False, observation_dim)
+        self._acting = Policy(self.learner.actor_net, self._normalizer, codec, False, observation_dim)
+        self._sampler = MlpSampler(self._acting)
+        rows, known = expert_rows(expert, absorbing, self.learner.actions.vector)
+        self._expert, self._expert_known = tf.nest.map_structure(tf.constant, (rows, known))
+        self._normalizer.update(self._expert.observation)
+        self._ended = np.ones(num_environments, np.float32)
+        self._iterate = tf.function(self._compiled_iteration, jit_compile=jit_compile, autograph=False)
+        self._take_in = tf.function(self._update_moments, jit_compile=jit_compile, autograph=False)
+        self._fresh: Segment | None = None
+
+    def prepare(self) -> dict[str, float]:
+        return {}
+
+    def collect(self, iteration: int) -> tuple[int, list[EpisodeStatistics]]:
+        """Takes ``num_steps`` in every environment; before the first time the prefill as well."""
+        blocks, episodes = 1, []
+        if iteration == 0:
+            blocks += self._num_prefill // self._num_steps
+        for block in range(blocks):
+            num_random = self._num_random - block * self._num_steps if iteration == 0 else 0
+            self._fresh, finished = self._collect_block((self._seed, iteration, block), num_random)
+            self.replay.add(self._fresh)
+            episodes += finished
+            self._take_in(*(tf.constant(self._fresh[i]) for i in (0, 3)))
+        return blocks * self._num_steps * self._environment.num_environments, episodes
+
+    def _collect_block(self, seed: tuple[int, ...], num_random: int):
+        environment, codec = self._environment, self.policy.codec
+        self._sampler.refresh()
+        self._sampler.start(seed, self._num_steps, environment.num_environments)
+        random = np.random.default_rng((*seed, 1))
+        observations, actions, steps, episodes = [], [], [], []
+        for t in range(self._num_steps):
+            observations.append(environment.observation)
+            if t >= num_random:
+                action = self._sampler.sample(environment.observation, t)
+            elif codec.is_discrete:
+                action = random.integers(codec.num_actions, size=environment.num_environments, dtype=np.int32)
+            else:
+                shape = (environment.num_environments, *codec.spec.shape)
+                action = random.uniform(-1.0, 1.0, shape).astype(np.float32)
+            actions.append(action)
+            step, finished = environment.step(codec.to_environment(action))
+            steps.append(step)
+            episodes += finished
+        successor, _, terminated, truncated = (np.stack(field) for field in zip(*steps, strict=True))
+        is_first = first_flags(self._ended, terminated, truncated)
+        self._ended = np.maximum(terminated[-1], truncated[-1])
+        executed = self.learner.actions.vector(codec.executed(np.stack(actions))).numpy()
+        noise = self._sampler.noise
+        return (
+            Segment(np.stack(observations), executed, noise, successor, terminated, truncated, is_first),
+            episodes,
+        )
+
+    def _update_moments(self, observation, next_observation) -> None:
+        flat = lambda x: tf.reshape(x, [-1, x.shape[-1]])  # noqa: E731
+        self._normalizer.update(flat(observation))
+        self.learner.model.update_moments(flat(observation), flat(next_observation))
+
+    def update(self, iteration: int, progress: float) -> dict[str, float]:
+        """Everything that is learned from the replay, on it as it is after the last collection."""
+        fresh = tf.nest.map_structure(tf.constant, self._fresh)
+        index, progress = tf.constant(iteration, tf.int32), tf.constant(progress, tf.float32)
+        start = time.perf_counter()
+        num_warmup = tf.constant(self._num_warmup if iteration == 0 else 0, tf.int32)
+        metrics = self._iterate(fresh, index, progress, num_warmup)
+        return as_numbers(metrics) | {"time/update_seconds": time.perf_counter() - start}
+
+    def _root_seed(self, stream: int) -> tf.Tensor:
+        return tf.constant([self._seed & 0x7FFFFFFF, stream], tf.int32)
+
+    def _compiled_iteration(self, fresh: Segment, iteration, progress, num_warmup) -> dict[str, tf.Tensor]:
+        seed = tf.random.fold_in(self._root_seed(4), iteration)
+        seed_updates, seed_norms = tf.unstack(tf.random.split(seed, 2))
+        # Before the updates: the fresh steps are held out until then.
+        metrics = self._held_out_errors(fresh)
+        metrics |= self._updates(num_warmup, seed_updates, progress)
+        metrics |= self._relabel(fresh)
+        segment = self._start_segments(seed_norms)
+        norms = self.learner.rollout_gradient_norms(segment, seed_norms)
+        return metrics | {
+            "model/rollout_gradient_norm_first": norms[0],
+            "model/rollout_gradient_norm_last": norms[-1],
+            "model/rollout_gradient_norm": {"step": tf.range(1, norms.shape[0] + 1), "norm": norms},
+        }
+
+    def _updates(self, num_warmup: tf.Tensor, seed: tf.Tensor, progress: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The schedule as one loop; means of the metrics over the updates after the warm-up.
+
+        The model learns in every step; whether the reward source and the policy do, a condition says: one
+        body, compiled once, serves the warm-up, both orders, and all that follows.
+        """
+        policy_begins = num_warmup + (self._num_updates if self._in_turn else 0)
+        num_steps = policy_begins + self._num_updates
+        reward_ends = policy_begins if self._in_turn else num_steps
+        parts = (
+            (self._learn_model, lambda i: tf.constant(1.0)),
+            (self._learn_reward, lambda i: tf.cast(i < reward_ends, tf.float32)),
+            (self._learn_policy, lambda i: tf.cast(i >= policy_begins, tf.float32)),
+        )
+        # Traced once, beside the loop, which tells the metrics' names as well.
+        specs = tf.TensorSpec((2,), tf.int32), tf.TensorSpec((), tf.float32)
+        functions = [tf.function(learn, autograph=False).get_concrete_function(*specs) for learn, _ in parts]
+        start = [
+            ({name: tf.constant(0.0) for name in function.structured_outputs}, tf.constant(0.0))
+            for function in functions
+        ]
+
+        def body(i, totals):
+            seeds = tf.unstack(tf.random.split(tf.random.experimental.stateless_fold_in(seed, i), len(parts)))
+            counts, added = tf.cast(i >= num_warmup, tf.float32), []
+            for function, (_, learns), (zeros, _), part_seed in zip(
+                functions, parts, start, seeds, strict=True
+            ):
+                weight = learns(i)
+                call = functools.partial(function, part_seed, progress)
+                metrics = tf.cond(weight > 0.0, call, lambda zeros=zeros: zeros)
+                added.append(({name: counts * value for name, value in metrics.items()}, counts * weight))
+            return i + 1, tf.nest.map_structure(tf.add, totals, added)
+
+        _, totals = tf.while_loop(lambda i, _: i < num_steps, body, (tf.constant(0), start))
+        return {name: value / weight for sums, weight in totals for name, value in sums.items()}
+
+    def _held_out_errors(self, fresh: Segment) -> dict[str, tf.Tensor]:
+        model = self.learner.model
+        segments = cut_windows(fresh, self._segment_length)
+        return {
+            "model/one_step_error": one_step_error(model, segments, carry=True),
+            "model/one_step_error_reset": one_step_error(model, segments, carry=False),
+            "model/h_step_error": h_step_error(model, cut_windows(fresh, self.learner.horizon)),
+            "model/termination_accuracy": termination_accuracy(model, fresh),
+        }
+
+    def _relabel(self, fresh: Segment) -> dict[str, tf.Tensor]:
+        """The reward's own metrics, on the steps collected last; moves its running scale."""
+        flat = Segment(*(tf.reshape(x, [-1, *x.shape[2:]]) for x in fresh))
+        _, metrics = self._reward_source.relabel(self._as_transition(flat))
+        return metrics
+
+    def _as_transition(self, rows: Segment) -> Transition:
+        return self.learner.transition(
+            rows.observation, rows.action, rows.next_observation, rows.terminated, rows.truncated
+        )
+
+    def _start_segments(self, seed) -> Segment:
+        return self.replay.sample(
+            seed, self.learner.horizon, self._batch_size, self._replay_window, only_policy=True
+        )
+
+    def _learn_model(self, seed, progress) -> dict[str, tf.Tensor]:
+        seed_segment, seed_expert = tf.unstack(tf.random.split(seed, 2))
+        segment = self.replay.sample(seed_segment, self._segment_length, self._model_batch_size)
+        num_expert = self._expert.terminated.shape[0]
+        rows = tf.random.stateless_uniform([1, self._model_batch_size], seed_expert, 0, num_expert, tf.int32)
+        expert, known = tf.nest.map_structure(
+            lambda x: tf.gather(x, rows), (self._expert, self._expert_known)
+        )
+        return self.learner.update_model(segment, expert, known, progress)
+
+    def _learn_reward(self, seed, progress) -> dict[str, tf.Tensor]:
+        seed_rows, seed_absorbing, seed_update = tf.unstack(tf.random.split(seed, 3))
+        rows = self.replay.sample(seed_rows, 1, self._batch_size)
+        transition = self._as_transition(Segment(*(field[0] for field in rows)))
+        if self._absorbing:
+            # As if every termination had been followed by one absorbing row, like the demonstrations'.
+            chance = tf.random.stateless_uniform([self._batch_size], seed_absorbing)
+            is_absorbing = chance < self.replay.termination_share()
+            absorbing = self.learner.absorbing_transition(self._batch_size)
+            mask = lambda x: tf.reshape(is_absorbing, [-1] + [1] * (len(x.shape) - 1))  # noqa: E731
+            transition = tf.nest.map_structure(lambda a, b: tf.where(mask(b), a, b), absorbing, transition)
+        return self._reward_source.update(transition, seed_update, progress)
+
+    def _learn_policy(self, seed, progress) -> dict[str, tf.Tensor]:
+        seed_segment, seed_noise = tf.unstack(tf.random.split(seed, 2))
+        return self.learner.update_policy(self._start_segments(seed_segment), seed_noise, progress)
+
+    def is_finished(self) -> bool:
+        return False
+
+    def finish(self) -> None:
+        """Nothing is left to do."""
+
+    def state(self) -> dict[str, np.ndarray]:
+        return self._environment.snapshot() | {"ended": self._ended.copy()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        state = dict(state)
+        self._ended = np.array(state.pop("ended"))
+        self._environment.restore(state)

@@ -1,0 +1,252 @@
+"""The model-based generator: what an iteration does and reports, and that resuming equals never stopping."""
+
+from types import SimpleNamespace
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from gail_tf.discriminators import losses
+from gail_tf.discriminators.discriminator import Discriminator
+from gail_tf.discriminators.environment_reward import EnvironmentReward
+from gail_tf.discriminators.rewards import airl
+from gail_tf.environments.absorbing import AbsorbingState
+from gail_tf.generators.model_based import ModelBasedGenerator, expert_rows
+from gail_tf.mgail.policies import GumbelActions
+from gail_tf.types import Transition
+
+_ENVIRONMENTS = {
+    "CartPole": lambda: gym.make("CartPole-v1", max_episode_steps=20),
+    "Pendulum": lambda: gym.make("Pendulum-v1", max_episode_steps=20),
+}
+_METRICS = {
+    "model/loss",
+    "model/gradient_norm",
+    "model/one_step_error",
+    "model/one_step_error_reset",
+    "model/h_step_error",
+    "model/termination_accuracy",
+    "model/rollout_gradient_norm",
+    "model/rollout_gradient_norm_first",
+    "model/rollout_gradient_norm_last",
+    "discriminator/loss",
+    "reward/agent_mean",
+    "reward/expert_mean",
+    "generator/objective",
+    "generator/entropy",
+    "generator/policy_gradient_norm",
+    "generator/policy_gradient_mean_abs",
+    "generator/learning_rate",
+    "generator/value_loss",
+    "generator/value_mean",
+    "generator/absorbing_value",
+    "time/update_seconds",
+}
+
+
+def make_expert(name, absorbing=False, n=40):
+    rng = np.random.default_rng(0)
+    dim = (4 if name == "CartPole" else 3) + int(absorbing)
+    observation, successor = rng.normal(0.0, 0.1, (2, n, dim)).astype(np.float32)
+    if absorbing:
+        observation[:, -1] = successor[:, -1] = 0.0
+    action = (observation[:, 2] > 0).astype(np.int32) if name == "CartPole" else observation[:, :1]
+    zeros = np.zeros(n, np.float32)
+    return Transition(observation, action, successor, zeros, zeros, zeros)
+
+
+def make(name="CartPole", seed=0, absorbing=False, reward_source=None, **kwargs):
+    tf.keras.utils.set_random_seed(seed)
+    expert = make_expert(name, absorbing)
+    if reward_source is None:
+        reward_source = Discriminator(
+            expert,
+            2 if name == "CartPole" else None,
+            absorbing,
+            hidden=(8,),
+            num_epochs=1,
+            batch_size=16,
+            loss_terms=[losses.bce_loss],
+            reward_fn=airl,
+        )
+    make_real = _ENVIRONMENTS[name]
+    make_env = (lambda: AbsorbingState(make_real())) if absorbing else make_real
+    options = {
+        "num_environments": 2,
+        "num_steps": 8,
+        "num_prefill_steps": 16,
+        "replay_capacity": 32,
+        "num_updates": 2,
+        "num_warmup_updates": 3,
+        "batch_size": 16,
+        "model_batch_size": 4,
+        "jit_compile": False,
+        **kwargs,
+    }
+    generator = ModelBasedGenerator(make_env, reward_source, expert, seed, absorbing=absorbing, **options)
+    return generator, reward_source
+
+
+def iterate(generator, iterations):
+    results = []
+    for i in iterations:
+        collected = generator.collect(i)
+        metrics = generator.update(i, i / 10)
+        results.append((collected, {k: v for k, v in metrics.items() if not k.startswith("time/")}))
+    return results
+
+
+def values(*modules):
+    return [variable.numpy() for module in modules for variable in module.variables]
+
+
+@pytest.mark.parametrize("name, absorbing", [("CartPole", True), ("Pendulum", False)])
+def test_two_iterations_are_finite_and_report_everything(name, absorbing):
+    generator, _ = make(name, absorbing=absorbing)
+    assert generator.prepare() == {} and not generator.is_finished()
+    for i, expected_steps in enumerate((2 * (16 + 8), 2 * 8)):
+        steps, _ = generator.collect(i)
+        metrics = generator.update(i, i / 2)
+        assert steps == expected_steps  # the prefill counts
+        missing = _METRICS - set(metrics)
+        assert not missing
+        assert ("generator/saturation" in metrics) == (name == "Pendulum")
+        assert all(np.isfinite(v) for v in metrics.values() if isinstance(v, float)), metrics
+    norms = metrics["model/rollout_gradient_norm"]
+    assert norms["step"] == [1, 2, 3, 4, 5] and len(norms["norm"]) == 5
+    assert norms["norm"][0] == metrics["model/rollout_gradient_norm_first"]
+
+
+@pytest.mark.parametrize("name, absorbing", [("CartPole", True), ("Pendulum", False)])
+def test_equal_seeds_agree_and_a_checkpoint_continues_bit_for_bit(name, absorbing, tmp_path):
+    whole, whole_source = make(name, absorbing=absorbing)
+    first = iterate(whole, [0])
+    path = tf.train.Checkpoint(generator=whole, source=whole_source).write(str(tmp_path / "saved"))
+    state = whole.state()
+    second = iterate(whole, [1, 2])
+
+    resumed, source = make(name, absorbing=absorbing)
+    assert iterate(resumed, [0]) == first  # a second instance of the same seed
+    resumed, source = make(name, absorbing=absorbing)
+    for variable in resumed.learner.trainable_variables:
+        variable.assign(variable + 1.0)  # whatever it starts from, the checkpoint decides
+    tf.train.Checkpoint(generator=resumed, source=source).read(path).assert_consumed()
+    resumed.restore(state)
+    assert iterate(resumed, [1, 2]) == second
+    for one, other in zip(values(whole, whole_source), values(resumed, source), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_another_seed_gives_other_numbers():
+    assert iterate(make(seed=0)[0], [0]) != iterate(make(seed=1)[0], [0])
+
+
+def test_an_iteration_compiles_under_xla():
+    results = iterate(make("Pendulum", jit_compile=True)[0], [0])
+    assert all(np.isfinite(v) for v in results[0][1].values() if isinstance(v, float))
+
+
+def test_the_replay_holds_what_happened():
+    generator, _ = make()
+    generator.collect(0)
+    rows = generator.replay._fields
+    observation, successor, is_first = (
+        rows.observation.numpy(),
+        rows.next_observation.numpy(),
+        rows.is_first.numpy(),
+    )
+    follows = np.all(observation[1:24] == successor[:23], axis=-1)
+    np.testing.assert_array_equal(follows, is_first[1:24] == 0.0)
+    assert is_first[0].all() and is_first[1:].sum() > 0  # no episode has more than 20 steps
+    np.testing.assert_array_equal(rows.action.numpy()[:24].sum(-1), np.ones((24, 2)))
+
+
+def test_the_recorded_noise_makes_the_recorded_action_again():
+    generator, _ = make("Pendulum", random_share=0.0)
+    generator.collect(0)
+    rows = generator.replay._fields
+    flat = lambda x: x[16:24].numpy().reshape(16, -1)  # noqa: E731 - the policy's last block
+    # Its normaliser moves after a block was collected, so ask the copy that acted.
+    mean = generator._sampler.parameters(flat(rows.observation))
+    action = mean + generator._sampler._std * flat(rows.noise)
+    np.testing.assert_allclose(np.clip(action, -1, 1), flat(rows.action), atol=1e-5)
+
+
+def test_the_first_steps_are_random_and_the_others_the_policys():
+    generator, _ = make("Pendulum", random_share=0.5)
+    generator.collect(0)
+    actions = generator.replay._fields.action.numpy()[:24, :, 0]
+    assert np.abs(actions[:8]).max() > 0.6
+    generator.learner.actor_net.layers[-1].set_std(tf.constant([0.0]))
+    generator.collect(1)
+    assert np.abs(generator._fresh.action).max() < 0.2  # a new policy acts near 0
+
+
+def test_learning_in_turn_moves_the_policy_only_after_the_discriminator():
+    """With the reward source learning in the first half alone, both halves are reported."""
+    generator, _ = make(in_turn=True)
+    metrics = iterate(generator, [0])[0][1]
+    assert _METRICS - {"time/update_seconds"} <= set(metrics)
+
+
+def test_schedule_counts_updates():
+    """3 warm-up updates of model and discriminator, then 2 of all; in turn: 3 + 2 and 2."""
+    for in_turn, expected in ((False, (5, 5, 2)), (True, (7, 5, 2))):
+        generator, source = make(in_turn=in_turn)
+        generator.collect(0)
+        generator.update(0, 0.0)
+        counts = tuple(
+            int(optimizer.iterations)
+            for optimizer in (
+                generator.learner._model_step.optimizer,
+                source.optimizer,
+                generator.learner._policy_step.optimizer,
+            )
+        )
+        assert counts == expected
+        generator.collect(1)
+        generator.update(1, 0.0)
+        again = int(generator.learner._model_step.optimizer.iterations) - counts[0]
+        assert again == (4 if in_turn else 2)  # no second warm-up
+
+
+def test_the_model_never_sees_the_absorbing_state():
+    generator, _ = make(absorbing=True)
+    generator.collect(0)
+    assert generator.replay._fields.observation.shape[-1] == 4
+    assert generator.policy.observation_dim == 4 and not generator.policy.absorbing
+    assert generator.policy.deterministic(tf.zeros([3, 4])).shape == (3,)
+
+
+def test_the_padding_of_demonstrations_is_undone():
+    observation = np.float32([[1, 0], [2, 0], [0, 1], [5, 0]])
+    successor = np.float32([[2, 0], [0, 1], [0, 1], [6, 0]])
+    zeros = np.zeros(4, np.float32)
+    expert = Transition(observation, np.int32([1, 0, 0, 1]), successor, zeros, zeros, zeros)
+    rows, known = expert_rows(expert, True, GumbelActions(2, 1.0).vector)
+    np.testing.assert_array_equal(rows.observation, [[1], [2], [5]])  # the absorbing row is gone
+    np.testing.assert_array_equal(rows.action, [[0, 1], [1, 0], [0, 1]])
+    np.testing.assert_array_equal(rows.terminated, [0, 1, 0])
+    np.testing.assert_array_equal(known, [1, 0, 1])  # what followed 2 is not recorded
+
+
+def test_the_evaluated_policy_is_the_average():
+    generator, _ = make()
+    assert generator.policy.actor_net is generator.learner.average_net
+    assert generator._acting.actor_net is generator.learner.actor_net
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"reward_source": EnvironmentReward()}, "reward_source = @Discriminator"),
+        ({"reward_source": SimpleNamespace(needs_segments=True)}, "a loss term needs segments"),
+        ({"num_prefill_steps": 12}, "num_prefill_steps is 12: want a multiple of num_steps, 8"),
+        ({"replay_capacity": 12}, "replay_capacity is 12"),
+        ({"segment_length": 9}, "segment_length 9"),
+    ],
+)
+def test_what_does_not_fit_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        make(**options)
