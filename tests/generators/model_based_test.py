@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import gin
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -43,6 +44,17 @@ _METRICS = {
     "generator/absorbing_value",
     "time/update_seconds",
 }
+
+
+@pytest.fixture(autouse=True)
+def short_rollouts():
+    """Two steps instead of five, and small networks: most of the time here is tracing."""
+    with gin.unlock_config():
+        gin.bind_parameter("MGAIL.horizon", 2)
+        gin.bind_parameter("ForwardModel.units", 8)
+        gin.bind_parameter("ModelBasedGenerator.segment_length", 2)
+    yield
+    gin.clear_config()
 
 
 def make_expert(name, absorbing=False, n=40):
@@ -114,7 +126,7 @@ def test_two_iterations_are_finite_and_report_everything(name, absorbing):
         assert ("generator/saturation" in metrics) == (name == "Pendulum")
         assert all(np.isfinite(v) for v in metrics.values() if isinstance(v, float)), metrics
     norms = metrics["model/rollout_gradient_norm"]
-    assert norms["step"] == [1, 2, 3, 4, 5] and len(norms["norm"]) == 5
+    assert norms["step"] == [1, 2] and len(norms["norm"]) == 2
     assert norms["norm"][0] == metrics["model/rollout_gradient_norm_first"]
 
 
@@ -183,19 +195,12 @@ def test_the_first_steps_are_random_and_the_others_the_policys():
     assert np.abs(generator._fresh.action).max() < 0.2  # a new policy acts near 0
 
 
-def test_learning_in_turn_moves_the_policy_only_after_the_discriminator():
-    """With the reward source learning in the first half alone, both halves are reported."""
-    generator, _ = make(in_turn=True)
-    metrics = iterate(generator, [0])[0][1]
-    assert _METRICS - {"time/update_seconds"} <= set(metrics)
-
-
 def test_schedule_counts_updates():
     """3 warm-up updates of model and discriminator, then 2 of all; in turn: 3 + 2 and 2."""
     for in_turn, expected in ((False, (5, 5, 2)), (True, (7, 5, 2))):
         generator, source = make(in_turn=in_turn)
         generator.collect(0)
-        generator.update(0, 0.0)
+        assert _METRICS <= set(generator.update(0, 0.0))
         counts = tuple(
             int(optimizer.iterations)
             for optimizer in (
