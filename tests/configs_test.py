@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import gin
 import numpy as np
 import pytest
 
@@ -44,6 +45,13 @@ TRUE_REWARD = ("ppo", "trpo", "sac", "td3", "sd3")
 OFF_POLICY = ("dac_td3", "dac_sd3", "dac_ddpg", "sac_gail", "td3_gail", "sd3_gail", "ddpg_gail")
 REGULARISED = ("gail_vr", "gail_gp", "w_gail", "w_gail_gp")
 IMITATION = ("gail_ppo", "gail_trpo", "bc", "credo", "mgail", "mgail_paper", *REGULARISED, *OFF_POLICY)
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_bound():
+    """Classes that later tests of this process construct have their own defaults again."""
+    yield
+    gin.clear_config()
 
 
 def configs_of(*folders):
