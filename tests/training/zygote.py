@@ -40,10 +40,11 @@ def on_call(number, action):
 
 def _generators():
     from gail_tf.generators.cloning import CloningGenerator
+    from gail_tf.generators.model_based import ModelBasedGenerator
     from gail_tf.generators.off_policy import OffPolicyGenerator
     from gail_tf.generators.on_policy import OnPolicyGenerator
 
-    return OnPolicyGenerator, OffPolicyGenerator, CloningGenerator
+    return OnPolicyGenerator, OffPolicyGenerator, ModelBasedGenerator, CloningGenerator
 
 
 def during_update(number, action):
