@@ -157,6 +157,7 @@ def main() -> int:
     from gail_tf.files import write_atomically
     from gail_tf.training.run_directory import git_state, versions
 
+    tf.get_logger().setLevel("ERROR")  # it warns that many generators are traced, which is the point here
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     if os.getloadavg()[0] > 0.5:
