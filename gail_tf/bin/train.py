@@ -2,9 +2,10 @@
 
   gail-train --config=NAME --run_dir=DIR [--demonstrations=PATH] [--environment=ID] [--seed=N]
 
-NAME is a shipped config, <recipe>/<environment>, or your own gin file. The recipes here are gail_ppo,
-gail_trpo and bc (behavioural cloning); each has an "any" config that takes every Gymnasium environment with
-one-dimensional observations. PATH is an npz file in gail_tf's or D4RL's layout, a folder of such files, or
+NAME is a shipped config, <recipe>/<environment>, or your own gin file. Recipes are gail_ppo, gail_trpo and bc
+(behavioural cloning); for continuous actions, with ten times fewer steps, sac_gail and dac_td3; mgail through a
+learned model; gail_vr, gail_gp, w_gail, w_gail_gp; td3_gail, ddpg_gail, sd3_gail. Each has an "any" config
+that takes every Gymnasium environment with one-dimensional observations. PATH is an npz file in gail_tf's or D4RL's layout, a folder of such files, or
 shipped:NAME for one of the package's own (see experts/). Without --environment the one recorded in the
 demonstrations is used.
 
@@ -15,7 +16,7 @@ killed run to the same numbers.
 Examples:
 
   gail-train --config=gail_ppo/hopper --run_dir=runs/hopper
-  gail-train --config=gail_ppo/any --environment=Hopper-v5 --demonstrations=mine.npz \\
+  gail-train --config=sac_gail/any --environment=Hopper-v5 --demonstrations=mine.npz \\
       --num_demonstrations=4 --run_dir=runs/mine
   gail-train --config=gail_trpo/cartpole --gin='Discriminator.reward_fn = @airl' --run_dir=runs/airl
   gail-train --run_dir=runs/mine --resume
