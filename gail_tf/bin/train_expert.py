@@ -3,9 +3,8 @@
   gail-train-expert --config=NAME --run_dir=DIR [--environment=ID] [--seed=N]
 
 NAME is a shipped config (ppo/hopper, trpo/hopper, sac/hopper, ...) or your own gin file; ppo/any and trpo/any
-take every Gymnasium environment with one-dimensional observations, and sac/any, td3/any and sd3/any those with
-continuous actions. The run directory is that of
-gail-train, and so are Ctrl-C, --resume and --overwrite.
+take every Gymnasium environment with one-dimensional observations, sac/any, td3/any and sd3/any those with
+continuous actions. The run directory is that of gail-train, and so are Ctrl-C, --resume and --overwrite.
 
 Examples:
 
