@@ -15,6 +15,7 @@ from gail_tf.discriminators.environment_reward import EnvironmentReward
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.vector import VectorEnvironment
 from gail_tf.generators.acting import MlpSampler
+from gail_tf.generators.collecting import collect_steps
 from gail_tf.generators.numbers import as_numbers
 from gail_tf.mgail.forward_model import h_step_error, one_step_error, termination_accuracy
 from gail_tf.mgail.learner import MGAIL
@@ -179,27 +180,23 @@ class ModelBasedGenerator(tf.Module):
         self._sampler.refresh()
         self._sampler.start(seed, self._num_steps, environment.num_environments)
         random = np.random.default_rng((*seed, 1))
-        observations, actions, steps, episodes = [], [], [], []
-        for t in range(self._num_steps):
-            observations.append(environment.observation)
+
+        def act(observation, t):
             if t >= num_random:
-                action = self._sampler.sample(environment.observation, t)
-            elif codec.is_discrete:
-                action = random.integers(codec.num_actions, size=environment.num_environments, dtype=np.int32)
-            else:
-                shape = (environment.num_environments, *codec.spec.shape)
-                action = random.uniform(-1.0, 1.0, shape).astype(np.float32)
-            actions.append(action)
-            step, finished = environment.step(codec.to_environment(action))
-            steps.append(step)
-            episodes += finished
-        successor, _, terminated, truncated = (np.stack(field) for field in zip(*steps, strict=True))
+                return self._sampler.sample(observation, t)
+            if codec.is_discrete:
+                return random.integers(codec.num_actions, size=environment.num_environments, dtype=np.int32)
+            shape = (environment.num_environments, *codec.spec.shape)
+            return random.uniform(-1.0, 1.0, shape).astype(np.float32)
+
+        transition, _, episodes = collect_steps(environment, act, self._num_steps)
+        observation, action, successor, _, terminated, truncated = transition
         is_first = first_flags(self._ended, terminated, truncated)
         self._ended = np.maximum(terminated[-1], truncated[-1])
-        executed = self.learner.actions.vector(codec.executed(np.stack(actions))).numpy()
+        executed = self.learner.actions.vector(action).numpy()
         noise = self._sampler.noise
         return (
-            Segment(np.stack(observations), executed, noise, successor, terminated, truncated, is_first),
+            Segment(observation, executed, noise, successor, terminated, truncated, is_first),
             episodes,
         )
 

@@ -13,6 +13,7 @@ from gail_tf.agents.policy import Policy
 from gail_tf.agents.td3 import TD3
 from gail_tf.environments.vector import VectorEnvironment
 from gail_tf.generators.acting import make_sampler
+from gail_tf.generators.collecting import collect_steps
 from gail_tf.generators.numbers import as_numbers
 from gail_tf.generators.replay import ReplayBuffer
 from gail_tf.networks.minibatches import scan_updates
@@ -119,32 +120,18 @@ class OffPolicyGenerator(tf.Module):
 
     def collect(self, iteration: int) -> tuple[int, list[EpisodeStatistics]]:
         """Takes ``num_steps`` in every environment, at random until there were ``num_random_steps``."""
-        environment, codec = self._environment, self._actor.codec
-        at_random = self._replay.num_added < self._num_random_steps
-        shape = (self._num_steps, environment.num_environments, self._action_dim)
-        if at_random:
-            rng = np.random.default_rng((self._seed, iteration))
-            samples = rng.uniform(-1.0, 1.0, shape).astype(np.float32)
+        environment, act = self._environment, self._sampler.sample
+        if self._replay.num_added < self._num_random_steps:
+            shape = (self._num_steps, environment.num_environments, self._action_dim)
+            random = np.random.default_rng((self._seed, iteration)).uniform(-1.0, 1.0, shape)
+            act = lambda observation, t: random[t].astype(np.float32)  # noqa: E731
         else:
-            samples = np.empty(shape, np.float32)
             self._sampler.refresh()
             self._sampler.start((self._seed, iteration), self._num_steps, environment.num_environments)
-        observations, steps, episodes = [], [], []
-        for t in range(self._num_steps):
-            observations.append(environment.observation)
-            if not at_random:
-                samples[t] = self._sampler.sample(environment.observation, t)
-            step, finished = environment.step(codec.to_environment(samples[t]))
-            steps.append(step)
-            episodes += finished
-        observations = np.stack(observations)
-        next_observation, reward, terminated, truncated = (
-            np.stack(field) for field in zip(*steps, strict=True)
-        )
-        actions = codec.executed(samples)
+        transition, _, episodes = collect_steps(environment, act, self._num_steps)
         if self._absorbing:  # what the agent does there changes nothing, so the critic is not asked about it
-            actions = actions * (1.0 - observations[..., -1:])
-        transition = Transition(observations, actions, next_observation, reward, terminated, truncated)
+            action = transition.action * (1.0 - transition.observation[..., -1:])
+            transition = transition._replace(action=action)
         rows = Transition(*(f.reshape(-1, *f.shape[2:]) for f in transition))
         self._replay.add(rows)
         if self._normalizer is not None:

@@ -16,6 +16,7 @@ from gail_tf.agents.policy import Policy
 from gail_tf.agents.ppo import PPO
 from gail_tf.environments.vector import VectorEnvironment
 from gail_tf.generators.acting import MlpSampler
+from gail_tf.generators.collecting import collect_steps
 from gail_tf.generators.numbers import as_numbers
 from gail_tf.networks.mlp import make_actor_network, make_value_network
 from gail_tf.networks.normalization import RunningMoments
@@ -128,23 +129,10 @@ class OnPolicyGenerator(tf.Module):
 
     def collect(self, iteration: int) -> tuple[int, list[EpisodeStatistics]]:
         """Takes ``num_steps`` in every environment with the sampled policy."""
-        environment, codec = self._environment, self.policy.codec
+        environment = self._environment
         self._sampler.refresh()
         self._sampler.start((self._seed, iteration), self._num_steps, environment.num_environments)
-        observations, samples, steps, episodes = [], [], [], []
-        for t in range(self._num_steps):
-            observations.append(environment.observation)
-            samples.append(self._sampler.sample(environment.observation, t))
-            step, finished = environment.step(codec.to_environment(samples[-1]))
-            steps.append(step)
-            episodes += finished
-        next_observation, reward, terminated, truncated = (
-            np.stack(field) for field in zip(*steps, strict=True)
-        )
-        samples = np.stack(samples)
-        transition = Transition(
-            np.stack(observations), codec.executed(samples), next_observation, reward, terminated, truncated
-        )
+        transition, samples, episodes = collect_steps(environment, self._sampler.sample, self._num_steps)
         self._batch = (transition, samples)
         return self._num_steps * environment.num_environments, episodes
 

@@ -70,6 +70,13 @@ class CategoricalHead(tf.keras.layers.Layer):
         return tfd.Categorical(logits=self.logits(features), dtype=tf.int32)
 
 
+def _built_actor(observation_spec, hidden, activation, head) -> sequential.Sequential:
+    layers = [*hidden_layers(hidden, activation), head]
+    network = sequential.Sequential(layers, input_spec=observation_spec, name="actor")
+    network.create_variables()
+    return network
+
+
 @gin.configurable
 def make_actor_network(
     observation_spec: tf.TensorSpec,
@@ -89,11 +96,7 @@ def make_actor_network(
         head = CategoricalHead(int(action_spec.maximum) + 1, output_gain)
     else:
         head = GaussianHead(action_spec.shape[0], initial_log_std, output_gain, bounded_mean, learn_std)
-    network = sequential.Sequential(
-        [*hidden_layers(hidden, activation), head], input_spec=observation_spec, name="actor"
-    )
-    network.create_variables()
-    return network
+    return _built_actor(observation_spec, hidden, activation, head)
 
 
 class TanhHead(tf.keras.layers.Layer):
@@ -130,13 +133,6 @@ class SquashedGaussianHead(tf.keras.layers.Layer):
     def call(self, features: tf.Tensor) -> tfd.Distribution:
         mean, log_std = tf.split(self.parameters(features), 2, axis=-1)
         return TanhNormal(mean, tf.exp(tf.clip_by_value(log_std, *self.LOG_STD_RANGE)))
-
-
-def _built_actor(observation_spec, hidden, activation, head) -> sequential.Sequential:
-    layers = [*hidden_layers(hidden, activation), head]
-    network = sequential.Sequential(layers, input_spec=observation_spec, name="actor")
-    network.create_variables()
-    return network
 
 
 @gin.configurable
