@@ -16,7 +16,7 @@ from gail_tf.reporting.study_figures import (
     draw_reward_histograms,
     draw_rollout_gradients,
 )
-from gail_tf.reporting.study_tables import arms_table, divergence_table
+from gail_tf.reporting.study_tables import arms_table, demonstrations_table, divergence_table
 from gail_tf.reporting.tables import compact_table, results_csv, results_table
 
 
@@ -24,9 +24,9 @@ def write_report(paths: Iterable[Path], out_dir: str | os.PathLike) -> list[path
     """Writes figures, tables and a CSV file about the runs among and below ``paths``.
 
     Always ``curves.png``, ``table.md``, ``results.csv``, and ``table_compact.md`` for a README. Beside them,
-    where the runs have what they show: ``arms.md``, ``divergence.md``, ``final_returns.png``, a figure for
-    each of FAMILIES, ``rollout_gradient.png``, ``reward_histograms.png`` (one for each task where there are
-    several). Unfinished and unreadable runs are listed under ``table.md``.
+    where the runs have what they show: ``arms.md``, ``by_demonstrations.md``, ``divergence.md``,
+    ``final_returns.png``, a figure for each of FAMILIES, ``rollout_gradient.png``, ``reward_histograms.png``
+    (one for each task where there are several). Unfinished and unreadable runs are listed under ``table.md``.
 
     Returns:
       The files written.
@@ -42,7 +42,12 @@ def write_report(paths: Iterable[Path], out_dir: str | os.PathLike) -> list[path
     compact = write_atomically(out_dir / "table_compact.md", compact_table(groups))
     draw_comparison(groups, out_dir / "curves.png")
     written = [out_dir / "curves.png", table, results, compact]
-    for name, content in (("arms.md", arms_table(groups)), ("divergence.md", divergence_table(groups))):
+    tables = {
+        "arms.md": arms_table(groups),
+        "by_demonstrations.md": demonstrations_table(groups),
+        "divergence.md": divergence_table(groups),
+    }
+    for name, content in tables.items():
         if content is not None:
             written.append(write_atomically(out_dir / name, content))
     if draw_final_returns(groups, out_dir / "final_returns.png"):

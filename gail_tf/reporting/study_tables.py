@@ -71,6 +71,29 @@ def arms_table(groups: Sequence[Group]) -> str | None:
     return "\n".join(lines) + "\n"
 
 
+def demonstrations_table(groups: Sequence[Group]) -> str | None:
+    """Final scores by environment and demonstrations, a column an arm (MGAIL's Table 1); None for one arm."""
+    scored = [(group, scores) for group in groups if (scores := final_scores(group))]
+    arms = sorted({group.arm for group, _ in scored}, key=natural_key)
+    if len(arms) < 2:
+        return None
+    cells: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for group, scores in scored:
+        row = cells.setdefault((group.environment, group.demonstrations), {})
+        row.setdefault(group.arm, []).append(f"{spread(scores)} ({len(scores)})")
+    rows = [
+        [*key, *("; ".join(cells[key].get(arm, [NOTHING])) for arm in arms)]
+        for key in sorted(cells, key=lambda key: [natural_key(part) for part in key])
+    ]
+    lines = markdown(("Environment", "Demonstrations", *arms), rows, 2)
+    lines += [
+        "",
+        "Final policies, normalised return: 0 is the random policy, 1 the expert; a run that a NaN stopped "
+        "counts as 0. Median [minimum, maximum] (number of seeds).",
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def _cell(group: Group) -> str:
     """The task, with what tells apart the groups of one arm in it (other demonstrations, say)."""
     return group.task + group.label.removeprefix(group.arm)

@@ -84,6 +84,24 @@ def test_demonstrations_tell_tasks_apart_where_nothing_else_does(make_run_dir):
     assert "## Hopper-v5, demonstrations: 1\n" in table and "| bc | 2 of 2 |" in table
 
 
+def test_scores_by_demonstrations_have_a_column_an_arm(make_run_dir):
+    runs = [
+        load_run(make_run_dir(f"{name}/{num}/{seed}", algorithm=name, num_demonstrations=num, seed=seed))
+        for name, nums in {"bc": (4, 25), "gail": (4,)}.items()
+        for num in nums
+        for seed in range(2)
+    ]
+    lines = study_tables.demonstrations_table(group_runs(runs)).splitlines()
+    assert lines[0] == "| Environment | Demonstrations | bc | gail |"
+    (bc, gail) = cells(lines, "Hopper-v5", "4")
+    assert bc == gail and bc.endswith("] (2)")
+    assert cells(lines, "Hopper-v5", "25")[1] == "–"
+    assert lines.index(next(x for x in lines if "| 4 |" in x)) < lines.index(
+        next(x for x in lines if "| 25 |" in x)
+    )
+    assert study_tables.demonstrations_table(group_runs(runs[:4])) is None
+
+
 def test_divergence_is_counted_by_hand(make_study):
     groups = make_study(
         {
@@ -127,6 +145,7 @@ def test_a_report_of_a_study_has_what_its_runs_have_and_is_the_same_again(make_s
         "results.csv",
         "table_compact.md",
         "arms.md",
+        "by_demonstrations.md",
         "divergence.md",
         "final_returns.png",
         "policy_gradient.png",
