@@ -5,7 +5,8 @@
 PEER is the virtual environment of off_policy_peer.py. Hopper-v5, one environment, one update a step, two
 layers of 256, batch 256 on all sides; every measurement is a process of its own with --num_threads threads,
 one after the other, so nothing else should run on the machine. Ratios are taken within a repetition.
-Markdown goes to standard output, every figure into --out.
+Last, a replay buffer of 1,000,000 transitions is filled, and its checkpoint written and read back. Markdown
+goes to standard output, every figure into --out; --replay takes these last measurements alone.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -35,7 +37,8 @@ PEERS = {
     "TD3-GAIL": [("sb3", "td3"), ("sbx", "td3")],
     "SAC, true reward": [("sb3", "sac"), ("sbx", "sac")],
 }
-NAMES = {"sb3": "stable-baselines3", "sbx": "SBX"}
+CAPACITY = 1_000_000
+REPLAYS = {"Hopper-v5": (11, 3), "Humanoid-v5": (348, 17)}  # components of observation and action
 
 
 def bindings(options, what) -> list[str]:
@@ -127,6 +130,30 @@ def measure(options) -> dict:
     }
 
 
+def measure_replay(name) -> dict:
+    """Seconds to write the checkpoint of a full buffer, uncompressed, and to read it back."""
+    import numpy as np
+
+    from gail_tf.generators.replay import ReplayBuffer
+    from gail_tf.training.checkpoints import Checkpoints
+    from gail_tf.types import Transition
+
+    observation, action = REPLAYS[name]
+    replay = ReplayBuffer(CAPACITY, observation, action)
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        rows = [rng.normal(size=(CAPACITY // 100, d)) for d in (observation, action, observation)]
+        replay.add(Transition(*rows, *np.zeros((3, CAPACITY // 100))))
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoints = Checkpoints(Path(folder), {})
+        start = time.perf_counter()
+        checkpoints.save(1, replay.state(), {})
+        written = time.perf_counter()
+        replay.restore(checkpoints.restore_latest()[1])
+        read = time.perf_counter()
+    return {"bytes": replay.num_bytes, "save_seconds": written - start, "restore_seconds": read - written}
+
+
 def child_main(options) -> None:
     with contextlib.redirect_stdout(sys.stderr):
         from gail_tf.bin.start_up import import_tensorflow
@@ -134,7 +161,9 @@ def child_main(options) -> None:
         import_tensorflow(num_threads=options.num_threads)
         from gail_tf.training.run_directory import git_state, versions
 
-        result = measure(options) | {"versions": versions(), "git": git_state()}
+        is_replay = options.child in REPLAYS
+        result = measure_replay(options.child) if is_replay else measure(options)
+        result |= {"versions": versions(), "git": git_state()}
     print(json.dumps(result))
 
 
@@ -155,15 +184,14 @@ def collect_all(options) -> list[dict]:
     def note(program, label, repetition, result):
         what = {"program": program, "label": label, "repetition": repetition}
         results.append(what | result)
-        print(
-            f"{program}, {label}: {result['env_steps_per_second']:,.0f} steps/s", file=sys.stderr, flush=True
-        )
+        rate = result.get("env_steps_per_second")
+        print(f"{program}, {label}" + (f": {rate:,.0f} steps/s" if rate else ""), file=sys.stderr, flush=True)
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(json.dumps(results, indent=1))
 
     common = [f"--num_threads={options.num_threads}", f"--env_steps={options.env_steps}"]
     common += [f"--environment={options.environment}"]
-    for repetition in range(options.repetitions):
+    for repetition in range(0 if options.replay else options.repetitions):
         for label in OURS:
             command = [sys.executable, str(HERE / "off_policy_speed.py"), f"--child={label}", *common]
             command += [f"--demonstrations={options.demonstrations}", f"--seed={repetition}"]
@@ -172,33 +200,45 @@ def collect_all(options) -> list[dict]:
             command = [options.peer_python, str(HERE / "off_policy_peer.py"), *common]
             command += [f"--library={library}", f"--algorithm={algorithm}", f"--seed={repetition}"]
             note(library, algorithm, repetition, run(command, options, True))
+    for name in REPLAYS:
+        command = [sys.executable, str(HERE / "off_policy_speed.py"), f"--child={name}", *common]
+        note("replay", name, 0, run([*command, f"--demonstrations={options.demonstrations}"], options, False))
     return results
 
 
 def tables(results) -> str:
-    """Markdown: steps per second with the ratios to the peers, and memory of a full replay buffer."""
+    """Markdown: steps per second with the ratios to the peers; memory and checkpoints of a full buffer."""
 
     def rates(program, label):
         return [r["env_steps_per_second"] for r in results if (r["program"], r["label"]) == (program, label)]
 
-    lines = [
-        "| | steps/s | updates/s | against stable-baselines3 | against SBX |",
-        "|---|---:|---:|---:|---:|",
-    ]
-    for label in OURS:
-        own = rates("gail_tf", label)
-        updates = statistics.median(r["updates_per_second"] for r in results if r["label"] == label)
-        ratios = []
-        for library, algorithm in PEERS.get(label, []):
-            peer = rates(library, algorithm)
-            ratio = statistics.median(a / b for a, b in zip(own, peer, strict=True))
-            ratios.append(f"{ratio:.2f}x of {statistics.median(peer):,.0f}")
-        ratios = ratios or ["", ""]
-        lines.append(f"| {label} | {statistics.median(own):,.0f} | {updates:,.0f} | {' | '.join(ratios)} |")
-    lines += ["", "| replay buffer of 1,000,000 transitions | MB |", "|---|---:|"]
-    for name, observation, action in (("Hopper-v5", 11, 3), ("Humanoid-v5", 348, 17)):
-        lines.append(f"| {name} | {4 * 1_000_000 * (2 * observation + action + 3) / 1e6:,.0f} |")
+    lines = []
+    if len(results) > len(REPLAYS):
+        lines += [
+            "| | steps/s | updates/s | against stable-baselines3 | against SBX |",
+            "|---|---:|---:|---:|---:|",
+        ]
+        lines += [own_row(results, label, rates) for label in OURS]
+        lines += [""]
+    lines += ["| replay buffer of 1,000,000 transitions | MB | checkpoint, s | read back, s |"]
+    lines += ["|---|---:|---:|---:|"]
+    for result in results:
+        if result["program"] == "replay":
+            seconds = f"{result['save_seconds']:.1f} | {result['restore_seconds']:.1f}"
+            lines.append(f"| {result['label']} | {result['bytes'] / 1e6:,.0f} | {seconds} |")
     return "\n".join(lines)
+
+
+def own_row(results, label, rates) -> str:
+    own = rates("gail_tf", label)
+    updates = statistics.median(r["updates_per_second"] for r in results if r["label"] == label)
+    ratios = []
+    for library, algorithm in PEERS.get(label, []):
+        peer = rates(library, algorithm)
+        ratio = statistics.median(a / b for a, b in zip(own, peer, strict=True))
+        ratios.append(f"{ratio:.2f}x of {statistics.median(peer):,.0f}")
+    ratios = ratios or ["", ""]
+    return f"| {label} | {statistics.median(own):,.0f} | {updates:,.0f} | {' | '.join(ratios)} |"
 
 
 def main() -> None:
@@ -211,11 +251,12 @@ def main() -> None:
     parser.add_argument("--num_threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=HERE / "results" / "off_policy_speed.json")
-    parser.add_argument("--child", choices=tuple(OURS), help=argparse.SUPPRESS)
+    parser.add_argument("--replay", action="store_true", help="the replay buffer alone")
+    parser.add_argument("--child", choices=(*OURS, *REPLAYS), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
         return child_main(options)
-    if not options.peer_python:
+    if not options.peer_python and not options.replay:
         parser.error("want --peer_python")
     print(tables(collect_all(options)))
 
