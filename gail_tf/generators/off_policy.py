@@ -40,6 +40,9 @@ class OffPolicyGenerator(tf.Module):
       batch_size: rows of a minibatch.
       num_reward_rows: replayed rows that the reward source sees an iteration; with a Discriminator of
         ``num_epochs`` 1, divided by its ``batch_size``, that is its number of updates. 0: it never learns.
+      reward_window: these rows are of the newest so many transitions; 0: of all in the buffer. A discriminator
+        that is shown what the policy did long ago tells it from the expert by that, and goes on pulling the
+        policy past the expert when it is already there.
       num_random_steps: transitions of uniformly random actions at the start; learning begins after them.
       replay_capacity: transitions.
       average_rate: the policy that is evaluated and exported is a running average of the actor's weights,
@@ -65,6 +68,7 @@ class OffPolicyGenerator(tf.Module):
         num_updates: int = 64,
         batch_size: int = 256,
         num_reward_rows: int = 0,
+        reward_window: int = 0,
         num_random_steps: int = 1000,
         replay_capacity: int = 1_000_000,
         average_rate: float = 0.0,
@@ -78,6 +82,8 @@ class OffPolicyGenerator(tf.Module):
         for name, count in counts.items():
             if count < 1:
                 raise ValueError(f"OffPolicyGenerator.{name} is {count}: want 1 or more.")
+        if reward_window < 0:
+            raise ValueError(f"OffPolicyGenerator.reward_window is {reward_window}: want 0 (all) or more.")
         if not 0.0 <= average_rate <= 1.0:
             raise ValueError(f"OffPolicyGenerator.average_rate is {average_rate}: want 0 to 1.")
         self._environment = VectorEnvironment(make_env, num_environments, seed)
@@ -89,6 +95,7 @@ class OffPolicyGenerator(tf.Module):
             )
         self._num_steps, self._num_updates, self._batch_size = num_steps, num_updates, batch_size
         self._num_reward_rows, self._num_random_steps = num_reward_rows, num_random_steps
+        self._reward_window = reward_window
         self._seed, self._absorbing, self._reward_source = seed, absorbing, reward_source
         self._derives_absorbing_value = absorbing and derive_absorbing_value
         num_inputs = self._environment.observation_dim
@@ -145,6 +152,7 @@ class OffPolicyGenerator(tf.Module):
         start = time.perf_counter()
         metrics = self._sample_and_learn(
             tf.constant(self._replay.size, tf.int32),
+            tf.constant(self._replay.newest, tf.int32),
             tf.constant(iteration, tf.int32),
             tf.constant(progress, tf.float32),
         )
@@ -154,14 +162,16 @@ class OffPolicyGenerator(tf.Module):
         root = tf.constant([self._seed & 0x7FFFFFFF, stream], tf.int32)
         return tf.random.fold_in(root, iteration)
 
-    def _sample_then_learn(self, size, iteration, progress):
+    def _sample_then_learn(self, size, newest, iteration, progress):
         num_rows = self._num_updates * self.agent.num_batches * self._batch_size
-        total = num_rows + self._num_reward_rows
-        indices = tf.random.stateless_uniform(
-            [total], self._root_seed(1, iteration), maxval=size, dtype=tf.int32
-        )
-        rows = self._replay.gather(indices[:num_rows])
-        reward_rows = self._replay.gather(indices[num_rows:]) if self._num_reward_rows else None
+        seed = self._root_seed(1, iteration)
+        indices = tf.random.stateless_uniform([num_rows], seed, maxval=size, dtype=tf.int32)
+        rows, reward_rows = self._replay.gather(indices), None
+        if self._num_reward_rows:
+            seed = self._root_seed(3, iteration)
+            shown = tf.minimum(size, self._reward_window) if self._reward_window else size
+            age = tf.random.stateless_uniform([self._num_reward_rows], seed, maxval=shown, dtype=tf.int32)
+            reward_rows = self._replay.gather(tf.math.floormod(newest - age, self._replay.capacity))
         return self._learn(rows, reward_rows, iteration, progress)
 
     def _learn_from(self, rows: Transition, reward_rows: Transition | None, iteration, progress):

@@ -37,6 +37,11 @@ class ReplayBuffer:
         return min(self.num_added, self.capacity)
 
     @property
+    def newest(self) -> int:
+        """Where the newest row is; older ones are before it, round the table."""
+        return (self.num_added - 1) % self.capacity
+
+    @property
     def num_bytes(self) -> int:
         """Of memory, filled or not."""
         return 4 * self.capacity * sum(self._widths)
