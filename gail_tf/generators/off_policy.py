@@ -40,9 +40,9 @@ class OffPolicyGenerator(tf.Module):
       batch_size: rows of a minibatch.
       num_reward_rows: replayed rows that the reward source sees an iteration; with a Discriminator of
         ``num_epochs`` 1, divided by its ``batch_size``, that is its number of updates. 0: it never learns.
-      reward_window: these rows are of the newest so many transitions; 0: of all in the buffer. A discriminator
-        that is shown what the policy did long ago tells it from the expert by that, and goes on pulling the
-        policy past the expert when it is already there.
+      reward_window: these rows are of the newest so many transitions; 0: of all in the buffer. One that is
+        shown what the policy did long ago tells it from the expert by that, and goes on pulling the policy
+        past the expert when it is already there.
       num_random_steps: transitions of uniformly random actions at the start; learning begins after them.
       replay_capacity: transitions.
       average_rate: the policy that is evaluated and exported is a running average of the actor's weights,

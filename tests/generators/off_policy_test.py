@@ -128,6 +128,39 @@ def test_rewards_are_those_of_the_discriminator_as_it_is_now():
     )  # the environment's, as stored
 
 
+class Onlooker(EnvironmentReward):
+    """Notes which rows it is shown to learn from."""
+
+    def __init__(self):
+        super().__init__()
+        self.shown = []
+
+    def update(self, agent, seed, progress):
+        self.shown.append(tf.identity(agent.observation))
+        return {}
+
+
+@pytest.mark.parametrize("window", [0, 6])
+def test_the_reward_source_is_shown_the_newest_rows_of_its_window(window):
+    """Also where the newest rows lie on both sides of the table's end: 12 added into 10."""
+    source = Onlooker()
+    generator, _ = make(
+        reward_source=source,
+        reward_window=window,
+        replay_capacity=10,
+        num_random_steps=12,
+        num_reward_rows=64,
+    )
+    for i in range(3):
+        generator.collect(i)
+    rows = generator.state()["replay"][:, :3]  # numbers 10, 11, 2, ..., 9
+    newest = np.concatenate([rows[2:], rows[:2]])[-(window or 10) :]
+    generator._learn = lambda rows, reward_rows, *_: source.update(reward_rows, None, 0.0)
+    generator._sample_then_learn(10, generator._replay.newest, tf.constant(2), tf.constant(0.0))
+    (shown,) = source.shown
+    assert {tuple(row) for row in shown.numpy()} == {tuple(row) for row in newest}
+
+
 def test_an_end_leads_into_the_absorbing_state_and_a_time_limit_does_not():
     generator, _ = make(
         lambda: AbsorbingState(Ends(pendulum())),
@@ -213,6 +246,8 @@ def test_bad_settings_are_refused():
         make(lambda: gym.make("CartPole-v1"))
     with pytest.raises(ValueError, match="average_rate is 2"):
         make(average_rate=2)
+    with pytest.raises(ValueError, match="reward_window is -1"):
+        make(reward_window=-1)
     with pytest.raises(ValueError, match="num_updates is 0"):
         make(num_updates=0)
     with pytest.raises(ValueError, match="replay_capacity is 0"):
