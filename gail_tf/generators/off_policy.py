@@ -40,9 +40,10 @@ class OffPolicyGenerator(tf.Module):
       batch_size: rows of a minibatch.
       num_reward_rows: replayed rows that the reward source sees an iteration; with a Discriminator of
         ``num_epochs`` 1, divided by its ``batch_size``, that is its number of updates. 0: it never learns.
-      reward_window: these rows are of the newest so many transitions; 0: of all in the buffer. One that is
-        shown what the policy did long ago tells it from the expert by that, and goes on pulling the policy
-        past the expert when it is already there.
+      reward_recency: k, with which new rows are preferred among these: the age of one is u^k of the buffer's,
+        u uniform; 1 makes all alike, 3 takes half of them from the newest eighth. A discriminator that is shown
+        old behaviour most of the time tells it from the expert for ever, and goes on pulling the policy past
+        the expert when it is already there; one that is shown none forgets it, and pays for it again.
       num_random_steps: transitions of uniformly random actions at the start; learning begins after them.
       replay_capacity: transitions.
       average_rate: the policy that is evaluated and exported is a running average of the actor's weights,
@@ -68,7 +69,7 @@ class OffPolicyGenerator(tf.Module):
         num_updates: int = 64,
         batch_size: int = 256,
         num_reward_rows: int = 0,
-        reward_window: int = 0,
+        reward_recency: float = 1.0,
         num_random_steps: int = 1000,
         replay_capacity: int = 1_000_000,
         average_rate: float = 0.0,
@@ -82,8 +83,8 @@ class OffPolicyGenerator(tf.Module):
         for name, count in counts.items():
             if count < 1:
                 raise ValueError(f"OffPolicyGenerator.{name} is {count}: want 1 or more.")
-        if reward_window < 0:
-            raise ValueError(f"OffPolicyGenerator.reward_window is {reward_window}: want 0 (all) or more.")
+        if reward_recency < 1.0:
+            raise ValueError(f"OffPolicyGenerator.reward_recency is {reward_recency}: want 1 (none) or more.")
         if not 0.0 <= average_rate <= 1.0:
             raise ValueError(f"OffPolicyGenerator.average_rate is {average_rate}: want 0 to 1.")
         self._environment = VectorEnvironment(make_env, num_environments, seed)
@@ -95,7 +96,7 @@ class OffPolicyGenerator(tf.Module):
             )
         self._num_steps, self._num_updates, self._batch_size = num_steps, num_updates, batch_size
         self._num_reward_rows, self._num_random_steps = num_reward_rows, num_random_steps
-        self._reward_window = reward_window
+        self._reward_recency = reward_recency
         self._seed, self._absorbing, self._reward_source = seed, absorbing, reward_source
         self._derives_absorbing_value = absorbing and derive_absorbing_value
         num_inputs = self._environment.observation_dim
@@ -169,8 +170,8 @@ class OffPolicyGenerator(tf.Module):
         rows, reward_rows = self._replay.gather(indices), None
         if self._num_reward_rows:
             seed = self._root_seed(3, iteration)
-            shown = tf.minimum(size, self._reward_window) if self._reward_window else size
-            age = tf.random.stateless_uniform([self._num_reward_rows], seed, maxval=shown, dtype=tf.int32)
+            age = tf.random.stateless_uniform([self._num_reward_rows], seed) ** self._reward_recency
+            age = tf.minimum(tf.cast(age * tf.cast(size, tf.float32), tf.int32), size - 1)
             reward_rows = self._replay.gather(tf.math.floormod(newest - age, self._replay.capacity))
         return self._learn(rows, reward_rows, iteration, progress)
 

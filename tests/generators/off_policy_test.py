@@ -140,25 +140,27 @@ class Onlooker(EnvironmentReward):
         return {}
 
 
-@pytest.mark.parametrize("window", [0, 6])
-def test_the_reward_source_is_shown_the_newest_rows_of_its_window(window):
-    """Also where the newest rows lie on both sides of the table's end: 12 added into 10."""
+@pytest.mark.parametrize("recency", [1.0, 3.0])
+def test_the_reward_source_is_shown_new_rows_more_often(recency):
+    """The newest lie on both sides of the table's end: 12 added into 10. P(age < a) = (a / 10)^(1 / k)."""
     source = Onlooker()
     generator, _ = make(
         reward_source=source,
-        reward_window=window,
+        reward_recency=recency,
         replay_capacity=10,
         num_random_steps=12,
-        num_reward_rows=64,
+        num_reward_rows=20_000,
     )
     for i in range(3):
         generator.collect(i)
     rows = generator.state()["replay"][:, :3]  # numbers 10, 11, 2, ..., 9
-    newest = np.concatenate([rows[2:], rows[:2]])[-(window or 10) :]
     generator._learn = lambda rows, reward_rows, *_: source.update(reward_rows, None, 0.0)
-    generator._sample_then_learn(10, generator._replay.newest, tf.constant(2), tf.constant(0.0))
+    newest = tf.constant(generator._replay.newest)
+    generator._sample_then_learn(tf.constant(10), newest, tf.constant(2), tf.constant(0.0))
     (shown,) = source.shown
-    assert {tuple(row) for row in shown.numpy()} == {tuple(row) for row in newest}
+    newest_first = [1, 0, 9, 8, 7, 6, 5, 4, 3, 2]
+    share = [np.all(shown.numpy() == rows[i], -1).mean() for i in newest_first]
+    np.testing.assert_allclose(np.cumsum(share), np.arange(0.1, 1.05, 0.1) ** (1 / recency), atol=0.02)
 
 
 def test_an_end_leads_into_the_absorbing_state_and_a_time_limit_does_not():
@@ -246,8 +248,8 @@ def test_bad_settings_are_refused():
         make(lambda: gym.make("CartPole-v1"))
     with pytest.raises(ValueError, match="average_rate is 2"):
         make(average_rate=2)
-    with pytest.raises(ValueError, match="reward_window is -1"):
-        make(reward_window=-1)
+    with pytest.raises(ValueError, match="reward_recency is 0.5"):
+        make(reward_recency=0.5)
     with pytest.raises(ValueError, match="num_updates is 0"):
         make(num_updates=0)
     with pytest.raises(ValueError, match="replay_capacity is 0"):
