@@ -40,10 +40,10 @@ class OffPolicyGenerator(tf.Module):
       batch_size: rows of a minibatch.
       num_reward_rows: replayed rows that the reward source sees an iteration; with a Discriminator of
         ``num_epochs`` 1, divided by its ``batch_size``, that is its number of updates. 0: it never learns.
-      reward_recency: k, with which new rows are preferred among these: the age of one is u^k of the buffer's,
-        u uniform; 1 makes all alike, 3 takes half of them from the newest eighth. A discriminator that is shown
-        old behaviour most of the time tells it from the expert for ever, and goes on pulling the policy past
-        the expert when it is already there; one that is shown none forgets it, and pays for it again.
+      reward_recency: k, by which new ones are preferred among these: the age of a row is u^k of the buffer's,
+        u uniform; 1 makes all alike, 3 takes half of them from the newest eighth. A reward source that is
+        shown old behaviour most of the time tells it from the expert for ever, and goes on pulling the policy
+        past the expert when it is already there; one that is shown none forgets it, and pays for it again.
       num_random_steps: transitions of uniformly random actions at the start; learning begins after them.
       replay_capacity: transitions.
       average_rate: the policy that is evaluated and exported is a running average of the actor's weights,
