@@ -9,7 +9,7 @@ until all are there. A run that a NaN stopped stays as it is and counts as diver
 ones save and stop.
 
 Exit code: 0 when every run finished or diverged, 1 when some failed, 2 for wrong input (before anything is
-started), 130 after Ctrl-C.
+started, or, for values and bindings that gail-train does not take, by the first seed), 130 after Ctrl-C.
 
 Examples:
 
@@ -57,7 +57,9 @@ def main(argv: Sequence[str]) -> int:
         return 0
     outcome = runner.run_study(runs, out, _PROCESSES.value, _RETRY_FAILED.value)
     folder = shlex.quote(str(out))
-    print(f"{outcome.summary(len(runs))}\nNext:  gail-report {folder} --out={folder}/report")
+    print(outcome.summary(len(runs)))
+    if outcome.finished:
+        print(f"Next:  gail-report {folder} --out={folder}/report")
     return outcome.exit_code
 
 

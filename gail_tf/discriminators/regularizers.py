@@ -110,4 +110,6 @@ variance_raw.needs_segments = variance.needs_segments = True
 @gin.configurable
 def clip_weights(weight: tf.Tensor, limit: float = 0.01) -> tf.Tensor:
     """Cuts every weight to ``[-limit, limit]``, which bounds a critic's slope (Arjovsky et al. 2017)."""
+    if limit <= 0.0:
+        raise ValueError(f"clip_weights.limit is {limit}: want more than 0.")
     return tf.clip_by_value(weight, -limit, limit)

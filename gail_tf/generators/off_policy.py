@@ -85,6 +85,18 @@ class OffPolicyGenerator(tf.Module):
                 raise ValueError(f"OffPolicyGenerator.{name} is {count}: want 1 or more.")
         if reward_recency < 1.0:
             raise ValueError(f"OffPolicyGenerator.reward_recency is {reward_recency}: want 1 (none) or more.")
+        if num_random_steps < 0:
+            raise ValueError(f"OffPolicyGenerator.num_random_steps is {num_random_steps}: want 0 or more.")
+        if 1 <= replay_capacity < num_steps * num_environments:
+            raise ValueError(
+                f"OffPolicyGenerator.replay_capacity is {replay_capacity}: want the "
+                f"{num_steps * num_environments} transitions of an iteration or more."
+            )
+        if reward_source.needs_segments:
+            raise ValueError(
+                "Discriminator.loss_terms: a loss term needs segments with values, which OffPolicyGenerator "
+                "does not give: take an on-policy recipe, such as gail_vr/any."
+            )
         if not 0.0 <= average_rate <= 1.0:
             raise ValueError(f"OffPolicyGenerator.average_rate is {average_rate}: want 0 to 1.")
         self._environment = VectorEnvironment(make_env, num_environments, seed)

@@ -192,10 +192,8 @@ def _divergence_row(task: str, label: str, groups: Sequence[Group]) -> list[str]
 
 
 def paper_divergence(group: Group) -> str:
-    """What the CREDO paper says of such an algorithm; a dash where it says nothing."""
-    if group.num_demonstrations is None:
-        return NOTHING
-    named = f"{group.label} {group.runs[0].algorithm} {group.runs[0].value('config_name', '')}".upper()
-    if re.search(r"DDPG|TD3|SD3", named):
-        return "fewer" if "CREDO" in named else "over 36%, average"
-    return "0" if re.search(r"PPO|SAC|TSSG", named) and "CREDO" not in named else NOTHING
+    """What the CREDO paper says of the algorithm that a recipe of its comparison trains; else a dash."""
+    configs = str(group.runs[0].value("config_name", ""))
+    if re.search(r"\b(ddpg|td3|sd3)_gail/", configs):
+        return "fewer" if "with/credo" in configs else "over 36%, average"
+    return "0" if re.search(r"\bcredo/(ppo_gail|tssg)\b", configs) else NOTHING

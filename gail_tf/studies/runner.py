@@ -21,7 +21,7 @@ from gail_tf.types import UserError
 FINISHED, DIVERGED, RESUME, NEW = "finished", "diverged", "to resume", "to train"
 """States of a run. Diverged (a NaN stopped it) is an outcome: resumed, it would come to the same NaN."""
 
-STOPPED_EXIT_CODE = 130
+STOPPED_EXIT_CODE, REFUSED_EXIT_CODE = 130, 2
 _POLL_SECONDS = 0.1
 
 # Not compared between what a run was made with and what the study asks for: where things are.
@@ -29,21 +29,28 @@ _PLACES = ("--run_dir", "--demonstrations", "--resume", "--overwrite", "--noresu
 
 
 class Outcome(NamedTuple):
-    """How many of the chosen runs are finished, diverged and failed by now, and whether it was stopped."""
+    """How many of the chosen runs are finished, diverged, failed and refused by now; whether it was stopped.
+
+    Refused are those whose settings gail-train does not take, and later seeds of the same arm and task.
+    """
 
     finished: int
     diverged: int
     failed: int
     stopped: bool
+    refused: int = 0
 
     @property
     def exit_code(self) -> int:
-        return STOPPED_EXIT_CODE if self.stopped else 1 if self.failed else 0
+        if self.stopped:
+            return STOPPED_EXIT_CODE
+        return REFUSED_EXIT_CODE if self.refused else 1 if self.failed else 0
 
     def summary(self, total: int) -> str:
         said = [f"{self.finished} of {total} runs finished"]
         said += [f"{self.diverged} diverged"] if self.diverged else []
         said += [f"{self.failed} failed (the same command tries again)"] if self.failed else []
+        said += [f"{self.refused} refused (mend the study's settings)"] if self.refused else []
         said += ["stopped (the same command continues)"] if self.stopped else []
         return ", ".join(said)
 
@@ -107,7 +114,7 @@ def run_study(runs: Sequence[StudyRun], out: Path, processes: int = 2, retry_fai
             print(line, flush=True)
 
     say(f"{len(runs)} runs, {len(waiting)} to do, {processes} at a time, into {out}")
-    failed = 0
+    failed, refused = 0, set()
     children = _Children(out)
     try:
         with children:
@@ -116,7 +123,14 @@ def run_study(runs: Sequence[StudyRun], out: Path, processes: int = 2, retry_fai
                     run = waiting.popleft()
                     children.start(run, states[run.name])
                 for run, code in children.ended():
-                    if code not in (0, STOPPED_EXIT_CODE) and _read_status(out, run) != DIVERGED:
+                    if _read_status(out, run) == DIVERGED:
+                        pass
+                    elif code == REFUSED_EXIT_CODE and states[run.name] == NEW:
+                        same = [other for other in waiting if _cell(other) == _cell(run)]
+                        refused |= {run, *same}
+                        waiting = collections.deque(other for other in waiting if other not in refused)
+                        bar.update(len(same))
+                    elif code not in (0, STOPPED_EXIT_CODE):
                         failed += 1
                     say(f"{run.name}: {_result(run, code, out)}")
                     bar.update()
@@ -125,7 +139,7 @@ def run_study(runs: Sequence[StudyRun], out: Path, processes: int = 2, retry_fai
     finally:
         bar.close()
     counts = collections.Counter(_read_status(out, run) for run in runs)
-    return Outcome(counts[FINISHED], counts[DIVERGED], failed, children.stopping)
+    return Outcome(counts[FINISHED], counts[DIVERGED], failed, children.stopping, len(refused))
 
 
 class _Children:
@@ -154,7 +168,8 @@ class _Children:
     def _stop(self, number: int, frame: Any) -> None:
         again = " at once" if self.stopping else " after their iteration (again: at once)"
         self.stopping = True
-        print(f"\nStopping {len(self.running)} runs{again}.", file=sys.stderr)
+        runs = "1 run" if len(self.running) == 1 else f"{len(self.running)} runs"
+        print(f"\nStopping {runs}{again}.", file=sys.stderr)
         self._interrupt()
 
     def _interrupt(self) -> None:
@@ -189,6 +204,11 @@ class _Children:
         for run, _ in found:
             del self.running[run]
         return found
+
+
+def _cell(run: StudyRun) -> str:
+    """What all seeds of an arm on a task share."""
+    return run.name.rpartition("/")[0]
 
 
 def _flags(run: StudyRun) -> list[str]:
@@ -234,4 +254,6 @@ def _result(run: StudyRun, code: int, out: Path) -> str:
     said = lines[-1].removeprefix("error: ") if lines else "nothing was printed"
     if _read_status(out, run) == DIVERGED:
         return f"diverged: {said}"
+    if code == REFUSED_EXIT_CODE:
+        return f"refused: {said}"
     return f"failed with exit code {code}, see {log}: {said}"

@@ -230,7 +230,10 @@ def check_inputs(runs: Iterable[StudyRun]) -> None:
                     f"folder with {name}.npz, or leave the task out with --only."
                 )
         elif not os.path.exists(path):
-            raise UserError(f"{run.name}: {path}: no such file of demonstrations.")
+            raise UserError(
+                f"{run.name}: {path}: no such file of demonstrations: add it, or leave the task out with "
+                "--only."
+            )
 
 
 def _resolve_study(name: str) -> Path:

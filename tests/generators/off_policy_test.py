@@ -250,6 +250,14 @@ def test_bad_settings_are_refused():
         make(average_rate=2)
     with pytest.raises(ValueError, match="reward_recency is 0.5"):
         make(reward_recency=0.5)
+    with pytest.raises(ValueError, match="num_random_steps is -1"):
+        make(num_random_steps=-1)
+    with pytest.raises(ValueError, match="replay_capacity is 3"):
+        make(replay_capacity=3)
+    source = EnvironmentReward()
+    source.needs_segments = True
+    with pytest.raises(ValueError, match="segments"):
+        make(reward_source=source)
     with pytest.raises(ValueError, match="num_updates is 0"):
         make(num_updates=0)
     with pytest.raises(ValueError, match="replay_capacity is 0"):

@@ -32,6 +32,9 @@ def stop(*_):
     write("interrupted")
     sys.exit(130)
 signal.signal(signal.SIGINT, stop)
+if what == "Misspelt":
+    print("error: config: no such binding", file=sys.stderr)
+    sys.exit(2)
 if what == "Unwritable":
     sys.exit("error: cannot be made")
 run_dir.mkdir(parents=True, exist_ok=True)
@@ -72,7 +75,7 @@ def info(path):
 def test_finished_runs_are_left_alone(tmp_path, capsys):
     runs, out = plan("A", "B", seeds=2), tmp_path / "out"
     outcome = runner.run_study(runs, out)
-    assert outcome == (4, 0, 0, False) and outcome.exit_code == 0
+    assert outcome == (4, 0, 0, False, 0) and outcome.exit_code == 0
     said = capsys.readouterr().out.splitlines()
     assert said[0] == f"4 runs, 4 to do, 2 at a time, into {out}"
     assert sorted(said[1:])[0] == "a/t/0: return 900.0, normalised 0.900, 1 min 1 s"
@@ -94,20 +97,28 @@ def test_a_run_on_the_true_reward_is_trained_as_an_expert(tmp_path):
 def test_a_failed_run_is_resumed_the_next_time(tmp_path, capsys):
     runs = plan("A", "Flaky", "Unwritable")
     outcome = runner.run_study(runs, tmp_path)
-    assert outcome == (1, 0, 2, False) and outcome.exit_code == 1
+    assert outcome == (1, 0, 2, False, 0) and outcome.exit_code == 1
     assert outcome.summary(3) == "1 of 3 runs finished, 2 failed (the same command tries again)"
     said = capsys.readouterr().out
     assert f"flaky/t/0: failed with exit code 1, see {tmp_path}/logs/flaky/t/0.log: Traceback: out" in said
     assert "unwritable/t/0: failed with exit code 1" in said and "cannot be made" in said
-    assert runner.run_study(runs[:2], tmp_path) == (2, 0, 0, False)
+    assert runner.run_study(runs[:2], tmp_path) == (2, 0, 0, False, 0)
     first, second = (tmp_path / "logs/flaky/t/0.log").read_text().split("out of luck\n")
     assert " resume" not in first and "attempt 1 resume run_dir" in second
+
+
+def test_what_is_refused_is_tried_once_and_not_with_every_seed(tmp_path, capsys):
+    outcome = runner.run_study(plan("A", "Misspelt", seeds=3), tmp_path, processes=1)
+    assert outcome == (3, 0, 0, False, 3) and outcome.exit_code == 2
+    assert outcome.summary(6) == "3 of 6 runs finished, 3 refused (mend the study's settings)"
+    assert "misspelt/t/0: refused: config: no such binding" in capsys.readouterr().out
+    assert not (tmp_path / "logs/misspelt/t/1.log").exists()
 
 
 def test_a_run_that_a_nan_stopped_counts_and_stays(tmp_path, capsys):
     runs = plan("A", "NaN")
     outcome = runner.run_study(runs, tmp_path)
-    assert outcome == (1, 1, 0, False) and outcome.exit_code == 0
+    assert outcome == (1, 1, 0, False, 0) and outcome.exit_code == 0
     assert outcome.summary(2) == "1 of 2 runs finished, 1 diverged"
     assert "nan/t/0: diverged: NaN or Inf in loss" in capsys.readouterr().out
     assert runner.run_study(runs, tmp_path) == outcome
