@@ -136,7 +136,10 @@ def draw_family(groups: Sequence[Group], family: Family, path: str | os.PathLike
 
         def curve_of(run: Run, name=name, logarithmic=logarithmic):
             x, y = run.series(name)
-            return x, np.exp(smooth(np.log(np.maximum(y, _FLOOR)))) if logarithmic else smooth(y)
+            if not (logarithmic and y.size):
+                return x, smooth(y)
+            learning = slice(np.argmax(y != 0), None)  # exact zeros before are of an actor that waits
+            return x[learning], np.exp(smooth(np.log(np.maximum(y[learning], _FLOOR))))
 
         for group in here:
             handle = draw_group(ax, group, curve_of, look[group.label])
@@ -183,16 +186,18 @@ def draw_rollout_gradients(groups: Sequence[Group], path: str | os.PathLike) -> 
     for index, task in enumerate(tasks):
         ax = figure.add_subplot(num_rows, num_columns, index + 1)
         style(ax, task)
-        here = [group for group in drawn if group.task == task]
+        here, shown = [group for group in drawn if group.task == task], []
         for group in here:
             norms = found[id(group)]
-            steps = np.arange(1, norms.shape[1] + 1)
+            reached = norms.any(0)  # without a bootstrap nothing depends on the state after the last step
+            norms, steps = norms[:, reached], 1 + np.flatnonzero(reached)
             low, median, high = np.quantile(norms, (0.25, 0.5, 0.75), axis=0)
             ax.fill_between(steps, low, high, color=look[group.label]["color"], alpha=0.15, linewidth=0)
+            shown.append(norms.ravel())
             (handles[group.label],) = ax.plot(
                 steps, median, linewidth=2, label=group.label, **look[group.label]
             )
-        _set_scale(ax, np.concatenate([found[id(group)].ravel() for group in here]), logarithmic=True)
+        _set_scale(ax, np.concatenate(shown), logarithmic=True)
         if index % num_columns == 0:
             ax.set_ylabel("gradient norm", fontsize=9)
         x_axis(ax, "step of the rollout")

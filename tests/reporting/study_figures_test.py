@@ -90,6 +90,13 @@ def test_gradients_that_explode_and_vanish_have_a_log_axis(make_groups, tmp_path
     assert exploded[-1] == pytest.approx(1e6) and vanished[-1] == pytest.approx(1e-12)
 
 
+def test_an_actor_that_waits_is_not_drawn_as_one_that_has_vanished(make_groups, tmp_path):
+    values = {"metrics": {NORM: [0.0, 0.0, 1.0, 100.0]}, "returns": [1.0] * 4}
+    groups = make_groups("A", what=lambda *_: values)
+    (ax,) = study_figures.draw_family(groups, FAMILIES["policy_gradient"], tmp_path / "f.png").axes
+    assert [len(line.get_ydata()) for line in ax.lines] == [2] and ax.get_ylim()[0] > 1e-3
+
+
 @pytest.mark.parametrize("largest, scale", [(3.0, "linear"), (-1e7, "symlog")])
 def test_one_exploded_critic_does_not_flatten_the_others(make_groups, tmp_path, largest, scale):
     values = {"metrics": {"generator/critic_mean": [1.0, 2.0, 2.0, 2.0, largest]}, "returns": [1.0] * 5}
@@ -205,8 +212,8 @@ def test_nine_arms_of_three_tasks_fit_their_figures(make_groups, tmp_path, recwa
 
 def test_rollout_gradients_are_drawn_by_step(make_groups, tmp_path):
     def what(label, task, seed):
-        norms = [[1.0, 10.0], None, [3.0, 1000.0]] if label == "A" else [None] * 3
-        found = [norm and {"step": [1, 2], "norm": norm} for norm in norms]
+        norms = [[1.0, 10.0, 0.0], None, [3.0, 1000.0, 0.0]] if label == "A" else [None] * 3
+        found = [norm and {"step": [1, 2, 3], "norm": norm} for norm in norms]  # 0: nothing follows the last
         return {"metrics": {study_figures.ROLLOUT_GRADIENT: found}}
 
     path = tmp_path / "r.png"
