@@ -189,7 +189,9 @@ def draw_rollout_gradients(groups: Sequence[Group], path: str | os.PathLike) -> 
         here, shown = [group for group in drawn if group.task == task], []
         for group in here:
             norms = found[id(group)]
-            reached = norms.any(0)  # without a bootstrap nothing depends on the state after the last step
+            reached = (
+                norms.max(0) > _FLOOR
+            )  # without a bootstrap nothing depends on the state after the last step
             norms, steps = norms[:, reached], 1 + np.flatnonzero(reached)
             low, median, high = np.quantile(norms, (0.25, 0.5, 0.75), axis=0)
             ax.fill_between(steps, low, high, color=look[group.label]["color"], alpha=0.15, linewidth=0)

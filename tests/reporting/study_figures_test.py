@@ -94,7 +94,7 @@ def test_an_actor_that_waits_is_not_drawn_as_one_that_has_vanished(make_groups, 
     values = {"metrics": {NORM: [0.0, 0.0, 1.0, 100.0]}, "returns": [1.0] * 4}
     groups = make_groups("A", what=lambda *_: values)
     (ax,) = study_figures.draw_family(groups, FAMILIES["policy_gradient"], tmp_path / "f.png").axes
-    assert [len(line.get_ydata()) for line in ax.lines] == [2] and ax.get_ylim()[0] > 1e-3
+    assert min(line.get_ydata().min() for line in ax.lines) > 0.5
 
 
 @pytest.mark.parametrize("largest, scale", [(3.0, "linear"), (-1e7, "symlog")])
