@@ -156,7 +156,12 @@ def pad_absorbing(demonstrations: Demonstrations) -> Demonstrations:
     def insert(array: np.ndarray, value) -> np.ndarray:
         return np.insert(array, terminated_ends, value, axis=0)
 
-    note = f"Added an absorbing-state indicator, and an absorbing row after {len(terminated_ends)} episodes."
+    num_ends = len(terminated_ends)
+    note = "Added an absorbing-state indicator, " + (
+        f"and an absorbing row after {num_ends} episode{'s' if num_ends > 1 else ''}."
+        if num_ends
+        else "and no absorbing rows: no demonstration ends before its time limit."
+    )
     return dataclasses.replace(
         demonstrations,
         observations=insert(_widened(demonstrations.observations), absorbing),

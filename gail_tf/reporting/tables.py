@@ -182,7 +182,7 @@ def _compact_row(group: Group) -> list[str]:
 
 
 def two_decimals(value: float) -> str:
-    return f"{value:.2f}"
+    return f"{round(value, 2) + 0.0:.2f}"
 
 
 def iqm_cell(*tasks: Sequence[float]) -> str:

@@ -26,7 +26,7 @@ def duration(seconds: float) -> str:
 def score(number: float) -> str:
     """A return: one decimal, none from 1000 on, two below 10."""
     decimals = 0 if abs(number) >= 1000 else 1 if abs(number) >= 10 else 2
-    return f"{number:,.{decimals}f}"
+    return f"{round(number, decimals) + 0.0:,.{decimals}f}"  # + 0.0: no minus before a zero
 
 
 def slug(name: str) -> str:

@@ -53,7 +53,7 @@ def parse_gin(configs: Sequence[str], bindings: Sequence[str]) -> None:
 def error_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
     # Gin's trail of calls tells a person nothing.
-    lines = [line for line in lines if not line.startswith("In call to configurable")]
+    lines = [line for line in lines if not line.startswith("In call to configurable") and line != "^"]
     message = " ".join(lines) if len(lines) < 3 else f"{lines[0]} {lines[-1]}"
     return message if len(message) < 400 else message[:397] + "..."
 

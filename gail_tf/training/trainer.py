@@ -261,7 +261,7 @@ class Trainer:
         shown = {}
         if self._recent:
             shown["return"] = f"{np.mean(self._recent):.0f}"
-        elif "evaluation/return_mean" in metrics:
+        elif "evaluation/return_mean" in metrics and not bar.disable:
             shown["return"] = f"{metrics['evaluation/return_mean']:.0f}"
         if "discriminator/accuracy_expert" in metrics:
             accuracy = 0.5 * (
