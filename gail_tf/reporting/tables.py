@@ -189,7 +189,8 @@ def iqm_cell(*tasks: Sequence[float]) -> str:
     """IQM [95% interval] of the values of one task or more; a star where it is the range instead."""
     low, high, method = interval(*tasks)
     iqm = interquartile_mean([value for values in tasks for value in values])
-    return f"{iqm:.2f} [{low:.2f}, {high:.2f}]" + ("*" if method == "min-max" else "")
+    cell = f"{two_decimals(iqm)} [{two_decimals(low)}, {two_decimals(high)}]"
+    return cell + ("*" if method == "min-max" else "")
 
 
 def spread(values: Sequence[float], to_text: Callable[[float], str] = two_decimals) -> str:
