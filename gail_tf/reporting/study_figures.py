@@ -186,12 +186,11 @@ def draw_rollout_gradients(groups: Sequence[Group], path: str | os.PathLike) -> 
     for index, task in enumerate(tasks):
         ax = figure.add_subplot(num_rows, num_columns, index + 1)
         style(ax, task)
-        here, shown = [group for group in drawn if group.task == task], []
-        for group in here:
+        shown = []
+        for group in (group for group in drawn if group.task == task):
             norms = found[id(group)]
-            reached = (
-                norms.max(0) > _FLOOR
-            )  # without a bootstrap nothing depends on the state after the last step
+            # Without a bootstrap nothing depends on the state after the last step.
+            reached = norms.max(0) > _FLOOR
             norms, steps = norms[:, reached], 1 + np.flatnonzero(reached)
             low, median, high = np.quantile(norms, (0.25, 0.5, 0.75), axis=0)
             ax.fill_between(steps, low, high, color=look[group.label]["color"], alpha=0.15, linewidth=0)
