@@ -84,6 +84,7 @@ class ModelBasedGenerator(tf.Module):
       model_batch_size, segment_length: segments of a model update, beside as many single steps of the
         demonstrations, and the steps of each.
       replay_window: time steps of each environment from which rollouts start; None: the whole replay.
+      reward_recency: k, by which the reward source is shown new steps more often, as OffPolicyGenerator's.
       jit_compile: compile with XLA.
     """
 
@@ -106,6 +107,7 @@ class ModelBasedGenerator(tf.Module):
         model_batch_size: int = 16,
         segment_length: int = 5,
         replay_window: int | None = None,
+        reward_recency: float = 1.0,
         jit_compile: bool = True,
     ):
         super().__init__(name="model_based_generator")
@@ -113,6 +115,10 @@ class ModelBasedGenerator(tf.Module):
             raise ValueError(
                 "ModelBasedGenerator learns through the reward's gradient: want demonstrations and "
                 "Experiment.reward_source = @Discriminator."
+            )
+        if reward_recency < 1.0:
+            raise ValueError(
+                f"ModelBasedGenerator.reward_recency is {reward_recency}: want 1 (none) or more."
             )
         if reward_source.needs_segments:
             raise ValueError(
@@ -130,7 +136,7 @@ class ModelBasedGenerator(tf.Module):
         self._reward_source, self._absorbing = reward_source, absorbing
         self._num_updates, self._num_warmup, self._in_turn = num_updates, num_warmup_updates, in_turn
         self._batch_size, self._model_batch_size = batch_size, model_batch_size
-        self._replay_window = replay_window
+        self._replay_window, self._reward_recency = replay_window, reward_recency
         self._normalizer = RunningMoments((observation_dim,))
         self.learner = MGAIL(
             codec, observation_dim, self._normalizer, absorbing, reward_source.reward, expert.action
@@ -307,12 +313,12 @@ class ModelBasedGenerator(tf.Module):
 
     def _learn_reward(self, seed, progress) -> dict[str, tf.Tensor]:
         seed_rows, seed_absorbing, seed_update = tf.unstack(tf.random.split(seed, 3))
-        rows = self.replay.sample(seed_rows, 1, self._batch_size)
+        rows = self.replay.sample(seed_rows, 1, self._batch_size, recency=self._reward_recency)
         transition = self._as_transition(Segment(*(field[0] for field in rows)))
         if self._absorbing:
             # As if every termination had been followed by one absorbing row, like the demonstrations'.
             chance = tf.random.stateless_uniform([self._batch_size], seed_absorbing)
-            is_absorbing = chance < self.replay.termination_share()
+            is_absorbing = chance < self.replay.termination_share(self._reward_recency)
             absorbing = self.learner.absorbing_transition(self._batch_size)
             mask = lambda x: tf.reshape(is_absorbing, [-1] + [1] * (len(x.shape) - 1))  # noqa: E731
             transition = tf.nest.map_structure(lambda a, b: tf.where(mask(b), a, b), absorbing, transition)

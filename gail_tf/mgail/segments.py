@@ -75,11 +75,14 @@ class SegmentReplay(tf.Module):
         """Time steps held, int32."""
         return tf.minimum(self.num_written, self.capacity)
 
-    def termination_share(self) -> tf.Tensor:
-        """Absorbing rows among all rows, were one written after every termination."""
-        ended = tf.reduce_sum(self._fields.terminated)
-        rows = tf.cast(self.num_steps() * self.num_environments, tf.float32)
-        return ended / tf.maximum(rows + ended, 1.0)
+    def termination_share(self, recency: float = 1.0) -> tf.Tensor:
+        """Absorbing rows among the rows that :meth:`sample` draws, were one written after every termination."""
+        held = tf.maximum(tf.cast(self.num_steps(), tf.float32), 1.0)
+        age = tf.cast((self.num_written - 1 - tf.range(self.capacity)) % self.capacity, tf.float32)
+        before, after = tf.minimum(age / held, 1.0), tf.minimum((age + 1.0) / held, 1.0)
+        weight = after ** (1.0 / recency) - before ** (1.0 / recency)
+        ended = tf.reduce_sum(weight * tf.reduce_mean(self._fields.terminated, 1))
+        return ended / (1.0 + ended)
 
     def sample(
         self,
@@ -88,10 +91,12 @@ class SegmentReplay(tf.Module):
         batch_size: int,
         newest: int | None = None,
         only_policy: bool = False,
+        recency: float = 1.0,
     ) -> Segment:
         """``batch_size`` segments of ``length`` steps, uniform over start and environment, with replacement.
 
         Args:
+          recency: k, by which new segments are preferred: the age of one is u^k of all, u uniform.
           newest: only among this many newest time steps; None: among all.
           only_policy: leave out the random steps of the beginning.
         """
@@ -104,7 +109,10 @@ class SegmentReplay(tf.Module):
         # Fewer steps than a segment in the window: then the window is widened, never the segment cut.
         first = tf.minimum(first, held - length)
         seed_start, seed_environment = tf.unstack(tf.random.split(seed, 2))
-        start = tf.random.stateless_uniform([batch_size], seed_start, first, held - length + 1, tf.int32)
+        num_starts = held - length + 1 - first
+        age = tf.random.stateless_uniform([batch_size], seed_start) ** recency
+        age = tf.minimum(tf.cast(age * tf.cast(num_starts, tf.float32), tf.int32), num_starts - 1)
+        start = held - length - age
         environment = tf.random.stateless_uniform(
             [batch_size], seed_environment, 0, self.num_environments, tf.int32
         )

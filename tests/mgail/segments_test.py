@@ -64,6 +64,19 @@ def test_the_share_of_absorbing_rows_is_that_of_one_row_after_each_end():
     assert float(replay.termination_share()) == 0.0
 
 
+@pytest.mark.parametrize("num_blocks, oldest", [(2, 0), (3, 4)])
+def test_new_steps_are_preferred_by_recency(num_blocks, oldest):
+    """P(age < a) = (a / 8)^(1/3), also where the ring has been written over; and so for the ends."""
+    replay = make(num_blocks=num_blocks)
+    time = replay.sample(_SEED, 1, 20_000, recency=3.0).observation[0, :, 0].numpy()
+    age = oldest + 7 - time
+    expected = np.arange(1, 9) / 8
+    np.testing.assert_allclose([(age < a).mean() for a in range(1, 9)], expected ** (1 / 3), atol=0.015)
+    replay.add(block(4 * num_blocks, terminated=1.0))  # the newest half
+    ended = 0.5 ** (1 / 3)
+    assert float(replay.termination_share(3.0)) == pytest.approx(ended / (1 + ended))
+
+
 def test_blocks_that_do_not_fit_the_ring_are_refused():
     with pytest.raises(ValueError, match="divisor of the capacity, 6"):
         SegmentReplay(6, 2, 2, 1).add(block(0))
