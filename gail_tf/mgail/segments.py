@@ -76,7 +76,7 @@ class SegmentReplay(tf.Module):
         return tf.minimum(self.num_written, self.capacity)
 
     def termination_share(self, recency: float = 1.0) -> tf.Tensor:
-        """Absorbing rows among the rows that :meth:`sample` draws, were one written after every termination."""
+        """Absorbing rows among those that :meth:`sample` draws, were one written after every termination."""
         held = tf.maximum(tf.cast(self.num_steps(), tf.float32), 1.0)
         age = tf.cast((self.num_written - 1 - tf.range(self.capacity)) % self.capacity, tf.float32)
         before, after = tf.minimum(age / held, 1.0), tf.minimum((age + 1.0) / held, 1.0)
