@@ -16,7 +16,7 @@ from gail_tf.generators.acting import make_sampler
 from gail_tf.generators.collecting import collect_steps
 from gail_tf.generators.numbers import as_numbers
 from gail_tf.generators.replay import ReplayBuffer
-from gail_tf.networks.minibatches import scan_updates
+from gail_tf.networks.minibatches import recent_ages, scan_updates
 from gail_tf.networks.normalization import RunningMoments
 from gail_tf.types import EpisodeStatistics, OffPolicyBatch, RewardSource, Transition, UserError
 
@@ -182,8 +182,7 @@ class OffPolicyGenerator(tf.Module):
         rows, reward_rows = self._replay.gather(indices), None
         if self._num_reward_rows:
             seed = self._root_seed(3, iteration)
-            age = tf.random.stateless_uniform([self._num_reward_rows], seed) ** self._reward_recency
-            age = tf.minimum(tf.cast(age * tf.cast(size, tf.float32), tf.int32), size - 1)
+            age = recent_ages(seed, self._num_reward_rows, size, self._reward_recency)
             reward_rows = self._replay.gather(tf.math.floormod(newest - age, self._replay.capacity))
         return self._learn(rows, reward_rows, iteration, progress)
 

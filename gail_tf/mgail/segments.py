@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from gail_tf.networks.minibatches import recent_ages
+
 
 class Segment(NamedTuple):
     """Consecutive steps of B environments, time-major: every field has the leading axes ``[L, B]``.
@@ -109,10 +111,7 @@ class SegmentReplay(tf.Module):
         # Fewer steps than a segment in the window: then the window is widened, never the segment cut.
         first = tf.minimum(first, held - length)
         seed_start, seed_environment = tf.unstack(tf.random.split(seed, 2))
-        num_starts = held - length + 1 - first
-        age = tf.random.stateless_uniform([batch_size], seed_start) ** recency
-        age = tf.minimum(tf.cast(age * tf.cast(num_starts, tf.float32), tf.int32), num_starts - 1)
-        start = held - length - age
+        start = held - length - recent_ages(seed_start, batch_size, held - length + 1 - first, recency)
         environment = tf.random.stateless_uniform(
             [batch_size], seed_environment, 0, self.num_environments, tf.int32
         )

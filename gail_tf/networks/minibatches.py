@@ -13,6 +13,16 @@ class Weighted(NamedTuple):
     weight: Any
 
 
+def recent_ages(seed: tf.Tensor, num_rows: int, num_held: tf.Tensor, recency: float) -> tf.Tensor:
+    """Ages ``[num_rows]``, int32 from 0 (the newest) to ``num_held - 1``, drawn with replacement.
+
+    An age is ``u^recency`` of ``num_held``, u uniform: ``P(age < a) = (a / num_held)^(1 / recency)``; 1 makes
+    all alike, 3 takes half of them from the newest eighth.
+    """
+    age = tf.random.stateless_uniform([num_rows], seed) ** recency
+    return tf.minimum(tf.cast(age * tf.cast(num_held, tf.float32), tf.int32), num_held - 1)
+
+
 def shuffled_indices(num_rows: int, num_epochs: int, seed: tf.Tensor) -> tf.Tensor:
     """A permutation of ``range(num_rows)`` per epoch, int32 ``[num_epochs, num_rows]``.
 

@@ -123,14 +123,12 @@ def run_study(runs: Sequence[StudyRun], out: Path, processes: int = 2, retry_fai
                     run = waiting.popleft()
                     children.start(run, states[run.name])
                 for run, code in children.ended():
-                    if _read_status(out, run) == DIVERGED:
-                        pass
-                    elif code == REFUSED_EXIT_CODE and states[run.name] == NEW:
+                    if _is_refused(run, code, out):
                         same = [other for other in waiting if _cell(other) == _cell(run)]
                         refused |= {run, *same}
                         waiting = collections.deque(other for other in waiting if other not in refused)
                         bar.update(len(same))
-                    elif code not in (0, STOPPED_EXIT_CODE):
+                    elif code not in (0, STOPPED_EXIT_CODE) and _read_status(out, run) != DIVERGED:
                         failed += 1
                     say(f"{run.name}: {_result(run, code, out)}")
                     bar.update()
@@ -240,6 +238,11 @@ def _read_status(out: Path, run: StudyRun) -> str | None:
     return (_read_info(out / run.name) or {}).get("status")
 
 
+def _is_refused(run: StudyRun, code: int, out: Path) -> bool:
+    """Whether its settings were wrong: then it left no run. One that a full disk stopped, say, did."""
+    return code == REFUSED_EXIT_CODE and _read_info(out / run.name) is None
+
+
 def _result(run: StudyRun, code: int, out: Path) -> str:
     """What became of a run, in a line."""
     if code == STOPPED_EXIT_CODE:
@@ -254,6 +257,6 @@ def _result(run: StudyRun, code: int, out: Path) -> str:
     said = lines[-1].removeprefix("error: ") if lines else "nothing was printed"
     if _read_status(out, run) == DIVERGED:
         return f"diverged: {said}"
-    if code == REFUSED_EXIT_CODE:
+    if _is_refused(run, code, out):
         return f"refused: {said}"
     return f"failed with exit code {code}, see {log}: {said}"

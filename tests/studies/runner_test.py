@@ -45,6 +45,10 @@ if what == "NaN":
     write("diverged")
     print("error: NaN or Inf in loss", file=sys.stderr)
     sys.exit(2)
+if what == "Full":
+    write("failed")
+    print("error: no space left", file=sys.stderr)
+    sys.exit(2)
 if what == "Flaky" and info["attempts"] == 1:
     write("failed")
     sys.exit("Traceback: out of luck")
@@ -113,6 +117,11 @@ def test_what_is_refused_is_tried_once_and_not_with_every_seed(tmp_path, capsys)
     assert outcome.summary(6) == "3 of 6 runs finished, 3 refused (mend the study's settings)"
     assert "misspelt/t/0: refused: config: no such binding" in capsys.readouterr().out
     assert not (tmp_path / "logs/misspelt/t/1.log").exists()
+
+
+def test_what_had_begun_has_failed_and_is_not_refused(tmp_path, capsys):
+    assert runner.run_study(plan("Full", seeds=2), tmp_path) == (0, 0, 2, False, 0)
+    assert "full/t/1: failed with exit code 2" in capsys.readouterr().out
 
 
 def test_a_run_that_a_nan_stopped_counts_and_stays(tmp_path, capsys):
