@@ -9,6 +9,7 @@ policy, episode i from reset(seed=i)), <environment>/policy/ (a SavedModel), and
 import argparse
 import hashlib
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def pack(run_dir, num_episodes):
     return {
         "environment": run["environment"],
         "algorithm": run["algorithm"],
-        "command": " ".join([Path(binary).name, *flags, "--run_dir=RUN_DIR"]),
+        "command": shlex.join([Path(binary).name, *flags, "--run_dir=RUN_DIR"]),
         "seed": run["seed"],
         "env_steps": summary["env_steps"],
         "git_commit": (run["git"] or {}).get("commit"),

@@ -17,7 +17,8 @@ WANTED = {
     "Acrobot-v1": (-85.0, 10),
     "MountainCar-v0": (-110.0, 10),
     "Pendulum-v1": (-200.0, 10),
-    "Hopper-v5": (2500.0, 25),
+    "Hopper-v5": (3200.0, 25),
+    "HalfCheetah-v5": (8000.0, 25),
     "Reacher-v5": (-5.0, 25),
 }
 
