@@ -164,9 +164,11 @@ class Generator(Protocol):
     Attributes:
       policy: the tf.Module with ``deterministic(observation)`` and ``sampled(observation, seed)``
         in environment units, that evaluation and export use.
+      steps_before_learning: environment steps that only fill a replay, at the start of a run.
     """
 
     policy: Any
+    steps_before_learning: int
 
     def prepare(self) -> dict[str, float]:
         """Called once before the first iteration of a new run (not of a resumed one); returns metrics."""

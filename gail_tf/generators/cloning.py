@@ -20,6 +20,8 @@ from gail_tf.types import EpisodeStatistics, RewardSource, Transition
 class CloningGenerator(tf.Module):
     """Learns from the demonstrations alone; an iteration is ``epochs_per_iteration`` epochs."""
 
+    steps_before_learning = 0
+
     def __init__(
         self,
         make_env: Callable[[], gym.Env],

@@ -17,6 +17,7 @@ from gail_tf.environments.vector import VectorEnvironment
 from gail_tf.generators.acting import MlpSampler
 from gail_tf.generators.collecting import collect_steps
 from gail_tf.generators.numbers import as_numbers
+from gail_tf.generators.replayed_rewards import check_replayed_rewards
 from gail_tf.mgail.forward_model import h_step_error, one_step_error, termination_accuracy
 from gail_tf.mgail.learner import MGAIL
 from gail_tf.mgail.segments import Segment, SegmentReplay, cut_windows, first_flags
@@ -116,15 +117,7 @@ class ModelBasedGenerator(tf.Module):
                 "ModelBasedGenerator learns through the reward's gradient: want demonstrations and "
                 "Experiment.reward_source = @Discriminator."
             )
-        if reward_recency < 1.0:
-            raise ValueError(
-                f"ModelBasedGenerator.reward_recency is {reward_recency}: want 1 (none) or more."
-            )
-        if reward_source.needs_segments:
-            raise ValueError(
-                "Discriminator.loss_terms: a loss term needs segments with values, which ModelBasedGenerator "
-                "does not give: take an on-policy recipe, such as gail_vr/any."
-            )
+        check_replayed_rewards(type(self).__name__, reward_source, reward_recency)
         for name, steps in (("num_prefill_steps", num_prefill_steps), ("replay_capacity", replay_capacity)):
             if steps % num_steps:
                 raise ValueError(
@@ -133,6 +126,7 @@ class ModelBasedGenerator(tf.Module):
         self._environment = VectorEnvironment(_without_absorbing(make_env), num_environments, seed)
         codec, observation_dim = self._environment.codec, self._environment.observation_dim
         self._seed, self._num_steps, self._num_prefill = seed, num_steps, num_prefill_steps
+        self.steps_before_learning = num_prefill_steps * num_environments
         self._reward_source, self._absorbing = reward_source, absorbing
         self._num_updates, self._num_warmup, self._in_turn = num_updates, num_warmup_updates, in_turn
         self._batch_size, self._model_batch_size = batch_size, model_batch_size

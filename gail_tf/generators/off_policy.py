@@ -16,6 +16,7 @@ from gail_tf.generators.acting import make_sampler
 from gail_tf.generators.collecting import collect_steps
 from gail_tf.generators.numbers import as_numbers
 from gail_tf.generators.replay import ReplayBuffer
+from gail_tf.generators.replayed_rewards import check_replayed_rewards
 from gail_tf.networks.minibatches import recent_ages, scan_updates
 from gail_tf.networks.normalization import RunningMoments
 from gail_tf.types import EpisodeStatistics, OffPolicyBatch, RewardSource, Transition, UserError
@@ -83,19 +84,13 @@ class OffPolicyGenerator(tf.Module):
         for name, count in counts.items():
             if count < 1:
                 raise ValueError(f"OffPolicyGenerator.{name} is {count}: want 1 or more.")
-        if reward_recency < 1.0:
-            raise ValueError(f"OffPolicyGenerator.reward_recency is {reward_recency}: want 1 (none) or more.")
+        check_replayed_rewards(type(self).__name__, reward_source, reward_recency)
         if num_random_steps < 0:
             raise ValueError(f"OffPolicyGenerator.num_random_steps is {num_random_steps}: want 0 or more.")
         if 1 <= replay_capacity < num_steps * num_environments:
             raise ValueError(
                 f"OffPolicyGenerator.replay_capacity is {replay_capacity}: want the "
                 f"{num_steps * num_environments} transitions of an iteration or more."
-            )
-        if reward_source.needs_segments:
-            raise ValueError(
-                "Discriminator.loss_terms: a loss term needs segments with values, which OffPolicyGenerator "
-                "does not give: take an on-policy recipe, such as gail_vr/any."
             )
         if not 0.0 <= average_rate <= 1.0:
             raise ValueError(f"OffPolicyGenerator.average_rate is {average_rate}: want 0 to 1.")
@@ -109,6 +104,7 @@ class OffPolicyGenerator(tf.Module):
         self._num_steps, self._num_updates, self._batch_size = num_steps, num_updates, batch_size
         self._num_reward_rows, self._num_random_steps = num_reward_rows, num_random_steps
         self._reward_recency = reward_recency
+        self.steps_before_learning = num_random_steps
         self._seed, self._absorbing, self._reward_source = seed, absorbing, reward_source
         self._derives_absorbing_value = absorbing and derive_absorbing_value
         num_inputs = self._environment.observation_dim

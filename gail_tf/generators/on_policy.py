@@ -49,6 +49,8 @@ class OnPolicyGenerator(tf.Module):
       jit_compile: compile with XLA.
     """
 
+    steps_before_learning = 0
+
     def __init__(
         self,
         make_env: Callable[[], gym.Env],

@@ -59,6 +59,8 @@ def draw_run(run: Run, path: str | os.PathLike) -> Figure:
             _draw_explained_variance,
             ("generator/explained_variance",),
         ),
+        ("Critic: mean value of the policy's actions", _draw_critic, ("generator/critic_mean",)),
+        ("Forward model: error in std", _draw_model, ("model/one_step_error",)),
     ]
     panels = [
         (title, draw) for title, draw, names in drawers if any(run.series(n, against)[1].size for n in names)
@@ -271,6 +273,21 @@ def _draw_explained_variance(ax: Axes, run: Run, against: str) -> None:
     _line(ax, *run.series("generator/explained_variance", against), BLUE, None)
     ax.axhline(0, color=GREY, linewidth=1, linestyle=":", zorder=1)
     ax.set_ylim(max(ax.get_ylim()[0], -1.05), 1.05)
+
+
+def _draw_critic(ax: Axes, run: Run, against: str) -> None:
+    _line(ax, *run.series("generator/critic_mean", against), BLUE, None)
+
+
+def _draw_model(ax: Axes, run: Run, against: str) -> None:
+    """On a log axis: errors fall over orders of magnitude."""
+    for name, color, label in (
+        ("model/one_step_error", AGENT, "one step ahead"),
+        ("model/h_step_error", ORANGE, "H steps ahead"),
+    ):
+        _line(ax, *run.series(name, against), color, label)
+    ax.set_yscale("log")
+    _legend(ax)
 
 
 def _line(ax: Axes, x: np.ndarray, y: np.ndarray, color: str, label: str | None) -> None:

@@ -126,6 +126,8 @@ def run(request: Request, command: Sequence[str], say: Callable[[str], None] = p
         else:
             info = _run_info(request, command, parts)
             run_dir.create(info, gin.operative_config_str(), request.overwrite)
+            for note in parts.trainer.notes():
+                say(f"note: {note}")
         resume = f"{request.program} --run_dir={shlex.quote(request.run_dir)} --resume"
         return _train(run_dir, parts, resume, say)
     finally:

@@ -105,6 +105,12 @@ class Trainer:
             fractions.append(self.iteration / self._total_iterations)
         return min(max(fractions), 1.0)
 
+    def notes(self) -> list[str]:
+        """What there is to say before the first iteration."""
+        return filling_notes(
+            self._generator.steps_before_learning, self._total_env_steps, self._num_evaluations
+        )
+
     def resume(self) -> list[str]:
         """Takes up the newest intact checkpoint; returns what there is to say about damaged ones.
 
@@ -284,6 +290,18 @@ class Trainer:
 def _named(statistics: Mapping[str, Any]) -> dict[str, Any]:
     """An evaluation's statistics as metrics."""
     return {f"evaluation/{k}": v for k, v in statistics.items() if k != "num_episodes"}
+
+
+def filling_notes(filling: int, total: int | None, num_evaluations: int) -> list[str]:
+    """What a person should know where ``filling`` of ``total`` steps only fill a replay: 0 or 1 sentences."""
+    if total is None or filling * num_evaluations <= total:
+        return []
+    if filling < total:
+        return [f"The first {filling:,} steps only fill the replay: nothing is learned before."]
+    return [
+        f"The first {filling:,} steps only fill the replay, and Trainer.total_env_steps is {total:,}: next "
+        "to nothing will be learned."
+    ]
 
 
 class BestPolicy(tf.Module):

@@ -275,6 +275,11 @@ def test_other_terms_train_the_same_whether_or_not_there_are_segments():
         np.testing.assert_array_equal(left, right)
 
 
+def test_a_limit_for_weights_is_positive():
+    with pytest.raises(ValueError, match="clip_weights.limit is 0.0"):
+        clip_weights(tf.ones([2]), 0.0)
+
+
 @pytest.mark.parametrize("limit", [0.01, 0.05])
 def test_clipped_weights_are_clipped_from_the_start_and_after_every_step(limit):
     def largest(discriminator):

@@ -61,6 +61,15 @@ def test_panels_without_data_are_left_out_and_cloning_counts_iterations(make_run
     np.testing.assert_array_equal(line(figure.axes[0], "evaluation").get_xdata(), [1, 2, 3])
 
 
+def test_critic_and_forward_model_have_panels(make_run_dir, tmp_path):
+    values = {"generator/critic_mean": 3.0, "model/one_step_error": 0.1, "model/h_step_error": 0.3}
+    figure = figures.draw_run(load_run(make_run_dir(metrics=values)), tmp_path / "curve.png")
+    _, critic, model = figure.axes
+    np.testing.assert_allclose(critic.lines[-1].get_ydata(), [3.0, 6.0, 9.0])
+    assert model.get_yscale() == "log"
+    np.testing.assert_allclose(line(model, "H steps ahead").get_ydata(), [0.3, 0.6, 0.9])
+
+
 def test_an_unfinished_run_says_so_in_its_title(make_run_dir, tmp_path):
     figure = figures.draw_run(load_run(make_run_dir(status="interrupted")), tmp_path / "curve.png")
     assert "interrupted after 300 steps" in figure.get_suptitle()
