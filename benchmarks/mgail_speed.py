@@ -22,7 +22,7 @@ from typing import Any
 import gail_tf  # noqa: F401 - chooses legacy Keras, before TensorFlow loads
 
 HERE = Path(__file__).resolve().parent
-BATCH, HORIZON = 64, 5  # of the shipped configs
+BATCH, HORIZON, CAPACITY, NUM_UPDATES = 64, 5, 12_800, 64  # of the shipped configs
 
 
 def make_generator(horizon: int, batch_size: int, num_updates: int, core: str, jit_compile: bool):
@@ -44,7 +44,7 @@ def make_generator(horizon: int, batch_size: int, num_updates: int, core: str, j
         f"ForwardModel.core = @{core}",
         f"ModelBasedGenerator.num_steps = {num_steps}",
         f"ModelBasedGenerator.num_prefill_steps = {num_steps}",
-        f"ModelBasedGenerator.replay_capacity = {16 * num_steps}",
+        f"ModelBasedGenerator.replay_capacity = {CAPACITY // num_steps * num_steps}",
         f"ModelBasedGenerator.batch_size = {batch_size}",
         f"ModelBasedGenerator.model_batch_size = {max(batch_size // 4, 1)}",
         f"ModelBasedGenerator.num_updates = {num_updates}",
@@ -147,7 +147,7 @@ def main() -> int:
     )
     parser.add_argument("--horizons", type=numbers, default=[5, 10, 20, 50], help="steps of a rollout")
     parser.add_argument("--batches", type=numbers, default=[1, 4, 16, 64, 256, 1024], help="segments at once")
-    parser.add_argument("--num_updates", type=int, default=16, help="updates a call")
+    parser.add_argument("--num_updates", type=int, default=NUM_UPDATES, help="updates a call")
     parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement, compilation apart")
     parser.add_argument("--out", type=Path, default=HERE / "results" / "mgail_speed.json")
     options = parser.parse_args()

@@ -105,9 +105,11 @@ class RewardSource(Protocol):
 
     Attributes:
       needs_segments: whether ``update`` cannot do without ``segments``.
+      reads_successor: whether the reward hangs on ``next_observation``.
     """
 
     needs_segments: bool
+    reads_successor: bool
 
     def update(
         self, agent: Transition, seed: Any, progress: Any, segments: ValuedSegments | None = None

@@ -65,6 +65,7 @@ class Discriminator(tf.Module):
 
     Attributes:
       needs_segments: whether a loss term needs the agent's steps in time order, with values.
+      reads_successor: whether its rewards hang on ``next_observation``.
     """
 
     INPUTS = ("observation", "action", "next_observation")
@@ -111,6 +112,7 @@ class Discriminator(tf.Module):
             )
         self._inputs, self._num_actions, self._absorbing = tuple(inputs), num_actions, absorbing
         self._loss_terms = tuple(loss_terms)
+        self.reads_successor = "next_observation" in inputs
         self.needs_segments = any(getattr(term, "needs_segments", False) for term in loss_terms)
         self.reward_fn, self._reward_transforms = reward_fn, list(reward_transforms)
         self._expert_filter = expert_filter

@@ -18,6 +18,7 @@ class EnvironmentReward(tf.Module):
     """
 
     needs_segments = False
+    reads_successor = True
 
     def __init__(self, scale: float = 1.0, normalize: bool = False):
         super().__init__(name="environment_reward")

@@ -118,6 +118,25 @@ class ModelBasedGenerator(tf.Module):
                 "Experiment.reward_source = @Discriminator."
             )
         check_replayed_rewards(type(self).__name__, reward_source, reward_recency)
+        counts = {
+            "num_environments": num_environments,
+            "num_steps": num_steps,
+            "num_updates": num_updates,
+            "batch_size": batch_size,
+            "model_batch_size": model_batch_size,
+            "segment_length": segment_length,
+        }
+        for name, count in counts.items():
+            if count < 1:
+                raise ValueError(f"ModelBasedGenerator.{name} is {count}: want 1 or more.")
+        for name, count in (
+            ("num_prefill_steps", num_prefill_steps),
+            ("num_warmup_updates", num_warmup_updates),
+        ):
+            if count < 0:
+                raise ValueError(f"ModelBasedGenerator.{name} is {count}: want 0 or more.")
+        if not 0.0 <= random_share <= 1.0:
+            raise ValueError(f"ModelBasedGenerator.random_share is {random_share}: want 0 to 1.")
         for name, steps in (("num_prefill_steps", num_prefill_steps), ("replay_capacity", replay_capacity)):
             if steps % num_steps:
                 raise ValueError(
@@ -133,10 +152,16 @@ class ModelBasedGenerator(tf.Module):
         self._replay_window, self._reward_recency = replay_window, reward_recency
         self._normalizer = RunningMoments((observation_dim,))
         self.learner = MGAIL(
-            codec, observation_dim, self._normalizer, absorbing, reward_source.reward, expert.action
+            codec,
+            observation_dim,
+            self._normalizer,
+            absorbing,
+            reward_source.reward,
+            expert.action,
+            reward_source.reads_successor,
         )
         longest = max(segment_length, self.learner.horizon)
-        if min(num_steps, replay_capacity) < longest or segment_length < 1:
+        if min(num_steps, replay_capacity) < longest:
             raise ValueError(
                 f"ModelBasedGenerator has segment_length {segment_length}, MGAIL.horizon "
                 f"{self.learner.horizon}, num_steps {num_steps}: want num_steps to be the largest."
@@ -283,6 +308,9 @@ class ModelBasedGenerator(tf.Module):
         """The reward's own metrics, on the steps collected last; moves its running scale."""
         flat = Segment(*(tf.reshape(x, [-1, *x.shape[2:]]) for x in fresh))
         _, metrics = self._reward_source.relabel(self._as_transition(flat))
+        if self._absorbing:  # the rows are real ones: none of them is the absorbing state
+            absorbing = self._reward_source.reward(self.learner.absorbing_transition(1))[0]
+            metrics["reward/absorbing_mean"] = absorbing
         return metrics
 
     def _as_transition(self, rows: Segment) -> Transition:

@@ -207,16 +207,20 @@ def one_step_error(model: ForwardModel, segment: Segment, carry: bool) -> tf.Ten
 def h_step_error(model: ForwardModel, segment: Segment) -> tf.Tensor:
     """The same H steps ahead, under the actions that were taken, the model on its own predictions.
 
-    ``segment``: ``[H, B]``; those in which an episode ends before the last step are left out.
+    ``segment``: ``[H, B]``; where an episode ends before the last step, the error is that of its last state.
     """
     horizon, batch_size = segment.terminated.shape
     memory, state = model.initial_memory(batch_size), segment.observation[0]
+    _, scale, _ = model.normalizer.affine()
+    square = tf.zeros([batch_size])
+    same_episode = tf.ones([batch_size])
     for t in range(horizon):
         state, memory, _ = model.step(memory, state, segment.action[t])
-    _, scale, _ = model.normalizer.affine()
-    error = tf.reduce_mean(tf.square((state - segment.next_observation[-1]) * scale), -1)
-    whole = tf.cast(tf.reduce_sum(segment.is_first[1:], 0) == 0.0, tf.float32)
-    return tf.sqrt(tf.math.divide_no_nan(tf.reduce_sum(whole * error), tf.reduce_sum(whole)))
+        error = tf.reduce_mean(tf.square((state - segment.next_observation[t]) * scale), -1)
+        square = tf.where(same_episode > 0.0, error, square)
+        if t + 1 < horizon:
+            same_episode *= 1.0 - segment.is_first[t + 1]
+    return tf.sqrt(tf.reduce_mean(square))
 
 
 def termination_accuracy(model: ForwardModel, segment: Segment) -> tf.Tensor:

@@ -26,7 +26,8 @@ class MGAIL(tf.Module):
       codec: of actions. normalizer: of observations; the caller's, and updated there. absorbing: the reward
         source sees absorbing states, so the value of having ended is learned: reward(absorbing) /
         (1 - discount). Otherwise having ended is worth 0.
-      reward_fn: transition -> reward ``[...]``, differentiable.
+      reward_fn: transition -> reward ``[...]``, differentiable. reward_reads_successor: whether it hangs on
+        ``next_observation``.
       horizon: H, steps of a rollout. rollout: of rollout.py. discount: gamma.
       bootstrap: add the value of the last state, by lambda-returns (``gae_lambda``) of a target network that
         follows with rate ``target_rate``; the paper's objective stops after H steps.
@@ -47,6 +48,7 @@ class MGAIL(tf.Module):
         absorbing: bool,
         reward_fn: Callable[[Transition], tf.Tensor],
         expert_action: Any,
+        reward_reads_successor: bool = False,
         horizon: int = 5,
         rollout: Callable[..., Rollout] = imagined_rollout,
         discount: float = 0.99,
@@ -68,6 +70,13 @@ class MGAIL(tf.Module):
             raise ValueError(f"MGAIL.horizon is {horizon}: want 1 or more.")
         if not 0.0 < discount < 1.0:
             raise ValueError(f"MGAIL.discount is {discount}: want a number between 0 and 1.")
+        for name, rate in (("average_rate", average_rate), ("target_rate", target_rate)):
+            if not 0.0 < rate <= 1.0:
+                raise ValueError(f"MGAIL.{name} is {rate}: want more than 0, to 1 (the network itself).")
+        if not 0.0 <= gae_lambda <= 1.0:
+            raise ValueError(f"MGAIL.gae_lambda is {gae_lambda}: want 0 to 1.")
+        if std_from_expert is not None and not std_from_expert > 0.0:
+            raise ValueError(f"MGAIL.std_from_expert is {std_from_expert}: want a number above 0, or None.")
         if absorbing and not bootstrap:
             raise ValueError(
                 "MGAIL.bootstrap is False with absorbing states: want True, since the value of having ended "
@@ -76,6 +85,7 @@ class MGAIL(tf.Module):
         self.horizon, self._rollout, self._discount = horizon, rollout, discount
         self._bootstrap, self._gae_lambda = bootstrap, gae_lambda
         self._absorbing, self._reward_fn, self._normalizer = absorbing, reward_fn, normalizer
+        self._end_has_own_reward = absorbing and reward_reads_successor
         self._entropy_coef, self._target_rate, self._average_rate = entropy_coef, target_rate, average_rate
         if codec.is_discrete:
             self.actions = GumbelActions(codec.num_actions, temperature)
@@ -174,6 +184,11 @@ class MGAIL(tf.Module):
         zeros = tf.zeros_like(rollout.termination)
         row = self.transition(rollout.observation, rollout.action, rollout.next_observation, zeros, zeros)
         reward = self._reward_fn(row)
+        if self._end_has_own_reward:  # the step that ends leads into the absorbing state
+            row = self.transition(
+                rollout.observation, rollout.action, rollout.next_observation, zeros + 1.0, zeros
+            )
+            reward += rollout.termination * (self._reward_fn(row) - reward)
         value_tp1, gae_lambda = tf.zeros_like(reward), 1.0
         if self._bootstrap:
             value_tp1 = self._values(self.target_net, rollout.next_observation)
@@ -241,5 +256,8 @@ class MGAIL(tf.Module):
             returns = self.returns(self._rollout(model, self.act, segment, self._noise_fn(seed)))
             total = tf.reduce_sum(returns[0])
         _, scale, _ = self._normalizer.affine()
-        gradient = tape.gradient(total, perturbation) / scale
+        # A single step without a value function hangs on no predicted state at all.
+        gradient = (
+            tape.gradient(total, perturbation, unconnected_gradients=tf.UnconnectedGradients.ZERO) / scale
+        )
         return tf.reduce_mean(tf.norm(gradient, axis=-1), -1)

@@ -2,7 +2,8 @@
 
 Both take ``(model, act, segment, noise_fn)`` and give a :class:`Rollout`:
 
-- ``model``: ``initial_memory(B)`` and ``step(memory, observation, action) -> ModelStep``;
+- ``model``: ``initial_memory(B)``, ``step(memory, observation, action) -> ModelStep`` and
+  ``termination_logit(observation, action, next_observation) -> [B]``;
 - ``act(observation [B, d], noise [B, k]) -> (executed action [B, k], uncut action [B, k], entropy [B])``;
 - ``segment``: a :class:`Segment` ``[H, B]``;
 - ``noise_fn(shape) -> [*shape, k]``: fresh noise.
@@ -97,4 +98,5 @@ class PerturbedModel:
         step = self._model.step(memory, observation, action)
         shifted = step.next_observation + self._perturbation[self._t]
         self._t += 1
-        return step._replace(next_observation=shifted)
+        logit = self._model.termination_logit(observation, action, shifted)
+        return step._replace(next_observation=shifted, termination_logit=logit)

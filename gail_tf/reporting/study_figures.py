@@ -76,7 +76,14 @@ FAMILIES = (
             "reward/scale": "reward: divided by",
         },
     ),
-    Family("values", {"generator/critic_mean": "critic: mean", "generator/value_mean": "value: mean"}),
+    Family(
+        "values",
+        {
+            "generator/critic_mean": "critic: mean",
+            "generator/value_mean": "value: mean",
+            "generator/absorbing_value": "value of having ended",
+        },
+    ),
     Family(
         "credo",
         {
@@ -85,7 +92,14 @@ FAMILIES = (
             "discriminator/skipped_share": "steps of D left out",
         },
     ),
-    Family("policy", {"generator/entropy": "entropy", "generator/kl": "KL of each update"}),
+    Family(
+        "policy",
+        {
+            "generator/entropy": "entropy",
+            "generator/kl": "KL of each update",
+            "generator/saturation": "actions on the bounds",
+        },
+    ),
     Family(
         "model_error",
         {

@@ -15,6 +15,7 @@ from gail_tf.discriminators.rewards import airl
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.generators.model_based import ModelBasedGenerator, expert_rows
 from gail_tf.mgail.policies import GumbelActions
+from gail_tf.mgail.segments import Segment
 from gail_tf.types import Transition
 
 _ENVIRONMENTS = {
@@ -125,6 +126,9 @@ def test_two_iterations_are_finite_and_report_everything(name, absorbing):
         assert not missing
         assert ("generator/saturation" in metrics) == (name == "Pendulum")
         assert all(np.isfinite(v) for v in metrics.values() if isinstance(v, float)), metrics
+    if absorbing:
+        value = metrics["reward/absorbing_mean"]
+        assert value != 0.0 and value * 100 == pytest.approx(metrics["generator/absorbing_value"], rel=0.5)
     norms = metrics["model/rollout_gradient_norm"]
     assert norms["step"] == [1, 2] and len(norms["norm"]) == 2
     assert norms["norm"][0] == metrics["model/rollout_gradient_norm_first"]
@@ -174,15 +178,19 @@ def test_the_replay_holds_what_happened():
     np.testing.assert_array_equal(rows.action.numpy()[:24].sum(-1), np.ones((24, 2)))
 
 
-def test_the_recorded_noise_makes_the_recorded_action_again():
-    generator, _ = make("Pendulum", random_share=0.0)
+@pytest.mark.parametrize("name", ["CartPole", "Pendulum"])
+def test_the_recorded_noise_makes_the_recorded_action_again(name):
+    """By the learner, whose rollouts need it; a NumPy copy of the policy did the acting."""
+    generator, _ = make(name, random_share=0.0)
     generator.collect(0)
-    rows = generator.replay._fields
-    flat = lambda x: x[16:24].numpy().reshape(16, -1)  # noqa: E731 - the policy's last block
-    # Its normaliser moves after a block was collected, so ask the copy that acted.
-    mean = generator._sampler.parameters(flat(rows.observation))
-    action = mean + generator._sampler._std * flat(rows.noise)
-    np.testing.assert_allclose(np.clip(action, -1, 1), flat(rows.action), atol=1e-5)
+    normalizer = generator._normalizer
+    before = [v.numpy() for v in normalizer.variables]
+    generator.collect(1)
+    for variable, value in zip(normalizer.variables, before, strict=True):
+        variable.assign(value)  # it moves after a block was collected
+    rows = Segment(*(tf.reshape(tf.constant(x), [16, *x.shape[2:]]) for x in generator._fresh))
+    action, _, _ = generator.learner.act(rows.observation, rows.noise)
+    np.testing.assert_allclose(action, rows.action, atol=1e-5)
 
 
 def test_the_first_steps_are_random_and_the_others_the_policys():
@@ -250,6 +258,10 @@ def test_the_evaluated_policy_is_the_average():
         ({"num_prefill_steps": 12}, "num_prefill_steps is 12: want a multiple of num_steps, 8"),
         ({"replay_capacity": 12}, "replay_capacity is 12"),
         ({"segment_length": 9}, "segment_length 9"),
+        ({"num_steps": 0}, "num_steps is 0: want 1 or more"),
+        ({"num_updates": 0}, "num_updates is 0"),
+        ({"random_share": 50.0}, "random_share is 50.0: want 0 to 1"),
+        ({"num_warmup_updates": -1}, "num_warmup_updates is -1"),
     ],
 )
 def test_what_does_not_fit_is_refused(options, message):

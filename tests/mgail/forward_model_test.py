@@ -181,16 +181,16 @@ def test_errors_are_in_units_of_the_observations_spread():
     assert float(four) == pytest.approx((16.0 / 3.0) ** 0.5, rel=1e-4)  # four steps, four spreads
 
 
-def test_windows_with_an_end_inside_do_not_count():
+def test_a_window_with_an_end_inside_counts_up_to_it():
+    """The second of two columns ends with its second step: its error is of there, whatever comes after."""
     model, whole = make(), make_segment(3, batch_size=2)
-    is_first = whole.is_first.numpy()
-    is_first[2, 1] = 1.0
-    wild = whole.next_observation.numpy()
-    wild[-1, 1] = 1e3
+    is_first, wild = whole.is_first.numpy(), whole.next_observation.numpy()
+    is_first[2, 1], wild[2, 1] = 1.0, 1e3
     broken = whole._replace(is_first=tf.constant(is_first), next_observation=tf.constant(wild))
-    alone = Segment(*(field[:, :1] for field in whole))
-    error = forward_model.h_step_error(model, broken)
-    assert float(error) == pytest.approx(float(forward_model.h_step_error(model, alone)), rel=1e-5)
+    first = forward_model.h_step_error(model, Segment(*(field[:, :1] for field in whole)))
+    second = forward_model.h_step_error(model, Segment(*(field[:2, 1:] for field in whole)))
+    expected = ((float(first) ** 2 + float(second) ** 2) / 2) ** 0.5
+    assert float(forward_model.h_step_error(model, broken)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_no_units_are_refused():

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.mgail.learner import MGAIL
-from gail_tf.mgail.rollout import replayed_rollout
+from gail_tf.mgail.rollout import imagined_rollout, replayed_rollout
 from gail_tf.mgail.segments import Segment
 from gail_tf.networks.normalization import RunningMoments
 
@@ -141,7 +141,73 @@ def test_the_policys_spread_can_be_the_experts():
 def test_gradient_norms_have_one_entry_a_step():
     learner = make(horizon=4)
     norms = learner.rollout_gradient_norms(make_segment(learner, length=4), tf.constant([1, 2]))
-    assert norms.shape == (4,) and np.all(norms.numpy() >= 0) and np.all(np.isfinite(norms))
+    assert norms.shape == (4,) and np.all(np.isfinite(norms))
+    # The reward is the action's: a state counts through what the policy does there, the last by its value.
+    assert np.all(norms.numpy() > 0)
+
+
+def test_without_a_value_nothing_hangs_on_the_last_state():
+    learner = make(horizon=3, bootstrap=False)
+    norms = learner.rollout_gradient_norms(make_segment(learner, length=3), tf.constant([1, 2]))
+    assert np.all(norms[:-1].numpy() > 0) and norms[-1] == 0
+    one = make(horizon=1, bootstrap=False)
+    norms = one.rollout_gradient_norms(make_segment(one, length=1), tf.constant([1, 2]))
+    np.testing.assert_array_equal(norms, [0.0])
+
+
+def test_the_gradient_through_model_and_policy_is_that_of_finite_differences():
+    """Only later states pay: all that the policy does to the objective, it does through the model."""
+    learner = make(horizon=3, bootstrap=False, reward_fn=lambda t: tf.reduce_sum(t.observation, -1))
+    learner.actor_net.layers[-1].set_std(tf.constant([0.05, 0.05]))
+    variables = learner.actor_net.trainable_variables
+    variables[-2].assign(30.0 * variables[-2])  # it begins so small that states hardly matter to the actions
+    segment, seed = make_segment(learner, length=3), tf.constant([1, 2])
+
+    def objective():
+        rollout = imagined_rollout(learner.model, learner.act, segment, learner._noise_fn(seed))
+        np.testing.assert_array_equal(rollout.action, rollout.uncut_action)  # the cut has no slope of its own
+        return tf.reduce_mean(learner.returns(rollout)[0])
+
+    with tf.GradientTape() as tape:
+        value = objective()
+    gradient = tape.gradient(value, variables)
+    norm, start = float(tf.linalg.global_norm(gradient)), [v.numpy() for v in variables]
+
+    def shifted(step):
+        for variable, origin, direction in zip(variables, start, gradient, strict=True):
+            variable.assign(origin + step / norm * direction)
+        return float(objective())
+
+    assert norm > 0.01
+    assert (shifted(3e-3) - shifted(-3e-3)) / 6e-3 == pytest.approx(norm, rel=0.05)  # ReLUs have kinks
+
+
+def test_an_action_reaches_the_next_one_through_the_state_between():
+    learner = make(horizon=2)
+    segment = make_segment(learner, length=2)
+    noise = tf.random.stateless_normal([2, 8, 2], [1, 2]) * 0.1
+    with tf.GradientTape() as tape:
+        tape.watch(noise)
+        rollout = imagined_rollout(learner.model, learner.act, segment, lambda shape: noise)
+        second = tf.reduce_sum(rollout.action[1])
+    first_noise, second_noise = tape.gradient(second, noise).numpy()
+    assert np.all(np.abs(first_noise).max(-1) > 0) and np.all(second_noise > 0)
+
+
+def test_a_step_that_ends_is_paid_as_one_into_the_absorbing_state():
+    """The reward is 1 for a successor that is absorbing, 0 for others; it ends with probability 0.25."""
+    learner = make(
+        absorbing=True,
+        horizon=1,
+        reward_fn=lambda t: t.next_observation[..., -1] * (1.0 - t.observation[..., -1]),
+        reward_reads_successor=True,
+    )
+    learner.model.termination_logit = lambda s, a, s2: tf.fill(s.shape[:1], -np.log(3.0).astype(np.float32))
+    segment = make_segment(learner, length=1)
+    rollout = imagined_rollout(learner.model, learner.act, segment, learner._noise_fn(tf.constant([1, 2])))
+    value = learner._values(learner.target_net, rollout.next_observation)
+    expected = 0.25 + 0.99 * 0.75 * value
+    np.testing.assert_allclose(learner.returns(rollout), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -152,6 +218,10 @@ def test_gradient_norms_have_one_entry_a_step():
         ({"absorbing": True, "bootstrap": False}, "bootstrap is False with absorbing"),
         ({"space": _ARMS, "std_from_expert": 6.0}, "actions are discrete"),
         ({"policy_learning_rate": 0.0}, "learning rate is 0.0"),
+        ({"average_rate": 0.0}, "average_rate is 0.0"),
+        ({"target_rate": 2.0}, "target_rate is 2.0"),
+        ({"gae_lambda": 1.5}, "gae_lambda is 1.5"),
+        ({"std_from_expert": 0.0}, "std_from_expert is 0.0"),
     ],
 )
 def test_what_makes_no_sense_is_refused(options, message):

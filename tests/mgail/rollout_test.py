@@ -19,7 +19,12 @@ class Counting:
 
     def step(self, memory, observation, action):
         successor = SLOPE * observation + PUSH * action + memory
-        return ModelStep(successor, memory + observation, successor[:, 0])
+        return ModelStep(
+            successor, memory + observation, self.termination_logit(observation, action, successor)
+        )
+
+    def termination_logit(self, observation, action, next_observation):
+        return next_observation[:, 0]
 
 
 def act(observation, noise):
@@ -115,11 +120,15 @@ def test_an_imagined_rollout_lives_on_the_models_own_states():
 def test_a_perturbation_tells_the_gradient_at_each_step():
     segment = make_segment(length=2, batch_size=1)
     perturbation = tf.zeros([2, 1, 1])
-    with tf.GradientTape() as tape:
+    with tf.GradientTape(persistent=True) as tape:
         tape.watch(perturbation)
         model = PerturbedModel(Counting(), perturbation)
         rollout = imagined_rollout(model, act, segment, lambda shape: tf.zeros([2, 1, 1]))
         last = tf.reduce_sum(rollout.next_observation[-1])
+        ends = tf.reduce_sum(rollout.termination)
     np.testing.assert_allclose(tape.gradient(last, perturbation)[:, 0, 0], [SLOPE, 1.0], rtol=1e-6)
+    slopes = (rollout.termination * (1.0 - rollout.termination))[:, 0]
+    expected = [slopes[0] + SLOPE * slopes[1], slopes[1]]  # the end hangs on the state that was shifted
+    np.testing.assert_allclose(tape.gradient(ends, perturbation)[:, 0, 0], expected, rtol=1e-5)
     plain = imagined_rollout(Counting(), act, segment, lambda shape: tf.zeros([2, 1, 1]))
     np.testing.assert_array_equal(rollout.next_observation, plain.next_observation)
