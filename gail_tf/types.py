@@ -63,6 +63,8 @@ class OffPolicyBatch(NamedTuple):
       action: float32 ``[B, k]`` in [-1, 1], as executed.
       reward: float32 ``[B]``.
       terminated: float32 ``[B]``; nothing is bootstrapped where it is 1. A time limit is not an end.
+      can_act, can_act_next: float32 ``[B]``, of observation and next_observation: 0 in an absorbing state,
+        where the only action is 0 and the policy has nothing to learn, else 1.
     """
 
     observation: Any
@@ -70,6 +72,8 @@ class OffPolicyBatch(NamedTuple):
     reward: Any
     next_observation: Any
     terminated: Any
+    can_act: Any
+    can_act_next: Any
 
 
 class ValuedSegments(NamedTuple):

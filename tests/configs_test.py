@@ -11,7 +11,7 @@ from gail_tf import demonstrations
 from gail_tf.environments.make import make_environment
 from gail_tf.resources import configs_dir
 from gail_tf.training import experiment
-from gail_tf.training.config import shipped_configs
+from gail_tf.training.config import parse_gin, shipped_configs, unused_configurables
 
 SMALL = (
     "Trainer.total_env_steps = None",
@@ -93,9 +93,9 @@ def random_demonstrations(environment, path):
     )
 
 
-def train(configs, tmp_path, **more):
+def train(configs, tmp_path, say=lambda line: None, **more):
     request = experiment.Request(run_dir=str(tmp_path / "run"), configs=configs, bindings=SMALL, **more)
-    assert experiment.run(request, ["test"], say=lambda line: None) == 0
+    assert experiment.run(request, ["test"], say=say) == 0
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     numbers = [v for line in lines for v in line.values() if isinstance(v, float)]
     assert lines[-1]["iteration"] == 2 and np.isfinite(numbers).all()
@@ -140,3 +140,18 @@ def test_an_addition_on_top_of_a_recipe(name, tmp_path):
     ]
     for binding in bindings:  # each of them reached the code that it names
         assert binding.split(" = ")[0] in config
+
+
+def test_what_is_bound_and_never_called_is_found():
+    environment = "make_environment.environment = 'Pendulum-v1'"
+    parse_gin(["sac_gail/any", "with/warm_start"], [environment, "TD3.discount = 0.9"])
+    make_environment().close()
+    unused = unused_configurables(["with/warm_start"], [environment, "TD3.discount = 0.9"])
+    assert unused == ["OnPolicyGenerator", "TD3"]
+
+
+def test_a_person_is_told_of_bindings_without_effect(tmp_path):
+    said = []
+    train(["dac_td3/pendulum", "with/warm_start"], tmp_path, say=said.append)
+    (warning,) = [line for line in said if line.startswith("warning: Nothing in this recipe uses")]
+    assert "OnPolicyGenerator" in warning

@@ -10,6 +10,28 @@ from gail_tf.networks.mlp import make_critic_network, make_deterministic_actor
 from gail_tf.types import OffPolicyBatch
 
 
+class _AbsorbingDdpgAgent(ddpg_agent.DdpgAgent):
+    """TF-Agents' agent, whose target action is 0 where the next state is absorbing."""
+
+    can_act_next = None
+
+    def critic_loss(self, time_steps, actions, next_time_steps, weights=None, training=False):
+        del weights
+        observation, step_type = next_time_steps.observation, next_time_steps.step_type
+        target_actions, _ = self._target_actor_network(observation, step_type, training=False)
+        target_actions *= self.can_act_next[:, tf.newaxis]
+        target_value, _ = self._target_critic_network(
+            (observation, target_actions), step_type, training=False
+        )
+        target = tf.stop_gradient(
+            next_time_steps.reward + self._gamma * next_time_steps.discount * target_value
+        )
+        value, _ = self._critic_network(
+            (time_steps.observation, actions), time_steps.step_type, training=training
+        )
+        return tf.reduce_mean(self._td_errors_loss_fn(target, value))
+
+
 @gin.configurable
 class DDPG(tf.Module):
     """Deep deterministic policy gradient (Lillicrap et al. 2016) as an ``OffPolicyAgent``.
@@ -41,7 +63,7 @@ class DDPG(tf.Module):
         self.actor_net = self.make_actor_net()
         self._critic = make_critic_network(*self._specs)
         self.train_step = tf.Variable(0, dtype=tf.int64, trainable=False, name="train_step")
-        self._agent = ddpg_agent.DdpgAgent(
+        self._agent = _AbsorbingDdpgAgent(
             ts.time_step_spec(observation_spec),
             action_spec,
             actor_network=self.actor_net,
@@ -79,6 +101,7 @@ class DDPG(tf.Module):
         """One update of critic, actor and targets."""
         del seed
         now, later = time_steps(batch)
+        self._agent.can_act_next = batch.can_act_next
         with tf.GradientTape() as tape:
             critic_loss = self._agent.critic_loss(now, batch.action, later, training=True)
         critic_norm, _ = self._critic_step(tape, critic_loss, progress)
@@ -87,7 +110,8 @@ class DDPG(tf.Module):
         # so that gradient norms would not compare with TD3's.
         def actor_loss():
             action, _ = self.actor_net(batch.observation, step_type=(), network_state=(), training=True)
-            return -tf.reduce_mean(self._critic((batch.observation, action), step_type=(), training=False)[0])
+            value = self._critic((batch.observation, action), step_type=(), training=False)[0]
+            return -tf.reduce_mean(batch.can_act * value)
 
         started = self.train_step.assign_add(1) > self._actor_start
         metrics = actor_update(started, actor_loss, self._actor_step, progress)

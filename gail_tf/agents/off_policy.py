@@ -73,6 +73,7 @@ def actor_update(
         "generator/policy_loss": Weighted(loss, condition),
         "generator/critic_mean": Weighted(-loss, condition),
         "generator/policy_gradient_norm": Weighted(norm, condition),
+        "generator/policy_gradient_norm_max": Weighted(norm, condition),
         "generator/policy_gradient_mean_abs": Weighted(mean_abs, condition),
     }
 

@@ -16,6 +16,7 @@ class _SeededSacAgent(sac_agent.SacAgent):
     """TF-Agents' agent with stateless samples; it keeps the log-probabilities for the temperature."""
 
     seed = None
+    can_act = None
     log_probability = None
 
     def _actions_and_log_probs(self, time_steps, training=False):
@@ -23,8 +24,9 @@ class _SeededSacAgent(sac_agent.SacAgent):
             time_steps.observation, step_type=time_steps.step_type, training=training
         )
         actions = distribution.sample(seed=self.seed)
-        self.log_probability = distribution.log_prob(actions)
-        return actions, self.log_probability
+        # In an absorbing state there is one action, 0, and no entropy to be paid for.
+        self.log_probability = self.can_act * distribution.log_prob(actions)
+        return self.can_act[:, tf.newaxis] * actions, self.log_probability
 
 
 @gin.configurable
@@ -116,6 +118,7 @@ class SAC(tf.Module):
         agent = self._agent
         now, later = time_steps(batch)
         agent.seed, actor_seed = tf.unstack(tf.random.split(seed, 2))
+        agent.can_act = batch.can_act_next
         with tf.GradientTape() as tape:
             critic_loss = agent.critic_loss(
                 now, batch.action, later, tf.math.squared_difference, gamma=agent._gamma, training=True
@@ -124,17 +127,18 @@ class SAC(tf.Module):
         trains_actor = self.train_step.assign_add(1) > self._actor_start
 
         def update_actor():
-            agent.seed = actor_seed
+            agent.seed, agent.can_act = actor_seed, batch.can_act
             with tf.GradientTape() as tape:
                 loss = agent.actor_loss(now, training=True)
             log_probability = tf.stop_gradient(agent.log_probability)
             critic_mean = tf.exp(agent._log_alpha) * tf.reduce_mean(log_probability) - loss
+            entropy = -tf.math.divide_no_nan(tf.reduce_sum(log_probability), tf.reduce_sum(batch.can_act))
             gradient = self._actor_step(tape, loss, progress)
             # The temperature learns from the actor's own sample; TF-Agents' alpha_loss would draw another.
             with tf.GradientTape() as tape:
-                temperature_loss = -agent._log_alpha * tf.reduce_mean(log_probability + self._target_entropy)
+                temperature_loss = -agent._log_alpha * (self._target_entropy - entropy)
             self._temperature_step(tape, temperature_loss, progress)
-            return (loss, critic_mean, -tf.reduce_mean(log_probability), *gradient)
+            return (loss, critic_mean, entropy, *gradient)
 
         zero = tf.constant(0.0)
         loss, critic_mean, entropy, norm, mean_abs = tf.cond(trains_actor, update_actor, lambda: (zero,) * 5)
@@ -145,6 +149,7 @@ class SAC(tf.Module):
             "generator/critic_mean": Weighted(critic_mean, trains_actor),
             "generator/policy_loss": Weighted(loss, trains_actor),
             "generator/policy_gradient_norm": Weighted(norm, trains_actor),
+            "generator/policy_gradient_norm_max": Weighted(norm, trains_actor),
             "generator/policy_gradient_mean_abs": Weighted(mean_abs, trains_actor),
             "generator/entropy": Weighted(entropy, trains_actor),
             "generator/temperature": tf.exp(agent._log_alpha),

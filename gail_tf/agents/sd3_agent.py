@@ -73,6 +73,8 @@ class SD3Agent(tf_agent.TFAgent):
                 reward=scalar,
                 next_observation=time_step_spec.observation,
                 terminated=scalar,
+                can_act=scalar,
+                can_act_next=scalar,
             ),
             train_step_counter=train_step_counter,
         )
@@ -105,7 +107,7 @@ class SD3Agent(tf_agent.TFAgent):
             actor_metrics.append(
                 actor_update(
                     started,
-                    lambda i=i, batch=batch: self._actor_loss(i, batch.observation),
+                    lambda i=i, batch=batch: self._actor_loss(i, batch.observation, batch.can_act),
                     self._actor_steps[i],
                     progress,
                 )
@@ -132,6 +134,7 @@ class SD3Agent(tf_agent.TFAgent):
             self._target_noise,
             self._target_noise_clip,
         )
+        actions *= batch.can_act_next[:, tf.newaxis, tf.newaxis]
         num_rows, num_samples, num_dims = actions.shape
         observation = tf.repeat(batch.next_observation, num_samples, axis=0)
         flat = tf.reshape(actions, [num_rows * num_samples, num_dims])
@@ -150,9 +153,9 @@ class SD3Agent(tf_agent.TFAgent):
         value.shape.assert_is_compatible_with(target.shape)
         return tf.reduce_mean(tf.math.squared_difference(target, value))
 
-    def _actor_loss(self, i: int, observation: tf.Tensor) -> tf.Tensor:
+    def _actor_loss(self, i: int, observation: tf.Tensor, can_act: tf.Tensor) -> tf.Tensor:
         action = self._network.action(i, observation, training=True)
-        return -tf.reduce_mean(self._network.value(i, observation, action))
+        return -tf.reduce_mean(can_act * self._network.value(i, observation, action))
 
     def _move_targets(self, i: int, tau: float) -> None:
         for live, target in (

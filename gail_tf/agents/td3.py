@@ -17,9 +17,10 @@ from gail_tf.types import OffPolicyBatch
 
 
 class _SeededTd3Agent(td3_agent.Td3Agent):
-    """TF-Agents' agent with two changes to the target: stateless noise, and actions cut to [-1, 1]."""
+    """TF-Agents' agent; its target has stateless noise, actions cut to [-1, 1], 0 in absorbing states."""
 
     seed = None
+    can_act_next = None
 
     def critic_loss(self, time_steps, actions, next_time_steps, weights=None, training=False):
         del weights
@@ -29,6 +30,7 @@ class _SeededTd3Agent(td3_agent.Td3Agent):
         smoothed = smoothed_action(
             target_actions, noise, self._target_policy_noise, self._target_policy_noise_clip
         )
+        smoothed *= self.can_act_next[:, tf.newaxis]
         target_value = tf.minimum(
             *(
                 critic((observation, smoothed), step_type, training=False)[0]
@@ -126,7 +128,7 @@ class TD3(tf.Module):
     def update(self, batch: OffPolicyBatch, seed: tf.Tensor, progress: tf.Tensor) -> dict:
         """One critic update, and every ``policy_delay``-th time one of actor and targets."""
         now, later = time_steps(batch)
-        self._agent.seed = seed
+        self._agent.seed, self._agent.can_act_next = seed, batch.can_act_next
         with tf.GradientTape() as tape:
             critic_loss = self._agent.critic_loss(now, batch.action, later, training=True)
         critic_norm, _ = self._critic_step(tape, critic_loss, progress)
@@ -134,7 +136,7 @@ class TD3(tf.Module):
         delayed = tf.equal(step % self._policy_delay, 0)
         metrics = actor_update(
             tf.logical_and(delayed, step > self._actor_start),
-            lambda: self._agent.actor_loss(now, training=True),
+            lambda: self._agent.actor_loss(now, weights=batch.can_act, training=True),
             self._actor_step,
             progress,
         )

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from gail_tf.agents.policy import Policy
 from gail_tf.agents.td3 import TD3
+from gail_tf.discriminators.environment_reward import EnvironmentReward
 from gail_tf.environments.vector import VectorEnvironment
 from gail_tf.generators.acting import make_sampler
 from gail_tf.generators.collecting import collect_steps
@@ -85,6 +86,12 @@ class OffPolicyGenerator(tf.Module):
             if count < 1:
                 raise ValueError(f"OffPolicyGenerator.{name} is {count}: want 1 or more.")
         check_replayed_rewards(type(self).__name__, reward_source, reward_recency)
+        least = 0 if isinstance(reward_source, EnvironmentReward) else 1
+        if num_reward_rows < least:
+            raise ValueError(
+                f"OffPolicyGenerator.num_reward_rows is {num_reward_rows}: want {least} or more"
+                + (", since a discriminator that is shown nothing never learns." if least else ".")
+            )
         if num_random_steps < 0:
             raise ValueError(f"OffPolicyGenerator.num_random_steps is {num_random_steps}: want 0 or more.")
         if 1 <= replay_capacity < num_steps * num_environments:
@@ -112,6 +119,11 @@ class OffPolicyGenerator(tf.Module):
         observation_spec = tf.TensorSpec((num_inputs,), tf.float32, name="observation")
         self._normalizer = RunningMoments((num_inputs,)) if normalize_observations else None
         self.agent = agent(observation_spec, codec.spec)
+        if self._derives_absorbing_value and not self.agent.discount < 1.0:
+            raise ValueError(
+                "OffPolicyGenerator.derive_absorbing_value sums the absorbing state's rewards for ever: want "
+                f"the agent's discount below 1, not {self.agent.discount}."
+            )
         real_dim = num_inputs - int(absorbing)
         self._actor = Policy(self.agent.actor_net, self._normalizer, codec, absorbing, real_dim)
         self.policy, self._average = self._actor, None
@@ -145,7 +157,9 @@ class OffPolicyGenerator(tf.Module):
             self._sampler.refresh()
             self._sampler.start((self._seed, iteration), self._num_steps, environment.num_environments)
         transition, _, episodes = collect_steps(environment, act, self._num_steps)
-        if self._absorbing:  # what the agent does there changes nothing, so the critic is not asked about it
+        if (
+            self._absorbing
+        ):  # what the agent does there changes nothing: the critic learns of one action alone
             action = transition.action * (1.0 - transition.observation[..., -1:])
             transition = transition._replace(action=action)
         rows = Transition(*(f.reshape(-1, *f.shape[2:]) for f in transition))
@@ -212,7 +226,12 @@ class OffPolicyGenerator(tf.Module):
             reward += terminated * self._absorbing_value()
         observation = self._actor.normalize(rows.observation)
         next_observation = self._actor.normalize(rows.next_observation)
-        return OffPolicyBatch(observation, rows.action, reward, next_observation, terminated)
+        can_act = can_act_next = tf.ones_like(reward)
+        if self._absorbing:
+            can_act, can_act_next = 1.0 - rows.observation[..., -1], 1.0 - rows.next_observation[..., -1]
+        return OffPolicyBatch(
+            observation, rows.action, reward, next_observation, terminated, can_act, can_act_next
+        )
 
     def _absorbing_value(self) -> tf.Tensor:
         """Discounted rewards from the step after the one that led into the absorbing state, a scalar."""

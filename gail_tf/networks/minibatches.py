@@ -71,7 +71,8 @@ def scan_updates(
 ) -> dict[str, tf.Tensor]:
     """Calls ``step(i, seed [2]) -> scalar metrics`` for i below ``num_steps``; returns their means.
 
-    The mean of a :class:`Weighted` metric is 0 where no step had weight.
+    The mean of a :class:`Weighted` metric is 0 where no step had weight. A metric whose name ends in ``_max``
+    is not averaged: its largest value is returned, over the steps with weight, and not below 0.
     """
     if num_steps < 1:
         raise ValueError(f"num_steps is {num_steps}: want 1 or more.")
@@ -85,10 +86,16 @@ def scan_updates(
     # Traced once beside the loop to learn which metrics there are: a peeled first step would compile twice.
     traced = tf.function(pairs, autograph=False).get_concrete_function(tf.TensorSpec((), tf.int32))
     zeros = tf.nest.map_structure(lambda _: tf.constant(0.0), traced.structured_outputs)
-    _, sums = tf.while_loop(
-        lambda i, _: i < num_steps,
-        lambda i, sums: (i + 1, tf.nest.map_structure(tf.add, sums, pairs(i))),
-        (tf.constant(0), zeros),
-        maximum_iterations=num_steps,
+
+    def merged(name, total, new):
+        if name.endswith("_max"):
+            return Weighted(tf.maximum(total.value, new.value), tf.constant(1.0))
+        return Weighted(total.value + new.value, total.weight + new.weight)
+
+    def body(i, totals):
+        return i + 1, {name: merged(name, totals[name], new) for name, new in pairs(i).items()}
+
+    _, totals = tf.while_loop(
+        lambda i, _: i < num_steps, body, (tf.constant(0), zeros), maximum_iterations=num_steps
     )
-    return {name: tf.math.divide_no_nan(total.value, total.weight) for name, total in sums.items()}
+    return {name: tf.math.divide_no_nan(total.value, total.weight) for name, total in totals.items()}

@@ -20,6 +20,7 @@ from gail_tf.reporting.tables import (
     NOTHING,
     POLICY_GRADIENT_NORM,
     iqm_cell,
+    largest_gradient_norm,
     markdown,
     spread,
     times_to_expert,
@@ -185,7 +186,7 @@ def _divergence_row(task: str, label: str, groups: Sequence[Group]) -> list[str]
         str(diverged),
         str(sum(run.is_nan for run in ended)),
         f"{diverged / len(ended):.0%}",
-        f"{max(y.max() for y in norms):.2g}" if norms else NOTHING,
+        f"{max(filter(None, map(largest_gradient_norm, ended))):.2g}" if norms else NOTHING,
         f"{np.median([y[-1] for y in norms]):.2g}" if norms else NOTHING,
         paper_divergence(groups[0]),
     ]
@@ -196,4 +197,4 @@ def paper_divergence(group: Group) -> str:
     configs = str(group.runs[0].value("config_name", ""))
     if re.search(r"\b(ddpg|td3|sd3)_gail/", configs):
         return "fewer" if "with/credo" in configs else "over 36%, average"
-    return "0" if re.search(r"\bcredo/(ppo_gail|tssg)\b", configs) else NOTHING
+    return "0" if re.fullmatch(r"credo/(ppo_gail|tssg)", configs) else NOTHING

@@ -74,6 +74,12 @@ _CSV_COLUMNS = (
 )
 
 
+def largest_gradient_norm(run: Run) -> float | None:
+    """The largest norm of the policy's gradient: of all updates where they were recorded, else of means."""
+    norms = [run.series(name)[1] for name in (POLICY_GRADIENT_NORM + "_max", POLICY_GRADIENT_NORM)]
+    return max((float(y.max()) for y in norms if y.size), default=None)
+
+
 def results_table(groups: Sequence[Group], problems: Sequence[str] = ()) -> str:
     """A Markdown table with a row a group, then what the numbers mean, then every run that is not in them.
 
@@ -138,7 +144,7 @@ def results_csv(groups: Sequence[Group]) -> str:
                 "wall_seconds_to_90_percent": reached and reached.wall_seconds,
                 "task": group.task,
                 "last_five_evaluations": last_evaluations(run),
-                "largest_policy_gradient_norm": max(run.series(POLICY_GRADIENT_NORM)[1], default=None),
+                "largest_policy_gradient_norm": largest_gradient_norm(run),
             }
             cells = (derived[name] if name in derived else run.value(name) for name in _CSV_COLUMNS)
             writer.writerow(["" if cell is None else cell for cell in cells])

@@ -1,6 +1,7 @@
 """Gin configs by name, and one line for what is wrong in them."""
 
 import difflib
+import re
 import tokenize
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,3 +62,17 @@ def error_line(error: Exception) -> str:
 def bound_values(configurable: str) -> dict[str, Any]:
     """Parameter -> value, as the config binds them to ``configurable``, macros resolved."""
     return dict(gin.get_bindings(configurable))
+
+
+def unused_configurables(configs: Sequence[str], bindings: Sequence[str]) -> list[str]:
+    """Classes and ``make_*`` functions that were bound beside a recipe and that nothing has called.
+
+    To be asked when everything is built. Other functions (rewards, loss terms) are called later only.
+
+    Args:
+      configs: those on top of the recipe, without what they include. bindings: as ``parse_gin`` takes them.
+    """
+    lines = [line for name in configs for line in Path(resolve_config(name)).read_text().splitlines()]
+    bound = re.findall(r"^\s*([A-Z]\w*|make_\w+)\.\w+\s*=", "\n".join([*lines, *bindings]), re.MULTILINE)
+    called = re.findall(r"^# Parameters for (?:\S*[./])?(\w+):", gin.operative_config_str(), re.MULTILINE)
+    return [name for name in dict.fromkeys(bound) if name not in called]

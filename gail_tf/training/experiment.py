@@ -26,7 +26,13 @@ from gail_tf.reporting.figures import draw_run
 from gail_tf.reporting.runs import load_run
 from gail_tf.reporting.terminal import summary_lines
 from gail_tf.training import evaluation
-from gail_tf.training.config import bound_values, error_line, parse_gin, shipped_configs
+from gail_tf.training.config import (
+    bound_values,
+    error_line,
+    parse_gin,
+    shipped_configs,
+    unused_configurables,
+)
 from gail_tf.training.config_types import check_types
 from gail_tf.training.diagnostics import DivergedError
 from gail_tf.training.evaluation import Evaluator, normalized_score
@@ -126,6 +132,9 @@ def run(request: Request, command: Sequence[str], say: Callable[[str], None] = p
         else:
             info = _run_info(request, command, parts)
             run_dir.create(info, gin.operative_config_str(), request.overwrite)
+            unused = unused_configurables(request.configs[1:], request.bindings)
+            if unused:
+                say(f"warning: Nothing in this recipe uses {', '.join(unused)}: bindings of it do nothing.")
             for note in parts.trainer.notes():
                 say(f"note: {note}")
         resume = f"{request.program} --run_dir={shlex.quote(request.run_dir)} --resume"

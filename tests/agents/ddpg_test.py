@@ -30,6 +30,8 @@ _BATCH = OffPolicyBatch(
     reward=tf.constant([1.0, 1.0]),
     next_observation=tf.constant([[2.0], [2.0]]),
     terminated=tf.constant([0.0, 1.0]),
+    can_act=tf.ones([2]),
+    can_act_next=tf.ones([2]),
 )
 
 

@@ -63,6 +63,7 @@ def test_an_actor_update_counts_only_where_it_happens():
         "policy_loss": 10.0,
         "critic_mean": -10.0,
         "policy_gradient_norm": 5.0,
+        "policy_gradient_norm_max": 5.0,
         "policy_gradient_mean_abs": 3.5,
     }
     assert all(bool(metric.weight) for metric in metrics.values())
@@ -76,7 +77,7 @@ def test_noise_on_target_actions_is_cut_and_so_is_the_action():
 
 
 def test_only_an_end_of_the_mdp_has_discount_0():
-    batch = OffPolicyBatch(*(tf.constant(x) for x in ([[1.0]], [[0.5]], [3.0], [[2.0]], [1.0])))
+    batch = OffPolicyBatch(*(tf.constant(x) for x in ([[1.0]], [[0.5]], [3.0], [[2.0]], [1.0], [1.0], [1.0])))
     now, later = time_steps(batch)
     assert [x.numpy().item() for x in (now.observation, later.observation, later.reward)] == [1, 2, 3]
     assert later.discount.numpy().item() == 0.0
@@ -110,6 +111,8 @@ def make_batch(num_rows=12, seed=0):
         rng.normal(size=num_rows),
         rng.normal(size=(num_rows, 3)),
         np.arange(num_rows) % 3 == 0,
+        np.ones(num_rows),
+        np.ones(num_rows),
     )
     return OffPolicyBatch(*(tf.constant(np.asarray(f, np.float32)) for f in fields))
 
@@ -236,3 +239,24 @@ def test_the_generator_can_read_the_discount(make, kind):
 def test_a_learning_rate_of_0_is_refused(make, kind):
     with pytest.raises(ValueError, match="learning rate is 0"):
         make(kind, actor_learning_rate=0.0)
+
+
+@each_agent
+def test_in_an_absorbing_state_the_only_action_is_0(make, kind):
+    """Rows of it teach the actor nothing, and their target is the critic's word on the action 0."""
+    agent, batch = make(kind, critic_learning_rate=1e-9, tau=0.0), make_batch()
+    absorbed = batch._replace(can_act=tf.zeros([12]), can_act_next=tf.zeros([12]))
+    metrics = update(agent, absorbed)
+    assert float(metrics["generator/policy_gradient_norm"].value) == 0.0
+    assert float(update(agent, batch)["generator/policy_gradient_norm"].value) > 0.0
+    critics = (
+        agent.actor_net.critics if kind == "sd3" else agent._critics if kind != "ddpg" else [agent._critic]
+    )
+    none = tf.zeros_like(batch.action)
+    following = np.min([critic((batch.next_observation, none))[0] for critic in critics], 0)
+    target = batch.reward + 0.99 * (1.0 - batch.terminated) * following
+    errors = [np.square(target - critic((batch.observation, batch.action))[0]) for critic in critics]
+    if kind == "sd3":  # each critic learns from its own half
+        errors = [errors[0][:6], errors[1][6:]]
+    expected = sum(np.mean(error) for error in errors)
+    assert float(metrics["generator/critic_loss"]) == pytest.approx(expected, rel=1e-4)

@@ -38,6 +38,8 @@ def make_batch(num_rows=12, seed=0):
         rng.normal(size=num_rows),
         rng.normal(size=(num_rows, 3)),
         np.arange(num_rows) % 3 == 0,
+        np.ones(num_rows),
+        np.ones(num_rows),
     )
     return OffPolicyBatch(*(tf.constant(np.asarray(f, np.float32)) for f in fields))
 

@@ -28,7 +28,7 @@ def make(action=0.5, **kwargs):
 
 def make_batch(terminated):
     """At s = 1, a = 0: Q1 = 2.5 and Q2 = 1.5. At s' = 2: Q1' = 4.5 + 3 a' and Q2' = 3.5 + 3 a'."""
-    rows = ([[1.0]], [[0.0]], [1.0], [[2.0]], [terminated])
+    rows = ([[1.0]], [[0.0]], [1.0], [[2.0]], [terminated], [1.0], [1.0])
     return OffPolicyBatch(*(tf.constant(x) for x in rows))
 
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from gail_tf.agents.ddpg import DDPG
 from gail_tf.agents.sac import SAC
+from gail_tf.agents.sd3 import SD3
 from gail_tf.agents.td3 import TD3
 from gail_tf.discriminators import rewards
 from gail_tf.discriminators.discriminator import Discriminator
@@ -224,7 +225,7 @@ def test_the_policy_is_the_running_average_of_the_actor():
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
-@pytest.mark.parametrize("agent", [TD3, DDPG, SAC])
+@pytest.mark.parametrize("agent", [TD3, DDPG, SAC, SD3])
 def test_resuming_equals_never_stopping(agent, jit_compile, tmp_path):
     options = {"agent": agent, "average_rate": 0.1, "normalize_observations": True}
     options["jit_compile"] = jit_compile
@@ -254,6 +255,13 @@ def test_bad_settings_are_refused():
         make(num_random_steps=-1)
     with pytest.raises(ValueError, match="replay_capacity is 3"):
         make(replay_capacity=3)
+    with pytest.raises(ValueError, match="num_reward_rows is 0: want 1 or more"):
+        make(num_reward_rows=0)
+    with pytest.raises(ValueError, match="num_reward_rows is -1: want 0 or more"):
+        make(num_reward_rows=-1, reward_source=EnvironmentReward())
+    with pytest.raises(ValueError, match="discount below 1, not 1.0"):
+        endless = functools.partial(TD3, discount=1.0)
+        make(lambda: AbsorbingState(pendulum()), absorbing=True, derive_absorbing_value=True, agent=endless)
     source = EnvironmentReward()
     source.needs_segments = True
     with pytest.raises(ValueError, match="segments"):

@@ -109,6 +109,18 @@ def test_updates_run_in_order_each_once_and_their_metrics_are_averaged(num_steps
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
+def test_of_a_metric_that_says_max_the_largest_is_kept(jit_compile):
+    values = tf.constant([3.0, 7.0, 9.0, 5.0])
+
+    def step(i, seed):
+        del seed
+        return {"all_max": values[i], "some_max": Weighted(values[i], i != 2), "mean": values[i]}
+
+    metrics = scanned(step, 4, jit_compile=jit_compile)
+    assert metrics == {"all_max": 9.0, "some_max": 7.0, "mean": 6.0}
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
 def test_a_weighted_metric_is_averaged_over_the_steps_with_weight(jit_compile):
     def step(i, seed):
         del seed

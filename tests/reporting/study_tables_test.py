@@ -133,6 +133,14 @@ def test_divergence_is_counted_by_hand(make_study):
     assert "under 0.1" in lines[-2]
 
 
+def test_the_largest_gradient_is_that_of_single_updates_where_they_were_recorded(make_study):
+    metrics = {"generator/policy_gradient_norm": 1.0, "generator/policy_gradient_norm_max": 50.0}
+    lines = study_tables.divergence_table(
+        make_study({"A": {"Ant": [900.0, 900.0]}}, metrics=metrics)
+    ).splitlines()
+    assert cells(lines, "Ant-v0", "A")[4:6] == ["1e+02", "2"]
+
+
 def test_divergence_wants_an_expert_and_two_runs(make_study):
     assert study_tables.divergence_table(make_study({"A": {"Ant": [1.0]}})) is None
     assert study_tables.divergence_table(make_study({"B": {"Ant": [1.0] * 3}}, expert_return=None)) is None
