@@ -51,6 +51,8 @@ class OffPolicyGenerator(tf.Module):
       average_rate: the policy that is evaluated and exported is a running average of the actor's weights,
         moved by this fraction an update; 0: the actor itself.
       normalize_observations: running mean and std of the observations collected.
+      mask_absorbing_actions: in an absorbing state the only action is 0, for critic target and actor
+        alike (DAC's code). Otherwise both ask the critic there about actions that it has never seen.
       derive_absorbing_value: with absorbing states, a step into one is worth ``gamma r_abs / (1 - gamma)``
         more than its own reward, ``r_abs`` as the reward source now pays for the absorbing row, and nothing
         is bootstrapped. Otherwise the critic learns the same sum from the absorbing row's loop, of which it
@@ -76,6 +78,7 @@ class OffPolicyGenerator(tf.Module):
         replay_capacity: int = 1_000_000,
         average_rate: float = 0.0,
         normalize_observations: bool = False,
+        mask_absorbing_actions: bool = True,
         derive_absorbing_value: bool = False,
         jit_compile: bool = True,
     ):
@@ -113,6 +116,7 @@ class OffPolicyGenerator(tf.Module):
         self._reward_recency = reward_recency
         self.steps_before_learning = num_random_steps
         self._seed, self._absorbing, self._reward_source = seed, absorbing, reward_source
+        self._masks_absorbing_actions = absorbing and mask_absorbing_actions
         self._derives_absorbing_value = absorbing and derive_absorbing_value
         num_inputs = self._environment.observation_dim
         self._action_dim = codec.spec.shape[0]
@@ -227,7 +231,7 @@ class OffPolicyGenerator(tf.Module):
         observation = self._actor.normalize(rows.observation)
         next_observation = self._actor.normalize(rows.next_observation)
         can_act = can_act_next = tf.ones_like(reward)
-        if self._absorbing:
+        if self._masks_absorbing_actions:
             can_act, can_act_next = 1.0 - rows.observation[..., -1], 1.0 - rows.next_observation[..., -1]
         return OffPolicyBatch(
             observation, rows.action, reward, next_observation, terminated, can_act, can_act_next

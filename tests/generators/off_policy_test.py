@@ -209,6 +209,19 @@ def test_the_value_of_the_absorbing_state_is_derived_from_its_reward():
     assert batch.terminated.numpy().tolist() == [0, 0, 0, 0, 1, 1, 0]
 
 
+@pytest.mark.parametrize("masks", [True, False])
+def test_who_can_act_in_an_absorbing_state(masks):
+    options = {"absorbing": True, "num_steps": 7, "num_random_steps": 100, "mask_absorbing_actions": masks}
+    generator, _ = make(lambda: AbsorbingState(Ends(pendulum())), EnvironmentReward(), **options)
+    generator.collect(0)
+    rows = generator._replay.gather(tf.range(7))
+    batch = generator._as_batch(rows, tf.ones(7))
+    is_absorbing = rows.observation[:, -1].numpy(), rows.next_observation[:, -1].numpy()
+    assert is_absorbing[0].sum() == 1 and is_absorbing[1].sum() == 2
+    np.testing.assert_array_equal(batch.can_act, 1.0 - masks * is_absorbing[0])
+    np.testing.assert_array_equal(batch.can_act_next, 1.0 - masks * is_absorbing[1])
+
+
 def test_the_policy_is_the_running_average_of_the_actor():
     generator, _ = make(average_rate=0.5, num_updates=2)
     average = [v.numpy() for v in generator.policy.actor_net.variables]
