@@ -56,7 +56,7 @@ class OffPolicyGenerator(tf.Module):
       derive_absorbing_value: with absorbing states, a step into one is worth ``gamma r_abs / (1 - gamma)``
         more than its own reward, ``r_abs`` as the reward source now pays for the absorbing row, and nothing
         is bootstrapped. Otherwise the critic learns the same sum from the absorbing row's loop, of which it
-        sees little: in some ``1 / (tau (1 - gamma))`` updates, 20,000 by default, while dying looks cheap.
+        sees little: in some ``1 / (tau (1 - gamma))`` moves of its targets, 20,000 by default.
       jit_compile: compile with XLA.
     """
 
