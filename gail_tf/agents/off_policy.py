@@ -99,8 +99,8 @@ def smoothed_action(action: tf.Tensor, noise: tf.Tensor, std: float, clip: float
     return tf.clip_by_value(action + tf.clip_by_value(std * noise, -clip, clip), -1.0, 1.0)
 
 
-def check_positive(agent: str, **counts: int) -> None:
+def check_positive(owner: str, **counts: int) -> None:
     """Raises ValueError for the first of ``counts`` below 1."""
     for name, count in counts.items():
         if count < 1:
-            raise ValueError(f"{agent}.{name} is {count}: want 1 or more.")
+            raise ValueError(f"{owner}.{name} is {count}: want 1 or more.")

@@ -10,6 +10,7 @@ import gymnasium as gym
 import numpy as np
 import tensorflow as tf
 
+from gail_tf.agents.off_policy import check_positive
 from gail_tf.agents.policy import Policy
 from gail_tf.discriminators.environment_reward import EnvironmentReward
 from gail_tf.environments.absorbing import AbsorbingState
@@ -118,17 +119,15 @@ class ModelBasedGenerator(tf.Module):
                 "Experiment.reward_source = @Discriminator."
             )
         check_replayed_rewards(type(self).__name__, reward_source, reward_recency)
-        counts = {
-            "num_environments": num_environments,
-            "num_steps": num_steps,
-            "num_updates": num_updates,
-            "batch_size": batch_size,
-            "model_batch_size": model_batch_size,
-            "segment_length": segment_length,
-        }
-        for name, count in counts.items():
-            if count < 1:
-                raise ValueError(f"ModelBasedGenerator.{name} is {count}: want 1 or more.")
+        check_positive(
+            type(self).__name__,
+            num_environments=num_environments,
+            num_steps=num_steps,
+            num_updates=num_updates,
+            batch_size=batch_size,
+            model_batch_size=model_batch_size,
+            segment_length=segment_length,
+        )
         for name, count in (
             ("num_prefill_steps", num_prefill_steps),
             ("num_warmup_updates", num_warmup_updates),

@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 import tensorflow as tf
 
+from gail_tf.agents.off_policy import check_positive
 from gail_tf.agents.policy import Policy
 from gail_tf.agents.td3 import TD3
 from gail_tf.discriminators.environment_reward import EnvironmentReward
@@ -84,10 +85,9 @@ class OffPolicyGenerator(tf.Module):
     ):
         super().__init__(name="off_policy_generator")
         del expert
-        counts = {"num_steps": num_steps, "num_updates": num_updates, "batch_size": batch_size}
-        for name, count in counts.items():
-            if count < 1:
-                raise ValueError(f"OffPolicyGenerator.{name} is {count}: want 1 or more.")
+        check_positive(
+            type(self).__name__, num_steps=num_steps, num_updates=num_updates, batch_size=batch_size
+        )
         check_replayed_rewards(type(self).__name__, reward_source, reward_recency)
         least = 0 if isinstance(reward_source, EnvironmentReward) else 1
         if num_reward_rows < least:
@@ -161,9 +161,7 @@ class OffPolicyGenerator(tf.Module):
             self._sampler.refresh()
             self._sampler.start((self._seed, iteration), self._num_steps, environment.num_environments)
         transition, _, episodes = collect_steps(environment, act, self._num_steps)
-        if (
-            self._absorbing
-        ):  # what the agent does there changes nothing: the critic learns of one action alone
+        if self._absorbing:  # what is done there changes nothing: the critic learns of one action alone
             action = transition.action * (1.0 - transition.observation[..., -1:])
             transition = transition._replace(action=action)
         rows = Transition(*(f.reshape(-1, *f.shape[2:]) for f in transition))

@@ -179,6 +179,7 @@ def _divergence_row(task: str, label: str, groups: Sequence[Group]) -> list[str]
     ended = [run for group in groups for run in _ended(group)]
     diverged = sum(has_diverged(run) for run in ended)
     norms = [y for run in ended if (y := run.series(POLICY_GRADIENT_NORM)[1]).size]
+    largest = [norm for run in ended if (norm := largest_gradient_norm(run)) is not None]
     return [
         task,
         label,
@@ -186,7 +187,7 @@ def _divergence_row(task: str, label: str, groups: Sequence[Group]) -> list[str]
         str(diverged),
         str(sum(run.is_nan for run in ended)),
         f"{diverged / len(ended):.0%}",
-        f"{max(filter(None, map(largest_gradient_norm, ended))):.2g}" if norms else NOTHING,
+        f"{max(largest):.2g}" if largest else NOTHING,
         f"{np.median([y[-1] for y in norms]):.2g}" if norms else NOTHING,
         paper_divergence(groups[0]),
     ]

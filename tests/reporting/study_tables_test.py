@@ -141,6 +141,14 @@ def test_the_largest_gradient_is_that_of_single_updates_where_they_were_recorded
     assert cells(lines, "Ant-v0", "A")[4:6] == ["1e+02", "2"]
 
 
+def test_an_actor_that_never_moved_has_a_largest_gradient_of_0(make_study):
+    metrics = {"generator/policy_gradient_norm": 0.0}
+    lines = study_tables.divergence_table(
+        make_study({"A": {"Ant": [0.0, 0.0]}}, metrics=metrics)
+    ).splitlines()
+    assert cells(lines, "Ant-v0", "A")[4:6] == ["0", "0"]
+
+
 def test_divergence_wants_an_expert_and_two_runs(make_study):
     assert study_tables.divergence_table(make_study({"A": {"Ant": [1.0]}})) is None
     assert study_tables.divergence_table(make_study({"B": {"Ant": [1.0] * 3}}, expert_return=None)) is None
