@@ -61,6 +61,7 @@ setup(
         "gymnasium[mujoco]>=1.1,<1.4",
         "mujoco>=3.2,<5",
         "etils<1.14; python_version < '3.11'",  # of mujoco; 1.14 needs 3.11, which trips an older pip
+        "ale-py>=0.10",
         "absl-py>=2.1",
         "gin-config>=0.5",
         "numpy>=2.0",
@@ -75,7 +76,10 @@ setup(
             "pytest-xdist>=3.5",
             "ruff>=0.17,<0.18",
             "exceptiongroup<1.3; python_version < '3.11'",  # of pytest; for typing-extensions, as above
+            # Elsewhere PyBullet is compiled, for minutes, and its configs' tests are left out.
+            "pybullet_envs_gymnasium; platform_system == 'Linux' and platform_machine == 'x86_64'",
         ],
+        "pybullet": ["pybullet_envs_gymnasium>=0.5"],
         "minari": ["minari>=0.5"],
         "video": ["imageio>=2.34", "imageio-ffmpeg>=0.5"],
     },

@@ -318,6 +318,15 @@ def last_evaluations(run: Run, count: int = 5) -> float | None:
     return float(returns[-count:].mean()) if returns.size else None
 
 
+def largest_fall(run: Run, count: int = 5) -> float | None:
+    """Best mean of ``count`` evaluations in a row, less that of the last; None with fewer evaluations."""
+    returns = evaluation_curve(run)[1]
+    if returns.size < count:
+        return None
+    means = np.convolve(returns, np.full(count, 1.0 / count), "valid")
+    return float(means.max() - means[-1])
+
+
 def pooled_histogram(histograms: Iterable[Mapping[str, Any]], edges: np.ndarray) -> np.ndarray:
     """Shares ``[N]`` of all counts between ``edges [N + 1]``; what lies outside is in none of them.
 

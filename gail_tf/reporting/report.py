@@ -16,7 +16,7 @@ from gail_tf.reporting.study_figures import (
     draw_reward_histograms,
     draw_rollout_gradients,
 )
-from gail_tf.reporting.study_tables import arms_table, demonstrations_table, divergence_table
+from gail_tf.reporting.study_tables import arms_table, demonstrations_table, divergence_table, signal_table
 from gail_tf.reporting.tables import compact_table, results_csv, results_table
 
 
@@ -25,8 +25,9 @@ def write_report(paths: Iterable[Path], out_dir: str | os.PathLike) -> list[path
 
     Always ``curves.png``, ``table.md``, ``results.csv``, and ``table_compact.md`` for a README. Beside them,
     where the runs have what they show: ``arms.md``, ``by_demonstrations.md``, ``divergence.md``,
-    ``final_returns.png``, a figure for each of FAMILIES, ``rollout_gradient.png``, ``reward_histograms.png``
-    (one for each task where there are several). Unfinished and unreadable runs are listed under ``table.md``.
+    ``signal.md``, ``final_returns.png``, a figure for each of FAMILIES, ``rollout_gradient.png``,
+    ``reward_histograms.png`` (one for each task where there are several). Unfinished and unreadable runs are
+    listed under ``table.md``.
 
     Returns:
       The files written.
@@ -46,6 +47,7 @@ def write_report(paths: Iterable[Path], out_dir: str | os.PathLike) -> list[path
         "arms.md": arms_table(groups),
         "by_demonstrations.md": demonstrations_table(groups),
         "divergence.md": divergence_table(groups),
+        "signal.md": signal_table(groups),
     }
     for name, content in tables.items():
         if content is not None:

@@ -53,6 +53,7 @@ FAMILIES = (
         {
             "generator/policy_gradient_norm": "policy gradient: norm",
             "generator/policy_gradient_mean_abs": "policy gradient: mean |·|",
+            "generator/advantage_std": "advantage: std",
         },
         logarithmic=True,
     ),
@@ -61,7 +62,8 @@ FAMILIES = (
         {
             "discriminator/expert_probability": "P(expert): D on expert",
             "discriminator/agent_probability": "D on agent",
-            "discriminator/loss": "discriminator loss",
+            "discriminator/loss": "discriminator loss: whole",
+            "discriminator/loss_bce_loss": "of it cross-entropy",
         },
     ),
     Family(

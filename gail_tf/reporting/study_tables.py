@@ -12,6 +12,7 @@ from gail_tf.reporting.aggregates import (
     Group,
     final_scores,
     has_diverged,
+    largest_fall,
     last_evaluations,
     probability_of_improvement,
 )
@@ -35,6 +36,21 @@ _TASK_COLUMNS = (
     "Steps to 90%",
     "Seconds to 90%",
 )
+_SIGNAL_COLUMNS = (
+    "Task",
+    "Arm",
+    "Seeds",
+    "Reward, agent: mean",
+    "Reward, agent: std",
+    "Discriminator's loss",
+    "Policy gradient norm",
+    "Advantage: std",
+    "Fall",
+)
+_SHARE = 0.1  # of a training, at its beginning and at its end
+_REWARDS = ("reward/agent_mean", "reward/agent_std")
+_ADVANTAGE = "generator/advantage_std"
+_LOSSES = ("discriminator/loss_bce_loss", "discriminator/loss_wasserstein_loss")
 _DIVERGENCE_COLUMNS = (
     "Task",
     "Arm",
@@ -146,6 +162,63 @@ def _explanations(scored: Mapping[tuple[str, str], list[float]]) -> list[str]:
             "minimum to maximum, not an interval."
         )
     return lines
+
+
+def signal_table(groups: Sequence[Group]) -> str | None:
+    """What the discriminator leaves the policy to learn from, early and late: GAIL-VR's Figures 1, 2, 5, 6.
+
+    None for fewer than two groups that learned a value function from a discriminator's reward.
+    """
+    shown = [group for group in groups if any(_early_and_late(run, _ADVANTAGE) for run in group.finished)]
+    shown = [
+        group for group in shown if any(run.series("reward/agent_mean")[1].size for run in group.finished)
+    ]
+    if len(shown) < 2:
+        return None
+    lines = markdown(_SIGNAL_COLUMNS, [_signal_row(group) for group in shown], 2)
+    lines += [
+        "",
+        f"First {_SHARE:.0%} of the training → last {_SHARE:.0%}: means over their iterations, medians over "
+        "the seeds. Rewards are those before the division by a running scale, where there is one. The loss "
+        "is the part that tells expert and agent apart (cross-entropy: 1.39 for guessing; or a critic's), "
+        "without penalties and regularisers. Advantages: before they are normalised. Fall: the best mean of "
+        "five evaluations in a row less that of the last five, in normalised return; median [minimum, "
+        "maximum].",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _signal_row(group: Group) -> list[str]:
+    runs = group.finished
+    cells = [
+        *(_changes([_early_and_late(run, name, scaled=True) for run in runs]) for name in _REWARDS),
+        _changes([_early_and_late(run, _loss_name(run)) for run in runs]),
+        *(
+            _changes([_early_and_late(run, name) for run in runs])
+            for name in (POLICY_GRADIENT_NORM, _ADVANTAGE)
+        ),
+    ]
+    falls = [fall for run in runs if (fall := largest_fall(run)) is not None]
+    return [group.task, group.arm, str(len(runs)), *cells, spread(falls) if falls else NOTHING]
+
+
+def _loss_name(run: Run) -> str:
+    return next((name for name in _LOSSES if run.series(name)[1].size), _LOSSES[0])
+
+
+def _changes(pairs: Sequence[tuple[float, float] | None]) -> str:
+    known = [pair for pair in pairs if pair is not None]
+    return " → ".join(f"{value:.2g}" for value in np.median(known, axis=0)) if known else NOTHING
+
+
+def _early_and_late(run: Run, name: str, scaled: bool = False) -> tuple[float, float] | None:
+    """Means over the first and the last tenth of the run, of the metric or of it times ``reward/scale``."""
+    steps, values = run.series(name)
+    if scaled:
+        scales = dict(zip(*run.series("reward/scale"), strict=True))
+        values = values * np.array([scales.get(step, 1.0) for step in steps])
+    early, late = steps <= _SHARE * steps[-1:], steps > (1.0 - _SHARE) * steps[-1:]
+    return (float(values[early].mean()), float(values[late].mean())) if early.any() else None
 
 
 def divergence_table(groups: Sequence[Group]) -> str | None:

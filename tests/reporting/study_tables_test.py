@@ -33,7 +33,7 @@ def make_study(make_run_dir):
                     more = {"returns": (0.0, final)} if final is not None else {"status": "diverged"}
                     names = {"label": arm, "task": task, "environment": f"{task}-v0", "seed": seed}
                     names |= {"algorithm": arm, "config_name": CONFIGS.get(arm, "any")}
-                    path = make_run_dir(f"{arm}/{task}/{seed}", **names, **more, **info)
+                    path = make_run_dir(f"{arm}/{task}/{seed}", **(names | more | info))
                     runs.append(load_run(path))
         return group_runs(runs)
 
@@ -152,6 +152,29 @@ def test_an_actor_that_never_moved_has_a_largest_gradient_of_0(make_study):
 def test_divergence_wants_an_expert_and_two_runs(make_study):
     assert study_tables.divergence_table(make_study({"A": {"Ant": [1.0]}})) is None
     assert study_tables.divergence_table(make_study({"B": {"Ant": [1.0] * 3}}, expert_return=None)) is None
+
+
+def test_the_signal_is_compared_early_and_late_by_hand(make_study):
+    returns = [100.0 * i for i in range(1, 21)]
+    ramp = [float(i) for i in range(1, 21)]  # the first two of twenty lines, and the last two
+    metrics = {
+        "generator/advantage_std": ramp,
+        "generator/policy_gradient_norm": [2.0 * x for x in ramp],
+        "reward/agent_mean": [1.0] * 20,
+        "reward/scale": ramp,
+        "discriminator/loss_bce_loss": [None] * 19 + [1.0],
+    }
+    groups = make_study({arm: {"Ant": [1.0]} for arm in ("A", "B")}, metrics=metrics, returns=returns)
+    lines = study_tables.signal_table(groups).splitlines()
+    assert cells(lines, "Ant-v0", "A") == [
+        "1",
+        "1.5 → 20",
+        "–",
+        "–",
+        "3 → 39",
+        "1.5 → 20",
+        "0.00 [0.00, 0.00]",
+    ]
 
 
 def test_a_report_of_a_study_has_what_its_runs_have_and_is_the_same_again(make_study, tmp_path):
