@@ -5,6 +5,7 @@ import json
 import re
 from pathlib import Path
 
+import gin
 import numpy as np
 import pytest
 
@@ -142,8 +143,38 @@ def test_an_addition_on_top_of_a_recipe(name, tmp_path):
         for line in (configs_dir() / f"{name}.gin").read_text().splitlines()
         if "=" in line and not line.startswith("#")
     ]
-    for binding in bindings:  # each of them reached the code that it names
-        assert binding.split(" = ")[0] in config
+    bound = [binding.split(" = ")[0] for binding in bindings]
+    for binding in bound:  # each of them reached the code that it names
+        assert binding in config
+    parse_gin([name], [])
+    alone = {binding: str(gin.query_parameter(binding)) for binding in bound}
+    parse_gin([recipe, name], [])
+    assert {binding: str(gin.query_parameter(binding)) for binding in bound} == alone
+
+
+def test_gail_vr_as_published_has_the_settings_of_table_3_and_appendix_b():
+    parse_gin(["gail_vr/hopper_paper"], [])
+    wanted = {
+        "PPO.learning_rate": 3e-4,
+        "PPO.num_epochs": 4,
+        "PPO.batch_size": 32,
+        "PPO.clip_range": 0.2,
+        "PPO.value_coef": 0.5,
+        "PPO.entropy_coef": 0.5,
+        "OnPolicyGenerator.discount": 0.99,
+        "OnPolicyGenerator.gae_lambda": 0.95,
+        "OnPolicyGenerator.generator_first": True,
+        "Discriminator.learning_rate": 3e-4,
+        "Discriminator.num_epochs": 5,
+        "Discriminator.batch_size": 128,
+        "Discriminator.reward_transforms": [],
+        "variance_raw.coef": 0.1,
+    }
+    assert {name: gin.query_parameter(name) for name in wanted} == wanted
+    assert [str(term) for term in gin.query_parameter("Discriminator.loss_terms")] == [
+        "@bce_loss",
+        "@variance_raw",
+    ]
 
 
 def test_what_is_bound_and_never_called_is_found():

@@ -311,21 +311,21 @@ class Discriminator(tf.Module):
         if segments is None or not self.needs_segments:
             return lambda seed: None
         transition = segments.transition
-        everything = (
-            self.normalizer.normalize(self._features(transition)),
-            transition.terminated,
-            transition.truncated,
-            segments.value_t,
-            segments.value_tp1,
-        )
+        everything = {
+            "features": self.normalizer.normalize(self._features(transition)),
+            "terminated": transition.terminated,
+            "truncated": transition.truncated,
+            "value_t": segments.value_t,
+            "value_tp1": segments.value_tp1,
+        }
         length, num_segments = transition.terminated.shape
         num_drawn = min(max(1, num_rows // length), num_segments)
         pay = lambda logits: self._transformed(self.reward_fn(logits), update=False)  # noqa: E731
 
         def draw(seed):
             drawn = shuffled_indices(num_segments, 1, tf.random.fold_in(seed, 2))[0, :num_drawn]
-            parts = (tf.gather(part, drawn, axis=1) for part in everything)
-            return losses.AgentSegments(*parts, segments.discount, pay)
+            parts = {name: tf.gather(part, drawn, axis=1) for name, part in everything.items()}
+            return losses.AgentSegments(**parts, discount=segments.discount, reward_fn=pay)
 
         return draw
 

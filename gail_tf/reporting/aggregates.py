@@ -347,6 +347,14 @@ def pooled_histogram(histograms: Iterable[Mapping[str, Any]], edges: np.ndarray)
     return shares / total if total else shares
 
 
+def histogram_median(histogram: Mapping[str, Any]) -> float:
+    """The median of what ``pooled_histogram`` takes, as if values were evenly spread within a bin."""
+    counts = np.asarray(histogram["counts"], float)
+    edges = np.linspace(float(histogram["low"]), float(histogram["high"]), counts.size + 1)
+    below = np.concatenate([[0.0], np.cumsum(counts)])
+    return float(np.interp(0.5 * below[-1], below, edges))
+
+
 def evaluation_curve(run: Run, against: str = "env_steps") -> tuple[np.ndarray, np.ndarray]:
     """Normalised return of each evaluation, as recorded or else from its mean return; may be empty."""
     x, y = run.series("evaluation/normalized_return", against)

@@ -12,6 +12,7 @@ from gail_tf.reporting.aggregates import (
     Group,
     final_scores,
     has_diverged,
+    histogram_median,
     largest_fall,
     last_evaluations,
     probability_of_improvement,
@@ -23,6 +24,7 @@ from gail_tf.reporting.tables import (
     iqm_cell,
     largest_gradient_norm,
     markdown,
+    seeds_cell,
     spread,
     times_to_expert,
 )
@@ -40,17 +42,20 @@ _SIGNAL_COLUMNS = (
     "Task",
     "Arm",
     "Seeds",
-    "Reward, agent: mean",
-    "Reward, agent: std",
+    "Reward, agent: median",
+    "mean",
+    "std",
+    "Reward, expert: mean",
     "Discriminator's loss",
     "Policy gradient norm",
     "Advantage: std",
     "Fall",
 )
 _SHARE = 0.1  # of a training, at its beginning and at its end
-_REWARDS = ("reward/agent_mean", "reward/agent_std")
 _ADVANTAGE = "generator/advantage_std"
+_HISTOGRAM = "reward/agent_histogram"
 _LOSSES = ("discriminator/loss_bce_loss", "discriminator/loss_wasserstein_loss")
+_IN_REWARD = ("reward/agent_mean", "reward/agent_std", "reward/expert_mean")
 _DIVERGENCE_COLUMNS = (
     "Task",
     "Arm",
@@ -143,7 +148,9 @@ def _improvements(arms: Sequence[str], scored: Mapping[tuple[str, str], list[flo
         found = probability_of_improvement(
             [scored[x, task] for task in shared], [scored[y, task] for task in shared]
         )
-        cells[x].append(f"{found.probability:.2f} [{found.low:.2f}, {found.high:.2f}]")
+        few = any(min(len(scored[one, task]) for one in (x, y)) < MIN_SEEDS_FOR_INTERVAL for task in shared)
+        bracket = "*" if few else f" [{found.low:.2f}, {found.high:.2f}]"
+        cells[x].append(f"{found.probability:.2f}{bracket}")
     return markdown(("P(row > column)", *arms), list(cells.values()), 1)
 
 
@@ -159,7 +166,7 @@ def _explanations(scored: Mapping[tuple[str, str], list[float]]) -> list[str]:
     if any(len(scores) < MIN_SEEDS_FOR_INTERVAL for scores in scored.values()):
         lines.append(
             f"\\* a task with fewer than {MIN_SEEDS_FOR_INTERVAL} seeds: the bracket is the range from "
-            "minimum to maximum, not an interval."
+            "minimum to maximum, not an interval; a probability has none."
         )
     return lines
 
@@ -169,56 +176,68 @@ def signal_table(groups: Sequence[Group]) -> str | None:
 
     None for fewer than two groups that learned a value function from a discriminator's reward.
     """
-    shown = [group for group in groups if any(_early_and_late(run, _ADVANTAGE) for run in group.finished)]
-    shown = [
-        group for group in shown if any(run.series("reward/agent_mean")[1].size for run in group.finished)
-    ]
+    shown = [group for group in groups if any(map(_has_signal, group.finished))]
     if len(shown) < 2:
         return None
     lines = markdown(_SIGNAL_COLUMNS, [_signal_row(group) for group in shown], 2)
     lines += [
         "",
-        f"First {_SHARE:.0%} of the training → last {_SHARE:.0%}: means over their iterations, medians over "
-        "the seeds. Rewards are those before the division by a running scale, where there is one. The loss "
-        "is the part that tells expert and agent apart (cross-entropy: 1.39 for guessing; or a critic's), "
-        "without penalties and regularisers. Advantages: before they are normalised. Fall: the best mean of "
-        "five evaluations in a row less that of the last five, in normalised return; median [minimum, "
-        "maximum].",
+        f"First {_SHARE:.0%} of the training → last {_SHARE:.0%}: means over their iterations (the median: "
+        "over their evaluations), medians over the seeds. Rewards, gradients and advantages in the "
+        "discriminator's own units: times the running scale that divided them, where there is one (W-GAIL's "
+        "rewards are less their running mean). The loss is the part that tells expert and agent apart "
+        "(cross-entropy: 1.39 for guessing; or a critic's), without penalties and regularisers. Advantages: "
+        "before they are normalised. Fall: the best mean of five evaluations in a row less that of the last "
+        "five, in normalised return; median [minimum, maximum].",
     ]
     return "\n".join(lines) + "\n"
 
 
+def _has_signal(run: Run) -> bool:
+    return all(run.series(name)[1].size for name in ("discriminator/loss", _ADVANTAGE))
+
+
 def _signal_row(group: Group) -> list[str]:
-    runs = group.finished
-    cells = [
-        *(_changes([_early_and_late(run, name, scaled=True) for run in runs]) for name in _REWARDS),
-        _changes([_early_and_late(run, _loss_name(run)) for run in runs]),
+    runs = [run for run in group.finished if _has_signal(run)]
+    series = [
+        [_in_reward_units(run, *_medians(run)) for run in runs],
+        *([_in_reward_units(run, *run.series(name)) for run in runs] for name in _IN_REWARD),
+        [
+            run.series(next((name for name in _LOSSES if run.series(name)[1].size), _LOSSES[0]))
+            for run in runs
+        ],
         *(
-            _changes([_early_and_late(run, name) for run in runs])
+            [_in_reward_units(run, *run.series(name)) for run in runs]
             for name in (POLICY_GRADIENT_NORM, _ADVANTAGE)
         ),
     ]
+    cells = [_changes([_early_and_late(*one) for one in same]) for same in series]
     falls = [fall for run in runs if (fall := largest_fall(run)) is not None]
-    return [group.task, group.arm, str(len(runs)), *cells, spread(falls) if falls else NOTHING]
+    return [_cell(group), group.arm, seeds_cell(group), *cells, spread(falls) if falls else NOTHING]
 
 
-def _loss_name(run: Run) -> str:
-    return next((name for name in _LOSSES if run.series(name)[1].size), _LOSSES[0])
+def _medians(run: Run) -> tuple[np.ndarray, np.ndarray]:
+    """Median learned reward of the agent at each evaluation, against environment steps."""
+    lines = [line for line in run.metrics if isinstance(line.get(_HISTOGRAM), Mapping)]
+    return np.array([line["env_steps"] for line in lines], float), np.array(
+        [histogram_median(line[_HISTOGRAM]) for line in lines]
+    )
+
+
+def _in_reward_units(run: Run, steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    scales = dict(zip(*run.series("reward/scale"), strict=True))
+    return steps, values * np.array([scales.get(step, 1.0) for step in steps])
+
+
+def _early_and_late(steps: np.ndarray, values: np.ndarray) -> tuple[float, float] | None:
+    """Means over the first and the last tenth of the steps; None where one has no value."""
+    early, late = steps <= _SHARE * steps[-1:], steps > (1.0 - _SHARE) * steps[-1:]
+    return (float(values[early].mean()), float(values[late].mean())) if early.any() else None
 
 
 def _changes(pairs: Sequence[tuple[float, float] | None]) -> str:
     known = [pair for pair in pairs if pair is not None]
     return " → ".join(f"{value:.2g}" for value in np.median(known, axis=0)) if known else NOTHING
-
-
-def _early_and_late(run: Run, name: str, scaled: bool = False) -> tuple[float, float] | None:
-    """Means over the first and the last tenth of the run, of the metric or of it times ``reward/scale``."""
-    steps, values = run.series(name)
-    if scaled:
-        scales = dict(zip(*run.series("reward/scale"), strict=True))
-        values = values * np.array([scales.get(step, 1.0) for step in steps])
-    early, late = steps <= _SHARE * steps[-1:], steps > (1.0 - _SHARE) * steps[-1:]
-    return (float(values[early].mean()), float(values[late].mean())) if early.any() else None
 
 
 def divergence_table(groups: Sequence[Group]) -> str | None:

@@ -157,7 +157,7 @@ def _row(group: Group) -> list[str]:
         group.environment,
         group.method,
         group.demonstrations,
-        _seeds(group),
+        seeds_cell(group),
         _median(group.finished, "env_steps", _steps),
         spread(scores) if scores else NOTHING,
         iqm_cell(scores) if scores else NOTHING,
@@ -180,7 +180,7 @@ def _compact_row(group: Group) -> list[str]:
         group.environment,
         group.method,
         group.demonstrations,
-        _seeds(group),
+        seeds_cell(group),
         result,
         *times_to_expert(group.finished),
         _median(group.finished, "wall_seconds", _minutes),
@@ -204,7 +204,7 @@ def spread(values: Sequence[float], to_text: Callable[[float], str] = two_decima
     return f"{to_text(float(np.median(values)))} [{to_text(min(values))}, {to_text(max(values))}]"
 
 
-def _seeds(group: Group) -> str:
+def seeds_cell(group: Group) -> str:
     """How many finished, and how many a NaN stopped, which are in no other column."""
     stopped = sum(run.is_nan for run in group.runs)
     return str(len(group.finished)) + (f" (+{stopped} NaN)" if stopped else "")

@@ -124,19 +124,27 @@ def test_a_constant_shift_of_all_returns_counts_nothing_once_centred():
     assert abs(slope()) > 0.1
 
 
-@pytest.mark.parametrize("term", [variance_raw, variance])
+def variance_centered(*args, **kwargs):
+    """As the tuned recipes have it."""
+    return variance(*args, centered=True, **kwargs)
+
+
+variance_centered.needs_segments = True
+TERMS = [variance_raw, variance, variance_centered]
+
+
+@pytest.mark.parametrize("term", TERMS)
 def test_the_gradient_is_that_of_finite_differences_through_every_reward(term):
     segments = make_segments((7, 3), seed=3)
     weight = np.array([0.3, -0.7])
     reference = segments.features.numpy().astype(np.float64) @ weight
     # The scaled term's standard deviation is a constant: the one at the weight itself.
-    scale = 1.0
-    if term is variance:
-        scale = np.std(numpy_returns(reference, segments))
+    scale = 1.0 if term is variance_raw else np.std(numpy_returns(reference, segments))
 
     def value(w):
         logits = segments.features.numpy().astype(np.float64) @ w
         z = (numpy_returns(logits, segments) - segments.value_t.numpy()) / scale
+        z -= np.mean(z) if term is variance_centered else 0.0
         squares = np.square(z) if term is variance_raw else np.minimum(np.square(z), 4.0)
         return -0.1 * np.mean(squares)
 
@@ -154,7 +162,7 @@ def numpy_returns(logits, segments):
     return recursion(np.log1p(np.exp(logits)), *rest, GAMMA)
 
 
-@pytest.mark.parametrize("term", [variance_raw, variance])
+@pytest.mark.parametrize("term", TERMS)
 def test_values_get_no_gradient(term):
     segments = make_segments()
     values = tf.Variable(segments.value_t), tf.Variable(segments.value_tp1)
@@ -167,7 +175,7 @@ def test_values_get_no_gradient(term):
     assert tape.gradient(result, values) == (None, None)
 
 
-@pytest.mark.parametrize("term", [variance_raw, variance])
+@pytest.mark.parametrize("term", TERMS)
 @pytest.mark.parametrize("scale", [0.0, 50.0, -50.0])
 def test_finite_at_logits_of_50_and_0(term, scale):
     segments = make_segments(features=np.ones((7, 3, 1)))
@@ -177,7 +185,7 @@ def test_finite_at_logits_of_50_and_0(term, scale):
     assert np.isfinite(result) and np.all(np.isfinite(tape.gradient(result, weight)))
 
 
-@pytest.mark.parametrize("term", [variance_raw, variance])
+@pytest.mark.parametrize("term", TERMS)
 def test_without_segments_it_says_what_is_missing(term):
     with pytest.raises(ValueError, match="generator_first = True"):
         term(linear(tf.constant([1.0])), DiscriminatorBatch(tf.zeros([1, 1]), tf.zeros([1, 1])), SEED)
@@ -212,7 +220,8 @@ def valued(shape=(8, 12), value=0.5):
     return rows, ValuedSegments(transition, values, values, GAMMA)
 
 
-def spread(discriminator, segments):
+def spread(discriminator, segments, around_its_mean):
+    """Mean square of R_w - V, which a shift of all rewards raises too, or its variance, which that leaves."""
     transition = segments.transition
     returns = discounted_returns(
         discriminator.reward(transition),
@@ -221,17 +230,19 @@ def spread(discriminator, segments):
         transition.truncated,
         segments.discount,
     )
-    return float(tf.reduce_mean(tf.square(returns - segments.value_t)))
+    difference = returns - segments.value_t
+    return float(tf.math.reduce_variance(difference) if around_its_mean else tf.reduce_mean(difference**2))
 
 
-@pytest.mark.parametrize("term", [variance_raw, variance])
+@pytest.mark.parametrize("term", TERMS)
 def test_steps_on_the_term_alone_raise_the_variance(term):
     discriminator = make_discriminator(loss_terms=[term])
     rows, segments = valued()
     discriminator.normalizer.update(discriminator._features(rows))
-    before = spread(discriminator, segments)
+    is_centered = term is variance_centered
+    before = spread(discriminator, segments, is_centered)
     metrics = discriminator.update(rows, SEED, tf.constant(0.0), segments)
-    assert spread(discriminator, segments) > before
+    assert spread(discriminator, segments, is_centered) > before
     (name,) = (name for name in metrics if name.startswith("discriminator/loss_"))
     assert name == f"discriminator/loss_{term.__name__}"
     assert float(metrics[name]) == float(metrics["discriminator/loss"]) < 0.0
@@ -253,7 +264,8 @@ def test_segments_reach_the_term_whole_in_the_units_that_are_paid():
     assert discriminator.needs_segments and not make_discriminator().needs_segments
     rows, segments = valued()
     order = tf.reshape(tf.range(96.0), [8, 12])
-    discriminator.update(rows, SEED, tf.constant(0.0), segments._replace(value_t=order))
+    segments = segments._replace(value_t=order, value_tp1=order + 1000.0)
+    discriminator.update(rows, SEED, tf.constant(0.0), segments)
     assert float(scale.moments.count) == 2  # the scale stands still
     drawn, paid = seen[0]
     assert paid.numpy() == pytest.approx(1.5)
@@ -262,8 +274,14 @@ def test_segments_reach_the_term_whole_in_the_units_that_are_paid():
     np.testing.assert_array_equal(columns - columns[:1], 12.0 * np.arange(8)[:, None] * np.ones((1, 6)))
     assert len(set(columns[0])) == 6
     features = discriminator.normalizer.normalize(discriminator._features(segments.transition))
-    expected = tf.gather(features, columns[0].astype(int), axis=1)
-    np.testing.assert_allclose(drawn.features, expected, atol=1e-6)
+    chosen = columns[0].astype(int)
+    np.testing.assert_allclose(drawn.features, tf.gather(features, chosen, axis=1), atol=1e-6)
+    assert np.any(drawn.terminated) and np.any(drawn.truncated)
+    for name in ("terminated", "truncated"):
+        np.testing.assert_array_equal(
+            getattr(drawn, name), tf.gather(getattr(segments.transition, name), chosen, axis=1)
+        )
+    np.testing.assert_array_equal(drawn.value_tp1, columns + 1000.0)
 
 
 def test_other_terms_train_the_same_whether_or_not_there_are_segments():

@@ -282,3 +282,19 @@ def test_histograms_are_pooled_by_their_overlap():
         aggregates.pooled_histogram([flat], np.array([0.5, 0.75, 5.0])), [0.125, 0.625]
     )
     assert not aggregates.pooled_histogram([], edges).any()
+
+
+def test_the_largest_fall_is_from_the_best_five_in_a_row(make_run_dir):
+    fallen = load_run(make_run_dir("fallen", returns=[0.0] + [1000.0] * 5 + [0.0] * 5))
+    recovered = load_run(make_run_dir("recovered", returns=[500.0] * 5 + [0.0] * 5 + [1000.0] * 5))
+    assert aggregates.largest_fall(fallen) == pytest.approx(1.0)
+    assert aggregates.largest_fall(recovered) == pytest.approx(0.0)
+    assert aggregates.largest_fall(load_run(make_run_dir("short", returns=[1000.0] * 4))) is None
+
+
+def test_the_median_of_a_histogram():
+    assert aggregates.histogram_median({"low": 0.0, "high": 4.0, "counts": [1, 1, 2, 0]}) == pytest.approx(
+        2.0
+    )
+    assert aggregates.histogram_median({"low": -1.0, "high": 1.0, "counts": [0, 4]}) == pytest.approx(0.5)
+    assert aggregates.histogram_median({"low": 3.0, "high": 3.0, "counts": [7]}) == 3.0

@@ -154,27 +154,50 @@ def test_divergence_wants_an_expert_and_two_runs(make_study):
     assert study_tables.divergence_table(make_study({"B": {"Ant": [1.0] * 3}}, expert_return=None)) is None
 
 
-def test_the_signal_is_compared_early_and_late_by_hand(make_study):
-    returns = [100.0 * i for i in range(1, 21)]
-    ramp = [float(i) for i in range(1, 21)]  # the first two of twenty lines, and the last two
+RAMP = [float(i) for i in range(1, 21)]  # twenty lines: the first tenth are 1 and 2, the last 19 and 20
+SIGNAL = {
+    "discriminator/loss": 1.0,
+    "discriminator/loss_bce_loss": [1.0] * 10 + [0.5] * 10,
+    "generator/advantage_std": [3.0] * 20,
+    "generator/policy_gradient_norm": RAMP,
+    "reward/agent_mean": [1.0] * 20,
+    "reward/agent_histogram": [{"low": 0.0, "high": 4.0, "counts": [3, 1]}] * 20,
+    "reward/scale": [2.0] * 10 + [10.0] * 10,
+}
+
+
+def test_the_signal_is_compared_early_and_late_in_the_units_of_the_reward(make_study):
+    returns = [0.0] * 5 + [1000.0] * 5 + [400.0] * 10
+    arms = {"A": {"Ant": [1.0, 1.0]}, "B": {"Ant": [1.0, None]}}
+    lines = study_tables.signal_table(make_study(arms, metrics=SIGNAL, returns=returns)).splitlines()
+    # Half of three quarters of the values, which lie evenly between 0 and 2, is 2 / 3 of the way.
+    changes = ["2.7 → 13", "2 → 10", "–", "–", "1 → 0.5", "3 → 2e+02", "6 → 30", "0.60 [0.60, 0.60]"]
+    assert cells(lines, "Ant-v0", "A") == ["2", *changes]
+    assert cells(lines, "Ant-v0", "B") == ["1 (+1 NaN)", *changes]
+
+
+def test_a_critics_loss_is_in_the_table_too_and_short_runs_have_no_early_part(make_study):
     metrics = {
-        "generator/advantage_std": ramp,
-        "generator/policy_gradient_norm": [2.0 * x for x in ramp],
-        "reward/agent_mean": [1.0] * 20,
-        "reward/scale": ramp,
-        "discriminator/loss_bce_loss": [None] * 19 + [1.0],
+        name: value
+        for name, value in SIGNAL.items()
+        if name not in ("discriminator/loss_bce_loss", "reward/scale")
     }
-    groups = make_study({arm: {"Ant": [1.0]} for arm in ("A", "B")}, metrics=metrics, returns=returns)
-    lines = study_tables.signal_table(groups).splitlines()
-    assert cells(lines, "Ant-v0", "A") == [
-        "1",
-        "1.5 → 20",
-        "–",
-        "–",
-        "3 → 39",
-        "1.5 → 20",
-        "0.00 [0.00, 0.00]",
-    ]
+    metrics = {name: value[:20] if isinstance(value, list) else value for name, value in metrics.items()}
+    metrics["discriminator/loss_wasserstein_loss"] = [-1.0] * 20
+    groups = make_study({arm: {"Ant": [1.0]} for arm in "AB"}, metrics=metrics, returns=[0.0] * 20)
+    row = cells(study_tables.signal_table(groups).splitlines(), "Ant-v0", "A")
+    assert row[1:6] == ["1.3 → 1.3", "1 → 1", "–", "–", "-1 → -1"]
+    short = {name: value[:2] if isinstance(value, list) else value for name, value in SIGNAL.items()}
+    groups = make_study({arm: {"Bee": [1.0]} for arm in "CD"}, metrics=short, returns=[0.0] * 2)
+    assert set(cells(study_tables.signal_table(groups).splitlines(), "Bee-v0", "C")[1:]) == {"–"}
+
+
+def test_the_signal_wants_two_arms_with_a_discriminator_and_values(make_study):
+    assert study_tables.signal_table(make_study({"A": {"Ant": [1.0]}}, metrics=SIGNAL, returns=RAMP)) is None
+    for i, missing in enumerate(("discriminator/loss", "generator/advantage_std")):
+        metrics = {name: value for name, value in SIGNAL.items() if name != missing}
+        groups = make_study({f"{arm}{i}": {"Ant": [1.0]} for arm in "BC"}, metrics=metrics, returns=RAMP)
+        assert study_tables.signal_table(groups) is None
 
 
 def test_a_report_of_a_study_has_what_its_runs_have_and_is_the_same_again(make_study, tmp_path):
