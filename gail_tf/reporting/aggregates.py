@@ -347,6 +347,17 @@ def pooled_histogram(histograms: Iterable[Mapping[str, Any]], edges: np.ndarray)
     return shares / total if total else shares
 
 
+def share_below_expert(run: Run) -> float | None:
+    """Share of the evaluations after the first with a normalised return >= 0.9 that are under it again.
+
+    None where there is no such first one, or nothing after it.
+    """
+    returns = evaluation_curve(run)[1]
+    reached = np.flatnonzero(returns >= EXPERT_FRACTION)
+    later = returns[reached[0] + 1 :] if reached.size else returns[:0]
+    return float((later < EXPERT_FRACTION).mean()) if later.size else None
+
+
 def histogram_median(histogram: Mapping[str, Any]) -> float:
     """The median of what ``pooled_histogram`` takes, as if values were evenly spread within a bin."""
     counts = np.asarray(histogram["counts"], float)

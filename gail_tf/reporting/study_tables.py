@@ -16,6 +16,7 @@ from gail_tf.reporting.aggregates import (
     largest_fall,
     last_evaluations,
     probability_of_improvement,
+    share_below_expert,
 )
 from gail_tf.reporting.runs import Run, natural_key
 from gail_tf.reporting.tables import (
@@ -50,6 +51,7 @@ _SIGNAL_COLUMNS = (
     "Policy gradient norm",
     "Advantage: std",
     "Fall",
+    "Under 90% again",
 )
 _SHARE = 0.1  # of a training, at its beginning and at its end
 _ADVANTAGE = "generator/advantage_std"
@@ -188,7 +190,8 @@ def signal_table(groups: Sequence[Group]) -> str | None:
         "rewards are less their running mean). The loss is the part that tells expert and agent apart "
         "(cross-entropy: 1.39 for guessing; or a critic's), without penalties and regularisers. Advantages: "
         "before they are normalised. Fall: the best mean of five evaluations in a row less that of the last "
-        "five, in normalised return; median [minimum, maximum].",
+        "five, in normalised return. Under 90% again: the share of the evaluations after the first with a "
+        "normalised return of 0.9 that are under it. Both: median [minimum, maximum].",
     ]
     return "\n".join(lines) + "\n"
 
@@ -212,8 +215,10 @@ def _signal_row(group: Group) -> list[str]:
         ),
     ]
     cells = [_changes([_early_and_late(*one) for one in same]) for same in series]
-    falls = [fall for run in runs if (fall := largest_fall(run)) is not None]
-    return [_cell(group), group.arm, seeds_cell(group), *cells, spread(falls) if falls else NOTHING]
+    for measure in (largest_fall, share_below_expert):
+        known = [value for run in runs if (value := measure(run)) is not None]
+        cells.append(spread(known) if known else NOTHING)
+    return [_cell(group), group.arm, seeds_cell(group), *cells]
 
 
 def _medians(run: Run) -> tuple[np.ndarray, np.ndarray]:

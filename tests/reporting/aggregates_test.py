@@ -292,6 +292,13 @@ def test_the_largest_fall_is_from_the_best_five_in_a_row(make_run_dir):
     assert aggregates.largest_fall(load_run(make_run_dir("short", returns=[1000.0] * 4))) is None
 
 
+def test_how_often_a_run_is_under_the_expert_again(make_run_dir):
+    returns = [100.0, 900.0, 800.0, 1000.0, 0.0, 950.0]  # 900 is 0.9; of the four after it two are under it
+    assert aggregates.share_below_expert(load_run(make_run_dir("a", returns=returns))) == 0.5
+    assert aggregates.share_below_expert(load_run(make_run_dir("b", returns=[0.0, 899.0]))) is None
+    assert aggregates.share_below_expert(load_run(make_run_dir("c", returns=[0.0, 900.0]))) is None
+
+
 def test_the_median_of_a_histogram():
     assert aggregates.histogram_median({"low": 0.0, "high": 4.0, "counts": [1, 1, 2, 0]}) == pytest.approx(
         2.0

@@ -171,7 +171,17 @@ def test_the_signal_is_compared_early_and_late_in_the_units_of_the_reward(make_s
     arms = {"A": {"Ant": [1.0, 1.0]}, "B": {"Ant": [1.0, None]}}
     lines = study_tables.signal_table(make_study(arms, metrics=SIGNAL, returns=returns)).splitlines()
     # Half of three quarters of the values, which lie evenly between 0 and 2, is 2 / 3 of the way.
-    changes = ["2.7 → 13", "2 → 10", "–", "–", "1 → 0.5", "3 → 2e+02", "6 → 30", "0.60 [0.60, 0.60]"]
+    changes = [
+        "2.7 → 13",
+        "2 → 10",
+        "–",
+        "–",
+        "1 → 0.5",
+        "3 → 2e+02",
+        "6 → 30",
+        "0.60 [0.60, 0.60]",
+        "0.71 [0.71, 0.71]",
+    ]
     assert cells(lines, "Ant-v0", "A") == ["2", *changes]
     assert cells(lines, "Ant-v0", "B") == ["1 (+1 NaN)", *changes]
 
