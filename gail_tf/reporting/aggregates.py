@@ -336,14 +336,12 @@ def pooled_histogram(histograms: Iterable[Mapping[str, Any]], edges: np.ndarray)
     """
     shares, total = np.zeros(len(edges) - 1), 0.0
     for one in histograms:
-        counts = np.asarray(one["counts"], float)
-        total += counts.sum()
-        low, high = float(one["low"]), float(one["high"])
-        if high <= low:
-            shares += counts.sum() * np.histogram([low], edges)[0]
+        own_edges, below = _cumulative(one)
+        total += below[-1]
+        if own_edges[-1] <= own_edges[0]:
+            shares += below[-1] * np.histogram(own_edges[:1], edges)[0]
             continue
-        below = np.concatenate([[0.0], np.cumsum(counts)])
-        shares += np.diff(np.interp(edges, np.linspace(low, high, len(below)), below))
+        shares += np.diff(np.interp(edges, own_edges, below))
     return shares / total if total else shares
 
 
@@ -360,10 +358,14 @@ def share_below_expert(run: Run) -> float | None:
 
 def histogram_median(histogram: Mapping[str, Any]) -> float:
     """The median of what ``pooled_histogram`` takes, as if values were evenly spread within a bin."""
-    counts = np.asarray(histogram["counts"], float)
-    edges = np.linspace(float(histogram["low"]), float(histogram["high"]), counts.size + 1)
-    below = np.concatenate([[0.0], np.cumsum(counts)])
+    edges, below = _cumulative(histogram)
     return float(np.interp(0.5 * below[-1], below, edges))
+
+
+def _cumulative(histogram: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """The edges of the bins, and how many values are below each, both ``[N + 1]``."""
+    below = np.concatenate([[0.0], np.cumsum(np.asarray(histogram["counts"], float))])
+    return np.linspace(float(histogram["low"]), float(histogram["high"]), below.size), below
 
 
 def evaluation_curve(run: Run, against: str = "env_steps") -> tuple[np.ndarray, np.ndarray]:

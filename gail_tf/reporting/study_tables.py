@@ -57,7 +57,7 @@ _SHARE = 0.1  # of a training, at its beginning and at its end
 _ADVANTAGE = "generator/advantage_std"
 _HISTOGRAM = "reward/agent_histogram"
 _LOSSES = ("discriminator/loss_bce_loss", "discriminator/loss_wasserstein_loss")
-_IN_REWARD = ("reward/agent_mean", "reward/agent_std", "reward/expert_mean")
+_REWARDS = ("reward/agent_mean", "reward/agent_std", "reward/expert_mean")
 _DIVERGENCE_COLUMNS = (
     "Task",
     "Arm",
@@ -202,23 +202,27 @@ def _has_signal(run: Run) -> bool:
 
 def _signal_row(group: Group) -> list[str]:
     runs = [run for run in group.finished if _has_signal(run)]
-    series = [
-        [_in_reward_units(run, *_medians(run)) for run in runs],
-        *([_in_reward_units(run, *run.series(name)) for run in runs] for name in _IN_REWARD),
-        [
-            run.series(next((name for name in _LOSSES if run.series(name)[1].size), _LOSSES[0]))
-            for run in runs
-        ],
-        *(
-            [_in_reward_units(run, *run.series(name)) for run in runs]
-            for name in (POLICY_GRADIENT_NORM, _ADVANTAGE)
-        ),
-    ]
-    cells = [_changes([_early_and_late(*one) for one in same]) for same in series]
+    cells = [_changes(pairs) for pairs in zip(*map(_signals, runs), strict=True)]
     for measure in (largest_fall, share_below_expert):
         known = [value for run in runs if (value := measure(run)) is not None]
         cells.append(spread(known) if known else NOTHING)
     return [_cell(group), group.arm, seeds_cell(group), *cells]
+
+
+def _signals(run: Run) -> list[tuple[float, float] | None]:
+    """One run's early and late means, in the order of the table's columns."""
+    scales = dict(zip(*run.series("reward/scale"), strict=True))
+
+    def in_reward_units(steps, values):
+        return _early_and_late(steps, values * np.array([scales.get(step, 1.0) for step in steps]))
+
+    loss = next((name for name in _LOSSES if run.series(name)[1].size), _LOSSES[0])
+    return [
+        in_reward_units(*_medians(run)),
+        *(in_reward_units(*run.series(name)) for name in _REWARDS),
+        _early_and_late(*run.series(loss)),
+        *(in_reward_units(*run.series(name)) for name in (POLICY_GRADIENT_NORM, _ADVANTAGE)),
+    ]
 
 
 def _medians(run: Run) -> tuple[np.ndarray, np.ndarray]:
@@ -227,11 +231,6 @@ def _medians(run: Run) -> tuple[np.ndarray, np.ndarray]:
     return np.array([line["env_steps"] for line in lines], float), np.array(
         [histogram_median(line[_HISTOGRAM]) for line in lines]
     )
-
-
-def _in_reward_units(run: Run, steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    scales = dict(zip(*run.series("reward/scale"), strict=True))
-    return steps, values * np.array([scales.get(step, 1.0) for step in steps])
 
 
 def _early_and_late(steps: np.ndarray, values: np.ndarray) -> tuple[float, float] | None:
