@@ -202,7 +202,7 @@ def collect_all(options) -> list[dict]:
             note(library, algorithm, repetition, run(command, options, True))
     for name in REPLAYS:
         command = [sys.executable, str(HERE / "off_policy_speed.py"), f"--child={name}", *common]
-        note("replay", name, 0, run([*command, f"--demonstrations={options.demonstrations}"], options, False))
+        note("replay", name, 0, run(command, options, False))
     return results
 
 
@@ -213,7 +213,7 @@ def tables(results) -> str:
         return [r["env_steps_per_second"] for r in results if (r["program"], r["label"]) == (program, label)]
 
     lines = []
-    if len(results) > len(REPLAYS):
+    if any(result["label"] in OURS for result in results):
         lines += [
             "| | steps/s | updates/s | against stable-baselines3 | against SBX |",
             "|---|---:|---:|---:|---:|",
@@ -244,7 +244,7 @@ def own_row(results, label, rates) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--peer_python", help="Python of the peers' virtual environment")
-    parser.add_argument("--demonstrations", required=True, help="npz of the environment")
+    parser.add_argument("--demonstrations", help="npz of the environment")
     parser.add_argument("--environment", default="Hopper-v5")
     parser.add_argument("--env_steps", type=int, default=3_000, help="environment steps to time")
     parser.add_argument("--repetitions", type=int, default=2)
@@ -256,8 +256,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.child:
         return child_main(options)
-    if not options.peer_python and not options.replay:
-        parser.error("want --peer_python")
+    if not options.replay and not (options.peer_python and options.demonstrations):
+        parser.error("want --peer_python and --demonstrations, or --replay")
     print(tables(collect_all(options)))
 
 
