@@ -1,6 +1,6 @@
 """Demonstrations: reading, checking, choosing and describing what an expert did. NumPy only."""
 
-from gail_tf.demonstrations.checks import as_discrete, check_matches
+from gail_tf.demonstrations.checks import as_discrete, check_file_name, check_matches
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.inspect import describe, plot_returns
 from gail_tf.demonstrations.io import load, save
@@ -9,6 +9,7 @@ from gail_tf.demonstrations.sampling import importance_weights, pad_absorbing, s
 __all__ = [
     "Demonstrations",
     "as_discrete",
+    "check_file_name",
     "check_matches",
     "describe",
     "importance_weights",

@@ -2,7 +2,9 @@
 
 import dataclasses
 import re
+from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 
 from gail_tf.demonstrations.demonstrations import Demonstrations
@@ -14,6 +16,20 @@ RANGE_TOLERANCE = 1e-4  # Of high - low: float32 rounding of a clipped action, n
 def _family(environment: str) -> str:
     """ "Hopper" for "Hopper-v5"; a module before a colon is left out."""
     return re.sub(r"-v\d+$", "", environment.split(":")[-1])
+
+
+def check_file_name(path: str, environment: str) -> None:
+    """Refuses a file that is named after another of Gymnasium's environments: its arrays alone may fit both.
+
+    Only for demonstrations that do not say their environment: HalfCheetah and Walker2d, for example, have as
+    many observations and actions.
+    """
+    named = Path(path).stem
+    if named in gym.registry and _family(named) != _family(environment):
+        raise UserError(
+            f"the file is named after {named}; wanted {environment}: give that environment's demonstrations, "
+            "change the environment, or rename the file"
+        )
 
 
 def _check_environment(recorded: str | None, environment: str) -> tuple[str, ...]:

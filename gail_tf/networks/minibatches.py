@@ -68,17 +68,21 @@ def scan_minibatches(
 
 def scan_updates(
     step: Callable[[tf.Tensor, tf.Tensor], dict[str, tf.Tensor | Weighted]], num_steps: int, seed: tf.Tensor
-) -> dict[str, tf.Tensor]:
+) -> dict[str, tf.Tensor | Weighted]:
     """Calls ``step(i, seed [2]) -> scalar metrics`` for i below ``num_steps``; returns their means.
 
-    The mean of a :class:`Weighted` metric is 0 where no step had weight. A metric whose name ends in ``_max``
-    is not averaged: its largest value is returned, over the steps with weight, and not below 0.
+    A :class:`Weighted` metric comes back with its total weight; without any, its value is 0 and says nothing.
+    A metric whose name ends in ``_max`` is not averaged: its largest value is returned, over the steps with
+    weight, and not below 0.
     """
     if num_steps < 1:
         raise ValueError(f"num_steps is {num_steps}: want 1 or more.")
 
+    are_weighted = set()
+
     def pairs(i):
         metrics = step(i, tf.random.experimental.stateless_fold_in(seed, i))
+        are_weighted.update(name for name, value in metrics.items() if isinstance(value, Weighted))
         weighted = {k: v if isinstance(v, Weighted) else Weighted(v, 1.0) for k, v in metrics.items()}
         weighted = tf.nest.map_structure(lambda x: tf.cast(x, tf.float32), weighted)
         return {k: Weighted(value * weight, weight) for k, (value, weight) in weighted.items()}
@@ -89,7 +93,7 @@ def scan_updates(
 
     def merged(name, total, new):
         if name.endswith("_max"):
-            return Weighted(tf.maximum(total.value, new.value), tf.constant(1.0))
+            return Weighted(tf.maximum(total.value, new.value), tf.maximum(total.weight, new.weight))
         return Weighted(total.value + new.value, total.weight + new.weight)
 
     def body(i, totals):
@@ -98,4 +102,8 @@ def scan_updates(
     _, totals = tf.while_loop(
         lambda i, _: i < num_steps, body, (tf.constant(0), zeros), maximum_iterations=num_steps
     )
-    return {name: tf.math.divide_no_nan(total.value, total.weight) for name, total in totals.items()}
+    means = {name: tf.math.divide_no_nan(total.value, total.weight) for name, total in totals.items()}
+    return {
+        name: Weighted(mean, totals[name].weight) if name in are_weighted else mean
+        for name, mean in means.items()
+    }

@@ -10,6 +10,7 @@ from gail_tf.reporting.aggregates import (
     DIVERGED_FRACTION,
     MIN_SEEDS_FOR_INTERVAL,
     Group,
+    evaluation_curve,
     final_scores,
     has_diverged,
     histogram_median,
@@ -64,6 +65,7 @@ _DIVERGENCE_COLUMNS = (
     "Seeds",
     "Diverged",
     "of these NaN",
+    "of these never at 10%",
     "Share",
     "Policy gradient norm: largest",
     "last, median",
@@ -258,7 +260,8 @@ def divergence_table(groups: Sequence[Group]) -> str | None:
     lines += [
         "",
         f"Diverged: the final policy's normalised return is under {DIVERGED_FRACTION} (0 is the random "
-        "policy, 1 the expert), or a NaN stopped the run. Unfinished runs are left out. Gradient norms: of "
+        "policy, 1 the expert), or a NaN stopped the run; never at 10%: no evaluation reached it, so "
+        "nothing was lost: it has not learned, or not yet. Unfinished runs are left out. Gradient norms: of "
         "all iterations that were logged, so of the last ones before a NaN.",
         "The paper (Section 2): 11 seeds on each of three MuJoCo tasks; its average is over DDPG-, TD3- and "
         "SD3-GAIL (deterministic policies, DE-GAIL), its 0 is for PPO-GAIL and TSSG (SAC). Of CREDO it says "
@@ -282,11 +285,16 @@ def _divergence_row(task: str, label: str, groups: Sequence[Group]) -> list[str]
         str(len(ended)),
         str(diverged),
         str(sum(run.is_nan for run in ended)),
+        str(sum(has_diverged(run) and not _learned_once(run) for run in ended)),
         f"{diverged / len(ended):.0%}",
         f"{max(largest):.2g}" if largest else NOTHING,
         f"{np.median([y[-1] for y in norms]):.2g}" if norms else NOTHING,
         paper_divergence(groups[0]),
     ]
+
+
+def _learned_once(run: Run) -> bool:
+    return bool((evaluation_curve(run)[1] >= DIVERGED_FRACTION).any())
 
 
 def paper_divergence(group: Group) -> str:

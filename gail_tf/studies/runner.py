@@ -24,6 +24,13 @@ FINISHED, DIVERGED, RESUME, NEW = "finished", "diverged", "to resume", "to train
 STOPPED_EXIT_CODE, REFUSED_EXIT_CODE = 130, 2
 _POLL_SECONDS = 0.1
 
+# As ``python -m`` does, but without the current folder on the path: a clone in it is a folder named gail_tf,
+# which hides an editable install. Argument: the folder that holds the package, should it not be installed.
+_CHILD = (
+    "import sys; sys.path[:1] = []; sys.path.append(sys.argv.pop(1)); from gail_tf.bin.{} import run; run()"
+)
+_PACKAGE_PARENT = str(Path(__file__).resolve().parents[2])
+
 # Not compared between what a run was made with and what the study asks for: where things are.
 _PLACES = ("--run_dir", "--demonstrations", "--resume", "--overwrite", "--noresume", "--nooverwrite")
 
@@ -179,7 +186,8 @@ class _Children:
         run_dir, log = self._out / run.name, _log(self._out, run)
         flags = ["--resume"] if before == RESUME else _flags(run)
         flags += ["--overwrite"] if before == DIVERGED else []
-        command = [sys.executable, "-m", f"gail_tf.bin.{run.binary}", *flags, f"--run_dir={run_dir}"]
+        command = [sys.executable, "-c", _CHILD.format(run.binary), _PACKAGE_PARENT]
+        command += [*flags, f"--run_dir={run_dir}"]
         # A library's own threads would take the other runs' cores.
         environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         environment.pop("GAIL_TF_PROGRESS", None)

@@ -99,6 +99,8 @@ def prepare_expert(
             "action_high": codec.space_high,
         }
     try:
+        if recorded.environment is None:
+            demos.check_file_name(path, environment)
         checked = demos.check_matches(
             recorded, environment=environment, observation_dim=observation_dim, **bounds
         )

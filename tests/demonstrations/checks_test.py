@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from gail_tf.demonstrations import Demonstrations, as_discrete, check_matches
+from gail_tf.demonstrations import Demonstrations, as_discrete, check_file_name, check_matches
 from gail_tf.types import UserError
 
 
@@ -117,3 +117,14 @@ def test_the_input_is_not_changed():
 def test_the_action_space_is_continuous_or_discrete():
     with pytest.raises(ValueError, match="give num_actions"):
         check_matches(make([[0.0]]), environment="Line-v5", observation_dim=2)
+
+
+@pytest.mark.parametrize("environment", ["HalfCheetah-v5", "Hopper-v5"])
+def test_a_file_named_after_another_environment_is_refused(environment):
+    with pytest.raises(UserError, match=f"named after Walker2d-v5; wanted {environment}.*rename"):
+        check_file_name("recordings/Walker2d-v5.npz", environment)
+
+
+@pytest.mark.parametrize("name", ["Walker2d-v5.npz", "walker.npz", "Walker2d.npz", "shipped"])
+def test_a_file_named_after_its_environment_or_none_is_taken(name):
+    check_file_name(f"recordings/{name}", "Walker2d-v4")

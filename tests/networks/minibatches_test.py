@@ -87,7 +87,8 @@ def scanned(step, num_steps, seed=(0, 1), jit_compile=True):
     scan = tf.function(
         lambda seed: scan_updates(step, num_steps, seed), jit_compile=jit_compile, autograph=False
     )
-    return {name: float(value) for name, value in scan(tf.constant(seed)).items()}
+    found = scan(tf.constant(seed))
+    return {name: float(v.value if isinstance(v, Weighted) else v) for name, v in found.items()}
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -13,16 +14,17 @@ from gail_tf.studies import runner
 from gail_tf.studies.study import Study, StudyRun
 from gail_tf.types import UserError
 
-# Stands for Python: "-m gail_tf.bin.train FLAGS". Its label says what becomes of the run.
+PYTHON = sys.executable
+# Stands for Python: "-c CODE PARENT FLAGS". Its label says what becomes of the run.
 TRAINING = """#!{python}
 import json, os, pathlib, signal, sys, time
-flags = dict(word.lstrip("-").partition("=")[::2] for word in sys.argv[3:])
+flags = dict(word.lstrip("-").partition("=")[::2] for word in sys.argv[4:])
 run_dir = pathlib.Path(flags["run_dir"])
 if "resume" in flags:
     info = json.loads((run_dir / "run.json").read_text())
 else:
-    info = {{"command": ["gail-train", *sys.argv[3:]], "label": flags["label"], "attempts": 0}}
-print(sys.argv[2], "attempt", info["attempts"], *sorted(flags), flush=True)
+    info = {{"command": ["gail-train", *sys.argv[4:]], "label": flags["label"], "attempts": 0}}
+print(sys.argv[2].split("from ")[1].split()[0], "attempt", info["attempts"], *sorted(flags), flush=True)
 what = info["label"]
 info["attempts"] += 1
 def write(status):
@@ -74,6 +76,14 @@ def plan(*labels, seeds=1, **more):
 
 def info(path):
     return json.loads((path / "run.json").read_text())
+
+
+def test_a_clone_in_the_current_folder_does_not_hide_the_package(tmp_path):
+    (tmp_path / "gail_tf").mkdir()
+    code = runner._CHILD.format("report")
+    command = [PYTHON, "-c", code, runner._PACKAGE_PARENT, "--help"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0 and "gail-report" in done.stdout, done.stderr
 
 
 def test_finished_runs_are_left_alone(tmp_path, capsys):
