@@ -243,8 +243,9 @@ def _resolve_study(name: str) -> Path:
     names = shipped_studies()
     if name in names:
         return configs_dir() / "studies" / f"{name}.gin"
-    close = difflib.get_close_matches(name, names, n=3) or names
-    raise UserError(f"--study={name}: neither a file nor a shipped study; there are {', '.join(close)}.")
+    close = difflib.get_close_matches(name, names, n=3)
+    hint = f"did you mean {', '.join(close)}?" if close else f"shipped ones are {', '.join(names)}."
+    raise UserError(f"--study={name}: neither a file nor a shipped study; {hint}")
 
 
 def _demonstrations(task: Task, folder: str | os.PathLike | None) -> str:

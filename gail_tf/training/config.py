@@ -1,6 +1,7 @@
 """Gin configs by name, and one line for what is wrong in them."""
 
 import difflib
+import inspect
 import re
 import tokenize
 from collections.abc import Sequence
@@ -46,13 +47,27 @@ def parse_gin(configs: Sequence[str], bindings: Sequence[str]) -> None:
     try:
         gin.parse_config_files_and_bindings(files, list(bindings), finalize_config=False)
     except _GIN_ERRORS as e:
-        raise UserError(f"config: {error_line(e)}") from e
+        raise UserError(f"config: {error_line(e)}{_hint(str(e))}") from e
     finally:
         logging.set_verbosity(logging.ERROR)
 
 
+def _hint(message: str) -> str:
+    """Which parameter may have been meant by one that its configurable does not have."""
+    unknown = re.search(r"Configurable '([\w./]+)' doesn't have a parameter named '(\w+)'", message)
+    if not unknown:
+        return ""
+    names = inspect.signature(gin.get_configurable(unknown[1])).parameters
+    close = difflib.get_close_matches(unknown[2], names, n=3)
+    return f"; did you mean {', '.join(close)}?" if close else f"; it has {', '.join(names)}."
+
+
 def error_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
+    # Of text without quotes gin names the node of a syntax tree.
+    shown = re.sub(
+        r"malformed node or string[^\n]*", "no value (text wants quotes, a configurable an @)", str(error)
+    )
+    lines = [line.strip() for line in shown.strip().splitlines() if line.strip()]
     # Gin's trail of calls tells a person nothing.
     lines = [line for line in lines if not line.startswith("In call to configurable") and line != "^"]
     message = " ".join(lines) if len(lines) < 3 else f"{lines[0]} {lines[-1]}"

@@ -18,7 +18,16 @@ CASES = {
         "--config=gail_ppo/hoper: neither a file nor a shipped config; did you mean gail_ppo/hopper",
     ),
     "no config": ("train", [], "no --config given; shipped ones are"),
-    "unknown binding": ("train", [PPO, "--gin=Trainer.total_steps = 5", "{demos}"], "total_steps"),
+    "unknown binding": (
+        "train",
+        [PPO, "--gin=Trainer.total_steps = 5", "{demos}"],
+        "'total_steps'. Trainer.total_steps = 5; did you mean total_env_steps",
+    ),
+    "text without quotes": (
+        "train",
+        [PPO, "--gin=Experiment.algorithm = PPO", "{demos}"],
+        "text wants quotes",
+    ),
     "unknown configurable": ("train", [PPO, "--gin=Tariner.total_env_steps = 5", "{demos}"], "Tariner"),
     "malformed gin": ("train", [PPO, "--gin=Trainer.total_env_steps = = 5", "{demos}"], "config: "),
     "malformed file": ("train", ["--config={tmp}/bad.gin", "{demos}"], "config: "),
@@ -53,6 +62,11 @@ CASES = {
     "text as demonstrations": ("train", [PPO, "--demonstrations={tmp}/bad.gin"], "bad.gin"),
     "unknown shipped": ("train", [PPO, "--demonstrations=shipped:nothing"], "are not shipped"),
     "too few trajectories": ("train", [PPO, "{demos}", "--num_demonstrations=4"], "3"),
+    "named after another": (
+        "train",
+        [PPO, "--demonstrations={tmp}/Acrobot-v1.npz", "--environment=CartPole-v1"],
+        "Acrobot-v1.npz: the file is named after Acrobot-v1; wanted CartPole-v1",
+    ),
     "another environment's": ("train", [PPO, "{demos}", "--environment=Pendulum-v1"], "CartPole-v1"),
     "nothing to resume": ("train", ["--resume"], "holds no run to resume"),
     "resume and overwrite": ("train", ["--resume", "--overwrite"], "exclude each other"),
@@ -71,6 +85,8 @@ def folder(processes, cartpole):
     folder.mkdir()
     (folder / "bad.gin").write_text("this is no gin")
     (folder / "truncated.npz").write_bytes(cartpole.read_bytes()[:2000])
+    unnamed = dataclasses.replace(demonstrations.load(cartpole), environment=None)
+    demonstrations.save(folder / "Acrobot-v1.npz", unnamed)
     return folder
 
 
