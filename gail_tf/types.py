@@ -146,14 +146,12 @@ class OffPolicyAgent(Protocol):
 
     Attributes:
       actor_net: observation ``[B, d]`` -> action ``[B, k]`` in [-1, 1], or a distribution over it.
-      discount: gamma.
       num_batches: minibatches that one update consumes; they arrive as one of ``num_batches * B`` rows.
       exploration_noise: standard deviation of the Gaussian noise added while collecting; 0 where the actor
         samples by itself.
     """
 
     actor_net: Any
-    discount: float
     num_batches: int
     exploration_noise: float
 

@@ -57,7 +57,7 @@ class DDPG(tf.Module):
         max_actor_gradient_norm: float | None = None,
     ):
         super().__init__(name="ddpg")
-        self._specs, self.discount = (observation_spec, action_spec), discount
+        self._specs = observation_spec, action_spec
         self._actor_start = actor_start
         self.exploration_noise = exploration_noise
         self.actor_net = self.make_actor_net()

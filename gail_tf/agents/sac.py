@@ -66,7 +66,7 @@ class SAC(tf.Module):
         super().__init__(name="sac")
         if not initial_temperature > 0:
             raise ValueError(f"SAC.initial_temperature is {initial_temperature}: want a number above 0.")
-        self._specs, self.discount = (observation_spec, action_spec), discount
+        self._specs = observation_spec, action_spec
         self._actor_start = actor_start
         self._target_entropy = target_entropy_per_dim * action_spec.shape[0]
         self.actor_net = self.make_actor_net()

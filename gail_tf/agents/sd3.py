@@ -55,7 +55,7 @@ class SD3(tf.Module):
         check_positive("SD3", num_target_samples=num_target_samples)
         if not beta >= 0:
             raise ValueError(f"SD3.beta is {beta}: want 0 or more.")
-        self._specs, self.discount = (observation_spec, action_spec), discount
+        self._specs = observation_spec, action_spec
         self.exploration_noise = exploration_noise
         self.actor_net = self.make_actor_net()
         self._actor_steps = [

@@ -81,7 +81,7 @@ class TD3(tf.Module):
     ):
         super().__init__(name="td3")
         check_positive("TD3", policy_delay=policy_delay)
-        self._specs, self.discount = (observation_spec, action_spec), discount
+        self._specs = observation_spec, action_spec
         self._policy_delay, self._actor_start = policy_delay, actor_start
         self.exploration_noise = exploration_noise
         self.actor_net = self.make_actor_net()

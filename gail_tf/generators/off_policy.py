@@ -37,7 +37,9 @@ class OffPolicyGenerator(tf.Module):
     Args:
       make_env: makes one environment. reward_source: pays for transitions. expert: unused; demonstrations
         reach the reward source. seed: of everything random here.
-      absorbing: the observations carry an absorbing indicator; actions of absorbing rows are stored as 0.
+      absorbing: the observations carry an absorbing indicator. In an absorbing state the only action is 0: it
+        is what is stored, and what critic target and actor take (DAC's code); otherwise both would ask the
+        critic there about actions that it has never seen.
       agent: class of the agent (TD3, DDPG, SD3, SAC).
       num_updates: agent updates an iteration; over the transitions collected: the update-to-data ratio.
       batch_size: rows of a minibatch.
@@ -52,12 +54,6 @@ class OffPolicyGenerator(tf.Module):
       average_rate: the policy that is evaluated and exported is a running average of the actor's weights,
         moved by this fraction an update; 0: the actor itself.
       normalize_observations: running mean and std of the observations collected.
-      mask_absorbing_actions: in an absorbing state the only action is 0, for critic target and actor
-        alike (DAC's code). Otherwise both ask the critic there about actions that it has never seen.
-      derive_absorbing_value: with absorbing states, a step into one is worth ``gamma r_abs / (1 - gamma)``
-        more than its own reward, ``r_abs`` as the reward source now pays for the absorbing row, and nothing
-        is bootstrapped. Otherwise the critic learns the same sum from the absorbing row's loop, of which it
-        sees little: in some ``1 / (tau (1 - gamma))`` moves of its targets, 20,000 by default.
       jit_compile: compile with XLA.
     """
 
@@ -79,8 +75,6 @@ class OffPolicyGenerator(tf.Module):
         replay_capacity: int = 1_000_000,
         average_rate: float = 0.0,
         normalize_observations: bool = False,
-        mask_absorbing_actions: bool = True,
-        derive_absorbing_value: bool = False,
         jit_compile: bool = True,
     ):
         super().__init__(name="off_policy_generator")
@@ -116,18 +110,11 @@ class OffPolicyGenerator(tf.Module):
         self._reward_recency = reward_recency
         self.steps_before_learning = num_random_steps
         self._seed, self._absorbing, self._reward_source = seed, absorbing, reward_source
-        self._masks_absorbing_actions = absorbing and mask_absorbing_actions
-        self._derives_absorbing_value = absorbing and derive_absorbing_value
         num_inputs = self._environment.observation_dim
         self._action_dim = codec.spec.shape[0]
         observation_spec = tf.TensorSpec((num_inputs,), tf.float32, name="observation")
         self._normalizer = RunningMoments((num_inputs,)) if normalize_observations else None
         self.agent = agent(observation_spec, codec.spec)
-        if self._derives_absorbing_value and not self.agent.discount < 1.0:
-            raise ValueError(
-                "OffPolicyGenerator.derive_absorbing_value sums the absorbing state's rewards for ever: want "
-                f"the agent's discount below 1, not {self.agent.discount}."
-            )
         real_dim = num_inputs - int(absorbing)
         self._actor = Policy(self.agent.actor_net, self._normalizer, codec, absorbing, real_dim)
         self.policy, self._average = self._actor, None
@@ -222,26 +209,14 @@ class OffPolicyGenerator(tf.Module):
 
     def _as_batch(self, rows: Transition, reward: tf.Tensor) -> OffPolicyBatch:
         """``rows`` ``[N, ...]`` with the rewards paid for them ``[N]``, as the agent learns from them."""
-        terminated = rows.terminated
-        if self._derives_absorbing_value:
-            terminated = rows.next_observation[..., -1]
-            reward += terminated * self._absorbing_value()
         observation = self._actor.normalize(rows.observation)
         next_observation = self._actor.normalize(rows.next_observation)
         can_act = can_act_next = tf.ones_like(reward)
-        if self._masks_absorbing_actions:
+        if self._absorbing:
             can_act, can_act_next = 1.0 - rows.observation[..., -1], 1.0 - rows.next_observation[..., -1]
         return OffPolicyBatch(
-            observation, rows.action, reward, next_observation, terminated, can_act, can_act_next
+            observation, rows.action, reward, next_observation, rows.terminated, can_act, can_act_next
         )
-
-    def _absorbing_value(self) -> tf.Tensor:
-        """Discounted rewards from the step after the one that led into the absorbing state, a scalar."""
-        state = tf.one_hot([self._environment.observation_dim - 1], self._environment.observation_dim)
-        zero = tf.zeros([1])
-        row = Transition(state, tf.zeros([1, self._action_dim]), state, zero, zero, zero)
-        discount = self.agent.discount
-        return discount / (1.0 - discount) * self._reward_source.reward(row)[0]
 
     def prepare(self) -> dict[str, float]:
         return {}

@@ -231,11 +231,6 @@ def test_another_network_of_the_actors_kind_can_hold_its_average(make, kind):
 
 
 @each_agent
-def test_the_generator_can_read_the_discount(make, kind):
-    assert make(kind, discount=0.7).discount == 0.7
-
-
-@each_agent
 def test_a_learning_rate_of_0_is_refused(make, kind):
     with pytest.raises(ValueError, match="learning rate is 0"):
         make(kind, actor_learning_rate=0.0)

@@ -186,40 +186,16 @@ def test_an_end_leads_into_the_absorbing_state_and_a_time_limit_does_not():
     assert rows.truncated.numpy().tolist() == [0, 0, 1, 0] and not rows.observation[:, -1].numpy().any()
 
 
-def test_the_value_of_the_absorbing_state_is_derived_from_its_reward():
-    """At a discount of 0.9 and r_abs = -2 the steps after the end are worth 0.9 * -2 / 0.1 = -18."""
-
-    class Pays(EnvironmentReward):
-        def reward(self, transition):
-            return -2.0 * transition.observation[..., -1]
-
-    generator, _ = make(
-        lambda: AbsorbingState(Ends(pendulum())),
-        Pays(),
-        absorbing=True,
-        agent=functools.partial(TD3, discount=0.9),
-        num_steps=7,
-        num_random_steps=100,
-        derive_absorbing_value=True,
-    )
-    generator.collect(0)
-    rows = generator._replay.gather(tf.range(7))
-    batch = generator._as_batch(rows, tf.ones(7))
-    np.testing.assert_allclose(batch.reward, [1, 1, 1, 1, -17, -17, 1], rtol=1e-6)
-    assert batch.terminated.numpy().tolist() == [0, 0, 0, 0, 1, 1, 0]
-
-
-@pytest.mark.parametrize("masks", [True, False])
-def test_who_can_act_in_an_absorbing_state(masks):
-    options = {"absorbing": True, "num_steps": 7, "num_random_steps": 100, "mask_absorbing_actions": masks}
+def test_nobody_acts_in_an_absorbing_state():
+    options = {"absorbing": True, "num_steps": 7, "num_random_steps": 100}
     generator, _ = make(lambda: AbsorbingState(Ends(pendulum())), EnvironmentReward(), **options)
     generator.collect(0)
     rows = generator._replay.gather(tf.range(7))
     batch = generator._as_batch(rows, tf.ones(7))
     is_absorbing = rows.observation[:, -1].numpy(), rows.next_observation[:, -1].numpy()
     assert is_absorbing[0].sum() == 1 and is_absorbing[1].sum() == 2
-    np.testing.assert_array_equal(batch.can_act, 1.0 - masks * is_absorbing[0])
-    np.testing.assert_array_equal(batch.can_act_next, 1.0 - masks * is_absorbing[1])
+    np.testing.assert_array_equal(batch.can_act, 1.0 - is_absorbing[0])
+    np.testing.assert_array_equal(batch.can_act_next, 1.0 - is_absorbing[1])
 
 
 def test_the_policy_is_the_running_average_of_the_actor():
@@ -272,9 +248,6 @@ def test_bad_settings_are_refused():
         make(num_reward_rows=0)
     with pytest.raises(ValueError, match="num_reward_rows is -1: want 0 or more"):
         make(num_reward_rows=-1, reward_source=EnvironmentReward())
-    with pytest.raises(ValueError, match="discount below 1, not 1.0"):
-        endless = functools.partial(TD3, discount=1.0)
-        make(lambda: AbsorbingState(pendulum()), absorbing=True, derive_absorbing_value=True, agent=endless)
     source = EnvironmentReward()
     source.needs_segments = True
     with pytest.raises(ValueError, match="segments"):
