@@ -17,15 +17,15 @@ from gail_tf.reporting.study_figures import (
     draw_rollout_gradients,
 )
 from gail_tf.reporting.study_tables import arms_table, demonstrations_table, divergence_table, signal_table
-from gail_tf.reporting.tables import compact_table, results_csv, results_table
+from gail_tf.reporting.tables import commands_csv, compact_table, results_csv, results_table
 
 
 def write_report(paths: Iterable[Path], out_dir: str | os.PathLike) -> list[pathlib.Path]:
     """Writes figures, tables and a CSV file about the runs among and below ``paths``.
 
-    Always ``curves.png``, ``table.md``, ``results.csv``, and ``table_compact.md`` for a README. Beside them,
-    where the runs have what they show: ``arms.md``, ``by_demonstrations.md``, ``divergence.md``,
-    ``signal.md``, ``final_returns.png``, a figure for each of FAMILIES, ``rollout_gradient.png``,
+    Always ``curves.png``, ``table.md``, ``results.csv``, ``commands.csv``, and ``table_compact.md`` for a
+    README. Beside them, where the runs have what they show: ``arms.md``, ``by_demonstrations.md``,
+    ``divergence.md``, ``signal.md``, ``final_returns.png``, a figure for each of FAMILIES, ``rollout_gradient.png``,
     ``reward_histograms.png`` (one for each task where there are several). Unfinished and unreadable runs are
     listed under ``table.md``.
 
@@ -40,9 +40,10 @@ def write_report(paths: Iterable[Path], out_dir: str | os.PathLike) -> list[path
     out_dir = pathlib.Path(out_dir)
     table = write_atomically(out_dir / "table.md", results_table(groups, problems))
     results = write_atomically(out_dir / "results.csv", results_csv(groups))
+    commands = write_atomically(out_dir / "commands.csv", commands_csv(groups))
     compact = write_atomically(out_dir / "table_compact.md", compact_table(groups))
     draw_comparison(groups, out_dir / "curves.png")
-    written = [out_dir / "curves.png", table, results, compact]
+    written = [out_dir / "curves.png", table, results, commands, compact]
     tables = {
         "arms.md": arms_table(groups),
         "by_demonstrations.md": demonstrations_table(groups),

@@ -1,7 +1,9 @@
-"""Results of groups of runs as Markdown, and of every run as CSV."""
+"""Results of groups of runs as Markdown; of every run, results and command as CSV."""
 
 import csv
 import io
+import os
+import shlex
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -149,6 +151,27 @@ def results_csv(groups: Sequence[Group]) -> str:
             cells = (derived[name] if name in derived else run.value(name) for name in _CSV_COLUMNS)
             writer.writerow(["" if cell is None else cell for cell in cells])
     return output.getvalue()
+
+
+def commands_csv(groups: Sequence[Group]) -> str:
+    """One row a run: what trains it again. Without ``--run_dir``; of demonstrations the file, in a DIR."""
+    output = io.StringIO()
+    writer = csv.writer(output, lineterminator="\n")
+    writer.writerow(("run", "seed", "git_commit", "uncommitted_changes", "command"))
+    for run in (run for group in groups for run in group.runs):
+        git = run.info.get("git") or {}
+        words = [_without_places(word) for word in run.info.get("command", ())]
+        command = shlex.join(word for word in words if word is not None)
+        writer.writerow((run.name, run.seed, git.get("commit"), git.get("dirty"), command))
+    return output.getvalue()
+
+
+def _without_places(word: str) -> str | None:
+    """A word of a command, as it says the same on another machine; None for one that says only where."""
+    if word.startswith("--run_dir="):
+        return None
+    flag, _, path = word.partition("=")
+    return f"{flag}=DIR/{os.path.basename(path)}" if flag == "--demonstrations" and os.sep in path else word
 
 
 def _row(group: Group) -> list[str]:

@@ -17,7 +17,7 @@ def make_run_dir(tmp_path):
         path = tmp_path / name
         path.mkdir(parents=True)
         record = {
-            "command": "gail-train --config=gail_ppo/hopper",
+            "command": ["gail-train", "--config=gail_ppo/hopper"],
             "config_name": "gail_ppo/hopper",
             "seed": 0,
             "environment": "Hopper-v5",

@@ -115,10 +115,21 @@ def test_csv_has_a_row_a_run_and_full_precision(make_run_dir):
     assert second["env_steps_to_90_percent"] == "300.0"
 
 
-def test_a_report_is_four_files_in_a_new_folder(make_run_dir, tmp_path):
+def test_commands_train_each_run_again_on_another_machine(make_run_dir):
+    words = ["gail-train", "--label=DAC (TD3)", "--demonstrations=/data/Hopper-v5.npz", "--run_dir=runs/a"]
+    recorded = load_run(make_run_dir("a", seed=3, command=words, git={"commit": "abc", "dirty": False}))
+    shipped = load_run(make_run_dir("b", command=["gail-train", "--demonstrations=shipped:Hopper-v5"]))
+    rows = csv.DictReader(io.StringIO(tables.commands_csv(group_runs([recorded, shipped]))))
+    second, first = sorted(rows, key=lambda row: row["seed"])
+    assert first["command"] == "gail-train '--label=DAC (TD3)' --demonstrations=DIR/Hopper-v5.npz"
+    assert (first["seed"], first["git_commit"], first["uncommitted_changes"]) == ("3", "abc", "False")
+    assert second["command"] == "gail-train --demonstrations=shipped:Hopper-v5" and second["git_commit"] == ""
+
+
+def test_a_report_is_five_files_in_a_new_folder(make_run_dir, tmp_path):
     make_run_dir("runs/a")
     written = write_report([tmp_path / "runs"], tmp_path / "deep" / "report")
-    names = ["curves.png", "table.md", "results.csv", "table_compact.md"]
+    names = ["curves.png", "table.md", "results.csv", "commands.csv", "table_compact.md"]
     assert [path.name for path in written] == names
     assert sorted(os.listdir(tmp_path / "deep" / "report")) == sorted(names)
     assert written[0].stat().st_size > 10_000

@@ -222,6 +222,7 @@ def test_a_report_of_a_study_has_what_its_runs_have_and_is_the_same_again(make_s
         "curves.png",
         "table.md",
         "results.csv",
+        "commands.csv",
         "table_compact.md",
         "arms.md",
         "by_demonstrations.md",
