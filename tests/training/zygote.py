@@ -111,7 +111,8 @@ class Forked:
             os.dup2(stdout.fileno(), 2)
             for flag in list(flags.FLAGS.flags_by_module_dict()["gail_tf.bin.study"]):
                 delattr(flags.FLAGS, flag.name)  # training has some of the same names
-            leave(start, [command[2].rpartition(".")[2], *command[3:]])
+            binary = command[2].split("gail_tf.bin.")[1].split()[0]  # of "-c CODE PARENT FLAGS"
+            leave(start, [binary, *command[4:]])
 
     def poll(self):
         if self.returncode is None:
