@@ -36,14 +36,15 @@ def test_gail_finds_the_goal_that_ends_the_episode(tmp_path):
 
 
 def test_gail_walks_the_hopper(tmp_path):
+    # With 250,000 steps it depends on the machine's rounding whether seed 0 hops by then (0.35 on one).
     summary = train(
         "gail_ppo/hopper",
         tmp_path,
-        "Trainer.total_env_steps = 250_000",
+        "Trainer.total_env_steps = 350_000",
         "Trainer.num_evaluations = 1",
         "Trainer.final_episodes = 10",
     )
-    assert summary["normalized_return"] >= 0.6
+    assert summary["normalized_return"] >= 0.8
 
 
 def test_sac_learns_from_the_true_reward(tmp_path):
