@@ -171,7 +171,8 @@ def _without_places(word: str) -> str | None:
     if word.startswith("--run_dir="):
         return None
     flag, _, path = word.partition("=")
-    return f"{flag}=DIR/{os.path.basename(path)}" if flag == "--demonstrations" and os.sep in path else word
+    is_file = flag == "--demonstrations" and os.sep in path and not path.startswith("minari:")
+    return f"{flag}=DIR/{os.path.basename(path)}" if is_file else word
 
 
 def _row(group: Group) -> list[str]:

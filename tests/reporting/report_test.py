@@ -118,12 +118,13 @@ def test_csv_has_a_row_a_run_and_full_precision(make_run_dir):
 def test_commands_train_each_run_again_on_another_machine(make_run_dir):
     words = ["gail-train", "--label=DAC (TD3)", "--demonstrations=/data/Hopper-v5.npz", "--run_dir=runs/a"]
     recorded = load_run(make_run_dir("a", seed=3, command=words, git={"commit": "abc", "dirty": False}))
-    shipped = load_run(make_run_dir("b", command=["gail-train", "--demonstrations=shipped:Hopper-v5"]))
-    rows = csv.DictReader(io.StringIO(tables.commands_csv(group_runs([recorded, shipped]))))
+    words = ["gail-train", "--demonstrations=minari:mujoco/hopper/expert-v0"]
+    named = load_run(make_run_dir("b", command=words))
+    rows = csv.DictReader(io.StringIO(tables.commands_csv(group_runs([recorded, named]))))
     second, first = sorted(rows, key=lambda row: row["seed"])
     assert first["command"] == "gail-train '--label=DAC (TD3)' --demonstrations=DIR/Hopper-v5.npz"
     assert (first["seed"], first["git_commit"], first["uncommitted_changes"]) == ("3", "abc", "False")
-    assert second["command"] == "gail-train --demonstrations=shipped:Hopper-v5" and second["git_commit"] == ""
+    assert second["command"] == " ".join(words) and second["git_commit"] == ""
 
 
 def test_a_report_is_five_files_in_a_new_folder(make_run_dir, tmp_path):
