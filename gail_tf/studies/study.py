@@ -4,7 +4,6 @@ Nothing here trains or imports TensorFlow; ``runner.py`` starts the runs.
 """
 
 import dataclasses
-import difflib
 import itertools
 import os
 import re
@@ -16,7 +15,7 @@ import gin
 
 from gail_tf.reporting.text import slug
 from gail_tf.resources import configs_dir, experts_dir
-from gail_tf.training.config import error_line, parse_gin, resolve_config
+from gail_tf.training.config import error_line, parse_gin, resolve_config, suggestion
 from gail_tf.training.config_types import check_types
 from gail_tf.types import UserError
 
@@ -243,8 +242,7 @@ def _resolve_study(name: str) -> Path:
     names = shipped_studies()
     if name in names:
         return configs_dir() / "studies" / f"{name}.gin"
-    close = difflib.get_close_matches(name, names, n=3)
-    hint = f"did you mean {', '.join(close)}?" if close else f"shipped ones are {', '.join(names)}."
+    hint = suggestion(name, names, "shipped ones are")
     raise UserError(f"--study={name}: neither a file nor a shipped study; {hint}")
 
 

@@ -4,7 +4,7 @@ import difflib
 import inspect
 import re
 import tokenize
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,15 @@ def resolve_config(name: str) -> str:
     if shipped.is_file():
         return str(shipped)
     names = shipped_configs()
+    raise UserError(
+        f"--config={name}: neither a file nor a shipped config; {suggestion(name, names, 'shipped ones are')}"
+    )
+
+
+def suggestion(name: str, names: Iterable[str], otherwise: str) -> str:
+    """Asks "did you mean ...?" where some of ``names`` are alike; else lists them after ``otherwise``."""
     close = difflib.get_close_matches(name, names, n=3)
-    hint = f"did you mean {', '.join(close)}?" if close else f"shipped ones are {', '.join(names)}."
-    raise UserError(f"--config={name}: neither a file nor a shipped config; {hint}")
+    return f"did you mean {', '.join(close)}?" if close else f"{otherwise} {', '.join(names)}."
 
 
 def shipped_configs() -> list[str]:
@@ -58,8 +64,7 @@ def _hint(message: str) -> str:
     if not unknown:
         return ""
     names = inspect.signature(gin.get_configurable(unknown[1])).parameters
-    close = difflib.get_close_matches(unknown[2], names, n=3)
-    return f"; did you mean {', '.join(close)}?" if close else f"; it has {', '.join(names)}."
+    return f"; {suggestion(unknown[2], names, 'it has')}"
 
 
 def error_line(error: Exception) -> str:
