@@ -9,6 +9,7 @@ import pytest
 from gail_tf import demonstrations
 from gail_tf.resources import experts_dir
 from gail_tf.training import rollouts
+from gail_tf.training.export import load_policy
 
 MANIFEST = json.loads((experts_dir() / "manifest.json").read_text())
 # What a demonstrator of each task has to reach, and how many episodes are shipped.
@@ -20,7 +21,10 @@ WANTED = {
     "Hopper-v5": (3200.0, 25),
     "HalfCheetah-v5": (8000.0, 25),
     "Reacher-v5": (-5.0, 25),
+    "Ant-v5": (3500.0, 25),
 }
+# Falls now and then, and rounding decides in which episode.
+FALLING = ("Ant-v5",)
 
 
 def test_every_expert_is_in_the_manifest():
@@ -44,6 +48,14 @@ def test_demonstrations_reach_what_is_wanted(name):
 
 
 @pytest.mark.parametrize("name", WANTED)
+def test_the_policy_acts_as_it_did(name):
+    recorded = demonstrations.load(experts_dir() / name / "demonstrations.npz")
+    policy, _ = load_policy(experts_dir() / name / "policy")
+    actions = policy.deterministic(recorded.observations[:200].astype(np.float32)).numpy()
+    np.testing.assert_allclose(actions, recorded.actions[:200], atol=1e-3)
+
+
+@pytest.mark.parametrize("name", [name for name in WANTED if name not in FALLING])
 def test_the_policy_rolls_out_as_it_did(name):
     recorded = demonstrations.load(experts_dir() / name / "demonstrations.npz")
     policy = str(experts_dir() / name / "policy")
