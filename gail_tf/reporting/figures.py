@@ -51,7 +51,7 @@ def draw_run(run: Run, path: str | os.PathLike) -> Figure:
             ),
         ),
         ("Cloning loss", _draw_cloning, ("cloning/train_loss", "cloning/validation_loss")),
-        ("Learned reward, mean ± std", _draw_reward, ("reward/agent_mean", "reward/expert_mean")),
+        ("Reward paid, mean ± std", _draw_reward, ("reward/agent_mean", "reward/expert_mean")),
         ("Policy: KL of each update, entropy", _draw_kl_entropy, ("generator/kl", "generator/entropy")),
         ("Gradient norm", _draw_gradients, ("generator/policy_gradient_norm", "discriminator/gradient_norm")),
         (
