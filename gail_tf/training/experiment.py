@@ -41,6 +41,7 @@ from gail_tf.training.expert import (
     Expert,
     load_demonstrations,
     matching_reward,
+    outlives_chance,
     prepare_expert,
     resolve_demonstrations,
     seeks_the_end,
@@ -229,9 +230,8 @@ def _build(request: Request, run_dir: RunDirectory, say: Callable[[str], None]) 
     tf.keras.utils.set_random_seed(seed)
     reward_source = None
     if experiment.reward_source is not None:
-        seeks_end = expert is not None and seeks_the_end(expert, chance["length_mean"])
         reward_source = _make_reward_source(
-            experiment.reward_source, expert, seeks_end, codec, absorbing, say
+            experiment.reward_source, expert, chance["length_mean"], codec, absorbing, say
         )
     generator = experiment.generator(
         make_env=make_environment,
@@ -274,20 +274,23 @@ def _check_fit(request: Request, experiment: Experiment) -> None:
 
 
 def _make_reward_source(
-    make: Callable, expert: Expert | None, seeks_end: bool, codec: ActionCodec, absorbing: bool, say
+    make: Callable, expert: Expert | None, random_length: float, codec: ActionCodec, absorbing: bool, say
 ):
     if expert is None:
         return make()
+    seeks_end, outlives = seeks_the_end(expert, random_length), outlives_chance(expert, random_length)
     if "reward_fn" not in bound_values("Discriminator"):
         # Bound like any other choice, so that config.gin tells it and a resumed run keeps it.
-        name = matching_reward(seeks_end).__name__
+        name = matching_reward(seeks_end, outlives).__name__
         gin.parse_config(f"Discriminator.reward_fn = @{name}")
-        way = (
-            "log D, since the experts end their episodes sooner than chance does"
+        why = (
+            "end their episodes sooner than chance does"
             if seeks_end
-            else "-log(1 - D), since the experts do not hurry to the end of their episodes"
+            else "keep up what chance soon ends"
+            if outlives
+            else "last as long as chance does"
         )
-        say(f"note: The reward is {name}, {way}.")
+        say(f"note: The reward is {name} (of docs/gail.md's table), since the experts {why}.")
     source = make(
         expert=expert.transitions,
         expert_weights=expert.weights,

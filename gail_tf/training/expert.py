@@ -142,11 +142,24 @@ def seeks_the_end(expert: Expert, random_length: float) -> bool:
     return expert.terminates > 0.5 and expert.length_mean < random_length
 
 
-def matching_reward(seeks_end: bool) -> Callable:
+def outlives_chance(expert: Expert, random_length: float) -> bool:
+    """Whether falls end episodes that the expert keeps going: it lasts longer than a random policy does."""
+    return expert.length_mean > random_length
+
+
+@gin.configurable
+def matching_reward(seeks_end: bool, outlives: bool, without_falls: Callable | None = None) -> Callable:
     """The one-signed reward whose bias points the expert's way.
 
     ``log_d`` never pays for staying, ``plr`` never punishes it.
+
+    Args:
+      seeks_end, outlives: of ``seeks_the_end`` and ``outlives_chance``.
+      without_falls: the reward instead where the expert does not outlive chance; for recipes with absorbing
+        states, where no sign is a bias (DAC: the logit).
     """
+    if without_falls is not None and not outlives:
+        return without_falls
     return rewards.log_d if seeks_end else rewards.plr
 
 

@@ -23,8 +23,29 @@ def make_expert(terminates, length):
     ],
 )
 def test_the_reward_goes_the_experts_way(terminates, length, random_length, reward):
-    seeks_end = expert.seeks_the_end(make_expert(terminates, length), random_length)
-    assert expert.matching_reward(seeks_end) is reward
+    shown = make_expert(terminates, length)
+    seeks_end, outlives = (
+        expert.seeks_the_end(shown, random_length),
+        expert.outlives_chance(shown, random_length),
+    )
+    assert expert.matching_reward(seeks_end, outlives) is reward
+
+
+@pytest.mark.parametrize(
+    "terminates, length, random_length, reward",
+    [
+        (0.0, 1000.0, 1000.0, rewards.airl),  # HalfCheetah: nothing ends
+        (1.0, 100.0, 200.0, rewards.airl),  # MountainCar
+        (0.2, 1000.0, 20.0, rewards.plr),  # Hopper
+    ],
+)
+def test_dac_pays_the_logit_only_where_no_fall_ends_an_episode(terminates, length, random_length, reward):
+    shown = make_expert(terminates, length)
+    seeks_end, outlives = (
+        expert.seeks_the_end(shown, random_length),
+        expert.outlives_chance(shown, random_length),
+    )
+    assert expert.matching_reward(seeks_end, outlives, without_falls=rewards.airl) is reward
 
 
 @pytest.mark.parametrize(
