@@ -45,6 +45,7 @@ def pack(run_dir, num_episodes):
         str(folder / "policy"), str(file), None, num_episodes, seed=0, stochastic=False
     )
     recorded = demonstrations.load(str(file))
+    demonstrations.save(str(file), recorded, compact=True)
     card = folder / "policy" / "policy.json"  # so that gail-evaluate can normalise its returns
     about = json.loads(card.read_text()) | {"expert_return": float(recorded.returns.mean())}
     card.write_text(json.dumps(about, indent=2) + "\n")

@@ -10,7 +10,7 @@ from gail_tf.demonstrations import arrays
 from gail_tf.types import UserError
 
 
-def _as_episode_ends(value: object, num_rows: int) -> np.ndarray:
+def as_episode_ends(value: object, num_rows: int) -> np.ndarray:
     ends = np.asarray(value)
     if ends.ndim != 1 or ends.size == 0 or ends.dtype.kind not in arrays.INTEGER_KINDS:
         raise UserError(
@@ -116,7 +116,7 @@ class Demonstrations:
                 f"next_observations has {widths[1]} columns and observations {widths[0]}; wanted the same: "
                 "record both from one environment"
             )
-        ends = _as_episode_ends(self.episode_ends, len(fields["observations"]))
+        ends = as_episode_ends(self.episode_ends, len(fields["observations"]))
         _require_flags_at_ends(fields["terminated"], fields["truncated"], ends)
         _require_provenance(self.provenance)
         fields["episode_ends"] = ends

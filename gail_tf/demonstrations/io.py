@@ -3,7 +3,8 @@
 Our own npz describes itself. Its keys are ``format_version`` (1), ``observations``, ``actions``,
 ``next_observations``, ``rewards`` (absent when unknown), ``terminated``, ``truncated``, ``episode_ends``,
 ``environment`` (absent when unknown), ``provenance`` and ``notes`` (JSON in a unicode scalar), and
-``episode_returns``, ``episode_lengths``, ``episode_terminated`` (absent when the rows tell them).
+``episode_returns``, ``episode_lengths``, ``episode_terminated`` (absent when the rows tell them). A compact
+one has ``final_observations``, each episode's last successor, in place of ``next_observations``.
 
 A D4RL-keyed npz has ``observations`` (or ``obs``), ``actions`` (``acts``) and ``terminals`` (``terminated``,
 ``terminations``), and may have ``next_observations`` (``next_obs``), ``rewards`` (``rews``), ``timeouts``
@@ -21,7 +22,7 @@ import zlib
 import numpy as np
 
 from gail_tf.demonstrations import arrays
-from gail_tf.demonstrations.demonstrations import Demonstrations
+from gail_tf.demonstrations.demonstrations import Demonstrations, as_episode_ends
 from gail_tf.files import write_atomically
 from gail_tf.types import UserError
 
@@ -93,8 +94,14 @@ def load(path: str | os.PathLike) -> Demonstrations:
     return demonstrations
 
 
-def save(path: str | os.PathLike, demonstrations: Demonstrations) -> None:
+def save(path: str | os.PathLike, demonstrations: Demonstrations, compact: bool = False) -> None:
     """Writes our own npz, whole or not at all; ``load`` gives back the same arrays, bit for bit.
+
+    Args:
+      path: the file, ending in .npz.
+      demonstrations: what to write.
+      compact: leave out the successors that are the following rows, which halves the file; other programs
+        then have to put them together themselves. Subsampled recordings stay as they are.
 
     Raises:
       UserError: ``path`` does not end in .npz or cannot be written.
@@ -108,7 +115,33 @@ def save(path: str | os.PathLike, demonstrations: Demonstrations) -> None:
     fields["format_version"] = np.asarray(FORMAT_VERSION)
     fields["provenance"] = np.asarray(json.dumps(demonstrations.provenance, sort_keys=True))
     fields["notes"] = np.asarray(json.dumps(demonstrations.notes))
+    if compact:
+        fields = _without_following_rows(fields)
     write_atomically(path, lambda file: np.savez_compressed(file, **fields))
+
+
+def _without_following_rows(fields: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """``final_observations`` for ``next_observations``, where ``_with_following_rows`` gives them back."""
+    shorter = {name: value for name, value in fields.items() if name != "next_observations"}
+    shorter["final_observations"] = fields["next_observations"][fields["episode_ends"] - 1]
+    restored = _with_following_rows(shorter)["next_observations"]
+    return shorter if np.array_equal(restored, fields["next_observations"]) else fields
+
+
+def _with_following_rows(fields: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """``next_observations`` of a compact file: the following row, and an episode's own last observation."""
+    observations = arrays.as_float32("observations", fields["observations"], ndim=2)
+    final = arrays.as_float32("final_observations", fields["final_observations"], ndim=2)
+    ends = as_episode_ends(fields["episode_ends"], len(observations))
+    if final.shape != (ends.size, *observations.shape[1:]):
+        raise UserError(
+            f"final_observations has shape {list(final.shape)} for {ends.size} episodes of observations "
+            f"{list(observations.shape)}; wanted one row an episode: record the file again"
+        )
+    following = np.roll(observations, -1, axis=0)
+    following[ends - 1] = final
+    rest = {name: value for name, value in fields.items() if name != "final_observations"}
+    return {**rest, "next_observations": following}
 
 
 def _with_source(source, load_fn, argument) -> Demonstrations:
@@ -287,6 +320,10 @@ def _from_own(fields: dict[str, np.ndarray]) -> Demonstrations:
     version = fields["format_version"]
     if version.ndim != 0 or version != FORMAT_VERSION:
         raise UserError(f"format_version is {version}; wanted {FORMAT_VERSION}: load it with a newer gail_tf")
+    if "final_observations" in fields and "next_observations" not in fields:
+        compact = tuple(n for n in _OWN_REQUIRED if n != "next_observations") + ("final_observations",)
+        _require_keys(fields, compact, compact + _OWN_OPTIONAL)
+        fields = _with_following_rows(fields)
     _require_keys(fields, _OWN_REQUIRED, _OWN_REQUIRED + _OWN_OPTIONAL)
     notes = _json("notes", fields["notes"]) if "notes" in fields else []
     if not isinstance(notes, list) or not all(isinstance(note, str) for note in notes):

@@ -330,6 +330,40 @@ def test_saving_twice_gives_the_same_bytes(tmp_path, load_fields):
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
 
 
+def test_a_compact_file_holds_no_row_twice_and_loads_the_same(tmp_path, load_fields):
+    d = load_fields(**d4rl())
+    demos.save(tmp_path / "own.npz", d, compact=True)
+    assert "next_observations" not in np.load(tmp_path / "own.npz")
+    e = demos.load(tmp_path / "own.npz")
+    for name, value in vars(d).items():
+        assert np.array_equal(getattr(e, name), value), name
+
+
+def test_what_is_subsampled_keeps_its_successors_in_a_compact_file(tmp_path, load_fields):
+    d = load_fields(**d4rl())
+    thinned = demos.subsample(d, 2, seed=0)
+    demos.save(tmp_path / "own.npz", thinned, compact=True)
+    assert np.array_equal(demos.load(tmp_path / "own.npz").next_observations, thinned.next_observations)
+
+
+@pytest.mark.parametrize(
+    "changes, sentence",
+    [
+        ({"final_observations": np.zeros((3, 1))}, "final_observations has shape .3, 1. for 2 episodes"),
+        ({"final_observations": np.zeros(2)}, "final_observations has shape .2.; wanted"),
+        ({"observations": np.zeros(())}, "observations has shape ..; wanted"),
+        ({"episode_ends": np.array([2, 9])}, "its last is 9"),
+        ({"next_observations": np.zeros((5, 1))}, "unknown keys final_observations"),
+        ({"terminated": None}, "missing keys terminated"),
+    ],
+)
+def test_malformed_compact_file_is_refused(tmp_path, load_fields, changes, sentence):
+    demos.save(tmp_path / "own.npz", load_fields(**d4rl()), compact=True)
+    fields = {**np.load(tmp_path / "own.npz"), **changes}
+    np.savez(tmp_path / "own.npz", **{name: value for name, value in fields.items() if value is not None})
+    refuses(tmp_path / "own.npz", sentence)
+
+
 def test_save_wants_the_suffix_that_load_looks_for(tmp_path, load_fields):
     with pytest.raises(UserError, match="written as .npz"):
         demos.save(tmp_path / "own", load_fields(**d4rl()))
