@@ -61,10 +61,16 @@ def load_demonstrations(path):
 
     with np.load(path) as data:
         terminated = data["terminated"] if "terminated" in data else data["terminals"]
+        observations = data["observations"]
+        if "final_observations" in data:  # a compact file of ours
+            successors = np.roll(observations, -1, axis=0)
+            successors[data["episode_ends"] - 1] = data["final_observations"]
+        else:
+            successors = data["next_observations"]
         return Transitions(
-            obs=data["observations"],
+            obs=observations,
             acts=data["actions"],
-            next_obs=data["next_observations"],
+            next_obs=successors,
             dones=terminated.astype(bool),
             infos=np.array([{}] * len(terminated)),
         )
