@@ -53,7 +53,11 @@ class Policy(tf.Module):
         return self.distribution(self.normalize(observation))
 
     def _deterministic(self, observation: tf.Tensor) -> tf.Tensor:
-        return self.codec.to_environment(self._at_real_states(observation).mode())
+        return self._in_environment(self._at_real_states(observation).mode())
 
     def _sampled(self, observation: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        return self.codec.to_environment(self._at_real_states(observation).sample(seed=seed))
+        return self._in_environment(self._at_real_states(observation).sample(seed=seed))
+
+    def _in_environment(self, action: tf.Tensor) -> tf.Tensor:
+        # TFP's Deterministic forgets a last dimension of 1, which the exported signature has to tell.
+        return tf.ensure_shape(self.codec.to_environment(action), (None, *self.codec.spec.shape))

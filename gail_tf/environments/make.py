@@ -50,9 +50,11 @@ def make_environment(
     """
     quiet_mujoco()
     kwargs = _checked_kwargs(kwargs, max_episode_steps)
+    if render_mode is not None:  # environments of one's own often have no such parameter
+        kwargs["render_mode"] = render_mode
     _import_module(environment)
     try:
-        env = gym.make(environment, disable_env_checker=True, render_mode=render_mode, **kwargs)
+        env = gym.make(environment, disable_env_checker=True, **kwargs)
     except gym.error.DependencyNotInstalled as e:
         raise UserError(
             f"Environment {environment!r} needs a package that is not installed: {_one_line(e)}"

@@ -62,10 +62,12 @@ class ReplayBuffer:
 
     def state(self) -> dict[str, np.ndarray]:
         """The filled rows and the number ever added, for a checkpoint."""
-        return {"replay": self._table[: self.size].numpy(), "replay_num_added": np.array(self.num_added)}
+        # Not a slice, which would read, and so copy, the whole table first.
+        filled = tf.gather(self._table, tf.range(self.size)).numpy()
+        return {"replay": filled, "replay_num_added": np.array(self.num_added)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Puts :meth:`state` back."""
         rows = state["replay"]
-        self._table[: len(rows)].assign(rows)
+        self._table.scatter_nd_update(np.arange(len(rows))[:, None], rows)
         self.num_added = int(state["replay_num_added"])
