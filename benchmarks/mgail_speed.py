@@ -53,10 +53,10 @@ def make_generator(horizon: int, batch_size: int, num_updates: int, core: str, j
     ]
     parse_gin(["mgail/hopper"], bindings)
     probe = make_environment()
-    codec, dim = ActionCodec(probe.action_space), probe.observation_space.shape[0] - 1
-    probe.close()
+    codec = ActionCodec(probe.action_space)
     path = resolve_demonstrations(load_demonstrations().path)
-    expert = prepare_expert(path, demos.load(path), codec, "Hopper-v5", dim, absorbing=True, run_seed=0)
+    expert = prepare_expert(path, demos.load(path), probe, codec, run_seed=0)
+    probe.close()
     tf.keras.utils.set_random_seed(0)
     discriminator = Discriminator(expert.transitions, codec.num_actions, absorbing=True)
     return ModelBasedGenerator(make_environment, discriminator, expert.transitions, 0, absorbing=True)

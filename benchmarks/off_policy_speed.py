@@ -84,12 +84,9 @@ def make_generator(options, what):
         return OffPolicyGenerator(make_environment, EnvironmentReward(), None, options.seed)
     probe = make_environment()
     codec = ActionCodec(probe.action_space, options.environment)
-    dim = probe.observation_space.shape[0]
-    probe.close()
     recorded = demos.load(options.demonstrations)
-    expert = prepare_expert(
-        options.demonstrations, recorded, codec, options.environment, dim, False, options.seed
-    )
+    expert = prepare_expert(options.demonstrations, recorded, probe, codec, options.seed)
+    probe.close()
     discriminator = Discriminator(expert.transitions, codec.num_actions)
     return OffPolicyGenerator(make_environment, discriminator, None, options.seed)
 

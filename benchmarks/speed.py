@@ -130,10 +130,8 @@ def make_generator(options: argparse.Namespace):
     expert = prepare_expert(
         options.demonstrations,
         demos.load(options.demonstrations),
+        probe,
         codec,
-        options.environment,
-        probe.observation_space.shape[0],
-        absorbing=False,
         run_seed=options.seed,
     )
     probe.close()

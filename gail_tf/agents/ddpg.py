@@ -5,7 +5,7 @@ import tensorflow as tf
 from tf_agents.agents.ddpg import ddpg_agent
 from tf_agents.trajectories import time_step as ts
 
-from gail_tf.agents.off_policy import GradientStep, actor_update, time_steps
+from gail_tf.agents.off_policy import GradientStep, actor_update, check_settings, time_steps
 from gail_tf.networks.mlp import make_critic_network, make_deterministic_actor
 from gail_tf.types import OffPolicyBatch
 
@@ -57,6 +57,7 @@ class DDPG(tf.Module):
         max_actor_gradient_norm: float | None = None,
     ):
         super().__init__(name="ddpg")
+        check_settings("DDPG", discount, tau, actor_start, exploration_noise)
         self._specs = observation_spec, action_spec
         self._actor_start = actor_start
         self.exploration_noise = exploration_noise

@@ -6,7 +6,7 @@ import tensorflow as tf
 from tf_agents.agents.sac import sac_agent
 from tf_agents.trajectories import time_step as ts
 
-from gail_tf.agents.off_policy import GradientStep, time_steps
+from gail_tf.agents.off_policy import GradientStep, check_settings, time_steps
 from gail_tf.networks.minibatches import Weighted
 from gail_tf.networks.mlp import make_critic_network, make_squashed_actor
 from gail_tf.types import OffPolicyBatch
@@ -64,6 +64,7 @@ class SAC(tf.Module):
         max_actor_gradient_norm: float | None = None,
     ):
         super().__init__(name="sac")
+        check_settings("SAC", discount, tau, actor_start, self.exploration_noise)
         if not initial_temperature > 0:
             raise ValueError(f"SAC.initial_temperature is {initial_temperature}: want a number above 0.")
         self._specs = observation_spec, action_spec

@@ -4,7 +4,7 @@ import gin
 import tensorflow as tf
 from tf_agents.trajectories import time_step as ts
 
-from gail_tf.agents.off_policy import GradientStep, check_positive
+from gail_tf.agents.off_policy import GradientStep, check_positive, check_settings
 from gail_tf.agents.sd3_agent import SD3Agent
 from gail_tf.networks.two_actors import TwoActors
 from gail_tf.types import OffPolicyBatch
@@ -52,6 +52,7 @@ class SD3(tf.Module):
         max_actor_gradient_norm: float | None = None,
     ):
         super().__init__(name="sd3")
+        check_settings("SD3", discount, tau, actor_start, exploration_noise)
         check_positive("SD3", num_target_samples=num_target_samples)
         if not beta >= 0:
             raise ValueError(f"SD3.beta is {beta}: want 0 or more.")

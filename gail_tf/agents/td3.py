@@ -9,6 +9,7 @@ from gail_tf.agents.off_policy import (
     GradientStep,
     actor_update,
     check_positive,
+    check_settings,
     smoothed_action,
     time_steps,
 )
@@ -80,6 +81,7 @@ class TD3(tf.Module):
         max_actor_gradient_norm: float | None = None,
     ):
         super().__init__(name="td3")
+        check_settings("TD3", discount, tau, actor_start, exploration_noise)
         check_positive("TD3", policy_delay=policy_delay)
         self._specs = observation_spec, action_spec
         self._policy_delay, self._actor_start = policy_delay, actor_start

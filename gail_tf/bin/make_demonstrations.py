@@ -13,6 +13,7 @@ Examples:
   gail-make-demonstrations --inspect=expert.npz --figure=expert.png
 """
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -62,7 +63,8 @@ def main(argv: Sequence[str]) -> None:
     )
     inspect(_OUT.value, None)
     print(
-        f"Train on them:  gail-train --config=gail_ppo/any --demonstrations={_OUT.value} --run_dir=runs/new"
+        "Train on them:  gail-train --config=gail_ppo/any "
+        f"--demonstrations={shlex.quote(_OUT.value)} --run_dir=runs/new"
     )
 
 

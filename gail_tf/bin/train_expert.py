@@ -23,7 +23,7 @@ training_flags.declare_in(__name__)
 
 
 def main(argv: Sequence[str]) -> int:
-    request = training_flags.request("gail-train-expert")
+    request = training_flags.request("gail-train-expert", for_expert=True)
     from gail_tf.training import experiment
 
     return experiment.run(request, ["gail-train-expert", *sys.argv[1:]])

@@ -10,6 +10,7 @@ import numpy as np
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.types import UserError
 
+LARGEST_OBSERVATION = 1e15  # Sums of squares of more overflow float32, and a normaliser with them.
 RANGE_TOLERANCE = 1e-4  # Of high - low: float32 rounding of a clipped action, not a different unit.
 
 
@@ -106,18 +107,49 @@ def _clip_to_bounds(demonstrations: Demonstrations, low, high) -> Demonstrations
     return dataclasses.replace(demonstrations, actions=clipped, notes=demonstrations.notes + (note,))
 
 
+def _require_moderate(name: str, rows: np.ndarray) -> None:
+    large = np.abs(rows) > LARGEST_OBSERVATION
+    if large.any():
+        row, column = np.argwhere(large)[0]
+        raise UserError(
+            f"{name} row {row}, component {column} is {rows[row, column]:.3g}; wanted at most "
+            f"{LARGEST_OBSERVATION:g}: replace what stands for no reading, here and in the environment"
+        )
+
+
+def _outside(observations: np.ndarray, low, high) -> tuple[str, ...]:
+    """A note where observations lie outside their space by more than a thousandth of its range."""
+    if low is None or high is None:
+        return ()
+    span = np.asarray(high, np.float64) - low
+    slack = 1e-3 * np.where(np.isfinite(span), span, 1.0)
+    bad = (observations < low - slack) | (observations > high + slack)
+    if not bad.any():
+        return ()
+    row, column = np.argwhere(bad)[0]
+    return (
+        f"Observations row {row}, component {column} is {observations[row, column]:g}, outside the "
+        f"environment's space, {low[column]:g} to {high[column]:g} ({int(bad.any(axis=1).sum())} such rows): "
+        "in other units?",
+    )
+
+
 def check_matches(
     demonstrations: Demonstrations,
     *,
     environment: str,
     observation_dim: int,
+    observation_low=None,
+    observation_high=None,
     action_low=None,
     action_high=None,
     num_actions: int | None = None,
 ) -> Demonstrations:
     """The demonstrations as ``environment`` can use them; says in ``notes`` what was changed.
 
-    Give ``action_low`` and ``action_high`` (``[k]``, environment units) or ``num_actions``, not both.
+    ``observation_low`` and ``observation_high`` (``[d]``) are the observation space's bounds, if it is to be
+    compared. Give ``action_low`` and ``action_high`` (``[k]``, environment units) or ``num_actions``, not
+    both.
 
     Raises:
       UserError: another environment (another version is only noted), another observation dimension, other
@@ -132,6 +164,9 @@ def check_matches(
             f"the demonstrations' observations have {given_dim} components; wanted {observation_dim}, as "
             f"{environment} has: give demonstrations of this environment"
         )
+    _require_moderate("observations", demonstrations.observations)
+    _require_moderate("next_observations", demonstrations.next_observations)
+    notes += _outside(demonstrations.observations, observation_low, observation_high)
     demonstrations = dataclasses.replace(demonstrations, notes=demonstrations.notes + notes)
     if num_actions is not None:
         return as_discrete(demonstrations, num_actions)

@@ -157,10 +157,14 @@ def pad_absorbing(demonstrations: Demonstrations) -> Demonstrations:
         return np.insert(array, terminated_ends, value, axis=0)
 
     num_ends = len(terminated_ends)
+    num_lost = int((demonstrations.ended & ~demonstrations.terminated[ends - 1]).sum())
     note = "Added an absorbing-state indicator, " + (
         f"and an absorbing row after {num_ends} episode{'s' if num_ends > 1 else ''}."
         if num_ends
-        else "and no absorbing rows: no demonstration ends before its time limit."
+        else f"and no absorbing rows: the last step of all {num_lost} that ended is missing. Record "
+        "next_observations to have them."
+        if num_lost
+        else "and no absorbing rows: no demonstration is terminated."
     )
     return dataclasses.replace(
         demonstrations,

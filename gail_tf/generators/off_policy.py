@@ -103,7 +103,7 @@ class OffPolicyGenerator(tf.Module):
         if codec.is_discrete:
             raise UserError(
                 "off-policy agents need continuous actions, and the environment's are discrete: take an "
-                "on-policy recipe, such as gail_ppo/any."
+                "on-policy recipe, such as gail_ppo/any, or ppo/any on the environment's own reward."
             )
         self._num_steps, self._num_updates, self._batch_size = num_steps, num_updates, batch_size
         self._num_reward_rows, self._num_random_steps = num_reward_rows, num_random_steps

@@ -26,9 +26,14 @@ class ReplayBuffer:
             raise ValueError(f"OffPolicyGenerator.replay_capacity is {capacity}: want 1 or more.")
         self.capacity = capacity
         self._widths = [observation_dim, action_dim, observation_dim, 1, 1, 1]
-        self._table = tf.Variable(
-            tf.zeros((capacity, sum(self._widths))), trainable=False, dtype=tf.float32, name="replay"
-        )
+        try:
+            empty = tf.zeros((capacity, sum(self._widths)))
+        except tf.errors.ResourceExhaustedError as e:
+            raise ValueError(
+                f"OffPolicyGenerator.replay_capacity is {capacity}: {self.num_bytes / 1e9:.3g} GB, more than "
+                "there is memory for; want less, Trainer.total_env_steps at most."
+            ) from e
+        self._table = tf.Variable(empty, trainable=False, dtype=tf.float32, name="replay")
         self.num_added = 0
 
     @property

@@ -18,6 +18,8 @@ def dense(units: int, activation: str | None, gain: float) -> tf.keras.layers.De
 
 
 def hidden_layers(units: Sequence[int], activation: str) -> list[tf.keras.layers.Layer]:
+    if any(n < 1 for n in units):
+        raise ValueError(f"The hidden layers' units are {tuple(units)}: want 1 or more in each.")
     return [dense(n, activation, gain=2.0**0.5) for n in units]
 
 

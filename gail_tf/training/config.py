@@ -18,6 +18,9 @@ _GIN_ERRORS = (ValueError, SyntaxError, OSError, TypeError, AttributeError, Impo
 _GIN_ERRORS += (tokenize.TokenError,)  # of a bracket that is never closed
 
 
+OVERLAYS = "with/"
+
+
 def resolve_config(name: str) -> str:
     """A path as it is, or the shipped config of that name (``gail_ppo/hopper``)."""
     if Path(name).is_file():
@@ -41,6 +44,25 @@ def shipped_configs() -> list[str]:
     """Names that ``--config`` takes: without the building blocks in base/ and the grids in studies/."""
     found = (p.relative_to(configs_dir()).with_suffix("") for p in configs_dir().rglob("*.gin"))
     return sorted(str(p) for p in found if p.parts[0] not in ("base", "studies"))
+
+
+def check_order(configs: Sequence[str]) -> None:
+    """One recipe, and after it what changes it: a shipped recipe would undo whatever stands before it."""
+    recipes = [i for i, name in enumerate(configs) if name in _shipped_recipes()]
+    if configs and configs[0].startswith(OVERLAYS) and not Path(configs[0]).is_file():
+        raise UserError(
+            f"--config={configs[0]} changes a recipe, and none stands before it: give one first, as in "
+            f"--config=sac_gail/any --config={configs[0]}"
+        )
+    if recipes and recipes[-1] > 0:
+        raise UserError(
+            f"--config={configs[recipes[-1]]} is a recipe and undoes what stands before it "
+            f"({', '.join(configs[: recipes[-1]])}): give one recipe, and give it first"
+        )
+
+
+def _shipped_recipes() -> set[str]:
+    return {name for name in shipped_configs() if not name.startswith(OVERLAYS)}
 
 
 def parse_gin(configs: Sequence[str], bindings: Sequence[str]) -> None:

@@ -28,6 +28,7 @@ from gail_tf.reporting.terminal import summary_lines
 from gail_tf.training import evaluation
 from gail_tf.training.config import (
     bound_values,
+    check_order,
     error_line,
     parse_gin,
     shipped_configs,
@@ -46,6 +47,7 @@ from gail_tf.training.expert import (
     resolve_demonstrations,
     seeks_the_end,
     survival_warning,
+    unscaled_note,
 )
 from gail_tf.training.export import export_policy
 from gail_tf.training.run_directory import RunDirectory, git_state, now, versions, write_json
@@ -70,6 +72,7 @@ class Request(NamedTuple):
     overwrite: bool = False
     num_threads: int = 1
     program: str = "gail-train"
+    for_expert: bool = False
 
 
 @gin.configurable
@@ -124,6 +127,7 @@ def run(request: Request, command: Sequence[str], say: Callable[[str], None] = p
             if not request.configs:
                 raise UserError(f"no --config given; shipped ones are {', '.join(shipped_configs())}.")
             run_dir.check_available(request.overwrite)
+            check_order(request.configs)
             parse_gin(request.configs, _bindings(request))
         with _gin_errors():
             check_types()
@@ -216,14 +220,13 @@ def _build(request: Request, run_dir: RunDirectory, say: Callable[[str], None]) 
     probe = make_environment()
     absorbing = isinstance(probe, AbsorbingState)
     codec = ActionCodec(probe.action_space, environment)
-    observation_dim = probe.observation_space.shape[0] - int(absorbing)
-    probe.close()
     seed = experiment.seed
     expert = None
     if recorded is not None:
-        expert = prepare_expert(path, recorded, codec, environment, observation_dim, absorbing, seed)
+        expert = prepare_expert(path, recorded, probe, codec, seed)
         for note in expert.notes:
             say(f"note: {note}")
+    probe.close()
     make_real = functools.partial(make_environment, absorbing_states=False)
     evaluator = Evaluator(make_real)
     chance = evaluator.evaluate(evaluation.uniformly_random(make_real, 0), 20, seed=2_000_000).statistics()
@@ -240,6 +243,10 @@ def _build(request: Request, run_dir: RunDirectory, say: Callable[[str], None]) 
         seed=seed,
         absorbing=absorbing,
     )
+    if expert is not None and generator.policy.normalizer is None:
+        note = unscaled_note(expert, type(generator).__name__)
+        if note:
+            say(f"note: {note}")
     random_return = chance["return_mean"]
     expert_return = None if expert is None else expert.return_mean
     stop = _StopSignal()
@@ -266,7 +273,7 @@ def _check_fit(request: Request, experiment: Experiment) -> None:
             f"--{given[0]} is given, but the config learns from the environment's own reward: take one "
             "that imitates, such as gail_ppo/any, or leave the flag out."
         )
-    if experiment.needs_demonstrations and request.program == "gail-train-expert":
+    if experiment.needs_demonstrations and request.for_expert:
         raise UserError(
             "the config learns from demonstrations, which gail-train-expert does not: use gail-train, or "
             "a config such as ppo/any."
@@ -378,7 +385,7 @@ def _train(run_dir: RunDirectory, parts: _Parts, resume: str, say: Callable[[str
         )
     say(
         f"Curve: {run_dir.curve}   Policy: {run_dir.policy}\n"
-        f"Next:  gail-evaluate --policy={run_dir.path} --num_episodes=100"
+        f"Next:  gail-evaluate --policy={shlex.quote(str(run_dir.path))} --num_episodes=100"
     )
     return 0
 

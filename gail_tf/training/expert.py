@@ -6,16 +6,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 import gin
+import gymnasium as gym
 import numpy as np
 
 from gail_tf import demonstrations as demos
 from gail_tf.demonstrations import Demonstrations
 from gail_tf.discriminators import rewards
+from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.resources import experts_dir
 from gail_tf.types import Transition, UserError
 
 SHIPPED = "shipped:"
+LARGE_OBSERVATION = 100.0  # Root mean square; networks that are set up for values of order 1 stall far above.
 
 
 class DemonstrationSettings(NamedTuple):
@@ -81,15 +84,16 @@ def digest(path: str, recorded: Demonstrations) -> str:
 
 
 def prepare_expert(
-    path: str,
-    recorded: Demonstrations,
-    codec: ActionCodec,
-    environment: str,
-    observation_dim: int,
-    absorbing: bool,
-    run_seed: int,
+    path: str, recorded: Demonstrations, env: gym.Env, codec: ActionCodec, run_seed: int
 ) -> Expert:
-    """Checks the demonstrations against the environment, then selects, pads, subsamples, normalises."""
+    """Checks the demonstrations against the environment, then selects, pads, subsamples, normalises.
+
+    Its return, its length and how often it ends are those of episodes that are whole: that ended, or lasted
+    to the environment's time limit.
+    """
+    environment, max_episode_steps = env.spec.id, env.spec.max_episode_steps
+    absorbing = isinstance(env, AbsorbingState)
+    observation_dim = env.observation_space.shape[0] - int(absorbing)
     _, num_trajectories, subsample, seed = load_demonstrations()
     seed = run_seed if seed is None else seed
     bounds = {"num_actions": codec.num_actions}
@@ -102,13 +106,24 @@ def prepare_expert(
         if recorded.environment is None:
             demos.check_file_name(path, environment)
         checked = demos.check_matches(
-            recorded, environment=environment, observation_dim=observation_dim, **bounds
+            recorded,
+            environment=environment,
+            observation_dim=observation_dim,
+            observation_low=env.observation_space.low[:observation_dim],
+            observation_high=env.observation_space.high[:observation_dim],
+            **bounds,
         )
         chosen = checked if num_trajectories is None else demos.select(checked, num_trajectories, seed)
         padded = demos.pad_absorbing(chosen) if absorbing else chosen
         used = demos.subsample(padded, subsample, seed, absorbing)
+        if used.num_transitions < demos.MIN_TRANSITIONS:
+            raise UserError(
+                f"every {subsample}th of {chosen.num_transitions} transitions leaves {used.num_transitions}; "
+                f"wanted at least {demos.MIN_TRANSITIONS}: give more demonstrations or a smaller --subsample"
+            )
     except UserError as e:
         raise UserError(f"{path}: {e}") from e
+    whole = recorded.ended | (recorded.lengths >= max_episode_steps)
     rewards_or_zero = used.rewards if used.rewards is not None else np.zeros(used.num_transitions, np.float32)
     transitions = Transition(
         used.observations,
@@ -123,13 +138,41 @@ def prepare_expert(
         demos.importance_weights(used, subsample, absorbing),
         path,
         digest(path, recorded),
-        recorded.return_mean,
+        float(recorded.returns[whole].mean()) if recorded.returns is not None and whole.any() else None,
         chosen.num_episodes,
         used.num_transitions,
         subsample,
-        float(recorded.ended.mean()),
-        float(recorded.lengths.mean()),
-        used.notes,
+        float(recorded.ended[whole].mean()) if whole.any() else 0.0,
+        float(recorded.lengths[whole].mean()) if whole.any() else float(max_episode_steps),
+        (*used.notes, *_notes_on_ends(recorded, whole, max_episode_steps)),
+    )
+
+
+def _notes_on_ends(recorded: Demonstrations, whole: np.ndarray, max_episode_steps: int) -> list[str]:
+    """What is odd about where the episodes stop. ``whole``: bool ``[E]``."""
+    notes = []
+    if not whole.all():
+        told = "those of the others" if whole.any() else "unknown: there are no normalised returns"
+        notes.append(
+            f"{(~whole).sum()} of {whole.size} episodes stop before the time limit of {max_episode_steps} "
+            f"steps and did not end: they were cut short. The expert's return and length are {told}."
+        )
+    if recorded.ended.any() and (recorded.lengths[recorded.ended] == max_episode_steps).all():
+        notes.append(
+            f"All episodes that end do so at the time limit of {max_episode_steps} steps: if that is why, "
+            "they are timeouts, and not terminals, which teach that the expert seeks the end."
+        )
+    return notes
+
+
+def unscaled_note(expert: Expert, generator: str) -> str | None:
+    """What a policy that sees observations as they are makes of large ones; None where all are moderate."""
+    size = np.sqrt(np.square(expert.transitions.observation, dtype=np.float64).mean(0))
+    if size.max() <= LARGE_OBSERVATION:
+        return None
+    return (
+        f"Component {int(size.argmax())} of the observations is of the order of {size.max():.2g}, and policy "
+        f"and critics see it as it is: try --gin='{generator}.normalize_observations = True'."
     )
 
 

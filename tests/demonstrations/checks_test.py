@@ -54,6 +54,34 @@ def test_another_environment_is_refused(other):
         check_box(make([[0.0]]), environment=other)
 
 
+def with_observation(value):
+    data = make([[0.0], [0.0]])
+    rows = data.observations.copy()
+    rows[1, 1] = value
+    return dataclasses.replace(data, observations=rows)
+
+
+@pytest.mark.parametrize(
+    "value, high, noted", [(3.0, 2.0, True), (2.001, 2.0, False), (3.0, np.inf, False), (-9.0, np.inf, True)]
+)
+def test_observations_outside_their_space_are_noted(value, high, noted):
+    notes = check_matches(
+        with_observation(value),
+        environment="Line-v5",
+        observation_dim=2,
+        observation_low=np.array([-1.0, -2.0]),
+        observation_high=np.array([1.0, high]),
+        num_actions=1,
+    ).notes
+    wanted = f"row 1, component 1 is {value:g}, outside the environment's space"
+    assert any(wanted in note for note in notes) == noted
+
+
+def test_a_number_that_stands_for_no_reading_is_refused():
+    with pytest.raises(UserError, match="observations row 1, component 1 is 1e.30; wanted at most 1e.15"):
+        check_box(with_observation(1e30))
+
+
 def test_other_dimensions_are_refused():
     with pytest.raises(UserError, match="observations have 2 components; wanted 3"):
         check_box(make([[0.0]]), observation_dim=3)

@@ -1,5 +1,7 @@
 """Rows are recognised by their observation: episode e, step t holds 100 e + t, and its reward is 1."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -173,6 +175,12 @@ def test_pad_absorbing_only_widens_truncated_episodes():
     assert d.num_transitions == 4
     assert d.observations[:, 1].tolist() == [0, 0, 0, 0]
     assert d.truncated.tolist() == [False, True, False, True]
+
+
+def test_pad_absorbing_says_where_the_last_steps_are_missing():
+    cut = dataclasses.replace(make([2, 2]), episode_terminated=[1, 0])  # as of a file without successors
+    note = pad_absorbing(cut).notes[-1]
+    assert "no absorbing rows: the last step of all 1 that ended is missing. Record next_observations" in note
 
 
 def test_pad_absorbing_comes_before_subsampling():

@@ -21,6 +21,13 @@ class _Observing(gym.Env):
         self.observation_space = space
 
 
+class _Plain(gym.Env):
+    """An environment of one's own, without a render_mode."""
+
+    action_space = gym.spaces.Discrete(2)
+    observation_space = gym.spaces.Box(-1, 1, (2,))
+
+
 _SPACES = {
     "Dict": gym.spaces.Dict(a=gym.spaces.Discrete(2), b=gym.spaces.Box(-1, 1, (100,))),
     "Tuple": gym.spaces.Tuple([gym.spaces.Discrete(2)]),
@@ -36,6 +43,7 @@ def registered(monkeypatch):
     monkeypatch.setattr(gym.envs.registration, "registry", dict(gym.registry))
     for name, space in _SPACES.items():
         gym.register(f"Toy{name}-v0", _Observing, max_episode_steps=10, kwargs={"space": space})
+    gym.register("Plain-v0", _Plain, max_episode_steps=10)
     gym.register("Endless-v0", _Observing, kwargs={"space": _SPACES["Vector"]})
 
 
@@ -45,6 +53,10 @@ def refusal(*args, **kwargs):
     message = str(error.value).split("\n  In call to configurable")[0]  # gin's own trail
     assert "\n" not in message
     return message
+
+
+def test_an_environment_need_not_know_of_render_modes(registered):
+    assert make_environment("Plain-v0").spec.id == "Plain-v0"
 
 
 def test_an_unknown_id_suggests_a_known_one():

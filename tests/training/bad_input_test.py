@@ -50,6 +50,65 @@ CASES = {
         [PPO, "--gin=Experiment.seed = -1", "{demos}"],
         "Experiment.seed is -1",
     ),
+    "an overlay alone": (
+        "train",
+        ["--config=with/credo", "{demos}"],
+        "--config=with/credo changes a recipe, and none stands before it",
+    ),
+    "an overlay before its recipe": (
+        "train",
+        ["--config=with/credo", PPO, "{demos}"],
+        "--config=with/credo changes a recipe, and none stands before it",
+    ),
+    "two recipes": (
+        "train",
+        [PPO, "--config=sac_gail/any", "{demos}"],
+        "--config=sac_gail/any is a recipe and undoes what stands before it (gail_ppo/any)",
+    ),
+    "demonstrations for an expert": (
+        "train_expert",
+        ["--config=gail_ppo/cartpole"],
+        "learns from demonstrations, which gail-train-expert does not",
+    ),
+    "too large a replay": (
+        "train_expert",
+        [
+            "--config=sac/any",
+            "--environment=Pendulum-v1",
+            "--gin=OffPolicyGenerator.replay_capacity=10000000000000",
+        ],
+        "replay_capacity is 10000000000000: 4e+05 GB, more than there is memory for",
+    ),
+    "a discount above 1": (
+        "train_expert",
+        ["--config=sac/any", "--environment=Pendulum-v1", "--gin=SAC.discount=1.5"],
+        "SAC.discount is 1.5: want 0 to 1",
+    ),
+    "a negative rate of targets": (
+        "train_expert",
+        ["--config=td3/any", "--environment=Pendulum-v1", "--gin=TD3.tau=-1"],
+        "TD3.tau is -1: want above 0, up to 1",
+    ),
+    "a negative start": (
+        "train_expert",
+        ["--config=sd3/any", "--environment=Pendulum-v1", "--gin=SD3.actor_start=-5"],
+        "SD3.actor_start is -5: want 0 or more",
+    ),
+    "a bound of gradients below 0": (
+        "train_expert",
+        ["--config=td3/any", "--environment=Pendulum-v1", "--gin=TD3.max_actor_gradient_norm=-1"],
+        "max_norm, is -1: want a number above 0",
+    ),
+    "a layer of nothing": (
+        "train_expert",
+        ["--config=td3/any", "--environment=Pendulum-v1", "--gin=make_critic_network.hidden=(0,)"],
+        "The hidden layers' units are (0,): want 1 or more in each",
+    ),
+    "one transition left": (
+        "train",
+        [PPO, "{demos}", "--num_demonstrations=1", "--subsample=5000"],
+        "leaves 1; wanted at least 2",
+    ),
     "unknown environment": (
         "train",
         [PPO, "--environment=CartPoleX-v1", "{demos}"],

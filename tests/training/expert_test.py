@@ -1,12 +1,16 @@
 import hashlib
 
+import gin
 import numpy as np
 import pytest
 
 from gail_tf.demonstrations import Demonstrations
 from gail_tf.discriminators import rewards
+from gail_tf.environments.actions import ActionCodec
+from gail_tf.environments.make import make_environment
 from gail_tf.training import expert
 from gail_tf.training.expert import Expert
+from gail_tf.types import UserError
 
 
 def make_expert(terminates, length):
@@ -75,6 +79,80 @@ def demonstrations(first):
         truncated=~ends & False,
         episode_ends=np.array([3]),
     )
+
+
+def pendulums(*episodes):
+    """Pendulum-v1 (200 steps), an episode a pair (length, whether it ended)."""
+    lengths = [length for length, _ in episodes]
+    ends = np.cumsum(lengths)
+    terminated = np.zeros(ends[-1], bool)
+    terminated[[end - 1 for end, (_, ended) in zip(ends, episodes, strict=True) if ended]] = True
+    truncated = np.zeros(ends[-1], bool)
+    truncated[ends - 1] = True
+    rows = np.full((ends[-1], 3), 0.5, np.float32)
+    return Demonstrations(
+        observations=rows,
+        actions=rows[:, :1],
+        next_observations=rows,
+        rewards=np.ones(ends[-1], np.float32),
+        terminated=terminated,
+        truncated=truncated & ~terminated,
+        episode_ends=ends,
+    )
+
+
+@pytest.fixture
+def prepare():
+    """``prepare_expert`` on Pendulum-v1 with the settings of ``load_demonstrations`` given."""
+
+    def prepare(recorded, **settings):
+        gin.clear_config()
+        with gin.unlock_config():
+            for name, value in {"path": "data.npz", **settings}.items():
+                gin.bind_parameter(f"load_demonstrations.{name}", value)
+        env = make_environment("Pendulum-v1")
+        return expert.prepare_expert("data.npz", recorded, env, ActionCodec(env.action_space), 0)
+
+    yield prepare
+    gin.clear_config()
+
+
+def test_what_was_cut_short_tells_neither_return_nor_length(prepare):
+    shown = prepare(pendulums((200, False), (10, False), (30, True)))
+    assert shown.return_mean == 115.0 and shown.length_mean == 115.0 and shown.terminates == 0.5
+    assert shown.num_transitions == 240  # but it is learned from
+    assert any("1 of 3 episodes stop before the time limit of 200 steps" in note for note in shown.notes)
+
+
+def test_an_expert_of_whom_no_end_was_seen_is_taken_to_last(prepare):
+    shown = prepare(pendulums((10, False), (10, False)))
+    assert shown.return_mean is None
+    assert any("no normalised returns" in note for note in shown.notes)
+    assert expert.outlives_chance(shown, 50.0) and not expert.seeks_the_end(shown, 50.0)
+
+
+def test_whole_episodes_are_not_remarked_upon(prepare):
+    notes = prepare(pendulums((200, False), (50, True))).notes
+    assert not any("cut short" in note or "time limit" in note for note in notes)
+
+
+def test_ends_at_the_time_limit_alone_are_remarked_upon(prepare):
+    assert any("they are timeouts" in note for note in prepare(pendulums((200, True), (200, True))).notes)
+    assert not any("timeouts" in note for note in prepare(pendulums((200, True), (9, True))).notes)
+
+
+def test_subsampling_that_leaves_one_transition_is_refused(prepare):
+    with pytest.raises(UserError, match="every 500th of 200 transitions leaves 1; wanted at least 2"):
+        prepare(pendulums((200, False)), subsample=500)
+
+
+@pytest.mark.parametrize("size, noted", [(1.0, False), (1e4, True)])
+def test_large_observations_are_remarked_upon(prepare, size, noted):
+    shown = prepare(pendulums((200, False)))
+    rows = shown.transitions.observation * np.array([1.0, 1.0, 2.0 * size], np.float32)
+    note = expert.unscaled_note(shown._replace(transitions=shown.transitions._replace(observation=rows)), "G")
+    assert (note is not None) == noted
+    assert not noted or "Component 2" in note and "--gin='G.normalize_observations = True'" in note
 
 
 def test_the_digest_is_of_the_files_contents(tmp_path):

@@ -13,7 +13,7 @@ from gymnasium.envs.classic_control import CartPoleEnv
 from gail_tf.agents.policy import Policy
 from gail_tf.bin import make_demonstrations
 from gail_tf.environments.actions import ActionCodec
-from gail_tf.networks.mlp import make_actor_network
+from gail_tf.networks.mlp import make_actor_network, make_deterministic_actor
 from gail_tf.training import export, rollouts
 from gail_tf.types import UserError
 
@@ -45,6 +45,19 @@ def cartpole_policy(tmp_path_factory):
     folder = tmp_path_factory.mktemp("policies") / "policy"
     export.export_policy(Policy(actor, None, codec, False, 4), folder, {"environment": "CartPole-v1"})
     return folder
+
+
+@pytest.mark.parametrize("num_dims, environment", [(1, "Pendulum-v1"), (2, "Reacher-v5")])
+def test_a_deterministic_policy_acts_where_it_was_trained(tmp_path, num_dims, environment):
+    space = gym.make(environment).observation_space
+    codec = ActionCodec(gym.make(environment).action_space)
+    assert codec.spec.shape == (num_dims,)
+    actor = make_deterministic_actor(tf.TensorSpec(space.shape, tf.float32, name="observation"), codec.spec)
+    policy = Policy(actor, None, codec, False, space.shape[0])
+    export.export_policy(policy, tmp_path / "policy", {"environment": environment})
+    for stochastic in (False, True):
+        result = rollouts.evaluate_policy(str(tmp_path / "policy"), None, 1, 0, stochastic)
+        assert result["num_episodes"] == 1
 
 
 def refusal(function, *args, **kwargs):
