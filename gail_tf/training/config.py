@@ -14,11 +14,9 @@ from absl import logging
 from gail_tf.resources import configs_dir
 from gail_tf.types import UserError
 
+OVERLAYS = "with/"
 _GIN_ERRORS = (ValueError, SyntaxError, OSError, TypeError, AttributeError, ImportError, RuntimeError)
 _GIN_ERRORS += (tokenize.TokenError,)  # of a bracket that is never closed
-
-
-OVERLAYS = "with/"
 
 
 def resolve_config(name: str) -> str:
