@@ -30,9 +30,6 @@ class GradientStep(tf.Module):
         super().__init__(name="gradient_step")
         if not learning_rate > 0:
             raise ValueError(f"A learning rate is {learning_rate}: want a number above 0.")
-        for name, bound in (("max_norm", max_norm), ("max_value", max_value)):
-            if bound is not None and not bound > 0:
-                raise ValueError(f"A bound on gradients, {name}, is {bound}: want a number above 0, or None.")
         self._variables, self._max_norm, self._max_value = tuple(variables), max_norm, max_value
         self._initial, self._final_fraction = learning_rate, final_fraction
         self.learning_rate = tf.Variable(learning_rate, trainable=False, name="learning_rate")
@@ -102,17 +99,23 @@ def smoothed_action(action: tf.Tensor, noise: tf.Tensor, std: float, clip: float
     return tf.clip_by_value(action + tf.clip_by_value(std * noise, -clip, clip), -1.0, 1.0)
 
 
-def check_settings(
-    owner: str, discount: float, tau: float, actor_start: int, exploration_noise: float
-) -> None:
-    """Raises ValueError for the first that makes no sense."""
-    for name, value, fits, wanted in (
-        ("discount", discount, 0.0 <= discount <= 1.0, "0 to 1"),
-        ("tau", tau, 0.0 < tau <= 1.0, "above 0, up to 1"),
-        ("actor_start", actor_start, actor_start >= 0, "0 or more"),
-        ("exploration_noise", exploration_noise, exploration_noise >= 0.0, "0 or more"),
-    ):
-        if not fits:
+_SETTINGS = {
+    "discount": (lambda x: 0.0 <= x <= 1.0, "0 to 1"),
+    "tau": (lambda x: 0.0 < x <= 1.0, "above 0, up to 1"),
+    "actor_start": (lambda x: x >= 0, "0 or more"),
+    "exploration_noise": (lambda x: x >= 0.0, "0 or more"),
+    "actor_learning_rate": (lambda x: x > 0.0, "a number above 0"),
+    "critic_learning_rate": (lambda x: x > 0.0, "a number above 0"),
+    "temperature_learning_rate": (lambda x: x > 0.0, "a number above 0"),
+    "max_actor_gradient_norm": (lambda x: x is None or x > 0.0, "a number above 0, or None"),
+}
+
+
+def check_settings(owner: str, **settings: float | None) -> None:
+    """Raises ValueError for the first of ``settings`` that makes no sense, by the name it has in gin."""
+    for name, value in settings.items():
+        fits, wanted = _SETTINGS[name]
+        if not fits(value):
             raise ValueError(f"{owner}.{name} is {value}: want {wanted}.")
 
 

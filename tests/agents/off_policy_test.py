@@ -232,7 +232,7 @@ def test_another_network_of_the_actors_kind_can_hold_its_average(make, kind):
 
 @each_agent
 def test_a_learning_rate_of_0_is_refused(make, kind):
-    with pytest.raises(ValueError, match="learning rate is 0"):
+    with pytest.raises(ValueError, match="actor_learning_rate is 0.0: want a number above 0"):
         make(kind, actor_learning_rate=0.0)
 
 

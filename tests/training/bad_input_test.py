@@ -97,7 +97,12 @@ CASES = {
     "a bound of gradients below 0": (
         "train_expert",
         ["--config=td3/any", "--environment=Pendulum-v1", "--gin=TD3.max_actor_gradient_norm=-1"],
-        "max_norm, is -1: want a number above 0",
+        "TD3.max_actor_gradient_norm is -1: want a number above 0, or None",
+    ),
+    "a learning rate of 0": (
+        "train_expert",
+        ["--config=sac/any", "--environment=Pendulum-v1", "--gin=SAC.critic_learning_rate=0.0"],
+        "SAC.critic_learning_rate is 0.0: want a number above 0",
     ),
     "a layer of nothing": (
         "train_expert",
