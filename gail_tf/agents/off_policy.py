@@ -101,7 +101,7 @@ def smoothed_action(action: tf.Tensor, noise: tf.Tensor, std: float, clip: float
 
 _SETTINGS = {
     "discount": (lambda x: 0.0 <= x <= 1.0, "0 to 1"),
-    "tau": (lambda x: 0.0 < x <= 1.0, "above 0, up to 1"),
+    "tau": (lambda x: 0.0 <= x <= 1.0, "0 to 1"),
     "actor_start": (lambda x: x >= 0, "0 or more"),
     "exploration_noise": (lambda x: x >= 0.0, "0 or more"),
     "actor_learning_rate": (lambda x: x > 0.0, "a number above 0"),

@@ -87,7 +87,7 @@ CASES = {
     "a negative rate of targets": (
         "train_expert",
         ["--config=td3/any", "--environment=Pendulum-v1", "--gin=TD3.tau=-1"],
-        "TD3.tau is -1: want above 0, up to 1",
+        "TD3.tau is -1: want 0 to 1",
     ),
     "a negative start": (
         "train_expert",
