@@ -62,7 +62,7 @@ def load_demonstrations(path):
     with np.load(path) as data:
         terminated = data["terminated"] if "terminated" in data else data["terminals"]
         observations = data["observations"]
-        if "final_observations" in data:  # a compact file of ours
+        if "final_observations" in data:  # a compact file of ours; gail_tf is not installed here
             successors = np.roll(observations, -1, axis=0)
             successors[data["episode_ends"] - 1] = data["final_observations"]
         else:

@@ -57,16 +57,7 @@ class DDPG(tf.Module):
         max_actor_gradient_norm: float | None = None,
     ):
         super().__init__(name="ddpg")
-        check_settings(
-            "DDPG",
-            discount=discount,
-            tau=tau,
-            actor_start=actor_start,
-            actor_learning_rate=actor_learning_rate,
-            critic_learning_rate=critic_learning_rate,
-            max_actor_gradient_norm=max_actor_gradient_norm,
-            exploration_noise=exploration_noise,
-        )
+        check_settings("DDPG", locals())
         self._specs = observation_spec, action_spec
         self._actor_start = actor_start
         self.exploration_noise = exploration_noise

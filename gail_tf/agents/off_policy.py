@@ -1,6 +1,7 @@
 """What the off-policy agents share: a gradient step, TF-Agents' view of a batch, target actions."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
 from tf_agents.trajectories import time_step as ts
@@ -111,12 +112,15 @@ _SETTINGS = {
 }
 
 
-def check_settings(owner: str, **settings: float | None) -> None:
-    """Raises ValueError for the first of ``settings`` that makes no sense, by the name it has in gin."""
-    for name, value in settings.items():
-        fits, wanted = _SETTINGS[name]
-        if not fits(value):
-            raise ValueError(f"{owner}.{name} is {value}: want {wanted}.")
+def check_settings(owner: str, settings: Mapping[str, Any]) -> None:
+    """Raises ValueError for the first of ``settings`` that makes no sense, by the name it has in gin.
+
+    Args:
+      settings: a constructor's ``locals()``; names without a rule are left alone.
+    """
+    for name, (fits, wanted) in _SETTINGS.items():
+        if name in settings and not fits(settings[name]):
+            raise ValueError(f"{owner}.{name} is {settings[name]}: want {wanted}.")
 
 
 def check_positive(owner: str, **counts: int) -> None:

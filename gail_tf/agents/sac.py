@@ -64,16 +64,7 @@ class SAC(tf.Module):
         max_actor_gradient_norm: float | None = None,
     ):
         super().__init__(name="sac")
-        check_settings(
-            "SAC",
-            discount=discount,
-            tau=tau,
-            actor_start=actor_start,
-            actor_learning_rate=actor_learning_rate,
-            critic_learning_rate=critic_learning_rate,
-            max_actor_gradient_norm=max_actor_gradient_norm,
-            temperature_learning_rate=temperature_learning_rate,
-        )
+        check_settings("SAC", locals())
         if not initial_temperature > 0:
             raise ValueError(f"SAC.initial_temperature is {initial_temperature}: want a number above 0.")
         self._specs = observation_spec, action_spec

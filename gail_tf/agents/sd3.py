@@ -52,16 +52,7 @@ class SD3(tf.Module):
         max_actor_gradient_norm: float | None = None,
     ):
         super().__init__(name="sd3")
-        check_settings(
-            "SD3",
-            discount=discount,
-            tau=tau,
-            actor_start=actor_start,
-            actor_learning_rate=actor_learning_rate,
-            critic_learning_rate=critic_learning_rate,
-            max_actor_gradient_norm=max_actor_gradient_norm,
-            exploration_noise=exploration_noise,
-        )
+        check_settings("SD3", locals())
         check_positive("SD3", num_target_samples=num_target_samples)
         if not beta >= 0:
             raise ValueError(f"SD3.beta is {beta}: want 0 or more.")

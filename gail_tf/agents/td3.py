@@ -81,16 +81,7 @@ class TD3(tf.Module):
         max_actor_gradient_norm: float | None = None,
     ):
         super().__init__(name="td3")
-        check_settings(
-            "TD3",
-            discount=discount,
-            tau=tau,
-            actor_start=actor_start,
-            actor_learning_rate=actor_learning_rate,
-            critic_learning_rate=critic_learning_rate,
-            max_actor_gradient_norm=max_actor_gradient_norm,
-            exploration_noise=exploration_noise,
-        )
+        check_settings("TD3", locals())
         check_positive("TD3", policy_delay=policy_delay)
         self._specs = observation_spec, action_spec
         self._policy_delay, self._actor_start = policy_delay, actor_start

@@ -46,7 +46,8 @@ def shipped_configs() -> list[str]:
 
 def check_order(configs: Sequence[str]) -> None:
     """One recipe, and after it what changes it: a shipped recipe would undo whatever stands before it."""
-    recipes = [i for i, name in enumerate(configs) if name in _shipped_recipes()]
+    shipped = {name for name in shipped_configs() if not name.startswith(OVERLAYS)}
+    recipes = [i for i, name in enumerate(configs) if name in shipped]
     if configs and configs[0].startswith(OVERLAYS) and not Path(configs[0]).is_file():
         raise UserError(
             f"--config={configs[0]} changes a recipe, and none stands before it: give one first, as in "
@@ -57,10 +58,6 @@ def check_order(configs: Sequence[str]) -> None:
             f"--config={configs[recipes[-1]]} is a recipe and undoes what stands before it "
             f"({', '.join(configs[: recipes[-1]])}): give one recipe, and give it first"
         )
-
-
-def _shipped_recipes() -> set[str]:
-    return {name for name in shipped_configs() if not name.startswith(OVERLAYS)}
 
 
 def parse_gin(configs: Sequence[str], bindings: Sequence[str]) -> None:

@@ -42,9 +42,7 @@ def _open(path: str, environment: str | None):
             num_actions is None or num_actions == env.action_space.n
         )
     else:
-        fits = isinstance(env.action_space, gym.spaces.Box) and action.shape[1:].is_compatible_with(
-            env.action_space.shape
-        )
+        fits = action.shape[1:] == env.action_space.shape and isinstance(env.action_space, gym.spaces.Box)
     if not fits:
         raise UserError(
             f"{path}: gives {given}, {environment} takes {env.action_space}: give the environment it was "
