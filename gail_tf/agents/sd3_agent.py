@@ -89,7 +89,7 @@ class SD3Agent(tf_agent.TFAgent):
         """One update of both pairs; ``seed`` is int32 ``[2]``, ``extra`` a dict of metrics.
 
         Critic losses are added up and the norm is that of both critics' gradient, as TD3 has it; the actors'
-        metrics are means of the two.
+        metrics are means of the two, the largest gradient norm the larger.
         """
         if weights is not None:
             raise ValueError("SD3: got weights; it has no weighted update. Leave them out.")
@@ -118,6 +118,8 @@ class SD3Agent(tf_agent.TFAgent):
         metrics = {
             name: Weighted((value + other[name].value) / 2.0, weight) for name, (value, weight) in one.items()
         }
+        largest = "generator/policy_gradient_norm_max"
+        metrics[largest] = Weighted(tf.maximum(one[largest].value, other[largest].value), started)
         metrics |= {
             "generator/critic_loss": critic_loss,
             "generator/critic_gradient_norm": tf.norm(critic_norms),

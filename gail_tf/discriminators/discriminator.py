@@ -126,7 +126,8 @@ class Discriminator(tf.Module):
         num_expert, num_features = self._expert_features.shape
         self._expert_cdf = None
         if expert_weights is not None and np.ptp(expert_weights) > 0:
-            self._expert_cdf = tf.constant(np.cumsum(expert_weights / np.sum(expert_weights)), tf.float32)
+            cdf = np.cumsum(expert_weights, dtype=np.float64)  # summed as float32, its last rows drift
+            self._expert_cdf = tf.constant(cdf / cdf[-1], tf.float32)
         self._reported_expert_features = self._expert_features
         if num_expert > _MAX_REPORTED_EXPERT_ROWS:
             rows = np.random.default_rng(0).choice(num_expert, _MAX_REPORTED_EXPERT_ROWS, replace=False)

@@ -1,5 +1,7 @@
 """One action convention: normalised to [-1, 1] inside the package, the environment's own units outside."""
 
+from collections.abc import Callable
+
 import gymnasium as gym
 import numpy as np
 import tensorflow as tf
@@ -16,6 +18,7 @@ class ActionCodec:
       low, high: float32 ``[k]``, what -1 and 1 stand for in environment units (themselves where the space is
         not a bounded interval).
       space_low, space_high: float32 ``[k]``, the space's bounds, infinite ones included.
+      is_bounded: whether every component is an interval, so that [-1, 1] is all of it.
       spec: what TF-Agents' networks and agents see.
     """
 
@@ -35,14 +38,22 @@ class ActionCodec:
                 f"{environment} has the action space {space}: want Discrete or a Box of one dimension; "
                 "wrap it so that it has one (gymnasium.wrappers.TransformAction, or your own ActionWrapper)."
             )
+        if not np.issubdtype(space.dtype, np.floating):
+            raise UserError(
+                f"{environment} has the action space {space}: want a Box of floats; wrap it so that it "
+                "rounds what it is given (gymnasium.wrappers.TransformAction)."
+            )
         self.num_actions = None
         # Only an interval can be scaled; elsewhere the translation is the identity and any bound is kept.
-        scaled = np.isfinite(space.low) & np.isfinite(space.high) & (space.low < space.high)
+        # Bounds like the largest float32 stand for none: their distance overflows.
+        width = space.high.astype(np.float64) - space.low.astype(np.float64)
+        scaled = (width > 0.0) & (width < np.finfo(np.float32).max)
+        self.is_bounded = bool(scaled.all())
         self.low = np.where(scaled, space.low, -1.0).astype(np.float32)
         self.high = np.where(scaled, space.high, 1.0).astype(np.float32)
         self.cut_low = np.where(scaled, -1.0, space.low).astype(np.float32)
         self.cut_high = np.where(scaled, 1.0, space.high).astype(np.float32)
-        self.space_low, self.space_high = space.low.astype(np.float32), space.high.astype(np.float32)
+        self.space_low, self.space_high = _inner(space.low, np.less), _inner(space.high, np.greater)
         self.spec = tensor_spec.BoundedTensorSpec(space.shape, tf.float32, -1.0, 1.0, name="action")
 
     @property
@@ -70,6 +81,13 @@ class ActionCodec:
         if self.is_discrete:
             return np.asarray(action, np.int32)
         return ((action - self.low) / (self.high - self.low) * 2.0 - 1.0).astype(np.float32)
+
+
+def _inner(bound: np.ndarray, beyond: Callable) -> np.ndarray:
+    """``bound`` as float32; where rounding puts it ``beyond`` itself, the next float32 inside."""
+    rounded = bound.astype(np.float32)
+    inwards = np.float32(np.inf if beyond is np.less else -np.inf)
+    return np.where(beyond(rounded, bound), np.nextafter(rounded, inwards), rounded)
 
 
 def _cut(action, low: np.ndarray, high: np.ndarray):

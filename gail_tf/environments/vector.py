@@ -75,9 +75,9 @@ class VectorEnvironment:
         terminated = np.zeros(self.num_environments, bool)
         truncated = np.zeros(self.num_environments, bool)
         for i, (env, action) in enumerate(zip(self._envs, actions, strict=True)):
+            self._actions[i].append(action.copy())  # an environment may change the one it is given
             observation, rewards[i], terminated[i], truncated[i], info = env.step(action)
             observations.append(observation)
-            self._actions[i].append(action)
             self._lengths[i] += not _is_absorbed(info)
         self._returns += rewards
         next_observation = self._stacked(observations)
@@ -124,7 +124,7 @@ class VectorEnvironment:
         for i, env in enumerate(self._envs):
             self._actions[i] = list(snapshot["actions"][ends[i] - snapshot["num_actions"][i] : ends[i]])
             for action in self._actions[i]:
-                observations[i], reward, _, _, info = env.step(action)
+                observations[i], reward, _, _, info = env.step(action.copy())
                 self._returns[i] += reward
                 self._lengths[i] += not _is_absorbed(info)
         self.observation = self._stacked(observations)

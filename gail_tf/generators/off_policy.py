@@ -105,6 +105,12 @@ class OffPolicyGenerator(tf.Module):
                 "off-policy agents need continuous actions, and the environment's are discrete: take an "
                 "on-policy recipe, such as gail_ppo/any, or ppo/any on the environment's own reward."
             )
+        if not codec.is_bounded:
+            raise UserError(
+                "off-policy agents act between the bounds of the action space, and the environment's are "
+                f"{codec.space_low} to {codec.space_high}: wrap it so that all are numbers "
+                "(gymnasium.wrappers.TransformAction), or take an on-policy recipe, such as gail_ppo/any."
+            )
         self._num_steps, self._num_updates, self._batch_size = num_steps, num_updates, batch_size
         self._num_reward_rows, self._num_random_steps = num_reward_rows, num_random_steps
         self._reward_recency = reward_recency

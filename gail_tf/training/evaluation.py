@@ -1,6 +1,7 @@
 """Evaluation: whole episodes of a policy in fresh environments, each from a seed of its own."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import gymnasium as gym
@@ -9,7 +10,8 @@ import numpy as np
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.types import UserError
 
-# Float32 [n, d] observations and a step counter -> actions [n, ...] in environment units.
+# Float32 [n, d] observations and a step counter -> actions [n, ...] in environment units. The counter never
+# comes back to a value within an evaluation, so noise that hangs on it is never the same in two episodes.
 ActFn = Callable[[np.ndarray, int], np.ndarray]
 
 # Episodes run side by side up to this many; fixed, so that results do not depend on how many are asked for.
@@ -54,9 +56,9 @@ class Evaluator:
             raise UserError(f"num_episodes is {num_episodes}: want 1 or more.")
         while len(self._envs) < min(_WIDTH, num_episodes):
             self._envs.append(self._make_env())
-        returns, lengths = [], []
+        returns, lengths, steps = [], [], itertools.count()
         for first in range(0, num_episodes, _WIDTH):
-            batch = self._run_together(act, min(_WIDTH, num_episodes - first), seed + first)
+            batch = self._run_together(act, min(_WIDTH, num_episodes - first), seed + first, steps)
             for episode in batch:
                 returns.append(float(np.sum(episode["rewards"], dtype=np.float64)))
                 lengths.append(len(episode["rewards"]))
@@ -64,7 +66,7 @@ class Evaluator:
                     on_episode(episode)
         return Evaluation(np.array(returns), np.array(lengths))
 
-    def _run_together(self, act: ActFn, count: int, seed: int) -> list[dict]:
+    def _run_together(self, act: ActFn, count: int, seed: int, steps: Iterator[int]) -> list[dict]:
         # The batch is always _WIDTH wide: matrix products round differently at other widths, and an episode's
         # return must not depend on how many run beside it.
         dim = self._envs[0].observation_space.shape[0]
@@ -73,14 +75,15 @@ class Evaluator:
         records = [{name: [] for name in names} for _ in range(count)]
         for i in range(count):
             observation[i] = self._envs[i].reset(seed=seed + i)[0]
-        active, step = list(range(count)), 0
+        active = list(range(count))
         while active:
-            actions = act(observation, step)
-            step += 1
+            actions = act(observation, next(steps))
             for i in tuple(active):
+                # Copies: an environment may change its action, and give the same array every time.
+                action = actions[i].copy()
                 successor, reward, terminated, truncated, _ = self._envs[i].step(actions[i])
-                successor = np.asarray(successor, np.float32)
-                row = (observation[i].copy(), actions[i], reward, successor, terminated, truncated)
+                successor = np.array(successor, np.float32)
+                row = (observation[i].copy(), action, reward, successor, terminated, truncated)
                 for name, value in zip(names, row, strict=True):
                     records[i][name].append(value)
                 observation[i] = successor

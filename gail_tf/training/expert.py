@@ -18,6 +18,7 @@ from gail_tf.resources import experts_dir
 from gail_tf.types import Transition, UserError
 
 SHIPPED = "shipped:"
+SMALL_SPREAD, SMALL_RELATIVE_SPREAD = 3e-4, 1e-5  # Standard deviations that RunningMoments flattens.
 LARGE_OBSERVATION = 100.0  # Root mean square; networks that are set up for values of order 1 stall far above.
 
 
@@ -144,7 +145,11 @@ def prepare_expert(
         subsample,
         float(recorded.ended[whole].mean()) if whole.any() else 0.0,
         float(recorded.lengths[whole].mean()) if whole.any() else float(max_episode_steps),
-        (*used.notes, *_notes_on_ends(recorded, whole, max_episode_steps)),
+        (
+            *used.notes,
+            *_notes_on_ends(recorded, whole, max_episode_steps),
+            *_notes_on_spread(used.observations),
+        ),
     )
 
 
@@ -163,6 +168,20 @@ def _notes_on_ends(recorded: Demonstrations, whole: np.ndarray, max_episode_step
             "they are timeouts, and not terminals, which teach that the expert seeks the end."
         )
     return notes
+
+
+def _notes_on_spread(observations: np.ndarray) -> list[str]:
+    """Which component of ``observations`` ``[N, d]`` varies by too little for a float32 normaliser."""
+    mean, std = observations.mean(0, dtype=np.float64), observations.std(0, dtype=np.float64)
+    lost = (std > 0.0) & (std < np.maximum(SMALL_SPREAD, SMALL_RELATIVE_SPREAD * np.abs(mean)))
+    if not lost.any():
+        return []
+    i = int(lost.argmax())
+    return [
+        f"Component {i} of the observations varies by {std[i]:.2g} alone around {mean[i]:.2g}: "
+        "normalised, it is nearly a constant to the discriminator. If it matters, give it in smaller units, "
+        "or from another zero."
+    ]
 
 
 def unscaled_note(expert: Expert, generator: str) -> str | None:

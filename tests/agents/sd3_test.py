@@ -137,6 +137,7 @@ def test_metrics_are_of_both_pairs():
         ("policy_loss", -np.mean(values)),
         ("critic_mean", np.mean(values)),
         ("policy_gradient_norm", np.mean(norms)),
+        ("policy_gradient_norm_max", np.max(norms)),
     ):
         assert float(metrics[f"generator/{name}"].value) == pytest.approx(expected, rel=1e-4)
 

@@ -255,6 +255,18 @@ def test_expert_rows_are_drawn_by_their_weights():
     assert abs(third - 0.75) < 5 * np.sqrt(0.75 * 0.25 / 4000)  # five standard errors
 
 
+def test_the_last_of_many_expert_rows_is_drawn_as_often_as_its_weight_says():
+    num_rows = 50_000
+    many = EXPERT._replace(
+        **{name: np.resize(value, (num_rows, *value.shape[1:])) for name, value in EXPERT._asdict().items()}
+    )
+    weights = np.where(np.arange(num_rows) % 200 == 199, 0.05, 1.0).astype(np.float32)
+    cdf = make(expert=many, expert_weights=weights)._expert_cdf.numpy().astype(np.float64)
+    assert cdf[-1] == 1.0
+    # A float32 just below 1 is exact to 6e-8.
+    assert abs((1.0 - cdf[-2]) - 0.05 / weights.sum(dtype=np.float64)) <= 2**-24
+
+
 @pytest.mark.parametrize("num_rows, num_scored", [(4096, 4096), (5000, 4096)])
 def test_metrics_of_the_experts_reward_cost_no_more_for_a_large_file(num_rows, num_scored):
     def reward_fn(logits):

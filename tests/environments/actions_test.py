@@ -49,6 +49,30 @@ def test_no_rounding_steps_over_a_bound():
     assert space.contains(ActionCodec(space).to_environment(-tf.ones([199])).numpy())
 
 
+def test_no_float64_bound_is_overstepped():
+    """float32(0.1) is above 0.1."""
+    space = gym.spaces.Box(-0.1, 0.1, (1,), np.float64)
+    for action in ([[1.0]], [[-1.0]]):
+        assert space.contains(ActionCodec(space).to_environment(np.float32(action))[0])
+        assert space.contains(ActionCodec(space).to_environment(tf.constant(action)).numpy()[0])
+
+
+def test_bounds_whose_distance_is_no_float32_are_none():
+    largest = np.finfo(np.float32).max
+    codec = ActionCodec(gym.spaces.Box(-largest, largest, (1,)))
+    actions = np.float32([[-1.0], [0.3], [1e6]])
+    np.testing.assert_allclose(codec.to_environment(actions), actions, rtol=1e-6)
+    np.testing.assert_allclose(codec.from_environment(actions), actions, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "low, high, bounded", [(-2, 3, True), (-np.inf, 1, False), (0, np.inf, False), (-3e38, 3e38, False)]
+)
+def test_a_space_is_bounded_where_all_of_it_is_an_interval(low, high, bounded):
+    space = gym.spaces.Box(np.float32([-1, low]), np.float32([1, high]))
+    assert ActionCodec(space).is_bounded == bounded
+
+
 def test_discrete_actions_pass_as_they_are():
     codec = ActionCodec(gym.spaces.Discrete(4))
     assert codec.is_discrete and codec.num_actions == 4
@@ -65,6 +89,7 @@ def test_discrete_actions_pass_as_they_are():
     [
         (gym.spaces.Discrete(3, start=1), r"^Toy has discrete actions 1\.\.3: want them to start at 0"),
         (gym.spaces.Box(-1, 1, (2, 2)), "^Toy has the action space Box.*want Discrete or a Box of one"),
+        (gym.spaces.Box(0, 5, (2,), np.int32), "^Toy has the action space Box.*want a Box of floats"),
         (gym.spaces.Box(-1, 1, ()), "^Toy has the action space Box"),
         (gym.spaces.MultiDiscrete([2, 3]), "^Toy has the action space MultiDiscrete"),
         (gym.spaces.Dict(a=gym.spaces.Discrete(2)), "^Toy has the action space Dict"),

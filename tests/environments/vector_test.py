@@ -133,6 +133,23 @@ def test_infos_may_be_anything_and_resets_are_all_alike(make_counter):
     assert options == [None] * 12  # at first, after each of two episodes, and on restoring
 
 
+def test_an_environment_that_changes_its_actions_is_restored_all_the_same():
+    class Wipes(gym.ActionWrapper):
+        def action(self, action):
+            given = action.copy()
+            action[:] = 0.0
+            return given
+
+    def vector():
+        return VectorEnvironment(lambda: Wipes(gym.make("Pendulum-v1")), 2, seed=0)
+
+    environment, other = vector(), vector()
+    play(environment, 20)
+    other.restore(environment.snapshot())
+    other.restore(other.snapshot())  # played again from what was played again
+    assert_same_bits(play(other, 20, seed=1), play(environment, 20, seed=1))
+
+
 def test_closing_closes_every_environment(make_counter):
     closed = []
 

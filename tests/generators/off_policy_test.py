@@ -236,6 +236,9 @@ def test_resuming_equals_never_stopping(agent, jit_compile, tmp_path):
 def test_bad_settings_are_refused():
     with pytest.raises(UserError, match="discrete"):
         make(lambda: gym.make("CartPole-v1"))
+    endless = gym.spaces.Box(np.float32([-np.inf]), np.float32([2.0]))
+    with pytest.raises(UserError, match=r"between the bounds.*\[-inf\] to \[2\.\]: wrap it"):
+        make(lambda: gym.wrappers.TransformAction(pendulum(), lambda action: action, endless))
     with pytest.raises(ValueError, match="average_rate is 2"):
         make(average_rate=2)
     with pytest.raises(ValueError, match="reward_recency is 0.5"):

@@ -1,7 +1,8 @@
-"""Noise on the actions of a demonstrator."""
+"""Rolling out: what is recorded is what happened, and noise differs between episodes."""
 
 import gymnasium as gym
 import numpy as np
+import tensorflow as tf
 
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.training import evaluation
@@ -28,3 +29,44 @@ def test_noisy_actions_are_cut_to_the_space():
     act = evaluation.with_noise(lambda o, s: centre(o, s) + 2.0, CODEC, 1.0, seed=0)
     drawn = act(np.zeros((100, 3), np.float32), 0)
     assert drawn.max() == 2.0 and drawn.min() >= -2.0
+
+
+class Reuses(gym.Env):
+    """Counts its steps in one array, which every observation is, and wipes the actions it is given."""
+
+    observation_space = gym.spaces.Box(-np.inf, np.inf, (1,), np.float32)
+    action_space = gym.spaces.Box(-2.0, 2.0, (1,))
+
+    def __init__(self):
+        self._count = np.zeros(1, np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        self._count[:] = 0.0
+        return self._count, {}
+
+    def step(self, action):
+        self._count += 1.0
+        action[:] = 0.0
+        return self._count, 1.0, bool(self._count[0] == 5), False, {}
+
+
+def episodes_of(act, num_episodes):
+    episodes = []
+    evaluation.Evaluator(Reuses).evaluate(act, num_episodes, seed=0, on_episode=episodes.append)
+    return episodes
+
+
+def test_an_environment_may_use_its_arrays_again():
+    (episode,) = episodes_of(lambda observation, step: centre(observation, step) + 1.0, 1)
+    np.testing.assert_array_equal(episode["observations"][:, 0], [0, 1, 2, 3, 4])
+    np.testing.assert_array_equal(episode["next_observations"][:, 0], [1, 2, 3, 4, 5])
+    np.testing.assert_array_equal(episode["actions"], np.ones((5, 1)))
+
+
+def test_no_two_episodes_have_the_same_noise():
+    class Policy:
+        def sampled(self, observation, seed):
+            return tf.random.stateless_normal([len(observation), 1], seed)
+
+    episodes = episodes_of(evaluation.sampled(Policy(), seed=3), 25)  # more than run side by side
+    assert len(np.unique([episode["actions"][:, 0] for episode in episodes], axis=0)) == 25

@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 
 import gin
@@ -153,6 +154,18 @@ def test_large_observations_are_remarked_upon(prepare, size, noted):
     note = expert.unscaled_note(shown._replace(transitions=shown.transitions._replace(observation=rows)), "G")
     assert (note is not None) == noted
     assert not noted or "Component 2" in note and "--gin='G.normalize_observations = True'" in note
+
+
+@pytest.mark.parametrize(
+    "around, spread, noted",
+    [(0.0, 1e-2, False), (0.0, 1e-5, True), (1e5, 0.3, True), (1e5, 30.0, False), (7.0, 0.0, False)],
+)
+def test_a_component_that_hardly_varies_is_remarked_upon(prepare, around, spread, noted):
+    recorded = pendulums((200, False))
+    rows = np.array(recorded.observations)
+    rows[:, 1] = around + spread * np.resize([-1.0, 1.0], 200)
+    notes = prepare(dataclasses.replace(recorded, observations=rows)).notes
+    assert any("Component 1 of the observations varies by" in note for note in notes) == noted
 
 
 def test_the_digest_is_of_the_files_contents(tmp_path):
