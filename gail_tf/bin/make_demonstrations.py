@@ -13,6 +13,7 @@ Examples:
   gail-make-demonstrations --inspect=expert.npz --figure=expert.png
 """
 
+import math
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,7 +40,11 @@ _FIGURE = flags.DEFINE_string("figure", None, "With --inspect: draw the episodes
 
 
 def main(argv: Sequence[str]) -> None:
+    if not math.isfinite(_ACTION_NOISE.value):
+        raise UserError(f"--action_noise={_ACTION_NOISE.value}: want a finite number of 0 or more.")
     if _INSPECT.value:
+        if _POLICY.value or _OUT.value:
+            raise UserError("--inspect looks at a file, --policy and --out record one: want either.")
         return inspect(_INSPECT.value, _FIGURE.value)
     if not _POLICY.value or not _OUT.value:
         raise UserError(

@@ -31,9 +31,16 @@ def _describe_actions(demonstrations: Demonstrations) -> list[tuple[str, str]]:
         return [("actions", "discrete"), ("  times taken", counts)]
     return [
         ("actions", f"continuous, {actions.shape[1]} components"),
-        ("  range", f"{actions.min():.4g} to {actions.max():.4g}"),
+        ("  range", _ranges(actions)),
         ("  at the extremes", f"{share_at_bounds(actions):.1%} of components"),
     ]
+
+
+def _ranges(actions: np.ndarray) -> str:
+    """Of every component of ``[N, k]``, to be held against the action space."""
+    shown = [f"{low:.4g} to {high:.4g}" for low, high in zip(actions.min(0), actions.max(0), strict=True)]
+    more = len(shown) - MAX_LISTED_DIMENSIONS
+    return ", ".join(shown[:MAX_LISTED_DIMENSIONS]) + (f", and {more} more" if more > 0 else "")
 
 
 def _describe_dimensions(observations: np.ndarray) -> list[str]:
@@ -88,8 +95,9 @@ def plot_returns(demonstrations: Demonstrations, path: str | os.PathLike) -> Non
     figure.suptitle(f"{demonstrations.environment or 'environment not recorded'}: demonstrations")
     for axes, (label, values) in zip(figure.subplots(len(series), squeeze=False)[:, 0], series, strict=True):
         axes.bar(np.arange(len(values)), values, color="tab:blue")
-        axes.axhline(values.mean(), color="black", linewidth=1, label=f"mean {values.mean():.1f}")
+        axes.axhline(values.mean(), color="black", linewidth=1)
+        axes.set_title(f"mean {values.mean():.1f} (line)", fontsize="medium", loc="right")
         axes.set_ylabel(label)
-        axes.legend(loc="lower right")
+        axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("episode")
     write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=120))

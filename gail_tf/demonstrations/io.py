@@ -537,6 +537,12 @@ def _drop_last_steps(rows, which: np.ndarray, notes: list[str]):
             "no complete episodes: each has a single step without a successor; wanted two steps or more: "
             "record longer episodes, or add next_observations"
         )
+    if which.sum() > len(rows["truncated"]) / 2:
+        raise UserError(
+            f"dropping the {int(which.sum())} last steps without a successor leaves "
+            f"{len(rows['truncated']) - int(which.sum())} of {len(rows['truncated'])} rows: wanted timeouts "
+            "True at the last step of an episode alone, and only where a limit cut it"
+        )
     if not kept_episodes.all():
         notes.append(f"{int((~kept_episodes).sum())} episodes of a single step vanished with it.")
     truncated = rows["truncated"].copy()

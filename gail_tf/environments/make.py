@@ -62,6 +62,8 @@ def make_environment(
     except gym.error.Error as e:
         close = difflib.get_close_matches(environment, gym.registry.keys(), n=3)
         hint = f"did you mean {', '.join(close)}?" if close else "list them with gymnasium.pprint_registry()."
+        if ":" not in environment:
+            hint += " One of your own wants its module: --environment=module:Id."
         raise UserError(f"Environment {environment!r} cannot be made ({_one_line(e)}); {hint}") from e
     except ImportError as e:
         raise UserError(
@@ -80,6 +82,7 @@ def make_environment(
             f"({type(e).__name__}: {_one_line(e)}); mend make_environment.kwargs or the environment "
             "(GAIL_TF_TRACEBACK=1 shows where)."
         ) from e
+    env = _Named(env, environment)
     _check_observation_space(env.observation_space, environment)
     if env.spec is None or env.spec.max_episode_steps is None:
         raise UserError(
@@ -87,6 +90,32 @@ def make_environment(
             "set one with --gin='make_environment.max_episode_steps=1000'."
         )
     return AbsorbingState(env) if absorbing_states else env
+
+
+class _Named(gym.Wrapper):
+    """Says whose error it is that an environment raises: it is somebody's program, and may raise anything."""
+
+    def __init__(self, env: gym.Env, environment: str):
+        super().__init__(env)
+        self._environment = environment
+
+    def reset(self, **kwargs):
+        try:
+            return self.env.reset(**kwargs)
+        except Exception as e:
+            raise self._failure("reset", e) from e
+
+    def step(self, action):
+        try:
+            return self.env.step(action)
+        except Exception as e:
+            raise self._failure("step", e) from e
+
+    def _failure(self, what: str, error: Exception) -> UserError:
+        return UserError(
+            f"Environment {self._environment!r} raised {type(error).__name__} in {what}: {_one_line(error)}; "
+            "mend the environment (GAIL_TF_TRACEBACK=1 shows where)."
+        )
 
 
 def _checked_kwargs(kwargs: Mapping[str, Any] | None, max_episode_steps: int | None) -> dict[str, Any]:

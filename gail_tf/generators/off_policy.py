@@ -91,10 +91,16 @@ class OffPolicyGenerator(tf.Module):
             )
         if num_random_steps < 0:
             raise ValueError(f"OffPolicyGenerator.num_random_steps is {num_random_steps}: want 0 or more.")
-        if 1 <= replay_capacity < num_steps * num_environments:
+        least = max(num_steps * num_environments, batch_size)
+        if 1 <= replay_capacity < least:
             raise ValueError(
-                f"OffPolicyGenerator.replay_capacity is {replay_capacity}: want the "
-                f"{num_steps * num_environments} transitions of an iteration or more."
+                f"OffPolicyGenerator.replay_capacity is {replay_capacity}: want {least} or more, so that it "
+                "holds an iteration's transitions and a minibatch."
+            )
+        if not hasattr(agent, "num_batches") and not hasattr(getattr(agent, "func", None), "num_batches"):
+            name = getattr(agent, "__name__", agent)
+            raise ValueError(
+                f"OffPolicyGenerator.agent is @{name}: want an off-policy agent, @SAC, @TD3, @SD3 or @DDPG."
             )
         if not 0.0 <= average_rate <= 1.0:
             raise ValueError(f"OffPolicyGenerator.average_rate is {average_rate}: want 0 to 1.")

@@ -52,7 +52,7 @@ def draw_run(run: Run, path: str | os.PathLike) -> Figure:
         ),
         ("Cloning loss", _draw_cloning, ("cloning/train_loss", "cloning/validation_loss")),
         ("Reward paid, mean ± std", _draw_reward, ("reward/agent_mean", "reward/expert_mean")),
-        ("Policy: KL of each update, entropy", _draw_kl_entropy, ("generator/kl", "generator/entropy")),
+        (_kl_entropy_title(run, against), _draw_kl_entropy, ("generator/kl", "generator/entropy")),
         ("Gradient norm", _draw_gradients, ("generator/policy_gradient_norm", "discriminator/gradient_norm")),
         (
             "Explained variance of the value function",
@@ -235,6 +235,15 @@ def _draw_reward(ax: Axes, run: Run, against: str) -> None:
         if mean.size:
             ax.plot(x, mean, color=color, linewidth=1.6, label=f"on {who}")
     _legend(ax)
+
+
+def _kl_entropy_title(run: Run, against: str) -> str:
+    shown = [
+        title
+        for title, name in (("KL of each update", "generator/kl"), ("entropy", "generator/entropy"))
+        if run.series(name, against)[1].size
+    ]
+    return f"Policy: {', '.join(shown)}"
 
 
 def _draw_kl_entropy(ax: Axes, run: Run, against: str) -> None:

@@ -6,7 +6,7 @@ has what it shows.
 
 import os
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -241,17 +241,20 @@ def draw_reward_histograms(
 
     Reads ``reward/agent_histogram`` and ``reward/expert_histogram``, objects ``{"low", "high", "counts"}`` of
     equal-width bins in the lines of evaluations; all seeds are pooled. A row has one horizontal axis, which
-    leaves out half a percent at either end; every panel its own height.
+    leaves out half a percent at either end; every panel its own height. A moment that a group has no
+    evaluation of its own for stays blank, so that a column is the same time in all rows.
     """
     rows = [(group, moments) for group in groups if (moments := _moments(group, fractions))]
     if not rows:
         return None
-    num_columns = max(len(moments) for _, moments in rows)
+    columns = sorted({moment for _, moments in rows for moment in moments})
+    num_columns = len(columns)
     figure = new_figure(1.9 * num_columns + 0.6, 1.35 * len(rows) + 0.6)
     for row, (group, moments) in enumerate(rows):
-        low, high = _row_range(moments)
-        for column, (progress, steps, found) in enumerate(moments):
-            ax = figure.add_subplot(len(rows), num_columns, row * num_columns + column + 1)
+        low, high = _row_range(moments.values())
+        for moment, (progress, steps, found) in moments.items():
+            panel = row * num_columns + columns.index(moment)
+            ax = figure.add_subplot(len(rows), num_columns, panel + 1)
             ax.spines[["top", "right", "left"]].set_visible(False)
             ax.set_yticks([])
             ax.tick_params(labelsize=7)
@@ -265,7 +268,7 @@ def draw_reward_histograms(
             ax.set_xlim(low, high)
             ax.set_ylim(0, 1.05)
             ax.set_title(f"{progress:.0%}: {text.count(steps)} steps", fontsize=8)
-            if column == 0:
+            if moment == min(moments):
                 ax.set_ylabel(textwrap.fill(group.label, 18), fontsize=8)
     handles = {"agent": Patch(color=AGENT, alpha=0.6), "expert": Patch(edgecolor=EXPERT, fill=False)}
     figure.suptitle(f"Learned reward on {rows[0][0].task}", fontsize=10)
@@ -274,12 +277,12 @@ def draw_reward_histograms(
     return figure
 
 
-def _moments(group: Group, fractions: Sequence[float]) -> list[tuple[float, float, dict[str, list]]]:
-    """``(progress, steps, {"agent": histograms, "expert": histograms})`` of the evaluation nearest to each
-    fraction, each evaluation once; a run that stopped before is left out."""
-    moments: dict[tuple, tuple[float, float, dict[str, list]]] = {}
+def _moments(group: Group, fractions: Sequence[float]) -> dict[int, tuple[float, float, dict[str, list]]]:
+    """Index of a fraction -> ``(progress, steps, {"agent": histograms, "expert": histograms})`` of the
+    evaluation nearest to it, each evaluation once; a run that stopped before is left out."""
+    moments: dict[tuple, tuple[int, tuple[float, float, dict[str, list]]]] = {}
     total = max((line["env_steps"] for run in group.runs for line in run.metrics[-1:]), default=0)
-    for fraction in fractions:
+    for index, fraction in enumerate(fractions):
         steps, found = [], {"agent": [], "expert": []}
         for run in group.runs:
             lines = [line for line in run.metrics if isinstance(line.get("reward/agent_histogram"), Mapping)]
@@ -291,13 +294,17 @@ def _moments(group: Group, fractions: Sequence[float]) -> list[tuple[float, floa
             for who in found:
                 if isinstance(histogram := line.get(f"reward/{who}_histogram"), Mapping):
                     found[who].append(histogram)
-        if steps:
-            middle = float(np.median(steps))
-            moments.setdefault(tuple(steps), (middle / total if total else 1.0, middle, found))
-    return list(moments.values())
+        if not steps:
+            continue
+        middle = float(np.median(steps))
+        progress = middle / total if total else 1.0
+        rival = moments.get(tuple(steps))
+        if rival is None or abs(progress - fraction) < abs(progress - fractions[rival[0]]):
+            moments[tuple(steps)] = (index, (progress, middle, found))
+    return dict(sorted(moments.values(), key=lambda moment: moment[0]))
 
 
-def _row_range(moments: Sequence[tuple]) -> tuple[float, float]:
+def _row_range(moments: Iterable[tuple]) -> tuple[float, float]:
     """From the 0.5% to the 99.5% quantile of every reward in the row."""
     histograms = [one for _, _, found in moments for same in found.values() for one in same]
     low, high = min(one["low"] for one in histograms), max(one["high"] for one in histograms)

@@ -237,6 +237,8 @@ def check_inputs(runs: Iterable[StudyRun]) -> None:
 
 def _resolve_study(name: str) -> Path:
     path = Path(name)
+    if path.suffix in (".yaml", ".yml", ".json", ".toml"):
+        raise UserError(f"--study={name}: want a gin file, as docs/studies.md has it.")
     if path.is_file():
         return path
     names = shipped_studies()

@@ -77,6 +77,11 @@ def parse_gin(configs: Sequence[str], bindings: Sequence[str]) -> None:
 
 def _hint(message: str) -> str:
     """Which parameter may have been meant by one that its configurable does not have."""
+    nameless = re.search(r"No configurable matching (?:reference )?'?@?([\w./]+)", message)
+    if nameless:
+        names = {selector.rsplit(".", 1)[-1] for selector, _ in gin.config._REGISTRY.items()}
+        close = difflib.get_close_matches(nameless[1].split("/")[-1], sorted(names), n=3)
+        return f"; did you mean {', '.join(close)}?" if close else ""
     unknown = re.search(r"Configurable '([\w./]+)' doesn't have a parameter named '(\w+)'", message)
     if not unknown:
         return ""

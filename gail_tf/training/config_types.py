@@ -24,6 +24,11 @@ def check_types() -> None:
                 raise UserError(
                     f"config: {configurable.name}.{parameter} = {value!r}: want {_name(hints[parameter])}."
                 )
+            if early := _called_too_early(value):
+                raise UserError(
+                    f"config: {configurable.name}.{parameter} = {value!r}: {early[0]!r} is called where it "
+                    "is used, not here: leave out the brackets."
+                )
 
 
 def _hints(wrapped: Any) -> dict[str, Any]:
@@ -35,11 +40,14 @@ def _hints(wrapped: Any) -> dict[str, Any]:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    if isinstance(value, gin_config.ConfigurableReference) or hint is Any:
-        return True  # What a reference or a macro stands for shows when it is used.
+    if hint is Any:
+        return True
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
         return any(_fits(value, option) for option in typing.get_args(hint))
+    if isinstance(value, gin_config.ConfigurableReference):
+        # What @name() and a macro stand for shows when it is used; @name is a function or class.
+        return value.evaluate or hint not in _PLAIN and origin not in _COLLECTIONS
     if hint is type(None):
         return value is None
     if hint is float:
@@ -53,9 +61,37 @@ def _fits(value: Any, hint: Any) -> bool:
         return isinstance(value, list | tuple) and all(_fits(v, item) for v in value)
     if origin is collections.abc.Mapping:
         return isinstance(value, dict)
-    if origin is collections.abc.Callable:
+    if _is_callable(hint):
         return callable(value)
     return True
+
+
+_PLAIN = (bool, int, float, str, type(None))
+_COLLECTIONS = (collections.abc.Sequence, collections.abc.Mapping)
+
+
+def _is_callable(hint: Any) -> bool:
+    return collections.abc.Callable in (hint, typing.get_origin(hint))
+
+
+def _called_too_early(value: Any) -> list[gin_config.ConfigurableReference]:
+    """References ``@name()`` in ``value`` to what has parameters that nothing gives it."""
+    if isinstance(value, list | tuple):
+        return [called for item in value for called in _called_too_early(item)]
+    if not isinstance(value, gin_config.ConfigurableReference) or not value.evaluate:
+        return []
+    if value.configurable.wrapped in (gin_config.macro, gin_config._retrieve_constant):
+        return []
+    bound = {
+        name for key, values in gin_config._CONFIG.items() if key[1] == value.config_key[1] for name in values
+    }
+    parameters = inspect.signature(value.configurable.wrapped).parameters.values()
+    missing = [
+        p
+        for p in parameters
+        if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) and p.name not in bound
+    ]
+    return [value] if missing else []
 
 
 def _name(hint: Any) -> str:
@@ -64,8 +100,10 @@ def _name(hint: Any) -> str:
     if typing.get_origin(hint) is collections.abc.Sequence:
         (item,) = typing.get_args(hint) or (Any,)
         plain = {int: "integers", float: "numbers", str: "strings"}
+        if _is_callable(item):
+            return "a list of functions, such as [@name]"
         return f"a list of {plain[item]}" if item in plain else "a list"
-    if typing.get_origin(hint) is collections.abc.Callable:
+    if _is_callable(hint):
         return "a function or class, such as @name"
     names = {int: "an integer", float: "a number", bool: "True or False", str: "a string", type(None): "None"}
     return names.get(hint, str(hint))

@@ -56,6 +56,11 @@ def test_table_says_what_is_not_there():
     assert "notes" not in lines
 
 
+def test_every_component_of_an_action_has_its_range():
+    lines = lines_of(make(actions=np.array([[0.0, -1.0], [5.0, 2.0], [1.0, 0.5]])))
+    assert "range 0 to 5, -1 to 2" in lines
+
+
 def test_discrete_actions_are_counted():
     assert "times taken 0: 1, 2: 2" in lines_of(make(actions=np.array([2, 0, 2])))
 

@@ -220,6 +220,15 @@ def test_a_terminal_that_does_not_lead_on_is_no_timeout(load_fields):
         ({name: value[:0] for name, value in d4rl().items()}, "observations has no rows"),
         ({name: value[:1] for name, value in d4rl().items()}, "holds 1 transition; wanted at least 2"),
         (d4rl(terminals=np.ones(5), next_observations=None), "no complete episodes"),
+        (
+            d4rl(
+                observations=column(0, 1, 2, 3, 4),
+                next_observations=column(1, 2, 3, 4, 5),
+                terminals=np.zeros(5),
+                timeouts=np.ones(5),
+            ),
+            "dropping the 4 last steps without a successor leaves 1 of 5 rows: wanted timeouts True at",
+        ),
         ({}, "missing keys observations, actions, terminals"),
     ],
 )

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from gail_tf.agents.ddpg import DDPG
+from gail_tf.agents.ppo import PPO
 from gail_tf.agents.sac import SAC
 from gail_tf.agents.sd3 import SD3
 from gail_tf.agents.td3 import TD3
@@ -245,8 +246,10 @@ def test_bad_settings_are_refused():
         make(reward_recency=0.5)
     with pytest.raises(ValueError, match="num_random_steps is -1"):
         make(num_random_steps=-1)
-    with pytest.raises(ValueError, match="replay_capacity is 3"):
-        make(replay_capacity=3)
+    with pytest.raises(ValueError, match="replay_capacity is 7: want 8 or more"):
+        make(replay_capacity=7)
+    with pytest.raises(ValueError, match="agent is @PPO: want an off-policy agent"):
+        make(agent=PPO)
     with pytest.raises(ValueError, match="num_reward_rows is 0: want 1 or more"):
         make(num_reward_rows=0)
     with pytest.raises(ValueError, match="num_reward_rows is -1: want 0 or more"):

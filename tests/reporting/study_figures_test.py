@@ -139,6 +139,23 @@ def test_histograms_have_a_row_an_arm_and_a_column_a_moment(make_groups, tmp_pat
     check_picture(path)
 
 
+def test_a_column_of_histograms_is_the_same_time_in_every_row(make_groups, tmp_path):
+    # A has an evaluation for every moment; B at 50% and 100% alone.
+    def what(label, task, seed):
+        length = 20 if label == "A" else 2
+        metrics = {"reward/agent_histogram": [histogram(0.0, 1.0, [1])] * length}
+        return {"returns": [1.0] * length, "metrics": metrics}
+
+    groups = make_groups("AB", what=what)
+    figure = study_figures.draw_reward_histograms(
+        groups, tmp_path / "h.png", fractions=(0.25, 0.5, 0.75, 1.0)
+    )
+    columns = [ax.get_subplotspec().colspan.start for ax in figure.axes]
+    assert columns == [0, 1, 2, 3, 1, 3]
+    assert [ax.get_title()[:4] for ax in figure.axes[4:]] == ["50%:", "100%"]
+    assert figure.axes[4].get_ylabel() == "B"
+
+
 def test_a_run_that_stopped_early_is_in_the_earlier_histograms_only(make_groups, tmp_path):
     def what(label, task, seed):
         length = 10 if seed == 0 else 4

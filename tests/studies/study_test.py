@@ -190,6 +190,11 @@ def test_wrong_gin_is_one_line(tmp_path, text, wanted):
     assert wanted in str(error.value) and "\n" not in str(error.value)
 
 
+def test_a_grid_in_yaml_is_refused_by_name():
+    with pytest.raises(UserError, match="--study=grid.yaml: want a gin file"):
+        study.load_study("grid.yaml")
+
+
 def test_an_unknown_study_names_the_shipped_ones():
     with pytest.raises(UserError, match="--study=main_jop: neither a file nor a shipped study.*main_job"):
         study.load_study("main_jop")

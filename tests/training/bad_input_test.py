@@ -41,6 +41,41 @@ CASES = {
         [PPO, "--gin=Discriminator.hidden = 64", "{demos}"],
         "Discriminator.hidden = 64: want a list of integers",
     ),
+    "a string for a function": (
+        "train",
+        [PPO, "--gin=Discriminator.reward_fn = 'airl'", "{demos}"],
+        "Discriminator.reward_fn = 'airl': want a function or class, such as @name",
+    ),
+    "strings for functions": (
+        "train",
+        [PPO, "--gin=Discriminator.loss_terms = ['bce_loss']", "{demos}"],
+        "Discriminator.loss_terms = ['bce_loss']: want a list of functions, such as [@name]",
+    ),
+    "a function for a list": (
+        "train",
+        [PPO, "--gin=Discriminator.loss_terms = @bce_loss", "{demos}"],
+        "Discriminator.loss_terms = @bce_loss: want a list of functions",
+    ),
+    "a function that is called too early": (
+        "train",
+        [PPO, "--gin=Discriminator.reward_transforms = [@clipped()]", "{demos}"],
+        "@clipped() is called where it is used, not here: leave out the brackets",
+    ),
+    "a misspelt configurable": (
+        "train",
+        [PPO, "--gin=Discriminator.reward_fn = @arl", "{demos}"],
+        "did you mean airl?",
+    ),
+    "an agent of another family": (
+        "train_expert",
+        ["--config=sac/any", "--environment=Pendulum-v1", "--gin=OffPolicyGenerator.agent = @PPO"],
+        "OffPolicyGenerator.agent is @PPO: want an off-policy agent",
+    ),
+    "a step that raises": (
+        "train_expert",
+        ["--config=ppo/any", "--environment=faulty_environments:Raises-v0"],
+        "Environment 'faulty_environments:Raises-v0' raised RuntimeError in step: motor on fire",
+    ),
     "a wrong value": ("train", [PPO, "--gin=Discriminator.inputs = ('colour',)", "{demos}"], "colour"),
     "unknown flag": ("train", [PPO, "--demos=x"], "demos"),
     "malformed flag": ("train", [PPO, "--seed=one"], "seed"),
@@ -138,6 +173,16 @@ CASES = {
     "no episodes": ("evaluate", ["--policy={tmp}/none", "--num_episodes=0"], "num_episodes"),
     "no policy to export": ("export_policy", ["--out={tmp}/out"], "--run_dir"),
     "nothing to record": ("make_demonstrations", [], "want --policy=PATH"),
+    "noise without end": (
+        "make_demonstrations",
+        ["--policy={tmp}/none", "--out={tmp}/new.npz", "--action_noise=inf"],
+        "--action_noise=inf: want a finite number",
+    ),
+    "looking and recording": (
+        "make_demonstrations",
+        ["--inspect={tmp}/a.npz", "--policy={tmp}/none"],
+        "want either",
+    ),
     "nothing to report": ("report", ["{tmp}/none"], "no such directory"),
 }
 WITHOUT_RUN_DIR = ("evaluate", "report", "make_demonstrations", "export_policy")

@@ -18,3 +18,20 @@ class NanReward(CartPoleEnv):
 
 
 gym.register("NanReward-v0", NanReward, max_episode_steps=50)
+
+
+class Raises(CartPoleEnv):
+    """The third step of every episode fails."""
+
+    def reset(self, **kwargs):
+        self._count = 0
+        return super().reset(**kwargs)
+
+    def step(self, action):
+        self._count += 1
+        if self._count == 3:
+            raise RuntimeError("motor\non fire")
+        return super().step(action)
+
+
+gym.register("Raises-v0", Raises, max_episode_steps=50)
