@@ -20,6 +20,7 @@ SMALL = (
     "Trainer.total_iterations = 2",
     "Trainer.num_evaluations = 1",
     "Trainer.final_episodes = 1",
+    "make_environment.max_episode_steps = 30",  # half the time went into whole episodes
     "OnPolicyGenerator.num_environments = 2",
     "OnPolicyGenerator.num_steps = 16",
     "OnPolicyGenerator.jit_compile = False",
