@@ -126,6 +126,15 @@ def test_a_recipe(name, tmp_path):
     train([name], tmp_path, **more)
 
 
+def test_a_folder_of_a_recipes_name_is_no_config(tmp_path, monkeypatch):
+    """Such as one of runs, in the working directory of ``python -m gail_tf.bin.train``."""
+    (tmp_path / "sac_gail").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    parse_gin(["sac_gail/hopper"], [])  # which includes sac_gail/any
+    assert gin.query_parameter("make_environment.environment") == "Hopper-v5"
+
+
 def test_every_folder_of_configs_is_covered():
     folders = {name.split("/")[0] for name in shipped_configs()}
     assert folders == {*TRUE_REWARD, *IMITATION, "with"}

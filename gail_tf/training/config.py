@@ -2,6 +2,7 @@
 
 import difflib
 import inspect
+import os
 import re
 import tokenize
 from collections.abc import Iterable, Sequence
@@ -9,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import gin
-from absl import logging
 
 from gail_tf.resources import configs_dir
 from gail_tf.types import UserError
@@ -65,14 +65,13 @@ def parse_gin(configs: Sequence[str], bindings: Sequence[str]) -> None:
     gin.clear_config()
     gin.add_config_file_search_path(str(configs_dir()))
     files = [resolve_config(name) for name in configs]
-    # gin logs an error for every folder in which it did not find an included file before the right one.
-    logging.set_verbosity(logging.FATAL)
+    # An include is a file: gin would also ask for a Python package of its folder's name, and fail where the
+    # working directory has a folder of that name, such as one of runs.
+    gin.config._FILE_READERS[:] = [(open, os.path.isfile)]
     try:
         gin.parse_config_files_and_bindings(files, list(bindings), finalize_config=False)
     except _GIN_ERRORS as e:
         raise UserError(f"config: {error_line(e)}{_hint(str(e))}") from e
-    finally:
-        logging.set_verbosity(logging.ERROR)
 
 
 def _hint(message: str) -> str:

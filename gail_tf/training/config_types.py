@@ -13,6 +13,9 @@ from gin import config as gin_config
 
 from gail_tf.types import UserError
 
+_PLAIN = (bool, int, float, str, type(None))
+_COLLECTIONS = (collections.abc.Sequence, collections.abc.Mapping)
+
 
 def check_types() -> None:
     """Raises UserError for the first value that is not of its parameter's type."""
@@ -66,10 +69,6 @@ def _fits(value: Any, hint: Any) -> bool:
     return True
 
 
-_PLAIN = (bool, int, float, str, type(None))
-_COLLECTIONS = (collections.abc.Sequence, collections.abc.Mapping)
-
-
 def _is_callable(hint: Any) -> bool:
     return collections.abc.Callable in (hint, typing.get_origin(hint))
 
@@ -85,12 +84,14 @@ def _called_too_early(value: Any) -> list[gin_config.ConfigurableReference]:
     bound = {
         name for key, values in gin_config._CONFIG.items() if key[1] == value.config_key[1] for name in values
     }
-    parameters = inspect.signature(value.configurable.wrapped).parameters.values()
-    missing = [
-        p
+    try:
+        parameters = inspect.signature(value.configurable.wrapped).parameters.values()
+    except (ValueError, TypeError):
+        return []  # Somebody else's, written in C.
+    missing = any(
+        p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) and p.name not in bound
         for p in parameters
-        if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) and p.name not in bound
-    ]
+    )
     return [value] if missing else []
 
 
