@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import gin
+from absl import logging
 
 from gail_tf.resources import configs_dir
 from gail_tf.types import UserError
@@ -65,6 +66,7 @@ def parse_gin(configs: Sequence[str], bindings: Sequence[str]) -> None:
     gin.clear_config()
     gin.add_config_file_search_path(str(configs_dir()))
     files = [resolve_config(name) for name in configs]
+    logging.set_verbosity(logging.ERROR)  # TF-Agents warns of the legacy optimizer that it asks for
     # An include is a file: gin would also ask for a Python package of its folder's name, and fail where the
     # working directory has a folder of that name, such as one of runs.
     gin.config._FILE_READERS[:] = [(open, os.path.isfile)]
