@@ -30,13 +30,13 @@ def make_generator(horizon: int, batch_size: int, num_updates: int, core: str, j
     import tensorflow as tf
 
     from gail_tf import demonstrations as demos
+    from gail_tf.assembly import experiment  # noqa: F401 - registers every configurable
+    from gail_tf.assembly.config import parse_gin
+    from gail_tf.assembly.expert import load_demonstrations, prepare_expert, resolve_demonstrations
     from gail_tf.discriminators.discriminator import Discriminator
     from gail_tf.environments.actions import ActionCodec
     from gail_tf.environments.make import make_environment
     from gail_tf.generators.model_based import ModelBasedGenerator
-    from gail_tf.training import experiment  # noqa: F401 - registers every configurable
-    from gail_tf.training.config import parse_gin
-    from gail_tf.training.expert import load_demonstrations, prepare_expert, resolve_demonstrations
 
     num_steps = max(horizon, 32)
     bindings = [

@@ -65,14 +65,14 @@ def make_generator(options, what):
     import tensorflow as tf
 
     from gail_tf import demonstrations as demos
+    from gail_tf.assembly import experiment  # noqa: F401 - registers every configurable
+    from gail_tf.assembly.config import parse_gin
+    from gail_tf.assembly.expert import prepare_expert
     from gail_tf.discriminators.discriminator import Discriminator
-    from gail_tf.discriminators.environment_reward import EnvironmentReward
     from gail_tf.environments.actions import ActionCodec
     from gail_tf.environments.make import make_environment
     from gail_tf.generators.off_policy import OffPolicyGenerator
-    from gail_tf.training import experiment  # noqa: F401 - registers every configurable
-    from gail_tf.training.config import parse_gin
-    from gail_tf.training.expert import prepare_expert
+    from gail_tf.rewards.environment import EnvironmentReward
 
     base = ["base/off_policy_gail"] if what["gail"] else ["base/off_policy", "base/expert"]
     lines = bindings(options, what)

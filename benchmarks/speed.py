@@ -100,8 +100,8 @@ def gin_bindings(options: argparse.Namespace) -> list[str]:
         f"make_actor_network.hidden = {SETTINGS['policy_units']}",
         "make_actor_network.initial_log_std = 0.0",
         f"make_value_network.hidden = {SETTINGS['policy_units']}",
-        f"Discriminator.hidden = {SETTINGS['discriminator_units']}",
-        f"Discriminator.activation = {SETTINGS['discriminator_activation']!r}",
+        f"make_discriminator_network.hidden = {SETTINGS['discriminator_units']}",
+        f"make_discriminator_network.activation = {SETTINGS['discriminator_activation']!r}",
         f"Discriminator.learning_rate = {DISCRIMINATOR_LEARNING_RATE}",
         "Discriminator.loss_terms = [@bce_loss]",
         f"Discriminator.num_epochs = {rows // NUM_TRANSITIONS}",
@@ -116,13 +116,13 @@ def make_generator(options: argparse.Namespace):
     import tensorflow as tf
 
     from gail_tf import demonstrations as demos
+    from gail_tf.assembly import experiment  # noqa: F401 - registers every configurable
+    from gail_tf.assembly.config import parse_gin
+    from gail_tf.assembly.expert import prepare_expert
     from gail_tf.discriminators.discriminator import Discriminator
     from gail_tf.environments.actions import ActionCodec
     from gail_tf.environments.make import make_environment
     from gail_tf.generators.on_policy import OnPolicyGenerator
-    from gail_tf.training import experiment  # noqa: F401 - registers every configurable
-    from gail_tf.training.config import parse_gin
-    from gail_tf.training.expert import prepare_expert
 
     parse_gin(["base/ppo", "base/gail"], gin_bindings(options))
     probe = make_environment()

@@ -13,8 +13,6 @@ _ROOT = Path(gail_tf.__file__).parent
 _OPERATORS = {
     "discriminators.losses": "operators",
     "discriminators.regularizers": "operators",
-    "discriminators.rewards": "operators",
-    "discriminators.reward_statistics": "operators",
     "agents.off_policy": "operators",
     "agents.on_policy": "operators",
     "agents.sd3_ops": "operators",
@@ -28,21 +26,35 @@ _MAY_IMPORT = {
     "types": set(),
     "resources": {"gail_tf"},
     "files": {"types"},
+    "optimization": {"types"},
     "networks": {"types"},
-    "operators": {"types", "networks"},
+    "rewards": {"types", "networks"},
+    "operators": {"types", "networks", "optimization"},
     "demonstrations": {"types", "files"},
     "environments": {"types", "networks"},
-    "discriminators": {"types", "networks", "operators"},
-    "agents": {"types", "networks", "operators", "environments"},
-    "mgail": {"types", "networks", "operators", "environments"},
-    "generators": {"types", "networks", "operators", "environments", "discriminators", "agents", "mgail"},
+    "discriminators": {"types", "networks", "optimization", "rewards", "operators"},
+    "agents": {"types", "networks", "optimization", "operators", "environments"},
+    "mgail": {"types", "networks", "optimization", "operators", "environments"},
+    "generators": {
+        "types",
+        "networks",
+        "optimization",
+        "operators",
+        "environments",
+        "rewards",
+        "agents",
+        "mgail",
+    },
     "reporting": {"types", "files"},
-    "training": {
+    "training": {"gail_tf", "types", "files", "demonstrations", "environments", "agents"},
+    "assembly": {
         "gail_tf",
         "types",
         "resources",
         "files",
+        "optimization",
         "networks",
+        "rewards",
         "operators",
         "demonstrations",
         "environments",
@@ -51,8 +63,9 @@ _MAY_IMPORT = {
         "mgail",
         "generators",
         "reporting",
+        "training",
     },
-    "studies": {"types", "resources", "reporting", "training"},
+    "studies": {"types", "resources", "reporting", "assembly"},
 }
 
 
@@ -103,14 +116,14 @@ from gail_tf import demonstrations as demos
 from gail_tf.types import UserError
 def late():
     if True:
-        from gail_tf.training import experiment
+        from gail_tf.assembly import experiment
 """
     assert _imports(source) == {
         "gail_tf",
         "numpy",
         "gail_tf.demonstrations",
         "gail_tf.types",
-        "gail_tf.training.experiment",
+        "gail_tf.assembly.experiment",
     }
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from gail_tf import demonstrations
+from gail_tf.assembly import experiment
+from gail_tf.assembly.config import parse_gin, shipped_configs, unused_configurables
 from gail_tf.environments.make import make_environment
 from gail_tf.resources import configs_dir
-from gail_tf.training import experiment
-from gail_tf.training.config import parse_gin, shipped_configs, unused_configurables
 
 SMALL = (
     "Trainer.total_env_steps = None",

@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from gail_tf.agents.policy import Policy
-from gail_tf.networks.minibatches import scan_minibatches
+from gail_tf.optimization.minibatches import scan_minibatches
 from gail_tf.types import Transition
 
 

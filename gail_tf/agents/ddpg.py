@@ -5,8 +5,9 @@ import tensorflow as tf
 from tf_agents.agents.ddpg import ddpg_agent
 from tf_agents.trajectories import time_step as ts
 
-from gail_tf.agents.off_policy import GradientStep, actor_update, check_settings, time_steps
+from gail_tf.agents.off_policy import actor_update, check_settings, time_steps
 from gail_tf.networks.mlp import make_critic_network, make_deterministic_actor
+from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.types import OffPolicyBatch
 
 

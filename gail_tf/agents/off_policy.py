@@ -1,59 +1,14 @@
-"""What the off-policy agents share: a gradient step, TF-Agents' view of a batch, target actions."""
+"""What the off-policy agents share: the actor's update, TF-Agents' view of a batch, target actions."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import tensorflow as tf
 from tf_agents.trajectories import time_step as ts
 
-from gail_tf.agents.on_policy import mean_absolute
-from gail_tf.networks.minibatches import Weighted
+from gail_tf.optimization.gradient_step import GradientStep
+from gail_tf.optimization.minibatches import Weighted
 from gail_tf.types import OffPolicyBatch
-
-
-class GradientStep(tf.Module):
-    """Adam on a fixed list of variables, with a linear decay and a bound on the global norm.
-
-    Args:
-      learning_rate: at the start; it falls linearly to ``final_fraction`` of it.
-      max_norm: of the gradient over all variables; None leaves it alone. max_value: of each component,
-        likewise.
-    """
-
-    def __init__(
-        self,
-        variables: Sequence[tf.Variable],
-        learning_rate: float,
-        final_fraction: float = 1.0,
-        max_norm: float | None = None,
-        max_value: float | None = None,
-    ):
-        super().__init__(name="gradient_step")
-        if not learning_rate > 0:
-            raise ValueError(f"A learning rate is {learning_rate}: want a number above 0.")
-        self._variables, self._max_norm, self._max_value = tuple(variables), max_norm, max_value
-        self._initial, self._final_fraction = learning_rate, final_fraction
-        self.learning_rate = tf.Variable(learning_rate, trainable=False, name="learning_rate")
-        self.optimizer = tf.keras.optimizers.legacy.Adam(self.learning_rate)
-        self.optimizer._create_all_weights(self._variables)  # so that checkpoints are whole from the start
-
-    def __call__(
-        self, tape: tf.GradientTape, loss: tf.Tensor, progress: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Takes a step down ``loss``; returns its gradient's global norm and mean absolute component.
-
-        Both are of the gradient before the bound.
-        """
-        gradients = tape.gradient(loss, self._variables)
-        norm = tf.linalg.global_norm(gradients)
-        mean_abs = mean_absolute(gradients)
-        if self._max_value is not None:
-            gradients = [tf.clip_by_value(g, -self._max_value, self._max_value) for g in gradients]
-        if self._max_norm is not None:
-            gradients, _ = tf.clip_by_global_norm(gradients, self._max_norm)
-        self.learning_rate.assign(self._initial * (1.0 - progress * (1.0 - self._final_fraction)))
-        self.optimizer.apply_gradients(zip(gradients, self._variables, strict=True))
-        return norm, mean_abs
 
 
 def actor_update(

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from gail_tf.optimization.gradient_step import mean_absolute
+
 
 def generalized_advantage(reward, value_t, value_tp1, terminated, truncated, discount, gae_lambda):
     """Generalised advantage estimates ``[T, B]`` (Schulman et al. 2016, Eq. 16), ends treated apart.
@@ -45,9 +47,3 @@ def policy_gradient_metrics(actor_net, batch):
         "generator/policy_gradient_norm": tf.linalg.global_norm(gradients),
         "generator/policy_gradient_mean_abs": mean_absolute(gradients),
     }
-
-
-def mean_absolute(gradients):
-    """Mean absolute component over all tensors of ``gradients``, a scalar."""
-    total = tf.add_n([tf.reduce_sum(tf.abs(gradient)) for gradient in gradients])
-    return total / float(sum(gradient.shape.num_elements() for gradient in gradients))

@@ -7,7 +7,7 @@ from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 
 from gail_tf.agents.on_policy import explained_variance
-from gail_tf.networks.minibatches import scan_minibatches
+from gail_tf.optimization.minibatches import scan_minibatches
 from gail_tf.types import OnPolicyBatch
 
 

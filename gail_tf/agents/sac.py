@@ -6,9 +6,10 @@ import tensorflow as tf
 from tf_agents.agents.sac import sac_agent
 from tf_agents.trajectories import time_step as ts
 
-from gail_tf.agents.off_policy import GradientStep, check_settings, time_steps
-from gail_tf.networks.minibatches import Weighted
+from gail_tf.agents.off_policy import check_settings, time_steps
 from gail_tf.networks.mlp import make_critic_network, make_squashed_actor
+from gail_tf.optimization.gradient_step import GradientStep
+from gail_tf.optimization.minibatches import Weighted
 from gail_tf.types import OffPolicyBatch
 
 

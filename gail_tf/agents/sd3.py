@@ -4,9 +4,10 @@ import gin
 import tensorflow as tf
 from tf_agents.trajectories import time_step as ts
 
-from gail_tf.agents.off_policy import GradientStep, check_positive, check_settings
+from gail_tf.agents.off_policy import check_positive, check_settings
 from gail_tf.agents.sd3_agent import SD3Agent
 from gail_tf.networks.two_actors import TwoActors
+from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.types import OffPolicyBatch
 
 

@@ -9,9 +9,10 @@ from tf_agents.utils import common
 
 from gail_tf import types
 from gail_tf.agents import sd3_ops
-from gail_tf.agents.off_policy import GradientStep, actor_update
-from gail_tf.networks.minibatches import Weighted
+from gail_tf.agents.off_policy import actor_update
 from gail_tf.networks.two_actors import TwoActors
+from gail_tf.optimization.gradient_step import GradientStep
+from gail_tf.optimization.minibatches import Weighted
 
 
 class SD3Agent(tf_agent.TFAgent):

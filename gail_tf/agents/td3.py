@@ -6,7 +6,6 @@ from tf_agents.agents.td3 import td3_agent
 from tf_agents.trajectories import time_step as ts
 
 from gail_tf.agents.off_policy import (
-    GradientStep,
     actor_update,
     check_positive,
     check_settings,
@@ -14,6 +13,7 @@ from gail_tf.agents.off_policy import (
     time_steps,
 )
 from gail_tf.networks.mlp import make_critic_network, make_deterministic_actor
+from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.types import OffPolicyBatch
 
 

@@ -25,7 +25,8 @@ def first_free(folder: str) -> str:
 def main(argv: Sequence[str]) -> int:
     run_dir = _RUN_DIR.value or first_free("runs/demo")
     import_tensorflow()
-    from gail_tf.training import experiment, rollouts
+    from gail_tf.assembly import experiment
+    from gail_tf.training import rollouts
 
     print(f"Training GAIL with PPO on Hopper-v5 from 4 demonstrations, into {run_dir} (about 2 minutes).")
     request = experiment.Request(run_dir=run_dir, configs=["gail_ppo/demo"])

@@ -52,7 +52,7 @@ def main(argv: Sequence[str]) -> int:
         num_demonstrations=_NUM_DEMONSTRATIONS.value,
         subsample=_SUBSAMPLE.value,
     )
-    from gail_tf.training import experiment
+    from gail_tf.assembly import experiment
 
     return experiment.run(request, ["gail-train", *sys.argv[1:]])
 

@@ -24,7 +24,7 @@ training_flags.declare_in(__name__)
 
 def main(argv: Sequence[str]) -> int:
     request = training_flags.request("gail-train-expert", for_expert=True)
-    from gail_tf.training import experiment
+    from gail_tf.assembly import experiment
 
     return experiment.run(request, ["gail-train-expert", *sys.argv[1:]])
 

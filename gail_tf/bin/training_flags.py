@@ -65,7 +65,7 @@ def request(script: str, **more):
         raise UserError("no --run_dir given: name a new directory for the run, such as --run_dir=runs/first.")
     num_threads = _threads()
     import_tensorflow(num_threads)
-    from gail_tf.training.experiment import Request
+    from gail_tf.assembly.experiment import Request
 
     return Request(
         run_dir=_RUN_DIR.value,

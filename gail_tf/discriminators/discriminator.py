@@ -6,11 +6,12 @@ import gin
 import numpy as np
 import tensorflow as tf
 
-from gail_tf.discriminators import losses, regularizers, rewards
-from gail_tf.discriminators.reward_statistics import reward_statistics
-from gail_tf.networks.minibatches import scan_minibatches, shuffled_indices
-from gail_tf.networks.mlp import make_logit_network
+from gail_tf.discriminators import losses, regularizers
+from gail_tf.networks.mlp import SpectralDense, make_discriminator_network
 from gail_tf.networks.normalization import RunningMoments
+from gail_tf.optimization.minibatches import scan_minibatches, shuffled_indices
+from gail_tf.rewards import functions as rewards
+from gail_tf.rewards.statistics import reward_statistics
 from gail_tf.types import Metrics, Transition, ValuedSegments
 
 
@@ -51,6 +52,7 @@ class Discriminator(tf.Module):
       absorbing: whether the observations carry an absorbing indicator.
       inputs: the fields it sees: ("observation", "action") is GAIL's; ("observation",) needs no actions;
         add "next_observation" for state transitions.
+      network: number of features -> Keras model from features ``[B, f]`` to logits ``[B, 1]``.
       loss_terms: functions of losses.py and regularizers.py; their sum is minimised.
       reward_fn: one of rewards.py.
       expert_filter: from the rewards of expert rows ``[B]`` to which of them may join a minibatch; None: all.
@@ -61,7 +63,6 @@ class Discriminator(tf.Module):
       dropout: share of the hidden units that are left out while training, anew for every loss term.
       learning_rate: Adam's, at the start; it falls linearly to ``final_learning_rate_fraction`` of it.
       max_gradient_norm: global norm; max_gradient_value: of each component; None leaves gradients alone.
-      weight_constraint: applied to every weight at the start and after each step, such as ``clip_weights``.
 
     Attributes:
       needs_segments: whether a loss term needs the agent's steps in time order, with values.
@@ -77,9 +78,7 @@ class Discriminator(tf.Module):
         absorbing: bool = False,
         expert_weights: np.ndarray | None = None,
         inputs: Sequence[str] = ("observation", "action"),
-        hidden: Sequence[int] = (64,),
-        activation: str = "relu",
-        spectral_normalization: bool = False,
+        network: Callable[..., tf.keras.Model] = make_discriminator_network,
         dropout: float = 0.0,
         loss_terms: Sequence[Callable] = (losses.bce_loss, regularizers.gradient_penalty),
         reward_fn: Callable = rewards.plr,
@@ -91,7 +90,6 @@ class Discriminator(tf.Module):
         final_learning_rate_fraction: float = 1.0,
         max_gradient_norm: float | None = None,
         max_gradient_value: float | None = None,
-        weight_constraint: Callable | None = None,
     ):
         super().__init__(name="discriminator")
         unknown = [name for name in inputs if name not in self.INPUTS]
@@ -106,10 +104,6 @@ class Discriminator(tf.Module):
             raise ValueError(f"Discriminator.learning_rate is {learning_rate}: want a number above 0.")
         if not 0.0 <= dropout < 1.0:
             raise ValueError(f"Discriminator.dropout is {dropout}: want 0 or more, and below 1.")
-        if dropout and spectral_normalization:
-            raise ValueError(
-                f"Discriminator.dropout is {dropout} with spectral_normalization: want one of them."
-            )
         self._inputs, self._num_actions, self._absorbing = tuple(inputs), num_actions, absorbing
         self._loss_terms = tuple(loss_terms)
         self.reads_successor = "next_observation" in inputs
@@ -118,7 +112,7 @@ class Discriminator(tf.Module):
         self._expert_filter = expert_filter
         self._num_epochs, self._batch_size = num_epochs, batch_size
         self._max_gradient_norm, self._max_gradient_value = max_gradient_norm, max_gradient_value
-        self._weight_constraint, self._dropout = weight_constraint, dropout
+        self._dropout = dropout
         self._initial_learning_rate = learning_rate
         self._final_fraction = final_learning_rate_fraction
         self._learning_rate = tf.Variable(learning_rate, trainable=False, name="learning_rate")
@@ -133,8 +127,11 @@ class Discriminator(tf.Module):
             rows = np.random.default_rng(0).choice(num_expert, _MAX_REPORTED_EXPERT_ROWS, replace=False)
             self._reported_expert_features = tf.gather(self._expert_features, np.sort(rows))
         self.normalizer = RunningMoments((num_features,))
-        self.network = make_logit_network(num_features, hidden, activation, spectral_normalization)
-        self._constrain()
+        self.network = network(num_features)
+        if dropout and any(isinstance(layer, SpectralDense) for layer in self.network.layers):
+            raise ValueError(
+                f"Discriminator.dropout is {dropout} with spectral_normalization: want one of them."
+            )
         self.optimizer = tf.keras.optimizers.legacy.Adam(self._learning_rate)
         self.optimizer._create_all_weights(
             self.network.trainable_variables
@@ -220,11 +217,6 @@ class Discriminator(tf.Module):
             metrics[name] = metrics.get(name, 0.0) + value
         return tf.add_n(values), metrics
 
-    def _constrain(self) -> None:
-        if self._weight_constraint is not None:
-            for variable in self.network.trainable_variables:
-                variable.assign(self._weight_constraint(variable))
-
     def train_step(
         self, batch: losses.DiscriminatorBatch, seed: tf.Tensor, keep: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
@@ -248,7 +240,6 @@ class Discriminator(tf.Module):
 
         def apply():
             self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
-            self._constrain()
             return tf.constant(0.0)
 
         metrics = {}

@@ -1,7 +1,7 @@
 """Regularising terms of a discriminator's loss; same signature as :mod:`gail_tf.discriminators.losses`.
 
 A term that reads ``batch.segments`` says so by an attribute ``needs_segments``. ``clip_weights`` is no term
-but a constraint on the weights, for ``Discriminator.weight_constraint``.
+but a constraint on the weights, for ``make_discriminator_network.weight_constraint``.
 """
 
 import gin

@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from gail_tf.agents.off_policy import check_positive
 from gail_tf.agents.policy import Policy
-from gail_tf.discriminators.environment_reward import EnvironmentReward
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.vector import VectorEnvironment
 from gail_tf.generators.acting import MlpSampler
@@ -23,6 +22,7 @@ from gail_tf.mgail.forward_model import h_step_error, one_step_error, terminatio
 from gail_tf.mgail.learner import MGAIL
 from gail_tf.mgail.segments import Segment, SegmentReplay, cut_windows, first_flags
 from gail_tf.networks.normalization import RunningMoments
+from gail_tf.rewards.environment import EnvironmentReward
 from gail_tf.types import EpisodeStatistics, RewardSource, Transition
 
 

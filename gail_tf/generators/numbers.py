@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from gail_tf.networks.minibatches import Weighted
+from gail_tf.optimization.minibatches import Weighted
 
 
 def as_numbers(metrics: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,15 +12,15 @@ import tensorflow as tf
 from gail_tf.agents.off_policy import check_positive
 from gail_tf.agents.policy import Policy
 from gail_tf.agents.td3 import TD3
-from gail_tf.discriminators.environment_reward import EnvironmentReward
 from gail_tf.environments.vector import VectorEnvironment
 from gail_tf.generators.acting import make_sampler
 from gail_tf.generators.collecting import collect_steps
 from gail_tf.generators.numbers import as_numbers
 from gail_tf.generators.replay import ReplayBuffer
 from gail_tf.generators.replayed_rewards import check_replayed_rewards
-from gail_tf.networks.minibatches import recent_ages, scan_updates
 from gail_tf.networks.normalization import RunningMoments
+from gail_tf.optimization.minibatches import recent_ages, scan_updates
+from gail_tf.rewards.environment import EnvironmentReward
 from gail_tf.types import EpisodeStatistics, OffPolicyBatch, RewardSource, Transition, UserError
 
 

@@ -6,7 +6,6 @@ from typing import Any
 import gin
 import tensorflow as tf
 
-from gail_tf.agents.off_policy import GradientStep
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.mgail.forward_model import ForwardModel
 from gail_tf.mgail.objective import lambda_returns, survival
@@ -15,6 +14,7 @@ from gail_tf.mgail.rollout import PerturbedModel, Rollout, imagined_rollout
 from gail_tf.mgail.segments import Segment
 from gail_tf.networks.mlp import make_actor_network, make_value_network
 from gail_tf.networks.normalization import RunningMoments
+from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.types import Transition
 
 

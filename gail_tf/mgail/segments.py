@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from gail_tf.networks.minibatches import recent_ages
+from gail_tf.optimization.minibatches import recent_ages
 
 
 class Segment(NamedTuple):

@@ -231,14 +231,27 @@ class SpectralDense(tf.keras.layers.Layer):
         return self.activation(tf.matmul(inputs, self.kernel / sigma) + self.bias)
 
 
-def make_logit_network(
-    num_inputs: int, hidden: Sequence[int], activation: str, spectral_normalization: bool
+@gin.configurable
+def make_discriminator_network(
+    num_inputs: int,
+    hidden: Sequence[int] = (64,),
+    activation: str = "relu",
+    spectral_normalization: bool = False,
+    weight_constraint: Callable | None = None,
 ) -> tf.keras.Sequential:
-    """A discriminator's network: features ``[B, num_inputs]`` -> logit ``[B, 1]``."""
+    """A discriminator's network: features ``[B, num_inputs]`` -> logit ``[B, 1]``.
+
+    ``weight_constraint`` is applied to every weight at the start, and by the optimizer after each step.
+    """
     if spectral_normalization:
         layers = [SpectralDense(n, activation) for n in hidden] + [SpectralDense(1, None)]
     else:
-        layers = [tf.keras.layers.Dense(n, activation) for n in hidden] + [tf.keras.layers.Dense(1)]
+        constraints = {"kernel_constraint": weight_constraint, "bias_constraint": weight_constraint}
+        layers = [tf.keras.layers.Dense(n, activation, **constraints) for n in hidden]
+        layers.append(tf.keras.layers.Dense(1, **constraints))
     network = tf.keras.Sequential(layers, name="discriminator")
     network.build((None, num_inputs))
+    if weight_constraint is not None:
+        for variable in network.trainable_variables:
+            variable.assign(weight_constraint(variable))
     return network

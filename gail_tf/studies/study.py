@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 import gin
 
+from gail_tf.assembly.config import error_line, parse_gin, resolve_config, suggestion
+from gail_tf.assembly.config_types import check_types
 from gail_tf.reporting.text import slug
 from gail_tf.resources import configs_dir, experts_dir
-from gail_tf.training.config import error_line, parse_gin, resolve_config, suggestion
-from gail_tf.training.config_types import check_types
 from gail_tf.types import UserError
 
 CONFIG = "{config}"

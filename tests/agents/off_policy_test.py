@@ -6,10 +6,11 @@ import tensorflow as tf
 from tf_agents.specs import tensor_spec
 
 from gail_tf.agents.ddpg import DDPG
-from gail_tf.agents.off_policy import GradientStep, actor_update, smoothed_action, time_steps
+from gail_tf.agents.off_policy import actor_update, smoothed_action, time_steps
 from gail_tf.agents.sac import SAC
 from gail_tf.agents.sd3 import SD3
 from gail_tf.agents.td3 import TD3
+from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.types import OffPolicyBatch
 
 _OBSERVATION = tf.TensorSpec((3,), tf.float32)

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gail_tf.discriminators import losses, regularizers, rewards
+from gail_tf.discriminators import losses, regularizers
 from gail_tf.discriminators.discriminator import Discriminator, _kept_rows, transition_features
+from gail_tf.networks.mlp import make_discriminator_network
+from gail_tf.rewards import functions as rewards
 from gail_tf.types import Transition
 
 SEED = tf.constant([0, 1])
@@ -33,7 +35,8 @@ EXPERT, AGENT = make_transition(2.0, seed=1), make_transition(-1.0, seed=2)
 
 def make(expert=EXPERT, num_actions=None, **kwargs):
     tf.keras.utils.set_random_seed(0)
-    return Discriminator(expert, num_actions, **{"hidden": (16,), "batch_size": 64, **kwargs})
+    small = functools.partial(make_discriminator_network, hidden=(16,))
+    return Discriminator(expert, num_actions, **{"network": small, "batch_size": 64, **kwargs})
 
 
 def train(discriminator, num_updates=1, agent=AGENT, seed=0, jit_compile=False):
@@ -56,7 +59,11 @@ def assert_same_bits(left, right):
 
 @pytest.mark.parametrize("spectral", [False, True])
 def test_it_learns_to_tell_two_gaussians_apart_and_pays_the_expert_more(spectral):
-    discriminator = make(learning_rate=3e-3, loss_terms=[losses.bce_loss], spectral_normalization=spectral)
+    discriminator = make(
+        learning_rate=3e-3,
+        loss_terms=[losses.bce_loss],
+        network=functools.partial(make_discriminator_network, spectral_normalization=spectral),
+    )
     metrics = train(discriminator, 12)
     assert metrics["discriminator/accuracy_expert"] > 0.95
     assert metrics["discriminator/accuracy_agent"] > 0.95
@@ -121,7 +128,10 @@ def test_inputs_have_the_right_width(inputs, num_actions, width):
 
 
 def test_the_update_compiles_under_xla():
-    discriminator = make(spectral_normalization=True, reward_transforms=[rewards.NormalizedReward()])
+    discriminator = make(
+        network=functools.partial(make_discriminator_network, spectral_normalization=True),
+        reward_transforms=[rewards.NormalizedReward()],
+    )
     assert np.isfinite(list(train(discriminator, jit_compile=True).values())).all()
 
 
@@ -299,8 +309,11 @@ def test_rewards_come_in_the_shape_of_the_leading_axes():
 
 
 def test_the_penalty_and_spectral_normalisation_bound_the_slope():
-    def slope(**kwargs):
-        discriminator = make(learning_rate=1e-2, hidden=(32,), num_epochs=10, **kwargs)
+    def slope(spectral_normalization=False, **kwargs):
+        network = functools.partial(
+            make_discriminator_network, hidden=(32,), spectral_normalization=spectral_normalization
+        )
+        discriminator = make(learning_rate=1e-2, network=network, num_epochs=10, **kwargs)
         train(discriminator, 4)
         left, right = tf.unstack(tf.random.stateless_normal([2, 200, 5], SEED))
         change = discriminator._train_logits(left) - discriminator._train_logits(right)
@@ -367,7 +380,7 @@ def test_gradients_are_bounded_by_component():
 
 
 def test_dropout_is_for_training_only_and_a_function_of_the_seed():
-    discriminator = make(dropout=0.5, hidden=(64,))
+    discriminator = make(dropout=0.5, network=functools.partial(make_discriminator_network, hidden=(64,)))
     features = discriminator.normalizer.normalize(discriminator._expert_features[:8])
     one, same, other = (
         discriminator._train_logits(features, training=True, seed=tf.constant([0, i])) for i in (1, 1, 2)
@@ -387,4 +400,4 @@ def test_a_dropout_that_cannot_be_is_refused():
     with pytest.raises(ValueError, match="dropout is 1.0: want 0 or more"):
         make(dropout=1.0)
     with pytest.raises(ValueError, match="dropout is 0.5 with spectral"):
-        make(dropout=0.5, spectral_normalization=True)
+        make(dropout=0.5, network=functools.partial(make_discriminator_network, spectral_normalization=True))

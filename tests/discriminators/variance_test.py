@@ -1,13 +1,17 @@
 """GAIL-VR's regulariser on small segments: by hand, against a recursion, against finite differences."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from gail_tf.discriminators import losses, rewards
+from gail_tf.discriminators import losses
 from gail_tf.discriminators.discriminator import Discriminator
 from gail_tf.discriminators.losses import AgentSegments, DiscriminatorBatch
 from gail_tf.discriminators.regularizers import clip_weights, discounted_returns, variance, variance_raw
+from gail_tf.networks.mlp import make_discriminator_network
+from gail_tf.rewards import functions as rewards
 from gail_tf.types import Transition, ValuedSegments
 
 SEED = tf.constant([0, 1])
@@ -209,7 +213,8 @@ def make_transition(shape, seed=0):
 
 def make_discriminator(**kwargs):
     tf.keras.utils.set_random_seed(0)
-    options = {"hidden": (16,), "batch_size": 48, "num_epochs": 5, **kwargs}
+    small = functools.partial(make_discriminator_network, hidden=(16,))
+    options = {"network": small, "batch_size": 48, "num_epochs": 5, **kwargs}
     return Discriminator(make_transition((30,), seed=7), None, **options)
 
 
@@ -305,7 +310,9 @@ def test_clipped_weights_are_clipped_from_the_start_and_after_every_step(limit):
 
     discriminator = make_discriminator(
         loss_terms=[losses.wasserstein_loss],
-        weight_constraint=lambda weight: clip_weights(weight, limit),
+        network=functools.partial(
+            make_discriminator_network, weight_constraint=lambda weight: clip_weights(weight, limit)
+        ),
         learning_rate=0.1,
     )
     assert largest(discriminator) == pytest.approx(limit)

@@ -1,5 +1,6 @@
 """The model-based generator: what an iteration does and reports, and that resuming equals never stopping."""
 
+import functools
 from types import SimpleNamespace
 
 import gin
@@ -10,12 +11,13 @@ import tensorflow as tf
 
 from gail_tf.discriminators import losses
 from gail_tf.discriminators.discriminator import Discriminator
-from gail_tf.discriminators.environment_reward import EnvironmentReward
-from gail_tf.discriminators.rewards import airl
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.generators.model_based import ModelBasedGenerator, expert_rows
 from gail_tf.mgail.policies import GumbelActions
 from gail_tf.mgail.segments import Segment
+from gail_tf.networks.mlp import make_discriminator_network
+from gail_tf.rewards.environment import EnvironmentReward
+from gail_tf.rewards.functions import airl
 from gail_tf.types import Transition
 
 _ENVIRONMENTS = {
@@ -77,7 +79,7 @@ def make(name="CartPole", seed=0, absorbing=False, reward_source=None, **kwargs)
             expert,
             2 if name == "CartPole" else None,
             absorbing,
-            hidden=(8,),
+            network=functools.partial(make_discriminator_network, hidden=(8,)),
             num_epochs=1,
             batch_size=16,
             loss_terms=[losses.bce_loss],

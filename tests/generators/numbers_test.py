@@ -3,7 +3,7 @@ import json
 import tensorflow as tf
 
 from gail_tf.generators.numbers import as_numbers
-from gail_tf.networks.minibatches import Weighted
+from gail_tf.optimization.minibatches import Weighted
 
 
 def test_tensors_become_what_json_holds():

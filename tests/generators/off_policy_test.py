@@ -13,11 +13,12 @@ from gail_tf.agents.ppo import PPO
 from gail_tf.agents.sac import SAC
 from gail_tf.agents.sd3 import SD3
 from gail_tf.agents.td3 import TD3
-from gail_tf.discriminators import rewards
 from gail_tf.discriminators.discriminator import Discriminator
-from gail_tf.discriminators.environment_reward import EnvironmentReward
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.generators.off_policy import OffPolicyGenerator
+from gail_tf.networks.mlp import make_discriminator_network
+from gail_tf.rewards import functions as rewards
+from gail_tf.rewards.environment import EnvironmentReward
 from gail_tf.types import Transition, UserError
 
 SMALL_NETWORKS = """
@@ -62,7 +63,12 @@ def make(make_env=pendulum, reward_source=None, seed=0, **options):
     tf.keras.utils.set_random_seed(seed)
     if reward_source is None:
         reward_source = Discriminator(
-            make_expert(), None, hidden=(8,), num_epochs=1, batch_size=8, reward_fn=rewards.airl
+            make_expert(),
+            None,
+            network=functools.partial(make_discriminator_network, hidden=(8,)),
+            num_epochs=1,
+            batch_size=8,
+            reward_fn=rewards.airl,
         )
     options = {
         "num_steps": 4,

@@ -1,5 +1,7 @@
 """The on-policy generator on CartPole: what an iteration reports, and that resuming equals never stopping."""
 
+import functools
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -9,9 +11,10 @@ from gail_tf.agents.ppo import PPO
 from gail_tf.agents.trpo import TRPO
 from gail_tf.discriminators import losses, regularizers
 from gail_tf.discriminators.discriminator import Discriminator
-from gail_tf.discriminators.environment_reward import EnvironmentReward
-from gail_tf.discriminators.rewards import NormalizedReward
 from gail_tf.generators.on_policy import OnPolicyGenerator, flatten_time
+from gail_tf.networks.mlp import make_discriminator_network
+from gail_tf.rewards.environment import EnvironmentReward
+from gail_tf.rewards.functions import NormalizedReward
 from gail_tf.types import Transition
 
 _AGENTS = {
@@ -66,7 +69,12 @@ def make(agent="PPO", seed=0, make_env=cartpole, expert=None, reward_source=None
     expert = make_expert() if expert is None else expert
     if reward_source is None:
         reward_source = Discriminator(
-            expert, 2, hidden=(8,), num_epochs=1, batch_size=32, reward_transforms=[NormalizedReward()]
+            expert,
+            2,
+            network=functools.partial(make_discriminator_network, hidden=(8,)),
+            num_epochs=1,
+            batch_size=32,
+            reward_transforms=[NormalizedReward()],
         )
     options = {"num_environments": 2, "num_steps": 24, "jit_compile": False, **kwargs}
     generator = OnPolicyGenerator(make_env, reward_source, expert, seed, agent=_AGENTS[agent], **options)
@@ -79,7 +87,7 @@ def with_variance(agent="PPO", **kwargs):
     source = Discriminator(
         make_expert(),
         2,
-        hidden=(8,),
+        network=functools.partial(make_discriminator_network, hidden=(8,)),
         num_epochs=1,
         batch_size=32,
         reward_transforms=[NormalizedReward()],

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gail_tf.training import experiment
+from gail_tf.assembly import experiment
 
 pytestmark = pytest.mark.learning
 

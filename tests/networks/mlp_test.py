@@ -73,7 +73,7 @@ def test_the_singular_vector_moves_in_training_only_and_is_saved_not_trained():
 
 def test_a_spectrally_normalised_discriminator_is_1_lipschitz():
     tf.keras.utils.set_random_seed(0)
-    network = mlp.make_logit_network(3, (16, 16), "relu", spectral_normalization=True)
+    network = mlp.make_discriminator_network(3, (16, 16), "relu", spectral_normalization=True)
     for variable in network.trainable_variables:
         variable.assign(10.0 * tf.random.stateless_normal(variable.shape, [1, 2]))
     left, right = observations(200), observations(200) + tf.random.stateless_normal([200, 3], [4, 5])
@@ -85,7 +85,7 @@ def test_a_spectrally_normalised_discriminator_is_1_lipschitz():
 
 @pytest.mark.parametrize("spectral", [False, True])
 def test_logit_networks_have_one_logit_a_row(spectral):
-    network = mlp.make_logit_network(3, (8,), "relu", spectral)
+    network = mlp.make_discriminator_network(3, (8,), "relu", spectral)
     assert network(observations()).shape == (20, 1)
 
 

@@ -38,8 +38,8 @@ CASES = {
     ),
     "a number for a list": (
         "train",
-        [PPO, "--gin=Discriminator.hidden = 64", "{demos}"],
-        "Discriminator.hidden = 64: want a list of integers",
+        [PPO, "--gin=make_discriminator_network.hidden = 64", "{demos}"],
+        "make_discriminator_network.hidden = 64: want a list of integers",
     ),
     "a string for a function": (
         "train",

@@ -79,13 +79,13 @@ def in_the_final_evaluation():
 
 
 def before_the_summary():
-    from gail_tf.training import experiment
+    from gail_tf.assembly import experiment
 
     replace(experiment, "write_json", on_call(1, die))
 
 
 def after_the_summary():
-    from gail_tf.training import experiment
+    from gail_tf.assembly import experiment
     from gail_tf.training.run_directory import RunDirectory
 
     def arm():
@@ -180,7 +180,7 @@ def main():
     from gail_tf.bin.start_up import import_tensorflow
 
     import_tensorflow()
-    import gail_tf.training.experiment  # noqa: F401
+    import gail_tf.assembly.experiment  # noqa: F401
     import gail_tf.training.rollouts  # noqa: F401
 
     print("ready", flush=True)

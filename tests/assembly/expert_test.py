@@ -5,12 +5,12 @@ import gin
 import numpy as np
 import pytest
 
+from gail_tf.assembly import expert
+from gail_tf.assembly.expert import Expert
 from gail_tf.demonstrations import Demonstrations
-from gail_tf.discriminators import rewards
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.make import make_environment
-from gail_tf.training import expert
-from gail_tf.training.expert import Expert
+from gail_tf.rewards import functions as rewards
 from gail_tf.types import UserError
 
 

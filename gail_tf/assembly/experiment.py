@@ -13,20 +13,10 @@ from typing import Any, NamedTuple
 import gin
 import tensorflow as tf
 
+import gail_tf.rewards.environment  # noqa: F401 - likewise
 from gail_tf import demonstrations as demos
 from gail_tf.agents import ddpg, ppo, sac, sd3, td3, trpo  # noqa: F401 - registers configurables
-from gail_tf.discriminators import environment_reward, losses, regularizers  # noqa: F401 - likewise
-from gail_tf.discriminators.discriminator import Discriminator
-from gail_tf.environments.absorbing import AbsorbingState
-from gail_tf.environments.actions import ActionCodec
-from gail_tf.environments.make import make_environment
-from gail_tf.files import write_atomically
-from gail_tf.generators import cloning, model_based, off_policy, on_policy  # noqa: F401 - likewise
-from gail_tf.reporting.figures import draw_run
-from gail_tf.reporting.runs import load_run
-from gail_tf.reporting.terminal import summary_lines
-from gail_tf.training import evaluation
-from gail_tf.training.config import (
+from gail_tf.assembly.config import (
     bound_values,
     check_order,
     error_line,
@@ -34,10 +24,8 @@ from gail_tf.training.config import (
     shipped_configs,
     unused_configurables,
 )
-from gail_tf.training.config_types import check_types
-from gail_tf.training.diagnostics import DivergedError
-from gail_tf.training.evaluation import Evaluator, normalized_score
-from gail_tf.training.expert import (
+from gail_tf.assembly.config_types import check_types
+from gail_tf.assembly.expert import (
     SHIPPED,
     Expert,
     load_demonstrations,
@@ -49,6 +37,19 @@ from gail_tf.training.expert import (
     survival_warning,
     unscaled_note,
 )
+from gail_tf.discriminators import losses, regularizers  # noqa: F401 - likewise
+from gail_tf.discriminators.discriminator import Discriminator
+from gail_tf.environments.absorbing import AbsorbingState
+from gail_tf.environments.actions import ActionCodec
+from gail_tf.environments.make import make_environment
+from gail_tf.files import write_atomically
+from gail_tf.generators import cloning, model_based, off_policy, on_policy  # noqa: F401 - likewise
+from gail_tf.reporting.figures import draw_run
+from gail_tf.reporting.runs import load_run
+from gail_tf.reporting.terminal import summary_lines
+from gail_tf.training import evaluation
+from gail_tf.training.diagnostics import DivergedError
+from gail_tf.training.evaluation import Evaluator, normalized_score
 from gail_tf.training.export import export_policy
 from gail_tf.training.run_directory import RunDirectory, git_state, now, versions, write_json
 from gail_tf.training.trainer import Interrupted, Trainer

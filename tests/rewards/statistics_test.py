@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gail_tf.discriminators.reward_statistics import NUM_BINS, histogram, reward_statistics
+from gail_tf.rewards.statistics import NUM_BINS, histogram, reward_statistics
 
 
 def counts(values):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gail_tf.networks.minibatches import Weighted, scan_minibatches, scan_updates, shuffled_indices
+from gail_tf.optimization.minibatches import Weighted, scan_minibatches, scan_updates, shuffled_indices
 
 
 def visits(num_rows, batch_size, num_epochs, seed=(0, 1), jit_compile=True):

@@ -11,10 +11,10 @@ import numpy as np
 
 from gail_tf import demonstrations as demos
 from gail_tf.demonstrations import Demonstrations
-from gail_tf.discriminators import rewards
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.resources import experts_dir
+from gail_tf.rewards import functions as rewards
 from gail_tf.types import Transition, UserError
 
 SHIPPED = "shipped:"

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gail_tf.discriminators import rewards
-from gail_tf.discriminators.environment_reward import EnvironmentReward
+from gail_tf.rewards import functions as rewards
+from gail_tf.rewards.environment import EnvironmentReward
 from gail_tf.types import Transition
 
 LN2 = math.log(2.0)
