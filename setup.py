@@ -24,7 +24,7 @@ def read(*path):
 
 def version():
     """Reads the version without importing the package, which is not installed yet."""
-    return re.search(r'^__version__ = "([^"]+)"', read("gail_tf", "__init__.py"), re.MULTILINE).group(1)
+    return re.search(r'^__version__ = "([^"]+)"', read("gail_tf", "version.py"), re.MULTILINE).group(1)
 
 
 # Configs and experts live beside the package in a checkout and travel inside it in a wheel;

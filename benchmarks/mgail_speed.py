@@ -30,7 +30,7 @@ def make_generator(horizon: int, batch_size: int, num_updates: int, core: str, j
     import tensorflow as tf
 
     from gail_tf import demonstrations as demos
-    from gail_tf.assembly import experiment  # noqa: F401 - registers every configurable
+    from gail_tf.assembly import configurables  # noqa: F401 - gin knows every part
     from gail_tf.assembly.config import parse_gin
     from gail_tf.assembly.expert import load_demonstrations, prepare_expert, resolve_demonstrations
     from gail_tf.discriminators.discriminator import Discriminator

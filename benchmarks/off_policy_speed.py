@@ -65,7 +65,7 @@ def make_generator(options, what):
     import tensorflow as tf
 
     from gail_tf import demonstrations as demos
-    from gail_tf.assembly import experiment  # noqa: F401 - registers every configurable
+    from gail_tf.assembly import configurables  # noqa: F401 - gin knows every part
     from gail_tf.assembly.config import parse_gin
     from gail_tf.assembly.expert import prepare_expert
     from gail_tf.discriminators.discriminator import Discriminator
@@ -153,7 +153,7 @@ def measure_replay(name) -> dict:
 
 def child_main(options) -> None:
     with contextlib.redirect_stdout(sys.stderr):
-        from gail_tf.bin.start_up import import_tensorflow
+        from gail_tf.start_up import import_tensorflow
 
         import_tensorflow(num_threads=options.num_threads)
         from gail_tf.training.run_directory import git_state, versions

@@ -13,7 +13,7 @@ import shlex
 import shutil
 from pathlib import Path
 
-from gail_tf.bin.start_up import import_tensorflow
+from gail_tf.start_up import import_tensorflow
 
 import_tensorflow()
 

@@ -1,18 +1,31 @@
 """gail_tf: adversarial imitation learning on TensorFlow and TF-Agents.
 
-Importing the package sets TF_USE_LEGACY_KERAS (TF-Agents needs Keras 2) and nothing else.
+    import gail_tf
+    result = gail_tf.train("gail_ppo/hopper", seed=0)
+
+Importing the package sets TF_USE_LEGACY_KERAS (TF-Agents needs Keras 2) and nothing else; ``train``,
+``evaluate`` and ``load_policy`` bring TensorFlow with them when they are first called.
 """
 
 import os
 import sys
 
-__version__ = "0.1.0"
+from gail_tf.version import __version__  # noqa: F401
 
-_SWITCH = "TF_USE_LEGACY_KERAS"
+__all__ = ["evaluate", "load_policy", "train"]
 
-if "tensorflow" in sys.modules and os.environ.get(_SWITCH) not in ("1", "true", "True"):
+os.environ["TF_USE_LEGACY_KERAS"] = "1"
+# TensorFlow makes up its mind about Keras when tf.keras is first asked for, not when it is imported.
+if "tensorflow" in sys.modules and not sys.modules["tensorflow"].keras.__name__.startswith("tf_keras"):
     raise ImportError(
-        "gail_tf: TensorFlow was imported first, with Keras 3; TF-Agents needs Keras 2. "
-        "Import gail_tf before tensorflow, or set TF_USE_LEGACY_KERAS=1 before Python starts."
+        "gail_tf: this process uses Keras 3 already, and TF-Agents needs Keras 2: import gail_tf before "
+        "tf.keras is used, or set TF_USE_LEGACY_KERAS=1 before Python starts."
     )
-os.environ[_SWITCH] = "1"
+
+
+def __getattr__(name: str):
+    if name in __all__:
+        from gail_tf import library
+
+        return getattr(library, name)
+    raise AttributeError(f"module 'gail_tf' has no attribute {name!r}")

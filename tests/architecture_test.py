@@ -22,9 +22,10 @@ _OPERATORS = {
 
 # The rooms that the modules of a room may import, beside their own.
 _MAY_IMPORT = {
-    "gail_tf": set(),
+    "gail_tf": {"library", "version"},  # the library when it is first asked for
+    "version": set(),
     "types": set(),
-    "resources": {"gail_tf"},
+    "resources": set(),
     "files": {"types"},
     "optimization": {"types"},
     "networks": {"types"},
@@ -46,7 +47,9 @@ _MAY_IMPORT = {
         "mgail",
     },
     "reporting": {"types", "files"},
-    "training": {"gail_tf", "types", "files", "demonstrations", "environments", "agents"},
+    "training": {"version", "types", "files", "demonstrations", "environments", "agents", "reporting"},
+    "start_up": set(),
+    "library": {"types", "environments", "reporting", "training", "assembly", "start_up"},
     "assembly": {
         "gail_tf",
         "types",
@@ -116,14 +119,14 @@ from gail_tf import demonstrations as demos
 from gail_tf.types import UserError
 def late():
     if True:
-        from gail_tf.assembly import experiment
+        from gail_tf.assembly import parts
 """
     assert _imports(source) == {
         "gail_tf",
         "numpy",
         "gail_tf.demonstrations",
         "gail_tf.types",
-        "gail_tf.assembly.experiment",
+        "gail_tf.assembly.parts",
     }
 
 

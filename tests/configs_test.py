@@ -9,11 +9,12 @@ import gin
 import numpy as np
 import pytest
 
+import gail_tf
 from gail_tf import demonstrations
-from gail_tf.assembly import experiment
 from gail_tf.assembly.config import parse_gin, shipped_configs, unused_configurables
 from gail_tf.environments.make import make_environment
 from gail_tf.resources import configs_dir
+from gail_tf.training import session
 
 SMALL = (
     "Trainer.total_env_steps = None",
@@ -55,7 +56,7 @@ IMITATION = ("gail_ppo", "gail_trpo", "bc", "credo", "mgail", "mgail_paper", *RE
 def no_exports(monkeypatch):
     """A quarter of the time, for what every run does alike and tests/training looks at."""
     for name in ("export_policy", "draw_run"):
-        monkeypatch.setattr(experiment, name, lambda *args: None)
+        monkeypatch.setattr(session, name, lambda *args: None)
 
 
 def configs_of(*folders):
@@ -97,8 +98,9 @@ def random_demonstrations(environment, kwargs, path):
 
 
 def train(configs, tmp_path, say=lambda line: None, **more):
-    request = experiment.Request(run_dir=str(tmp_path / "run"), configs=configs, bindings=SMALL, **more)
-    assert experiment.run(request, ["test"], say=say) == 0
+    assert (
+        gail_tf.train(configs, bindings=SMALL, run_dir=tmp_path / "run", say=say, **more).status == "finished"
+    )
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     numbers = [v for line in lines for v in line.values() if isinstance(v, float)]
     assert lines[-1]["iteration"] == 2 and np.isfinite(numbers).all()

@@ -5,13 +5,16 @@
 It is gail-train with the config gail_ppo/demo, then gail-evaluate, in one go.
 """
 
+import functools
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
 
+from gail_tf import library
+from gail_tf.bin import training_flags
 from gail_tf.bin.command_line import run_main
-from gail_tf.bin.start_up import import_tensorflow
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Where the run goes: runs/demo, or a free runs/demo_N.")
 
@@ -24,18 +27,22 @@ def first_free(folder: str) -> str:
 
 def main(argv: Sequence[str]) -> int:
     run_dir = _RUN_DIR.value or first_free("runs/demo")
-    import_tensorflow()
-    from gail_tf.assembly import experiment
-    from gail_tf.training import rollouts
-
     print(f"Training GAIL with PPO on Hopper-v5 from 4 demonstrations, into {run_dir} (about 2 minutes).")
-    request = experiment.Request(run_dir=run_dir, configs=["gail_ppo/demo"])
-    code = experiment.run(request, ["python", "-m", "gail_tf.bin.demo", f"--run_dir={run_dir}"])
+    program = "python -m gail_tf.bin.demo"
+    result = library.train(
+        "gail_ppo/demo",
+        run_dir=run_dir,
+        command=[*program.split(), f"--run_dir={run_dir}"],
+        say=functools.partial(print, flush=True),
+        show_progress=sys.stderr.isatty(),
+    )
+    code = training_flags.report(result, ".venv/bin/gail-train")
     if code:
         return code
     print("\nThe exported policy, loaded from disk and rolled out anew:")
-    result = rollouts.evaluate_policy(run_dir, None, num_episodes=20, seed=2_000_000, stochastic=False)
-    print(rollouts.describe(result))
+    from gail_tf.training import rollouts
+
+    print(rollouts.describe(library.evaluate(result.policy, num_episodes=20, seed=2_000_000)))
     print(
         f"\nNow try:\n"
         f"  .venv/bin/gail-train --config=gail_ppo/any --demonstrations=mine.npz --environment=ID \\\n"

@@ -19,7 +19,6 @@ from collections.abc import Sequence
 from absl import flags
 
 from gail_tf.bin.command_line import run_main
-from gail_tf.bin.start_up import import_tensorflow
 from gail_tf.types import UserError
 
 _POLICY = flags.DEFINE_string("policy", None, "A run directory or an exported policy.")
@@ -36,12 +35,18 @@ _VIDEO = flags.DEFINE_string("video", None, "Film the first episode into this fi
 def main(argv: Sequence[str]) -> None:
     if not _POLICY.value:
         raise UserError("no --policy given: name a run directory or an exported policy.")
-    import_tensorflow()
+    from gail_tf import library
+
+    result = library.evaluate(
+        _POLICY.value,
+        _ENVIRONMENT.value,
+        num_episodes=_NUM_EPISODES.value,
+        seed=_SEED.value,
+        deterministic=not _STOCHASTIC.value,
+        video=_VIDEO.value,
+    )
     from gail_tf.training import rollouts
 
-    result = rollouts.evaluate_policy(
-        _POLICY.value, _ENVIRONMENT.value, _NUM_EPISODES.value, _SEED.value, _STOCHASTIC.value, _VIDEO.value
-    )
     print(json.dumps(result) if _JSON.value else rollouts.describe(result))
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from absl import flags
 
 from gail_tf.bin.command_line import run_main
-from gail_tf.bin.start_up import import_tensorflow
+from gail_tf.start_up import import_tensorflow
 from gail_tf.types import UserError
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "The run whose policy to export.")

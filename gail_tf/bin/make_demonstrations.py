@@ -21,7 +21,7 @@ from pathlib import Path
 from absl import flags
 
 from gail_tf.bin.command_line import run_main
-from gail_tf.bin.start_up import import_tensorflow
+from gail_tf.start_up import import_tensorflow
 from gail_tf.types import UserError
 
 _POLICY = flags.DEFINE_string("policy", None, "A run directory or an exported policy.")

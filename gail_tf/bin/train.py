@@ -22,7 +22,6 @@ Examples:
   gail-train --run_dir=runs/mine --resume
 """
 
-import sys
 from collections.abc import Sequence
 
 from absl import flags
@@ -46,15 +45,12 @@ training_flags.declare_in(__name__)
 
 
 def main(argv: Sequence[str]) -> int:
-    request = training_flags.request(
+    return training_flags.train(
         "gail-train",
         demonstrations=_DEMONSTRATIONS.value,
         num_demonstrations=_NUM_DEMONSTRATIONS.value,
         subsample=_SUBSAMPLE.value,
     )
-    from gail_tf.assembly import experiment
-
-    return experiment.run(request, ["gail-train", *sys.argv[1:]])
 
 
 def run() -> None:

@@ -13,7 +13,6 @@ Examples:
   gail-make-demonstrations --policy=runs/cartpole_expert --num_episodes=10 --out=cartpole.npz
 """
 
-import sys
 from collections.abc import Sequence
 
 from gail_tf.bin import training_flags
@@ -23,10 +22,10 @@ training_flags.declare_in(__name__)
 
 
 def main(argv: Sequence[str]) -> int:
-    request = training_flags.request("gail-train-expert", for_expert=True)
-    from gail_tf.assembly import experiment
-
-    return experiment.run(request, ["gail-train-expert", *sys.argv[1:]])
+    return training_flags.train(
+        "gail-train-expert",
+        for_expert=True,
+    )
 
 
 def run() -> None:

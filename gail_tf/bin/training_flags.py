@@ -1,10 +1,15 @@
 """The flags that gail-train and gail-train-expert share."""
 
+import functools
+import os
+import shlex
 import sys
 
 from absl import flags
 
 from gail_tf.bin import command_line
+from gail_tf.training.run_directory import RunDirectory
+from gail_tf.types import UserError
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Where the run goes; made by this command.")
 _CONFIG = flags.DEFINE_multi_string(
@@ -52,24 +57,19 @@ def declare_in(module_name: str) -> None:
         flags.FLAGS.register_key_flag_for_module(module_name, flags.FLAGS[holder.name])
 
 
-def request(script: str, **more):
-    """The flags as an experiment's Request. Imports TensorFlow, so call it after parsing.
+def train(script: str, **more) -> int:
+    """Trains what the flags ask for, with a word about it on the console; returns the exit code.
 
     Args:
-      script: the console script's name, for the command that resumes the run.
+      script: the console script's name, for the command that resumes the run. more: of gail_tf.train.
     """
-    from gail_tf.bin.start_up import import_tensorflow
-    from gail_tf.types import UserError
+    from gail_tf import library
 
     if not _RUN_DIR.value:
         raise UserError("no --run_dir given: name a new directory for the run, such as --run_dir=runs/first.")
-    num_threads = _threads()
-    import_tensorflow(num_threads)
-    from gail_tf.assembly.experiment import Request
-
-    return Request(
+    result = library.train(
+        _CONFIG.value,
         run_dir=_RUN_DIR.value,
-        configs=_CONFIG.value,
         bindings=_GIN.value,
         environment=_ENVIRONMENT.value,
         seed=_SEED.value,
@@ -77,17 +77,44 @@ def request(script: str, **more):
         task=_TASK.value,
         resume=_RESUME.value,
         overwrite=_OVERWRITE.value,
-        num_threads=num_threads,
-        program=command_line.program(sys.argv[0], script),
+        num_threads=_threads(),
+        command=[script, *sys.argv[1:]],
+        say=functools.partial(print, flush=True),
+        show_progress=sys.stderr.isatty() or bool(os.environ.get("GAIL_TF_PROGRESS")),
         **more,
     )
+    return report(result, command_line.program(sys.argv[0], script))
+
+
+def report(result, program: str) -> int:
+    """Prints what came of a training and the next command; returns the exit code.
+
+    Args:
+      result: of gail_tf.train. program: how this program is started again.
+    """
+    from gail_tf.reporting.runs import load_run
+    from gail_tf.reporting.terminal import summary_lines
+
+    folder = shlex.quote(str(result.run_dir))
+    if result.status == "interrupted":
+        steps = RunDirectory(result.run_dir).stopped_at()
+        print(f"\nStopped at {steps:,} steps. Continue from the last checkpoint with:")
+        print(f"  {program} --run_dir={folder} --resume")
+        return command_line.EXIT_INTERRUPTED
+    print("\n".join(summary_lines(load_run(result.run_dir))))
+    if result.normalized_return is not None and result.normalized_return < 0.8:
+        print(
+            f"Not there yet. If {result.run_dir}/curve.png still rises, train longer "
+            "(--gin='Trainer.total_env_steps = N'); docs/troubleshooting.md says what else to look at."
+        )
+    print(f"Curve: {result.run_dir}/curve.png   Policy: {result.run_dir}/policy")
+    print(f"Next:  gail-evaluate --policy={folder} --num_episodes=100")
+    return 0
 
 
 def _threads() -> int:
     """--num_threads; of a resumed run its own, since sums split otherwise round otherwise."""
-    from gail_tf.training.run_directory import RunDirectory
-
-    run_dir = RunDirectory(_RUN_DIR.value)
+    run_dir = RunDirectory(os.path.expanduser(_RUN_DIR.value))
     if not _RESUME.value or not run_dir.run_json.is_file():
         return NUM_THREADS.value
     return int(run_dir.read_info().get("num_threads", NUM_THREADS.value))

@@ -9,13 +9,13 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import gail_tf
 from gail_tf.files import write_atomically
 from gail_tf.types import UserError
+from gail_tf.version import __version__
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -40,7 +40,7 @@ def versions() -> dict[str, str]:
     from importlib import metadata
 
     names = ("tensorflow", "tf-keras", "tf-agents", "tensorflow-probability", "gymnasium", "mujoco", "numpy")
-    found = {"python": sys.version.split()[0], "gail_tf": gail_tf.__version__}
+    found = {"python": sys.version.split()[0], "gail_tf": __version__}
     for name in names:
         try:
             found[name] = metadata.version(name)
@@ -51,7 +51,7 @@ def versions() -> dict[str, str]:
 
 def git_state() -> dict[str, Any] | None:
     """Commit of the checkout this package runs from, and whether it has changes; None outside a checkout."""
-    root = Path(gail_tf.__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
 
@@ -63,6 +63,17 @@ def git_state() -> dict[str, Any] | None:
         return {"commit": ask("rev-parse", "HEAD"), "dirty": bool(ask("status", "--porcelain"))}
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def origin(command: Sequence[str]) -> dict[str, Any]:
+    """Where a run that begins now comes from, for ``run.json``."""
+    return {
+        "command": list(command),
+        "started": now(),
+        "wall_seconds": 0.0,
+        "versions": versions(),
+        "git": git_state(),
+    }
 
 
 class RunDirectory:
@@ -187,6 +198,11 @@ class RunDirectory:
 
     def update_info(self, **fields: Any) -> None:
         write_json(self.run_json, self.read_info() | fields)
+
+    def stopped_at(self) -> int:
+        """Environment steps of the last line of metrics, 0 without any."""
+        lines = self.metrics.read_text(errors="replace").splitlines() if self.metrics.exists() else []
+        return json.loads(lines[-1])["env_steps"] if lines else 0
 
     def truncate_metrics(self, num_lines: int) -> None:
         """Keeps the first ``num_lines``; a resumed run writes the others again."""

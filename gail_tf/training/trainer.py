@@ -2,13 +2,12 @@
 
 import collections
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gin
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from gail_tf.training import evaluation
 from gail_tf.training.checkpoints import Checkpoints
@@ -22,13 +21,16 @@ class Interrupted(Exception):
     """Training stopped at a person's wish; the checkpoint is written."""
 
 
+Hook = Callable[["Trainer", Mapping[str, Any], bool], bool | None]
+"""``hook(trainer, metrics, is_logged)``, after an iteration; True ends the training."""
+
+
 @gin.configurable
 class Trainer:
     """collect -> [update discriminator] -> relabel -> [update generator] -> evaluate, log, checkpoint.
 
     Args:
       normalize: return -> normalised score (0 random, 1 expert), or None where that is unknown.
-      should_stop: asked after every iteration; True checkpoints and raises Interrupted.
       total_env_steps: of training, in environment steps; None when only total_iterations ends it.
       total_iterations: the most iterations; None when only total_env_steps ends it.
       num_evaluations: evaluations of the deterministic policy, evenly over training (the last one apart).
@@ -45,7 +47,6 @@ class Trainer:
         run_dir: RunDirectory,
         evaluator: Evaluator,
         normalize: Callable[[float], float | None],
-        should_stop: Callable[[], bool],
         total_env_steps: int | None = 1_000_000,
         total_iterations: int | None = None,
         num_evaluations: int = 20,
@@ -70,8 +71,8 @@ class Trainer:
             if count is not None and count < 1:
                 raise ValueError(f"Trainer.{name} is {count}: want 1 or more.")
         self._generator, self._run_dir, self._evaluator = generator, run_dir, evaluator
-        self._normalize, self._should_stop = normalize, should_stop
-        self._total_env_steps, self._total_iterations = total_env_steps, total_iterations
+        self._normalize = normalize
+        self.total_env_steps, self.total_iterations = total_env_steps, total_iterations
         self._num_evaluations = num_evaluations
         self._episodes_per_evaluation, self._final_episodes = episodes_per_evaluation, final_episodes
         self._evaluation_seed, self._checkpoint_interval = evaluation_seed, checkpoint_interval
@@ -85,8 +86,10 @@ class Trainer:
             modules["reward_source"] = reward_source
         self._checkpoints = Checkpoints(run_dir.checkpoints, modules)
         self._trainable = {name: m for name, m in modules.items() if name != "best_policy"}
-        self._recent = collections.deque(maxlen=20)
+        self.recent_returns: collections.deque[float] = collections.deque(maxlen=20)
+        self.final_returns = np.zeros(0)
         self._unlogged: list[EpisodeStatistics] = []
+        self._is_over = False
         self._last_checkpoint = None
         self._num_lines = 0
 
@@ -99,16 +102,16 @@ class Trainer:
     def progress(self) -> float:
         """0 at the start, 1 at the end."""
         fractions = [0.0]
-        if self._total_env_steps:
-            fractions.append(self.env_steps / self._total_env_steps)
-        if self._total_iterations:
-            fractions.append(self.iteration / self._total_iterations)
+        if self.total_env_steps:
+            fractions.append(self.env_steps / self.total_env_steps)
+        if self.total_iterations:
+            fractions.append(self.iteration / self.total_iterations)
         return min(max(fractions), 1.0)
 
     def notes(self) -> list[str]:
         """What there is to say before the first iteration."""
         return filling_notes(
-            self._generator.steps_before_learning, self._total_env_steps, self._num_evaluations
+            self._generator.steps_before_learning, self.total_env_steps, self._num_evaluations
         )
 
     def resume(self) -> list[str]:
@@ -124,26 +127,33 @@ class Trainer:
         self.env_steps, self._best_return = progress["env_steps"], progress["best_return"]
         self._wall_before, self._num_lines = progress["wall_seconds"], progress["num_lines"]
         self._unlogged = [EpisodeStatistics(*episode) for episode in progress.get("unlogged_episodes", [])]
+        self._is_over = progress.get("is_over", False)
         self._run_dir.truncate_metrics(self._num_lines)
         self._last_checkpoint = self._checkpoints.path(self.iteration)
         return notes
 
-    def run(self, show_progress: bool = True) -> dict[str, Any]:
-        """Trains to the end; returns the final evaluation's statistics and counters."""
+    def run(
+        self, hooks: Sequence[Hook] = (), should_stop: Callable[[], bool] = lambda: False
+    ) -> dict[str, Any]:
+        """Trains to the end; returns the final evaluation's statistics and counters.
+
+        Args:
+          hooks: called in order after every iteration; training ends early where one of them returns True.
+          should_stop: asked after every iteration; True checkpoints and raises Interrupted.
+        """
         log = MetricsLog(self._run_dir, self._num_lines)
         if self._last_checkpoint is None:
             self._prepare(log)
-        bar = self._progress_bar(show_progress)
         try:
-            while self.progress < 1.0 and not self._generator.is_finished():
+            while not self._is_over and self.progress < 1.0 and not self._generator.is_finished():
                 metrics, is_logged = self._iterate()
                 if is_logged:
                     log.write(metrics)
                     self._num_lines = log.num_lines
-                self._show(bar, metrics)
+                self._is_over = any([hook(self, metrics, is_logged) is True for hook in hooks])
                 if self.iteration % self._checkpoint_interval == 0:
                     self.checkpoint()
-                if self._should_stop():
+                if should_stop():
                     self.checkpoint()
                     raise Interrupted
             self._generator.finish()
@@ -151,11 +161,9 @@ class Trainer:
             final = self._evaluate(self._final_episodes)
             log.write(self._line(_named(final)))
             log.flush()
-            self._checkpoints.keep_newest(
-                1
-            )  # a replay buffer has megabytes, and nothing continues a whole run
+            # A replay buffer has megabytes, and nothing continues a whole run.
+            self._checkpoints.keep_newest(1)
         finally:
-            bar.close()
             log.close()
         return {"env_steps": self.env_steps, "iterations": self.iteration, **final}
 
@@ -176,7 +184,7 @@ class Trainer:
         before = self.progress
         self.iteration += 1
         self.env_steps += steps
-        self._recent.extend(e.episode_return for e in episodes)
+        self.recent_returns.extend(e.episode_return for e in episodes)
         self._unlogged += episodes
         marks = [int(p * self._num_evaluations) for p in (before, self.progress)]
         is_evaluated = marks[0] != marks[1]
@@ -207,7 +215,8 @@ class Trainer:
 
     def _evaluate(self, num_episodes: int) -> dict[str, Any]:
         act = evaluation.deterministic(self._generator.policy)
-        statistics = self._evaluator.evaluate(act, num_episodes, self._evaluation_seed).statistics()
+        evaluated = self._evaluator.evaluate(act, num_episodes, self._evaluation_seed)
+        self.final_returns, statistics = evaluated.returns, evaluated.statistics()
         self._check_finite(_named(statistics))
         statistics["normalized_return"] = self._normalize(statistics["return_mean"])
         if statistics["return_mean"] > self._best_return:
@@ -226,6 +235,7 @@ class Trainer:
             "wall_seconds": self.wall_seconds,
             "num_lines": self._num_lines,
             "unlogged_episodes": self._unlogged,
+            "is_over": self._is_over,
         }
         self._last_checkpoint = self._checkpoints.save(self.iteration, self._generator.state(), progress)
 
@@ -246,45 +256,6 @@ class Trainer:
                 else "no checkpoint yet"
             )
             raise DivergedError(f"NaN or Inf in {what} at {where}; {good}. See docs/troubleshooting.md.")
-
-    def _progress_bar(self, show: bool) -> tqdm:
-        total, initial, unit = self._total_env_steps, self.env_steps, "step"
-        if total is None:
-            total, initial, unit = self._total_iterations, self.iteration, "iteration"
-        return tqdm(
-            total=total,
-            initial=initial,
-            unit=unit,
-            unit_scale=True,
-            disable=not show,
-            dynamic_ncols=True,
-            smoothing=0.05,
-        )
-
-    def _show(self, bar: tqdm, metrics: Mapping[str, Any]) -> None:
-        done = self.env_steps if self._total_env_steps is not None else self.iteration
-        bar.update(min(done, bar.total) - bar.n)
-        shown = {}
-        if self._recent:
-            shown["return"] = f"{np.mean(self._recent):.0f}"
-        elif "evaluation/return_mean" in metrics and not bar.disable:
-            shown["return"] = f"{metrics['evaluation/return_mean']:.0f}"
-        if "discriminator/accuracy_expert" in metrics:
-            accuracy = 0.5 * (
-                metrics["discriminator/accuracy_expert"] + metrics["discriminator/accuracy_agent"]
-            )
-            shown["D accuracy"] = f"{accuracy:.2f}"
-        bar.set_postfix(shown, refresh=False)
-        if (
-            bar.disable and "evaluation/return_mean" in metrics
-        ):  # no terminal: a line an evaluation, for the log
-            evaluated = f"evaluated {metrics['evaluation/return_mean']:.1f}"
-            recent = "".join(f", {name} {value}" for name, value in shown.items())
-            rate = f", {metrics['time/steps_per_second']:,.0f} steps/s" if metrics["env_steps"] else ""
-            print(
-                f"{100 * self.progress:3.0f}%  {self.env_steps:,} steps: {evaluated}{recent}{rate}",
-                flush=True,
-            )
 
 
 def _named(statistics: Mapping[str, Any]) -> dict[str, Any]:

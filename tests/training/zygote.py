@@ -79,19 +79,19 @@ def in_the_final_evaluation():
 
 
 def before_the_summary():
-    from gail_tf.assembly import experiment
+    from gail_tf.training import session
 
-    replace(experiment, "write_json", on_call(1, die))
+    replace(session, "write_json", on_call(1, die))
 
 
 def after_the_summary():
-    from gail_tf.assembly import experiment
+    from gail_tf.training import session
     from gail_tf.training.run_directory import RunDirectory
 
     def arm():
         replace(RunDirectory, "update_info", on_call(1, die))
 
-    replace(experiment, "write_json", on_call(1, arm))
+    replace(session, "write_json", on_call(1, arm))
 
 
 def small_files():
@@ -177,10 +177,10 @@ def leave(work, *arguments):
 
 
 def main():
-    from gail_tf.bin.start_up import import_tensorflow
+    from gail_tf.start_up import import_tensorflow
 
     import_tensorflow()
-    import gail_tf.assembly.experiment  # noqa: F401
+    import gail_tf.assembly.parts  # noqa: F401
     import gail_tf.training.rollouts  # noqa: F401
 
     print("ready", flush=True)

@@ -1,0 +1,291 @@
+"""The package as a library: train, evaluate and load policies from Python. The binaries call it too."""
+
+import dataclasses
+import functools
+import os
+import pathlib
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from gail_tf.start_up import import_tensorflow
+from gail_tf.types import UserError
+
+Callback = Callable[[Mapping[str, Any]], bool | None]
+"""Takes a line of metrics, as in ``metrics.jsonl``; True ends the training, which then finishes as usual."""
+
+
+class Policy:
+    """An exported policy: observations in as the environment gives them, actions out in its units.
+
+    Attributes:
+      path: the SavedModel's folder. metadata: what ``policy.json`` says of it.
+
+    Args:
+      seed: of sampled actions.
+    """
+
+    def __init__(self, path: str | os.PathLike, seed: int = 0):
+        from gail_tf.training import export
+
+        self.path = export.find_policy(path)
+        self._model, self.metadata = export.load_policy(path)
+        signature = self._model.signatures["serving_default"].structured_input_signature[1]
+        self._spec = signature["observation"]
+        self._seeds = np.random.default_rng(seed)
+
+    def __call__(self, observation: np.ndarray, deterministic: bool = True) -> np.ndarray:
+        """Actions ``[B, ...]`` at observations ``[B, ...]``, or one action at one observation."""
+        observation = np.asarray(observation, self._spec.dtype.as_numpy_dtype)
+        is_single = observation.ndim == self._spec.shape.rank - 1
+        rows = observation[None] if is_single else observation
+        if rows.shape[1:] != tuple(self._spec.shape[1:]):
+            given, one = list(observation.shape), ", ".join(map(str, self._spec.shape[1:]))
+            raise UserError(f"observations have the shape {given}: want [B, {one}], or [{one}] for one.")
+        if deterministic:
+            actions = self._model.deterministic(rows).numpy()
+        else:
+            actions = self._model.sampled(rows, self._seeds.integers(2**31, size=2).astype(np.int32)).numpy()
+        return actions[0] if is_single else actions
+
+    def predict(
+        self,
+        observation: np.ndarray,
+        state: Any = None,
+        episode_start: Any = None,
+        deterministic: bool = True,
+    ) -> tuple[np.ndarray, Any]:
+        """``(actions, state)``, as stable-baselines3's ``evaluate_policy`` asks for them."""
+        del episode_start
+        return self(observation, deterministic), state
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What a training left.
+
+    Attributes:
+      run_dir: the run directory (docs/run_directory.md).
+      status: "finished", or "interrupted" after a Ctrl-C, and then ``resume=True`` continues.
+      returns: float64 ``[N]``, of the final evaluation's episodes; empty where it was interrupted.
+      summary: ``summary.json``: ``return_mean``, ``normalized_return``, ``env_steps`` and more; {} likewise.
+      notes: what there was to say, a sentence each.
+    """
+
+    run_dir: pathlib.Path
+    status: str
+    returns: np.ndarray
+    summary: Mapping[str, Any]
+    notes: Sequence[str]
+
+    @property
+    def return_mean(self) -> float | None:
+        """Mean return of the final evaluation."""
+        return self.summary.get("return_mean")
+
+    @property
+    def normalized_return(self) -> float | None:
+        """The same between a random policy (0) and the expert (1); None where no expert is known."""
+        return self.summary.get("normalized_return")
+
+    @functools.cached_property
+    def policy(self) -> Policy:
+        """The policy, loaded from the run directory."""
+        return Policy(self.run_dir)
+
+    @functools.cached_property
+    def metrics(self):
+        """A pandas DataFrame with a row a line of metrics (docs/metrics.md)."""
+        import pandas
+
+        from gail_tf.reporting.runs import load_run
+
+        return pandas.DataFrame(load_run(self.run_dir).metrics)
+
+
+def train(
+    config: str | Sequence[str] = (),
+    *,
+    demonstrations: Any = None,
+    environment: str | Callable[[], gym.Env] | None = None,
+    num_demonstrations: int | None = None,
+    subsample: int | None = None,
+    seed: int | None = None,
+    bindings: Sequence[str] = (),
+    run_dir: str | os.PathLike | None = None,
+    callbacks: Sequence[Callback] = (),
+    label: str | None = None,
+    task: str | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    num_threads: int = 1,
+    for_expert: bool = False,
+    command: Sequence[str] = (),
+    say: Callable[[str], None] | None = None,
+    show_progress: bool = False,
+) -> Result:
+    """Trains a recipe to its end; the same as ``gail-train``, and silent.
+
+    Args:
+      config: "<recipe>/<task>", a path to a gin file, or several of them with overlays last.
+      demonstrations: a path, "shipped:NAME", a ``Demonstrations``, or a dict of arrays with the names of an
+        npz file's (docs/demonstrations.md).
+      environment: a Gymnasium id, or a function that makes the environment.
+      num_demonstrations, subsample: how many trajectories, and every how many steps of them.
+      bindings: of gin, such as "Trainer.total_env_steps = 300_000".
+      run_dir: where the run goes; None: a new temporary folder.
+      callbacks: each sees every line of metrics, and may end the training.
+      label, task: names in reports. for_expert: refuse recipes that learn from demonstrations.
+      resume: continue the run in ``run_dir`` to the same numbers; overwrite: replace it.
+      num_threads: TensorFlow's. It is fixed by what a process trains first.
+      command: what ``run.json`` says that the run was started with.
+      say: takes what there is to say while it trains, a line each. show_progress: a bar on stderr.
+
+    Raises:
+      UserError: one line about what the caller can mend.
+    """
+    import_tensorflow(num_threads)
+    from gail_tf.assembly.settings import Request
+
+    request = Request(
+        run_dir=tempfile.mkdtemp(prefix="gail_tf_") if run_dir is None else os.path.expanduser(run_dir),
+        configs=[config] if isinstance(config, str) else list(config),
+        bindings=list(bindings),
+        environment=environment,
+        demonstrations=demonstrations,
+        num_demonstrations=num_demonstrations,
+        subsample=subsample,
+        seed=seed,
+        label=label,
+        task=task,
+        resume=resume,
+        overwrite=overwrite,
+        num_threads=num_threads,
+        for_expert=for_expert,
+    )
+    return _run(request, callbacks, command, say, show_progress)
+
+
+def _run(request, callbacks: Sequence[Callback], command: Sequence[str], say, show_progress: bool) -> Result:
+    from gail_tf.assembly import parts, settings
+    from gail_tf.training import progress, run_directory, session
+
+    directory, notes = run_directory.RunDirectory(request.run_dir), []
+
+    def tell(lines: Sequence[str]) -> None:
+        notes.extend(lines)
+        for line in lines if say is not None else ():
+            say(line)
+
+    try:
+        with parts.GIN:
+            info = _begin(request, directory)
+            settled = settings.resolve(request, info)
+            tell(settled.notes)
+            built = parts.assemble(settled, directory)
+        if info is None:
+            record = {"status": "running", **settled.info(), **run_directory.origin(command)}
+            directory.create(record, built.operative_config, request.overwrite)
+            tell(built.notes)
+        else:
+            tell(_take_up(directory, info, settled, built.trainer))
+        hooks = [_as_hook(callback) for callback in callbacks]
+        with progress.ProgressBar(built.trainer, show_progress, say) as bar:
+            status = session.run(built, directory, [bar, *hooks], warn=None if say is None else _to_stderr)
+    finally:
+        directory.unlock()
+    is_whole = status == "finished"
+    summary = run_directory.read_json(directory.summary) if is_whole else {}
+    returns = built.trainer.final_returns if is_whole else np.zeros(0)
+    return Result(directory.path, status, returns, summary, tuple(notes))
+
+
+def _begin(request, directory) -> Mapping[str, Any] | None:
+    """``run.json`` of the run to resume, its directory taken; None for a new run, which may be made there."""
+    if request.resume and request.overwrite:
+        raise UserError("--resume and --overwrite exclude each other: give one.")
+    if not request.resume:
+        if request.configs:
+            directory.check_available(request.overwrite)
+        return None
+    if not directory.run_json.is_file():
+        raise UserError(
+            f"--run_dir={directory.path} holds no run to resume (no run.json): check the name, or start "
+            "it with --config."
+        )
+    info = directory.read_info()
+    if info.get("status") == "finished":
+        raise UserError(f"--run_dir={directory.path} is finished: nothing to resume.")
+    given = [f"--{flag}" for flag in request.settled_by_the_run()]
+    if given:
+        raise UserError(f"--resume takes everything from the run itself: leave {' and '.join(given)} out.")
+    directory.lock()
+    directory.clean()
+    return info
+
+
+def _take_up(directory, info: Mapping[str, Any], settled, trainer) -> list[str]:
+    """Puts the newest intact checkpoint of an existing run back; what there is to say."""
+    if settled.expert is not None and settled.expert.sha256 != info["demonstrations_sha256"]:
+        raise UserError(
+            f"{settled.expert.path}: has changed since the run began, so an exact resume is impossible."
+        )
+    notes = [f"note: {note}" for note in trainer.resume()]
+    directory.update_info(status="running")
+    where = f"iteration {trainer.iteration}, {trainer.env_steps:,} steps"
+    return [*notes, f"Resuming {directory.path} at {where}."]
+
+
+def _as_hook(callback: Callback):
+    return lambda trainer, metrics, is_logged: is_logged and callback(metrics) is True
+
+
+def _to_stderr(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def evaluate(
+    policy: Any,
+    environment: str | Callable[[], gym.Env] | None = None,
+    *,
+    num_episodes: int = 20,
+    seed: int = 1_000_000,
+    deterministic: bool = True,
+    video: str | None = None,
+) -> dict[str, Any]:
+    """Rolls a policy out; the same as ``gail-evaluate``.
+
+    Args:
+      policy: a ``Policy``, the path of a run directory or SavedModel, or any function from observations
+        ``[B, ...]`` to actions in the environment's units.
+      environment: a Gymnasium id or a function that makes it; None: the one that the policy was trained in.
+      seed: episode i starts from ``reset(seed=seed + i)``.
+      video: a file (.mp4, .gif) for a film of the first episode; of an exported policy only.
+
+    Returns:
+      ``return_mean``, ``return_std``, ``return_min``, ``return_max``, ``length_mean``, ``num_episodes``; of
+      an exported policy also ``normalized_return`` and what it rests on.
+    """
+    import_tensorflow()
+    from gail_tf.environments.make import make_environment
+    from gail_tf.training import evaluation, rollouts
+
+    if isinstance(policy, Policy | str | os.PathLike):
+        path = policy.path if isinstance(policy, Policy) else policy
+        return rollouts.evaluate_policy(str(path), environment, num_episodes, seed, not deterministic, video)
+    if environment is None:
+        raise UserError("environment is None: a function does not say which it acts in; give an id.")
+    evaluator = evaluation.Evaluator(functools.partial(make_environment, environment))
+    result = evaluator.evaluate(lambda observation, step: policy(observation), num_episodes, seed)
+    evaluator.close()
+    return result.statistics()
+
+
+def load_policy(path: str | os.PathLike) -> Policy:
+    """The policy of a run directory, or of a folder that ``gail-export-policy`` wrote."""
+    import_tensorflow()
+    return Policy(path)

@@ -1,0 +1,126 @@
+"""One run in its directory: from the first iteration to policy, summary and curve."""
+
+import contextlib
+import dataclasses
+import signal
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from gail_tf.reporting.figures import draw_run
+from gail_tf.reporting.runs import load_run
+from gail_tf.training.diagnostics import DivergedError
+from gail_tf.training.export import export_policy
+from gail_tf.training.run_directory import RunDirectory, now, write_json
+from gail_tf.training.trainer import Hook, Interrupted, Trainer
+from gail_tf.types import Generator, UserError
+
+_SUMMARY_NAMES = (
+    "environment",
+    "algorithm",
+    "seed",
+    "config_name",
+    "num_demonstrations",
+    "num_demonstration_transitions",
+    "subsample",
+    "expert_return",
+    "random_return",
+)
+_METADATA_NAMES = ("algorithm", "environment", "seed", "expert_return", "random_return", "versions")
+
+
+class Parts(Protocol):
+    """What a session needs of a run that is put together (gail_tf/assembly/parts.py)."""
+
+    generator: Generator
+    trainer: Trainer
+    environment_kwargs: Mapping[str, Any]
+
+
+def run(
+    parts: Parts,
+    run_dir: RunDirectory,
+    hooks: Sequence[Hook] = (),
+    warn: Callable[[str], None] | None = None,
+) -> str:
+    """Trains to the end and writes what a finished run leaves; returns its status, as in ``run.json``.
+
+    The first Ctrl-C (or SIGTERM) stops it after the iteration, a second at once; in a thread, where Python
+    delivers no signals, neither does. "interrupted" can be resumed.
+
+    Args:
+      warn: takes the line that answers a Ctrl-C.
+
+    Raises:
+      DivergedError: a NaN or Inf appeared.
+    """
+    trainer, policy = parts.trainer, parts.generator.policy
+
+    def metadata() -> dict[str, Any]:
+        info, kwargs = run_dir.read_info(), dict(parts.environment_kwargs)
+        found = {name: info[name] for name in _METADATA_NAMES} | {"env_steps": trainer.env_steps}
+        return found | ({"environment_kwargs": kwargs} if kwargs else {})
+
+    status = "failed"
+    try:
+        with _StopSignal(warn) as stop:
+            result = trainer.run(hooks, stop.is_set)
+            export_policy(policy, run_dir.policy, metadata())
+            with trainer.best_policy():
+                export_policy(policy, run_dir.best_policy, metadata())
+            _summarize(run_dir, trainer, result)
+        # Last of all: a run killed before this line is resumed, and writes its results again.
+        status = "finished"
+    except (Interrupted, KeyboardInterrupt) as e:
+        status = "interrupted"
+        if isinstance(e, Interrupted):
+            export_policy(policy, run_dir.policy, metadata())
+    except DivergedError:
+        status = "diverged"  # A result, which a resumed run would only come to again.
+        raise
+    finally:
+        # A full disk must not hide what stopped the run.
+        is_lost = status in ("failed", "diverged")
+        with contextlib.suppress(UserError) if is_lost else contextlib.nullcontext():
+            run_dir.update_info(status=status, wall_seconds=trainer.wall_seconds, ended=now())
+    return status
+
+
+def _summarize(run_dir: RunDirectory, trainer: Trainer, result: Mapping[str, Any]) -> None:
+    """Writes the summary and draws the curve."""
+    info = run_dir.read_info()
+    commit = (info["git"] or {}).get("commit")
+    summary = {name: info[name] for name in _SUMMARY_NAMES}
+    write_json(
+        run_dir.summary, summary | {"wall_seconds": trainer.wall_seconds, **result, "git_commit": commit}
+    )
+    loaded = load_run(run_dir.path)
+    draw_run(dataclasses.replace(loaded, info={**loaded.info, "status": "finished"}), run_dir.curve)
+
+
+class _StopSignal:
+    """Turns the first Ctrl-C (or SIGTERM) into a wish to stop after the iteration; a second stops at once."""
+
+    def __init__(self, warn: Callable[[str], None] | None):
+        self._warn, self._set = warn, False
+
+    def is_set(self) -> bool:
+        return self._set
+
+    def __enter__(self) -> "_StopSignal":
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        if threading.current_thread() is not threading.main_thread():
+            numbers = ()
+        self._before = {number: signal.signal(number, self._handle) for number in numbers}
+        return self
+
+    def __exit__(self, *exception) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number, frame) -> None:
+        if self._set:
+            raise KeyboardInterrupt
+        self._set = True
+        if self._warn is not None:
+            self._warn("\nStopping after this iteration (again: at once, and back to the last checkpoint).")
