@@ -122,6 +122,11 @@ def test_the_network_gives_a_distribution_over_actions(parts, specs):
     assert policy.sample(seed=(0, 0)).shape == (5, 2)
 
 
+def test_the_encoder_gives_features_of_images(parts):
+    encoder = tf.keras.Sequential(parts["my_encoder"].strided_encoder(units=7))
+    assert encoder(tf.ones((2, 12, 12, 3))).shape == (2, 7)
+
+
 def test_the_wrapper_ends_an_episode_outside(parts):
     import gymnasium as gym
 
@@ -134,7 +139,8 @@ def test_the_reader_reads_what_was_written(parts, tmp_path):
     path = tmp_path / "mine.csv"
     # Two observations, one action, two next observations, reward, terminated, truncated.
     path.write_text("header\n1,2,0.5,3,4,1,0,0\n3,4,0.5,5,6,1,1,0\n7,8,0.5,9,9,1,0,0\n")
-    demonstrations = parts["my_reader"].read_csv(path, d=2, k=1)
+    assert parts["my_reader"].read_csv("mine.npz") is None
+    demonstrations = parts["my_reader"].read_csv(str(path), d=2, k=1)
     assert demonstrations.episode_ends.tolist() == [2, 3]
     assert demonstrations.terminated.tolist() == [False, True, False]
     assert demonstrations.truncated.tolist() == [False, False, True]
