@@ -1,0 +1,26 @@
+"""An exported policy in plain TensorFlow: trained here, then loaded and used in a process without gail_tf."""
+
+import subprocess
+import sys
+
+import gail_tf
+
+DEPLOYED = """
+import sys
+import gymnasium as gym
+import tensorflow as tf
+
+act = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
+env, total, done = gym.make("CartPole-v1"), 0.0, False
+observation, _ = env.reset(seed=1)
+while not done:
+    action = act(observation=tf.constant(observation[None]))["action"].numpy()[0]  # a batch of one
+    observation, reward, terminated, truncated, _ = env.step(action)
+    total, done = total + reward, terminated or truncated
+assert "gail_tf" not in sys.modules and "tf_agents" not in sys.modules
+print(f"deployed: return {total:.0f}")
+"""
+
+result = gail_tf.train("bc/cartpole", seed=0, bindings=["Trainer.total_iterations = 40"])
+print(f"trained: return {result.return_mean:.0f}", flush=True)
+subprocess.run([sys.executable, "-c", DEPLOYED, str(result.run_dir / "policy")], check=True)

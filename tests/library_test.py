@@ -1,0 +1,173 @@
+"""The package used from Python: train, evaluate, load_policy."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+import threading
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+import gail_tf
+from gail_tf import demonstrations
+from gail_tf.types import UserError
+
+TINY = (
+    "OnPolicyGenerator.num_environments = 2",
+    "OnPolicyGenerator.num_steps = 32",
+    "OnPolicyGenerator.jit_compile = False",
+    "PPO.num_epochs = 1",
+    "Trainer.total_env_steps = 256",
+    "Trainer.num_evaluations = 2",
+    "Trainer.episodes_per_evaluation = 1",
+    "Trainer.final_episodes = 2",
+)
+
+
+def make_cartpole():
+    return gym.make("CartPole-v1", max_episode_steps=50)
+
+
+def arrays(num_episodes=2):
+    """Episodes of a scripted policy, as an engineer has them: plain arrays, no file."""
+    env, rows = make_cartpole(), []
+    for seed in range(num_episodes):
+        observation, done = env.reset(seed=seed)[0], False
+        while not done:
+            action = int(observation[2] + observation[3] > 0)
+            successor, reward, terminated, truncated, _ = env.step(action)
+            rows.append((observation, action, successor, reward, terminated, truncated))
+            observation, done = successor, terminated or truncated
+    names = ("observations", "actions", "next_observations", "rewards", "terminals", "timeouts")
+    return dict(zip(names, map(np.asarray, zip(*rows, strict=True)), strict=True))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run from arrays and a factory, and the lines that its callback saw."""
+    lines = []
+    result = gail_tf.train(
+        "gail_ppo/any",
+        demonstrations=arrays(),
+        environment=make_cartpole,
+        seed=3,
+        bindings=TINY,
+        run_dir=tmp_path_factory.mktemp("library") / "run",
+        callbacks=[lines.append],
+    )
+    return result, lines
+
+
+def test_a_result_tells_what_came_of_the_training(trained):
+    result, lines = trained
+    assert result.status == "finished" and (result.run_dir / "summary.json").is_file()
+    assert result.returns.shape == (2,) and result.return_mean == result.returns.mean()
+    assert result.summary["env_steps"] == 256 and 0 < result.normalized_return < 1
+    assert [line["iteration"] for line in lines] == [1, 2, 3, 4]
+    assert list(result.metrics["iteration"]) == [1, 2, 3, 4]
+    assert np.isfinite(result.metrics["discriminator/loss"]).all()
+    assert any("reward is plr" in note for note in result.notes)
+
+
+def test_the_run_directory_is_that_of_the_binaries(trained):
+    result, _ = trained
+    info = json.loads((result.run_dir / "run.json").read_text())
+    assert info["status"] == "finished" and info["environment"] == "CartPole-v1" and info["seed"] == 3
+    assert info["demonstrations"] == "given" and len(info["demonstrations_sha256"]) == 64
+    assert "Trainer.total_env_steps = 256" in (result.run_dir / "config.gin").read_text()
+
+
+def test_a_policy_acts_on_arrays_and_as_stable_baselines3_asks(trained):
+    policy = gail_tf.load_policy(trained[0].run_dir)
+    many = np.random.default_rng(0).normal(size=(5, 4))
+    actions, state = policy.predict(many, state="kept", episode_start=np.ones(5), deterministic=True)
+    assert actions.shape == (5,) and actions.dtype == np.int64 and state == "kept"
+    assert policy(many[0]).shape == () and policy(many[0]) == actions[0]
+    np.testing.assert_array_equal(trained[0].policy(many), actions)
+    sampled = np.stack([policy(many, deterministic=False) for _ in range(30)])
+    assert 0 < sampled.mean() < 1
+    with pytest.raises(UserError, match=r"have the shape \[5, 3\]: want \[B, 4\], or \[4\] for one"):
+        policy(many[:, :3])
+
+
+def test_policies_paths_and_functions_are_evaluated_alike(trained):
+    result, _ = trained
+    final = {name: result.summary[name] for name in ("return_mean", "return_std", "length_mean")}
+    for policy in (result.policy, result.run_dir, result.policy.path):
+        found = gail_tf.evaluate(policy, make_cartpole, num_episodes=2)
+        assert {name: found[name] for name in final} == final
+    found = gail_tf.evaluate(lambda x: (x[:, 2] + x[:, 3] > 0).astype(int), "CartPole-v1", num_episodes=3)
+    assert found["return_mean"] > 100 and found["num_episodes"] == 3
+    with pytest.raises(UserError, match="a function does not say"):
+        gail_tf.evaluate(lambda x: x)
+
+
+def test_training_works_in_a_thread_silently_and_to_the_same_numbers(trained, tmp_path, capfd):
+    found = []
+
+    def work():
+        data = demonstrations.from_arrays(arrays())
+        found.append(
+            gail_tf.train(
+                "gail_ppo/any",
+                demonstrations=dataclasses.replace(data, environment="CartPole-v1"),
+                environment=make_cartpole,
+                seed=3,
+                bindings=TINY,
+                run_dir=tmp_path / "run",
+            )
+        )
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert capfd.readouterr() == ("", "")
+    (again,) = found
+    timed = [name for name in again.metrics if name.startswith("time/") or name == "wall_seconds"]
+    first = trained[0].metrics.drop(columns=timed)
+    assert again.metrics.drop(columns=timed).equals(first)
+
+
+def test_a_callback_ends_the_training_and_the_result_is_whole(tmp_path):
+    result = gail_tf.train(
+        "ppo/cartpole",
+        bindings=(*TINY, "make_environment.max_episode_steps = 20"),
+        run_dir=tmp_path / "run",
+        callbacks=[lambda line: line["env_steps"] >= 128],
+    )
+    assert result.status == "finished" and result.summary["env_steps"] == 128
+    assert result.policy(np.zeros((1, 4))).shape == (1,)
+
+
+def test_what_a_caller_can_mend_is_one_line(tmp_path):
+    with pytest.raises(UserError, match="neither a file nor a shipped config; did you mean gail_ppo/hopper"):
+        gail_tf.train("gail_ppo/hoper", run_dir=tmp_path / "run")
+    with pytest.raises(UserError, match="demonstrations is a list: want a path, a Demonstrations or a dict"):
+        gail_tf.train("gail_ppo/any", demonstrations=[1], environment="CartPole-v1", run_dir=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("first", "said"),
+    [
+        ("import tensorflow", ""),
+        ("import tensorflow as tf; tf.keras.layers.Dense(1)", "uses Keras 3 already"),
+    ],
+)
+def test_tensorflow_may_be_imported_first_as_long_as_keras_is_not_used(first, said):
+    script = f"{first}; import gail_tf; from tf_agents.networks import sequential"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env={**_without_the_switch(), "PYTHONPATH": ":".join(sys.path)},
+    )
+    assert (said in done.stderr and done.returncode == 1) if said else done.returncode == 0, done.stderr
+
+
+def _without_the_switch():
+    import os
+
+    return {name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}
