@@ -14,7 +14,6 @@ import gin
 import tensorflow as tf
 
 import gail_tf.rewards.environment  # noqa: F401 - likewise
-from gail_tf import demonstrations as demos
 from gail_tf.agents import ddpg, ppo, sac, sd3, td3, trpo  # noqa: F401 - registers configurables
 from gail_tf.assembly.config import (
     bound_values,
@@ -32,7 +31,6 @@ from gail_tf.assembly.expert import (
     matching_reward,
     outlives_chance,
     prepare_expert,
-    resolve_demonstrations,
     seeks_the_end,
     survival_warning,
     unscaled_note,
@@ -205,26 +203,19 @@ class _Parts(NamedTuple):
 def _build(request: Request, run_dir: RunDirectory, say: Callable[[str], None]) -> _Parts:
     experiment = Experiment()
     _check_fit(request, experiment)
-    recorded, path = None, None
-    if experiment.needs_demonstrations:
-        if "path" not in bound_values("load_demonstrations"):
-            raise UserError(
-                "no demonstrations given: add --demonstrations=PATH (an npz file or a folder of them)."
-            )
-        path = resolve_demonstrations(load_demonstrations().path)
-        recorded = demos.load(path)
+    loaded = load_demonstrations() if experiment.needs_demonstrations else None
     if "environment" not in bound_values("make_environment"):
-        if recorded is None or recorded.environment is None:
+        if loaded is None or loaded.recorded.environment is None:
             raise UserError("no environment given: add --environment=ID, any Gymnasium id.")
-        gin.bind_parameter("make_environment.environment", recorded.environment)
+        gin.bind_parameter("make_environment.environment", loaded.recorded.environment)
     environment = bound_values("make_environment")["environment"]
     probe = make_environment()
     absorbing = isinstance(probe, AbsorbingState)
     codec = ActionCodec(probe.action_space, environment)
     seed = experiment.seed
     expert = None
-    if recorded is not None:
-        expert = prepare_expert(path, recorded, probe, codec, seed)
+    if loaded is not None:
+        expert = prepare_expert(loaded, probe, codec, seed)
         for note in expert.notes:
             say(f"note: {note}")
     probe.close()
