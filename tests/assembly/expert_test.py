@@ -74,7 +74,7 @@ def demonstrations(first):
     return Demonstrations(
         observations=rows,
         actions=rows,
-        next_observations=rows,
+        next_observations=np.append(rows[1:], [[3.0]], axis=0),
         rewards=None,
         terminated=ends,
         truncated=~ends & False,
