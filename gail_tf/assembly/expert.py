@@ -58,20 +58,19 @@ def load_demonstrations(
       reader: path -> ``Demonstrations``, or None for what it does not read; asked before the package's own.
       given: arrays by D4RL's keys, or ``Demonstrations``, in place of ``path``.
     """
-    if given is not None:
-        is_ready = isinstance(given, Demonstrations)
-        name = "the demonstrations" if is_ready else "the arrays"
-        recorded = given if is_ready else demos.from_arrays(given, name)
-        return LoadedDemonstrations(
-            name, recorded, digest_of_arrays(recorded), num_trajectories, subsample, seed
-        )
-    if path is None:
+    if given is None and path is None:
         raise UserError(
             "no demonstrations given: add --demonstrations=PATH (an npz file or a folder of them)."
         )
-    name = resolve_demonstrations(path)
-    recorded = demos.load(name, reader)
-    sha256 = digest_of_files(name) or digest_of_arrays(recorded)
+    sha256 = None
+    if isinstance(given, Demonstrations):
+        name, recorded = "the demonstrations", given
+    elif given is not None:
+        name, recorded = "the arrays", demos.from_arrays(given)
+    else:
+        name = resolve_demonstrations(path)
+        recorded, sha256 = demos.load(name, reader), digest_of_files(name)
+    sha256 = sha256 or digest_of_arrays(recorded)
     return LoadedDemonstrations(name, recorded, sha256, num_trajectories, subsample, seed)
 
 
@@ -107,7 +106,10 @@ def digest_of_files(path: str) -> str | None:
     """sha256 of the file at ``path``, or of a folder's npz files one after the other; None without any."""
     target = Path(path).expanduser()
     files = sorted(target.glob("*.npz")) if target.is_dir() else [target] if target.is_file() else []
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest() if files else None
+    result = hashlib.sha256()
+    for file in files:
+        result.update(file.read_bytes())
+    return result.hexdigest() if files else None
 
 
 def digest_of_arrays(recorded: Demonstrations) -> str:
@@ -130,18 +132,17 @@ def prepare_expert(
     Its return, its length and how often it ends are those of episodes that are whole: that ended, or lasted
     to the environment's time limit. ``components`` are those of the environment's observations, if known.
     """
-    name, recorded, sha256, _, subsample, _ = loaded
-    max_episode_steps, absorbing = env.spec.max_episode_steps, isinstance(env, AbsorbingState)
+    name, recorded, sha256, _, subsample, seed = loaded
+    max_episode_steps, seed = env.spec.max_episode_steps, run_seed if seed is None else seed
     try:
-        checked = _check(loaded, env, codec, components)
-        chosen, used = _choose(checked, loaded, run_seed, absorbing)
+        chosen, used = _chosen_and_used(loaded, env, codec, seed, components)
     except UserError as e:
         raise UserError(f"{name}: {e}") from e
     whole = recorded.ended | (recorded.lengths >= max_episode_steps)
     has_return = recorded.returns is not None and whole.any()
     return Expert(
         transitions=_transitions(used, codec),
-        weights=demos.importance_weights(used, subsample, absorbing),
+        weights=demos.importance_weights(used, subsample, isinstance(env, AbsorbingState)),
         path=name,
         sha256=sha256,
         return_mean=float(recorded.returns[whole].mean()) if has_return else None,
@@ -158,30 +159,23 @@ def prepare_expert(
     )
 
 
-def _check(
-    loaded: LoadedDemonstrations, env: gym.Env, codec: ActionCodec, components: demos.Components
-) -> Demonstrations:
-    """The recorded episodes as the environment can use them."""
-    if loaded.recorded.environment is None:
-        demos.check_file_name(loaded.name, env.spec.id)
-    real = env.env if isinstance(env, AbsorbingState) else env
+def _chosen_and_used(
+    loaded: LoadedDemonstrations, env: gym.Env, codec: ActionCodec, seed: int, components: demos.Components
+) -> tuple[Demonstrations, Demonstrations]:
+    """The chosen trajectories, as the environment can use them, and what is learned from of them."""
+    _, recorded, _, num_trajectories, subsample, _ = loaded
+    absorbing = isinstance(env, AbsorbingState)
     bounds = {} if codec.is_discrete else {"action_low": codec.space_low, "action_high": codec.space_high}
-    return demos.check_matches(
-        loaded.recorded,
+    if recorded.environment is None:
+        demos.check_file_name(loaded.name, env.spec.id)
+    checked = demos.check_matches(
+        recorded,
         environment=env.spec.id,
-        observation_space=real.observation_space,
+        observation_space=(env.env if absorbing else env).observation_space,
         components=components,
         num_actions=codec.num_actions,
         **bounds,
     )
-
-
-def _choose(
-    checked: Demonstrations, loaded: LoadedDemonstrations, run_seed: int, absorbing: bool
-) -> tuple[Demonstrations, Demonstrations]:
-    """The chosen trajectories whole, and what is learned from of them."""
-    num_trajectories, subsample = loaded.num_trajectories, loaded.subsample
-    seed = run_seed if loaded.seed is None else loaded.seed
     chosen = checked if num_trajectories is None else demos.select(checked, num_trajectories, seed)
     padded = demos.pad_absorbing(chosen) if absorbing else chosen
     used = demos.subsample(padded, subsample, seed, absorbing)

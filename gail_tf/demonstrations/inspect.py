@@ -8,7 +8,6 @@ import numpy as np
 from gail_tf.demonstrations.components import listed
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.files import write_atomically
-from gail_tf.types import UserError
 
 MAX_LISTED_DIMENSIONS = 32
 
@@ -91,14 +90,10 @@ def plot_returns(demonstrations: Demonstrations, path: str | os.PathLike) -> Non
     """Writes a PNG of the return (where recorded) and the length of every episode, whole or not at all.
 
     Raises:
-      UserError: matplotlib is not installed, or ``path`` cannot be written.
+      UserError: ``path`` cannot be written.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise UserError(
-            "matplotlib is not installed; wanted it for the plot: pip install matplotlib"
-        ) from error
+    from matplotlib.figure import Figure  # slow to import, and only needed here
+
     series = [("length (steps)", demonstrations.lengths)]
     if demonstrations.returns is not None:
         series.insert(0, ("return", demonstrations.returns))

@@ -99,8 +99,7 @@ def pad_absorbing(demonstrations: Demonstrations) -> Demonstrations:
     Pad before subsampling, which keeps every absorbing row and gives it its weight.
 
     Raises:
-      UserError: images, or an episode that ends with neither flag, as after ``subsample``: how it ended is
-        unknown.
+      UserError: images, or an episode that ends with neither flag (subsampled?): how it ended is unknown.
     """
     if demonstrations.are_images:
         raise UserError(
@@ -115,8 +114,8 @@ def pad_absorbing(demonstrations: Demonstrations) -> Demonstrations:
             "wanted whole episodes: add absorbing states before subsampling"
         )
     terminated_ends = ends[demonstrations.terminated[ends - 1]]
-    dim = demonstrations.observations.shape[1]
-    absorbing = np.append(np.zeros(dim, np.float32), np.float32(1))
+    absorbing = np.zeros(demonstrations.observations.shape[1] + 1, np.float32)
+    absorbing[-1] = 1.0
     next_observations = _widened(demonstrations.next_observations)
     next_observations[terminated_ends - 1] = absorbing
 
@@ -125,21 +124,21 @@ def pad_absorbing(demonstrations: Demonstrations) -> Demonstrations:
 
     num_ends = len(terminated_ends)
     num_lost = int((demonstrations.ended & ~demonstrations.terminated[ends - 1]).sum())
-    note = "Added an absorbing-state indicator, " + (
-        f"and an absorbing row after {num_ends} episode{'s' if num_ends > 1 else ''}."
-        if num_ends
-        else f"and no absorbing rows: the last step of all {num_lost} that ended is missing. Record "
-        "next_observations to have them."
-        if num_lost
-        else "and no absorbing rows: no demonstration is terminated."
-    )
+    note = "Added an absorbing-state indicator, "
+    if num_ends:
+        note += f"and an absorbing row after {num_ends} episode{'s' if num_ends > 1 else ''}."
+    elif num_lost:
+        note += f"and no absorbing rows: the last step of all {num_lost} that ended is missing. Record "
+        note += "next_observations to have them."
+    else:
+        note += "and no absorbing rows: no demonstration is terminated."
     return dataclasses.replace(
         demonstrations,
         observations=insert(_widened(demonstrations.observations), absorbing),
         actions=insert(demonstrations.actions, 0),
         next_observations=insert(next_observations, absorbing),
         rewards=None if demonstrations.rewards is None else insert(demonstrations.rewards, 0),
-        terminated=np.zeros(demonstrations.num_transitions + len(terminated_ends), bool),
+        terminated=np.zeros(demonstrations.num_transitions + num_ends, bool),
         truncated=insert(demonstrations.truncated, True),
         episode_ends=ends + np.cumsum(demonstrations.terminated[ends - 1]),
         episode_returns=demonstrations.returns,

@@ -1,13 +1,16 @@
 import dataclasses
 import hashlib
+import textwrap
+from pathlib import Path
 
 import gin
 import numpy as np
 import pytest
 
+import gail_tf
 from gail_tf.assembly import expert
 from gail_tf.assembly.expert import Expert
-from gail_tf.demonstrations import Demonstrations, from_arrays
+from gail_tf.demonstrations import Demonstrations
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.make import make_environment
 from gail_tf.rewards import functions as rewards
@@ -211,20 +214,16 @@ def test_what_is_refused_is_named(prepare):
         expert.load_demonstrations()
 
 
-def test_a_reader_of_ones_own_is_bound_in_gin(tmp_path):
-    @gin.configurable(module="mine")
-    def read_text(path, scale=1.0):
-        if not path.endswith(".txt"):
-            return None
-        rows = scale * np.loadtxt(path)[:, None]
-        ends = np.arange(len(rows)) == len(rows) - 1
-        return from_arrays({"observations": rows, "actions": rows, "terminals": ends, "timeouts": ends})
-
-    (tmp_path / "a.txt").write_text("1\n2\n3\n")
-    gin.parse_config(["load_demonstrations.reader = @read_text", "read_text.scale = 10.0"])
-    loaded = expert.load_demonstrations(str(tmp_path / "a.txt"))
-    assert loaded.recorded.observations.tolist() == [[10], [20]]
-    assert loaded.sha256 == hashlib.sha256(b"1\n2\n3\n").hexdigest()
+def test_the_reader_of_the_documentation_is_bound_in_gin(tmp_path):
+    page = (Path(gail_tf.__file__).parents[1] / "docs" / "demonstrations.md").read_text()
+    source = page[page.index("    # my_reader.py") : page.index("    # mine.gin")]
+    exec(textwrap.dedent(source), {"__name__": "my_reader"})
+    gin.parse_config(["load_demonstrations.reader = @my_reader", "my_reader.num_observations = 1"])
+    table = "angle,torque,terminal,timeout\n1,0.5,0,0\n2,0.5,0,0\n3,0.5,0,1\n"
+    (tmp_path / "mine.csv").write_text(table)
+    loaded = expert.load_demonstrations(str(tmp_path / "mine.csv"))
+    assert loaded.recorded.observations.tolist() == [[1], [2]]
+    assert loaded.sha256 == hashlib.sha256(table.encode()).hexdigest()
 
 
 def test_the_digest_is_of_the_files_contents_or_of_the_arrays(tmp_path):

@@ -87,7 +87,6 @@ def test_share_at_bounds_is_per_component():
 
 @pytest.mark.parametrize("changes, num_panels", [({}, 2), ({"rewards": None}, 1)])
 def test_plot_is_a_png_with_a_panel_for_each_series(tmp_path, changes, num_panels):
-    pytest.importorskip("matplotlib")
     plot_returns(make(**changes), tmp_path / "returns.png")
     content = (tmp_path / "returns.png").read_bytes()
     assert content.startswith(b"\x89PNG")
@@ -97,7 +96,6 @@ def test_plot_is_a_png_with_a_panel_for_each_series(tmp_path, changes, num_panel
 
 
 def test_plot_says_where_it_cannot_write(tmp_path):
-    pytest.importorskip("matplotlib")
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="returns.png: cannot be written"):
         plot_returns(make(), tmp_path / "file" / "returns.png")
