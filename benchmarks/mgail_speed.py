@@ -29,10 +29,9 @@ def make_generator(horizon: int, batch_size: int, num_updates: int, core: str, j
     """The generator of mgail/hopper with a little experience in its replay."""
     import tensorflow as tf
 
-    from gail_tf import demonstrations as demos
     from gail_tf.assembly import configurables  # noqa: F401 - gin knows every part
     from gail_tf.assembly.config import parse_gin
-    from gail_tf.assembly.expert import load_demonstrations, prepare_expert, resolve_demonstrations
+    from gail_tf.assembly.expert import load_demonstrations, prepare_expert
     from gail_tf.discriminators.discriminator import Discriminator
     from gail_tf.environments.actions import ActionCodec
     from gail_tf.environments.make import make_environment
@@ -54,8 +53,7 @@ def make_generator(horizon: int, batch_size: int, num_updates: int, core: str, j
     parse_gin(["mgail/hopper"], bindings)
     probe = make_environment()
     codec = ActionCodec(probe.action_space)
-    path = resolve_demonstrations(load_demonstrations().path)
-    expert = prepare_expert(path, demos.load(path), probe, codec, run_seed=0)
+    expert = prepare_expert(load_demonstrations(), probe, codec, run_seed=0)
     probe.close()
     tf.keras.utils.set_random_seed(0)
     discriminator = Discriminator(expert.transitions, codec.num_actions, absorbing=True)

@@ -64,10 +64,9 @@ def make_generator(options, what):
     """The generator as gail-train builds it, without evaluation, logs and checkpoints."""
     import tensorflow as tf
 
-    from gail_tf import demonstrations as demos
     from gail_tf.assembly import configurables  # noqa: F401 - gin knows every part
     from gail_tf.assembly.config import parse_gin
-    from gail_tf.assembly.expert import prepare_expert
+    from gail_tf.assembly.expert import load_demonstrations, prepare_expert
     from gail_tf.discriminators.discriminator import Discriminator
     from gail_tf.environments.actions import ActionCodec
     from gail_tf.environments.make import make_environment
@@ -84,8 +83,7 @@ def make_generator(options, what):
         return OffPolicyGenerator(make_environment, EnvironmentReward(), None, options.seed)
     probe = make_environment()
     codec = ActionCodec(probe.action_space, options.environment)
-    recorded = demos.load(options.demonstrations)
-    expert = prepare_expert(options.demonstrations, recorded, probe, codec, options.seed)
+    expert = prepare_expert(load_demonstrations(), probe, codec, options.seed)
     probe.close()
     discriminator = Discriminator(expert.transitions, codec.num_actions)
     return OffPolicyGenerator(make_environment, discriminator, None, options.seed)

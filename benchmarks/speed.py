@@ -115,10 +115,9 @@ def make_generator(options: argparse.Namespace):
     """Generator and discriminator as gail-train builds them, without evaluation, logs and checkpoints."""
     import tensorflow as tf
 
-    from gail_tf import demonstrations as demos
     from gail_tf.assembly import configurables  # noqa: F401 - gin knows every part
     from gail_tf.assembly.config import parse_gin
-    from gail_tf.assembly.expert import prepare_expert
+    from gail_tf.assembly.expert import load_demonstrations, prepare_expert
     from gail_tf.discriminators.discriminator import Discriminator
     from gail_tf.environments.actions import ActionCodec
     from gail_tf.environments.make import make_environment
@@ -127,13 +126,7 @@ def make_generator(options: argparse.Namespace):
     parse_gin(["base/ppo", "base/gail"], gin_bindings(options))
     probe = make_environment()
     codec = ActionCodec(probe.action_space, options.environment)
-    expert = prepare_expert(
-        options.demonstrations,
-        demos.load(options.demonstrations),
-        probe,
-        codec,
-        run_seed=options.seed,
-    )
+    expert = prepare_expert(load_demonstrations(), probe, codec, run_seed=options.seed)
     probe.close()
     tf.keras.utils.set_random_seed(options.seed)
     discriminator = Discriminator(expert.transitions, codec.num_actions)

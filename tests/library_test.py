@@ -75,7 +75,7 @@ def test_the_run_directory_is_that_of_the_binaries(trained):
     result, _ = trained
     info = json.loads((result.run_dir / "run.json").read_text())
     assert info["status"] == "finished" and info["environment"] == "CartPole-v1" and info["seed"] == 3
-    assert info["demonstrations"] == "given" and len(info["demonstrations_sha256"]) == 64
+    assert info["demonstrations"] == "the arrays" and len(info["demonstrations_sha256"]) == 64
     assert "Trainer.total_env_steps = 256" in (result.run_dir / "config.gin").read_text()
 
 

@@ -1,9 +1,9 @@
 """The expert of an experiment: demonstrations, checked and chosen, and the reward they suggest."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import gin
 import gymnasium as gym
@@ -22,24 +22,56 @@ SMALL_SPREAD, SMALL_RELATIVE_SPREAD = 3e-4, 1e-5  # Standard deviations that Run
 LARGE_OBSERVATION = 100.0  # Root mean square; networks that are set up for values of order 1 stall far above.
 
 
-class DemonstrationSettings(NamedTuple):
-    """Which demonstrations, how many trajectories, every how many steps, and the seed of both choices."""
+class LoadedDemonstrations(NamedTuple):
+    """Demonstrations as recorded, and how many to learn from.
 
-    path: str
+    Attributes:
+      name: what messages call them: a path, or what stands for one.
+      sha256: of the files, or of the arrays where there is no file.
+      num_trajectories: None takes all. subsample: every how many steps. seed: of both; None is the run's.
+    """
+
+    name: str
+    recorded: Demonstrations
+    sha256: str
     num_trajectories: int | None
     subsample: int
     seed: int | None
 
 
-@gin.configurable
+@gin.configurable(denylist=["given"])
 def load_demonstrations(
-    path: str = gin.REQUIRED, num_trajectories: int | None = None, subsample: int = 1, seed: int | None = None
-) -> DemonstrationSettings:
-    """What a config binds: ``path`` is a file, a folder, ``shipped:NAME`` or ``minari:ID``.
+    path: str | None = None,
+    num_trajectories: int | None = None,
+    subsample: int = 1,
+    seed: int | None = None,
+    reader: Callable | None = None,
+    given: Mapping[str, Any] | Demonstrations | None = None,
+) -> LoadedDemonstrations:
+    """Loads what a config binds, or takes what a program gives.
 
-    ``num_trajectories=None`` takes all. ``seed=None`` chooses by the run's seed.
+    Args:
+      path: a file, a folder, ``shipped:NAME`` or ``minari:ID``.
+      num_trajectories: how many to learn from; None takes all.
+      subsample: keep one transition in so many.
+      seed: chooses trajectories and offsets; None is the run's seed.
+      reader: path -> ``Demonstrations``, or None for what it does not read; asked before the package's own.
+      given: arrays by D4RL's keys, or ``Demonstrations``, in place of ``path``.
     """
-    return DemonstrationSettings(path, num_trajectories, subsample, seed)
+    if given is None and path is None:
+        raise UserError(
+            "no demonstrations given: add --demonstrations=PATH (an npz file or a folder of them)."
+        )
+    sha256 = None
+    if isinstance(given, Demonstrations):
+        name, recorded = "the demonstrations", given
+    elif given is not None:
+        name, recorded = "the arrays", demos.from_arrays(given)
+    else:
+        name = resolve_demonstrations(path)
+        recorded, sha256 = demos.load(name, reader), digest_of_files(name)
+    sha256 = sha256 or digest_of_arrays(recorded)
+    return LoadedDemonstrations(name, recorded, sha256, num_trajectories, subsample, seed)
 
 
 class Expert(NamedTuple):
@@ -70,86 +102,100 @@ def resolve_demonstrations(path: str) -> str:
     return str(shipped_demonstrations(path[len(SHIPPED) :])) if path.startswith(SHIPPED) else path
 
 
-def digest(path: str, recorded: Demonstrations) -> str:
-    """sha256 of the npz files at ``path`` (one, or a folder of them); of the arrays where it is no file."""
-    target = Path(path)
-    files = sorted(target.glob("*.npz")) if target.is_dir() else [target]
+def digest_of_files(path: str) -> str | None:
+    """sha256 of the file at ``path``, or of a folder's npz files one after the other; None without any."""
+    target = Path(path).expanduser()
+    files = sorted(target.glob("*.npz")) if target.is_dir() else [target] if target.is_file() else []
     result = hashlib.sha256()
     for file in files:
-        if file.is_file():
-            result.update(file.read_bytes())
-    if not target.exists():  # a Minari dataset has a name only
-        for array in (recorded.observations, recorded.actions, recorded.episode_ends):
-            result.update(np.ascontiguousarray(array).tobytes())
+        result.update(file.read_bytes())
+    return result.hexdigest() if files else None
+
+
+def digest_of_arrays(recorded: Demonstrations) -> str:
+    """sha256 of what has no file, such as a Minari dataset."""
+    result = hashlib.sha256()
+    for array in (recorded.observations, recorded.actions, recorded.episode_ends):
+        result.update(np.ascontiguousarray(array).tobytes())
     return result.hexdigest()
 
 
 def prepare_expert(
-    path: str, recorded: Demonstrations, env: gym.Env, codec: ActionCodec, run_seed: int
+    loaded: LoadedDemonstrations,
+    env: gym.Env,
+    codec: ActionCodec,
+    run_seed: int,
+    components: demos.Components = (),
 ) -> Expert:
     """Checks the demonstrations against the environment, then selects, pads, subsamples, normalises.
 
     Its return, its length and how often it ends are those of episodes that are whole: that ended, or lasted
-    to the environment's time limit.
+    to the environment's time limit. ``components`` are those of the environment's observations, if known.
     """
-    environment, max_episode_steps = env.spec.id, env.spec.max_episode_steps
-    absorbing = isinstance(env, AbsorbingState)
-    observation_dim = env.observation_space.shape[0] - int(absorbing)
-    _, num_trajectories, subsample, seed = load_demonstrations()
-    seed = run_seed if seed is None else seed
-    bounds = {"num_actions": codec.num_actions}
-    if not codec.is_discrete:
-        bounds = {
-            "action_low": codec.space_low,
-            "action_high": codec.space_high,
-        }
+    name, recorded, sha256, _, subsample, seed = loaded
+    max_episode_steps, seed = env.spec.max_episode_steps, run_seed if seed is None else seed
     try:
-        if recorded.environment is None:
-            demos.check_file_name(path, environment)
-        checked = demos.check_matches(
-            recorded,
-            environment=environment,
-            observation_dim=observation_dim,
-            observation_low=env.observation_space.low[:observation_dim],
-            observation_high=env.observation_space.high[:observation_dim],
-            **bounds,
-        )
-        chosen = checked if num_trajectories is None else demos.select(checked, num_trajectories, seed)
-        padded = demos.pad_absorbing(chosen) if absorbing else chosen
-        used = demos.subsample(padded, subsample, seed, absorbing)
-        if used.num_transitions < demos.MIN_TRANSITIONS:
-            raise UserError(
-                f"every {subsample}th of {chosen.num_transitions} transitions leaves {used.num_transitions}; "
-                f"wanted at least {demos.MIN_TRANSITIONS}: give more demonstrations or a smaller --subsample"
-            )
+        chosen, used = _chosen_and_used(loaded, env, codec, seed, components)
     except UserError as e:
-        raise UserError(f"{path}: {e}") from e
+        raise UserError(f"{name}: {e}") from e
     whole = recorded.ended | (recorded.lengths >= max_episode_steps)
-    rewards_or_zero = used.rewards if used.rewards is not None else np.zeros(used.num_transitions, np.float32)
-    transitions = Transition(
-        used.observations,
-        codec.from_environment(used.actions),
-        used.next_observations,
-        rewards_or_zero.astype(np.float32),
-        used.terminated.astype(np.float32),
-        used.truncated.astype(np.float32),
-    )
+    has_return = recorded.returns is not None and whole.any()
     return Expert(
-        transitions,
-        demos.importance_weights(used, subsample, absorbing),
-        path,
-        digest(path, recorded),
-        float(recorded.returns[whole].mean()) if recorded.returns is not None and whole.any() else None,
-        chosen.num_episodes,
-        used.num_transitions,
-        subsample,
-        float(recorded.ended[whole].mean()) if whole.any() else 0.0,
-        float(recorded.lengths[whole].mean()) if whole.any() else float(max_episode_steps),
-        (
+        transitions=_transitions(used, codec),
+        weights=demos.importance_weights(used, subsample, isinstance(env, AbsorbingState)),
+        path=name,
+        sha256=sha256,
+        return_mean=float(recorded.returns[whole].mean()) if has_return else None,
+        num_trajectories=chosen.num_episodes,
+        num_transitions=used.num_transitions,
+        subsample=subsample,
+        terminates=float(recorded.ended[whole].mean()) if whole.any() else 0.0,
+        length_mean=float(recorded.lengths[whole].mean()) if whole.any() else float(max_episode_steps),
+        notes=(
             *used.notes,
             *_notes_on_ends(recorded, whole, max_episode_steps),
             *_notes_on_spread(used.observations),
         ),
+    )
+
+
+def _chosen_and_used(
+    loaded: LoadedDemonstrations, env: gym.Env, codec: ActionCodec, seed: int, components: demos.Components
+) -> tuple[Demonstrations, Demonstrations]:
+    """The chosen trajectories, as the environment can use them, and what is learned from of them."""
+    _, recorded, _, num_trajectories, subsample, _ = loaded
+    absorbing = isinstance(env, AbsorbingState)
+    bounds = {} if codec.is_discrete else {"action_low": codec.space_low, "action_high": codec.space_high}
+    if recorded.environment is None:
+        demos.check_file_name(loaded.name, env.spec.id)
+    checked = demos.check_matches(
+        recorded,
+        environment=env.spec.id,
+        observation_space=(env.env if absorbing else env).observation_space,
+        components=components,
+        num_actions=codec.num_actions,
+        **bounds,
+    )
+    chosen = checked if num_trajectories is None else demos.select(checked, num_trajectories, seed)
+    padded = demos.pad_absorbing(chosen) if absorbing else chosen
+    used = demos.subsample(padded, subsample, seed, absorbing)
+    if used.num_transitions < demos.MIN_TRANSITIONS:
+        raise UserError(
+            f"every {subsample}th of {chosen.num_transitions} transitions leaves {used.num_transitions}; "
+            f"wanted at least {demos.MIN_TRANSITIONS}: give more demonstrations or a smaller --subsample"
+        )
+    return chosen, used
+
+
+def _transitions(used: Demonstrations, codec: ActionCodec) -> Transition:
+    rewards_or_zero = np.zeros(used.num_transitions, np.float32) if used.rewards is None else used.rewards
+    return Transition(
+        used.observations,
+        codec.from_environment(used.actions),
+        used.next_observations,
+        rewards_or_zero,
+        used.terminated.astype(np.float32),
+        used.truncated.astype(np.float32),
     )
 
 
@@ -172,6 +218,8 @@ def _notes_on_ends(recorded: Demonstrations, whole: np.ndarray, max_episode_step
 
 def _notes_on_spread(observations: np.ndarray) -> list[str]:
     """Which component of ``observations`` ``[N, d]`` varies by too little for a float32 normaliser."""
+    if observations.ndim > 2:  # images: bytes vary by whole steps
+        return []
     mean, std = observations.mean(0, dtype=np.float64), observations.std(0, dtype=np.float64)
     lost = (std > 0.0) & (std < np.maximum(SMALL_SPREAD, SMALL_RELATIVE_SPREAD * np.abs(mean)))
     if not lost.any():
@@ -186,6 +234,8 @@ def _notes_on_spread(observations: np.ndarray) -> list[str]:
 
 def unscaled_note(expert: Expert, generator: str) -> str | None:
     """What a policy that sees observations as they are makes of large ones; None where all are moderate."""
+    if expert.transitions.observation.ndim > 2:  # images, which networks scale
+        return None
     size = np.sqrt(np.square(expert.transitions.observation, dtype=np.float64).mean(0))
     if size.max() <= LARGE_OBSERVATION:
         return None

@@ -23,11 +23,11 @@ from gail_tf.assembly.config_types import check_types
 from gail_tf.assembly.expert import (
     SHIPPED,
     Expert,
+    LoadedDemonstrations,
     load_demonstrations,
     matching_reward,
     outlives_chance,
     prepare_expert,
-    resolve_demonstrations,
     seeks_the_end,
     survival_warning,
 )
@@ -37,9 +37,6 @@ from gail_tf.environments.make import make_environment
 from gail_tf.training import evaluation
 from gail_tf.training.evaluation import Evaluator
 from gail_tf.types import UserError
-
-GIVEN = "given"
-"""The path of demonstrations that were given as arrays, and not as a file."""
 
 
 class Request(NamedTuple):
@@ -183,8 +180,8 @@ def _flag_bindings(request: Request) -> list[str]:
         path = os.fspath(path)
         if not path.startswith((SHIPPED, "minari:")):  # absolute, so that a run resumes from anywhere
             path = os.path.abspath(os.path.expanduser(path))
-    elif path is not None:
-        path = GIVEN
+    else:
+        path = None
     environment = request.environment if isinstance(request.environment, str) else None
     bound = {
         "make_environment.environment": environment,
@@ -199,13 +196,13 @@ def _flag_bindings(request: Request) -> list[str]:
 def _settle(request: Request) -> Settings:
     experiment = Experiment()
     _check_fit(request, experiment)
-    path, recorded = _demonstrations(request) if experiment.needs_demonstrations else (None, None)
-    make, environment = _environment(request, recorded)
+    loaded = _demonstrations(request.demonstrations) if experiment.needs_demonstrations else None
+    make, environment = _environment(request, loaded and loaded.recorded)
     env = make()
     notes, expert, absorbing = [], None, isinstance(env, AbsorbingState)
-    if recorded is not None:
+    if loaded is not None:
         codec = ActionCodec(env.action_space, environment)
-        expert = prepare_expert(path, recorded, env, codec, experiment.seed)
+        expert = prepare_expert(loaded, env, codec, experiment.seed)
         notes += [f"note: {note}" for note in expert.notes]
     env.close()
     make_real = functools.partial(make, absorbing_states=False)
@@ -249,22 +246,14 @@ def _check_fit(request: Request, experiment: Experiment) -> None:
         )
 
 
-def _demonstrations(request: Request) -> tuple[str, demos.Demonstrations]:
-    """Where the demonstrations come from, and all of them."""
-    if "path" not in bound_values("load_demonstrations"):
-        raise UserError(
-            "no demonstrations given: add --demonstrations=PATH (an npz file or a folder of them)."
-        )
-    path = resolve_demonstrations(load_demonstrations().path)
-    if path != GIVEN:
-        return path, demos.load(path)
-    if isinstance(request.demonstrations, demos.Demonstrations):
-        return path, request.demonstrations
-    if isinstance(request.demonstrations, Mapping):
-        return path, demos.from_arrays(request.demonstrations)
+def _demonstrations(given: Any) -> LoadedDemonstrations:
+    """What a path in the config names, or what a program gave."""
+    if given is None or isinstance(given, str | os.PathLike):
+        return load_demonstrations()
+    if isinstance(given, demos.Demonstrations | Mapping):
+        return load_demonstrations(given=given)
     raise UserError(
-        f"demonstrations is a {type(request.demonstrations).__name__}: want a path, a Demonstrations or a "
-        "dict of arrays; a run that is resumed wants those of its start again."
+        f"demonstrations is a {type(given).__name__}: want a path, a Demonstrations or a dict of arrays."
     )
 
 

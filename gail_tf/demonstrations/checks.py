@@ -7,6 +7,7 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 
+from gail_tf.demonstrations.components import Components, columns_in_order, listed
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.types import UserError
 
@@ -117,10 +118,9 @@ def _require_moderate(name: str, rows: np.ndarray) -> None:
         )
 
 
-def _outside(observations: np.ndarray, low, high) -> tuple[str, ...]:
+def _outside(observations: np.ndarray, space: gym.spaces.Box) -> tuple[str, ...]:
     """A note where observations lie outside their space by more than a thousandth of its range."""
-    if low is None or high is None:
-        return ()
+    low, high = space.low, space.high
     span = np.asarray(high, np.float64) - low
     slack = 1e-3 * np.where(np.isfinite(span), span, 1.0)
     bad = (observations < low - slack) | (observations > high + slack)
@@ -134,39 +134,73 @@ def _outside(observations: np.ndarray, low, high) -> tuple[str, ...]:
     )
 
 
+def _require_observations_of(space: gym.spaces.Box, demonstrations: Demonstrations, environment: str) -> None:
+    """Refuses other numbers of components, images of another shape, and one kind in place of the other."""
+    given, wanted = (
+        f"{shape[0]} components" if len(shape) == 1 else f"images {list(shape)} of {dtype}"
+        for shape, dtype in (
+            (demonstrations.observations.shape[1:], demonstrations.observations.dtype),
+            (space.shape, space.dtype),
+        )
+    )
+    if given != wanted:
+        raise UserError(
+            f"the demonstrations' observations have {given}; wanted {wanted.removesuffix(' components')}, as "
+            f"{environment} has: give demonstrations of this environment"
+        )
+
+
+def _in_order(demonstrations: Demonstrations, components: Components, environment: str) -> Demonstrations:
+    """The columns in the order of the environment's ``components``; other keys or widths are refused."""
+    given = demonstrations.components
+    if given is None or given == components:
+        return demonstrations
+    if dict(given) != dict(components):
+        raise UserError(
+            f"the demonstrations' observations have the components {listed(given)}; wanted "
+            f"{listed(components)}, as {environment} has: record those, under these names"
+        )
+    columns = columns_in_order(given, components)
+    note = f"Put the components of the observations in the environment's order: {listed(components)}."
+    return dataclasses.replace(
+        demonstrations,
+        observations=demonstrations.observations[:, columns],
+        next_observations=demonstrations.next_observations[:, columns],
+        components=components,
+        notes=demonstrations.notes + (note,),
+    )
+
+
 def check_matches(
     demonstrations: Demonstrations,
     *,
     environment: str,
-    observation_dim: int,
-    observation_low=None,
-    observation_high=None,
+    observation_space: gym.spaces.Box,
+    components: Components = (),
     action_low=None,
     action_high=None,
     num_actions: int | None = None,
 ) -> Demonstrations:
     """The demonstrations as ``environment`` can use them; says in ``notes`` what was changed.
 
-    ``observation_low`` and ``observation_high`` (``[d]``) are the observation space's bounds, if it is to be
-    compared. Give ``action_low`` and ``action_high`` (``[k]``, environment units) or ``num_actions``, not
-    both.
+    ``observation_space`` is a vector's ``[d]`` or an image's, uint8 ``[H, W, C]``; ``components`` are what a
+    vector is flattened from, (key, width) each, if known. Give ``action_low`` and ``action_high`` (``[k]``,
+    environment units) or ``num_actions``, not both.
 
     Raises:
-      UserError: another environment (another version is only noted), another observation dimension, other
-        actions, or actions outside their range by more than RANGE_TOLERANCE of it.
+      UserError: another environment (another version is only noted), other components, another shape or type
+        of observations, other actions, or actions outside their range by more than RANGE_TOLERANCE of it.
     """
     if (num_actions is None) == (action_low is None) or (action_low is None) != (action_high is None):
         raise ValueError("give num_actions for a discrete environment, else action_low and action_high")
     notes = _check_environment(demonstrations.environment, environment)
-    given_dim = demonstrations.observations.shape[1]
-    if given_dim != observation_dim:
-        raise UserError(
-            f"the demonstrations' observations have {given_dim} components; wanted {observation_dim}, as "
-            f"{environment} has: give demonstrations of this environment"
-        )
-    _require_moderate("observations", demonstrations.observations)
-    _require_moderate("next_observations", demonstrations.next_observations)
-    notes += _outside(demonstrations.observations, observation_low, observation_high)
+    if components:
+        demonstrations = _in_order(demonstrations, components, environment)
+    _require_observations_of(observation_space, demonstrations, environment)
+    if not demonstrations.are_images:
+        _require_moderate("observations", demonstrations.observations)
+        _require_moderate("next_observations", demonstrations.next_observations)
+        notes += _outside(demonstrations.observations, observation_space)
     demonstrations = dataclasses.replace(demonstrations, notes=demonstrations.notes + notes)
     if num_actions is not None:
         return as_discrete(demonstrations, num_actions)

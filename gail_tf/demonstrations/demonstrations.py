@@ -2,12 +2,16 @@
 
 import dataclasses
 import json
+import operator
 from typing import Any
 
 import numpy as np
 
 from gail_tf.demonstrations import arrays
+from gail_tf.demonstrations.components import Components
 from gail_tf.types import UserError
+
+PER_STEP = ("observations", "actions", "next_observations", "rewards", "terminated", "truncated")
 
 
 def as_episode_ends(value: object, num_rows: int) -> np.ndarray:
@@ -53,6 +57,20 @@ def _as_per_episode(name: str, value: object, num_episodes: int, dtype: type) ->
     return array.astype(dtype)
 
 
+def _as_components(value: Any, observations: np.ndarray) -> Components:
+    try:
+        components = tuple((str(key), operator.index(width)) for key, width in value)
+    except (TypeError, ValueError):
+        components = ()
+    fits = observations.shape[1:] == (sum(width for _, width in components),)
+    if not components or not fits or len(dict(components)) < len(components):
+        raise UserError(
+            f"components are {value!r} of observations {list(observations.shape)}; wanted pairs (key, width) "
+            "of different keys, whose widths add up to the columns: mend them, or leave them out"
+        )
+    return components
+
+
 def _require_provenance(provenance: Any) -> None:
     if not isinstance(provenance, dict):
         raise UserError(f"provenance is a {type(provenance).__name__}; wanted a dict: name its parts")
@@ -69,9 +87,9 @@ class Demonstrations:
     Construction converts widths (float64 to float32, 0/1 to bool) and raises UserError for anything else.
 
     Attributes:
-      observations: float32 ``[N, d]``.
+      observations: float32 ``[N, d]``, or images as uint8 ``[N, H, W, C]``.
       actions: float32 ``[N, k]`` in the environment's units, as executed; or int64 ``[N]`` when discrete.
-      next_observations: float32 ``[N, d]``, the true successor of each row, also on an episode's last.
+      next_observations: like ``observations``, the true successor of each row, also on an episode's last.
       rewards: float32 ``[N]``, the environment's own, or None.
       terminated: bool ``[N]``, the MDP ended with this step; only on an episode's last row.
       truncated: bool ``[N]``, a limit or the end of the recording cut the episode after this step; only on
@@ -80,6 +98,7 @@ class Demonstrations:
       environment: Gymnasium id such as "Hopper-v5", or None when the file did not say.
       provenance: how the data was made; JSON-serialisable.
       notes: everything that was inferred or changed on the way, a sentence each.
+      components: (key, width) of what stands side by side in ``observations`` ``[N, d]``; None if not known.
       episode_returns: ``[E]`` or None; returns of the original episodes, where rows no longer add up to them.
       episode_lengths: ``[E]`` or None; lengths of the original episodes in steps, likewise.
       episode_terminated: ``[E]`` or None; whether the original episodes' MDP ended, likewise.
@@ -95,27 +114,23 @@ class Demonstrations:
     environment: str | None = None
     provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    components: Components | None = None
     episode_returns: np.ndarray | None = None
     episode_lengths: np.ndarray | None = None
     episode_terminated: np.ndarray | None = None
 
     def __post_init__(self):
         fields = {
-            "observations": arrays.as_float32("observations", self.observations, ndim=2),
+            "observations": arrays.as_observations("observations", self.observations),
             "actions": arrays.as_actions(self.actions),
-            "next_observations": arrays.as_float32("next_observations", self.next_observations, ndim=2),
+            "next_observations": arrays.as_observations("next_observations", self.next_observations),
             "terminated": arrays.as_flags("terminated", self.terminated),
             "truncated": arrays.as_flags("truncated", self.truncated),
         }
         if self.rewards is not None:
             fields["rewards"] = arrays.as_float32("rewards", self.rewards, ndim=1)
         arrays.require_same_length(fields)
-        widths = fields["observations"].shape[1], fields["next_observations"].shape[1]
-        if widths[0] != widths[1]:
-            raise UserError(
-                f"next_observations has {widths[1]} columns and observations {widths[0]}; wanted the same: "
-                "record both from one environment"
-            )
+        arrays.require_same_kind(fields["observations"], fields["next_observations"])
         ends = as_episode_ends(self.episode_ends, len(fields["observations"]))
         _require_flags_at_ends(fields["terminated"], fields["truncated"], ends)
         _require_provenance(self.provenance)
@@ -132,6 +147,9 @@ class Demonstrations:
             array.flags.writeable = False
             object.__setattr__(self, name, array)
         object.__setattr__(self, "notes", tuple(self.notes))
+        if self.components is not None:
+            components = _as_components(self.components, fields["observations"])
+            object.__setattr__(self, "components", components)
 
     @property
     def num_transitions(self) -> int:
@@ -142,6 +160,11 @@ class Demonstrations:
     def num_episodes(self) -> int:
         """E."""
         return len(self.episode_ends)
+
+    @property
+    def are_images(self) -> bool:
+        """True when observations are uint8 ``[N, H, W, C]``."""
+        return self.observations.ndim > 2
 
     @property
     def is_discrete(self) -> bool:
@@ -177,8 +200,3 @@ class Demonstrations:
         if self.episode_returns is not None or self.rewards is None:
             return self.episode_returns
         return np.array([self.rewards[rows].sum(dtype=np.float64) for rows in self.episode_slices])
-
-    @property
-    def return_mean(self) -> float | None:
-        """Mean of ``returns``; None without rewards."""
-        return None if self.returns is None else float(self.returns.mean())

@@ -5,9 +5,9 @@ import os
 
 import numpy as np
 
+from gail_tf.demonstrations.components import listed
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.files import write_atomically
-from gail_tf.types import UserError
 
 MAX_LISTED_DIMENSIONS = 32
 
@@ -43,8 +43,17 @@ def _ranges(actions: np.ndarray) -> str:
     return ", ".join(shown[:MAX_LISTED_DIMENSIONS]) + (f", and {more} more" if more > 0 else "")
 
 
+def _describe_observations(demonstrations: Demonstrations) -> str:
+    observations, components = demonstrations.observations, demonstrations.components
+    if demonstrations.are_images:
+        size = " x ".join(str(number) for number in observations.shape[1:])
+        mean = observations.mean(dtype=np.float64)
+        return f"images {size}, {observations.min()} to {observations.max()}, mean {mean:.1f}"
+    return f"{observations.shape[1]} components" + (f": {listed(components)}" if components else "")
+
+
 def _describe_dimensions(observations: np.ndarray) -> list[str]:
-    lines = [f"{'observation':>11}{'mean':>11}{'std':>11}{'min':>11}{'max':>11}"]
+    lines = ["", f"{'observation':>11}{'mean':>11}{'std':>11}{'min':>11}{'max':>11}"]
     columns = observations.T.astype(np.float64)
     for i, column in enumerate(columns[:MAX_LISTED_DIMENSIONS]):
         numbers = (column.mean(), column.std(), column.min(), column.max())
@@ -66,11 +75,12 @@ def describe(demonstrations: Demonstrations) -> str:
         ("transitions", str(d.num_transitions)),
         ("return", "no rewards recorded" if d.returns is None else _summary(d.returns)),
         ("length", _summary(d.lengths)),
-        ("observations", f"{d.observations.shape[1]} components"),
+        ("observations", _describe_observations(d)),
         *_describe_actions(d),
     ]
     lines = [f"{name:<18} {value}" for name, value in facts]
-    lines += ["", *_describe_dimensions(d.observations)]
+    if not d.are_images:
+        lines += _describe_dimensions(d.observations)
     if d.notes:
         lines += ["", "notes", *(f"  - {note}" for note in d.notes)]
     return "\n".join(lines) + "\n"
@@ -80,14 +90,10 @@ def plot_returns(demonstrations: Demonstrations, path: str | os.PathLike) -> Non
     """Writes a PNG of the return (where recorded) and the length of every episode, whole or not at all.
 
     Raises:
-      UserError: matplotlib is not installed, or ``path`` cannot be written.
+      UserError: ``path`` cannot be written.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise UserError(
-            "matplotlib is not installed; wanted it for the plot: pip install matplotlib"
-        ) from error
+    from matplotlib.figure import Figure  # slow to import, and only needed here
+
     series = [("length (steps)", demonstrations.lengths)]
     if demonstrations.returns is not None:
         series.insert(0, ("return", demonstrations.returns))

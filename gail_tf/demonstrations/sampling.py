@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from gail_tf.demonstrations.demonstrations import Demonstrations
+from gail_tf.demonstrations.demonstrations import PER_STEP, Demonstrations
 from gail_tf.types import UserError
 
 
@@ -12,27 +12,17 @@ def _take(demonstrations: Demonstrations, rows_of: dict[int, np.ndarray], note: 
     """The rows ``rows_of[episode]`` (ascending, at least one each); totals stay those of whole episodes."""
     rows = np.concatenate(list(rows_of.values()))
     episodes = list(rows_of)
+    recorded = {name: getattr(demonstrations, name) for name in PER_STEP}
     returns = demonstrations.returns
     return dataclasses.replace(
         demonstrations,
-        observations=demonstrations.observations[rows],
-        actions=demonstrations.actions[rows],
-        next_observations=demonstrations.next_observations[rows],
-        rewards=None if demonstrations.rewards is None else demonstrations.rewards[rows],
-        terminated=demonstrations.terminated[rows],
-        truncated=demonstrations.truncated[rows],
+        **{name: None if array is None else array[rows] for name, array in recorded.items()},
         episode_ends=np.cumsum([len(kept) for kept in rows_of.values()]),
         episode_returns=None if returns is None else returns[episodes],
         episode_lengths=demonstrations.lengths[episodes],
         episode_terminated=demonstrations.ended[episodes],
         notes=demonstrations.notes + (note,),
     )
-
-
-def _take_episodes(demonstrations: Demonstrations, episodes: np.ndarray, note: str) -> Demonstrations:
-    slices = demonstrations.episode_slices
-    rows_of = {int(e): np.arange(slices[e].start, slices[e].stop) for e in np.sort(episodes)}
-    return _take(demonstrations, rows_of, note)
 
 
 def subsample(
@@ -87,38 +77,9 @@ def select(demonstrations: Demonstrations, num: int, seed: int) -> Demonstration
     if not 1 <= num <= available:
         raise UserError(f"{num} demonstrations were asked for; wanted 1 to {available}, the number there are")
     chosen = np.random.default_rng(seed).permutation(available)[:num]
-    return _take_episodes(demonstrations, chosen, f"Chose {num} of {available} trajectories (seed {seed}).")
-
-
-def split(
-    demonstrations: Demonstrations, fraction: float, seed: int
-) -> tuple[Demonstrations, Demonstrations]:
-    """(train, validation): ``fraction`` of the trajectories for validation, at least one on each side.
-
-    A single trajectory is split by transition instead, which its notes say: neighbouring steps then lie on
-    both sides, so the validation loss is optimistic.
-
-    Raises:
-      UserError: ``fraction`` outside (0, 1), or a single transition.
-    """
-    if not 0 < fraction < 1:
-        raise UserError(f"a validation fraction of {fraction} was asked for; wanted a number between 0 and 1")
-    by_episode = demonstrations.num_episodes >= 2
-    total = demonstrations.num_episodes if by_episode else demonstrations.num_transitions
-    if total < 2:
-        raise UserError("a single transition cannot be split; wanted two or more: give more demonstrations")
-    order = np.random.default_rng(seed).permutation(total)
-    num_validation = min(max(round(fraction * total), 1), total - 1)
-    validation, train = order[:num_validation], order[num_validation:]
-    unit = "trajectories" if by_episode else "transitions of a single trajectory"
-
-    def take(indices: np.ndarray, name: str) -> Demonstrations:
-        note = f"{name.capitalize()} part: {len(indices)} of {total} {unit} (seed {seed})."
-        if by_episode:
-            return _take_episodes(demonstrations, indices, note)
-        return _take(demonstrations, {0: np.sort(indices)}, note)
-
-    return take(train, "training"), take(validation, "validation")
+    slices = demonstrations.episode_slices
+    rows_of = {int(e): np.arange(slices[e].start, slices[e].stop) for e in np.sort(chosen)}
+    return _take(demonstrations, rows_of, f"Chose {num} of {available} trajectories (seed {seed}).")
 
 
 def _widened(observations: np.ndarray) -> np.ndarray:
@@ -138,8 +99,13 @@ def pad_absorbing(demonstrations: Demonstrations) -> Demonstrations:
     Pad before subsampling, which keeps every absorbing row and gives it its weight.
 
     Raises:
-      UserError: an episode that ends with neither flag, as after ``subsample``: how it ended is unknown.
+      UserError: images, or an episode that ends with neither flag (subsampled?): how it ended is unknown.
     """
+    if demonstrations.are_images:
+        raise UserError(
+            "observations are images, which have no absorbing state: set "
+            "make_environment.absorbing_states = False"
+        )
     ends = demonstrations.episode_ends
     ended = demonstrations.terminated | demonstrations.truncated
     if not ended[ends - 1].all():
@@ -148,8 +114,8 @@ def pad_absorbing(demonstrations: Demonstrations) -> Demonstrations:
             "wanted whole episodes: add absorbing states before subsampling"
         )
     terminated_ends = ends[demonstrations.terminated[ends - 1]]
-    dim = demonstrations.observations.shape[1]
-    absorbing = np.append(np.zeros(dim, np.float32), np.float32(1))
+    absorbing = np.zeros(demonstrations.observations.shape[1] + 1, np.float32)
+    absorbing[-1] = 1.0
     next_observations = _widened(demonstrations.next_observations)
     next_observations[terminated_ends - 1] = absorbing
 
@@ -158,25 +124,26 @@ def pad_absorbing(demonstrations: Demonstrations) -> Demonstrations:
 
     num_ends = len(terminated_ends)
     num_lost = int((demonstrations.ended & ~demonstrations.terminated[ends - 1]).sum())
-    note = "Added an absorbing-state indicator, " + (
-        f"and an absorbing row after {num_ends} episode{'s' if num_ends > 1 else ''}."
-        if num_ends
-        else f"and no absorbing rows: the last step of all {num_lost} that ended is missing. Record "
-        "next_observations to have them."
-        if num_lost
-        else "and no absorbing rows: no demonstration is terminated."
-    )
+    note = "Added an absorbing-state indicator, "
+    if num_ends:
+        note += f"and an absorbing row after {num_ends} episode{'s' if num_ends > 1 else ''}."
+    elif num_lost:
+        note += f"and no absorbing rows: the last step of all {num_lost} that ended is missing. Record "
+        note += "next_observations to have them."
+    else:
+        note += "and no absorbing rows: no demonstration is terminated."
     return dataclasses.replace(
         demonstrations,
         observations=insert(_widened(demonstrations.observations), absorbing),
         actions=insert(demonstrations.actions, 0),
         next_observations=insert(next_observations, absorbing),
         rewards=None if demonstrations.rewards is None else insert(demonstrations.rewards, 0),
-        terminated=np.zeros(demonstrations.num_transitions + len(terminated_ends), bool),
+        terminated=np.zeros(demonstrations.num_transitions + num_ends, bool),
         truncated=insert(demonstrations.truncated, True),
         episode_ends=ends + np.cumsum(demonstrations.terminated[ends - 1]),
         episode_returns=demonstrations.returns,
         episode_lengths=demonstrations.lengths,
         episode_terminated=demonstrations.ended,
         notes=demonstrations.notes + (note,),
+        components=demonstrations.components and (*demonstrations.components, ("absorbing", 1)),
     )

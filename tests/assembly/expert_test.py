@@ -1,10 +1,13 @@
 import dataclasses
 import hashlib
+import textwrap
+from pathlib import Path
 
 import gin
 import numpy as np
 import pytest
 
+import gail_tf
 from gail_tf.assembly import expert
 from gail_tf.assembly.expert import Expert
 from gail_tf.demonstrations import Demonstrations
@@ -74,7 +77,7 @@ def demonstrations(first):
     return Demonstrations(
         observations=rows,
         actions=rows,
-        next_observations=rows,
+        next_observations=np.append(rows[1:], [[3.0]], axis=0),
         rewards=None,
         terminated=ends,
         truncated=~ends & False,
@@ -106,16 +109,14 @@ def pendulums(*episodes):
 def prepare():
     """``prepare_expert`` on Pendulum-v1 with the settings of ``load_demonstrations`` given."""
 
-    def prepare(recorded, **settings):
-        gin.clear_config()
-        with gin.unlock_config():
-            for name, value in {"path": "data.npz", **settings}.items():
-                gin.bind_parameter(f"load_demonstrations.{name}", value)
+    def prepare(recorded, components=(), **settings):
+        for name, value in settings.items():
+            gin.bind_parameter(f"load_demonstrations.{name}", value)
         env = make_environment("Pendulum-v1")
-        return expert.prepare_expert("data.npz", recorded, env, ActionCodec(env.action_space), 0)
+        loaded = expert.load_demonstrations(given=recorded)
+        return expert.prepare_expert(loaded, env, ActionCodec(env.action_space), 0, components)
 
-    yield prepare
-    gin.clear_config()
+    return prepare
 
 
 def test_what_was_cut_short_tells_neither_return_nor_length(prepare):
@@ -168,17 +169,72 @@ def test_a_component_that_hardly_varies_is_remarked_upon(prepare, around, spread
     assert any("Component 1 of the observations varies by" in note for note in notes) == noted
 
 
-def test_the_digest_is_of_the_files_contents(tmp_path):
+def test_components_are_put_in_the_environments_order(prepare):
+    recorded = pendulums((200, False))
+    rows = recorded.observations * np.array([1.0, 2.0, 2.0], np.float32)
+    known = {"observations": rows, "next_observations": rows, "components": (("speed", 1), ("tip", 2))}
+    shown = prepare(dataclasses.replace(recorded, **known), components=(("tip", 2), ("speed", 1)))
+    assert shown.transitions.observation[0].tolist() == [1.0, 1.0, 0.5]
+
+
+# load_demonstrations
+
+
+def as_arrays(recorded):
+    return {
+        "observations": recorded.observations,
+        "actions": recorded.actions,
+        "next_observations": recorded.next_observations,
+        "terminals": recorded.terminated,
+        "timeouts": recorded.truncated,
+    }
+
+
+def test_files_arrays_and_demonstrations_are_loaded_alike(tmp_path):
     recorded = demonstrations(0.0)
-    np.savez(tmp_path / "a.npz", x=np.arange(3))
-    before = expert.digest(str(tmp_path), recorded)
-    assert before == expert.digest(str(tmp_path / "a.npz"), recorded)
-    assert before == hashlib.sha256((tmp_path / "a.npz").read_bytes()).hexdigest()
-    np.savez(tmp_path / "b.npz", x=np.arange(3))
-    assert expert.digest(str(tmp_path), recorded) != before
+    np.savez(tmp_path / "a.npz", **as_arrays(recorded))
+    gin.bind_parameter("load_demonstrations.num_trajectories", 1)
+    found = [
+        expert.load_demonstrations(str(tmp_path / "a.npz")),
+        expert.load_demonstrations(given=as_arrays(recorded)),
+        expert.load_demonstrations(given=recorded),
+    ]
+    assert [loaded.name for loaded in found] == [str(tmp_path / "a.npz"), "the arrays", "the demonstrations"]
+    for loaded in found:
+        assert np.array_equal(loaded.recorded.observations, recorded.observations)
+        assert (loaded.num_trajectories, loaded.subsample, loaded.seed) == (1, 1, None)
 
 
-def test_the_digest_of_a_named_dataset_is_of_its_arrays():
-    same = expert.digest("minari:some/name", demonstrations(0.0))
-    assert same == expert.digest("minari:some/name", demonstrations(0.0))
-    assert same != expert.digest("minari:some/name", demonstrations(9.0))
+def test_what_is_refused_is_named(prepare):
+    with pytest.raises(UserError, match="the arrays: missing keys observations"):
+        expert.load_demonstrations(given={})
+    with pytest.raises(UserError, match="^the demonstrations: .* 1 components; wanted 3, as Pendulum-v1 has"):
+        prepare(demonstrations(0.0))
+    with pytest.raises(UserError, match="no demonstrations given: add --demonstrations=PATH"):
+        expert.load_demonstrations()
+
+
+def test_the_reader_of_the_documentation_is_bound_in_gin(tmp_path):
+    page = (Path(gail_tf.__file__).parents[1] / "docs" / "demonstrations.md").read_text()
+    source = page[page.index("    # my_reader.py") : page.index("    # mine.gin")]
+    exec(textwrap.dedent(source), {"__name__": "my_reader"})
+    gin.parse_config(["load_demonstrations.reader = @my_reader", "my_reader.num_observations = 1"])
+    table = "angle,torque,terminal,timeout\n1,0.5,0,0\n2,0.5,0,0\n3,0.5,0,1\n"
+    (tmp_path / "mine.csv").write_text(table)
+    loaded = expert.load_demonstrations(str(tmp_path / "mine.csv"))
+    assert loaded.recorded.observations.tolist() == [[1], [2]]
+    assert loaded.sha256 == hashlib.sha256(table.encode()).hexdigest()
+
+
+def test_the_digest_is_of_the_files_contents_or_of_the_arrays(tmp_path):
+    def digest(path=None, **given):
+        return expert.load_demonstrations(path and str(path), **given).sha256
+
+    np.savez(tmp_path / "a.npz", **as_arrays(demonstrations(0.0)))
+    alone = digest(tmp_path)
+    assert alone == digest(tmp_path / "a.npz")
+    assert alone == hashlib.sha256((tmp_path / "a.npz").read_bytes()).hexdigest()
+    np.savez(tmp_path / "b.npz", **as_arrays(demonstrations(9.0)))
+    assert digest(tmp_path) != alone
+    same = digest(given=demonstrations(0.0))
+    assert same == digest(given=as_arrays(demonstrations(0.0))) != digest(given=demonstrations(9.0))

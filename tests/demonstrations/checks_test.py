@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
@@ -23,11 +24,15 @@ def make(actions, environment="Line-v5"):
     )
 
 
-def check_box(demonstrations, environment="Line-v5", observation_dim=2, low=(-1.0,), high=(1.0,)):
+def space(*shape, low=-np.inf, high=np.inf, dtype=np.float32):
+    return gym.spaces.Box(low, high, shape or None, dtype)
+
+
+def check_box(demonstrations, environment="Line-v5", low=(-1.0,), high=(1.0,), **observations):
     return check_matches(
         demonstrations,
         environment=environment,
-        observation_dim=observation_dim,
+        **{"observation_space": space(2), **observations},
         action_low=np.array(low),
         action_high=np.array(high),
     )
@@ -65,14 +70,8 @@ def with_observation(value):
     "value, high, noted", [(3.0, 2.0, True), (2.001, 2.0, False), (3.0, np.inf, False), (-9.0, np.inf, True)]
 )
 def test_observations_outside_their_space_are_noted(value, high, noted):
-    notes = check_matches(
-        with_observation(value),
-        environment="Line-v5",
-        observation_dim=2,
-        observation_low=np.array([-1.0, -2.0]),
-        observation_high=np.array([1.0, high]),
-        num_actions=1,
-    ).notes
+    bounds = {"low": np.array([-1, -2], np.float32), "high": np.array([1, high], np.float32)}
+    notes = check_box(with_observation(value), observation_space=space(**bounds)).notes
     wanted = f"row 1, component 1 is {value:g}, outside the environment's space"
     assert any(wanted in note for note in notes) == noted
 
@@ -84,11 +83,66 @@ def test_a_number_that_stands_for_no_reading_is_refused():
 
 def test_other_dimensions_are_refused():
     with pytest.raises(UserError, match="observations have 2 components; wanted 3"):
-        check_box(make([[0.0]]), observation_dim=3)
+        check_box(make([[0.0]]), observation_space=space(3))
     with pytest.raises(UserError, match="floats with 1 columns; wanted floats with 2 columns"):
         check_box(make([[0.0]]), low=(-1, -1), high=(1, 1))
     with pytest.raises(UserError, match="integers; wanted floats with 1 columns"):
         check_box(make([0, 1]))
+
+
+def with_components(*components):
+    rows = np.arange(6.0).reshape(2, 3)
+    fields = {"observations": rows, "next_observations": 10 + rows, "components": components}
+    return dataclasses.replace(make([[0.0], [0.0]]), **fields)
+
+
+def test_components_are_put_in_the_environments_order():
+    wanted = (("b", 2), ("a", 1))
+    d = check_box(with_components(("a", 1), ("b", 2)), observation_space=space(3), components=wanted)
+    assert d.observations.tolist() == [[1, 2, 0], [4, 5, 3]]
+    assert d.next_observations.tolist() == [[11, 12, 10], [14, 15, 13]]
+    assert d.components == wanted
+    assert d.notes == ("Put the components of the observations in the environment's order: b (2), a (1).",)
+
+
+@pytest.mark.parametrize("wanted", [(("a", 1), ("b", 2)), ()])
+def test_components_in_order_or_unknown_to_the_environment_are_taken(wanted):
+    d = check_box(with_components(("a", 1), ("b", 2)), observation_space=space(3), components=wanted)
+    assert d.observations[0].tolist() == [0, 1, 2] and d.notes == ()
+
+
+@pytest.mark.parametrize("given", [[("a", 2), ("b", 1)], [("c", 1), ("b", 2)], [("a", 3)]])
+def test_other_components_are_refused(given):
+    shown = ", ".join(f"{key} .{width}." for key, width in given)
+    with pytest.raises(UserError, match=f"have the components {shown}; wanted a .1., b .2., as Line-v5"):
+        check_box(with_components(*given), observation_space=space(3), components=(("a", 1), ("b", 2)))
+
+
+def with_images(*shape):
+    rows = np.zeros((2, *shape), np.uint8)
+    return dataclasses.replace(make([[0.0], [0.0]]), observations=rows, next_observations=rows)
+
+
+BYTES = {"low": 0, "high": 255, "dtype": np.uint8}
+
+
+def test_images_pass_without_a_copy():
+    d = with_images(4, 4, 3)
+    checked = check_box(d, observation_space=space(4, 4, 3, **BYTES))
+    assert checked.observations is d.observations and checked.notes == ()
+
+
+@pytest.mark.parametrize(
+    "box, sentence",
+    [
+        (space(4, 4, 1, **BYTES), "images .4, 4, 3. of uint8; wanted images .4, 4, 1. of uint8, as Line-v5"),
+        (space(4, 4, 3), "images .4, 4, 3. of uint8; wanted images .4, 4, 3. of float32"),
+        (space(48, **BYTES), "images .4, 4, 3. of uint8; wanted 48, as"),
+    ],
+)
+def test_other_images_are_refused(box, sentence):
+    with pytest.raises(UserError, match=sentence):
+        check_box(with_images(4, 4, 3), observation_space=box)
 
 
 def test_tiny_excursions_are_clipped():
@@ -115,7 +169,7 @@ def test_infinite_bounds_allow_anything():
 
 
 def test_integral_floats_become_integers():
-    d = check_matches(make([[0.0], [2.0]]), environment="Line-v5", observation_dim=2, num_actions=3)
+    d = check_matches(make([[0.0], [2.0]]), environment="Line-v5", observation_space=space(2), num_actions=3)
     assert d.actions.tolist() == [0, 2]
     assert d.actions.dtype == np.int64
     assert d.notes == ("Converted integral float actions to integers.",)
@@ -144,7 +198,7 @@ def test_the_input_is_not_changed():
 
 def test_the_action_space_is_continuous_or_discrete():
     with pytest.raises(ValueError, match="give num_actions"):
-        check_matches(make([[0.0]]), environment="Line-v5", observation_dim=2)
+        check_matches(make([[0.0]]), environment="Line-v5", observation_space=space(2))
 
 
 @pytest.mark.parametrize("environment", ["HalfCheetah-v5", "Hopper-v5"])

@@ -28,13 +28,11 @@ def test_properties_are_sums_and_counts():
     assert d.episode_slices == [slice(0, 3), slice(3, 5)]
     assert d.returns.tolist() == [1 + 2 + 3, 4 + 5]
     assert d.lengths.tolist() == [3, 2]
-    assert d.return_mean == 7.5
 
 
 def test_without_rewards_there_is_no_return():
     d = Demonstrations(**make_fields(rewards=None))
     assert d.returns is None
-    assert d.return_mean is None
 
 
 def test_original_totals_win_over_the_rows():
@@ -73,6 +71,8 @@ def test_arrays_are_read_only_and_the_callers_are_not():
         ({"episode_returns": [1.0, np.nan]}, "episode_returns row 1 holds NaN"),
         ({"provenance": {"made by": object()}}, "cannot be written as JSON"),
         ({"provenance": "me"}, "provenance is a str"),
+        ({"components": (("a", 2),)}, r"components are .*; wanted pairs \(key, width\)"),
+        ({"components": ("a",)}, "components are"),
     ],
 )
 def test_inconsistent_fields_are_refused(changes, sentence):

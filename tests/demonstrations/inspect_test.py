@@ -65,6 +65,14 @@ def test_discrete_actions_are_counted():
     assert "times taken 0: 1, 2: 2" in lines_of(make(actions=np.array([2, 0, 2])))
 
 
+def test_components_and_images_are_said_in_their_line():
+    assert "observations 1 components: at (1)" in lines_of(make(components=(("at", 1),)))
+    images = np.arange(3 * 8, dtype=np.uint8).reshape(3, 2, 4, 1)
+    lines = lines_of(make(observations=images, next_observations=images))
+    assert "observations images 2 x 4 x 1, 0 to 23, mean 11.5" in lines
+    assert not any(line.startswith("observation ") for line in lines)
+
+
 def test_many_dimensions_are_cut_short():
     wide = np.zeros((3, 40))
     lines = lines_of(make(observations=wide, next_observations=wide))
@@ -79,7 +87,6 @@ def test_share_at_bounds_is_per_component():
 
 @pytest.mark.parametrize("changes, num_panels", [({}, 2), ({"rewards": None}, 1)])
 def test_plot_is_a_png_with_a_panel_for_each_series(tmp_path, changes, num_panels):
-    pytest.importorskip("matplotlib")
     plot_returns(make(**changes), tmp_path / "returns.png")
     content = (tmp_path / "returns.png").read_bytes()
     assert content.startswith(b"\x89PNG")
@@ -89,7 +96,6 @@ def test_plot_is_a_png_with_a_panel_for_each_series(tmp_path, changes, num_panel
 
 
 def test_plot_says_where_it_cannot_write(tmp_path):
-    pytest.importorskip("matplotlib")
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="returns.png: cannot be written"):
         plot_returns(make(), tmp_path / "file" / "returns.png")

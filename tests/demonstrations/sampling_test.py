@@ -5,14 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from gail_tf.demonstrations import (
-    Demonstrations,
-    importance_weights,
-    pad_absorbing,
-    select,
-    split,
-    subsample,
-)
+from gail_tf.demonstrations import Demonstrations, importance_weights, pad_absorbing, select, subsample
 from gail_tf.types import UserError
 
 
@@ -111,39 +104,13 @@ def test_select_after_subsample_keeps_original_totals():
     assert d.returns.tolist() == [10, 20, 30]
 
 
-# split
-
-
-def test_split_by_trajectory_shares_nothing_and_loses_nothing():
-    train, validation = split(make([3] * 10), fraction=0.3, seed=0)
-    assert (train.num_episodes, validation.num_episodes) == (7, 3)
-    assert sorted(rows_of(train) + rows_of(validation)) == rows_of(make([3] * 10))
-
-
-@pytest.mark.parametrize("fraction, wanted", [(0.01, 1), (0.99, 2)])
-def test_split_leaves_no_side_empty(fraction, wanted):
-    train, validation = split(make([3, 3, 3]), fraction, seed=0)
-    assert (validation.num_episodes, train.num_episodes) == (wanted, 3 - wanted)
-
-
-def test_split_of_one_trajectory_is_by_transition_and_says_so():
-    train, validation = split(make([10]), fraction=0.2, seed=0)
-    assert (train.num_transitions, validation.num_transitions) == (8, 2)
-    assert sorted(rows_of(train)[0] + rows_of(validation)[0]) == list(range(10))
-    assert rows_of(train)[0] == sorted(rows_of(train)[0])
-    assert train.returns.tolist() == [10]
-    assert "transitions of a single trajectory" in train.notes[-1]
-
-
-@pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1])
-def test_split_wants_a_fraction(fraction):
-    with pytest.raises(UserError, match="between 0 and 1"):
-        split(make([3, 3]), fraction, seed=0)
-
-
-def test_split_of_one_transition_is_refused():
-    with pytest.raises(UserError, match="single transition"):
-        split(make([1]), 0.5, seed=0)
+def test_images_are_chosen_as_bytes_and_have_no_absorbing_state():
+    rows = np.arange(24, dtype=np.uint8).reshape(6, 2, 2, 1)
+    d = dataclasses.replace(make([4, 2]), observations=rows, next_observations=rows)
+    thinned = subsample(select(d, 1, seed=0), 2, seed=0)
+    assert thinned.observations.dtype == np.uint8 and len(thinned.observations) in (1, 2)
+    with pytest.raises(UserError, match="images, which have no absorbing state: set make_environment"):
+        pad_absorbing(d)
 
 
 # pad_absorbing
@@ -161,6 +128,8 @@ def test_pad_absorbing_row_by_row():
     assert d.truncated.tolist() == [False, False, True, True, False, True]
     assert d.returns.tolist() == [2, 1, 1]
     assert d.lengths.tolist() == [2, 1, 1]
+    known = dataclasses.replace(make([2], terminated=[1]), components=(("at", 1),))
+    assert pad_absorbing(known).components == (("at", 1), ("absorbing", 1))
 
 
 def test_pad_absorbing_discrete_without_rewards():

@@ -1,0 +1,118 @@
+"""D4RL's keys, in an npz or in a mapping of arrays: one row a step, episodes one after the other.
+
+``observations`` (or ``obs``), ``actions`` (``acts``) and ``terminals`` (``terminated``, ``terminations``) are
+wanted; ``next_observations`` (``next_obs``), ``rewards`` (``rews``), ``timeouts`` (``truncated``,
+``truncations``) and ``environment`` may be there. Observations may be given by component, as
+``observations/<key>``. ``metadata/...`` and ``infos/...`` are ignored, with a note. ``dones`` is refused: it
+merges terminations with time limits.
+"""
+
+import hashlib
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from gail_tf.demonstrations import arrays
+from gail_tf.demonstrations.components import joined
+from gail_tf.demonstrations.demonstrations import Demonstrations
+from gail_tf.demonstrations.episodes import repaired
+from gail_tf.demonstrations.readers import npz
+from gail_tf.types import UserError
+
+_ALIASES = {
+    "observations": ("observations", "obs"),
+    "actions": ("actions", "acts"),
+    "next_observations": ("next_observations", "next_obs"),
+    "rewards": ("rewards", "rews"),
+    "terminals": ("terminals", "terminated", "terminations"),
+    "timeouts": ("timeouts", "truncated", "truncations"),
+    "environment": ("environment",),
+}
+_REQUIRED = ("observations", "actions", "terminals")
+
+
+def read(path: str) -> Demonstrations | None:
+    """Reads an npz of these keys; None where the file is no npz."""
+    found = npz.members(path, own=False)
+    if found is None:
+        return None
+    file = pathlib.Path(path)
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    return from_fields(found, {"format": "D4RL keys", "file": file.name, "sha256": sha256})
+
+
+def from_fields(fields: Mapping[str, Any], provenance: dict[str, Any]) -> Demonstrations:
+    """Demonstrations of arrays by key: the core of every reader whose format is alike.
+
+    Raises:
+      UserError: one line: what was found, what is wanted, what to do.
+    """
+    ignored = [name for name in fields if name.startswith(npz.IGNORED_PREFIXES)]
+    notes = [f"Ignored the keys {', '.join(ignored)}."] if ignored else []
+    arrays_by_key = {name: arrays.as_array(name, fields[name]) for name in fields if name not in ignored}
+    found, components = joined(arrays_by_key, "observations", "next_observations")
+    found, reshaped = _without_columns(_renamed(found))
+    environment = found.pop("environment", None)
+    rows, inferred = repaired(_rows(found))
+    return Demonstrations(
+        **rows,
+        environment=None if environment is None else npz.text("environment", environment),
+        provenance=provenance,
+        notes=(*notes, *reshaped, *inferred),
+        components=components,
+    )
+
+
+def _renamed(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """D4RL's own names for whatever aliases the file uses."""
+    accepted = tuple(alias for aliases in _ALIASES.values() for alias in aliases)
+    hint = ""
+    if "dones" in found:
+        hint = (
+            " (dones merges two things: give terminals, the MDP ended, and timeouts, a limit cut the episode)"
+        )
+    npz.require_keys(found, (), accepted, hint)
+    fields = {}
+    for name, aliases in _ALIASES.items():
+        present = [alias for alias in aliases if alias in found]
+        if len(present) > 1:
+            raise UserError(f"{' and '.join(present)} mean the same; wanted one of them: remove the other")
+        if present:
+            fields[name] = found[present[0]]
+    npz.require_keys(fields, _REQUIRED, tuple(_ALIASES))
+    return fields
+
+
+def _without_columns(fields: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Reads ``[N, 1]`` as ``[N]`` where a vector is wanted, and float ``[N]`` actions as ``[N, 1]``."""
+    fields, notes = dict(fields), []
+    vectors = [name for name in ("rewards", "terminals", "timeouts") if name in fields]
+    if fields["actions"].dtype.kind in arrays.INTEGER_KINDS:
+        vectors.append("actions")
+    for name in vectors:
+        if fields[name].ndim == 2 and fields[name].shape[1] == 1:
+            fields[name] = fields[name][:, 0]
+            notes.append(f"Read the column {name} [N, 1] as [N].")
+    if fields["actions"].ndim == 1 and fields["actions"].dtype.kind == "f":
+        fields["actions"] = fields["actions"][:, None]
+        notes.append("Read the floats actions [N] as [N, 1].")
+    return fields, notes
+
+
+def _rows(fields: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays in the package's names and dtypes."""
+    rows = {
+        "observations": arrays.as_observations("observations", fields["observations"]),
+        "actions": arrays.as_actions(fields["actions"]),
+        "terminated": arrays.as_flags("terminals", fields["terminals"]),
+    }
+    if "timeouts" in fields:
+        rows["truncated"] = arrays.as_flags("timeouts", fields["timeouts"])
+    if "next_observations" in fields:
+        rows["next_observations"] = arrays.as_observations("next_observations", fields["next_observations"])
+        arrays.require_same_kind(rows["observations"], rows["next_observations"])
+    if "rewards" in fields:
+        rows["rewards"] = arrays.as_float32("rewards", fields["rewards"], ndim=1)
+    return rows

@@ -1,0 +1,126 @@
+"""What the npz formats share: members that are never unpickled, and one line for what is wrong with them."""
+
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+
+from gail_tf.types import UserError
+
+IGNORED_PREFIXES = ("metadata/", "infos/")
+
+
+def members(path: str, own: bool) -> dict[str, np.ndarray] | None:
+    """The arrays of an npz, of our own layout or of another as ``own`` asks for; None where it is not one.
+
+    Those of IGNORED_PREFIXES are not read, and empty.
+
+    Raises:
+      UserError: the file is damaged, encrypted, or may not be read.
+    """
+    try:
+        if not os.path.isfile(path) or not _begins_as_zip(path):
+            return None
+        with np.load(path, allow_pickle=False) as archive:
+            if own != ("format_version" in archive.files):
+                return None
+            return {
+                name: np.empty(0) if name.startswith(IGNORED_PREFIXES) else _member(archive, name)
+                for name in archive.files
+            }
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise UserError(
+            f"the archive is damaged or cut short ({error}); wanted a complete .npz: copy or record it again"
+        ) from error
+    except RuntimeError as error:
+        if "encrypted" not in str(error):
+            raise
+        raise UserError(
+            "the archive is encrypted; wanted an .npz without a password: write the arrays with numpy.savez"
+        ) from error
+    except OSError as error:
+        raise UserError(
+            f"cannot be read ({error.strerror or error}); wanted a readable .npz: check its permissions"
+        ) from error
+
+
+def _begins_as_zip(path: str) -> bool:
+    with open(path, "rb") as file:
+        return file.read(2) == b"PK"
+
+
+def _member(archive: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
+    try:
+        array = archive[name]
+    except ValueError as error:
+        if "Object arrays" in str(error):
+            raise UserError(
+                f"{name} holds pickled Python objects, which are never loaded because that can run code; "
+                "wanted plain arrays: save numbers, one row per step"
+            ) from error
+        raise UserError(
+            f"{name} is damaged ({error}); wanted a NumPy array: record the file again"
+        ) from error
+    if not isinstance(array, np.ndarray):
+        raise UserError(f"{name} is not a NumPy array; wanted arrays only: write them with numpy.savez")
+    return array
+
+
+def require_keys(
+    found: Collection[str], required: Sequence[str], accepted: Sequence[str], hint: str = ""
+) -> None:
+    """Raises UserError for keys that are missing, and for unknown ones: they may be misspelt."""
+    missing = [name for name in required if name not in found]
+    unknown = sorted(set(found) - set(accepted))
+    if unknown:
+        raise UserError(
+            f"unknown keys {', '.join(unknown)}; accepted are {', '.join(accepted)}: "
+            f"remove or rename them{hint}"
+        )
+    if missing:
+        raise UserError(
+            f"missing keys {', '.join(missing)} (found {', '.join(sorted(found)) or 'none'}); "
+            f"wanted {', '.join(required)}: add them"
+        )
+
+
+def text(name: str, array: np.ndarray) -> str:
+    """The one string that ``array`` holds."""
+    if array.ndim != 0 or array.dtype.kind != "U":
+        raise UserError(f"{name} has shape {list(array.shape)} and dtype {array.dtype}; wanted one string")
+    return str(array)
+
+
+def from_json(name: str, array: np.ndarray) -> Any:
+    """What ``array`` holds as JSON in one string."""
+    content = text(name, array)
+    try:
+        return json.loads(content)
+    except ValueError as error:
+        raise UserError(
+            f"{name} is not JSON ({error}); wanted what save() wrote: record the file again"
+        ) from error
+
+
+def not_an_archive(path: str) -> UserError:
+    """Tells apart, by the first bytes, what no reader knows."""
+    if not os.path.exists(path):
+        return UserError(
+            "there is no such file; wanted an .npz file, a folder of them or minari:ID: check the path"
+        )
+    with open(path, "rb") as file:
+        magic = file.read(6)
+    advice = "wanted an .npz archive: write the arrays with numpy.savez"
+    if not magic:
+        return UserError(f"the file is empty; {advice}")
+    kinds = {
+        b"\x93NUMPY": "a single .npy array",
+        b"\x89HDF": "HDF5",
+        b"\x80": "a pickle, which is never loaded because that can run code",
+    }
+    kind = next((kind for start, kind in kinds.items() if magic.startswith(start)), "not an .npz archive")
+    return UserError(f"the file is {kind}; {advice}")

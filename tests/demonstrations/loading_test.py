@@ -1,0 +1,111 @@
+"""Files that are not what their name says, and readers of one's own."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+from gail_tf import demonstrations as demos
+from gail_tf.types import UserError
+
+
+def test_a_file_is_known_by_its_keys_and_remembered(tmp_path, d4rl):
+    np.savez(tmp_path / "data.bin.npz", **d4rl())
+    d = demos.load(tmp_path / "data.bin.npz")
+    assert d.returns.tolist() == [6, 9]
+    assert d.provenance["file"] == "data.bin.npz" and len(d.provenance["sha256"]) == 64
+
+
+def test_missing_file(tmp_path, refuses):
+    refuses(tmp_path / "none.npz", "no such file")
+
+
+def test_missing_keys_and_single_steps_begin_with_the_path(tmp_path, refuses, d4rl):
+    np.savez(tmp_path / "a.npz")
+    refuses(tmp_path / "a.npz", "missing keys observations, actions, terminals")
+    np.savez(tmp_path / "a.npz", **{name: value[:1] for name, value in d4rl().items()})
+    refuses(tmp_path / "a.npz", "holds 1 transition; wanted at least 2")
+
+
+def test_object_array_is_not_unpickled(tmp_path, refuses, d4rl):
+    np.savez(tmp_path / "a.npz", **d4rl(actions=np.array([None] * 5, object)))
+    refuses(tmp_path / "a.npz", "actions holds pickled Python objects")
+
+
+def test_what_is_ignored_is_not_even_read(tmp_path, d4rl):
+    np.savez(tmp_path / "a.npz", **d4rl(), **{"infos/any": np.array([None], object)})
+    assert demos.load(tmp_path / "a.npz").notes == ("Ignored the keys infos/any.",)
+
+
+@pytest.mark.parametrize(
+    "content, sentence",
+    [
+        (b"", "the file is empty"),
+        (pickle.dumps({"observations": 1}), "is a pickle, which is never loaded"),
+        (b"\x93NUMPY\x01\x00", "is a single .npy array"),
+        (b"\x89HDF\r\n\x1a\n", "is HDF5"),
+        (b"observations,actions\n", "is not an .npz archive"),
+        (b"PK\x03\x04 nonsense", "damaged or cut short"),
+    ],
+)
+def test_other_content(tmp_path, refuses, content, sentence):
+    (tmp_path / "a.npz").write_bytes(content)
+    refuses(tmp_path / "a.npz", sentence)
+
+
+def test_damaged_archives(tmp_path, refuses, d4rl):
+    path = tmp_path / "a.npz"
+    np.savez(path, **d4rl())
+    content, data = path.read_bytes(), d4rl()["actions"].tobytes()
+    for share in (0.25, 0.5, 0.95):
+        path.write_bytes(content[: int(share * len(content))])
+        refuses(path, "damaged or cut short")
+    path.write_bytes(content.replace(data, bytes(len(data))))
+    refuses(path, "damaged or cut short .*CRC")
+
+
+def test_encrypted_archive(tmp_path, refuses, d4rl):
+    path = tmp_path / "a.npz"
+    np.savez(path, **d4rl())
+    content = bytearray(path.read_bytes())
+    for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = content.find(signature)
+        while at >= 0:
+            content[at + flags] |= 1  # what a zip says of a member that needs a password
+            at = content.find(signature, at + 1)
+    path.write_bytes(content)
+    refuses(path, "the archive is encrypted; wanted an .npz without a password")
+
+
+# A reader of one's own.
+
+
+def read_table(path):
+    """Whitespace-separated rows: observation, action, whether the step ended the episode."""
+    if not path.endswith(".txt"):
+        return None
+    table = np.loadtxt(path)
+    fields = {"observations": table[:, :1], "actions": table[:, 1:2], "terminals": table[:, 2]}
+    return demos.from_arrays({**fields, "timeouts": np.zeros(len(table))}, path)
+
+
+def test_a_reader_of_ones_own_reads_its_format_and_passes_on_others(tmp_path, refuses, d4rl):
+    (tmp_path / "mine.txt").write_text("0 0.5 0\n1 0.5 0\n2 0.5 1\n")
+    np.savez(tmp_path / "a.npz", **d4rl())
+    assert demos.load(tmp_path / "mine.txt", read_table).observations.tolist() == [[0], [1]]
+    assert demos.load(tmp_path / "a.npz", read_table).num_transitions == 5
+    refuses(tmp_path / "mine.txt", "not an .npz archive")
+
+
+def test_a_reader_that_gives_something_else_is_named(tmp_path, refuses):
+    def read_wrongly(path):
+        return {"observations": []}
+
+    refuses(tmp_path, "the reader read_wrongly gave a dict; wanted Demonstrations", reader=read_wrongly)
+
+
+def test_what_a_reader_refuses_begins_with_the_path(tmp_path, refuses):
+    def read_nothing(path):
+        raise UserError("is too old")
+
+    refuses(tmp_path / "x", "x: is too old", reader=read_nothing)

@@ -1,0 +1,239 @@
+"""D4RL's keys, from arrays: observation 0 1 2 | 10 11, next 1 2 3 | 11 12, reward 1 2 3 | 4 5 (conftest)."""
+
+import numpy as np
+import pytest
+
+from gail_tf import demonstrations as demos
+from gail_tf.types import UserError
+
+
+def column(*values):
+    return np.array(values, np.float32)[:, None]
+
+
+def notes_of(demonstrations):
+    return " ".join(demonstrations.notes)
+
+
+def steps(demonstrations):
+    """(observation, next observation, "t" terminated or "c" cut or " ") of every row."""
+    flags = np.where(demonstrations.terminated, "t", np.where(demonstrations.truncated, "c", " "))
+    columns = demonstrations.observations[:, 0], demonstrations.next_observations[:, 0], flags
+    return [(int(a), int(b), str(flag)) for a, b, flag in zip(*columns, strict=True)]
+
+
+WHOLE = [(0, 1, " "), (1, 2, " "), (2, 3, "t"), (10, 11, " "), (11, 12, "c")]
+
+
+def test_complete_arrays_are_read_as_they_are(d4rl):
+    d = demos.from_arrays(d4rl())
+    assert steps(d) == WHOLE
+    assert d.returns.tolist() == [6, 9]
+    assert (d.environment, d.notes) == (None, ())
+
+
+def test_aliases_mean_the_same(d4rl):
+    aliases = {"observations": "obs", "actions": "acts", "next_observations": "next_obs", "rewards": "rews"}
+    aliases |= {"terminals": "terminated", "timeouts": "truncated"}
+    fields = {aliases[name]: value for name, value in d4rl().items()}
+    d = demos.from_arrays({**fields, "environment": "Line-v0"})
+    assert steps(d) == WHOLE
+    assert d.returns.tolist() == [6, 9] and d.environment == "Line-v0"
+
+
+def test_lists_are_arrays_too(d4rl):
+    assert steps(demos.from_arrays({name: value.tolist() for name, value in d4rl().items()})) == WHOLE
+
+
+def test_metadata_and_infos_are_ignored_and_said(d4rl):
+    ignored = {"metadata/algorithm": np.array("SAC"), "infos/qpos": np.zeros((5, 2))}
+    assert notes_of(demos.from_arrays(d4rl(**ignored))) == "Ignored the keys metadata/algorithm, infos/qpos."
+
+
+def test_columns_and_float_vectors_are_reshaped_and_said(d4rl):
+    d = demos.from_arrays(d4rl(rewards=column(1, 2, 3, 4, 5), actions=np.array([0.1, 0.2, 0.3, 0.4, 0.5])))
+    assert d.rewards.shape == (5,) and d.actions.shape == (5, 1)
+    assert "rewards [N, 1]" in notes_of(d) and "actions [N]" in notes_of(d)
+    discrete = demos.from_arrays(d4rl(actions=np.array([[0], [1], [1], [0], [2]])))
+    assert discrete.actions.tolist() == [0, 1, 1, 0, 2]
+
+
+@pytest.mark.parametrize(
+    "changes, flags, note",
+    [
+        ({"timeouts": [0, 0, 1, 0, 1]}, "  t c", "1 rows are both terminal and timeout"),
+        ({"timeouts": [0, 0, 0, 0, 0]}, "  t c", "truncated by the end of the file"),
+        # 0 -> 1 -> 2 -> 3 | 10 -> 11: row 2's successor is not row 3's observation, and nothing terminated.
+        ({"terminals": [0] * 5, "timeouts": None}, "  c c", "found 1 episodes truncated inside the file"),
+        ({"terminals": [0, 0, 1, 0, 1], "timeouts": None}, "  t t", "timeouts is missing: found 0 episodes"),
+        ({"terminals": [0] * 5}, "  c c", "timeouts is incomplete: 1 more episodes"),
+        ({"next_observations": column(1, 2, 10, 11, 12)}, "  t c", "not the true successor"),
+    ],
+)
+def test_flags_that_are_missing_or_clash_are_inferred_and_said(d4rl, changes, flags, note):
+    d = demos.from_arrays(d4rl(**changes))
+    assert "".join(flag for *_, flag in steps(d)) == flags
+    assert note in d.notes[0]
+
+
+def test_missing_next_observations_drop_each_last_step(d4rl):
+    d = demos.from_arrays(d4rl(next_observations=None))
+    assert steps(d) == [(0, 1, " "), (1, 2, "c"), (10, 11, "c")]  # what is last now ended nothing
+    assert d.actions[:, 0].tolist() == pytest.approx([0.1, 0.2, 0.4])
+    # The episodes that were recorded had these totals all the same.
+    assert d.returns.tolist() == [6, 9]
+    assert d.lengths.tolist() == [3, 2]
+    assert d.ended.tolist() == [True, False]
+    assert "dropped the last step" in notes_of(d) and "1 terminations were lost" in notes_of(d)
+
+
+def test_single_step_episode_without_successor_vanishes(d4rl):
+    d = demos.from_arrays(d4rl(next_observations=None, terminals=[1, 0, 0, 0, 0]))
+    assert d.observations[:, 0].tolist() == [1, 2, 10]
+    assert (d.returns.tolist(), d.lengths.tolist()) == ([2 + 3 + 4 + 5], [4])
+    assert "1 episodes of a single step vanished" in notes_of(d)
+
+
+def test_reset_observation_is_not_a_successor(d4rl):
+    # Row 2 is cut by a limit, and its "successor" 10 is where the next episode starts.
+    flags = {"terminals": np.zeros(5), "timeouts": np.array([0, 0, 1, 0, 1])}
+    d = demos.from_arrays(d4rl(next_observations=column(1, 2, 10, 11, 12), **flags))
+    assert steps(d) == [(0, 1, " "), (1, 2, "c"), (10, 11, " "), (11, 12, "c")]
+    assert d.returns.tolist() == [6, 9]
+    assert "1 truncated episodes have the next episode's first observation" in notes_of(d)
+
+
+def test_timeouts_that_mark_the_last_end_alone_are_completed(d4rl):
+    # Four episodes of ten steps: e e+1 ... e+9, whose true last successor is e+10, then 100 further on.
+    observations = np.concatenate([100.0 * e + np.arange(10) for e in range(4)])[:, None]
+    fields = {
+        "observations": observations,
+        "actions": np.zeros((40, 1)),
+        "next_observations": observations + 1,
+    }
+    d = demos.from_arrays({**fields, "terminals": np.zeros(40), "timeouts": np.arange(40) == 39})
+    assert np.flatnonzero(d.truncated).tolist() == [9, 19, 29, 39] and not d.terminated.any()
+    assert "timeouts is incomplete: 3 more episodes" in notes_of(d)
+
+
+SUBSAMPLED = column(5, 5, 5, 5, 5)
+
+
+@pytest.mark.parametrize(
+    "changes, sentence",
+    [
+        ({"actions": None}, "missing keys actions"),
+        ({"terminals": None}, "missing keys terminals"),
+        ({"extra": np.zeros(5)}, "unknown keys extra; accepted are observations, obs, actions"),
+        ({"terminals": None, "dones": np.zeros(5)}, "dones merges two things"),
+        ({"obs": np.zeros((5, 1))}, "observations and obs mean the same"),
+        ({"timeouts": None, "next_observations": None}, "episode boundaries are unknown"),
+        ({"timeouts": None, "next_observations": SUBSAMPLED}, "shuffled or subsampled"),
+        ({"next_observations": SUBSAMPLED}, "in 3 of 5 rows .* rows were left out"),
+        ({"next_observations": np.zeros((5, 2))}, "next_observations has 2 columns and observations 1"),
+        ({"next_observations": np.zeros((5, 1, 1))}, "next_observations has shape"),
+        ({"observations": np.zeros(5)}, r"observations has shape \[5\]"),
+        ({"rewards": np.zeros(4)}, "rewards has 4 rows"),
+        ({"actions": np.array([["left"]] * 5)}, "actions has dtype <U4"),
+        ({"actions": [[0.0], [0.0, 1.0]]}, "actions is ragged"),
+        ({"rewards": np.array([1, 2, np.inf, 4, 5])}, "rewards row 2 holds NaN or Inf"),
+        ({"environment": np.array([1])}, "environment .* wanted one string"),
+        ({"observations": np.zeros((0, 1))}, "observations has no rows"),
+        ({"terminals": np.ones(5), "next_observations": None}, "no complete episodes"),
+        (
+            {
+                "observations": column(0, 1, 2, 3, 4),
+                "next_observations": column(1, 2, 3, 4, 5),
+                "terminals": np.zeros(5),
+                "timeouts": np.ones(5),
+            },
+            "dropping the 4 last steps without a successor leaves 1 of 5 rows: wanted timeouts True at",
+        ),
+    ],
+)
+def test_malformed_fields_are_refused(d4rl, changes, sentence):
+    with pytest.raises(UserError, match=f"^mine: .*{sentence}") as caught:
+        demos.from_arrays(d4rl(**changes), name="mine")
+    assert "\n" not in str(caught.value)
+
+
+def test_nothing_and_a_single_step_are_refused(d4rl):
+    with pytest.raises(UserError, match="the arrays: missing keys observations, actions, terminals"):
+        demos.from_arrays({})
+    with pytest.raises(UserError, match="the arrays: holds 1 transition; wanted at least 2"):
+        demos.from_arrays({name: value[:1] for name, value in d4rl().items()})
+
+
+# Components of a Dict space.
+
+
+def by_key(**changes):
+    """Two episodes of one step each, with observations by key; ``z/in`` lies in a Dict in the Dict."""
+    fields = {
+        "observations/position": np.array([[1.0, 2.0], [3.0, 4.0]]),
+        "observations/goal": np.array([5.0, 6.0]),
+        "observations/z/in": np.zeros((2, 1, 3)),
+        "actions": np.array([0, 1]),
+        "terminals": [1, 1],
+        "timeouts": [0, 0],
+        "next_observations/position": np.zeros((2, 2)),
+        "next_observations/goal": np.zeros(2),
+        "next_observations/z/in": np.zeros((2, 3)),
+    }
+    return {name: value for name, value in {**fields, **changes}.items() if value is not None}
+
+
+def test_components_stand_side_by_side_in_the_order_of_their_keys():
+    d = demos.from_arrays(by_key())
+    assert d.components == (("goal", 1), ("position", 2), ("z/in", 3))
+    assert d.observations.tolist() == [[5, 1, 2, 0, 0, 0], [6, 3, 4, 0, 0, 0]]
+    assert d.next_observations.shape == (2, 6)
+
+
+@pytest.mark.parametrize(
+    "changes, sentence",
+    [
+        ({"observations": np.zeros((2, 6))}, "observations and observations/position mean the same"),
+        (
+            {"next_observations/goal": None},
+            r"next_observations has the components position \(2\), z/in \(3\); wa",
+        ),
+        ({"observations/goal": np.zeros(3)}, "observations/position has 2 rows and observations/goal has 3"),
+        ({"observations/goal": np.array(1.0)}, r"observations/goal has shape \[\]; wanted one row per step"),
+        ({"observations/goal": np.array([1, np.nan])}, "observations/goal row 1 holds NaN"),
+    ],
+)
+def test_components_that_do_not_fit_are_refused(changes, sentence):
+    with pytest.raises(UserError, match=sentence):
+        demos.from_arrays(by_key(**changes))
+
+
+# Images.
+
+
+def test_images_stay_bytes(d4rl):
+    images = np.arange(5 * 12, dtype=np.uint8).reshape(5, 2, 3, 2)
+    d = demos.from_arrays(d4rl(observations=images, next_observations=None))
+    assert d.observations.dtype == d.next_observations.dtype == np.uint8
+    np.testing.assert_array_equal(d.next_observations, images[[1, 2, 4]])
+    following = np.concatenate([images[1:3], images[:1], images[4:], images[:1]])  # jumps after row 2
+    found = demos.from_arrays(
+        d4rl(observations=images, next_observations=following, terminals=np.zeros(5), timeouts=None)
+    )
+    assert np.flatnonzero(found.truncated).tolist() == [2, 4]
+
+
+@pytest.mark.parametrize(
+    "images, sentence",
+    [
+        (np.zeros((5, 4, 4), np.uint8), r"give images a last axis, observations\[..., None\]"),
+        (np.zeros((5, 4, 4, 1)), r"dtype float64; wanted .* uint8 images \[N, H, W, C\]: save bytes"),
+        (
+            np.zeros((5, 4, 4, 1), np.uint8),
+            r"next_observations has 1 columns and observations images \[4, 4, 1\]",
+        ),
+    ],
+)
+def test_other_images_are_refused(d4rl, images, sentence):
+    with pytest.raises(UserError, match=sentence):
+        demos.from_arrays(d4rl(observations=images))

@@ -1,0 +1,59 @@
+"""A folder is its files, one after the other in the order of their names."""
+
+import numpy as np
+import pytest
+
+from gail_tf import demonstrations as demos
+
+
+def test_folder_is_read_in_the_order_of_names(tmp_path, d4rl):
+    fields = d4rl()
+    for name, rows in (("b", slice(3, 5)), ("a", slice(0, 3))):
+        np.savez(tmp_path / f"{name}.npz", **{key: value[rows] for key, value in fields.items()})
+    (tmp_path / "README.md").write_text("Two episodes.")
+    (tmp_path / ".c.npz.1.tmp").write_bytes(b"half")
+    d, whole = demos.load(tmp_path), demos.from_arrays(fields)
+    for name in ("observations", "actions", "next_observations", "rewards", "episode_ends", "returns"):
+        assert np.array_equal(getattr(d, name), getattr(whole, name)), name
+    assert np.array_equal(d.terminated, whole.terminated) and np.array_equal(d.truncated, whole.truncated)
+    assert list(d.provenance["files"]) == ["a.npz", "b.npz"]
+    assert d.notes == ("Ignored 1 entries of the folder that are not .npz files.",)
+
+
+def test_folder_keeps_the_totals_of_shortened_episodes_and_what_files_say(tmp_path, d4rl):
+    by_key = {"observations": None, "observations/at": np.array([0, 1, 2, 10, 11])}
+    for name in ("a.npz", "b.npz"):
+        np.savez(tmp_path / name, **d4rl(next_observations=None, **by_key))
+    d = demos.load(tmp_path)
+    assert d.returns.tolist() == [6, 9, 6, 9]
+    assert d.rows_per_episode.tolist() == [2, 1, 2, 1]
+    assert d.components == (("at", 1),)
+    assert d.notes[0].startswith("a.npz: ")
+
+
+def test_folder_without_npz(tmp_path, refuses):
+    refuses(tmp_path, "folder without .npz files")
+
+
+def test_bad_file_in_a_folder_is_named(tmp_path, refuses, d4rl):
+    np.savez(tmp_path / "a.npz", **d4rl())
+    (tmp_path / "b.npz").write_bytes(b"")
+    refuses(tmp_path, "b.npz: the file is empty")
+
+
+WIDE = np.zeros((5, 2))
+
+
+@pytest.mark.parametrize(
+    "changes, sentence",
+    [
+        ({"environment": "Other-v0"}, "differ in the environment: None in a.npz, Other-v0 in b.npz"),
+        ({"observations": WIDE, "next_observations": WIDE}, "observation dimension: 1 in a.npz, 2 in b.npz"),
+        ({"actions": np.zeros(5, int)}, "the shape and kind of an action"),
+        ({"rewards": None}, "having rewards"),
+    ],
+)
+def test_files_of_a_folder_must_agree(tmp_path, refuses, d4rl, changes, sentence):
+    np.savez(tmp_path / "a.npz", **d4rl())
+    np.savez(tmp_path / "b.npz", **d4rl(**changes))
+    refuses(tmp_path, sentence)

@@ -1,0 +1,89 @@
+"""Minari, by a stand-in for its module with the few names that are used."""
+
+import sys
+from types import SimpleNamespace
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from gail_tf import demonstrations as demos
+
+NAME = "minari:line/expert-v0"
+
+
+@pytest.fixture
+def give(monkeypatch):
+    """Puts a data set of these episodes in place."""
+
+    def give(*episodes, space=None):
+        def load_dataset(dataset_id):
+            if dataset_id != "line/expert-v0":
+                raise FileNotFoundError("not found locally")
+            spec = SimpleNamespace(id="Line-v0")
+            found = {"env_spec": spec, "observation_space": space}
+            return SimpleNamespace(iterate_episodes=lambda: iter(episodes), **found)
+
+        monkeypatch.setitem(sys.modules, "minari", SimpleNamespace(load_dataset=load_dataset))
+
+    return give
+
+
+def episode(observations, num_steps, terminated=False, truncated=False):
+    last = np.arange(num_steps) == num_steps - 1
+    return SimpleNamespace(
+        observations=observations,
+        actions=np.arange(num_steps),
+        rewards=np.full(num_steps, 2.0),
+        terminations=last & terminated,
+        truncations=last & truncated,
+    )
+
+
+def column(*values):
+    return np.array(values, np.float32)[:, None]
+
+
+def test_episodes_hold_one_observation_more_than_actions(give):
+    give(episode(column(0, 1, 2), 2, terminated=True), episode(column(5, 6), 1))
+    d = demos.load(NAME)
+    assert d.observations[:, 0].tolist() == [0, 1, 5]
+    assert d.next_observations[:, 0].tolist() == [1, 2, 6]
+    assert d.actions.tolist() == [0, 1, 0]
+    assert d.terminated.tolist() == [False, True, False]
+    assert d.truncated.tolist() == [False, False, True]
+    assert d.returns.tolist() == [4, 2]
+    assert (d.environment, d.components) == ("Line-v0", None)
+    assert d.notes == ("1 episodes have neither termination nor truncation: taken as truncated.",)
+
+
+def test_step_with_both_flags_is_terminated(give):
+    give(episode(column(0, 1, 2), 2, terminated=True, truncated=True))
+    d = demos.load(NAME)
+    assert d.terminated.tolist() == [False, True] and not d.truncated.any()
+    assert d.notes == ("1 rows are both terminal and timeout: taken as terminated.",)
+
+
+def test_components_are_flattened_as_gymnasium_does(give):
+    inner = gym.spaces.Tuple([gym.spaces.Box(0, 9, (2, 1)), gym.spaces.Discrete(3)])
+    space = gym.spaces.Dict({"b": gym.spaces.Box(0, 9, (1,)), "a": inner})
+    rows = {"b": column(1, 2, 3), "a": (np.arange(6.0).reshape(3, 2, 1), np.array([0, 2, 1]))}
+    give(episode(rows, 2, terminated=True), space=space)
+    d = demos.load(NAME)
+    wanted = [
+        gym.spaces.flatten(space, {"b": rows["b"][t], "a": (rows["a"][0][t], rows["a"][1][t])})
+        for t in (0, 1, 2)
+    ]
+    assert d.observations.tolist() == np.array(wanted[:2]).tolist()
+    assert d.next_observations.tolist() == np.array(wanted[1:]).tolist()
+    assert d.components == (("a/0", 2), ("a/1", 3), ("b", 1))
+
+
+def test_errors(give, refuses, monkeypatch):
+    give()
+    refuses(NAME, "no episodes")
+    refuses("minari:line/other-v0", "minari download line/other-v0")
+    give(SimpleNamespace(observations=column(0, 1), actions={"left": np.zeros(1)}))
+    refuses(NAME, "actions are not arrays")
+    monkeypatch.setitem(sys.modules, "minari", None)
+    refuses(NAME, "pip install minari")
