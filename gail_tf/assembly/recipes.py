@@ -105,9 +105,7 @@ def shipped_configs() -> list[str]:
 
 def resolve_config(name: str) -> list[Layer]:
     """The layers that a shipped name or a path to a gin file stands for; UserError where there is none."""
-    if os.path.isfile(name):
-        return [Layer(name, without(_read(name), name, _TABLES))]
-    found = _layers_of(name.removesuffix(".gin"))
+    found = included(name)
     if found is None:
         close = difflib.get_close_matches(name, shipped_configs(), n=3)
         hint = (
