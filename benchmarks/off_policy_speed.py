@@ -73,7 +73,7 @@ def make_generator(options, what):
     from gail_tf.generators.off_policy import OffPolicyGenerator
     from gail_tf.rewards.environment import EnvironmentReward
 
-    base = ["base/off_policy_gail"] if what["gail"] else ["base/off_policy", "base/expert"]
+    base = ["sac_gail/any"] if what["gail"] else ["sac/any"]  # but for the agent
     lines = bindings(options, what)
     if what["gail"]:
         lines += [f"load_demonstrations.path = {options.demonstrations!r}"]

@@ -123,7 +123,7 @@ def make_generator(options: argparse.Namespace):
     from gail_tf.environments.make import make_environment
     from gail_tf.generators.on_policy import OnPolicyGenerator
 
-    parse_gin(["base/ppo", "base/gail"], gin_bindings(options))
+    parse_gin(["gail_ppo/any"], gin_bindings(options))
     probe = make_environment()
     codec = ActionCodec(probe.action_space, options.environment)
     expert = prepare_expert(load_demonstrations(), probe, codec, run_seed=options.seed)

@@ -6,7 +6,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def configs_dir() -> Path:
-    """The folder of shipped gin configs (``base/``, ``<recipe>/<environment>.gin``)."""
+    """The folder of shipped gin configs, which ``assembly/recipes.py`` puts together."""
     return _folder("configs")
 
 

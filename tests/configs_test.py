@@ -1,8 +1,10 @@
-"""Every shipped config trains for two iterations: bindings exist, shapes fit, numbers stay finite."""
+"""The shipped configs: every name makes the bindings it is known for; every recipe and overlay trains.
 
-import ast
+``python tests/configs_test.py`` writes the digests again, after a change of bindings that was meant.
+"""
+
+import hashlib
 import json
-import re
 from pathlib import Path
 
 import gin
@@ -10,10 +12,12 @@ import numpy as np
 import pytest
 
 import gail_tf
-from gail_tf import demonstrations
-from gail_tf.assembly.config import parse_gin, shipped_configs, unused_configurables
+from gail_tf.assembly import recipes
+from gail_tf.assembly.config import check_order, parse_gin, shipped_configs, unused_configurables
+from gail_tf.assembly.config_types import check_types
 from gail_tf.environments.make import make_environment
 from gail_tf.resources import configs_dir
+from gail_tf.studies.study import load_study, shipped_studies
 from gail_tf.training import session
 
 SMALL = (
@@ -46,10 +50,31 @@ SMALL = (
     "OffPolicyGenerator.jit_compile = False",
 )
 METRICS_PAGE = (Path(__file__).resolve().parent.parent / "docs" / "metrics.md").read_text()
-TRUE_REWARD = ("ppo", "trpo", "sac", "td3", "sd3")
-OFF_POLICY = ("dac_td3", "dac_sd3", "dac_ddpg", "sac_gail", "td3_gail", "sd3_gail", "ddpg_gail")
-REGULARISED = ("gail_vr", "gail_gp", "w_gail", "w_gail_gp")
-IMITATION = ("gail_ppo", "gail_trpo", "bc", "credo", "mgail", "mgail_paper", *REGULARISED, *OFF_POLICY)
+DIGESTS = Path(__file__).resolve().parent / "config_digests.txt"
+CHEAP = {
+    "cartpole": ("bc", "gail_ppo", "gail_trpo", "mgail", "trpo"),
+    "atari": ("ppo",),
+    "pendulum": (
+        *("credo_ppo_gail", "credo_tssg", "dac_ddpg", "dac_sd3", "dac_td3", "ddpg_gail", "mgail_paper"),
+        *("sac", "sac_gail", "sd3", "sd3_gail", "td3", "td3_gail"),
+    ),
+}
+# Overlays that leave each other's bindings alone train together.
+TOGETHER = [
+    (
+        "gail_ppo/cartpole",
+        *("clipped_reward", "label_smoothing", "generator_first", "state_transition", "warm_start"),
+        "reward_neg_inv_d",
+    ),
+    ("gail_ppo/cartpole", "absorbing_airl", "expert_weight", "no_penalty", "state_only"),
+    ("gail_ppo/cartpole", "spectral_norm"),
+    ("gail_ppo/cartpole", "gail_gp"),
+    ("gail_trpo/cartpole", "gail_vr"),
+    ("gail_ppo/cartpole", "gail_vr_paper"),  # with table_3, table_3_gail
+    ("gail_ppo/cartpole", "w_gail"),
+    ("gail_ppo/cartpole", "w_gail_gp"),
+    ("td3_gail/pendulum", "credo"),  # with credo_clip, credo_filter
+]
 
 
 @pytest.fixture(autouse=True)
@@ -59,48 +84,69 @@ def no_exports(monkeypatch):
         monkeypatch.setattr(session, name, lambda *args: None)
 
 
-def configs_of(*folders):
-    return [name for name in shipped_configs() if name.split("/")[0] in folders]
+def digest(name):
+    """Eight digits that change with any binding that ``name`` makes."""
+    parse_gin([name], [])
+    check_types()
+    lines = [line for line in gin.config_str().splitlines() if line and not line.startswith("#")]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:8]
 
 
-def text_with_includes(name):
-    text = (configs_dir() / f"{name}.gin").read_text()
-    return text + "".join(map(text_with_includes, re.findall(r"^include '(.+)\.gin'", text, re.MULTILINE)))
+@pytest.fixture(scope="module")
+def digests():
+    return {name: digest(name) for name in shipped_configs()}
 
 
-def random_demonstrations(environment, kwargs, path):
-    """Two episodes of a random policy: what tasks without a shipped expert train on here."""
-    env = make_environment(environment, kwargs=kwargs, max_episode_steps=30, absorbing_states=False)
-    env.action_space.seed(0)
-    rows = {name: [] for name in ("observations", "actions", "rewards", "next_observations")}
-    terminated, truncated, ends = [], [], []
-    for seed in range(2):
-        observation, done = env.reset(seed=seed)[0], False
-        while not done:
-            action = env.action_space.sample()
-            successor, reward, end, cut, _ = env.step(action)
-            for name, value in zip(rows, (observation, action, reward, successor), strict=True):
-                rows[name].append(value)
-            terminated.append(end)
-            truncated.append(cut and not end)
-            observation, done = successor, end or cut
-        ends.append(len(terminated))
-    demonstrations.save(
-        path,
-        demonstrations.Demonstrations(
-            **{name: np.asarray(values) for name, values in rows.items()},
-            terminated=np.asarray(terminated),
-            truncated=np.asarray(truncated),
-            episode_ends=np.asarray(ends),
-            environment=environment,
-        ),
-    )
+def recorded():
+    return dict(line.split() for line in DIGESTS.read_text().splitlines())
 
 
-def train(configs, tmp_path, say=lambda line: None, **more):
-    assert (
-        gail_tf.train(configs, bindings=SMALL, run_dir=tmp_path / "run", say=say, **more).status == "finished"
-    )
+def test_every_name_makes_the_bindings_that_it_made_as_a_file_of_its_own(digests):
+    changed = [name for name, value in recorded().items() if digests.get(name) != value]
+    assert not changed, "meant? then: python tests/configs_test.py"
+    assert len(recorded()) == 173  # the names of the time when each was a file
+
+
+def test_any_recipe_goes_with_any_task(digests):
+    """And what it binds has the type that the code declares: ``digest`` checks."""
+    recipe_names = [path.stem for path in (configs_dir() / "recipes").glob("*.gin")]
+    tasks = ["any", *(path.stem for path in (configs_dir() / "tasks").glob("*.gin"))]
+    assert {f"{recipe}/{task}" for recipe in recipe_names for task in tasks} < set(digests)
+    assert {f"gail_vr/{task}_paper" for task in tasks} < set(digests)
+
+
+def test_there_are_at_most_eighty_files():
+    assert len(list(configs_dir().rglob("*.gin"))) <= 80
+
+
+def test_every_file_begins_with_its_sentence():
+    for path in configs_dir().rglob("*.gin"):
+        first = path.read_text().split("\n", 1)[0]
+        assert first.startswith("# ") and len(first) < 125, path
+    assert "gail_ppo" in recipes.list_text()
+
+
+@pytest.mark.parametrize("study", shipped_studies())
+def test_every_arm_of_a_study_resolves(study):
+    """Overlays included: one that changes nothing in its recipe would be refused."""
+    _, found = load_study(study)
+    arms = {
+        tuple(flag.removeprefix("--config=") for flag in run.flags if flag.startswith("--config="))
+        for run in found.runs()
+    }
+    for configs in arms:
+        check_order(configs)
+        recipes.check(configs, recipes.layers(configs))
+
+
+def test_a_true_reward_takes_no_demonstrations_from_its_task():
+    parse_gin(["ppo/hopper"], [])
+    assert gin.query_parameter("make_environment.environment") == "Hopper-v5"
+    assert not gin.get_bindings("load_demonstrations")
+
+
+def train(configs, tmp_path, say=lambda line: None, bindings=()):
+    gail_tf.train(configs, bindings=[*bindings, *SMALL], run_dir=tmp_path / "run", say=say)
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     numbers = [v for line in lines for v in line.values() if isinstance(v, float)]
     assert lines[-1]["iteration"] == 2 and np.isfinite(numbers).all()
@@ -109,59 +155,37 @@ def train(configs, tmp_path, say=lambda line: None, **more):
     return lines
 
 
-@pytest.mark.parametrize("name", configs_of(*TRUE_REWARD, *IMITATION))
+def test_every_recipe_and_overlay_is_trained():
+    files = {path.stem for path in (configs_dir() / "recipes").glob("*.gin")}
+    assert {recipe for names in CHEAP.values() for recipe in names} == files
+    trained = {name for _, *names in TOGETHER for name in names}
+    inside = {"table_3", "table_3_gail", "credo_clip", "credo_filter", "discrete_actions"}
+    shorter = {"demo"}  # binds what SMALL binds
+    files = {path.stem for path in (configs_dir() / "with").glob("*.gin")}
+    assert trained | inside | shorter == files | {"reward_neg_inv_d"}
+
+
+@pytest.mark.parametrize("name", [f"{recipe}/{task}" for task, names in CHEAP.items() for recipe in names])
 def test_a_recipe(name, tmp_path):
-    recipe, text = name.split("/")[0], text_with_includes(name)
-    tasks = re.findall(r"^make_environment.environment = '(.+)'", text, re.MULTILINE)
-    is_continuous = recipe in OFF_POLICY or recipe in ("sac", "td3", "sd3", "credo")
-    environment = tasks[0] if tasks else "Pendulum-v1" if is_continuous else "CartPole-v1"
-    if environment.startswith("pybullet_envs_gymnasium:"):
-        pytest.importorskip("pybullet_envs_gymnasium", reason="setup.py installs it on Linux only")
-    more = {} if tasks else {"environment": environment}
-    if recipe in IMITATION:
-        if not tasks:
-            more["demonstrations"] = f"shipped:{environment}"
-        elif "'shipped:" not in text:  # comments speak of it too
-            (kwargs,) = re.findall(r"^make_environment.kwargs = (.+)", text, re.MULTILINE) or ["None"]
-            random_demonstrations(environment, ast.literal_eval(kwargs), tmp_path / "demonstrations.npz")
-            more |= {"demonstrations": str(tmp_path / "demonstrations.npz"), "num_demonstrations": 1}
-    train([name], tmp_path, **more)
+    train([name], tmp_path)
 
 
-def test_a_folder_of_a_recipes_name_is_no_config(tmp_path, monkeypatch):
-    """Such as one of runs, in the working directory of ``python -m gail_tf.bin.train``."""
-    (tmp_path / "sac_gail").mkdir()
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
-    parse_gin(["sac_gail/hopper"], [])  # which includes sac_gail/any
-    assert gin.query_parameter("make_environment.environment") == "Hopper-v5"
-
-
-def test_every_folder_of_configs_is_covered():
-    folders = {name.split("/")[0] for name in shipped_configs()}
-    assert folders == {*TRUE_REWARD, *IMITATION, "with"}
-
-
-@pytest.mark.parametrize("name", configs_of("with"))
-def test_an_addition_on_top_of_a_recipe(name, tmp_path):
-    recipe = "td3_gail/any" if "credo" in name else "gail_ppo/cartpole"
-    more = {"environment": "Pendulum-v1", "demonstrations": "shipped:Pendulum-v1"} if "credo" in name else {}
-    lines = train([recipe, name], tmp_path, **more)
-    if name == "with/warm_start":
+@pytest.mark.parametrize("configs", TOGETHER, ids=" ".join)
+def test_overlays_on_top_of_a_recipe(configs, tmp_path):
+    recipe, *overlays = configs[0], *(f"with/{name}" for name in configs[1:])
+    lines = train([recipe, *overlays], tmp_path)
+    if "with/warm_start" in overlays:
         assert "cloning/validation_loss" in lines[0]
     config = (tmp_path / "run" / "config.gin").read_text()
-    bindings = [
-        line.split("#")[0].strip()
-        for line in (configs_dir() / f"{name}.gin").read_text().splitlines()
-        if "=" in line and not line.startswith("#")
-    ]
-    bound = [binding.split(" = ")[0] for binding in bindings]
-    for binding in bound:  # each of them reached the code that it names
-        assert binding in config
-    parse_gin([name], [])
-    alone = {binding: str(gin.query_parameter(binding)) for binding in bound}
-    parse_gin([recipe, name], [])
-    assert {binding: str(gin.query_parameter(binding)) for binding in bound} == alone
+    for overlay in overlays:
+        parse_gin([overlay], [])
+        bound = recipes.settings(recipes.layers([overlay]))
+        alone = {key: str(gin.query_parameter(key)) for key in bound}
+        parse_gin([recipe, *overlays], [])
+        assert {key: str(gin.query_parameter(key)) for key in bound} == alone
+        own = [key for key, setting in bound.items() if setting.source.endswith(f"{overlay}.gin")]
+        for key in own or bound:  # each of them reached the code that it names
+            assert f"{key} =" in config
 
 
 def test_gail_vr_as_published_has_the_settings_of_table_3_and_appendix_b():
@@ -189,16 +213,27 @@ def test_gail_vr_as_published_has_the_settings_of_table_3_and_appendix_b():
     ]
 
 
-def test_what_is_bound_and_never_called_is_found():
-    environment = "make_environment.environment = 'Pendulum-v1'"
-    parse_gin(["sac_gail/any", "with/warm_start"], [environment, "TD3.discount = 0.9"])
+def test_pybullet_s_task_is_made():
+    pytest.importorskip("pybullet_envs_gymnasium", reason="setup.py installs it on Linux only")
+    parse_gin(["gail_ppo/pybullet"], ["make_environment.absorbing_states = False"])
     make_environment().close()
-    unused = unused_configurables(["with/warm_start"], [environment, "TD3.discount = 0.9"])
-    assert unused == ["OnPolicyGenerator", "TD3"]
+
+
+def test_what_is_bound_and_never_called_is_found():
+    bindings = ["make_environment.environment = 'Pendulum-v1'", "TD3.discount = 0.9"]
+    parse_gin(["ppo/any", "with/table_3"], bindings)
+    make_environment().close()
+    unused = unused_configurables(["with/table_3"], bindings)
+    assert {"PPO", "Discriminator", "TD3"} < set(unused) and "make_environment" not in unused
 
 
 def test_a_person_is_told_of_bindings_without_effect(tmp_path):
     said = []
-    train(["dac_td3/pendulum", "with/warm_start"], tmp_path, say=said.append)
+    train(["bc/cartpole"], tmp_path, say=said.append, bindings=["TD3.discount = 0.9"])
     (warning,) = [line for line in said if line.startswith("warning: Nothing in this recipe uses")]
-    assert "OnPolicyGenerator" in warning
+    assert "TD3" in warning and "BehavioralCloning" not in warning
+
+
+if __name__ == "__main__":
+    names = [line.split()[0] for line in DIGESTS.read_text().splitlines()]
+    DIGESTS.write_text("".join(f"{name} {digest(name)}\n" for name in names))

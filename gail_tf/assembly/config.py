@@ -2,78 +2,95 @@
 
 import difflib
 import inspect
+import io
 import os
 import re
+import sys
 import tokenize
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import gin
 from absl import logging
 
-from gail_tf.resources import configs_dir
+from gail_tf.assembly import recipes
+from gail_tf.assembly.recipes import Layer, resolve_config, suggestion
+from gail_tf.assembly.recipes import check_order as check_order  # for those who start runs
+from gail_tf.assembly.recipes import shipped_configs as shipped_configs
 from gail_tf.types import UserError
 
-OVERLAYS = "with/"
 _GIN_ERRORS = (ValueError, SyntaxError, OSError, TypeError, AttributeError, ImportError, RuntimeError)
 _GIN_ERRORS += (tokenize.TokenError,)  # of a bracket that is never closed
 
 
-def resolve_config(name: str) -> str:
-    """A path as it is, or the shipped config of that name (``gail_ppo/hopper``)."""
-    if Path(name).is_file():
-        return name
-    shipped = configs_dir() / (name if name.endswith(".gin") else name + ".gin")
-    if shipped.is_file():
-        return str(shipped)
-    names = shipped_configs()
-    raise UserError(
-        f"--config={name}: neither a file nor a shipped config; {suggestion(name, names, 'shipped ones are')}"
-    )
+def import_folders(configs: Sequence[str]) -> list[str]:
+    """Folders whose modules ``import`` finds in gin: the working folder, and that of each gin file given."""
+    files = [name for name in configs if os.path.isfile(name)]
+    return list(dict.fromkeys(os.path.abspath(folder) for folder in ["", *map(os.path.dirname, files)]))
 
 
-def suggestion(name: str, names: Iterable[str], otherwise: str) -> str:
-    """Asks "did you mean ...?" where some of ``names`` are alike; else lists them after ``otherwise``."""
-    close = difflib.get_close_matches(name, names, n=3)
-    return f"did you mean {', '.join(close)}?" if close else f"{otherwise} {', '.join(names)}."
+def parse_gin(configs: Sequence[str], bindings: Sequence[str], folders: Sequence[str] = ()) -> list[str]:
+    """Replaces gin's state by what these names, files and bindings make.
 
+    Args:
+      configs: names and paths as ``--config`` takes them. bindings: lines of gin on top.
+      folders: where modules of one's own are, beside ``import_folders(configs)``; a resumed run's own.
 
-def shipped_configs() -> list[str]:
-    """Names that ``--config`` takes: without the building blocks in base/ and the grids in studies/."""
-    found = (p.relative_to(configs_dir()).with_suffix("") for p in configs_dir().rglob("*.gin"))
-    return sorted(str(p) for p in found if p.parts[0] not in ("base", "studies"))
+    Returns:
+      The folders put on Python's path, for a run to keep.
 
-
-def check_order(configs: Sequence[str]) -> None:
-    """One recipe, and after it what changes it: a shipped recipe would undo whatever stands before it."""
-    shipped = {name for name in shipped_configs() if not name.startswith(OVERLAYS)}
-    recipes = [i for i, name in enumerate(configs) if name in shipped]
-    if configs and configs[0].startswith(OVERLAYS) and not Path(configs[0]).is_file():
-        raise UserError(
-            f"--config={configs[0]} changes a recipe, and none stands before it: give one first, as in "
-            f"--config=sac_gail/any --config={configs[0]}"
-        )
-    if recipes and recipes[-1] > 0:
-        raise UserError(
-            f"--config={configs[recipes[-1]]} is a recipe and undoes what stands before it "
-            f"({', '.join(configs[: recipes[-1]])}): give one recipe, and give it first"
-        )
-
-
-def parse_gin(configs: Sequence[str], bindings: Sequence[str]) -> None:
-    """Replaces gin's state by these; a UserError says in one line what is unknown or malformed."""
+    Raises:
+      UserError: something is unknown, malformed, moved, or has no effect on the recipe; in one line.
+    """
+    folders = list(dict.fromkeys([*folders, *import_folders(configs)]))
+    sys.path += [folder for folder in folders if folder not in sys.path]  # behind what is installed
     gin.clear_config()
-    gin.add_config_file_search_path(str(configs_dir()))
-    files = [resolve_config(name) for name in configs]
     logging.set_verbosity(logging.ERROR)  # TF-Agents warns of the legacy optimizer that it asks for
-    # An include is a file: gin would also ask for a Python package of its folder's name, and fail where the
-    # working directory has a folder of that name, such as one of runs.
-    gin.config._FILE_READERS[:] = [(open, os.path.isfile)]
+    # In place of gin's readers: one would ask for a Python package of an include's folder's name, and fail
+    # where the working directory has a folder of that name, such as one of runs.
+    gin.config._FILE_READERS[:] = [(_open_include, lambda path: recipes.included(path) is not None)]
     try:
-        gin.parse_config_files_and_bindings(files, list(bindings), finalize_config=False)
+        layers = recipes.layers(configs, bindings)
+        recipes.check(configs, layers)
+        for layer in layers:
+            gin.parse_config(_file(layer.source, layer.text))
+    except UserError:
+        raise
     except _GIN_ERRORS as e:
         raise UserError(f"config: {error_line(e)}{_hint(str(e))}") from e
+    return folders
+
+
+def flag_bindings(
+    environment: Any,
+    demonstrations: Any,
+    num_demonstrations: int | None,
+    subsample: int | None,
+    seed: int | None,
+) -> list[str]:
+    """The flags as lines of gin, so that the config tells the whole of it; what is no text is left out."""
+    if isinstance(demonstrations, str | os.PathLike):
+        demonstrations = os.fspath(demonstrations)
+        if not demonstrations.startswith(("shipped:", "minari:")):  # so that a run resumes from anywhere
+            demonstrations = os.path.abspath(os.path.expanduser(demonstrations))
+    bound = {
+        "make_environment.environment": environment,
+        "load_demonstrations.path": demonstrations,
+        "load_demonstrations.num_trajectories": num_demonstrations,
+        "load_demonstrations.subsample": subsample,
+        "Experiment.seed": seed,
+    }
+    return [f"{name} = {value!r}" for name, value in bound.items() if isinstance(value, str | int)]
+
+
+def _open_include(name: str) -> io.StringIO:
+    return _file(name, "\n".join(layer.text for layer in recipes.included(name)))
+
+
+def _file(name: str, text: str) -> io.StringIO:
+    file = io.StringIO(text)
+    file.name = name  # which gin puts into its errors
+    return file
 
 
 def _hint(message: str) -> str:
@@ -113,9 +130,13 @@ def unused_configurables(configs: Sequence[str], bindings: Sequence[str]) -> lis
     To be asked when everything is built. Other functions (rewards, loss terms) are called later only.
 
     Args:
-      configs: those on top of the recipe, without what they include. bindings: as ``parse_gin`` takes them.
+      configs: those on top of the recipe. bindings: as ``parse_gin`` takes them.
     """
-    lines = [line for name in configs for line in Path(resolve_config(name)).read_text().splitlines()]
-    bound = re.findall(r"^\s*([A-Z]\w*|make_\w+)\.\w+\s*=", "\n".join([*lines, *bindings]), re.MULTILINE)
+    layers = [
+        *(layer for name in configs for layer in resolve_config(name)),
+        Layer("--gin", "\n".join(bindings)),
+    ]
+    bound = [key.rsplit("/", 1)[-1].split(".")[0] for key in recipes.settings(layers)]
+    bound = [name for name in bound if re.match(r"[A-Z]\w*$|make_", name)]
     called = re.findall(r"^# Parameters for (?:\S*[./])?(\w+):", gin.operative_config_str(), re.MULTILINE)
     return [name for name in dict.fromkeys(bound) if name not in called]

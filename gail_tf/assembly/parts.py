@@ -45,7 +45,7 @@ def assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
     Raises:
       UserError: a value that a part does not take.
     """
-    parse_gin([], settings.config.splitlines())
+    parse_gin([], settings.config.splitlines(), settings.import_folders)
     with one_line_errors():
         return _assemble(settings, run_dir)
 

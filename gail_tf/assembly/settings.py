@@ -16,12 +16,11 @@ from gail_tf.assembly.config import (
     bound_values,
     check_order,
     error_line,
+    flag_bindings,
     parse_gin,
-    shipped_configs,
 )
 from gail_tf.assembly.config_types import check_types
 from gail_tf.assembly.expert import (
-    SHIPPED,
     Expert,
     LoadedDemonstrations,
     load_demonstrations,
@@ -106,6 +105,7 @@ class Settings:
       random_return: mean return of uniformly random actions.
       label, task, num_threads: as they were asked for.
       notes: what a person should know, a sentence each, with "note: " or "warning: " before it.
+      import_folders: where modules of one's own are, which the config imports.
     """
 
     config: str
@@ -120,6 +120,7 @@ class Settings:
     task: str | None
     num_threads: int
     notes: tuple[str, ...]
+    import_folders: tuple[str, ...] = ()
 
     def info(self) -> dict[str, Any]:
         """What ``run.json`` says of them."""
@@ -139,6 +140,7 @@ class Settings:
             "expert_return": expert and expert.return_mean,
             "random_return": self.random_return,
             "num_threads": self.num_threads,
+            "import_folders": list(self.import_folders),
             "gin_config": self.config,
         }
 
@@ -153,15 +155,22 @@ def resolve(request: Request, info: Mapping[str, Any] | None = None) -> Settings
       UserError: one line about what a person can mend.
     """
     if info is not None:
-        parse_gin([], info["gin_config"].splitlines())
+        folders = parse_gin([], info["gin_config"].splitlines(), info.get("import_folders", ()))
     else:
         if not request.configs:
-            raise UserError(f"no --config given; shipped ones are {', '.join(shipped_configs())}.")
+            raise UserError("no --config given: name one, such as gail_ppo/any (--list shows all).")
         check_order(request.configs)
-        parse_gin(request.configs, [*request.bindings, *_flag_bindings(request)])
+        flags = flag_bindings(
+            request.environment,
+            request.demonstrations,
+            request.num_demonstrations,
+            request.subsample,
+            request.seed,
+        )
+        folders = parse_gin(request.configs, [*request.bindings, *flags])
     with one_line_errors():
         check_types()
-        settings = _settle(request)
+        settings = dataclasses.replace(_settle(request), import_folders=tuple(folders))
     if info is None:
         return settings
     return dataclasses.replace(
@@ -171,26 +180,6 @@ def resolve(request: Request, info: Mapping[str, Any] | None = None) -> Settings
         task=info.get("task"),
         num_threads=info.get("num_threads", settings.num_threads),
     )
-
-
-def _flag_bindings(request: Request) -> list[str]:
-    """The flags as gin bindings, so that the config tells the whole of it."""
-    path = request.demonstrations
-    if isinstance(path, str | os.PathLike):
-        path = os.fspath(path)
-        if not path.startswith((SHIPPED, "minari:")):  # absolute, so that a run resumes from anywhere
-            path = os.path.abspath(os.path.expanduser(path))
-    else:
-        path = None
-    environment = request.environment if isinstance(request.environment, str) else None
-    bound = {
-        "make_environment.environment": environment,
-        "load_demonstrations.path": path,
-        "load_demonstrations.num_trajectories": request.num_demonstrations,
-        "load_demonstrations.subsample": request.subsample,
-        "Experiment.seed": request.seed,
-    }
-    return [f"{name} = {value!r}" for name, value in bound.items() if value is not None]
 
 
 def _settle(request: Request) -> Settings:

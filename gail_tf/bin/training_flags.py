@@ -7,6 +7,7 @@ import sys
 
 from absl import flags
 
+from gail_tf.assembly import recipes
 from gail_tf.bin import command_line
 from gail_tf.training.run_directory import RunDirectory
 from gail_tf.types import UserError
@@ -35,6 +36,11 @@ NUM_THREADS = flags.DEFINE_integer(
     lower_bound=1,
 )
 
+_LIST = flags.DEFINE_bool("list", False, "Print recipes, tasks and overlays, a sentence each.")
+_SHOW = flags.DEFINE_bool(
+    "show", False, "Print the settings that --config and --gin make, each with the file it comes from."
+)
+
 TRAINING_FLAGS = (
     _RUN_DIR,
     _CONFIG,
@@ -46,6 +52,8 @@ TRAINING_FLAGS = (
     _RESUME,
     _OVERWRITE,
     NUM_THREADS,
+    _LIST,
+    _SHOW,
 )
 
 
@@ -58,13 +66,16 @@ def declare_in(module_name: str) -> None:
 
 
 def train(script: str, **more) -> int:
-    """Trains what the flags ask for, with a word about it on the console; returns the exit code.
+    """Trains what the flags ask for, or prints what they stand for; returns the exit code.
 
     Args:
       script: the console script's name, for the command that resumes the run. more: of gail_tf.train.
     """
     from gail_tf import library
 
+    if _LIST.value or _SHOW.value:
+        print(recipes.list_text() if _LIST.value else _settings_text(**more))
+        return 0
     if not _RUN_DIR.value:
         raise UserError("no --run_dir given: name a new directory for the run, such as --run_dir=runs/first.")
     result = library.train(
@@ -84,6 +95,16 @@ def train(script: str, **more) -> int:
         **more,
     )
     return report(result, command_line.program(sys.argv[0], script))
+
+
+def _settings_text(demonstrations=None, num_demonstrations=None, subsample=None, for_expert=False) -> str:
+    from gail_tf.assembly.config import flag_bindings
+
+    del for_expert
+    if not _CONFIG.value:
+        raise UserError("no --config given: name one, such as gail_ppo/any (--list shows all).")
+    given = (_ENVIRONMENT.value, demonstrations, num_demonstrations, subsample, _SEED.value)
+    return recipes.show_text(_CONFIG.value, [*_GIN.value, *flag_bindings(*given)])
 
 
 def report(result, program: str) -> int:

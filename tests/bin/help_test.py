@@ -11,11 +11,13 @@ TRAINING = {
     "environment",
     "gin",
     "label",
+    "list",
     "num_threads",
     "overwrite",
     "resume",
     "run_dir",
     "seed",
+    "show",
     "task",
 }
 ROLLOUT = {"environment", "num_episodes", "policy", "seed", "stochastic"}

@@ -17,7 +17,7 @@ CASES = {
         ["--config=gail_ppo/hoper"],
         "--config=gail_ppo/hoper: neither a file nor a shipped config; did you mean gail_ppo/hopper",
     ),
-    "no config": ("train", [], "no --config given; shipped ones are"),
+    "no config": ("train", [], "no --config given: name one, such as gail_ppo/any"),
     "unknown binding": (
         "train",
         [PPO, "--gin=Trainer.total_steps = 5", "{demos}"],

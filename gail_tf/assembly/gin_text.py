@@ -1,0 +1,90 @@
+"""Reads gin without gin's registry: what a file says, where, and with which comment."""
+
+import functools
+import io
+import tokenize
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from gin import config_parser
+
+
+class Reference(NamedTuple):
+    """``@name`` in a value."""
+
+    name: str
+
+
+class Statement(NamedTuple):
+    """One statement: an import and an include have these words for keys."""
+
+    key: str
+    value: Any
+    text: str
+    comment: str
+    first_line: int
+    last_line: int
+
+
+class _Delegate(config_parser.ParserDelegate):
+    """Keeps names as they are written, so that nothing has to be registered."""
+
+    def configurable_reference(self, scoped_configurable_name, evaluate):
+        return Reference(scoped_configurable_name.rsplit("/", 1)[-1].rsplit(".", 1)[-1])
+
+    def macro(self, macro_name):
+        return Reference(macro_name)
+
+
+@functools.lru_cache(maxsize=256)
+def statements(text: str, name: str) -> tuple[Statement, ...]:
+    """The statements of ``text`` in order; ``name`` is for errors."""
+    source = io.StringIO(text)
+    source.name = name
+    parsed = list(config_parser.ConfigParser(source, _Delegate()))
+    lines = text.splitlines()
+    starts = [statement.location.line_num for statement in parsed] + [len(lines) + 1]
+    code, comments = _code_and_comments(text)
+    found = []
+    for statement, start, end in zip(parsed, starts, starts[1:], strict=False):
+        used = [i for i in range(start, max(end, start + 1)) if code[i - 1].strip()]
+        written = " ".join(code[i - 1].strip().removesuffix("\\").strip() for i in used)
+        key, value = _key_and_value(statement)
+        shown = written.split("=", 1)[-1].strip() if "=" in written else written
+        found.append(Statement(key, value, shown, comments.get(start, ""), start, used[-1]))
+    return tuple(found)
+
+
+def _key_and_value(statement: Any) -> tuple[str, Any]:
+    if isinstance(statement, config_parser.IncludeStatement):
+        return "include", statement.filename
+    if isinstance(statement, config_parser.ImportStatement):
+        return "import", statement.format()
+    scope = f"{statement.scope}/" if statement.scope else ""
+    name = statement.selector.rsplit(".", 1)[-1]
+    if isinstance(statement, config_parser.BlockDeclaration):
+        return f"{scope}{name}.", None
+    return f"{scope}{name}.{statement.arg_name}".rstrip("."), statement.value
+
+
+def _code_and_comments(text: str) -> tuple[list[str], dict[int, str]]:
+    """The lines of ``text`` without comments, and the comments by line."""
+    lines, comments = text.splitlines(), {}
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            comments[row] = token.string.lstrip("# ").rstrip()
+            lines[row - 1] = lines[row - 1][:column]
+    return lines, comments
+
+
+def without(text: str, name: str, keys: Sequence[str]) -> str:
+    """``text`` with blank lines for the statements whose keys begin with one of ``keys``."""
+    if not any(key in text for key in keys):
+        return text  # a file that cannot be parsed is for gin to refuse
+    lines = text.splitlines()
+    for statement in statements(text, name):
+        if statement.key.startswith(tuple(keys)):
+            for i in range(statement.first_line - 1, statement.last_line):
+                lines[i] = ""
+    return "\n".join(lines) + "\n"

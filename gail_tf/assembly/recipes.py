@@ -1,0 +1,373 @@
+"""Recipe x task x overlay: what a config's name stands for, and where each of its settings comes from.
+
+``<recipe>/<task>`` is a name, not a file. It stands for layers of gin, of which the later ones win:
+
+    recipes/<recipe>.gin          the whole recipe on one page, the settings that matter first
+    tasks/<task>.gin              environment and shipped demonstrations; ``any`` has none
+    the page's tables             ``Recipe.env_steps``, ``Recipe.by_task``: what differs by task, not tuned
+    tuned/<recipe>/<task>.gin     where something was really tuned
+    with/<overlay>.gin            for each overlay that is given after it
+
+``Recipe.*`` and ``Overlay.*`` are read here and never reach gin. Nothing here needs TensorFlow.
+"""
+
+import difflib
+import functools
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gail_tf.assembly.gin_text import Reference, statements, without
+from gail_tf.resources import configs_dir
+from gail_tf.types import UserError
+
+# Names of variants -> the configs that they stand for; {task} is any task, or "any".
+_VARIANTS = {
+    "gail_vr/{task}": ("gail_ppo/{task}", "with/gail_vr"),
+    "gail_vr/{task}_trpo": ("gail_trpo/{task}", "with/gail_vr"),
+    "gail_vr/{task}_paper": ("gail_ppo/{task}", "with/gail_vr_paper"),
+    "gail_vr/gail_paper": ("gail_ppo/any", "with/table_3_gail"),
+    "gail_gp/{task}": ("gail_ppo/{task}", "with/gail_gp"),
+    "w_gail/{task}": ("gail_ppo/{task}", "with/w_gail"),
+    "w_gail_gp/{task}": ("gail_ppo/{task}", "with/w_gail_gp"),
+    "gail_ppo/demo": ("gail_ppo/hopper", "with/demo"),
+    "mgail/any_discrete": ("mgail/any", "with/discrete_actions"),
+    "credo/ppo_gail": ("credo_ppo_gail/any",),
+    "credo/tssg": ("credo_tssg/any",),
+}
+# with/reward_<name> binds Discriminator.reward_fn; formulas of gail_tf/rewards/functions.py.
+_REWARDS = {
+    "plr": "r1 = -log(1 - D)",
+    "airl": "r2 = log D - log(1 - D)",
+    "log_d": "r3 = log D",
+    "d": "r4 = D",
+    "exp_d": "r5 = exp D",
+    "neg_inv_d": "r6 = -1/D",
+    "d_squared": "r7 = D^2",
+    "sqrt_d": "r8 = sqrt D",
+}
+# Bindings that have moved: old -> new.
+RENAMED = {
+    f"Discriminator.{name}": f"make_discriminator_network.{name}"
+    for name in ("hidden", "activation", "spectral_normalization", "weight_constraint")
+}
+OVERLAYS = "with/"
+_TABLES = ("Recipe.", "Overlay.")
+
+
+class Layer(NamedTuple):
+    """A piece of gin and where it comes from, as a person would look for it."""
+
+    source: str
+    text: str
+
+
+class Setting(NamedTuple):
+    """One binding: its key, its value parsed and as written, its comment, its file."""
+
+    key: str
+    value: Any
+    text: str
+    comment: str
+    source: str
+
+
+# --- names
+
+
+@functools.cache
+def _stems(folder: str) -> tuple[str, ...]:
+    return tuple(sorted(path.stem for path in (configs_dir() / folder).glob("*.gin")))
+
+
+@functools.cache
+def _variants() -> dict[str, tuple[str, ...]]:
+    return {
+        name.format(task=task): tuple(config.format(task=task) for config in stands_for)
+        for name, stands_for in _VARIANTS.items()
+        for task in ("any", *_stems("tasks"))
+    }
+
+
+@functools.cache
+def _names() -> frozenset[str]:
+    recipes = (f"{recipe}/{task}" for recipe in _stems("recipes") for task in ("any", *_stems("tasks")))
+    overlays = (*_stems("with"), *(f"reward_{name}" for name in _REWARDS))
+    return frozenset([*recipes, *_variants(), *(OVERLAYS + name for name in overlays)])
+
+
+def shipped_configs() -> list[str]:
+    """Every name that ``--config`` takes: recipes with tasks, variants, overlays."""
+    return sorted(_names())
+
+
+def resolve_config(name: str) -> list[Layer]:
+    """The layers that a shipped name or a path to a gin file stands for; UserError where there is none."""
+    found = included(name)
+    if found is None:
+        close = difflib.get_close_matches(name, shipped_configs(), n=3)
+        hint = (
+            f"did you mean {', '.join(close)}?"
+            if close
+            else f"a name is <recipe>/<task>, with recipes {', '.join(_stems('recipes'))} and tasks any, "
+            f"{', '.join(_stems('tasks'))}."
+        )
+        raise UserError(f"--config={name}: neither a file nor a shipped config; {hint}")
+    return found
+
+
+def suggestion(name: str, names: Iterable[str], otherwise: str) -> str:
+    """Asks "did you mean ...?" where some of ``names`` are alike; else lists them after ``otherwise``."""
+    close = difflib.get_close_matches(name, names, n=3)
+    return f"did you mean {', '.join(close)}?" if close else f"{otherwise} {', '.join(names)}."
+
+
+def check_order(configs: Sequence[str]) -> None:
+    """One recipe, and after it what changes it: a shipped recipe would undo whatever stands before it."""
+    recipes = [i for i, name in enumerate(configs) if name in _names() and not name.startswith(OVERLAYS)]
+    if configs and configs[0].startswith(OVERLAYS) and not os.path.isfile(configs[0]):
+        raise UserError(
+            f"--config={configs[0]} changes a recipe, and none stands before it: give one first, as in "
+            f"--config=sac_gail/any --config={configs[0]}"
+        )
+    if recipes and recipes[-1] > 0:
+        raise UserError(
+            f"--config={configs[recipes[-1]]} is a recipe and undoes what stands before it "
+            f"({', '.join(configs[: recipes[-1]])}): give one recipe, and give it first"
+        )
+
+
+# --- layers
+
+
+def layers(configs: Sequence[str], bindings: Sequence[str] = ()) -> list[Layer]:
+    """What ``configs`` and ``bindings`` stand for together, in the order in which gin is to read it."""
+    found: list[Layer] = []
+    for config in configs:
+        for name in _stands_for(config):
+            found += resolve_config(name)
+            algorithm = _overlay(name).get("Overlay.algorithm")
+            named = settings(found).get("Experiment.algorithm") if algorithm else None
+            if named:
+                algorithm = re.sub(r"^GAIL(?= \()", algorithm, named.value)
+                found.append(Layer(_shown(f"{name}.gin"), f"Experiment.algorithm = {algorithm!r}"))
+    return [*found, Layer("--gin", "\n".join(bindings))] if bindings else found
+
+
+def _stands_for(name: str) -> tuple[str, ...]:
+    return (name,) if os.path.isfile(name) else _variants().get(name.removesuffix(".gin"), (name,))
+
+
+def _layers_of(name: str) -> list[Layer] | None:
+    """The layers of a shipped name or of a file below configs/, None where there is none."""
+    if name in _variants():
+        return layers(_variants()[name])
+    if (reward := name.removeprefix(f"{OVERLAYS}reward_")) in _REWARDS and name != reward:
+        return [Layer(name, f"Discriminator.reward_fn = @{reward}    # {_REWARDS[reward]}")]
+    if name not in _names() or name.startswith(OVERLAYS):
+        return _shipped_layer(f"{name}.gin")
+    recipe, task = name.split("/")
+    page_file = f"recipes/{recipe}.gin"
+    page = _shipped_layer(page_file)
+    if task == "any":
+        return page
+    dropped = () if _imitates(page) else ("load_demonstrations.",)
+    tables = _tables(page_file)
+    return [
+        *page,
+        *_shipped_layer(f"tasks/{task}.gin", dropped),
+        *([Layer(f"{_shown(page_file)} ({task})", rows)] if (rows := _rows(tables, task)) else []),
+        *(_shipped_layer(f"tuned/{name}.gin") or []),
+    ]
+
+
+def _imitates(page: Sequence[Layer]) -> bool:
+    needs = settings(page).get("Experiment.needs_demonstrations")
+    return needs is None or needs.value
+
+
+def _rows(tables: Mapping[str, Any], task: str) -> str:
+    """The rows of a recipe's tables for ``task``, as gin."""
+    rows = []
+    if task in tables.get("Recipe.env_steps", {}):
+        rows.append(f"Trainer.total_env_steps = {tables['Recipe.env_steps'][task]:_}    # environment steps")
+    for tasks, bindings in tables.get("Recipe.by_task", {}).items():
+        rows += bindings if task in ([tasks] if isinstance(tasks, str) else tasks) else []
+    return "\n".join(rows)
+
+
+def _shipped_layer(file: str, dropped: Sequence[str] = ()) -> list[Layer] | None:
+    path = configs_dir() / file
+    if not path.is_file():
+        return None
+    return [Layer(_shown(file), without(_read(path), file, (*_TABLES, *dropped)))]
+
+
+def _shown(file: str) -> str:
+    return f"configs/{file}"
+
+
+def _tables(file: str) -> dict[str, Any]:
+    """``Recipe.*`` and ``Overlay.*`` of a shipped file."""
+    return {
+        s.key: s.value for s in statements(_read(configs_dir() / file), file) if s.key.startswith(_TABLES)
+    }
+
+
+def _overlay(name: str) -> dict[str, Any]:
+    """What an overlay says of itself; nothing where ``name`` is none, or a file of one's own."""
+    if not name.startswith(OVERLAYS) or os.path.isfile(name):
+        return {}
+    if name.removeprefix(f"{OVERLAYS}reward_") in _REWARDS:
+        return {"Overlay.needs": ["Discriminator"]}
+    return _tables(f"{name.removesuffix('.gin')}.gin")
+
+
+def _read(path: str | os.PathLike) -> str:
+    return Path(path).read_text(encoding="utf-8")
+
+
+# --- settings
+
+
+def walk(found: Sequence[Layer]) -> Iterator[Setting]:
+    """Every binding of the layers in order, those of included files too; imports have the key "import"."""
+    for layer in found:
+        for statement in statements(layer.text, layer.source):
+            if statement.key == "include":
+                yield from walk(included(statement.value) or [])
+            elif not statement.key.endswith("."):
+                yield Setting(*statement[:4], layer.source)
+
+
+def settings(found: Sequence[Layer]) -> dict[str, Setting]:
+    """What the layers bind in the end, in the order of the first mention."""
+    return {setting.key: setting for setting in walk(found) if setting.key != "import"}
+
+
+def included(name: str) -> list[Layer] | None:
+    """What ``include 'name'`` stands for: a file or a shipped name, with ``.gin``; None where neither."""
+    if os.path.isfile(name):
+        return [Layer(name, without(_read(name), name, _TABLES))]
+    return _layers_of(name.removesuffix(".gin"))
+
+
+def check(configs: Sequence[str], found: Sequence[Layer]) -> None:
+    """Raises UserError for a binding that has moved, and for an overlay on a recipe without its parts."""
+    for setting in walk(found):
+        new = RENAMED.get(setting.key.rsplit("/", 1)[-1])
+        if new:
+            raise UserError(f"config: {setting.key} ({setting.source}) is {new} now: bind that")
+    bound = settings(found)
+    if not any(setting.source.startswith("configs/recipes/") for setting in bound.values()):
+        return  # somebody's own recipe, which may rely on what the code has for defaults
+    names = [name for config in configs for name in _stands_for(config)]
+    for name in names:
+        missing = [part for part in _overlay(name).get("Overlay.needs", ()) if part not in _parts(bound)]
+        if missing:
+            given = " + ".join(other for other in configs if other != name)
+            raise UserError(
+                f"--config={name} changes {' and '.join(missing)}, which {given} does not have: it goes "
+                f"on top of {', '.join(_fitting(name))}"
+            )
+
+
+def _parts(bound: Mapping[str, Setting]) -> set[str]:
+    """Names of the functions and classes that the settings refer to."""
+
+    def references(value: Any) -> Iterator[str]:
+        if isinstance(value, Reference):
+            yield value.name
+        elif isinstance(value, list | tuple):
+            for item in value:
+                yield from references(item)
+        elif isinstance(value, dict):
+            yield from references([*value.values()])
+
+    return {name for setting in bound.values() for name in references(setting.value)}
+
+
+def _fitting(overlay: str) -> list[str]:
+    """The recipes that have the parts which ``overlay`` changes."""
+    needs = set(_overlay(overlay).get("Overlay.needs", ()))
+    return [r for r in _stems("recipes") if needs <= _parts(settings(layers([f"{r}/any", overlay])))]
+
+
+# --- for people
+
+
+def show_text(configs: Sequence[str], bindings: Sequence[str] = ()) -> str:
+    """The settings that ``configs`` and ``bindings`` make, as a gin file: those that matter first.
+
+    Each has its value, the file that it comes from and that file's comment.
+
+    Raises:
+      UserError: as ``parse_gin``, as far as it can be told without the code that is configured.
+    """
+    check_order(configs)
+    found = layers(configs, bindings)
+    check(configs, found)
+    bound = settings(found)
+    first = _first_block(found)
+    blocks = [
+        [*dict.fromkeys(setting.text for setting in walk(found) if setting.key == "import")],
+        ["# The settings that matter.", *_aligned([s for key, s in bound.items() if key in first])],
+        ["# The rest.", *_aligned([s for key, s in bound.items() if key not in first])],
+    ]
+    head = [f"# {' + '.join(configs)}{' and --gin' if bindings else ''}: {_sentence(found[0].text)}"]
+    return "\n\n".join("\n".join(block) for block in [head, *blocks] if block)
+
+
+def _aligned(shown: Sequence[Setting]) -> list[str]:
+    lines = [f"{setting.key} = {setting.text}" for setting in shown]
+    width = max((len(line) for line in lines if len(line) < 60), default=0)
+    return [
+        f"{line:<{width}}  # {s.source}{': ' if s.comment else ''}{s.comment}"
+        for line, s in zip(lines, shown, strict=True)
+    ]
+
+
+def _first_block(found: Sequence[Layer]) -> set[str]:
+    """Keys of the first block of bindings of the recipe's page, which a blank line ends."""
+    pages = [layer for layer in found if layer.source.startswith("configs/recipes/")]
+    keys: set[str] = set()
+    next_line = None
+    for statement in statements(pages[0].text, pages[0].source) if pages else ():
+        if next_line not in (None, statement.first_line):
+            break
+        keys.add(statement.key)
+        next_line = statement.last_line + 1
+    return keys
+
+
+def _sentence(text: str) -> str:
+    """The first line, a comment."""
+    return text.split("\n", 1)[0].lstrip("# ")
+
+
+def list_text() -> str:
+    """Recipes, tasks, overlays and variants, each with its sentence."""
+
+    def rows(items: Iterable[tuple[str, str]]) -> str:
+        items = list(items)
+        width = max(len(name) for name, _ in items)
+        return "\n".join(f"  {name:<{width}}  {sentence}" for name, sentence in items)
+
+    def of_files(folder: str) -> list[tuple[str, str]]:
+        return [(stem, _sentence(_read(configs_dir() / folder / f"{stem}.gin"))) for stem in _stems(folder)]
+
+    rewards = [(f"reward_{name}", f"The reward {formula}.") for name, formula in _REWARDS.items()]
+    variants = [
+        (name.format(task="<task>"), " + ".join(c.format(task="<task>") for c in configs))
+        for name, configs in _VARIANTS.items()
+    ]
+    return "\n\n".join(
+        [
+            "Recipes: --config=<recipe>/<task>\n" + rows(of_files("recipes")),
+            "Tasks\n" + rows([("any", "Given by --environment and --demonstrations."), *of_files("tasks")]),
+            "Overlays: --config=with/<overlay> after a recipe\n" + rows([*of_files("with"), *rewards]),
+            "Names that stand for a recipe with an overlay\n" + rows(variants),
+        ]
+    )

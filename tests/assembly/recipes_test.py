@@ -1,0 +1,227 @@
+"""Names, layers, overlays, what --show and --list print, gin files and modules of one's own."""
+
+import subprocess
+import sys
+
+import gin
+import pytest
+
+from gail_tf.assembly import configurables, recipes  # noqa: F401 - gin knows every part
+from gail_tf.assembly.config import parse_gin
+from gail_tf.types import UserError
+
+
+def bound(key):
+    return str(gin.query_parameter(key))
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty working folder; Python's path without it, as under a console script, and put back."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
+    return tmp_path
+
+
+def write(path, *lines):
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("\n".join(lines) + "\n")
+    return str(path)
+
+
+def test_later_layers_win():
+    sources = [
+        layer.source for layer in recipes.layers(["gail_ppo/walker2d", "with/no_penalty"], ["a.b = 1"])
+    ]
+    assert sources == [
+        "configs/recipes/gail_ppo.gin",
+        "configs/tasks/walker2d.gin",
+        "configs/recipes/gail_ppo.gin (walker2d)",
+        "configs/tuned/gail_ppo/walker2d.gin",
+        "configs/with/no_penalty.gin",
+        "--gin",
+    ]
+
+
+def test_a_recipe_goes_with_a_task_that_it_was_never_written_for():
+    parse_gin(["sac_gail/ant"], [])
+    assert bound("make_environment.environment") == "Ant-v5"
+    assert bound("Trainer.total_env_steps") == "200000"  # the recipe's own budget
+
+
+def test_an_overlay_renames_the_algorithm_that_stands_before_it():
+    parse_gin(["gail_trpo/hopper", "with/gail_vr"], [])
+    assert bound("Experiment.algorithm") == "GAIL-VR (TRPO)"
+    parse_gin(["sac_gail/hopper", "with/gail_gp"], [])
+    assert bound("Experiment.algorithm") == "GAIL-GP (SAC)"
+
+
+@pytest.mark.parametrize(
+    ("configs", "line"),
+    [
+        (
+            ["dac_td3/hopper", "with/warm_start"],
+            "--config=with/warm_start changes OnPolicyGenerator, which dac_td3/hopper does not have: "
+            "it goes on top of credo_ppo_gail, gail_ppo, gail_trpo",
+        ),
+        (["bc/any", "with/reward_d"], "changes Discriminator, which bc/any does not have"),
+        (["gail_trpo/any", "with/table_3"], "changes PPO, which gail_trpo/any does not have"),
+        (["w_gail/any", "with/label_smoothing"], "changes bce_loss, which w_gail/any does not have"),
+        (["ppo/any", "with/w_gail"], "goes on top of credo_ppo_gail, gail_ppo, gail_trpo"),
+    ],
+)
+def test_an_overlay_is_refused_where_the_recipe_lacks_what_it_changes(configs, line):
+    with pytest.raises(UserError) as error:
+        parse_gin(configs, [])
+    assert line in str(error.value) and "\n" not in str(error.value)
+
+
+def test_an_overlay_is_not_refused_on_a_recipe_of_one_s_own(folder):
+    """It may rely on what the code has for defaults."""
+    mine = write(folder / "mine.gin", "Experiment.generator = @OnPolicyGenerator")
+    parse_gin([mine, "with/label_smoothing"], [])
+    assert bound("bce_loss.label_smoothing") == "0.1"
+
+
+@pytest.mark.parametrize(
+    ("configs", "line"),
+    [
+        (["gail_ppo/hoper"], "neither a file nor a shipped config; did you mean gail_ppo/hopper"),
+        (["nothing_like_it"], "a name is <recipe>/<task>, with recipes bc, "),
+        (["with/reward_dd"], "did you mean with/reward_d"),
+    ],
+)
+def test_an_unknown_name(configs, line):
+    with pytest.raises(UserError, match="neither a file nor a shipped config") as error:
+        parse_gin(configs, [])
+    assert line in str(error.value)
+
+
+@pytest.mark.parametrize("by_file", [False, True])
+@pytest.mark.parametrize("old", sorted(recipes.RENAMED))
+def test_a_binding_that_has_moved_names_the_new_one(old, by_file, folder):
+    line = f"{old} = None"
+    configs, bindings = ["gail_ppo/any"], [line]
+    if by_file:
+        configs, bindings = [write(folder / "mine.gin", "include 'gail_ppo/any.gin'", line)], []
+    with pytest.raises(UserError) as error:
+        parse_gin(configs, bindings)
+    assert f"is {recipes.RENAMED[old]} now" in str(error.value)
+    assert ("mine.gin" if by_file else "--gin") in str(error.value)
+
+
+def test_show_tells_the_value_and_the_file_of_each_setting():
+    text = recipes.show_text(["gail_ppo/walker2d", "with/gail_vr"], ["variance.coef = 0.3"])
+    lines = {line.split(" = ")[0]: " ".join(line.split()) for line in text.splitlines() if " = " in line}
+    files = {
+        "PPO.learning_rate": "= 3e-4 # configs/tuned/gail_ppo/walker2d.gin",
+        "Trainer.total_env_steps": "= 1_500_000 # configs/recipes/gail_ppo.gin (walker2d): environment steps",
+        "PPO.num_epochs": "= 10 # configs/recipes/gail_ppo.gin: passes over a batch",
+        "make_environment.environment": "= 'Walker2d-v5' # configs/tasks/walker2d.gin",
+        "OnPolicyGenerator.segment_length": "= 8 # configs/with/gail_vr.gin: not in the paper",
+        "variance.coef": "= 0.3 # --gin",
+    }
+    for key, end in files.items():
+        assert lines[key].startswith(f"{key} {end}")
+    first, rest = text.split("# The rest.")
+    assert "PPO.learning_rate" in first and "make_environment" not in first
+    assert "make_environment" in rest
+
+
+@pytest.mark.parametrize(
+    "configs", [["gail_vr/atari_paper"], ["mgail/cartpole", "with/state_only"], ["ppo/ant"]]
+)
+def test_what_show_prints_is_a_gin_file_of_the_same_settings(configs, folder):
+    parse_gin(configs, ["Experiment.seed = 3"])
+    wanted = gin.config_str()
+    shown = write(folder / "shown.gin", recipes.show_text(configs, ["Experiment.seed = 3"]))
+    parse_gin([shown], [])
+    assert gin.config_str() == wanted
+
+
+def test_the_settings_that_matter_are_five_to_eight():
+    for recipe in {name.split("/")[0] for name in recipes.shipped_configs() if name.endswith("/atari")}:
+        first = recipes.show_text([f"{recipe}/any"]).split("# The rest.")[0]
+        assert 5 <= sum(line[:1].isalpha() for line in first.splitlines()) <= 8, recipe
+
+
+def test_list_and_show_need_no_tensorflow():
+    program = (
+        "import sys; from gail_tf.assembly import recipes; print(recipes.list_text()); "
+        "recipes.show_text(['gail_vr/hopper']); assert 'tensorflow' not in sys.modules"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout
+    for line in ("  sac_gail ", "  half_cheetah ", "  warm_start ", "  reward_d ", "  gail_vr/<task> "):
+        assert line in printed
+
+
+def test_includes_of_old_names_resolve(folder):
+    mine = write(
+        folder / "mine.gin",
+        "include 'gail_vr/hopper.gin'",
+        "include 'with/no_penalty.gin'  # the later one wins",
+        "variance.coef = 0.2",
+    )
+    parse_gin([mine], ["PPO.num_epochs = 3"])
+    assert bound("make_environment.environment") == "Hopper-v5"
+    assert bound("Experiment.algorithm") == "GAIL-VR (PPO)"
+    assert bound("Discriminator.loss_terms") == "[@bce_loss, @entropy_bonus]"
+    assert (bound("variance.coef"), bound("PPO.num_epochs")) == ("0.2", "3")
+    assert "variance.coef = 0.2" in recipes.show_text([mine])
+
+
+def test_a_folder_of_a_recipe_s_name_is_no_config(folder, monkeypatch):
+    """Such as one of runs, in the working directory of ``python -m gail_tf.bin.train``."""
+    (folder / "sac_gail").mkdir()
+    monkeypatch.syspath_prepend(folder)
+    mine = write(folder / "mine.gin", "include 'sac_gail/hopper.gin'")
+    parse_gin([mine], [])
+    assert bound("make_environment.environment") == "Hopper-v5"
+
+
+def test_a_mistake_in_a_file_of_one_s_own_names_file_and_line(folder):
+    mine = write(folder / "mine.gin", "include 'gail_ppo/any.gin'", "", "PPO.lerning_rate = 1.0")
+    with pytest.raises(UserError, match="did you mean learning_rate") as error:
+        parse_gin([mine], [])
+    with pytest.raises(UserError, match="gail_ppo/hoper.gin"):
+        parse_gin([write(folder / "b.gin", "include 'gail_ppo/hoper.gin'")], [])
+    assert "\n" not in str(error.value)
+
+
+def test_modules_beside_the_gin_file_and_in_the_working_folder_are_importable(folder):
+    part = "import gin\n\n@gin.configurable\ndef {}(logits):\n    return logits\n"
+    write(folder / "parts" / "my_rewards_beside.py", part.format("reward_of_mine"))
+    write(folder / "my_rewards_here.py", part.format("another_of_mine"))
+    mine = write(
+        folder / "parts" / "mine.gin",
+        "import my_rewards_beside",
+        "import my_rewards_here",
+        "include 'gail_ppo/cartpole.gin'",
+        "Discriminator.reward_fn = @reward_of_mine",
+    )
+    folders = parse_gin(["parts/mine.gin"], [])
+    assert folders == [str(folder), str(folder / "parts")]
+    assert bound("Discriminator.reward_fn") == "@reward_of_mine"
+    assert "import my_rewards_beside" in recipes.show_text([mine])
+
+
+def test_a_resumed_run_finds_its_modules_from_elsewhere(folder, monkeypatch, request):
+    write(
+        folder / "parts" / "my_resumed_part.py",
+        "import gin\n\n@gin.configurable\ndef resumed_part(x): pass\n",
+    )
+    write(folder / "parts" / "mine.gin", "import my_resumed_part", "Discriminator.reward_fn = @resumed_part")
+    path = list(sys.path)
+    folders = parse_gin(["parts/mine.gin"], [])
+    saved = gin.config_str()
+    monkeypatch.setattr(sys, "path", path)
+    monkeypatch.delitem(sys.modules, "my_resumed_part")
+    monkeypatch.chdir("/")
+    with pytest.raises(UserError, match="No module named 'my_resumed_part'"):
+        parse_gin([], saved.splitlines())
+    request.addfinalizer(gin.exit_interactive_mode)
+    gin.enter_interactive_mode()  # as in a new process, where nothing has registered the name
+    parse_gin([], saved.splitlines(), folders)
+    assert bound("Discriminator.reward_fn") == "@resumed_part"
