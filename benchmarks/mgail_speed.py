@@ -29,7 +29,7 @@ def make_generator(horizon: int, batch_size: int, num_updates: int, core: str, j
     """The generator of mgail/hopper with a little experience in its replay."""
     import tensorflow as tf
 
-    from gail_tf.assembly import configurables  # noqa: F401 - gin knows every part
+    from gail_tf.assembly import settings  # noqa: F401 - gin knows every part
     from gail_tf.assembly.config import parse_gin
     from gail_tf.assembly.expert import load_demonstrations, prepare_expert
     from gail_tf.discriminators.discriminator import Discriminator

@@ -64,7 +64,7 @@ def make_generator(options, what):
     """The generator as gail-train builds it, without evaluation, logs and checkpoints."""
     import tensorflow as tf
 
-    from gail_tf.assembly import configurables  # noqa: F401 - gin knows every part
+    from gail_tf.assembly import settings  # noqa: F401 - gin knows every part
     from gail_tf.assembly.config import parse_gin
     from gail_tf.assembly.expert import load_demonstrations, prepare_expert
     from gail_tf.discriminators.discriminator import Discriminator

@@ -115,7 +115,7 @@ def make_generator(options: argparse.Namespace):
     """Generator and discriminator as gail-train builds them, without evaluation, logs and checkpoints."""
     import tensorflow as tf
 
-    from gail_tf.assembly import configurables  # noqa: F401 - gin knows every part
+    from gail_tf.assembly import settings  # noqa: F401 - gin knows every part
     from gail_tf.assembly.config import parse_gin
     from gail_tf.assembly.expert import load_demonstrations, prepare_expert
     from gail_tf.discriminators.discriminator import Discriminator

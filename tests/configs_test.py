@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import gail_tf
-from gail_tf.assembly import recipes
+from gail_tf.assembly import recipes, settings  # noqa: F401 - gin knows every part
 from gail_tf.assembly.config import check_order, parse_gin, shipped_configs, unused_configurables
 from gail_tf.assembly.config_types import check_types
 from gail_tf.environments.make import make_environment

@@ -6,7 +6,7 @@ import sys
 import gin
 import pytest
 
-from gail_tf.assembly import configurables, recipes  # noqa: F401 - gin knows every part
+from gail_tf.assembly import recipes, settings  # noqa: F401 - gin knows every part
 from gail_tf.assembly.config import parse_gin
 from gail_tf.types import UserError
 
