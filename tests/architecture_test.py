@@ -24,15 +24,16 @@ _OPERATORS = {
 _MAY_IMPORT = {
     "gail_tf": set(),
     "types": set(),
+    "functions": set(),
     "resources": {"gail_tf"},
     "files": {"types"},
     "optimization": {"types"},
-    "networks": {"types"},
-    "rewards": {"types", "networks"},
-    "operators": {"types", "networks", "optimization"},
+    "networks": {"types", "functions"},
+    "rewards": {"types", "functions", "networks"},
+    "operators": {"types", "functions", "networks", "optimization"},
     "demonstrations": {"types", "files"},
     "environments": {"types", "networks"},
-    "discriminators": {"types", "networks", "optimization", "rewards", "operators"},
+    "discriminators": {"types", "functions", "networks", "optimization", "rewards", "operators"},
     "agents": {"types", "networks", "optimization", "operators", "environments"},
     "mgail": {"types", "networks", "optimization", "operators", "environments"},
     "generators": {
@@ -50,6 +51,7 @@ _MAY_IMPORT = {
     "assembly": {
         "gail_tf",
         "types",
+        "functions",
         "resources",
         "files",
         "optimization",
