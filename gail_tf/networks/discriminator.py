@@ -1,8 +1,8 @@
 """Networks of a discriminator: from the features of a transition to one expert-high logit.
 
 ``Discriminator.network`` binds a factory. It is called with ``input_shapes``: name -> shape of the inputs
-that stand side by side in the features, in order: ``{"observation": (84, 84, 4), "action": (6,)}``. It returns
-a Keras model from features ``[B, f]`` to logits ``[B, 1]``. Any layers go.
+that stand side by side in the features, in order: ``{"observation": (84, 84, 4), "action": (6,)}``.
+It returns a Keras model from features ``[B, f]`` to logits ``[B, 1]``. Any layers go.
 """
 
 import itertools

@@ -215,7 +215,7 @@ def make_transition(shape, seed=0):
 def make_discriminator(**kwargs):
     tf.keras.utils.set_random_seed(0)
     small = functools.partial(make_discriminator_network, hidden=(16,))
-    options = {"network": small, "batch_size": 48, "num_epochs": 5, **kwargs}
+    options = {"network": small, "batch_size": 48, "num_epochs": 2, **kwargs}
     return Discriminator(make_transition((30,), seed=7), None, **options)
 
 
