@@ -175,15 +175,16 @@ class Discriminator(tf.Module):
         It learns from the expert rows that the filter keeps; with none of them the step is left out.
         """
         metrics, learned, any_kept = {}, batch, None
-        expert, agent = self._logits(batch.expert), self._logits(batch.agent)
         if self._expert_filter is not None:
-            keep = self._expert_filter(self.reward_fn(expert))
+            keep = self._expert_filter(self.reward_fn(self._logits(batch.expert)))
             learned, any_kept = batch._replace(expert=kept_rows(batch.expert, keep)), tf.reduce_any(keep)
             metrics["discriminator/skipped_share"] = 1.0 - tf.cast(any_kept, tf.float32)
             metrics["discriminator/filtered_share"] = 1.0 - tf.reduce_mean(tf.cast(keep, tf.float32))
         with tf.GradientTape() as tape:
             loss, terms = losses.sum_of_terms(self._loss_terms, self._training_logits, learned, seed)
         gradients = tape.gradient(loss, self.network.trainable_variables)
+        # Behind the loss: in training a spectral layer moves its singular vector.
+        expert, agent = self._logits(batch.expert), self._logits(batch.agent)
         norm, _ = self.gradient_step.apply(gradients, progress, condition=any_kept)
         return metrics | {
             "discriminator/loss": loss,

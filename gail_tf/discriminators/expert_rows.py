@@ -26,8 +26,7 @@ class ExpertSampler(tf.Module):
         self._rows, self._cdf = rows, None
         self._num_rows = num_rows_of(rows)
         if weights is not None and np.ptp(weights) > 0:
-            cdf = np.cumsum(weights, dtype=np.float64)  # summed as float32, its last rows drift
-            self._cdf = tf.constant(cdf / cdf[-1], tf.float32)
+            self._cdf = tf.constant(cumulative_shares(weights))
         self.reported = rows
         if self._num_rows > _MAX_REPORTED_ROWS:
             chosen = np.random.default_rng(0).choice(self._num_rows, _MAX_REPORTED_ROWS, replace=False)
@@ -41,6 +40,12 @@ class ExpertSampler(tf.Module):
             draws = tf.random.stateless_uniform([num_rows], seed)
             indices = tf.minimum(tf.searchsorted(self._cdf, draws, side="right"), self._num_rows - 1)
         return gathered(self._rows, indices)
+
+
+def cumulative_shares(weights: np.ndarray) -> np.ndarray:
+    """Float32 ``[M]``, rising to 1: the share of all ``weights`` ``[M]`` up to and with each row."""
+    sums = np.cumsum(weights, dtype=np.float64)  # summed as float32, the last rows drift
+    return (sums / sums[-1]).astype(np.float32)
 
 
 @gin.configurable
