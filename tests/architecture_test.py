@@ -25,15 +25,16 @@ _MAY_IMPORT = {
     "gail_tf": {"library", "version"},  # the library when it is first asked for
     "version": set(),
     "types": set(),
+    "functions": set(),
     "resources": set(),
     "files": {"types"},
     "optimization": {"types"},
-    "networks": {"types"},
-    "rewards": {"types", "networks"},
-    "operators": {"types", "networks", "optimization"},
+    "networks": {"types", "functions"},
+    "rewards": {"types", "functions", "networks"},
+    "operators": {"types", "functions", "networks", "optimization"},
     "demonstrations": {"types", "files"},
     "environments": {"types", "networks"},
-    "discriminators": {"types", "networks", "optimization", "rewards", "operators"},
+    "discriminators": {"types", "functions", "networks", "optimization", "rewards", "operators"},
     "agents": {"types", "networks", "optimization", "operators", "environments"},
     "mgail": {"types", "networks", "optimization", "operators", "environments"},
     "generators": {
@@ -53,6 +54,7 @@ _MAY_IMPORT = {
     "assembly": {
         "gail_tf",
         "types",
+        "functions",
         "resources",
         "files",
         "optimization",

@@ -13,6 +13,7 @@ from gail_tf import demonstrations as demos
 from gail_tf.demonstrations import Demonstrations
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.actions import ActionCodec
+from gail_tf.functions import name_of
 from gail_tf.resources import experts_dir
 from gail_tf.rewards import functions as rewards
 from gail_tf.types import Transition, UserError
@@ -277,17 +278,17 @@ def matching_reward(seeks_end: bool, outlives: bool, without_falls: Callable | N
 
 def survival_warning(reward_fn: Callable, seeks_end: bool, absorbing: bool) -> str | None:
     """What a one-signed reward does to a task with early ends, where that is against the expert."""
-    names = {r.__name__ for r in rewards.NEVER_NEGATIVE}, {r.__name__ for r in rewards.NEVER_POSITIVE}
     if absorbing:
         return None
-    if reward_fn.__name__ in names[0] and seeks_end:
+    name, sign = name_of(reward_fn), rewards.reward_sign(reward_fn)
+    if sign > 0 and seeks_end:
         return (
-            f"the reward {reward_fn.__name__} never punishes staying, but the expert seeks the end of its "
+            f"the reward {name} never punishes staying, but the expert seeks the end of its "
             "episodes: the policy may avoid the end. Use @log_d, or make_environment.absorbing_states = True."
         )
-    if reward_fn.__name__ in names[1] and not seeks_end:
+    if sign < 0 and not seeks_end:
         return (
-            f"the reward {reward_fn.__name__} never pays for staying, but the expert's episodes last: where "
+            f"the reward {name} never pays for staying, but the expert's episodes last: where "
             "episodes can end early the policy may seek the end. Use @plr, or "
             "make_environment.absorbing_states = True."
         )

@@ -9,11 +9,15 @@ Every term has the signature ``term(logit_fn, batch, seed) -> scalar`` with
 The expert is class 1 everywhere: ``D = sigmoid(logit) = P(expert)``.
 """
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import gin
 import tensorflow as tf
+
+from gail_tf.functions import name_of
+from gail_tf.types import Metrics
 
 LogitFn = Callable[[tf.Tensor], tf.Tensor]
 
@@ -47,6 +51,25 @@ class DiscriminatorBatch(NamedTuple):
     expert: Any
     agent: Any
     segments: AgentSegments | None = None
+
+
+def sum_of_terms(
+    terms: Sequence[Callable],
+    logit_fn: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+    batch: DiscriminatorBatch,
+    seed: tf.Tensor,
+) -> tuple[tf.Tensor, Metrics]:
+    """The sum of ``terms``, each with a seed of its own, and each as a metric by its function's name.
+
+    ``logit_fn(features, seed)`` may be random; the logits of one term are all of one seed.
+    """
+    metrics, values = {}, []
+    for term, own_seed in zip(terms, tf.unstack(tf.random.split(seed, len(terms))), strict=True):
+        seed_logits = tf.random.experimental.stateless_fold_in(own_seed, 1)
+        values.append(term(functools.partial(logit_fn, seed=seed_logits), batch, own_seed))
+        name = f"discriminator/loss_{name_of(term)}"
+        metrics[name] = metrics.get(name, 0.0) + values[-1]
+    return tf.add_n(values), metrics
 
 
 def binary_cross_entropy(logits: tf.Tensor, label: float) -> tf.Tensor:

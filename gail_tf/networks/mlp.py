@@ -1,6 +1,6 @@
-"""Multilayer perceptrons for actors, value functions and discriminators."""
+"""Multilayer perceptrons for actors and value functions."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import gin
 import tensorflow as tf
@@ -197,61 +197,4 @@ def make_value_network(
         name="value",
     )
     network.create_variables()
-    return network
-
-
-class SpectralDense(tf.keras.layers.Layer):
-    """A dense layer whose kernel is divided by its largest singular value (Miyato et al. 2018).
-
-    One power iteration per training call; the singular vector is a variable and part of the checkpoint.
-    """
-
-    def __init__(self, units: int, activation: Callable | str | None, name: str | None = None):
-        super().__init__(name=name)
-        self.units = units
-        self.activation = tf.keras.activations.get(activation)
-
-    def build(self, input_shape):
-        self.kernel = self.add_weight(
-            name="kernel", shape=(input_shape[-1], self.units), initializer="glorot_uniform"
-        )
-        self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")
-        self.left = self.add_weight(
-            name="singular_vector", shape=(1, self.units), initializer="random_normal", trainable=False
-        )
-        super().build(input_shape)
-
-    def call(self, inputs, training: bool = False):
-        left = self.left
-        right = tf.math.l2_normalize(tf.stop_gradient(tf.matmul(left, self.kernel, transpose_b=True)))
-        left = tf.math.l2_normalize(tf.stop_gradient(tf.matmul(right, self.kernel)))
-        if training:
-            self.left.assign(left)
-        sigma = tf.squeeze(tf.matmul(tf.matmul(right, self.kernel), left, transpose_b=True))
-        return self.activation(tf.matmul(inputs, self.kernel / sigma) + self.bias)
-
-
-@gin.configurable
-def make_discriminator_network(
-    num_inputs: int,
-    hidden: Sequence[int] = (64,),
-    activation: str = "relu",
-    spectral_normalization: bool = False,
-    weight_constraint: Callable | None = None,
-) -> tf.keras.Sequential:
-    """A discriminator's network: features ``[B, num_inputs]`` -> logit ``[B, 1]``.
-
-    ``weight_constraint`` is applied to every weight at the start, and by the optimizer after each step.
-    """
-    if spectral_normalization:
-        layers = [SpectralDense(n, activation) for n in hidden] + [SpectralDense(1, None)]
-    else:
-        constraints = {"kernel_constraint": weight_constraint, "bias_constraint": weight_constraint}
-        layers = [tf.keras.layers.Dense(n, activation, **constraints) for n in hidden]
-        layers.append(tf.keras.layers.Dense(1, **constraints))
-    network = tf.keras.Sequential(layers, name="discriminator")
-    network.build((None, num_inputs))
-    if weight_constraint is not None:
-        for variable in network.trainable_variables:
-            variable.assign(weight_constraint(variable))
     return network

@@ -34,11 +34,16 @@ class GradientStep(tf.Module):
     def __call__(
         self, tape: tf.GradientTape, loss: tf.Tensor, progress: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Takes a step down ``loss``; returns its gradient's global norm and mean absolute component.
+        """Takes a step down ``loss``; returns what :meth:`apply` does."""
+        return self.apply(tape.gradient(loss, self._variables), progress)
 
-        Both are of the gradient before the bound.
+    def apply(
+        self, gradients: Sequence[tf.Tensor], progress: tf.Tensor, condition: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Takes a step against ``gradients``; returns their global norm and mean absolute component.
+
+        Both are of before the bound. ``condition`` is a bool scalar; without it the step is left out.
         """
-        gradients = tape.gradient(loss, self._variables)
         norm = tf.linalg.global_norm(gradients)
         mean_abs = mean_absolute(gradients)
         if self._max_value is not None:
@@ -46,7 +51,12 @@ class GradientStep(tf.Module):
         if self._max_norm is not None:
             gradients, _ = tf.clip_by_global_norm(gradients, self._max_norm)
         self.learning_rate.assign(self._initial * (1.0 - progress * (1.0 - self._final_fraction)))
-        self.optimizer.apply_gradients(zip(gradients, self._variables, strict=True))
+
+        def step():
+            self.optimizer.apply_gradients(zip(gradients, self._variables, strict=True))
+            return True
+
+        step() if condition is None else tf.cond(condition, step, lambda: False)
         return norm, mean_abs
 
 

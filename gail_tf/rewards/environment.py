@@ -3,8 +3,8 @@
 import gin
 import tensorflow as tf
 
-from gail_tf.rewards.functions import NormalizedReward
 from gail_tf.rewards.statistics import reward_statistics
+from gail_tf.rewards.transforms import NormalizedReward
 from gail_tf.types import Metrics, Transition
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import gin
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import gail_tf
 from gail_tf.assembly import expert
@@ -65,6 +66,7 @@ def test_dac_pays_the_logit_only_where_no_fall_ends_an_episode(terminates, lengt
         (rewards.log_d, True, False, False),
         (rewards.airl, True, False, False),
         (rewards.plr, True, True, False),
+        (lambda logits: tf.exp(-tf.square(logits)), True, False, True),  # from outside, not monotone
     ],
 )
 def test_a_reward_against_the_experts_way_is_warned_of(reward, seeks_end, absorbing, warned):

@@ -10,8 +10,9 @@ from gail_tf.discriminators import losses
 from gail_tf.discriminators.discriminator import Discriminator
 from gail_tf.discriminators.losses import AgentSegments, DiscriminatorBatch
 from gail_tf.discriminators.regularizers import clip_weights, discounted_returns, variance, variance_raw
-from gail_tf.networks.mlp import make_discriminator_network
-from gail_tf.rewards import functions as rewards
+from gail_tf.networks.discriminator import make_discriminator_network
+from gail_tf.rewards.functions import airl
+from gail_tf.rewards.transforms import NormalizedReward
 from gail_tf.types import Transition, ValuedSegments
 
 SEED = tf.constant([0, 1])
@@ -214,7 +215,7 @@ def make_transition(shape, seed=0):
 def make_discriminator(**kwargs):
     tf.keras.utils.set_random_seed(0)
     small = functools.partial(make_discriminator_network, hidden=(16,))
-    options = {"network": small, "batch_size": 48, "num_epochs": 5, **kwargs}
+    options = {"network": small, "batch_size": 48, "num_epochs": 2, **kwargs}
     return Discriminator(make_transition((30,), seed=7), None, **options)
 
 
@@ -243,7 +244,7 @@ def spread(discriminator, segments, around_its_mean):
 def test_steps_on_the_term_alone_raise_the_variance(term):
     discriminator = make_discriminator(loss_terms=[term])
     rows, segments = valued()
-    discriminator.normalizer.update(discriminator._features(rows))
+    discriminator.features.learn(discriminator.features.fields(rows))
     is_centered = term is variance_centered
     before = spread(discriminator, segments, is_centered)
     metrics = discriminator.update(rows, SEED, tf.constant(0.0), segments)
@@ -261,10 +262,10 @@ def test_segments_reach_the_term_whole_in_the_units_that_are_paid():
         return tf.reduce_sum(logit_fn(batch.agent)) * 0.0
 
     term.needs_segments = True
-    scale = rewards.NormalizedReward()
+    scale = NormalizedReward()
     scale.update(tf.constant([2.0, -2.0]))  # a root mean square of 2
     discriminator = make_discriminator(
-        loss_terms=[term], reward_fn=rewards.airl, reward_transforms=[scale], num_epochs=1
+        loss_terms=[term], reward_fn=airl, reward_transforms=[scale], num_epochs=1
     )
     assert discriminator.needs_segments and not make_discriminator().needs_segments
     rows, segments = valued()
@@ -278,7 +279,7 @@ def test_segments_reach_the_term_whole_in_the_units_that_are_paid():
     assert columns.shape == (8, 48 // 8) and drawn.features.shape == (8, 6, 5)
     np.testing.assert_array_equal(columns - columns[:1], 12.0 * np.arange(8)[:, None] * np.ones((1, 6)))
     assert len(set(columns[0])) == 6
-    features = discriminator.normalizer.normalize(discriminator._features(segments.transition))
+    features = discriminator.features(discriminator.features.fields(segments.transition))
     chosen = columns[0].astype(int)
     np.testing.assert_allclose(drawn.features, tf.gather(features, chosen, axis=1), atol=1e-6)
     assert np.any(drawn.terminated) and np.any(drawn.truncated)

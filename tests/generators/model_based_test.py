@@ -15,7 +15,7 @@ from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.generators.model_based import ModelBasedGenerator, expert_rows
 from gail_tf.mgail.policies import GumbelActions
 from gail_tf.mgail.segments import Segment
-from gail_tf.networks.mlp import make_discriminator_network
+from gail_tf.networks.discriminator import make_discriminator_network
 from gail_tf.rewards.environment import EnvironmentReward
 from gail_tf.rewards.functions import airl
 from gail_tf.types import Transition
@@ -215,7 +215,7 @@ def test_schedule_counts_updates():
             int(optimizer.iterations)
             for optimizer in (
                 generator.learner._model_step.optimizer,
-                source.optimizer,
+                source.gradient_step.optimizer,
                 generator.learner._policy_step.optimizer,
             )
         )

@@ -12,9 +12,9 @@ from gail_tf.agents.trpo import TRPO
 from gail_tf.discriminators import losses, regularizers
 from gail_tf.discriminators.discriminator import Discriminator
 from gail_tf.generators.on_policy import OnPolicyGenerator, flatten_time
-from gail_tf.networks.mlp import make_discriminator_network
+from gail_tf.networks.discriminator import make_discriminator_network
 from gail_tf.rewards.environment import EnvironmentReward
-from gail_tf.rewards.functions import NormalizedReward
+from gail_tf.rewards.transforms import NormalizedReward
 from gail_tf.types import Transition
 
 _AGENTS = {

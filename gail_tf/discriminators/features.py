@@ -1,0 +1,105 @@
+"""What a discriminator sees of a transition: named fields side by side, as one vector a row."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import tensorflow as tf
+
+from gail_tf.networks.normalization import RunningMoments
+from gail_tf.types import Transition
+
+Fields = Mapping[str, tf.Tensor]
+"""Name -> the field's rows, flat: ``[..., k]``; images are uint8 still, everything else float32."""
+
+
+class TransitionFeatures(tf.Module):
+    """Normalised features ``[..., f]`` of transitions.
+
+    Images (uint8 fields of rank 2 and more) are scaled to [0, 1]; of all others the running mean and standard
+    deviation are kept, and they are normalised by them.
+
+    Args:
+      rows: transitions ``[M, ...]`` that tell shapes and types.
+      inputs: names of the fields, in the order of the features.
+      num_actions: number of discrete actions, None when they are continuous.
+      absorbing: whether the last component of an observation is the absorbing indicator.
+
+    Attributes:
+      input_shapes: name -> shape of one row of the field, without leading axes.
+    """
+
+    def __init__(self, rows: Transition, inputs: Sequence[str], num_actions: int | None, absorbing: bool):
+        super().__init__(name="features")
+        self._num_actions, self._absorbing = num_actions, absorbing
+        fields = {name: getattr(rows, name) for name in inputs}
+        self.input_shapes = {
+            name: (num_actions,) if name == "action" and num_actions else tuple(field.shape[1:])
+            for name, field in fields.items()
+        }
+        self._sizes = {name: math.prod(shape) for name, shape in self.input_shapes.items()}
+        self._vectors = [
+            name
+            for name, field in fields.items()
+            if len(self.input_shapes[name]) < 2 or tf.as_dtype(field.dtype) != tf.uint8
+        ]
+        self.normalizer = RunningMoments((sum(self._sizes[name] for name in self._vectors),))
+
+    @property
+    def has_images(self) -> bool:
+        return len(self._vectors) < len(self._sizes)
+
+    def fields(self, transition: Transition) -> Fields:
+        """The named fields of ``transition`` (leading axes ``[...]``), flat.
+
+        Discrete actions become one-hot; those that are float already are taken as one-hot
+        ``[..., num_actions]``, so that a relaxed action keeps its gradient. With absorbing states the action
+        taken in the absorbing state is the zero vector, whatever the policy emitted (DAC, section 4).
+        """
+        fields = {}
+        for name, shape in self.input_shapes.items():
+            value = getattr(transition, name)
+            if name == "action":
+                if self._num_actions and not tf.as_dtype(value.dtype).is_floating:
+                    value = tf.one_hot(value, self._num_actions)
+                if self._absorbing:
+                    value *= 1.0 - transition.observation[..., -1:]
+            if len(shape) > 1:
+                leading = [-1 if size is None else size for size in value.shape[: -len(shape)]]
+                value = tf.reshape(value, [*leading, self._sizes[name]])
+            fields[name] = tf.cast(value, tf.float32) if name in self._vectors else value
+        return fields
+
+    def learn(self, *fields: Fields) -> None:
+        """The normaliser takes in the rows ``[N, k]`` of all ``fields`` at once."""
+        if self._vectors:
+            self.normalizer.update(tf.concat([self._side_by_side(some) for some in fields], 0))
+
+    def __call__(self, fields: Fields) -> tf.Tensor:
+        """Float32 ``[..., f]``."""
+        if not self._vectors:
+            return tf.concat([_scaled(image) for image in fields.values()], -1)
+        vectors = self.normalizer.normalize(self._side_by_side(fields))
+        if not self.has_images:
+            return vectors
+        sizes = [self._sizes[name] for name in self._vectors]
+        normalized = dict(zip(self._vectors, tf.split(vectors, sizes, -1), strict=True))
+        return tf.concat(
+            [normalized[name] if name in normalized else _scaled(fields[name]) for name in fields], -1
+        )
+
+    def _side_by_side(self, fields: Fields) -> tf.Tensor:
+        return tf.concat([fields[name] for name in self._vectors], -1)
+
+
+def _scaled(image: tf.Tensor) -> tf.Tensor:
+    return tf.cast(image, tf.float32) / 255.0
+
+
+def gathered(fields: Fields, indices: tf.Tensor, axis: int = 0) -> Fields:
+    """The rows at ``indices`` of every field."""
+    return {name: tf.gather(field, indices, axis=axis) for name, field in fields.items()}
+
+
+def num_rows_of(fields: Fields) -> int:
+    """The size of the first axis."""
+    return next(iter(fields.values())).shape[0]

@@ -1,0 +1,51 @@
+"""Functions that gin has bound parameters of, held as they are bound now."""
+
+import contextlib
+import functools
+import inspect
+from collections.abc import Callable
+
+import gin
+
+
+def frozen(fn: Callable) -> Callable:
+    """``fn`` with the gin parameters that it has now, whatever is bound or cleared later.
+
+    Gin looks a function's parameters up when it is called, which for a loss or a reward is while a run is
+    traced. Name and attributes stay. What is not gin's (plain functions, instances) comes back as it is; of a
+    partial the function inside is frozen.
+    """
+    if isinstance(fn, functools.partial):
+        inner = frozen(fn.func)
+        result = _named(functools.partial(inner, *fn.args, **fn.keywords), inner)
+        result.__dict__.update(vars(fn))
+        return result
+    if not inspect.isfunction(fn) or not hasattr(fn, "__wrapped__"):
+        return fn
+    # A reference such as @strong/gradient_penalty is a closure over its scope.
+    scope = inspect.getclosurevars(fn).nonlocals.get("scope_components")
+    if scope:
+        with gin.config_scope(scope):
+            return frozen(fn.__wrapped__)
+    try:
+        bound = gin.get_bindings(fn)
+    except ValueError:  # a function that another decorator wraps
+        return fn
+    # Gin notes a call's parameters for the operative config before it misses this one and gives up.
+    with contextlib.suppress(RuntimeError):
+        fn(never_bound=gin.REQUIRED)
+    for name, parameter in inspect.signature(fn).parameters.items():
+        if parameter.default is gin.REQUIRED and name not in bound:
+            raise ValueError(f"{fn.__name__}.{name} has no value: bind it.")
+    return _named(functools.partial(fn.__wrapped__, **bound), fn)
+
+
+def name_of(fn: Callable) -> str:
+    """What a function is called in metrics and messages; an instance goes by its class."""
+    return getattr(fn, "__name__", type(fn).__name__)
+
+
+def _named(partial: functools.partial, fn: Callable) -> functools.partial:
+    partial = functools.update_wrapper(partial, fn)
+    partial.__name__ = name_of(fn)
+    return partial

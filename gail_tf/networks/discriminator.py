@@ -1,0 +1,144 @@
+"""Networks of a discriminator: from the features of a transition to one expert-high logit.
+
+``Discriminator.network`` binds a factory. It is called with ``input_shapes``: name -> shape of the inputs
+that stand side by side in the features, in order: ``{"observation": (84, 84, 4), "action": (6,)}``.
+It returns a Keras model from features ``[B, f]`` to logits ``[B, 1]``. Any layers go.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import gin
+import tensorflow as tf
+
+from gail_tf.functions import frozen
+
+InputShapes = Mapping[str, tuple[int, ...]]
+
+
+class SpectralDense(tf.keras.layers.Layer):
+    """A dense layer whose kernel is divided by its largest singular value (Miyato et al. 2018).
+
+    One power iteration per training call; the singular vector is a variable and part of the checkpoint.
+    """
+
+    def __init__(self, units: int, activation: Callable | str | None, name: str | None = None):
+        super().__init__(name=name)
+        self.units = units
+        self.activation = tf.keras.activations.get(activation)
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight(
+            name="kernel", shape=(input_shape[-1], self.units), initializer="glorot_uniform"
+        )
+        self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")
+        self.left = self.add_weight(
+            name="singular_vector", shape=(1, self.units), initializer="random_normal", trainable=False
+        )
+        super().build(input_shape)
+
+    def call(self, inputs, training: bool = False):
+        left = self.left
+        right = tf.math.l2_normalize(tf.stop_gradient(tf.matmul(left, self.kernel, transpose_b=True)))
+        left = tf.math.l2_normalize(tf.stop_gradient(tf.matmul(right, self.kernel)))
+        if training:
+            self.left.assign(left)
+        sigma = tf.squeeze(tf.matmul(tf.matmul(right, self.kernel), left, transpose_b=True))
+        return self.activation(tf.matmul(inputs, self.kernel / sigma) + self.bias)
+
+
+class EncodedInputs(tf.keras.layers.Layer):
+    """Flat features ``[B, f]`` -> ``[B, h]``: each input of rank 3 goes through layers of its own, then flat.
+
+    Args:
+      encoders: layers for each name of ``input_shapes`` that has any.
+    """
+
+    def __init__(self, input_shapes: InputShapes, encoders: Mapping[str, Sequence[tf.keras.layers.Layer]]):
+        super().__init__(name="encoded_inputs")
+        self.input_shapes = dict(input_shapes)
+        self.encoders = {
+            name: tf.keras.Sequential([*layers, tf.keras.layers.Flatten()], name=f"{name}_encoder")
+            for name, layers in encoders.items()
+        }
+
+    def call(self, features, training: bool = False):
+        sizes = [math.prod(shape) for shape in self.input_shapes.values()]
+        inputs = dict(zip(self.input_shapes, tf.split(features, sizes, axis=-1), strict=True))
+        for name, encoder in self.encoders.items():
+            shaped = tf.reshape(inputs[name], [-1, *self.input_shapes[name]])
+            inputs[name] = encoder(shaped, training=training)
+        return tf.concat(list(inputs.values()), -1)
+
+
+@gin.configurable
+def make_discriminator_network(
+    input_shapes: InputShapes,
+    hidden: Sequence[int] = (64,),
+    activation: str = "relu",
+    spectral_normalization: bool = False,
+    weight_constraint: Callable | None = None,
+    encoder: Callable[[], Sequence[tf.keras.layers.Layer]] | None = None,
+) -> tf.keras.Sequential:
+    """A multilayer perceptron on the inputs side by side, those of rank 3 encoded first.
+
+    Args:
+      weight_constraint: applied to every weight at the start, and by the optimizer after each step.
+      encoder: makes a list of layers from images ``[B, H, W, C]`` to anything; each input of rank 3 has its
+        own. Without one they join as they are.
+    """
+    if spectral_normalization and encoder is not None:
+        raise ValueError(
+            "make_discriminator_network.spectral_normalization with an encoder: want one of them; the "
+            "encoder's own layers may be tf.keras.layers.SpectralNormalization."
+        )
+    dense = SpectralDense if spectral_normalization else tf.keras.layers.Dense
+    layers = [*(dense(n, activation) for n in hidden), dense(1, None)]
+    encoders = {}
+    if encoder is not None:
+        encoders = {name: list(encoder()) for name, shape in input_shapes.items() if len(shape) == 3}
+    if weight_constraint is not None:
+        _constrain([*layers, *itertools.chain(*encoders.values())], frozen(weight_constraint))
+    if encoders:
+        layers.insert(0, EncodedInputs(input_shapes, encoders))
+    network = tf.keras.Sequential(layers, name="discriminator")
+    network.build((None, sum(math.prod(shape) for shape in input_shapes.values())))
+    for variable in network.trainable_variables:
+        if variable.constraint is not None:
+            variable.assign(variable.constraint(variable))
+    return network
+
+
+def _constrain(layers: Sequence[tf.keras.layers.Layer], constraint: Callable) -> None:
+    """Sets Keras' constraint on every weight of ``layers``, not built yet, that has none of its own."""
+    for layer in layers:
+        for name in [name for name in vars(layer) if name.endswith("_constraint")]:
+            setattr(layer, name, getattr(layer, name) or constraint)
+
+
+def check_dropout(network: tf.keras.Model) -> None:
+    """Raises ValueError where :func:`logits_with_dropout` cannot take ``network`` apart."""
+    if not isinstance(network, tf.keras.Sequential):
+        raise ValueError(
+            f"Discriminator.dropout wants a network that is a tf.keras.Sequential of layers; this one is a "
+            f"{type(network).__name__}: make it one, or leave dropout at 0."
+        )
+    if any(isinstance(layer, SpectralDense) for layer in network.layers):
+        raise ValueError("Discriminator.dropout with spectral_normalization: want one of them.")
+
+
+def logits_with_dropout(
+    network: tf.keras.Sequential, features: tf.Tensor, rate: float, seed: tf.Tensor
+) -> tf.Tensor:
+    """Logits ``[B, 1]`` in training; every layer with a kernel but the first reads without a share ``rate``.
+
+    Not Keras' layer: its masks come from a generator with a state, which no checkpoint holds.
+    """
+    masked = [layer for layer in network.layers if hasattr(layer, "kernel")][1:]
+    seeds = dict(zip(map(id, masked), tf.unstack(tf.random.split(seed, len(masked))), strict=True))
+    for layer in network.layers:
+        if id(layer) in seeds:
+            features = tf.nn.experimental.stateless_dropout(features, rate, seeds[id(layer)])
+        features = layer(features, training=True)
+    return features

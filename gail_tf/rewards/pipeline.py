@@ -1,0 +1,53 @@
+"""From a discriminator's logits to the reward that is paid: a function of the logit, then transforms."""
+
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+
+from gail_tf.functions import frozen
+from gail_tf.rewards.statistics import reward_statistics
+
+
+class RewardPipeline(tf.Module):
+    """``reward_fn`` of the logits, then each of ``transforms`` in order, with the gin parameters of now."""
+
+    def __init__(self, reward_fn: Callable, transforms: Sequence[Callable] = ()):
+        super().__init__(name="reward")
+        self.reward_fn = frozen(reward_fn)
+        self._transforms = [frozen(transform) for transform in transforms]
+
+    def __call__(self, logits: tf.Tensor) -> tf.Tensor:
+        """The reward of ``logits``, same shape; differentiable, changes no state."""
+        return self._transformed(self.reward_fn(logits), update=False)
+
+    def pay(self, agent_logits: tf.Tensor, expert_logits: tf.Tensor) -> tuple[tf.Tensor, dict]:
+        """The agent's rewards, same shape, and metrics of both classes'; they move a running scale."""
+        raw = self.reward_fn(agent_logits)
+        reward = self._transformed(raw, update=True)
+        expert = self(expert_logits)
+        metrics = {
+            **reward_statistics(tf.reshape(reward, [-1]), "agent"),
+            **reward_statistics(expert, "expert"),
+        }
+        for transform in self._transforms:
+            if hasattr(transform, "scale"):
+                metrics["reward/scale"] = metrics.get("reward/scale", 1.0) * transform.scale
+        return reward, metrics | self._clipped_share(raw)
+
+    def _transformed(self, reward: tf.Tensor, update: bool) -> tf.Tensor:
+        for transform in self._transforms:
+            if update and hasattr(transform, "update"):
+                transform.update(reward)
+            reward = transform(reward)
+        return reward
+
+    def _clipped_share(self, reward: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Share of rewards that the transforms before the first with a running scale change (clipping)."""
+        clipped = reward
+        for transform in self._transforms:
+            if hasattr(transform, "update"):
+                break
+            clipped = transform(clipped)
+        if clipped is reward:
+            return {}
+        return {"reward/clipped_share": tf.reduce_mean(tf.cast(clipped != reward, tf.float32))}

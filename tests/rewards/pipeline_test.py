@@ -1,0 +1,57 @@
+"""From logits to what is paid, and what is reported about it."""
+
+import functools
+
+import gin
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from gail_tf.rewards.functions import airl, plr
+from gail_tf.rewards.pipeline import RewardPipeline
+from gail_tf.rewards.transforms import NormalizedReward, clipped
+
+AGENT, EXPERT = tf.constant([-2.0, 1.0, 4.0, 7.0]), tf.constant([3.0, 9.0])
+
+
+def test_paying_moves_the_running_scale_by_the_agents_rewards_alone_and_asking_moves_nothing():
+    scale = NormalizedReward()
+    pipeline = RewardPipeline(airl, [scale])
+    pipeline(AGENT)
+    assert float(scale.moments.count) == 0.0
+    reward, metrics = pipeline.pay(AGENT, EXPERT)
+    assert float(scale.moments.count) == 4.0
+    root_mean_square = np.sqrt((4 + 1 + 16 + 49) / 4)
+    assert float(metrics["reward/scale"]) == pytest.approx(root_mean_square)
+    np.testing.assert_allclose(reward, AGENT / root_mean_square, rtol=1e-6)
+    np.testing.assert_array_equal(pipeline(AGENT), reward)
+    assert float(metrics["reward/expert_mean"]) == pytest.approx(6.0 / root_mean_square)
+    assert {variable.ref() for variable in scale.variables} == {v.ref() for v in pipeline.variables}
+
+
+def test_transforms_apply_in_order_and_metrics_speak_of_what_is_paid():
+    transforms = [lambda r: r * 0.0 + 3.0, lambda r: r + 1.0, lambda r: r * 2.0]
+    reward, metrics = RewardPipeline(plr, transforms).pay(AGENT, EXPERT)
+    np.testing.assert_array_equal(reward, np.full(4, 8.0))
+    expected = {
+        f"reward/{of}_{what}": 8.0 * (what != "std")
+        for of in ("agent", "expert")
+        for what in ("mean", "std", "min", "max")
+    }
+    expected["reward/clipped_share"] = 1.0  # every reward was changed
+    assert {name: float(v) for name, v in metrics.items() if "histogram" not in name} == expected
+
+
+def test_the_clipped_share_counts_what_clipping_changed_and_no_running_scale():
+    clip = functools.partial(clipped, maximum=3.0)
+    _, metrics = RewardPipeline(airl, [clip, NormalizedReward()]).pay(AGENT, EXPERT)
+    assert float(metrics["reward/clipped_share"]) == 0.5
+    _, metrics = RewardPipeline(airl, [NormalizedReward()]).pay(AGENT, EXPERT)
+    assert "reward/clipped_share" not in metrics
+
+
+def test_parameters_of_gin_are_those_of_the_construction():
+    gin.parse_config("clipped.maximum = 2.5")
+    pipeline = RewardPipeline(airl, [clipped])
+    gin.clear_config()
+    np.testing.assert_array_equal(pipeline(AGENT), [-2.0, 1.0, 2.5, 2.5])
