@@ -42,6 +42,7 @@ from gail_tf.discriminators.discriminator import Discriminator
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.make import make_environment
+from gail_tf.environments.wrappers import described
 from gail_tf.files import write_atomically
 from gail_tf.generators import cloning, model_based, off_policy, on_policy  # noqa: F401 - likewise
 from gail_tf.reporting.figures import draw_run
@@ -398,6 +399,8 @@ def _policy_metadata(run_dir: RunDirectory, parts: _Parts) -> dict[str, Any]:
     metadata = {name: info[name] for name in names} | {"env_steps": parts.trainer.env_steps}
     bound = bound_values("make_environment")
     kwargs = {name: bound[name] for name in ("kwargs", "max_episode_steps") if bound.get(name) is not None}
+    if wrappers := gin.get_bindings(make_environment).get("wrappers"):
+        kwargs["wrappers"] = described(wrappers)
     return metadata | ({"environment_kwargs": kwargs} if kwargs else {})
 
 
