@@ -121,7 +121,7 @@ def measure(options) -> dict:
         "seconds": seconds,
         "env_steps_per_second": steps / total,
         "updates_per_second": steps / seconds["update"],
-        "replay_bytes": generator.replay_bytes,
+        "replay_bytes": generator.replay.num_bytes,
     }
 
 

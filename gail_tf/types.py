@@ -6,7 +6,7 @@ arrays are time-major ``[T, B, ...]``, all others ``[B, ...]``; ``_t`` is now an
 Continuous actions are normalised to ``[-1, 1]`` inside the package and in the environment's units outside.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 
@@ -21,9 +21,9 @@ class Transition(NamedTuple):
     """One environment step, or any batch of them; every field carries the same leading axes ``[...]``.
 
     Attributes:
-      observation: float32 ``[..., d]``, what the agent saw.
+      observation: ``[..., *shape]``, what the agent saw: uint8 of an image, float32 of all else.
       action: float32 ``[..., k]`` in [-1, 1], normalised and cut as executed; int32 ``[...]`` if discrete.
-      next_observation: float32 ``[..., d]``, the true successor, also on the last step of an episode.
+      next_observation: likewise, the true successor, also on the last step of an episode.
       reward: float32 ``[...]``, the environment's own reward (0 where a demonstration has none).
       terminated: float32 ``[...]``, 1 where the MDP ended with this step.
       truncated: float32 ``[...]``, 1 where a time limit cut the episode after this step.
@@ -41,7 +41,7 @@ class OnPolicyBatch(NamedTuple):
     """What an on-policy agent learns from; one row a step, ``[N, ...]``, time order not kept.
 
     Attributes:
-      observation: float32 ``[N, d]``, normalised.
+      observation: ``[N, *shape]``, normalised where it is float32.
       action: float32 ``[N, k]``, the policy's own unclipped sample, or int32 ``[N]`` when discrete.
       advantage: float32 ``[N]``.
       value_target: float32 ``[N]``, advantage + value.
@@ -59,7 +59,7 @@ class OffPolicyBatch(NamedTuple):
     """A minibatch of replayed transitions, ``[B, ...]``, with the reward of today's reward source.
 
     Attributes:
-      observation, next_observation: float32 ``[B, d]``.
+      observation, next_observation: ``[B, *shape]``.
       action: float32 ``[B, k]`` in [-1, 1], as executed.
       reward: float32 ``[B]``.
       terminated: float32 ``[B]``; nothing is bootstrapped where it is 1. A time limit is not an end.
@@ -145,7 +145,7 @@ class OffPolicyAgent(Protocol):
     """An actor-critic agent: its networks, how it explores, and one update on a minibatch.
 
     Attributes:
-      actor_net: observation ``[B, d]`` -> action ``[B, k]`` in [-1, 1], or a distribution over it.
+      actor_net: observation ``[B, ...]`` -> action ``[B, k]`` in [-1, 1], or a distribution over it.
       num_batches: minibatches that one update consumes; they arrive as one of ``num_batches * B`` rows.
       exploration_noise: standard deviation of the Gaussian noise added while collecting; 0 where the actor
         samples by itself.
@@ -169,10 +169,12 @@ class Generator(Protocol):
       policy: the tf.Module with ``deterministic(observation)`` and ``sampled(observation, seed)``
         in environment units, that evaluation and export use.
       steps_before_learning: environment steps that only fill a replay, at the start of a run.
+      notes: what a person should know before the first iteration, a sentence each.
     """
 
     policy: Any
     steps_before_learning: int
+    notes: Sequence[str]
 
     def prepare(self) -> dict[str, float]:
         """Called once before the first iteration of a new run (not of a resumed one); returns metrics."""

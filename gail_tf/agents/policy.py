@@ -13,13 +13,16 @@ class Policy(tf.Module):
     """An actor network with everything around it: normalisation before, the action convention after.
 
     Args:
-      actor_net: normalised observation ``[B, d]`` -> TFP distribution over normalised actions, or, of a
+      actor_net: normalised observation ``[B, ...]`` -> TFP distribution over normalised actions, or, of a
         deterministic policy, the normalised action itself; ``sampled`` then equals ``deterministic``.
       normalizer: of observations, or None when they are used as they are.
       codec: translates normalised actions to environment units.
       absorbing: the actor was trained with an absorbing indicator as its last input. Outside of training
         every state is real, so ``deterministic`` and ``sampled`` add the 0 themselves.
-      observation_dim: d of the environment, without the indicator.
+      observation_spec: of what ``actor_net`` sees, with the indicator if there is one.
+
+    Attributes:
+      observation_spec: of one observation as the environment gives it.
     """
 
     def __init__(
@@ -28,22 +31,29 @@ class Policy(tf.Module):
         normalizer: RunningMoments | None,
         codec: ActionCodec,
         absorbing: bool,
-        observation_dim,
+        observation_spec: tf.TensorSpec,
     ):
         super().__init__(name="policy")
         self.actor_net, self.normalizer = actor_net, normalizer
-        self.codec, self.absorbing, self.observation_dim = codec, absorbing, observation_dim
-        spec = tf.TensorSpec((None, observation_dim), tf.float32, name="observation")
+        self.codec, self.absorbing = codec, absorbing
+        shape = (observation_spec.shape[0] - 1,) if absorbing else observation_spec.shape
+        self.observation_spec = tf.TensorSpec(shape, observation_spec.dtype, name="observation")
+        spec = self.batch_spec
         seed = tf.TensorSpec((2,), tf.int32, name="seed")
         self.deterministic = tf.function(self._deterministic, input_signature=[spec], autograph=False)
         self.sampled = tf.function(self._sampled, input_signature=[spec, seed], autograph=False)
 
+    @property
+    def batch_spec(self) -> tf.TensorSpec:
+        """Of any number of observations."""
+        return tf.TensorSpec((None, *self.observation_spec.shape), self.observation_spec.dtype, "observation")
+
     def normalize(self, observation: tf.Tensor) -> tf.Tensor:
-        """Raw ``[..., d]`` (with indicator, if absorbing) -> what the networks see."""
+        """Raw ``[B, ...]`` (with indicator, if absorbing) -> what the networks see."""
         return observation if self.normalizer is None else self.normalizer.normalize(observation)
 
     def distribution(self, normalized: tf.Tensor):
-        """Distribution over normalised actions at normalised observations ``[B, d]``."""
+        """Distribution over normalised actions at normalised observations ``[B, ...]``."""
         output = self.actor_net(normalized, step_type=(), network_state=(), training=False)[0]
         return tfd.Deterministic(output) if tf.is_tensor(output) else output
 

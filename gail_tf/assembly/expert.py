@@ -13,6 +13,7 @@ from gail_tf import demonstrations as demos
 from gail_tf.demonstrations import Demonstrations
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.actions import ActionCodec
+from gail_tf.environments.observations import environment_name, time_limit
 from gail_tf.functions import name_of
 from gail_tf.resources import experts_dir
 from gail_tf.rewards import functions as rewards
@@ -134,7 +135,7 @@ def prepare_expert(
     to the environment's time limit. ``components`` are those of the environment's observations, if known.
     """
     name, recorded, sha256, _, subsample, seed = loaded
-    max_episode_steps, seed = env.spec.max_episode_steps, run_seed if seed is None else seed
+    max_episode_steps, seed = time_limit(env), run_seed if seed is None else seed
     try:
         chosen, used = _chosen_and_used(loaded, env, codec, seed, components)
     except UserError as e:
@@ -168,10 +169,10 @@ def _chosen_and_used(
     absorbing = isinstance(env, AbsorbingState)
     bounds = {} if codec.is_discrete else {"action_low": codec.space_low, "action_high": codec.space_high}
     if recorded.environment is None:
-        demos.check_file_name(loaded.name, env.spec.id)
+        demos.check_file_name(loaded.name, environment_name(env))
     checked = demos.check_matches(
         recorded,
-        environment=env.spec.id,
+        environment=environment_name(env),
         observation_space=(env.env if absorbing else env).observation_space,
         components=components,
         num_actions=codec.num_actions,

@@ -1,11 +1,12 @@
 """From settings to the parts of a run, and from nothing else: no flags, no console."""
 
 import functools
-import inspect
 import threading
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import gin
+import gymnasium as gym
 import tensorflow as tf
 
 from gail_tf.assembly.config import bound_values, parse_gin
@@ -14,6 +15,8 @@ from gail_tf.assembly.settings import Experiment, Settings, one_line_errors
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.make import make_environment
+from gail_tf.environments.wrappers import described
+from gail_tf.functions import frozen
 from gail_tf.training.evaluation import Evaluator, normalized_score
 from gail_tf.training.run_directory import RunDirectory
 from gail_tf.training.trainer import Trainer
@@ -96,14 +99,14 @@ def _assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
     )
 
 
-def _real_environment(settings: Settings):
+def _real_environment(settings: Settings) -> Callable[[], gym.Env]:
     """Makes the environment without absorbing states, whatever gin is bound to by then."""
-    bound = bound_values("make_environment") | {"absorbing_states": False}
-    if settings.make_environment is not None:
-        bound["environment"] = settings.make_environment
-    return functools.partial(inspect.unwrap(make_environment), **bound)
+    given = () if settings.make_environment is None else (settings.make_environment,)
+    return functools.partial(frozen(make_environment), *given, absorbing_states=False)
 
 
 def _environment_kwargs() -> dict[str, Any]:
+    """What makes the environment again, as ``policy.json`` can say it."""
     bound = bound_values("make_environment")
-    return {name: bound[name] for name in ("kwargs", "max_episode_steps") if bound.get(name) is not None}
+    kwargs = {name: bound[name] for name in ("kwargs", "max_episode_steps") if bound.get(name) is not None}
+    return kwargs | ({"wrappers": described(bound["wrappers"])} if bound.get("wrappers") else {})

@@ -33,6 +33,7 @@ from gail_tf.assembly.expert import (
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.make import make_environment
+from gail_tf.environments.observations import environment_name, observation_components
 from gail_tf.training import evaluation
 from gail_tf.training.evaluation import Evaluator
 from gail_tf.types import UserError
@@ -191,7 +192,7 @@ def _settle(request: Request) -> Settings:
     notes, expert, absorbing = [], None, isinstance(env, AbsorbingState)
     if loaded is not None:
         codec = ActionCodec(env.action_space, environment)
-        expert = prepare_expert(loaded, env, codec, experiment.seed)
+        expert = prepare_expert(loaded, env, codec, experiment.seed, observation_components(env))
         notes += [f"note: {note}" for note in expert.notes]
     env.close()
     make_real = functools.partial(make, absorbing_states=False)
@@ -252,7 +253,7 @@ def _environment(
     """Makes the environment as the config has it; and its name."""
     if callable(request.environment):
         env = request.environment()
-        name = env.spec.id if env.spec is not None else getattr(request.environment, "__name__", "given")
+        name = environment_name(env)
         env.close()
         return functools.partial(make_environment, request.environment), name
     if "environment" not in bound_values("make_environment"):

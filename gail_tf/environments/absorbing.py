@@ -3,6 +3,8 @@
 import gymnasium as gym
 import numpy as np
 
+from gail_tf.types import UserError
+
 
 class AbsorbingState(gym.Wrapper):
     """Gives the end of the MDP a state of its own, so that a learned reward can say what ending is worth.
@@ -16,6 +18,12 @@ class AbsorbingState(gym.Wrapper):
     def __init__(self, env: gym.Env):
         super().__init__(env)
         space = env.observation_space
+        if len(space.shape) != 1:
+            raise UserError(
+                f"make_environment.absorbing_states is True, and observations have the shape {space.shape}: "
+                "want one dimension; leave absorbing states out (--gin='make_environment.absorbing_states = "
+                "False'), or flatten observations with a wrapper."
+            )
         # In the space's own precision: Gymnasium warns of bounds that it has to round.
         low = np.append(np.minimum(space.low, 0), 0).astype(space.dtype)
         high = np.append(np.maximum(space.high, 0), 1).astype(space.dtype)

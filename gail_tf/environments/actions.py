@@ -34,9 +34,11 @@ class ActionCodec:
             self.spec = tensor_spec.BoundedTensorSpec((), tf.int32, 0, self.num_actions - 1, name="action")
             return
         if not isinstance(space, gym.spaces.Box) or len(space.shape) != 1:
+            is_many = isinstance(space, gym.spaces.MultiDiscrete | gym.spaces.MultiBinary)
+            wrapper = "FlattenActions" if is_many else "MyActionWrapper"
             raise UserError(
                 f"{environment} has the action space {space}: want Discrete or a Box of one dimension; "
-                "wrap it so that it has one (gymnasium.wrappers.TransformAction, or your own ActionWrapper)."
+                f"wrap it so that it has one: --gin='make_environment.wrappers = [@{wrapper}]'."
             )
         if not np.issubdtype(space.dtype, np.floating):
             raise UserError(

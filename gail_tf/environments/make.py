@@ -6,13 +6,15 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gin
 import gymnasium as gym
 
+import gail_tf.environments.wrappers  # noqa: F401 - registers configurables
 from gail_tf.environments.absorbing import AbsorbingState
+from gail_tf.environments.observations import as_box, time_limit
 from gail_tf.types import UserError
 
 logger = logging.getLogger(__name__)
@@ -29,20 +31,23 @@ def quiet_mujoco() -> None:
 
 @gin.configurable
 def make_environment(
-    environment: str = gin.REQUIRED,
+    environment: str | Callable[..., gym.Env] = gin.REQUIRED,
     kwargs: Mapping[str, Any] | None = None,
     max_episode_steps: int | None = None,
     absorbing_states: bool = False,
     render_mode: str | None = None,
+    wrappers: Sequence[Callable[[gym.Env], gym.Env]] = (),
 ) -> gym.Env:
-    """Makes a Gymnasium environment whose spaces the package can learn in.
+    """Makes an environment whose spaces the package can learn in.
 
     Args:
-      environment: a Gymnasium id such as "Hopper-v5" ("module:Id" imports a module that registers it).
-      kwargs: passed to ``gymnasium.make``.
+      environment: a Gymnasium id such as "Hopper-v5" ("module:Id" imports a module that registers it), or a
+        callable that makes an environment.
+      kwargs: passed to ``gymnasium.make``, or to the callable.
       max_episode_steps: replaces the id's own time limit; needed when it has none.
       absorbing_states: adds DAC's absorbing state (see :class:`AbsorbingState`).
       render_mode: Gymnasium's, for videos.
+      wrappers: callables, environment -> environment, applied in this order and before absorbing states.
 
     Raises:
       UserError: an unknown id, a missing dependency, arguments that the environment does not take, an
@@ -52,44 +57,78 @@ def make_environment(
     kwargs = _checked_kwargs(kwargs, max_episode_steps)
     if render_mode is not None:  # environments of one's own often have no such parameter
         kwargs["render_mode"] = render_mode
-    _import_module(environment)
+    name = environment
+    if callable(environment):
+        name = getattr(environment, "__name__", type(environment).__name__)
+    else:
+        _import_module(environment)
     try:
-        env = gym.make(environment, disable_env_checker=True, **kwargs)
-    except gym.error.DependencyNotInstalled as e:
+        env = _from_factory(environment, **kwargs) if callable(environment) else _from_id(environment, kwargs)
+    except UserError:
+        raise
+    except Exception as e:  # a constructor may fail in any way at all
+        raise _making_failed(e, name, kwargs) from e
+    env = _Named(as_box(_wrapped(env, wrappers, name), name), name)
+    if time_limit(env) is None:
         raise UserError(
-            f"Environment {environment!r} needs a package that is not installed: {_one_line(e)}"
-        ) from e
-    except gym.error.Error as e:
+            f"Environment {name!r} has no time limit, so an episode may never end: "
+            "set one with --gin='make_environment.max_episode_steps=1000'."
+        )
+    return AbsorbingState(env) if absorbing_states else env
+
+
+def _from_id(environment: str, kwargs: Mapping[str, Any]) -> gym.Env:
+    return gym.make(environment, disable_env_checker=True, **kwargs)
+
+
+def _from_factory(factory: Callable[..., gym.Env], max_episode_steps: int | None = None, **kwargs) -> gym.Env:
+    env = factory(**kwargs)
+    return env if max_episode_steps is None else gym.wrappers.TimeLimit(env, max_episode_steps)
+
+
+def _wrapped(env: gym.Env, wrappers: Sequence[Callable], environment: str) -> gym.Env:
+    """``env`` in ``wrappers``, the first one innermost."""
+    if not isinstance(wrappers, Sequence) or not all(callable(wrapper) for wrapper in wrappers):
+        raise UserError(
+            f"make_environment.wrappers is {wrappers!r}: want a list of callables, such as [@FlattenActions]."
+        )
+    for wrapper in wrappers:
+        try:
+            env = wrapper(env)
+        except UserError:
+            raise
+        except Exception as e:  # it is somebody's program
+            raise UserError(
+                f"make_environment.wrappers: {getattr(wrapper, '__name__', wrapper)} cannot wrap "
+                f"{environment!r} ({type(e).__name__}: {_one_line(e)}); mend it or leave it out "
+                "(GAIL_TF_TRACEBACK=1 shows where)."
+            ) from e
+    return env
+
+
+def _making_failed(error: Exception, environment: str, kwargs: Mapping[str, Any]) -> UserError:
+    """What to say of an environment that could not be made."""
+    what = f"Environment {environment!r}"
+    if isinstance(error, gym.error.DependencyNotInstalled):
+        return UserError(f"{what} needs a package that is not installed: {_one_line(error)}")
+    if isinstance(error, gym.error.Error):
         close = difflib.get_close_matches(environment, gym.registry.keys(), n=3)
         hint = f"did you mean {', '.join(close)}?" if close else "list them with gymnasium.pprint_registry()."
         if ":" not in environment:
             hint += " One of your own wants its module: --environment=module:Id."
-        raise UserError(f"Environment {environment!r} cannot be made ({_one_line(e)}); {hint}") from e
-    except ImportError as e:
-        raise UserError(
-            f"Environment {environment!r} cannot be imported ({_one_line(e)}); {_import_hint(environment)}"
-        ) from e
-    except TypeError as e:
-        raise UserError(
-            f"Environment {environment!r} does not take these arguments: {_one_line(e)}; "
+        return UserError(f"{what} cannot be made ({_one_line(error)}); {hint}")
+    if isinstance(error, ImportError):
+        return UserError(f"{what} cannot be imported ({_one_line(error)}); {_import_hint(environment)}")
+    if isinstance(error, TypeError):
+        return UserError(
+            f"{what} does not take these arguments: {_one_line(error)}; "
             "mend make_environment.kwargs (GAIL_TF_TRACEBACK=1 shows where)."
-        ) from e
-    except UserError:
-        raise
-    except Exception as e:  # a constructor may fail in any way at all
-        raise UserError(
-            f"Environment {environment!r} failed while it was made with {_one_line(kwargs)} "
-            f"({type(e).__name__}: {_one_line(e)}); mend make_environment.kwargs or the environment "
-            "(GAIL_TF_TRACEBACK=1 shows where)."
-        ) from e
-    env = _Named(env, environment)
-    _check_observation_space(env.observation_space, environment)
-    if env.spec is None or env.spec.max_episode_steps is None:
-        raise UserError(
-            f"Environment {environment!r} has no time limit, so an episode may never end: "
-            "set one with --gin='make_environment.max_episode_steps=1000'."
         )
-    return AbsorbingState(env) if absorbing_states else env
+    return UserError(
+        f"{what} failed while it was made with {_one_line(kwargs)} ({type(error).__name__}: "
+        f"{_one_line(error)}); mend make_environment.kwargs or the environment (GAIL_TF_TRACEBACK=1 shows "
+        "where)."
+    )
 
 
 class _Named(gym.Wrapper):
@@ -164,16 +203,6 @@ def _import_hint(environment: str) -> str:
     if re.search(r"-v[23]$", environment) and newer:
         return f"use {' or '.join(newer)}."
     return "install what it needs."
-
-
-def _check_observation_space(space: gym.Space, environment: str) -> None:
-    if isinstance(space, gym.spaces.Box) and len(space.shape) == 1:
-        return
-    raise UserError(
-        f"Environment {environment!r} has the observation space {_one_line(space)}: want a Box of one "
-        "dimension; register it wrapped in gymnasium.wrappers.FlattenObservation (Dict, Tuple, Discrete and "
-        "images alike)."
-    )
 
 
 def _one_line(text: Any, limit: int = 200) -> str:

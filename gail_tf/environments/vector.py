@@ -7,6 +7,7 @@ import gymnasium as gym
 import numpy as np
 
 from gail_tf.environments.actions import ActionCodec
+from gail_tf.environments.observations import environment_name, observation_spec
 from gail_tf.types import EpisodeStatistics, UserError
 
 
@@ -33,9 +34,9 @@ class VectorEnvironment:
 
     Attributes:
       num_environments: B.
-      observation_dim: d, with the absorbing indicator where there is one.
+      observation_spec: of one observation, with the absorbing indicator where there is one.
       codec: the action convention of the environments' action space.
-      observation: float32 ``[B, d]``, what the policy acts on next.
+      observation: ``[B, ...]`` of ``observation_spec``, what the policy acts on next.
     """
 
     def __init__(self, make: Callable[[], gym.Env], num_environments: int, seed: int):
@@ -44,8 +45,8 @@ class VectorEnvironment:
         self._envs = [make() for _ in range(num_environments)]
         self.num_environments = num_environments
         self._observation_space = self._envs[0].observation_space
-        self.observation_dim = self._observation_space.shape[0]
-        self.codec = ActionCodec(self._envs[0].action_space, self._envs[0].spec.id)
+        self.observation_spec = observation_spec(self._observation_space)
+        self.codec = ActionCodec(self._envs[0].action_space, environment_name(self._envs[0]))
         self._seed = seed
         self._episode = np.zeros(num_environments, np.int64)
         self._actions: list[list[np.ndarray]] = [[] for _ in range(num_environments)]
@@ -59,11 +60,11 @@ class VectorEnvironment:
         return self._envs[i].reset(seed=int(np.random.SeedSequence(entropy).generate_state(1)[0]))[0]
 
     def _stacked(self, observations: list[np.ndarray]) -> np.ndarray:
-        """One observation of every environment -> float32 ``[B, d]``, a copy."""
+        """One observation of every environment -> ``[B, ...]`` of ``observation_spec``, a copy."""
         # By way of the space's own precision, whatever type an environment gives.
         space = self._observation_space
         out = np.empty((self.num_environments, *space.shape), space.dtype)
-        return np.stack(observations, out=out).astype(np.float32)
+        return np.stack(observations, out=out).astype(self.observation_spec.dtype.as_numpy_dtype)
 
     def step(self, actions: np.ndarray) -> tuple[Step, list[EpisodeStatistics]]:
         """Steps all environments with actions ``[B, ...]`` in environment units; resets those that end.

@@ -11,14 +11,18 @@ import tensorflow as tf
 from gail_tf.agents.behavioral_cloning import BehavioralCloning
 from gail_tf.agents.policy import Policy
 from gail_tf.environments.actions import ActionCodec
-from gail_tf.networks.mlp import make_actor_network
-from gail_tf.networks.normalization import RunningMoments
+from gail_tf.environments.observations import environment_name, observation_spec
+from gail_tf.generators.shared import make_normalizer
+from gail_tf.networks.mlp import as_network, make_actor_network
 from gail_tf.types import EpisodeStatistics, RewardSource, Transition
 
 
 @gin.configurable
 class CloningGenerator(tf.Module):
-    """Learns from the demonstrations alone; an iteration is ``epochs_per_iteration`` epochs."""
+    """Learns from the demonstrations alone; an iteration is ``epochs_per_iteration`` epochs.
+
+    ``actor_network`` and ``notes`` are as :class:`OnPolicyGenerator`'s.
+    """
 
     steps_before_learning = 0
 
@@ -31,6 +35,7 @@ class CloningGenerator(tf.Module):
         absorbing: bool = False,
         epochs_per_iteration: int = 5,
         normalize_observations: bool = True,
+        actor_network: Callable[..., Any] = make_actor_network,
     ):
         super().__init__(name="cloning_generator")
         del reward_source
@@ -39,14 +44,13 @@ class CloningGenerator(tf.Module):
                 "Behavioural cloning has no use for absorbing states: leave absorbing_states at False."
             )
         env = make_env()
-        codec = ActionCodec(env.action_space, env.spec.id)
-        observation_dim = env.observation_space.shape[0]
+        codec = ActionCodec(env.action_space, environment_name(env))
+        spec = observation_spec(env.observation_space)
         env.close()
-        observation_spec = tf.TensorSpec((observation_dim,), tf.float32, name="observation")
-        normalizer = RunningMoments((observation_dim,)) if normalize_observations else None
-        self.policy = Policy(
-            make_actor_network(observation_spec, codec.spec), normalizer, codec, absorbing, observation_dim
-        )
+        normalizer, notes = make_normalizer("CloningGenerator", spec, normalize_observations)
+        actor_net = as_network(actor_network(spec, codec.spec), spec)
+        self.policy = Policy(actor_net, normalizer, codec, absorbing, spec)
+        self.notes = tuple(notes)
         self.cloning = BehavioralCloning(self.policy, expert, seed)
         self._epochs_per_iteration = epochs_per_iteration
 

@@ -10,20 +10,19 @@ import gymnasium as gym
 import numpy as np
 import tensorflow as tf
 
-from gail_tf.agents.off_policy import check_positive
 from gail_tf.agents.policy import Policy
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.vector import VectorEnvironment
-from gail_tf.generators.acting import MlpSampler
+from gail_tf.generators import shared
+from gail_tf.generators.acting import make_sampler
 from gail_tf.generators.collecting import collect_steps
 from gail_tf.generators.numbers import as_numbers
-from gail_tf.generators.replayed_rewards import check_replayed_rewards
 from gail_tf.mgail.forward_model import h_step_error, one_step_error, termination_accuracy
 from gail_tf.mgail.learner import MGAIL
 from gail_tf.mgail.segments import Segment, SegmentReplay, cut_windows, first_flags
 from gail_tf.networks.normalization import RunningMoments
 from gail_tf.rewards.environment import EnvironmentReward
-from gail_tf.types import EpisodeStatistics, RewardSource, Transition
+from gail_tf.types import EpisodeStatistics, RewardSource, Transition, UserError
 
 
 def _without_absorbing(make_env: Callable[[], gym.Env]) -> Callable[[], gym.Env]:
@@ -65,6 +64,47 @@ def expert_rows(expert: Transition, absorbing: bool, vector: Callable) -> tuple[
     return rows, np.asarray(known[keep], np.float32)
 
 
+_RULES = {
+    "reward_recency": shared.RECENCY,
+    "num_environments": shared.COUNT,
+    "num_steps": shared.COUNT,
+    "num_updates": shared.COUNT,
+    "batch_size": shared.COUNT,
+    "model_batch_size": shared.COUNT,
+    "segment_length": shared.COUNT,
+    "num_prefill_steps": shared.COUNT_OR_NONE,
+    "num_warmup_updates": shared.COUNT_OR_NONE,
+    "random_share": shared.SHARE,
+}
+
+
+def _check(settings: Mapping[str, Any]) -> None:
+    """Raises ValueError for settings of the constructor (its ``locals()``) that make no sense together."""
+    if settings["expert"] is None or isinstance(settings["reward_source"], EnvironmentReward):
+        raise ValueError(
+            "ModelBasedGenerator learns through the reward's gradient: want demonstrations and "
+            "Experiment.reward_source = @Discriminator."
+        )
+    shared.check_without_segments("ModelBasedGenerator", settings["reward_source"])
+    shared.check_settings("ModelBasedGenerator", _RULES, settings)
+    for name in ("num_prefill_steps", "replay_capacity"):
+        if settings[name] % settings["num_steps"]:
+            raise ValueError(
+                f"ModelBasedGenerator.{name} is {settings[name]}: want a multiple of num_steps, "
+                f"{settings['num_steps']}."
+            )
+
+
+def _check_observations(spec: tf.TensorSpec) -> int:
+    """The width of observations; raises UserError for any that are not vectors."""
+    if spec.shape.rank != 1:
+        raise UserError(
+            f"MGAIL's forward model predicts vectors, and observations have the shape {tuple(spec.shape)}: "
+            "flatten them with a wrapper, or take gail_ppo/any."
+        )
+    return spec.shape[0]
+
+
 @gin.configurable
 class ModelBasedGenerator(tf.Module):
     """MGAIL's schedule: everything between two collections is one compiled call.
@@ -88,6 +128,10 @@ class ModelBasedGenerator(tf.Module):
       replay_window: time steps of each environment from which rollouts start; None: the whole replay.
       reward_recency: k, by which the reward source is shown new steps more often, as OffPolicyGenerator's.
       jit_compile: compile with XLA.
+
+    Attributes:
+      notes: what a person should know before the first iteration.
+      replay: the :class:`SegmentReplay`. fresh: the segment that was collected last.
     """
 
     def __init__(
@@ -113,36 +157,10 @@ class ModelBasedGenerator(tf.Module):
         jit_compile: bool = True,
     ):
         super().__init__(name="model_based_generator")
-        if expert is None or isinstance(reward_source, EnvironmentReward):
-            raise ValueError(
-                "ModelBasedGenerator learns through the reward's gradient: want demonstrations and "
-                "Experiment.reward_source = @Discriminator."
-            )
-        check_replayed_rewards(type(self).__name__, reward_source, reward_recency)
-        check_positive(
-            type(self).__name__,
-            num_environments=num_environments,
-            num_steps=num_steps,
-            num_updates=num_updates,
-            batch_size=batch_size,
-            model_batch_size=model_batch_size,
-            segment_length=segment_length,
-        )
-        for name, count in (
-            ("num_prefill_steps", num_prefill_steps),
-            ("num_warmup_updates", num_warmup_updates),
-        ):
-            if count < 0:
-                raise ValueError(f"ModelBasedGenerator.{name} is {count}: want 0 or more.")
-        if not 0.0 <= random_share <= 1.0:
-            raise ValueError(f"ModelBasedGenerator.random_share is {random_share}: want 0 to 1.")
-        for name, steps in (("num_prefill_steps", num_prefill_steps), ("replay_capacity", replay_capacity)):
-            if steps % num_steps:
-                raise ValueError(
-                    f"ModelBasedGenerator.{name} is {steps}: want a multiple of num_steps, {num_steps}."
-                )
+        _check(locals())
         self._environment = VectorEnvironment(_without_absorbing(make_env), num_environments, seed)
-        codec, observation_dim = self._environment.codec, self._environment.observation_dim
+        codec, spec = self._environment.codec, self._environment.observation_spec
+        observation_dim = _check_observations(spec)
         self._seed, self._num_steps, self._num_prefill = seed, num_steps, num_prefill_steps
         self.steps_before_learning = num_prefill_steps * num_environments
         self._reward_source, self._absorbing = reward_source, absorbing
@@ -150,14 +168,9 @@ class ModelBasedGenerator(tf.Module):
         self._batch_size, self._model_batch_size = batch_size, model_batch_size
         self._replay_window, self._reward_recency = replay_window, reward_recency
         self._normalizer = RunningMoments((observation_dim,))
+        reward_fn, reads_successor = reward_source.reward, reward_source.reads_successor
         self.learner = MGAIL(
-            codec,
-            observation_dim,
-            self._normalizer,
-            absorbing,
-            reward_source.reward,
-            expert.action,
-            reward_source.reads_successor,
+            codec, observation_dim, self._normalizer, absorbing, reward_fn, expert.action, reads_successor
         )
         longest = max(segment_length, self.learner.horizon)
         if min(num_steps, replay_capacity) < longest:
@@ -166,22 +179,21 @@ class ModelBasedGenerator(tf.Module):
                 f"{self.learner.horizon}, num_steps {num_steps}: want num_steps to be the largest."
             )
         self._segment_length = segment_length
-        num_random = round(random_share * num_prefill_steps)
-        self._num_random = num_random
+        self._num_random = round(random_share * num_prefill_steps)
         action_dim = self.learner.actions.action_dim
         self.replay = SegmentReplay(
-            replay_capacity, num_environments, observation_dim, action_dim, num_random
+            replay_capacity, num_environments, observation_dim, action_dim, self._num_random
         )
-        self.policy = Policy(self.learner.average_net, self._normalizer, codec, False, observation_dim)
-        self._acting = Policy(self.learner.actor_net, self._normalizer, codec, False, observation_dim)
-        self._sampler = MlpSampler(self._acting)
+        self.policy = Policy(self.learner.average_net, self._normalizer, codec, False, spec)
+        self._sampler = make_sampler(Policy(self.learner.actor_net, self._normalizer, codec, False, spec))
+        self.notes = tuple(self._sampler.notes)
         rows, known = expert_rows(expert, absorbing, self.learner.actions.vector)
         self._expert, self._expert_known = tf.nest.map_structure(tf.constant, (rows, known))
         self._normalizer.update(self._expert.observation)
         self._ended = np.ones(num_environments, np.float32)
         self._iterate = tf.function(self._compiled_iteration, jit_compile=jit_compile, autograph=False)
         self._take_in = tf.function(self._update_moments, jit_compile=jit_compile, autograph=False)
-        self._fresh: Segment | None = None
+        self.fresh: Segment | None = None
 
     def prepare(self) -> dict[str, float]:
         return {}
@@ -193,10 +205,10 @@ class ModelBasedGenerator(tf.Module):
             blocks += self._num_prefill // self._num_steps
         for block in range(blocks):
             num_random = self._num_random - block * self._num_steps if iteration == 0 else 0
-            self._fresh, finished = self._collect_block((self._seed, iteration, block), num_random)
-            self.replay.add(self._fresh)
+            self.fresh, finished = self._collect_block((self._seed, iteration, block), num_random)
+            self.replay.add(self.fresh)
             episodes += finished
-            self._take_in(*(tf.constant(self._fresh[i]) for i in (0, 3)))
+            self._take_in(*(tf.constant(self.fresh[i]) for i in (0, 3)))
         return blocks * self._num_steps * self._environment.num_environments, episodes
 
     def _collect_block(self, seed: tuple[int, ...], num_random: int):
@@ -225,24 +237,21 @@ class ModelBasedGenerator(tf.Module):
         )
 
     def _update_moments(self, observation, next_observation) -> None:
-        flat = lambda x: tf.reshape(x, [-1, x.shape[-1]])  # noqa: E731
-        self._normalizer.update(flat(observation))
-        self.learner.model.update_moments(flat(observation), flat(next_observation))
+        rows = shared.flatten_time(observation)
+        self._normalizer.update(rows)
+        self.learner.model.update_moments(rows, shared.flatten_time(next_observation))
 
     def update(self, iteration: int, progress: float) -> dict[str, float]:
         """Everything that is learned from the replay, on it as it is after the last collection."""
-        fresh = tf.nest.map_structure(tf.constant, self._fresh)
+        fresh = tf.nest.map_structure(tf.constant, self.fresh)
         index, progress = tf.constant(iteration, tf.int32), tf.constant(progress, tf.float32)
         start = time.perf_counter()
         num_warmup = tf.constant(self._num_warmup if iteration == 0 else 0, tf.int32)
         metrics = self._iterate(fresh, index, progress, num_warmup)
         return as_numbers(metrics) | {"time/update_seconds": time.perf_counter() - start}
 
-    def _root_seed(self, stream: int) -> tf.Tensor:
-        return tf.constant([self._seed & 0x7FFFFFFF, stream], tf.int32)
-
     def _compiled_iteration(self, fresh: Segment, iteration, progress, num_warmup) -> dict[str, tf.Tensor]:
-        seed = tf.random.fold_in(self._root_seed(4), iteration)
+        seed = shared.iteration_seed(self._seed, 4, iteration)
         seed_updates, seed_norms = tf.unstack(tf.random.split(seed, 2))
         # Before the updates: the fresh steps are held out until then.
         metrics = self._held_out_errors(fresh)
@@ -305,7 +314,7 @@ class ModelBasedGenerator(tf.Module):
 
     def _relabel(self, fresh: Segment) -> dict[str, tf.Tensor]:
         """The reward's own metrics, on the steps collected last; moves its running scale."""
-        flat = Segment(*(tf.reshape(x, [-1, *x.shape[2:]]) for x in fresh))
+        flat = Segment(*(shared.flatten_time(field) for field in fresh))
         _, metrics = self._reward_source.relabel(self._as_transition(flat))
         if self._absorbing:  # the rows are real ones: none of them is the absorbing state
             absorbing = self._reward_source.reward(self.learner.absorbing_transition(1))[0]

@@ -9,19 +9,68 @@ import gymnasium as gym
 import numpy as np
 import tensorflow as tf
 
-from gail_tf.agents.off_policy import check_positive
 from gail_tf.agents.policy import Policy
 from gail_tf.agents.td3 import TD3
+from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.vector import VectorEnvironment
+from gail_tf.generators import shared
 from gail_tf.generators.acting import make_sampler
 from gail_tf.generators.collecting import collect_steps
 from gail_tf.generators.numbers import as_numbers
 from gail_tf.generators.replay import ReplayBuffer
-from gail_tf.generators.replayed_rewards import check_replayed_rewards
-from gail_tf.networks.normalization import RunningMoments
 from gail_tf.optimization.minibatches import recent_ages, scan_updates
 from gail_tf.rewards.environment import EnvironmentReward
 from gail_tf.types import EpisodeStatistics, OffPolicyBatch, RewardSource, Transition, UserError
+
+_RULES = {
+    "num_steps": shared.COUNT,
+    "num_updates": shared.COUNT,
+    "batch_size": shared.COUNT,
+    "reward_recency": shared.RECENCY,
+    "num_random_steps": shared.COUNT_OR_NONE,
+    "average_rate": shared.SHARE,
+}
+
+
+def _check(settings: Mapping[str, Any]) -> None:
+    """Raises ValueError for settings of the constructor (its ``locals()``) that make no sense together."""
+    shared.check_settings("OffPolicyGenerator", _RULES, settings)
+    shared.check_without_segments("OffPolicyGenerator", settings["reward_source"])
+    num_reward_rows, capacity, agent = (
+        settings[name] for name in ("num_reward_rows", "replay_capacity", "agent")
+    )
+    least = 0 if isinstance(settings["reward_source"], EnvironmentReward) else 1
+    if num_reward_rows < least:
+        raise ValueError(
+            f"OffPolicyGenerator.num_reward_rows is {num_reward_rows}: want {least} or more"
+            + (", since a discriminator that is shown nothing never learns." if least else ".")
+        )
+    least = max(settings["num_steps"] * settings["num_environments"], settings["batch_size"])
+    if capacity < least:
+        raise ValueError(
+            f"OffPolicyGenerator.replay_capacity is {capacity}: want {least} or more, so that it "
+            "holds an iteration's transitions and a minibatch."
+        )
+    if not hasattr(agent, "num_batches") and not hasattr(getattr(agent, "func", None), "num_batches"):
+        name = getattr(agent, "__name__", agent)
+        raise ValueError(
+            f"OffPolicyGenerator.agent is @{name}: want an off-policy agent, @SAC, @TD3, @SD3 or @DDPG."
+        )
+
+
+def _check_actions(codec: ActionCodec) -> None:
+    """Raises UserError for actions that no off-policy agent can take."""
+    if codec.is_discrete:
+        raise UserError(
+            "off-policy agents need continuous actions, and the environment's are discrete: take an "
+            "on-policy recipe, such as gail_ppo/any, or ppo/any on the environment's own reward."
+        )
+    if not codec.is_bounded:
+        raise UserError(
+            "off-policy agents act between the bounds of the action space, and the environment's are "
+            f"{codec.space_low} to {codec.space_high}: wrap it so that all are numbers "
+            "(gymnasium.wrappers.TransformAction), or take an on-policy recipe, such as gail_ppo/any."
+        )
 
 
 @gin.configurable
@@ -55,6 +104,9 @@ class OffPolicyGenerator(tf.Module):
         moved by this fraction an update; 0: the actor itself.
       normalize_observations: running mean and std of the observations collected.
       jit_compile: compile with XLA.
+
+    Attributes:
+      notes: what a person should know before the first iteration. replay: the :class:`ReplayBuffer`.
     """
 
     def __init__(
@@ -78,82 +130,38 @@ class OffPolicyGenerator(tf.Module):
         jit_compile: bool = True,
     ):
         super().__init__(name="off_policy_generator")
-        del expert
-        check_positive(
-            type(self).__name__, num_steps=num_steps, num_updates=num_updates, batch_size=batch_size
-        )
-        check_replayed_rewards(type(self).__name__, reward_source, reward_recency)
-        least = 0 if isinstance(reward_source, EnvironmentReward) else 1
-        if num_reward_rows < least:
-            raise ValueError(
-                f"OffPolicyGenerator.num_reward_rows is {num_reward_rows}: want {least} or more"
-                + (", since a discriminator that is shown nothing never learns." if least else ".")
-            )
-        if num_random_steps < 0:
-            raise ValueError(f"OffPolicyGenerator.num_random_steps is {num_random_steps}: want 0 or more.")
-        least = max(num_steps * num_environments, batch_size)
-        if 1 <= replay_capacity < least:
-            raise ValueError(
-                f"OffPolicyGenerator.replay_capacity is {replay_capacity}: want {least} or more, so that it "
-                "holds an iteration's transitions and a minibatch."
-            )
-        if not hasattr(agent, "num_batches") and not hasattr(getattr(agent, "func", None), "num_batches"):
-            name = getattr(agent, "__name__", agent)
-            raise ValueError(
-                f"OffPolicyGenerator.agent is @{name}: want an off-policy agent, @SAC, @TD3, @SD3 or @DDPG."
-            )
-        if not 0.0 <= average_rate <= 1.0:
-            raise ValueError(f"OffPolicyGenerator.average_rate is {average_rate}: want 0 to 1.")
+        _check(locals())
         self._environment = VectorEnvironment(make_env, num_environments, seed)
-        codec = self._environment.codec
-        if codec.is_discrete:
-            raise UserError(
-                "off-policy agents need continuous actions, and the environment's are discrete: take an "
-                "on-policy recipe, such as gail_ppo/any, or ppo/any on the environment's own reward."
-            )
-        if not codec.is_bounded:
-            raise UserError(
-                "off-policy agents act between the bounds of the action space, and the environment's are "
-                f"{codec.space_low} to {codec.space_high}: wrap it so that all are numbers "
-                "(gymnasium.wrappers.TransformAction), or take an on-policy recipe, such as gail_ppo/any."
-            )
+        codec, spec = self._environment.codec, self._environment.observation_spec
+        _check_actions(codec)
         self._num_steps, self._num_updates, self._batch_size = num_steps, num_updates, batch_size
-        self._num_reward_rows, self._num_random_steps = num_reward_rows, num_random_steps
-        self._reward_recency = reward_recency
+        self._num_reward_rows, self._reward_recency = num_reward_rows, reward_recency
         self.steps_before_learning = num_random_steps
         self._seed, self._absorbing, self._reward_source = seed, absorbing, reward_source
-        num_inputs = self._environment.observation_dim
-        self._action_dim = codec.spec.shape[0]
-        observation_spec = tf.TensorSpec((num_inputs,), tf.float32, name="observation")
-        self._normalizer = RunningMoments((num_inputs,)) if normalize_observations else None
-        self.agent = agent(observation_spec, codec.spec)
-        real_dim = num_inputs - int(absorbing)
-        self._actor = Policy(self.agent.actor_net, self._normalizer, codec, absorbing, real_dim)
-        self.policy, self._average = self._actor, None
+        self._normalizer, notes = shared.make_normalizer("OffPolicyGenerator", spec, normalize_observations)
+        self.agent = agent(spec, codec.spec)
+        self._actor = self.policy = Policy(self.agent.actor_net, self._normalizer, codec, absorbing, spec)
+        self._average = []
         if average_rate:
             average_net = self.agent.make_actor_net()
             self._average = list(zip(average_net.variables, self.agent.actor_net.variables, strict=True))
             for average, live in self._average:
                 average.assign(live)
-            self.policy = Policy(average_net, self._normalizer, codec, absorbing, real_dim)
+            self.policy = Policy(average_net, self._normalizer, codec, absorbing, spec)
         # Once an iteration instead of once an update: the same decay over num_updates of them.
         self._average_step = 1.0 - (1.0 - average_rate) ** num_updates
         self._sampler = make_sampler(self._actor, self.agent.exploration_noise)
-        self._replay = ReplayBuffer(replay_capacity, num_inputs, self._action_dim)
+        self.notes = (*notes, *self._sampler.notes)
+        self.replay = ReplayBuffer(replay_capacity, spec, codec.spec.shape[0])
         self._learn = tf.function(self._learn_from, jit_compile=jit_compile, autograph=False)
         # The gather is outside of what XLA compiles, which would take the whole table as an argument.
         self._sample_and_learn = tf.function(self._sample_then_learn, autograph=False)
 
-    @property
-    def replay_bytes(self) -> int:
-        """Memory of the replay buffer."""
-        return self._replay.num_bytes
-
     def collect(self, iteration: int) -> tuple[int, list[EpisodeStatistics]]:
         """Takes ``num_steps`` in every environment, at random until there were ``num_random_steps``."""
         environment, act = self._environment, self._sampler.sample
-        if self._replay.num_added < self._num_random_steps:
-            shape = (self._num_steps, environment.num_environments, self._action_dim)
+        if self.replay.num_added < self.steps_before_learning:
+            shape = (self._num_steps, environment.num_environments, *environment.codec.spec.shape)
             random = np.random.default_rng((self._seed, iteration)).uniform(-1.0, 1.0, shape)
             act = lambda observation, t: random[t].astype(np.float32)  # noqa: E731
         else:
@@ -163,46 +171,43 @@ class OffPolicyGenerator(tf.Module):
         if self._absorbing:  # what is done there changes nothing: the critic learns of one action alone
             action = transition.action * (1.0 - transition.observation[..., -1:])
             transition = transition._replace(action=action)
-        rows = Transition(*(f.reshape(-1, *f.shape[2:]) for f in transition))
-        self._replay.add(rows)
+        rows = Transition(*(shared.flatten_time(f) for f in transition))
+        self.replay.add(rows)
         if self._normalizer is not None:
             self._normalizer.update(tf.constant(rows.observation))
         return len(rows.reward), episodes
 
     def update(self, iteration: int, progress: float) -> dict[str, float]:
         """Reward source, relabelling and ``num_updates`` agent updates; nothing while acting at random."""
-        if self._replay.num_added < self._num_random_steps:
+        if self.replay.num_added < self.steps_before_learning:
             return {}
         start = time.perf_counter()
         metrics = self._sample_and_learn(
-            tf.constant(self._replay.size, tf.int32),
-            tf.constant(self._replay.newest, tf.int32),
+            tf.constant(self.replay.size, tf.int32),
+            tf.constant(self.replay.newest, tf.int32),
             tf.constant(iteration, tf.int32),
             tf.constant(progress, tf.float32),
         )
         return as_numbers(metrics) | {"time/update_seconds": time.perf_counter() - start}
 
-    def _root_seed(self, stream: int, iteration: tf.Tensor) -> tf.Tensor:
-        root = tf.constant([self._seed & 0x7FFFFFFF, stream], tf.int32)
-        return tf.random.fold_in(root, iteration)
-
     def _sample_then_learn(self, size, newest, iteration, progress):
         num_rows = self._num_updates * self.agent.num_batches * self._batch_size
-        seed = self._root_seed(1, iteration)
+        seed = shared.iteration_seed(self._seed, 1, iteration)
         indices = tf.random.stateless_uniform([num_rows], seed, maxval=size, dtype=tf.int32)
-        rows, reward_rows = self._replay.gather(indices), None
+        rows, reward_rows = self.replay.gather(indices), None
         if self._num_reward_rows:
-            seed = self._root_seed(3, iteration)
+            seed = shared.iteration_seed(self._seed, 3, iteration)
             age = recent_ages(seed, self._num_reward_rows, size, self._reward_recency)
-            reward_rows = self._replay.gather(tf.math.floormod(newest - age, self._replay.capacity))
+            reward_rows = self.replay.gather(tf.math.floormod(newest - age, self.replay.capacity))
         return self._learn(rows, reward_rows, iteration, progress)
 
     def _learn_from(self, rows: Transition, reward_rows: Transition | None, iteration, progress):
-        seed_reward, seed_agent = tf.unstack(tf.random.split(self._root_seed(2, iteration), 2))
+        seed = shared.iteration_seed(self._seed, 2, iteration)
+        seed_reward, seed_agent = tf.unstack(tf.random.split(seed, 2))
         metrics = {}
         if reward_rows is not None:
             metrics |= self._reward_source.update(reward_rows, seed_reward, progress)
-        reward, reward_metrics = self._reward_source.relabel(rows)
+        reward, reward_metrics = shared.pay(self._reward_source, rows)
         batches = self._as_batch(rows, reward)
         per_update = self.agent.num_batches * self._batch_size
         batches = tf.nest.map_structure(
@@ -213,11 +218,9 @@ class OffPolicyGenerator(tf.Module):
             return self.agent.update(tf.nest.map_structure(lambda x: x[i], batches), seed, progress)
 
         metrics |= reward_metrics | scan_updates(step, self._num_updates, seed_agent)
-        if self._average is not None:
-            for average, live in self._average:
-                average.assign_add(self._average_step * (live - average))
-        # The environment's own reward is shown, and watched for NaN, also where nothing is learned from it.
-        return metrics | {"environment/reward_mean": tf.reduce_mean(rows.reward)}
+        for average, live in self._average:
+            average.assign_add(self._average_step * (live - average))
+        return metrics
 
     def _as_batch(self, rows: Transition, reward: tf.Tensor) -> OffPolicyBatch:
         """``rows`` ``[N, ...]`` with the rewards paid for them ``[N]``, as the agent learns from them."""
@@ -240,8 +243,8 @@ class OffPolicyGenerator(tf.Module):
         """Nothing is left to do."""
 
     def state(self) -> dict[str, np.ndarray]:
-        return self._environment.snapshot() | self._replay.state()
+        return self._environment.snapshot() | self.replay.state()
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._environment.restore(state)
-        self._replay.restore(state)
+        self.replay.restore(state)

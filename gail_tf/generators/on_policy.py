@@ -15,17 +15,12 @@ from gail_tf.agents.on_policy import generalized_advantage, policy_gradient_metr
 from gail_tf.agents.policy import Policy
 from gail_tf.agents.ppo import PPO
 from gail_tf.environments.vector import VectorEnvironment
-from gail_tf.generators.acting import MlpSampler
+from gail_tf.generators import shared
+from gail_tf.generators.acting import make_sampler
 from gail_tf.generators.collecting import collect_steps
 from gail_tf.generators.numbers import as_numbers
-from gail_tf.networks.mlp import make_actor_network, make_value_network
-from gail_tf.networks.normalization import RunningMoments
+from gail_tf.networks.mlp import as_network, make_actor_network, make_value_network
 from gail_tf.types import EpisodeStatistics, OnPolicyBatch, RewardSource, Transition, ValuedSegments
-
-
-def flatten_time(tensor: tf.Tensor) -> tf.Tensor:
-    """``[T, B, ...]`` -> ``[T * B, ...]``."""
-    return tf.reshape(tensor, [tensor.shape[0] * tensor.shape[1], *tensor.shape[2:]])
 
 
 @gin.configurable
@@ -41,12 +36,19 @@ class OnPolicyGenerator(tf.Module):
       make_env: makes one environment. reward_source: pays for transitions. expert: the demonstrations, for a
         warm start; None without demonstrations. seed: of everything random here.
       agent: class of the agent (PPO, TRPO). discount, gae_lambda: of the advantages.
+      actor_network: ``(observation_spec, action_spec) ->`` a network, or a Keras model, whose output is a
+        distribution over normalised actions. value_network: ``(observation_spec) ->`` one of values ``[B]``.
       normalize_observations: running mean and std of the observations collected, frozen within an iteration.
       generator_first: the reward source learns last, and gets the values that were just fitted to the rewards
         it paid (GAIL-VR, section 4.3). segment_length: steps of one environment in a segment of those; None
         is ``num_steps``.
       warm_start_epochs: epochs of behavioural cloning before the first iteration.
       jit_compile: compile with XLA.
+
+    Attributes:
+      notes: what a person should know before the first iteration.
+      batch: what was collected last: transitions with the actions as executed, and the actions as sampled;
+        all ``[T, B, ...]``.
     """
 
     steps_before_learning = 0
@@ -61,6 +63,8 @@ class OnPolicyGenerator(tf.Module):
         num_environments: int = 16,
         num_steps: int = 128,
         agent: Callable[..., Any] = PPO,
+        actor_network: Callable[..., Any] = make_actor_network,
+        value_network: Callable[..., Any] = make_value_network,
         discount: float = 0.99,
         gae_lambda: float = 0.95,
         normalize_observations: bool = True,
@@ -70,8 +74,7 @@ class OnPolicyGenerator(tf.Module):
         jit_compile: bool = True,
     ):
         super().__init__(name="on_policy_generator")
-        if num_steps < 1:
-            raise ValueError(f"OnPolicyGenerator.num_steps is {num_steps}: want 1 or more.")
+        shared.check_settings("OnPolicyGenerator", {"num_steps": shared.COUNT}, locals())
         segment_length = num_steps if segment_length is None else min(segment_length, num_steps)
         if segment_length < 1 or num_steps % segment_length:
             raise ValueError(
@@ -93,20 +96,20 @@ class OnPolicyGenerator(tf.Module):
         self._discount, self._gae_lambda = discount, gae_lambda
         self._reward_source, self._segment_length = reward_source, segment_length
         self._generator_first = generator_first
-        codec = self._environment.codec
-        num_inputs = self._environment.observation_dim
-        observation_spec = tf.TensorSpec((num_inputs,), tf.float32, name="observation")
-        self._normalizer = RunningMoments((num_inputs,)) if normalize_observations else None
-        actor_net = make_actor_network(observation_spec, codec.spec)
-        self.agent = agent(observation_spec, codec.spec, actor_net, make_value_network(observation_spec))
-        self.policy = Policy(actor_net, self._normalizer, codec, absorbing, num_inputs - int(absorbing))
+        codec, spec = self._environment.codec, self._environment.observation_spec
+        self._normalizer, notes = shared.make_normalizer("OnPolicyGenerator", spec, normalize_observations)
+        actor_net = as_network(actor_network(spec, codec.spec), spec)
+        value_net = as_network(value_network(spec), spec, is_scalar=True)
+        self.agent = agent(spec, codec.spec, actor_net, value_net)
+        self.policy = Policy(actor_net, self._normalizer, codec, absorbing, spec)
         self._expert, self._warm_start_epochs = expert, warm_start_epochs
-        self._sampler = MlpSampler(self.policy)
+        self._sampler = make_sampler(self.policy)
+        self.notes = (*notes, *self._sampler.notes)
         compiled = functools.partial(tf.function, jit_compile=jit_compile, autograph=False)
         self._pay = compiled(self._relabel if generator_first else self._learn_and_relabel)
         self._update_policy = compiled(self._update_agent)
         self._learn_last = compiled(self._learn)
-        self._batch: tuple[Transition, np.ndarray] | None = None
+        self.batch: tuple[Transition, np.ndarray] | None = None
 
     def prepare(self) -> dict[str, float]:
         """Warm-starts the policy by behavioural cloning, where the config asks for it."""
@@ -126,21 +129,18 @@ class OnPolicyGenerator(tf.Module):
             variable.assign(value)
         return metrics
 
-    def _root_seed(self, stream: int) -> tf.Tensor:
-        return tf.constant([self._seed & 0x7FFFFFFF, stream], tf.int32)
-
     def collect(self, iteration: int) -> tuple[int, list[EpisodeStatistics]]:
         """Takes ``num_steps`` in every environment with the sampled policy."""
         environment = self._environment
         self._sampler.refresh()
         self._sampler.start((self._seed, iteration), self._num_steps, environment.num_environments)
         transition, samples, episodes = collect_steps(environment, self._sampler.sample, self._num_steps)
-        self._batch = (transition, samples)
+        self.batch = (transition, samples)
         return self._num_steps * environment.num_environments, episodes
 
     def update(self, iteration: int, progress: float) -> dict[str, Any]:
         """Reward source, relabelling and policy, in the order of the config, on the batch collected last."""
-        transition, samples = tf.nest.map_structure(tf.convert_to_tensor, self._batch)
+        transition, samples = tf.nest.map_structure(tf.convert_to_tensor, self.batch)
         index, progress = tf.constant(iteration, tf.int32), tf.constant(progress, tf.float32)
         start = time.perf_counter()
         reward, metrics = self._pay(transition, index, progress)
@@ -162,8 +162,8 @@ class OnPolicyGenerator(tf.Module):
         return reward, {**metrics, **reward_metrics}
 
     def _learn(self, transition, iteration, progress, values=()):
-        seed = tf.random.fold_in(self._root_seed(1), iteration)
-        rows = Transition(*(flatten_time(field) for field in transition))
+        seed = shared.iteration_seed(self._seed, 1, iteration)
+        rows = Transition(*(shared.flatten_time(field) for field in transition))
         if not values:
             return self._reward_source.update(rows, seed, progress)
         transition, values = tf.nest.map_structure(self._cut, (transition, tuple(values)))
@@ -180,17 +180,16 @@ class OnPolicyGenerator(tf.Module):
 
     def _relabel(self, transition, iteration, progress):
         del iteration, progress
-        reward, metrics = self._reward_source.relabel(Transition(*(flatten_time(f) for f in transition)))
-        # The environment's own reward is shown, and watched for NaN, also where nothing is learned from it.
-        own = {"environment/reward_mean": tf.reduce_mean(transition.reward)}
-        return tf.reshape(reward, transition.reward.shape), {**metrics, **own}
+        rows = Transition(*(shared.flatten_time(field) for field in transition))
+        reward, metrics = shared.pay(self._reward_source, rows)
+        return tf.reshape(reward, transition.reward.shape), metrics
 
     def _update_agent(self, transition, samples, reward, iteration, progress):
-        seed = tf.random.fold_in(self._root_seed(2), iteration)
-        observation = self.policy.normalize(flatten_time(transition.observation))
-        next_observation = self.policy.normalize(flatten_time(transition.next_observation))
+        seed = shared.iteration_seed(self._seed, 2, iteration)
+        observation = self.policy.normalize(shared.flatten_time(transition.observation))
+        next_observation = self.policy.normalize(shared.flatten_time(transition.next_observation))
         value, value_tp1 = self._values(observation), self._values(next_observation)
-        advantage = flatten_time(
+        advantage = shared.flatten_time(
             generalized_advantage(
                 reward,
                 tf.reshape(value, reward.shape),
@@ -201,16 +200,15 @@ class OnPolicyGenerator(tf.Module):
                 self._gae_lambda,
             )
         )
-        batch = OnPolicyBatch(observation, flatten_time(samples), advantage, advantage + value, value)
+        batch = OnPolicyBatch(observation, shared.flatten_time(samples), advantage, advantage + value, value)
         gradient_metrics = policy_gradient_metrics(self.agent.actor_net, batch)
         metrics = self.agent.update(batch, seed, progress)
         fitted = []
         if self._generator_first:  # before the normaliser's update: in the scale in which they were fitted
             fitted = [tf.reshape(self._values(x), reward.shape) for x in (observation, next_observation)]
-        if (
-            self._normalizer is not None
-        ):  # last, so that the batch was collected and learned from in one scale
-            self._normalizer.update(flatten_time(transition.observation))
+        # Last, so that the batch was collected and learned from in one scale.
+        if self._normalizer is not None:
+            self._normalizer.update(shared.flatten_time(transition.observation))
         metrics = {
             **metrics,
             **gradient_metrics,

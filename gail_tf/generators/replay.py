@@ -1,4 +1,4 @@
-"""The replay buffer: the newest transitions as one table of a tf.Variable."""
+"""The replay buffer: the newest transitions as a table in a tf.Variable."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,31 +10,35 @@ from gail_tf.types import Transition
 
 
 class ReplayBuffer:
-    """The newest ``capacity`` transitions, a row each, in one float32 variable ``[capacity, width]``.
+    """The newest ``capacity`` transitions, a row each, in one variable ``[capacity, width]`` a type.
 
-    One table instead of TF-Agents' TFUniformReplayBuffer (a table a field): a minibatch is one gather and an
-    iteration's steps are one scatter, both in place. It is no tf.Module on purpose: a checkpoint stores its
-    filled rows as an array (:meth:`state`), in place of the whole variable, and no optimiser looks at it.
-    Continuous actions only.
+    All float32 is one table instead of TF-Agents' TFUniformReplayBuffer (a table a field): a minibatch is one
+    gather and an iteration's steps are one scatter, both in place. Images of uint8 have a second table, and
+    stay what they are. It is no tf.Module on purpose: a checkpoint stores its filled rows as arrays
+    (:meth:`state`), in place of the whole variable, and no optimiser looks at it. Continuous actions only.
 
     Args:
-      observation_dim, action_dim: d and k. capacity: rows; beyond it the oldest is overwritten.
+      capacity: rows; beyond it the oldest is overwritten. observation_spec: of one row. action_dim: k.
     """
 
-    def __init__(self, capacity: int, observation_dim: int, action_dim: int):
-        if capacity < 1:
-            raise ValueError(f"OffPolicyGenerator.replay_capacity is {capacity}: want 1 or more.")
-        self.capacity = capacity
-        self._widths = [observation_dim, action_dim, observation_dim, 1, 1, 1]
+    def __init__(self, capacity: int, observation_spec: tf.TensorSpec, action_dim: int):
+        self.capacity, self.num_added = capacity, 0
+        action, scalar = tf.TensorSpec((action_dim,)), tf.TensorSpec(())
+        self._specs = Transition(observation_spec, action, observation_spec, scalar, scalar, scalar)
+        self._dtypes = list(dict.fromkeys([tf.float32, observation_spec.dtype]))
         try:
-            empty = tf.zeros((capacity, sum(self._widths)))
+            self._tables = [
+                tf.Variable(tf.zeros((capacity, self._width(dtype)), dtype), trainable=False, name="replay")
+                for dtype in self._dtypes
+            ]
         except tf.errors.ResourceExhaustedError as e:
             raise ValueError(
                 f"OffPolicyGenerator.replay_capacity is {capacity}: {self.num_bytes / 1e9:.3g} GB, more than "
                 "there is memory for; want less, Trainer.total_env_steps at most."
             ) from e
-        self._table = tf.Variable(empty, trainable=False, dtype=tf.float32, name="replay")
-        self.num_added = 0
+
+    def _width(self, dtype: tf.DType) -> int:
+        return sum(spec.shape.num_elements() for spec in self._specs if spec.dtype == dtype)
 
     @property
     def size(self) -> int:
@@ -49,30 +53,42 @@ class ReplayBuffer:
     @property
     def num_bytes(self) -> int:
         """Of memory, filled or not."""
-        return 4 * self.capacity * sum(self._widths)
+        return self.capacity * sum(dtype.size * self._width(dtype) for dtype in self._dtypes)
 
     def add(self, transition: Transition) -> None:
         """Appends rows ``[N, ...]`` (NumPy), oldest first."""
-        rows = np.concatenate([np.reshape(f, (len(f), -1)) for f in transition], -1, dtype=np.float32)
-        rows = rows[-self.capacity :]
-        skipped = len(transition.reward) - len(rows)
-        positions = (self.num_added + skipped + np.arange(len(rows))) % self.capacity
-        self._table.scatter_nd_update(positions[:, None], rows)
-        self.num_added += len(transition.reward)
+        num_rows = len(transition.reward)
+        kept = min(num_rows, self.capacity)
+        positions = (self.num_added + num_rows - kept + np.arange(kept)) % self.capacity
+        for dtype, table in zip(self._dtypes, self._tables, strict=True):
+            fields = [f for f, spec in zip(transition, self._specs, strict=True) if spec.dtype == dtype]
+            rows = [np.reshape(f, (num_rows, -1)) for f in fields]
+            rows = np.concatenate(rows, -1, dtype=dtype.as_numpy_dtype)
+            table.scatter_nd_update(positions[:, None], rows[-kept:])
+        self.num_added += num_rows
 
     def gather(self, indices: tf.Tensor) -> Transition:
         """The rows at ``indices`` ``[...]``, fields ``[..., d]`` or ``[...]``; a graph op."""
-        parts = tf.split(tf.gather(self._table, indices), self._widths, axis=-1)
-        return Transition(*parts[:3], *(tf.squeeze(part, -1) for part in parts[3:]))
+        found = {}
+        for dtype, table in zip(self._dtypes, self._tables, strict=True):
+            specs = {name: s for name, s in self._specs._asdict().items() if s.dtype == dtype}
+            widths = [spec.shape.num_elements() for spec in specs.values()]
+            parts = tf.split(tf.gather(table, indices), widths, axis=-1)
+            for (name, spec), part in zip(specs.items(), parts, strict=True):
+                found[name] = tf.reshape(part, [*indices.shape, *spec.shape])
+        return Transition(**found)
 
     def state(self) -> dict[str, np.ndarray]:
-        """The filled rows and the number ever added, for a checkpoint."""
+        """The filled rows, ``replay`` and, of images, ``replay_uint8``, and the number ever added."""
         # Not a slice, which would read, and so copy, the whole table first.
-        filled = tf.gather(self._table, tf.range(self.size)).numpy()
-        return {"replay": filled, "replay_num_added": np.array(self.num_added)}
+        filled = [tf.gather(table, tf.range(self.size)).numpy() for table in self._tables]
+        return dict(zip(self._names(), filled, strict=True)) | {"replay_num_added": np.array(self.num_added)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Puts :meth:`state` back."""
-        rows = state["replay"]
-        self._table.scatter_nd_update(np.arange(len(rows))[:, None], rows)
+        for name, table in zip(self._names(), self._tables, strict=True):
+            table.scatter_nd_update(np.arange(len(state[name]))[:, None], state[name])
         self.num_added = int(state["replay_num_added"])
+
+    def _names(self) -> list[str]:
+        return ["replay" if dtype == tf.float32 else f"replay_{dtype.name}" for dtype in self._dtypes]

@@ -1,26 +1,115 @@
-"""Multilayer perceptrons for actors and value functions."""
+"""Factories of networks for actors, values and critics: an encoder, dense layers, a head.
 
-from collections.abc import Sequence
+What they share: ``hidden`` are the dense layers' units, and ``activation`` is any of Keras'.
+``normalization`` makes a layer for between each of them and its activation, such as ``@LayerNormalization``.
+``encoder`` makes the list of layers that come first, such as those of encoders.py; without one, observations
+that are not vectors are flattened. Images of uint8 are scaled to [0, 1] at the entrance.
+
+A function of one's own that returns a TF-Agents network or a Keras model will do: see :func:`as_network`.
+"""
+
+from collections.abc import Callable, Sequence
 
 import gin
 import tensorflow as tf
 import tensorflow_probability as tfp
-from tf_agents.networks import sequential
+from tf_agents.networks import network, sequential
+from tf_agents.specs import tensor_spec
 
 tfd = tfp.distributions
 
 
-def dense(units: int, activation: str | None, gain: float) -> tf.keras.layers.Dense:
+gin.external_configurable(tf.keras.layers.LayerNormalization, "LayerNormalization")
+
+MakeLayers = Callable[[], Sequence[tf.keras.layers.Layer]]
+
+
+def orthogonal(gain: float) -> tf.keras.initializers.Initializer:
+    return tf.keras.initializers.Orthogonal(gain=gain)
+
+
+def dense(units: int, activation: str | Callable | None, gain: float) -> tf.keras.layers.Dense:
     """A dense layer with orthogonal initialisation, as PPO's reference code has it."""
-    return tf.keras.layers.Dense(
-        units, activation=activation, kernel_initializer=tf.keras.initializers.Orthogonal(gain=gain)
-    )
+    return tf.keras.layers.Dense(units, activation=activation, kernel_initializer=orthogonal(gain))
 
 
-def hidden_layers(units: Sequence[int], activation: str) -> list[tf.keras.layers.Layer]:
+def hidden_layers(
+    units: Sequence[int],
+    activation: str | Callable,
+    normalization: Callable[[], tf.keras.layers.Layer] | None = None,
+) -> list[tf.keras.layers.Layer]:
     if any(n < 1 for n in units):
         raise ValueError(f"The hidden layers' units are {tuple(units)}: want 1 or more in each.")
-    return [dense(n, activation, gain=2.0**0.5) for n in units]
+    if normalization is None:
+        return [dense(n, activation, gain=2.0**0.5) for n in units]
+    blocks = (
+        (dense(n, None, gain=2.0**0.5), normalization(), tf.keras.layers.Activation(activation))
+        for n in units
+    )
+    return [layer for block in blocks for layer in block]
+
+
+def samplable(spec: tf.TensorSpec) -> tf.TensorSpec:
+    """``spec``, bounded if of uint8: TF-Agents builds networks on a sample, and one of all 256 overflows."""
+    if spec.dtype != tf.uint8:
+        return spec
+    return tensor_spec.BoundedTensorSpec(spec.shape, tf.uint8, 0, 254, name=spec.name)
+
+
+def entrance(observation_spec: tf.TensorSpec, encoder: MakeLayers | None) -> list[tf.keras.layers.Layer]:
+    """Layers from an observation ``[B, ...]`` to features ``[B, h]``; none for a vector without encoder."""
+    layers = []
+    if observation_spec.dtype == tf.uint8:
+        layers.append(tf.keras.layers.Lambda(lambda image: tf.cast(image, tf.float32) / 255.0))
+    layers += [] if encoder is None else encoder()
+    return [*layers, tf.keras.layers.Flatten()] if observation_spec.shape.rank > 1 else layers
+
+
+class EncodedObservation(tf.keras.layers.Layer):
+    """``(observation [B, ...], action [B, k])`` -> ``[B, h + k]``: ``layers`` encode the observation."""
+
+    def __init__(self, layers: Sequence[tf.keras.layers.Layer]):
+        super().__init__(name="encoded_observation")
+        self.layers = list(layers)
+
+    def call(self, inputs: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        features, action = inputs
+        for layer in self.layers:
+            features = layer(features)
+        return tf.concat([features, action], -1)
+
+
+def as_network(made, input_spec, is_scalar: bool = False) -> network.Network:
+    """What a factory made, as a TF-Agents network with variables: itself, or a Keras model wrapped as one.
+
+    Args:
+      input_spec: of one observation, or of a pair of observation and action.
+      is_scalar: the output is one number a row; a Keras model may give ``[B, 1]``, of which ``[B]`` is made.
+
+    Raises:
+      ValueError: it is neither, or does not take such inputs.
+    """
+    if not isinstance(made, tf.keras.layers.Layer):
+        raise ValueError(f"A factory of networks made {made!r}: want a TF-Agents network or a Keras model.")
+    if not isinstance(made, network.Network):
+        layers = [made, tf.keras.layers.Lambda(_without_last_1)] if is_scalar else [made]
+        spec = tf.nest.map_structure(samplable, input_spec)
+        made = sequential.Sequential(layers, input_spec=spec, name=made.name)
+    try:
+        made.create_variables(input_spec)
+    except (ValueError, tf.errors.InvalidArgumentError) as e:  # Keras' words have many lines
+        shapes = " and ".join(str(tuple(spec.shape)) for spec in tf.nest.flatten(input_spec))
+        lines = [line.strip() for line in str(e).splitlines() if line.strip()]
+        reason = next((line for line in lines if not line.startswith("Exception encountered")), "")
+        raise ValueError(
+            f"The network {made.name!r} cannot be built on inputs of the shape {shapes} ({reason[:150]}): "
+            "want an encoder, or layers, that fit."
+        ) from e
+    return made
+
+
+def _without_last_1(value: tf.Tensor) -> tf.Tensor:
+    return tf.squeeze(value, -1) if value.shape.rank > 1 else value
 
 
 class GaussianHead(tf.keras.layers.Layer):
@@ -72,11 +161,9 @@ class CategoricalHead(tf.keras.layers.Layer):
         return tfd.Categorical(logits=self.logits(features), dtype=tf.int32)
 
 
-def _built_actor(observation_spec, hidden, activation, head) -> sequential.Sequential:
-    layers = [*hidden_layers(hidden, activation), head]
-    network = sequential.Sequential(layers, input_spec=observation_spec, name="actor")
-    network.create_variables()
-    return network
+def _built(layers: Sequence[tf.keras.layers.Layer], input_spec, name: str) -> sequential.Sequential:
+    input_spec = tf.nest.map_structure(samplable, input_spec)
+    return as_network(sequential.Sequential(layers, input_spec=input_spec, name=name), input_spec)
 
 
 @gin.configurable
@@ -84,13 +171,15 @@ def make_actor_network(
     observation_spec: tf.TensorSpec,
     action_spec,
     hidden: Sequence[int] = (64, 64),
-    activation: str = "tanh",
+    activation: str | Callable = "tanh",
     initial_log_std: float = 0.0,
     output_gain: float = 0.01,
     bounded_mean: bool = False,
     learn_std: bool = True,
+    normalization: Callable[[], tf.keras.layers.Layer] | None = None,
+    encoder: MakeLayers | None = None,
 ) -> sequential.Sequential:
-    """A policy network: normalised observation ``[B, d]`` -> distribution over normalised actions.
+    """A policy network: normalised observation ``[B, ...]`` -> distribution over normalised actions.
 
     ``initial_log_std``, ``bounded_mean`` and ``learn_std`` are :class:`GaussianHead`'s.
     """
@@ -98,7 +187,8 @@ def make_actor_network(
         head = CategoricalHead(int(action_spec.maximum) + 1, output_gain)
     else:
         head = GaussianHead(action_spec.shape[0], initial_log_std, output_gain, bounded_mean, learn_std)
-    return _built_actor(observation_spec, hidden, activation, head)
+    layers = [*entrance(observation_spec, encoder), *hidden_layers(hidden, activation, normalization), head]
+    return _built(layers, observation_spec, "actor")
 
 
 class TanhHead(tf.keras.layers.Layer):
@@ -142,12 +232,15 @@ def make_deterministic_actor(
     observation_spec: tf.TensorSpec,
     action_spec,
     hidden: Sequence[int] = (256, 256),
-    activation: str = "relu",
+    activation: str | Callable = "relu",
     output_gain: float = 0.01,
+    normalization: Callable[[], tf.keras.layers.Layer] | None = None,
+    encoder: MakeLayers | None = None,
 ) -> sequential.Sequential:
-    """A deterministic policy network: observation ``[B, d]`` -> action ``[B, k]`` in (-1, 1)."""
+    """A deterministic policy network: observation ``[B, ...]`` -> action ``[B, k]`` in (-1, 1)."""
     head = TanhHead(action_spec.shape[0], output_gain)
-    return _built_actor(observation_spec, hidden, activation, head)
+    layers = [*entrance(observation_spec, encoder), *hidden_layers(hidden, activation, normalization), head]
+    return _built(layers, observation_spec, "actor")
 
 
 @gin.configurable
@@ -155,12 +248,15 @@ def make_squashed_actor(
     observation_spec: tf.TensorSpec,
     action_spec,
     hidden: Sequence[int] = (256, 256),
-    activation: str = "relu",
+    activation: str | Callable = "relu",
     output_gain: float = 0.01,
+    normalization: Callable[[], tf.keras.layers.Layer] | None = None,
+    encoder: MakeLayers | None = None,
 ) -> sequential.Sequential:
-    """SAC's policy network: observation ``[B, d]`` -> :class:`TanhNormal` over actions ``[B, k]``."""
+    """SAC's policy network: observation ``[B, ...]`` -> :class:`TanhNormal` over actions ``[B, k]``."""
     head = SquashedGaussianHead(action_spec.shape[0], output_gain)
-    return _built_actor(observation_spec, hidden, activation, head)
+    layers = [*entrance(observation_spec, encoder), *hidden_layers(hidden, activation, normalization), head]
+    return _built(layers, observation_spec, "actor")
 
 
 @gin.configurable
@@ -168,33 +264,34 @@ def make_critic_network(
     observation_spec: tf.TensorSpec,
     action_spec,
     hidden: Sequence[int] = (256, 256),
-    activation: str = "relu",
+    activation: str | Callable = "relu",
+    normalization: Callable[[], tf.keras.layers.Layer] | None = None,
+    encoder: MakeLayers | None = None,
 ) -> sequential.Sequential:
-    """An action-value network: ``(observation [B, d], action [B, k])`` -> value ``[B]``."""
-    concatenate = tf.keras.layers.Lambda(lambda inputs: tf.concat(inputs, -1))
-    squeeze = tf.keras.layers.Lambda(lambda value: tf.squeeze(value, -1))
-    network = sequential.Sequential(
-        [concatenate, *hidden_layers(hidden, activation), dense(1, None, gain=1.0), squeeze],
-        input_spec=(observation_spec, action_spec),
-        name="critic",
-    )
-    network.create_variables()
-    return network
+    """An action-value network: ``(observation [B, ...], action [B, k])`` -> value ``[B]``."""
+    layers = [
+        EncodedObservation(entrance(observation_spec, encoder)),
+        *hidden_layers(hidden, activation, normalization),
+        dense(1, None, gain=1.0),
+        tf.keras.layers.Lambda(_without_last_1),
+    ]
+    return _built(layers, (observation_spec, action_spec), "critic")
 
 
 @gin.configurable
 def make_value_network(
     observation_spec: tf.TensorSpec,
     hidden: Sequence[int] = (64, 64),
-    activation: str = "tanh",
+    activation: str | Callable = "tanh",
     output_gain: float = 1.0,
+    normalization: Callable[[], tf.keras.layers.Layer] | None = None,
+    encoder: MakeLayers | None = None,
 ) -> sequential.Sequential:
-    """A state-value network: normalised observation ``[B, d]`` -> value ``[B]``."""
-    squeeze = tf.keras.layers.Lambda(lambda value: tf.squeeze(value, -1))
-    network = sequential.Sequential(
-        [*hidden_layers(hidden, activation), dense(1, None, gain=output_gain), squeeze],
-        input_spec=observation_spec,
-        name="value",
-    )
-    network.create_variables()
-    return network
+    """A state-value network: normalised observation ``[B, ...]`` -> value ``[B]``."""
+    layers = [
+        *entrance(observation_spec, encoder),
+        *hidden_layers(hidden, activation, normalization),
+        dense(1, None, gain=output_gain),
+        tf.keras.layers.Lambda(_without_last_1),
+    ]
+    return _built(layers, observation_spec, "value")

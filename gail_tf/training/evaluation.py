@@ -8,10 +8,12 @@ import gymnasium as gym
 import numpy as np
 
 from gail_tf.environments.actions import ActionCodec
+from gail_tf.environments.observations import observation_spec
 from gail_tf.types import UserError
 
-# Float32 [n, d] observations and a step counter -> actions [n, ...] in environment units. The counter never
-# comes back to a value within an evaluation, so noise that hangs on it is never the same in two episodes.
+# Observations [n, ...] of the environment's observation_spec and a step counter -> actions [n, ...] in its
+# units. The counter never comes back to a value within an evaluation, so noise that hangs on it is never the
+# same in two episodes.
 ActFn = Callable[[np.ndarray, int], np.ndarray]
 
 # Episodes run side by side up to this many; fixed, so that results do not depend on how many are asked for.
@@ -49,7 +51,7 @@ class Evaluator:
 
         Args:
           on_episode: called with every finished episode, in the order of their numbers, as a dict of arrays
-            ``observations [L, d]``, ``actions [L, ...]``, ``rewards [L]``, ``next_observations [L, d]``,
+            ``observations [L, ...]``, ``actions [L, ...]``, ``rewards [L]``, ``next_observations [L, ...]``,
             ``terminated [L]``, ``truncated [L]``.
         """
         if num_episodes < 1:
@@ -69,8 +71,8 @@ class Evaluator:
     def _run_together(self, act: ActFn, count: int, seed: int, steps: Iterator[int]) -> list[dict]:
         # The batch is always _WIDTH wide: matrix products round differently at other widths, and an episode's
         # return must not depend on how many run beside it.
-        dim = self._envs[0].observation_space.shape[0]
-        observation = np.zeros((_WIDTH, dim), np.float32)
+        spec = observation_spec(self._envs[0].observation_space)
+        observation = np.zeros((_WIDTH, *spec.shape), spec.dtype.as_numpy_dtype)
         names = ("observations", "actions", "rewards", "next_observations", "terminated", "truncated")
         records = [{name: [] for name in names} for _ in range(count)]
         for i in range(count):
@@ -82,7 +84,7 @@ class Evaluator:
                 # Copies: an environment may change its action, and give the same array every time.
                 action = actions[i].copy()
                 successor, reward, terminated, truncated, _ = self._envs[i].step(actions[i])
-                successor = np.array(successor, np.float32)
+                successor = np.array(successor, observation.dtype)
                 row = (observation[i].copy(), action, reward, successor, terminated, truncated)
                 for name, value in zip(names, row, strict=True):
                     records[i][name].append(value)

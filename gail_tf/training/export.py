@@ -23,6 +23,7 @@ def export_policy(policy: Policy, folder: Path, metadata: Mapping[str, Any]) -> 
     - ``serving_default(observation: float32 [B, d]) -> {"action"}``: the mode;
     - ``sampled(observation: float32 [B, d], seed: int32 [2]) -> {"action"}``: a sample, fixed by the seed.
 
+    Observations of another shape have theirs, and images are uint8 where the environment's are.
     Actions are in environment units: float32 ``[B, k]`` inside the action space, or int64 ``[B]``.
     Observations go in as the environment gives them; normalisation is inside. Beside the model,
     ``policy.json`` says what it was trained on, and how many discrete actions there are (null: continuous).
@@ -34,15 +35,14 @@ def export_policy(policy: Policy, folder: Path, metadata: Mapping[str, Any]) -> 
     module = tf.Module()
     module.policy = policy  # keeps the variables alive and tracked
     module.deterministic, module.sampled = policy.deterministic, policy.sampled
-    observation = tf.TensorSpec((None, policy.observation_dim), tf.float32, name="observation")
     seed = tf.TensorSpec((2,), tf.int32, name="seed")
     default = tf.function(lambda observation: {"action": policy.deterministic(observation)}, autograph=False)
     sampled = tf.function(
         lambda observation, seed: {"action": policy.sampled(observation, seed)}, autograph=False
     )
     signatures = {
-        "serving_default": default.get_concrete_function(observation),
-        "sampled": sampled.get_concrete_function(observation, seed),
+        "serving_default": default.get_concrete_function(policy.batch_spec),
+        "sampled": sampled.get_concrete_function(policy.batch_spec, seed),
     }
     try:
         shutil.rmtree(temporary, ignore_errors=True)

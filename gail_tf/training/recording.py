@@ -30,9 +30,9 @@ def record(
     actions = joined("actions")
     terminated = joined("terminated").astype(bool)
     return Demonstrations(
-        observations=joined("observations").astype(np.float32),
+        observations=joined("observations"),
         actions=actions.astype(np.int64 if np.issubdtype(actions.dtype, np.integer) else np.float32),
-        next_observations=joined("next_observations").astype(np.float32),
+        next_observations=joined("next_observations"),
         rewards=joined("rewards").astype(np.float32),
         terminated=terminated,
         truncated=joined("truncated").astype(bool) & ~terminated,

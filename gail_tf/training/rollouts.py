@@ -8,10 +8,13 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import tensorflow as tf
 
 from gail_tf import demonstrations
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.make import make_environment
+from gail_tf.environments.observations import observation_spec
+from gail_tf.environments.wrappers import recalled
 from gail_tf.training import evaluation, recording
 from gail_tf.training.export import find_policy, load_policy
 from gail_tf.types import UserError
@@ -24,14 +27,15 @@ def _open(path: str, environment: str | None):
     if environment is None:
         raise UserError(f"{path}: does not say which environment it is for: add --environment=ID.")
     make_env = functools.partial(make_environment, environment, absorbing_states=False)
-    if "environment_kwargs" in metadata and environment == metadata.get("environment"):
-        make_env = functools.partial(make_env, **metadata["environment_kwargs"])
+    if environment == metadata.get("environment"):
+        make_env = functools.partial(make_env, **_environment_arguments(metadata))
     env = make_env()
-    signature = policy.signatures["serving_default"].structured_input_signature[1]["observation"]
-    if signature.shape[1] != env.observation_space.shape[0]:
+    takes = policy.signatures["serving_default"].structured_input_signature[1]["observation"]
+    gives = observation_spec(env.observation_space)
+    if (takes.shape[1:], takes.dtype) != (gives.shape, gives.dtype):
         raise UserError(
-            f"{path}: takes observations of {signature.shape[1]} numbers, {environment} gives "
-            f"{env.observation_space.shape[0]}: give the environment it was trained in."
+            f"{path}: takes observations of {_size(takes.shape[1:], takes.dtype)}, {environment} gives "
+            f"{_size(gives.shape, gives.dtype)}: give the environment it was trained in."
         )
     action = policy.signatures["serving_default"].structured_outputs["action"]
     given = f"actions {action.dtype.name} {action.shape}"
@@ -52,6 +56,18 @@ def _open(path: str, environment: str | None):
     return policy, metadata, environment, make_env
 
 
+def _environment_arguments(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of make_environment under which a policy was trained."""
+    arguments = dict(metadata.get("environment_kwargs") or {})
+    return arguments | {"wrappers": recalled(arguments["wrappers"])} if "wrappers" in arguments else arguments
+
+
+def _size(shape: tf.TensorShape, dtype: tf.DType) -> str:
+    if shape.rank == 1:
+        return f"{shape[0]} numbers"
+    return f"{' x '.join(map(str, shape))} numbers ({dtype.name})"
+
+
 def _num_actions(metadata: Mapping[str, Any], environment: str) -> int | None:
     """How many discrete actions a policy has; None when that cannot be told, or is the environment's own."""
     if metadata.get("num_actions") is not None:
@@ -61,7 +77,7 @@ def _num_actions(metadata: Mapping[str, Any], environment: str) -> int | None:
     if own is None or own == environment:
         return None
     try:
-        env = make_environment(own, absorbing_states=False, **(metadata.get("environment_kwargs") or {}))
+        env = make_environment(own, absorbing_states=False, **_environment_arguments(metadata))
     except UserError:
         return None
     env.close()
@@ -188,11 +204,12 @@ def film(make_env, act: evaluation.ActFn, seed: int, path: str) -> None:
 
     try:
         env: gym.Env = make_env()
+        dtype = observation_spec(env.observation_space).dtype.as_numpy_dtype
         observation = env.reset(seed=seed)[0]
         frames = [env.render()]
         done, step = False, 0
         while not done:
-            batch = np.repeat(np.asarray(observation, np.float32)[None], 10, 0)
+            batch = np.repeat(np.asarray(observation, dtype)[None], 10, 0)
             observation, _, terminated, truncated, _ = env.step(act(batch, step)[0])
             frames.append(env.render())
             done, step = terminated or truncated, step + 1

@@ -110,9 +110,11 @@ class Trainer:
 
     def notes(self) -> list[str]:
         """What there is to say before the first iteration."""
-        return filling_notes(
-            self._generator.steps_before_learning, self.total_env_steps, self._num_evaluations
-        )
+        filling = self._generator.steps_before_learning
+        return [
+            *self._generator.notes,
+            *filling_notes(filling, self.total_env_steps, self._num_evaluations),
+        ]
 
     def resume(self) -> list[str]:
         """Takes up the newest intact checkpoint; returns what there is to say about damaged ones.

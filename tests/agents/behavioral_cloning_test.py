@@ -32,7 +32,7 @@ def make(kind, expert=None, seed=0, **kwargs):
     tf.keras.utils.set_random_seed(0)
     codec = ActionCodec(_SPACES[kind])
     actor = make_actor_network(tf.TensorSpec((2,), tf.float32), codec.spec, (16,))
-    policy = Policy(actor, RunningMoments((2,)), codec, False, 2)
+    policy = Policy(actor, RunningMoments((2,)), codec, False, tf.TensorSpec((2,)))
     expert = make_expert(kind) if expert is None else expert
     options = {"learning_rate": 1e-2, "batch_size": 32, "jit_compile": False, **kwargs}
     return BehavioralCloning(policy, expert, seed, **options), policy, expert

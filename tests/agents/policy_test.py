@@ -20,7 +20,7 @@ def make(space, normalizer=None, absorbing=False, output_gain=1.0):
     codec = ActionCodec(space)
     spec = tf.TensorSpec((3 + int(absorbing),), tf.float32)
     actor = make_actor_network(spec, codec.spec, (8,), output_gain=output_gain)
-    return Policy(actor, normalizer, codec, absorbing, 3)
+    return Policy(actor, normalizer, codec, absorbing, spec)
 
 
 def observations(n=200):

@@ -164,7 +164,7 @@ def make_policy(network):
     normalizer = RunningMoments((3,))
     rows = np.random.default_rng(1).normal(3.0, 2.0, (200, 3)).astype(np.float32)
     normalizer.update(rows)
-    return Policy(network, normalizer, codec, False, 3), rows
+    return Policy(network, normalizer, codec, False, tf.TensorSpec((3,))), rows
 
 
 def test_the_numpy_sampler_acts_as_the_policy():

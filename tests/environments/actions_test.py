@@ -91,7 +91,8 @@ def test_discrete_actions_pass_as_they_are():
         (gym.spaces.Box(-1, 1, (2, 2)), "^Toy has the action space Box.*want Discrete or a Box of one"),
         (gym.spaces.Box(0, 5, (2,), np.int32), "^Toy has the action space Box.*want a Box of floats"),
         (gym.spaces.Box(-1, 1, ()), "^Toy has the action space Box"),
-        (gym.spaces.MultiDiscrete([2, 3]), "^Toy has the action space MultiDiscrete"),
+        (gym.spaces.MultiDiscrete([2, 3]), r"^Toy has the action space MultiDiscrete.*\[@FlattenActions\]"),
+        (gym.spaces.MultiBinary(3), r"^Toy has the action space MultiBinary.*\[@FlattenActions\]"),
         (gym.spaces.Dict(a=gym.spaces.Discrete(2)), "^Toy has the action space Dict"),
     ],
 )

@@ -1,14 +1,22 @@
 """Making an environment: what it wraps, and one line for everything that cannot be learned in."""
 
+import functools
 import os
 import sys
 
 import gymnasium as gym
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.make import make_environment
+from gail_tf.environments.observations import (
+    environment_name,
+    observation_components,
+    observation_spec,
+    time_limit,
+)
 from gail_tf.types import UserError
 
 
@@ -19,6 +27,11 @@ class _Observing(gym.Env):
 
     def __init__(self, space, render_mode=None):
         self.observation_space = space
+
+    def reset(self, *, seed=None, options=None):
+        self.observation_space.seed(seed)
+        self.given = self.observation_space.sample()
+        return self.given, {}
 
 
 class _Plain(gym.Env):
@@ -32,6 +45,13 @@ _SPACES = {
     "Dict": gym.spaces.Dict(a=gym.spaces.Discrete(2), b=gym.spaces.Box(-1, 1, (100,))),
     "Tuple": gym.spaces.Tuple([gym.spaces.Discrete(2)]),
     "Discrete": gym.spaces.Discrete(5),
+    "Nested": gym.spaces.Dict(
+        {"b": gym.spaces.Discrete(3), "a": gym.spaces.Tuple([gym.spaces.Box(-1, 1, ())] * 2)}
+    ),
+    "Binary": gym.spaces.MultiBinary(3),
+    "Scalar": gym.spaces.Box(-1, 1, ()),
+    "Memory": gym.spaces.Box(0, 255, (4,), np.uint8),
+    "Sequence": gym.spaces.Sequence(gym.spaces.Discrete(2)),
     "Image": gym.spaces.Box(0, 255, (4, 4, 3), np.uint8),
     "Vector": gym.spaces.Box(-1, 1, (2,)),
 }
@@ -70,12 +90,43 @@ def test_a_module_that_is_not_there_is_named():
     assert "no_such_module" in refusal("no_such_module:Thing-v0")
 
 
-@pytest.mark.parametrize("name", ["Dict", "Tuple", "Discrete", "Image"])
-def test_observations_that_are_not_vectors_are_refused(registered, name):
-    message = refusal(f"Toy{name}-v0")
-    assert f"'Toy{name}-v0' has the observation space " in message
-    assert "want a Box of one dimension" in message and "FlattenObservation" in message
-    assert len(message) < 500
+@pytest.mark.parametrize(
+    "name, shape, dtype, components",
+    [
+        ("Dict", (102,), tf.float32, (("a", 2), ("b", 100))),
+        ("Tuple", (2,), tf.float32, (("0", 2),)),
+        ("Nested", (5,), tf.float32, (("a/0", 1), ("a/1", 1), ("b", 3))),
+        ("Discrete", (5,), tf.float32, ()),
+        ("Binary", (3,), tf.float32, ()),
+        ("Scalar", (1,), tf.float32, ()),
+        ("Memory", (4,), tf.float32, ()),
+        ("Image", (4, 4, 3), tf.uint8, ()),
+        ("Vector", (2,), tf.float32, ()),
+    ],
+)
+def test_observations_are_a_vector_or_an_image(registered, name, shape, dtype, components):
+    env = make_environment(f"Toy{name}-v0")
+    assert env.observation_space.shape == shape
+    spec = observation_spec(env.observation_space)
+    assert (spec.shape, spec.dtype) == (shape, dtype)
+    assert observation_components(env) == components
+    if len(shape) == 1:
+        assert observation_components(make_environment(f"Toy{name}-v0", absorbing_states=True)) == components
+
+
+def test_flattened_observations_are_gymnasiums(registered):
+    env = make_environment("ToyNested-v0")
+    space = _SPACES["Nested"]
+    np.testing.assert_array_equal(env.reset(seed=3)[0], gym.spaces.flatten(space, env.unwrapped.given))
+
+
+def test_observations_that_cannot_be_flattened_are_refused(registered):
+    message = refusal("ToySequence-v0")
+    assert "'ToySequence-v0' has the observation space Sequence" in message and "MyWrapper" in message
+
+
+def test_absorbing_states_of_images_are_refused(registered):
+    assert "the shape (4, 4, 3): want one dimension" in refusal("ToyImage-v0", absorbing_states=True)
 
 
 def test_an_argument_it_does_not_take_is_refused(registered):
@@ -160,6 +211,40 @@ def test_absorbing_states_are_the_outermost_wrapper():
 def test_arguments_reach_the_environment():
     env = make_environment("Pendulum-v1", kwargs={"g": 2.0}, render_mode="rgb_array")
     assert env.unwrapped.g == 2.0 and env.render_mode == "rgb_array"
+
+
+class _Scaled(gym.ObservationWrapper):
+    def __init__(self, env, factor=2.0):
+        super().__init__(env)
+        self.factor = factor
+
+    def observation(self, observation):
+        return self.factor * observation
+
+
+def test_wrappers_are_applied_in_order_and_before_absorbing_states(registered):
+    wrappers = [functools.partial(_Scaled, factor=3.0), _Scaled]
+    env = make_environment("CartPole-v1", absorbing_states=True, wrappers=wrappers)
+    plain = gym.make("CartPole-v1").reset(seed=1)[0]
+    np.testing.assert_allclose(env.reset(seed=1)[0], [*(6.0 * plain), 0.0], rtol=1e-6)
+    assert isinstance(env, AbsorbingState) and env.get_wrapper_attr("factor") == 2.0
+
+
+def test_a_wrapper_that_fails_is_named(registered):
+    def breaks(env):
+        raise KeyError("no\nsuch thing")
+
+    message = refusal("CartPole-v1", wrappers=[breaks])
+    assert "breaks cannot wrap 'CartPole-v1' (KeyError" in message
+    assert "want a list of callables" in refusal("CartPole-v1", wrappers="FlattenActions")
+
+
+def test_a_factory_makes_the_environment():
+    env = make_environment(_Plain, max_episode_steps=7)
+    assert (environment_name(env), time_limit(env), env.spec) == ("_Plain", 7, None)
+    assert "'_Plain' has no time limit" in refusal(_Plain)
+    assert "does not take these arguments" in refusal(_Plain, {"colour": "red"})
+    assert time_limit(make_environment(lambda: gym.make("CartPole-v1"))) == 500
 
 
 def test_a_warning_of_mujoco_leaves_no_file_behind(tmp_path, monkeypatch):

@@ -1,4 +1,7 @@
-import gin
+"""Acting in NumPy and by a compiled call: both are the TensorFlow policy, and act alike."""
+
+import functools
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -6,30 +9,34 @@ import tensorflow as tf
 
 from gail_tf.agents.policy import Policy
 from gail_tf.environments.actions import ActionCodec
-from gail_tf.generators.acting import MlpSampler
-from gail_tf.networks.mlp import make_actor_network
+from gail_tf.generators.acting import MlpSampler, NetworkSampler, make_sampler
+from gail_tf.networks import mlp
 from gail_tf.networks.normalization import RunningMoments
 
 BOX = gym.spaces.Box(-2.0, 2.0, (2,), np.float32)
 DISCRETE = gym.spaces.Discrete(3)
 
 
-def make_policy(space, activation="tanh"):
+def make_policy(space, activation="tanh", factory=None):
     tf.keras.utils.set_random_seed(0)
     codec = ActionCodec(space)
     spec = tf.TensorSpec((4,), tf.float32)
-    actor = make_actor_network(spec, codec.spec, hidden=(8, 8), activation=activation, output_gain=1.0)
+    if factory is None:
+        factory = functools.partial(
+            mlp.make_actor_network, hidden=(8, 8), activation=activation, output_gain=1.0
+        )
+    actor = mlp.as_network(factory(spec, codec.spec), spec)
     normalizer = RunningMoments((4,))
     rows = np.random.default_rng(0).normal(3.0, 2.0, (100, 4)).astype(np.float32)
     rows[:, 3] = 7.0  # never varies
     normalizer.update(rows)
-    return Policy(actor, normalizer, codec, False, 4), rows
+    return Policy(actor, normalizer, codec, False, spec), rows
 
 
-def started(policy, num_steps=2, rows=100, seed=(0, 0)):
-    sampler = MlpSampler(policy)
+def started(policy, sampler=None, rows=100, seed=(0, 0)):
+    sampler = MlpSampler(policy) if sampler is None else sampler
     sampler.refresh()
-    sampler.start(seed, num_steps, rows)
+    sampler.start(seed, 2, rows)
     return sampler
 
 
@@ -73,8 +80,72 @@ def test_noise_is_a_function_of_the_seed_and_new_every_step():
     assert not np.array_equal(one.sample(rows, 0), one.sample(rows, 1))
 
 
-def test_an_activation_it_does_not_know_is_refused():
-    with gin.unlock_config():
-        policy, _ = make_policy(BOX, "elu")
-    with pytest.raises(ValueError, match="elu"):
-        MlpSampler(policy)
+class UnknownHead(mlp.GaussianHead):
+    """A head that NumPy does not know, though it does the same."""
+
+
+def factories():
+    """Name -> a network of ``(observation_spec, action_spec)`` that has a twin in NumPy."""
+    normalized = functools.partial(mlp.make_actor_network, normalization=tf.keras.layers.LayerNormalization)
+    named = {"normalised": functools.partial(normalized, hidden=(8, 8), output_gain=1.0)}
+    for name in ("elu", "sigmoid", "swish", "linear"):
+        named[name] = functools.partial(
+            mlp.make_actor_network, hidden=(8, 8), activation=name, output_gain=1.0
+        )
+    small = {"hidden": (8, 8), "output_gain": 1.0}
+    named["deterministic"] = functools.partial(mlp.make_deterministic_actor, **small)
+    return named
+
+
+def compiled(policy, exploration_noise=0.0):
+    return started(policy, NetworkSampler(policy, exploration_noise, "it is a test"))
+
+
+@pytest.mark.parametrize("name", factories())
+def test_the_twin_and_the_compiled_call_act_alike(name):
+    policy, rows = make_policy(BOX, factory=factories()[name])
+    noise = 0.3 if name == "deterministic" else 0.0
+    twin = make_sampler(policy, noise)
+    assert isinstance(twin, MlpSampler) and not twin.notes
+    started(policy, twin)
+    np.testing.assert_allclose(twin.sample(rows, 1), compiled(policy, noise).sample(rows, 1), atol=2e-6)
+
+
+def test_the_twin_and_the_compiled_call_take_the_same_discrete_actions():
+    policy, rows = make_policy(DISCRETE)
+    actions = compiled(policy).sample(rows, 0)
+    assert actions.dtype == np.int32
+    np.testing.assert_array_equal(started(policy).sample(rows, 0), actions)
+
+
+@pytest.mark.parametrize(
+    "factory, reason",
+    [
+        (functools.partial(mlp.make_actor_network, activation="gelu"), "the activation gelu"),
+        (
+            lambda spec, action_spec: tf.keras.Sequential([UnknownHead(2, 0.0, 1.0)]),
+            "the head Sequential",
+        ),
+        (
+            functools.partial(mlp.make_actor_network, encoder=lambda: [tf.keras.layers.Reshape((4,))]),
+            "the layer Reshape",
+        ),
+    ],
+)
+def test_what_has_no_twin_acts_by_a_compiled_call_and_a_note_says_so(factory, reason):
+    policy, rows = make_policy(BOX, factory=factory)
+    sampler = make_sampler(policy)
+    assert isinstance(sampler, NetworkSampler) and reason in sampler.notes[0]
+    one = started(policy, sampler).sample(rows, 0)
+    np.testing.assert_array_equal(one, started(policy, sampler).sample(rows, 0))
+    assert not np.array_equal(one, started(policy, sampler, seed=(0, 1)).sample(rows, 0))
+    policy.actor_net.variables[-1].assign_add(tf.ones_like(policy.actor_net.variables[-1]))
+    assert not np.array_equal(one, started(policy, sampler).sample(rows, 0))  # it reads what is learned
+
+
+def test_any_other_distribution_is_sampled_with_a_seed_a_step():
+    policy, rows = make_policy(BOX, factory=mlp.make_squashed_actor)
+    sampler = compiled(policy)
+    one, again, other = sampler.sample(rows, 0), sampler.sample(rows, 0), sampler.sample(rows, 1)
+    np.testing.assert_array_equal(one, again)
+    assert not np.array_equal(one, other) and np.abs(one).max() < 1.0

@@ -190,7 +190,7 @@ def test_the_recorded_noise_makes_the_recorded_action_again(name):
     generator.collect(1)
     for variable, value in zip(normalizer.variables, before, strict=True):
         variable.assign(value)  # it moves after a block was collected
-    rows = Segment(*(tf.reshape(tf.constant(x), [16, *x.shape[2:]]) for x in generator._fresh))
+    rows = Segment(*(tf.reshape(tf.constant(x), [16, *x.shape[2:]]) for x in generator.fresh))
     action, _, _ = generator.learner.act(rows.observation, rows.noise)
     np.testing.assert_allclose(action, rows.action, atol=1e-5)
 
@@ -202,7 +202,7 @@ def test_the_first_steps_are_random_and_the_others_the_policys():
     assert np.abs(actions[:8]).max() > 0.6
     generator.learner.actor_net.layers[-1].set_std(tf.constant([0.0]))
     generator.collect(1)
-    assert np.abs(generator._fresh.action).max() < 0.2  # a new policy acts near 0
+    assert np.abs(generator.fresh.action).max() < 0.2  # a new policy acts near 0
 
 
 def test_schedule_counts_updates():
@@ -230,7 +230,7 @@ def test_the_model_never_sees_the_absorbing_state():
     generator, _ = make(absorbing=True)
     generator.collect(0)
     assert generator.replay._fields.observation.shape[-1] == 4
-    assert generator.policy.observation_dim == 4 and not generator.policy.absorbing
+    assert generator.policy.observation_spec.shape == (4,) and not generator.policy.absorbing
     assert generator.policy.deterministic(tf.zeros([3, 4])).shape == (3,)
 
 

@@ -126,7 +126,7 @@ def test_rewards_are_those_of_the_discriminator_as_it_is_now():
     """The same replayed rows are paid for anew when the discriminator has changed; none is stored."""
     generator, source = make()
     generator.collect(0)
-    rows = generator._replay.gather(tf.range(4))
+    rows = generator.replay.gather(tf.range(4))
     before, _ = source.relabel(rows)
     source.network.layers[-1].bias.assign_add([1.0])
     after, _ = source.relabel(rows)
@@ -163,7 +163,7 @@ def test_the_reward_source_is_shown_new_rows_more_often(recency):
         generator.collect(i)
     rows = generator.state()["replay"][:, :3]  # numbers 10, 11, 2, ..., 9
     generator._learn = lambda rows, reward_rows, *_: source.update(reward_rows, None, 0.0)
-    newest = tf.constant(generator._replay.newest)
+    newest = tf.constant(generator.replay.newest)
     generator._sample_then_learn(tf.constant(10), newest, tf.constant(2), tf.constant(0.0))
     (shown,) = source.shown
     newest_first = [1, 0, 9, 8, 7, 6, 5, 4, 3, 2]
@@ -180,7 +180,7 @@ def test_an_end_leads_into_the_absorbing_state_and_a_time_limit_does_not():
         num_random_steps=100,
     )
     generator.collect(0)
-    rows = generator._replay.gather(tf.range(7))
+    rows = generator.replay.gather(tf.range(7))
     indicator, indicator_tp1 = rows.observation[:, -1].numpy(), rows.next_observation[:, -1].numpy()
     assert indicator.tolist() == [0, 0, 0, 0, 0, 1, 0]
     assert indicator_tp1.tolist() == [0, 0, 0, 0, 1, 1, 0]
@@ -189,7 +189,7 @@ def test_an_end_leads_into_the_absorbing_state_and_a_time_limit_does_not():
 
     cut, _ = make(lambda: AbsorbingState(gym.make("Pendulum-v1", max_episode_steps=3)), absorbing=True)
     cut.collect(0)
-    rows = cut._replay.gather(tf.range(4))
+    rows = cut.replay.gather(tf.range(4))
     assert rows.truncated.numpy().tolist() == [0, 0, 1, 0] and not rows.observation[:, -1].numpy().any()
 
 
@@ -197,7 +197,7 @@ def test_nobody_acts_in_an_absorbing_state():
     options = {"absorbing": True, "num_steps": 7, "num_random_steps": 100}
     generator, _ = make(lambda: AbsorbingState(Ends(pendulum())), EnvironmentReward(), **options)
     generator.collect(0)
-    rows = generator._replay.gather(tf.range(7))
+    rows = generator.replay.gather(tf.range(7))
     batch = generator._as_batch(rows, tf.ones(7))
     is_absorbing = rows.observation[:, -1].numpy(), rows.next_observation[:, -1].numpy()
     assert is_absorbing[0].sum() == 1 and is_absorbing[1].sum() == 2

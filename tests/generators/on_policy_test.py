@@ -11,7 +11,8 @@ from gail_tf.agents.ppo import PPO
 from gail_tf.agents.trpo import TRPO
 from gail_tf.discriminators import losses, regularizers
 from gail_tf.discriminators.discriminator import Discriminator
-from gail_tf.generators.on_policy import OnPolicyGenerator, flatten_time
+from gail_tf.generators.on_policy import OnPolicyGenerator
+from gail_tf.generators.shared import flatten_time
 from gail_tf.networks.discriminator import make_discriminator_network
 from gail_tf.rewards.environment import EnvironmentReward
 from gail_tf.rewards.transforms import NormalizedReward
@@ -166,7 +167,7 @@ def test_the_update_compiles_under_xla(make):
 def test_the_batch_is_what_happened():
     generator, _ = make()
     _, episodes = generator.collect(0)
-    transition, samples = generator._batch
+    transition, samples = generator.batch
     assert transition.observation.shape == (24, 2, 4) and samples.shape == (24, 2)
     # Each step starts where the last one led, but for the resets.
     over = (transition.terminated + transition.truncated)[:-1] > 0
@@ -180,7 +181,7 @@ def test_the_discriminator_sees_the_action_as_executed_and_the_agent_as_sampled(
     pendulum = lambda: gym.make("Pendulum-v1")  # noqa: E731
     generator, _ = make(make_env=pendulum, reward_source=EnvironmentReward())
     generator.collect(0)
-    transition, samples = generator._batch
+    transition, samples = generator.batch
     np.testing.assert_array_equal(transition.action, np.clip(samples, -1.0, 1.0))
     assert np.abs(samples).max() > 1.0
 
@@ -212,9 +213,9 @@ def test_rewards_are_handed_back_in_the_order_of_the_rows():
     np.testing.assert_array_equal(batch.advantage, paid)
     np.testing.assert_array_equal(batch.value_target, paid)
     np.testing.assert_array_equal(
-        batch.observation, flatten_time(tf.constant(generator._batch[0].observation))
+        batch.observation, flatten_time(tf.constant(generator.batch[0].observation))
     )
-    np.testing.assert_array_equal(batch.action, generator._batch[1].reshape(-1))
+    np.testing.assert_array_equal(batch.action, generator.batch[1].reshape(-1))
 
 
 class _Listening(_Fixed):
@@ -243,7 +244,7 @@ def test_the_generator_first_pays_learns_and_then_shows_its_fitted_values(agent)
     generator.update(0, 0.0)
     (first, before), (second, after) = source.calls
     assert (first, second) == ("relabel", "update") and np.any(before != after)
-    batch, segments = generator._batch[0], source.segments
+    batch, segments = generator.batch[0], source.segments
     assert segments.discount == 0.99
     for piece in range(6):  # 24 steps of 2 environments: 3 pieces of 8 each, those of an early time first
         steps, environment = slice(8 * (piece // 2), 8 * (piece // 2) + 8), piece % 2
@@ -280,7 +281,7 @@ def test_segments_that_do_not_fit_are_refused():
 def test_the_normaliser_moves_after_learning_by_the_observations_collected():
     generator, _ = make()
     iterate(generator, [0])
-    observation = generator._batch[0].observation.reshape(-1, 4)
+    observation = generator.batch[0].observation.reshape(-1, 4)
     np.testing.assert_allclose(generator.policy.normalizer.mean, observation.mean(0), rtol=1e-4, atol=1e-6)
     assert float(generator.policy.normalizer.count) == 48
     assert make(normalize_observations=False)[0].policy.normalizer is None

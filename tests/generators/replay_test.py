@@ -7,6 +7,8 @@ import tensorflow as tf
 from gail_tf.generators.replay import ReplayBuffer
 from gail_tf.types import Transition
 
+VECTOR = tf.TensorSpec((2,))
+
 
 def rows(first, count):
     """Transitions numbered from ``first``; every field of number n can be told from n and its own place."""
@@ -27,7 +29,7 @@ def numbers(replay):
 
 
 def test_what_was_added_comes_back_field_by_field():
-    replay = ReplayBuffer(10, observation_dim=2, action_dim=1)
+    replay = ReplayBuffer(10, VECTOR, action_dim=1)
     replay.add(rows(0, 4))
     replay.add(rows(4, 2))
     assert (replay.size, replay.num_added) == (6, 6)
@@ -38,7 +40,7 @@ def test_what_was_added_comes_back_field_by_field():
 
 
 def test_the_oldest_rows_are_overwritten_first():
-    replay = ReplayBuffer(5, 2, 1)
+    replay = ReplayBuffer(5, VECTOR, 1)
     replay.add(rows(0, 4))
     replay.add(rows(4, 3))  # one row fits, two go around
     assert (replay.size, replay.num_added) == (5, 7)
@@ -49,8 +51,8 @@ def test_the_oldest_rows_are_overwritten_first():
 
 @pytest.mark.parametrize("before", [0, 3])
 def test_of_more_rows_than_fit_the_newest_stay_where_they_belong(before):
-    replay = ReplayBuffer(5, 2, 1)
-    one_by_one = ReplayBuffer(5, 2, 1)
+    replay = ReplayBuffer(5, VECTOR, 1)
+    one_by_one = ReplayBuffer(5, VECTOR, 1)
     replay.add(rows(0, before)) if before else None
     replay.add(rows(before, 12))
     for i in range(before + 12):
@@ -61,7 +63,7 @@ def test_of_more_rows_than_fit_the_newest_stay_where_they_belong(before):
 
 @pytest.mark.parametrize("count", [3, 5, 8])
 def test_a_restored_buffer_goes_on_like_the_one_that_was_saved(count):
-    saved, restored = ReplayBuffer(5, 2, 1), ReplayBuffer(5, 2, 1)
+    saved, restored = ReplayBuffer(5, VECTOR, 1), ReplayBuffer(5, VECTOR, 1)
     saved.add(rows(0, count))
     state = {name: np.array(value) for name, value in saved.state().items()}
     assert len(state["replay"]) == min(count, 5)
@@ -74,7 +76,7 @@ def test_a_restored_buffer_goes_on_like_the_one_that_was_saved(count):
 
 
 def test_gathering_compiles_into_a_graph_that_sees_later_rows():
-    replay = ReplayBuffer(5, 2, 1)
+    replay = ReplayBuffer(5, VECTOR, 1)
     gather = tf.function(replay.gather, autograph=False)
     replay.add(rows(0, 1))
     assert float(gather(tf.constant([0])).reward[0]) == 0.5
@@ -84,9 +86,20 @@ def test_gathering_compiles_into_a_graph_that_sees_later_rows():
 
 def test_memory_is_four_bytes_a_number():
     # 2 + 1 + 2 numbers of observation, action, next observation, and three scalars.
-    assert ReplayBuffer(100, 2, 1).num_bytes == 4 * 100 * 8
+    assert ReplayBuffer(100, VECTOR, 1).num_bytes == 4 * 100 * 8
 
 
-def test_a_capacity_of_0_is_refused():
-    with pytest.raises(ValueError, match="OffPolicyGenerator.replay_capacity is 0: want 1 or more"):
-        ReplayBuffer(0, 2, 1)
+def test_images_stay_uint8_with_their_shape():
+    replay = ReplayBuffer(3, tf.TensorSpec((2, 2, 1), tf.uint8), action_dim=1)
+    images = np.arange(5 * 4, dtype=np.uint8).reshape(5, 2, 2, 1) * 12
+    added = rows(0, 4)._replace(observation=images[:4], next_observation=images[1:])
+    replay.add(added)
+    got = replay.gather(tf.constant([1, 0]))  # numbers 1 and 3: 3 went over 0
+    for field, expected in zip(got, added, strict=True):
+        np.testing.assert_array_equal(field, expected[[1, 3]])
+        assert field.dtype == expected.dtype
+    # Two images of 4 bytes, and the action and three scalars of 4 bytes each.
+    assert replay.num_bytes == 3 * (2 * 4 + 4 * 4)
+    restored = ReplayBuffer(3, tf.TensorSpec((2, 2, 1), tf.uint8), action_dim=1)
+    restored.restore(replay.state())
+    np.testing.assert_array_equal(restored.gather(tf.constant([1, 0])).observation, got.observation)

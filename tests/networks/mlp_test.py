@@ -1,11 +1,12 @@
 """Networks: what they output at the start, and what spectral normalisation bounds."""
 
+import gin
 import numpy as np
 import pytest
 import tensorflow as tf
 from tf_agents.specs import tensor_spec
 
-from gail_tf.networks import mlp
+from gail_tf.networks import encoders, mlp
 
 _OBSERVATION = tf.TensorSpec((3,), tf.float32)
 _BOX = tensor_spec.BoundedTensorSpec((2,), tf.float32, -1.0, 1.0)
@@ -59,3 +60,75 @@ def test_a_fixed_deviation_is_not_trained_and_can_be_set():
     np.testing.assert_allclose(
         distribution(actor, observations(1)).stddev(), [[0.25, np.exp(-5.0)]], rtol=1e-5
     )
+
+
+_IMAGE = tf.TensorSpec((16, 12, 2), tf.uint8)
+
+
+def images(n=3):
+    return np.random.default_rng(0).integers(0, 256, (n, *_IMAGE.shape), np.uint8)
+
+
+@pytest.mark.parametrize("encoder", [None, encoders.small_encoder])
+def test_networks_take_images(encoder):
+    actor = mlp.make_actor_network(_IMAGE, _DISCRETE, encoder=encoder)
+    assert distribution(actor, images()).logits_parameter().shape == (3, 4)
+    assert distribution(mlp.make_value_network(_IMAGE, encoder=encoder), images()).shape == (3,)
+    critic = mlp.make_critic_network(_IMAGE, _BOX, encoder=encoder)
+    action = np.zeros((3, 2), np.float32)
+    values = distribution(critic, (images(), action))
+    assert values.shape == (3,)
+    assert np.all(values != distribution(critic, (images(), action + 1.0)))  # the action is joined
+    assert np.all(values != distribution(critic, (255 - images(), action)))
+
+
+def test_an_image_is_scaled_to_one_at_the_entrance():
+    (scaled, flat) = mlp.entrance(_IMAGE, None)
+    np.testing.assert_allclose(flat(scaled(images())), images().reshape(3, -1) / 255.0, rtol=1e-6)
+    assert mlp.entrance(_OBSERVATION, None) == []
+
+
+def test_the_nature_encoder_is_the_papers():
+    """Mnih et al. 2015: 32 of 8x8, 64 of 4x4, 64 of 3x3, 512; of 84 x 84 x 4."""
+    layers = encoders.nature_encoder()
+    features = tf.zeros([1, 84, 84, 4])
+    for layer in layers:
+        features = layer(features)
+    assert features.shape == (1, 512)
+    kernels = [tuple(layer.kernel.shape) for layer in layers if hasattr(layer, "kernel")]
+    assert kernels == [(8, 8, 4, 32), (4, 4, 32, 64), (3, 3, 64, 64), (7 * 7 * 64, 512)]
+    flat = tf.reshape(layers[0].kernel, [-1, 32])  # orthogonal columns of length sqrt(2)
+    np.testing.assert_allclose(tf.matmul(flat, flat, transpose_a=True), 2.0 * np.eye(32), atol=1e-4)
+
+
+def test_an_encoder_that_does_not_fit_is_refused_in_one_line():
+    with pytest.raises(
+        ValueError, match=r"'actor' cannot be built on inputs of the shape \(16, 12, 2\)"
+    ) as e:
+        mlp.make_actor_network(_IMAGE, _DISCRETE, encoder=encoders.nature_encoder)
+    assert "\n" not in str(e.value).split("\n  In call to configurable")[0]  # gin's own trail
+
+
+def test_activations_and_normalisation_are_any_of_keras():
+    gin.parse_config("make_value_network.normalization = @LayerNormalization")
+    value = mlp.make_value_network(_OBSERVATION, (8,), tf.nn.leaky_relu)
+    assert [type(layer).__name__ for layer in value.layers[:3]] == [
+        "Dense",
+        "LayerNormalization",
+        "Activation",
+    ]
+    hidden = value.layers[1](value.layers[0](observations()))
+    np.testing.assert_allclose(np.mean(hidden, -1), 0.0, atol=1e-5)
+
+
+def test_a_keras_model_is_a_network_of_ones_own():
+    inputs = tf.keras.Input((3,)), tf.keras.Input((2,))
+    joined = tf.keras.layers.Concatenate()(inputs)
+    critic = tf.keras.Model(inputs, tf.keras.layers.Dense(1)(joined))
+    network = mlp.as_network(critic, (_OBSERVATION, _BOX), is_scalar=True)
+    rows = observations(), tf.ones([20, 2])
+    np.testing.assert_allclose(distribution(network, rows), critic(list(rows))[:, 0], rtol=1e-6)
+    assert len(network.trainable_variables) == 2
+    assert mlp.as_network(network, (_OBSERVATION, _BOX)) is network
+    with pytest.raises(ValueError, match="made 7: want a TF-Agents network or a Keras model"):
+        mlp.as_network(7, _OBSERVATION)

@@ -205,7 +205,7 @@ def live_policies(tmp_path_factory):
         )
         spec = tf.TensorSpec((width + absorbing,), tf.float32, name="observation")
         actor = make_actor_network(spec, codec.spec, output_gain=5.0)
-        policy = Policy(actor, normalizer, codec, absorbing, width)
+        policy = Policy(actor, normalizer, codec, absorbing, spec)
         folder = tmp_path_factory.mktemp("policies") / name
         export.export_policy(policy, folder, {"environment": environment})
         made[name] = policy, folder
@@ -227,7 +227,12 @@ def test_policies_load_with_tensorflow_alone_and_act_as_the_live_ones(live_polic
     for name, (policy, folder) in live_policies.items():
         for key, action in np.load(f"{folder}.npz").items():
             rows = int(key.split("_")[-1])
-            x = np.random.default_rng(rows).normal(size=(rows, policy.observation_dim)).astype(np.float32) * 3
+            x = (
+                np.random.default_rng(rows)
+                .normal(size=(rows, *policy.observation_spec.shape))
+                .astype(np.float32)
+                * 3
+            )
             seed = tf.constant([3, 4], tf.int32)
             live = policy.sampled(x, seed) if key.startswith("sampled") else policy.deterministic(x)
             np.testing.assert_array_equal(action, live.numpy(), err_msg=f"{name} {key}")

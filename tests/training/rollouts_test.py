@@ -41,9 +41,10 @@ def registered():
 @pytest.fixture(scope="module")
 def cartpole_policy(tmp_path_factory):
     codec = ActionCodec(gym.spaces.Discrete(2))
-    actor = make_actor_network(tf.TensorSpec((4,), tf.float32, name="observation"), codec.spec)
+    spec = tf.TensorSpec((4,), tf.float32)
+    actor = make_actor_network(spec, codec.spec)
     folder = tmp_path_factory.mktemp("policies") / "policy"
-    export.export_policy(Policy(actor, None, codec, False, 4), folder, {"environment": "CartPole-v1"})
+    export.export_policy(Policy(actor, None, codec, False, spec), folder, {"environment": "CartPole-v1"})
     return folder
 
 
@@ -52,8 +53,8 @@ def test_a_deterministic_policy_acts_where_it_was_trained(tmp_path, num_dims, en
     space = gym.make(environment).observation_space
     codec = ActionCodec(gym.make(environment).action_space)
     assert codec.spec.shape == (num_dims,)
-    actor = make_deterministic_actor(tf.TensorSpec(space.shape, tf.float32, name="observation"), codec.spec)
-    policy = Policy(actor, None, codec, False, space.shape[0])
+    spec = tf.TensorSpec(space.shape, tf.float32)
+    policy = Policy(make_deterministic_actor(spec, codec.spec), None, codec, False, spec)
     export.export_policy(policy, tmp_path / "policy", {"environment": environment})
     for stochastic in (False, True):
         result = rollouts.evaluate_policy(str(tmp_path / "policy"), None, 1, 0, stochastic)

@@ -1,0 +1,73 @@
+"""What an environment says of itself, and its observations as the package keeps them."""
+
+from collections.abc import Iterator
+
+import gymnasium as gym
+import numpy as np
+import tensorflow as tf
+
+from gail_tf.environments.absorbing import AbsorbingState
+from gail_tf.networks.mlp import samplable
+from gail_tf.types import UserError
+
+
+def environment_name(env: gym.Env) -> str:
+    """Its id, or, of one that was not made from an id, its class's name."""
+    return type(env.unwrapped).__name__ if env.spec is None else env.spec.id
+
+
+def time_limit(env: gym.Env) -> int | None:
+    """Steps after which an episode is cut; None where none is known."""
+    if env.spec is not None:
+        return env.spec.max_episode_steps
+    while isinstance(env, gym.Wrapper):
+        if isinstance(env, gym.wrappers.TimeLimit):
+            return env._max_episode_steps
+        env = env.env
+    return None
+
+
+def observation_spec(space: gym.spaces.Box) -> tf.TensorSpec:
+    """What the networks see of ``space``: uint8 where it is an image (rank 2 or more), else float32."""
+    is_image = space.dtype == np.uint8 and len(space.shape) > 1
+    return samplable(tf.TensorSpec(space.shape, tf.uint8 if is_image else tf.float32, name="observation"))
+
+
+def as_box(env: gym.Env, environment: str) -> gym.Env:
+    """``env`` with a Box of observations: Dict, Tuple, Discrete and the like flattened as Gymnasium does."""
+    space = env.observation_space
+    if isinstance(space, gym.spaces.Box) and space.shape:
+        return env
+    if space.is_np_flattenable:
+        return gym.wrappers.FlattenObservation(env)
+    raise UserError(
+        f"Environment {environment!r} has the observation space {' '.join(str(space).split())[:200]}: want a "
+        "Box, or a space that Gymnasium can flatten; give a wrapper of your own, "
+        "--gin='make_environment.wrappers = [@MyWrapper]'."
+    )
+
+
+def observation_components(env: gym.Env) -> tuple[tuple[str, int], ...]:
+    """The components of a flattened Dict or Tuple, ``(key, width)`` in their order in the observation.
+
+    A key of a Dict in a Dict is "outer/inner", one of a Tuple its number. Empty where nothing was flattened,
+    or where a later wrapper changed the width.
+    """
+    layer, width = env, env.observation_space.shape[0] - int(isinstance(env, AbsorbingState))
+    while isinstance(layer, gym.Wrapper) and not isinstance(layer, gym.wrappers.FlattenObservation):
+        layer = layer.env
+    components = tuple(_components(layer.env.observation_space)) if isinstance(layer, gym.Wrapper) else ()
+    return components if sum(width for _, width in components) == width else ()
+
+
+def _components(space: gym.Space, key: str = "") -> Iterator[tuple[str, int]]:
+    if isinstance(space, gym.spaces.Dict):
+        parts = space.spaces.items()
+    elif isinstance(space, gym.spaces.Tuple):
+        parts = enumerate(space.spaces)
+    else:
+        if key:
+            yield key, gym.spaces.flatdim(space)
+        return
+    for name, part in parts:
+        yield from _components(part, f"{key}/{name}" if key else str(name))

@@ -1,0 +1,93 @@
+"""Wrappers for ``make_environment.wrappers``, and how an exported policy remembers them."""
+
+import functools
+import importlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import gin
+import gymnasium as gym
+import numpy as np
+
+from gail_tf.types import UserError
+
+
+@gin.configurable
+class FlattenActions(gym.ActionWrapper):
+    """Makes MultiDiscrete or MultiBinary actions Discrete: a number for every combination.
+
+    As in ``numpy.unravel_index``: the last component changes fastest.
+
+    Args:
+      max_actions: more combinations than this are refused; a policy has a logit for each.
+    """
+
+    def __init__(self, env: gym.Env, max_actions: int = 4096):
+        super().__init__(env)
+        space = env.action_space
+        if not isinstance(space, (gym.spaces.MultiDiscrete, gym.spaces.MultiBinary)):
+            raise UserError(
+                f"FlattenActions is given the action space {space}: want MultiDiscrete or MultiBinary; leave "
+                "the wrapper out."
+            )
+        is_binary = isinstance(space, gym.spaces.MultiBinary)
+        self._counts = np.full(space.shape, 2) if is_binary else space.nvec
+        self._start = 0 if is_binary else space.start
+        number = np.prod(self._counts, dtype=np.float64)
+        if number > max_actions:
+            raise UserError(
+                f"{space} has {number:.3g} combinations of actions: want {max_actions} or fewer, or a larger "
+                "FlattenActions.max_actions."
+            )
+        self.action_space = gym.spaces.Discrete(int(number))
+
+    def action(self, action: int) -> np.ndarray:
+        digits = np.unravel_index(int(action), self._counts.ravel())
+        space = self.env.action_space
+        return (np.reshape(digits, space.shape) + self._start).astype(space.dtype)
+
+
+def described(wrappers: Sequence[Callable]) -> list[dict[str, Any]]:
+    """What :func:`recalled` makes ``wrappers`` of again, as plain values: their names and gin's bindings."""
+    descriptions = []
+    for wrapper in wrappers:
+        arguments = {}
+        while isinstance(wrapper, functools.partial):
+            wrapper, arguments = wrapper.func, dict(wrapper.keywords) | arguments
+        try:
+            arguments = gin.get_bindings(wrapper) | arguments
+        except ValueError:  # not one of gin's
+            pass
+        try:
+            json.dumps(arguments)
+        except TypeError:  # said where it is wanted, by recalled
+            arguments = None
+        name = f"{wrapper.__module__}:{getattr(wrapper, '__qualname__', type(wrapper).__qualname__)}"
+        descriptions.append({"wrapper": name, "arguments": arguments})
+    return descriptions
+
+
+def recalled(descriptions: Sequence[Mapping[str, Any]]) -> list[Callable[[gym.Env], gym.Env]]:
+    """The wrappers that :func:`described` was given.
+
+    Raises:
+      UserError: one cannot be found where it was.
+    """
+    found = []
+    for description in descriptions:
+        module, _, name = description["wrapper"].partition(":")
+        if description["arguments"] is None:
+            raise UserError(
+                f"The policy's environment was wrapped by {description['wrapper']}, with arguments that no "
+                "file holds: evaluate it in Python, or bind plain values."
+            )
+        try:
+            wrapper = functools.reduce(getattr, name.split("."), importlib.import_module(module))
+        except Exception as e:  # it is somebody's program
+            raise UserError(
+                f"The policy's environment was wrapped by {description['wrapper']}, which cannot be imported "
+                f"({type(e).__name__}: {' '.join(str(e).split())[:200]}); run in the folder it lies in."
+            ) from e
+        found.append(functools.partial(wrapper, **description["arguments"]))
+    return found

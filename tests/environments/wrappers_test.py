@@ -1,0 +1,68 @@
+"""Wrappers: combinations of actions as numbers, and how a policy's environment is made again."""
+
+import functools
+import json
+
+import gin
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from gail_tf.environments.wrappers import FlattenActions, described, recalled
+from gail_tf.types import UserError
+
+
+class Echo(gym.Env):
+    """Its info is the action it was given."""
+
+    observation_space = gym.spaces.Box(-1, 1, (1,))
+
+    def __init__(self, action_space):
+        self.action_space = action_space
+
+    def step(self, action):
+        assert self.action_space.contains(action), action
+        return np.zeros(1, np.float32), 0.0, False, False, {"action": action.tolist()}
+
+
+@pytest.mark.parametrize(
+    "space, actions",
+    [
+        (gym.spaces.MultiDiscrete([2, 3]), [[0, 0], [0, 1], [0, 2], [1, 0], [1, 1], [1, 2]]),
+        (gym.spaces.MultiDiscrete([2, 2], start=[5, 1]), [[5, 1], [5, 2], [6, 1], [6, 2]]),
+        (gym.spaces.MultiDiscrete([[2], [2]]), [[[0], [0]], [[0], [1]], [[1], [0]], [[1], [1]]]),
+        (gym.spaces.MultiBinary(2), [[0, 0], [0, 1], [1, 0], [1, 1]]),
+    ],
+)
+def test_every_combination_has_a_number(space, actions):
+    env = FlattenActions(Echo(space))
+    assert env.action_space == gym.spaces.Discrete(len(actions))
+    assert [env.step(np.int64(i))[-1]["action"] for i in range(len(actions))] == actions
+
+
+def test_what_has_no_or_too_many_combinations_is_refused():
+    with pytest.raises(UserError, match="want MultiDiscrete or MultiBinary; leave the wrapper out"):
+        FlattenActions(Echo(gym.spaces.Discrete(2)))
+    with pytest.raises(
+        UserError, match="has 4.29e\\+09 combinations.*want 4096 or fewer, or a larger Flatten"
+    ):
+        FlattenActions(Echo(gym.spaces.MultiBinary(32)))
+
+
+def test_wrappers_are_recalled_with_their_arguments():
+    gin.bind_parameter("FlattenActions.max_actions", 3)
+    wrappers = [FlattenActions, functools.partial(gym.wrappers.TimeLimit, max_episode_steps=5)]
+    plain = json.loads(json.dumps(described(wrappers)))
+    gin.clear_config()
+    flatten, limit = recalled(plain)
+    assert limit(Echo(gym.spaces.Discrete(2)))._max_episode_steps == 5
+    with pytest.raises(UserError, match="want 3 or fewer"):
+        flatten(Echo(gym.spaces.MultiBinary(2)))
+
+
+def test_a_wrapper_that_cannot_be_recalled_is_named():
+    with pytest.raises(UserError, match="no_such_module:Wrapper, which cannot be imported"):
+        recalled([{"wrapper": "no_such_module:Wrapper", "arguments": {}}])
+    (lost,) = described([functools.partial(FlattenActions, max_actions=np.arange(3))])
+    with pytest.raises(UserError, match="FlattenActions, with arguments that no file holds"):
+        recalled([lost])

@@ -1,0 +1,134 @@
+"""Images from the environment to the network: a convolutional actor, value and critic learn from them."""
+
+import functools
+
+import gin
+import gymnasium as gym
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from gail_tf.agents.td3 import TD3
+from gail_tf.agents.trpo import TRPO
+from gail_tf.environments.make import make_environment
+from gail_tf.generators.off_policy import OffPolicyGenerator
+from gail_tf.generators.on_policy import OnPolicyGenerator
+from gail_tf.rewards.environment import EnvironmentReward
+from gail_tf.training import evaluation, export
+
+NETWORKS = """
+import gail_tf.networks.encoders
+small_encoder.filters = (8,)
+small_encoder.kernels = (4,)
+small_encoder.strides = (4,)
+small_encoder.units = 32
+make_actor_network.hidden = ()
+make_actor_network.encoder = @small_encoder
+make_value_network.hidden = ()
+make_value_network.encoder = @small_encoder
+make_deterministic_actor.hidden = ()
+make_deterministic_actor.output_gain = 0.1
+make_deterministic_actor.encoder = @small_encoder
+make_critic_network.hidden = (32,)
+make_critic_network.encoder = @small_encoder
+"""
+
+
+class Dot(gym.Env):
+    """An 8 x 16 image with a bar on the left or the right: an action to its side pays 1, to the other -1.
+
+    The bar moves every step, so an episode's return is 8 times what is known of it.
+    """
+
+    observation_space = gym.spaces.Box(0, 255, (8, 16, 1), np.uint8)
+
+    def __init__(self, is_discrete):
+        self.action_space = gym.spaces.Discrete(2) if is_discrete else gym.spaces.Box(-1.0, 1.0, (1,))
+        self._is_discrete = is_discrete
+
+    def _image(self):
+        self._side = int(self.np_random.integers(2))
+        image = np.zeros(self.observation_space.shape, np.uint8)
+        image[:, 3 + 8 * self._side] = 255
+        return image
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self._image(), {}
+
+    def step(self, action):
+        wanted = 2.0 * self._side - 1.0
+        given = 2.0 * action - 1.0 if self._is_discrete else float(action[0])
+        return self._image(), wanted * given, False, False, {}
+
+
+@pytest.fixture
+def networks():
+    tf.keras.utils.set_random_seed(0)
+    gin.parse_config(NETWORKS)
+
+
+def make_discrete():
+    return gym.wrappers.TimeLimit(Dot(True), 8)
+
+
+def make_continuous():
+    return gym.wrappers.TimeLimit(Dot(False), 8)
+
+
+def mean_return(make_env, policy):
+    evaluator = evaluation.Evaluator(make_env)
+    return evaluator.evaluate(evaluation.deterministic(policy), 10, seed=0).statistics()["return_mean"]
+
+
+def exported_acts_alike(make_env, generator, folder):
+    """The exported policy takes batches of uint8, and earns what the live one does."""
+    export.export_policy(generator.policy, folder, {"environment": "Dot"})
+    loaded, _ = export.load_policy(folder)
+    spec = loaded.signatures["serving_default"].structured_input_signature[1]["observation"]
+    assert (spec.shape, spec.dtype) == ([None, 8, 16, 1], tf.uint8)
+    return mean_return(make_env, loaded) == mean_return(make_env, generator.policy)
+
+
+def test_a_convolutional_actor_and_value_learn_on_policy(networks, tmp_path):
+    generator = OnPolicyGenerator(
+        functools.partial(make_environment, make_discrete),
+        EnvironmentReward(),
+        None,
+        seed=0,
+        agent=functools.partial(TRPO, value_epochs=2),
+        num_environments=4,
+        num_steps=32,
+        discount=0.0,
+        jit_compile=False,
+    )
+    assert "images" in generator.notes[0] and "Lambda" in generator.notes[1]
+    for i in range(6):
+        generator.collect(i)
+        generator.update(i, 0.0)
+    assert generator.batch[0].observation.dtype == np.uint8
+    assert mean_return(make_discrete, generator.policy) > 6.0  # chance has 0, the best 8
+    assert exported_acts_alike(make_discrete, generator, tmp_path / "policy")
+
+
+def test_a_convolutional_actor_and_critic_learn_off_policy(networks, tmp_path):
+    generator = OffPolicyGenerator(
+        functools.partial(make_environment, make_continuous),
+        EnvironmentReward(),
+        None,
+        seed=0,
+        agent=functools.partial(TD3, discount=0.0, actor_learning_rate=3e-3, critic_learning_rate=3e-3),
+        num_steps=32,
+        num_updates=16,
+        batch_size=32,
+        num_random_steps=64,
+        replay_capacity=256,
+        jit_compile=False,
+    )
+    for i in range(8):
+        generator.collect(i)
+        generator.update(i, 0.0)
+    assert generator.replay.gather(tf.range(2)).observation.dtype == tf.uint8
+    assert generator.state()["replay_uint8"].shape == (256, 2 * 8 * 16)
+    assert mean_return(make_continuous, generator.policy) > 6.0
+    assert exported_acts_alike(make_continuous, generator, tmp_path / "policy")
