@@ -3,20 +3,23 @@
 import contextlib
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import gin
 
 
-def frozen(fn: Callable) -> Callable:
+def frozen(fn: Callable, given: Collection[str] = ()) -> Callable:
     """``fn`` with the gin parameters that it has now, whatever is bound or cleared later.
 
     Gin looks a function's parameters up when it is called, which for a loss or a reward is while a run is
     traced. Name and attributes stay. What is not gin's (plain functions, instances) comes back as it is; of a
     partial the function inside is frozen.
+
+    Args:
+      given: names of parameters that every call brings itself, so that they need no binding.
     """
     if isinstance(fn, functools.partial):
-        inner = frozen(fn.func)
+        inner = frozen(fn.func, inspect.signature(fn.func).bind_partial(*fn.args, **fn.keywords).arguments)
         result = _named(functools.partial(inner, *fn.args, **fn.keywords), inner)
         result.__dict__.update(vars(fn))
         return result
@@ -26,7 +29,7 @@ def frozen(fn: Callable) -> Callable:
     scope = inspect.getclosurevars(fn).nonlocals.get("scope_components")
     if scope:
         with gin.config_scope(scope):
-            return frozen(fn.__wrapped__)
+            return frozen(fn.__wrapped__, given)
     try:
         bound = gin.get_bindings(fn)
     except ValueError:  # a function that another decorator wraps
@@ -35,7 +38,7 @@ def frozen(fn: Callable) -> Callable:
     with contextlib.suppress(RuntimeError):
         fn(never_bound=gin.REQUIRED)
     for name, parameter in inspect.signature(fn).parameters.items():
-        if parameter.default is gin.REQUIRED and name not in bound:
+        if parameter.default is gin.REQUIRED and name not in {*bound, *given}:
             raise ValueError(f"{fn.__name__}.{name} has no value: bind it.")
     return _named(functools.partial(fn.__wrapped__, **bound), fn)
 

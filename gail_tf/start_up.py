@@ -8,20 +8,20 @@ import tempfile
 
 @contextlib.contextmanager
 def _quiet_stderr():
-    """Holds back what is written to file descriptor 2, native code included; an exception lets it out."""
+    """Holds back what Python and native code write to stderr; an exception lets it out."""
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as held:
+    with tempfile.TemporaryFile("w+") as held:
         saved = os.dup(2)
         os.dup2(held.fileno(), 2)
         try:
-            yield
+            with contextlib.redirect_stderr(held):  # in a notebook it is no file descriptor
+                yield
         except BaseException:
             os.dup2(saved, 2)
             held.seek(0)
-            sys.stderr.write(held.read().decode(errors="replace"))
+            sys.stderr.write(held.read())
             raise
         finally:
-            sys.stderr.flush()
             os.dup2(saved, 2)
             os.close(saved)
 

@@ -64,7 +64,9 @@ def test_a_result_tells_what_came_of_the_training(trained):
     result, lines = trained
     assert result.status == "finished" and (result.run_dir / "summary.json").is_file()
     assert result.returns.shape == (2,) and result.return_mean == result.returns.mean()
-    assert result.summary["env_steps"] == 256 and 0 < result.normalized_return < 1
+    expert, random = (result.summary[f"{name}_return"] for name in ("expert", "random"))
+    assert result.summary["env_steps"] == 256
+    assert result.normalized_return == pytest.approx((result.return_mean - random) / (expert - random))
     assert [line["iteration"] for line in lines] == [1, 2, 3, 4]
     assert list(result.metrics["iteration"]) == [1, 2, 3, 4]
     assert np.isfinite(result.metrics["discriminator/loss"]).all()

@@ -101,8 +101,10 @@ def _assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
 
 def _real_environment(settings: Settings) -> Callable[[], gym.Env]:
     """Makes the environment without absorbing states, whatever gin is bound to by then."""
-    given = () if settings.make_environment is None else (settings.make_environment,)
-    return functools.partial(frozen(make_environment), *given, absorbing_states=False)
+    make = functools.partial(make_environment, absorbing_states=False)
+    if settings.make_environment is not None:
+        make = functools.partial(make, settings.make_environment)
+    return frozen(make)
 
 
 def _environment_kwargs() -> dict[str, Any]:
