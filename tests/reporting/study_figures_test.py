@@ -3,7 +3,7 @@ import pytest
 from matplotlib import image
 
 from gail_tf.reporting import study_figures
-from gail_tf.reporting.aggregates import group_runs
+from gail_tf.reporting.groups import group_runs
 from gail_tf.reporting.runs import load_run
 
 FAMILIES = {family.name: family for family in study_figures.FAMILIES}
