@@ -34,7 +34,6 @@ from collections.abc import Sequence
 from absl import flags
 
 from gail_tf.bin.command_line import run_main
-from gail_tf.reporting import report, runs, terminal
 from gail_tf.types import UserError
 
 _OUT = flags.DEFINE_string("out", "report", "The folder to write into; made when it does not exist.")
@@ -42,6 +41,8 @@ _PUBLISHED = flags.DEFINE_string("published", None, "A CSV file with a paper's v
 
 
 def main(argv: Sequence[str]) -> None:
+    from gail_tf.reporting import report, runs, terminal  # Slow to import, and --help needs none of them.
+
     run_dirs = argv[1:]
     if not run_dirs:
         raise UserError("no run directory given; usage: gail-report RUN_DIR [RUN_DIR ...] [--out=DIR]")

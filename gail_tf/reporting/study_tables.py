@@ -13,25 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from gail_tf.reporting.aggregates import (
-    DIVERGED_FRACTION,
-    MIN_SEEDS_FOR_INTERVAL,
-    histogram_median,
-    largest_fall,
-    probability_of_improvement,
-    share_below_expert,
-)
+from gail_tf.reporting import aggregates, tables
 from gail_tf.reporting.runs import Run, natural_key
-from gail_tf.reporting.tables import (
-    NOTHING,
-    POLICY_GRADIENT_NORM,
-    iqm_cell,
-    markdown,
-    numbers,
-    seeds_cell,
-    spread,
-    times_to_expert,
-)
 from gail_tf.types import UserError
 
 if TYPE_CHECKING:
@@ -59,12 +42,12 @@ def arms_table(runs: "pd.DataFrame") -> str | None:
         for arm in arms:
             own = [values for (other, _), values in scores.items() if other == arm]
             number = {"Tasks": f"{len(own)} of {len(cells)}", "Runs": str(sum(map(len, own)))}
-            rows.append({"Arm": arm, **number, "IQM [95% interval]": iqm_cell(*own)})
-        parts += ["## Over all tasks", markdown(rows, 1)]
+            rows.append({"Arm": arm, **number, "IQM [95% interval]": tables.iqm_cell(*own)})
+        parts += ["## Over all tasks", tables.markdown(rows, 1)]
     for cell in cells:
         groups = runs[runs.cell == cell].groupby("number")
         rows = [_task_row(same, scores[same.arm.iloc[0], cell]) for _, same in groups if _scored(same).size]
-        parts += [f"## {cell}", markdown(rows, 1)]
+        parts += [f"## {cell}", tables.markdown(rows, 1)]
     parts += ["## Probability of improvement", _improvements(arms, scores), _explanations(scores)]
     return "\n\n".join(parts) + "\n"
 
@@ -77,15 +60,15 @@ def demonstrations_table(runs: "pd.DataFrame") -> str | None:
         return None
     place = ["environment", "demonstrations"]
     groups = scored.groupby([*place, "arm", "number"]).score.agg(list)
-    texts = groups.map(lambda scores: f"{spread(scores)} ({len(scores)})")
-    table = texts.groupby(level=[*place, "arm"]).agg("; ".join).unstack(fill_value=NOTHING)[arms]
+    texts = groups.map(lambda scores: f"{tables.spread(scores)} ({len(scores)})")
+    table = texts.groupby(level=[*place, "arm"]).agg("; ".join).unstack(fill_value=tables.NOTHING)[arms]
     table = table.loc[sorted(table.index, key=lambda row: list(map(natural_key, row)))].reset_index()
     explanation = (
         "Final policies, normalised return: 0 is the random policy, 1 the expert; a run that a NaN stopped "
         "counts as 0. Median [minimum, maximum] (number of seeds)."
     )
     titles = {name: name.capitalize() for name in place}
-    return f"{markdown(table.rename(columns=titles), 2)}\n\n{explanation}\n"
+    return f"{tables.markdown(table.rename(columns=titles), 2)}\n\n{explanation}\n"
 
 
 def _scored(runs: "pd.DataFrame") -> "pd.DataFrame":
@@ -95,14 +78,14 @@ def _scored(runs: "pd.DataFrame") -> "pd.DataFrame":
 
 def _task_row(runs: "pd.DataFrame", scores: list[float]) -> dict[str, str]:
     ended = runs[runs.failure.isna() | runs.is_nan]
-    steps, seconds = times_to_expert(ended)
+    steps, seconds = tables.times_to_expert(ended)
     return {
         "Arm": runs.arm.iloc[0],
         "Seeds": str(len(scores)),
-        "Normalised return: median [min, max]": spread(scores),
-        "IQM [95% interval]": iqm_cell(scores),
-        "Last five evaluations: median [min, max]": spread(
-            numbers(runs.last_five_evaluations[runs.failure.isna()])
+        "Normalised return: median [min, max]": tables.spread(scores),
+        "IQM [95% interval]": tables.iqm_cell(scores),
+        "Last five evaluations: median [min, max]": tables.spread(
+            tables.numbers(runs.last_five_evaluations[runs.failure.isna()])
         ),
         "Steps to 90%": steps,
         "Seconds to 90%": seconds,
@@ -113,14 +96,14 @@ def _improvements(arms: Sequence[str], scores: Scores) -> str:
     rows = {arm: {"P(row > column)": arm} for arm in arms}
     for x, y in itertools.product(arms, arms):
         shared = sorted(task for arm, task in scores if arm == x and (y, task) in scores)
-        rows[x][y] = NOTHING
+        rows[x][y] = tables.NOTHING
         if x != y and shared:
             ours, theirs = ([scores[arm, task] for task in shared] for arm in (x, y))
-            found = probability_of_improvement(ours, theirs)
-            few = min(map(len, ours + theirs)) < MIN_SEEDS_FOR_INTERVAL
+            found = aggregates.probability_of_improvement(ours, theirs)
+            few = min(map(len, ours + theirs)) < aggregates.MIN_SEEDS_FOR_INTERVAL
             bracket = "*" if few else f" [{found.low:.2f}, {found.high:.2f}]"
             rows[x][y] = f"{found.probability:.2f}{bracket}"
-    return markdown(list(rows.values()), 1)
+    return tables.markdown(list(rows.values()), 1)
 
 
 def _explanations(scores: Scores) -> str:
@@ -132,10 +115,10 @@ def _explanations(scores: Scores) -> str:
         "P(row > column): of a run of the row's arm scoring above one of the column's, ties counting half; "
         "mean over the tasks that both have.",
     ]
-    if min(map(len, scores.values())) < MIN_SEEDS_FOR_INTERVAL:
+    if min(map(len, scores.values())) < aggregates.MIN_SEEDS_FOR_INTERVAL:
         lines.append(
-            f"\\* a task with fewer than {MIN_SEEDS_FOR_INTERVAL} seeds: the bracket is the range from "
-            "minimum to maximum, not an interval; a probability has none."
+            f"\\* a task with fewer than {aggregates.MIN_SEEDS_FOR_INTERVAL} seeds: the bracket is the range "
+            "from minimum to maximum, not an interval; a probability has none."
         )
     return "\n".join(lines)
 
@@ -158,7 +141,7 @@ def signal_table(runs: "pd.DataFrame") -> str | None:
         "five, in normalised return. Under 90% again: the share of the evaluations after the first with a "
         "normalised return of 0.9 that are under it. Both: median [minimum, maximum]."
     )
-    return f"{markdown(rows, 2)}\n\n{explanation}\n"
+    return f"{tables.markdown(rows, 2)}\n\n{explanation}\n"
 
 
 def _signal_row(runs: "pd.DataFrame") -> dict[str, str] | None:
@@ -171,10 +154,10 @@ def _signal_row(runs: "pd.DataFrame") -> dict[str, str] | None:
     return {
         "Task": runs.cell.iloc[0],
         "Arm": runs.arm.iloc[0],
-        "Seeds": seeds_cell(runs),
+        "Seeds": tables.seeds_cell(runs),
         **{name: _changes([signal[name] for signal in signals]) for name in signals[0]},
-        "Fall": spread(numbers(map(largest_fall, shown))),
-        "Under 90% again": spread(numbers(map(share_below_expert, shown))),
+        "Fall": tables.spread(tables.numbers(map(aggregates.largest_fall, shown))),
+        "Under 90% again": tables.spread(tables.numbers(map(aggregates.share_below_expert, shown))),
     }
 
 
@@ -188,14 +171,14 @@ def _signals(run: Run) -> dict[str, tuple[float, float] | None]:
     loss = next((name for name in _LOSSES if run.series(name)[1].size), _LOSSES[0])
     lines = [line for line in run.metrics if isinstance(line.get(_HISTOGRAM), Mapping)]
     steps = np.array([line["env_steps"] for line in lines], float)
-    medians = np.array([histogram_median(line[_HISTOGRAM]) for line in lines])
+    medians = np.array([aggregates.histogram_median(line[_HISTOGRAM]) for line in lines])
     return {
         "Reward, agent: median": in_reward_units(steps, medians),
         "mean": in_reward_units(*run.series("reward/agent_mean")),
         "std": in_reward_units(*run.series("reward/agent_std")),
         "Reward, expert: mean": in_reward_units(*run.series("reward/expert_mean")),
         "Discriminator's loss": _early_and_late(*run.series(loss)),
-        "Policy gradient norm": in_reward_units(*run.series(POLICY_GRADIENT_NORM)),
+        "Policy gradient norm": in_reward_units(*run.series(tables.POLICY_GRADIENT_NORM)),
         "Advantage: std": in_reward_units(*run.series(_ADVANTAGE)),
     }
 
@@ -208,7 +191,7 @@ def _early_and_late(steps: np.ndarray, values: np.ndarray) -> tuple[float, float
 
 def _changes(pairs: Sequence[tuple[float, float] | None]) -> str:
     known = [pair for pair in pairs if pair is not None]
-    return " → ".join(f"{value:.2g}" for value in np.median(known, axis=0)) if known else NOTHING
+    return " → ".join(f"{value:.2g}" for value in np.median(known, axis=0)) if known else tables.NOTHING
 
 
 class Published(NamedTuple):
@@ -226,7 +209,9 @@ class Published(NamedTuple):
     notes: Sequence[str] = ()
 
     def of(self, config: str) -> str:
-        return next((text for pattern, text in self.values.items() if re.search(pattern, config)), NOTHING)
+        return next(
+            (text for pattern, text in self.values.items() if re.search(pattern, config)), tables.NOTHING
+        )
 
 
 def read_published(path: str | os.PathLike) -> Published:
@@ -258,20 +243,20 @@ def divergence_table(runs: "pd.DataFrame", published: Published | None = None) -
         arms = ended.groupby("arm", sort=False)
         rows += [_divergence_row("all tasks", arm, same, published) for arm, same in arms]
     lines = [
-        f"Diverged: the final policy's normalised return is under {DIVERGED_FRACTION} (0 is the random "
-        "policy, 1 the expert), or a NaN stopped the run; never at 10%: no evaluation reached it, so "
+        f"Diverged: the final policy's normalised return is under {aggregates.DIVERGED_FRACTION} (0 is the "
+        "random policy, 1 the expert), or a NaN stopped the run; never at 10%: no evaluation reached it, so "
         "nothing was lost: it has not learned, or not yet. Unfinished runs are left out. Gradient norms: of "
         "all iterations that were logged, so of the last ones before a NaN.",
         *(published.notes if published else ()),
     ]
-    return "\n".join([markdown(rows, 2), "", *lines]) + "\n"
+    return "\n".join([tables.markdown(rows, 2), "", *lines]) + "\n"
 
 
 def _divergence_row(
     task: str, name: str, ended: "pd.DataFrame", published: Published | None
 ) -> dict[str, str]:
     diverged = ended.diverged.astype(bool)
-    largest, last = numbers(ended.largest_policy_gradient_norm), numbers(ended.last_norm)
+    largest, last = tables.numbers(ended.largest_policy_gradient_norm), tables.numbers(ended.last_norm)
     row = {
         "Task": task,
         "Arm": name,
@@ -280,8 +265,8 @@ def _divergence_row(
         "of these NaN": str(ended.is_nan.sum()),
         "of these never at 10%": str((diverged & ~ended.learned_once).sum()),
         "Share": f"{diverged.mean():.0%}",
-        "Policy gradient norm: largest": f"{max(largest):.2g}" if largest else NOTHING,
-        "last, median": f"{np.median(last):.2g}" if last else NOTHING,
+        "Policy gradient norm: largest": f"{max(largest):.2g}" if largest else tables.NOTHING,
+        "last, median": f"{np.median(last):.2g}" if last else tables.NOTHING,
     }
     if published:
         row[published.column] = published.of(str(ended.config_name.iloc[0] or ""))

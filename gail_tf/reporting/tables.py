@@ -7,17 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gail_tf.reporting import text
-from gail_tf.reporting.aggregates import (
-    DIVERGED_FRACTION,
-    MIN_SEEDS_FOR_INTERVAL,
-    evaluation_curve,
-    has_diverged,
-    interquartile_mean,
-    interval,
-    last_evaluations,
-    time_to_expert,
-)
+from gail_tf.reporting import aggregates, text
 from gail_tf.reporting.groups import Group
 from gail_tf.reporting.runs import Run, finite_or_none
 
@@ -63,7 +53,7 @@ def runs_table(groups: Iterable[Group]) -> "pd.DataFrame":
 
 
 def _measures(run: Run) -> dict[str, Any]:
-    reached = time_to_expert(run)
+    reached = aggregates.time_to_expert(run)
     last = run.metrics[-1] if run.metrics else {}
     # Of all updates where they were recorded, else of means.
     maxima, norms = (run.series(POLICY_GRADIENT_NORM + end)[1] for end in ("_max", ""))
@@ -80,15 +70,15 @@ def _measures(run: Run) -> dict[str, Any]:
         "normalized_return": run.normalized_return,
         "env_steps_to_90_percent": reached and reached.env_steps,
         "wall_seconds_to_90_percent": reached and reached.wall_seconds,
-        "last_five_evaluations": last_evaluations(run),
+        "last_five_evaluations": aggregates.last_evaluations(run),
         "largest_policy_gradient_norm": max(
             (float(y.max()) for y in (maxima, norms) if y.size), default=None
         ),
         "last_norm": float(norms[-1]) if norms.size else None,
         "score": run.normalized_return if finished else 0.0 if run.is_nan and run.has_scale else None,
-        "diverged": has_diverged(run),
+        "diverged": aggregates.has_diverged(run),
         "is_nan": run.is_nan,
-        "learned_once": bool((evaluation_curve(run)[1] >= DIVERGED_FRACTION).any()),
+        "learned_once": bool((aggregates.evaluation_curve(run)[1] >= aggregates.DIVERGED_FRACTION).any()),
         "has_scale": run.has_scale,
         "takes_steps": bool(last.get("env_steps")),
         "of": run,
@@ -205,8 +195,8 @@ def two_decimals(value: float) -> str:
 
 def iqm_cell(*tasks: Sequence[float]) -> str:
     """IQM [95% interval] of the values of one task or more; a star where it is the range instead."""
-    low, high, method = interval(*tasks)
-    iqm = interquartile_mean([value for values in tasks for value in values])
+    low, high, method = aggregates.interval(*tasks)
+    iqm = aggregates.interquartile_mean([value for values in tasks for value in values])
     cell = f"{two_decimals(iqm)} [{two_decimals(low)}, {two_decimals(high)}]"
     return cell + ("*" if method == "min-max" else "")
 
@@ -256,9 +246,9 @@ def _explanations(runs: "pd.DataFrame") -> list[str]:
         "To 90%: the first evaluation with a normalised return of 0.9 or more; (3/5): by 3 of 5 seeds.",
     ]
     scored = runs[runs.failure.isna() & runs.normalized_return.notna()]
-    if (scored.groupby("number").size() < MIN_SEEDS_FOR_INTERVAL).any():
+    if (scored.groupby("number").size() < aggregates.MIN_SEEDS_FOR_INTERVAL).any():
         lines.append(
-            f"\\* fewer than {MIN_SEEDS_FOR_INTERVAL} seeds: "
+            f"\\* fewer than {aggregates.MIN_SEEDS_FOR_INTERVAL} seeds: "
             "the bracket is the range from minimum to maximum, not an interval."
         )
     return lines
