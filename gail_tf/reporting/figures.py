@@ -92,7 +92,7 @@ def draw_comparison(groups: Sequence[Group], path: str | os.PathLike) -> Figure:
         normalized = any(evaluation_curve(run)[1].size for group in here for run in group.runs)
         curve_of = evaluation_curve if normalized else _returns
         for group in here:
-            handle = draw_group(ax, group, curve_of, look[group.label])
+            handle = draw_group(ax, group, curve_of, look)
             handles[group.label] = handles.get(group.label) or handle
         if normalized:
             ax.axhline(1, color=GREY, linewidth=1, linestyle="--", zorder=1)
@@ -113,7 +113,7 @@ def draw_comparison(groups: Sequence[Group], path: str | os.PathLike) -> Figure:
 Curve = tuple[np.ndarray, np.ndarray]
 
 
-def draw_group(ax: Axes, group: Group, curve_of: Callable[[Run], Curve], look: dict):
+def draw_group(ax: Axes, group: Group, curve_of: Callable[[Run], Curve], looks: Mapping[str, dict]):
     """Draws the curves ``(x [N], y [N])`` of one group's runs: median, quartiles, and some dotted.
 
     Those are the unfinished runs, which are in no median, and the diverged ones, which a median would hide.
@@ -121,7 +121,7 @@ def draw_group(ax: Axes, group: Group, curve_of: Callable[[Run], Curve], look: d
     Returns:
       The handle for the legend; None when there was nothing to draw.
     """
-    handle = None
+    handle, look = None, looks[group.label]
     series = [curve for run in group.finished if (curve := curve_of(run))[1].size]
     if series and all(x[-1] == 0 for x, _ in series):
         finals = [y[-1] for _, y in series]

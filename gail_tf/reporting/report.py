@@ -1,30 +1,14 @@
 """Many run directories in, one folder with figures, tables and a CSV file out."""
 
-import functools
 import os
 import pathlib
 from collections.abc import Iterable
 
 from gail_tf.files import write_atomically
-from gail_tf.reporting import text
+from gail_tf.reporting import study_figures, study_tables, tables, text
 from gail_tf.reporting.figures import draw_comparison
 from gail_tf.reporting.groups import group_runs
 from gail_tf.reporting.runs import Path, load_runs
-from gail_tf.reporting.study_figures import (
-    FAMILIES,
-    draw_family,
-    draw_final_returns,
-    draw_reward_histograms,
-    draw_rollout_gradients,
-)
-from gail_tf.reporting.study_tables import (
-    arms_table,
-    demonstrations_table,
-    divergence_table,
-    read_published,
-    signal_table,
-)
-from gail_tf.reporting.tables import commands_csv, compact_table, results_csv, results_table, runs_table
 
 
 def write_report(
@@ -47,32 +31,30 @@ def write_report(
     Raises:
       UserError: a path holds no run directory, none of them can be read, or ``out_dir`` cannot be written.
     """
-    beside = read_published(published) if published else None
+    beside = study_tables.read_published(published) if published else None
     runs, problems = load_runs(paths)
     groups, out_dir = group_runs(runs), pathlib.Path(out_dir)
-    table = runs_table(groups)
+    table = tables.runs_table(groups)
     contents = {
-        "table.md": results_table(table, problems),
-        "results.csv": results_csv(table),
-        "commands.csv": commands_csv(table),
-        "table_compact.md": compact_table(table),
-        "arms.md": arms_table(table),
-        "by_demonstrations.md": demonstrations_table(table),
-        "divergence.md": divergence_table(table, beside),
-        "signal.md": signal_table(table),
+        "table.md": tables.results_table(table, problems),
+        "results.csv": tables.results_csv(table),
+        "commands.csv": tables.commands_csv(table),
+        "table_compact.md": tables.compact_table(table),
+        "arms.md": study_tables.arms_table(table),
+        "by_demonstrations.md": study_tables.demonstrations_table(table),
+        "divergence.md": study_tables.divergence_table(table, beside),
+        "signal.md": study_tables.signal_table(table),
     }
+    families = {f"{name}.png": (study_figures.draw_family, groups, name) for name in study_figures.FAMILIES}
+    figures = {"final_returns.png": (study_figures.draw_final_returns, groups), **families}
+    figures["rollout_gradient.png"] = (study_figures.draw_rollout_gradients, groups)
     tasks = sorted({group.task for group in groups})
-    several = len(tasks) > 1
-    figures = {
-        "final_returns.png": functools.partial(draw_final_returns, groups),
-        **{f"{family.name}.png": functools.partial(draw_family, groups, family) for family in FAMILIES},
-        "rollout_gradient.png": functools.partial(draw_rollout_gradients, groups),
-    }
     for task in tasks:
-        name = f"reward_histograms{'_' + text.slug(task) if several else ''}.png"
+        name = f"reward_histograms{'_' + text.slug(task) if len(tasks) > 1 else ''}.png"
         here = [group for group in groups if group.task == task]
-        figures[name] = functools.partial(draw_reward_histograms, here)
+        figures[name] = (study_figures.draw_reward_histograms, here)
     draw_comparison(groups, out_dir / "curves.png")
     written = [out_dir / "curves.png"]
-    written += [write_atomically(out_dir / name, table) for name, table in contents.items() if table]
-    return written + [out_dir / name for name, draw in figures.items() if draw(out_dir / name)]
+    written += [write_atomically(out_dir / name, lines) for name, lines in contents.items() if lines]
+    drawn = {out_dir / name: draw(*what, out_dir / name) for name, (draw, *what) in figures.items()}
+    return written + [path for path, figure in drawn.items() if figure]

@@ -7,7 +7,7 @@ has what it shows.
 import os
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -29,86 +29,52 @@ from gail_tf.reporting.figures import UNFINISHED, draw_group, handles_of
 from gail_tf.reporting.groups import Group
 from gail_tf.reporting.runs import Run, natural_key
 
+FAMILIES = {
+    "policy_gradient": {
+        "generator/policy_gradient_norm": "policy gradient: norm",
+        "generator/policy_gradient_mean_abs": "policy gradient: mean |·|",
+        "generator/advantage_std": "advantage: std",
+    },
+    "discriminator": {
+        "discriminator/expert_probability": "P(expert): D on expert",
+        "discriminator/agent_probability": "D on agent",
+        "discriminator/loss": "discriminator loss: whole",
+        "discriminator/loss_bce_loss": "of it cross-entropy",
+    },
+    "learned_reward": {
+        "reward/agent_mean": "reward, agent: mean",
+        "reward/agent_std": "reward, agent: std",
+        "reward/agent_min": "reward, agent: min",
+        "reward/agent_max": "reward, agent: max",
+        "reward/expert_mean": "reward, expert: mean",
+        "reward/expert_std": "reward, expert: std",
+        "reward/scale": "reward: divided by",
+    },
+    "values": {
+        "generator/critic_mean": "critic: mean",
+        "generator/value_mean": "value: mean",
+        "generator/absorbing_value": "value of having ended",
+    },
+    "credo": {
+        "reward/clipped_share": "rewards clipped",
+        "discriminator/filtered_share": "expert rows left out",
+        "discriminator/skipped_share": "steps of D left out",
+    },
+    "policy": {
+        "generator/entropy": "entropy",
+        "generator/kl": "KL of each update",
+        "generator/saturation": "actions on the bounds",
+    },
+    "model_error": {
+        "model/one_step_error": "model error: one step",
+        "model/one_step_error_reset": "one step, memory reset",
+        "model/h_step_error": "model error: H steps",
+    },
+}
+"""Metrics that are read together: name of the figure -> metric -> what the axis says."""
 
-class Family(NamedTuple):
-    """Metrics that are read together.
-
-    Attributes:
-      name: of the file, without its ending.
-      metrics: metric -> what the axis says.
-      logarithmic: whether they are positive and span orders of magnitude.
-    """
-
-    name: str
-    metrics: Mapping[str, str]
-    logarithmic: bool = False
-
-
-FAMILIES = (
-    Family(
-        "policy_gradient",
-        {
-            "generator/policy_gradient_norm": "policy gradient: norm",
-            "generator/policy_gradient_mean_abs": "policy gradient: mean |·|",
-            "generator/advantage_std": "advantage: std",
-        },
-        logarithmic=True,
-    ),
-    Family(
-        "discriminator",
-        {
-            "discriminator/expert_probability": "P(expert): D on expert",
-            "discriminator/agent_probability": "D on agent",
-            "discriminator/loss": "discriminator loss: whole",
-            "discriminator/loss_bce_loss": "of it cross-entropy",
-        },
-    ),
-    Family(
-        "learned_reward",
-        {
-            "reward/agent_mean": "reward, agent: mean",
-            "reward/agent_std": "reward, agent: std",
-            "reward/agent_min": "reward, agent: min",
-            "reward/agent_max": "reward, agent: max",
-            "reward/expert_mean": "reward, expert: mean",
-            "reward/expert_std": "reward, expert: std",
-            "reward/scale": "reward: divided by",
-        },
-    ),
-    Family(
-        "values",
-        {
-            "generator/critic_mean": "critic: mean",
-            "generator/value_mean": "value: mean",
-            "generator/absorbing_value": "value of having ended",
-        },
-    ),
-    Family(
-        "credo",
-        {
-            "reward/clipped_share": "rewards clipped",
-            "discriminator/filtered_share": "expert rows left out",
-            "discriminator/skipped_share": "steps of D left out",
-        },
-    ),
-    Family(
-        "policy",
-        {
-            "generator/entropy": "entropy",
-            "generator/kl": "KL of each update",
-            "generator/saturation": "actions on the bounds",
-        },
-    ),
-    Family(
-        "model_error",
-        {
-            "model/one_step_error": "model error: one step",
-            "model/one_step_error_reset": "one step, memory reset",
-            "model/h_step_error": "model error: H steps",
-        },
-        logarithmic=True,
-    ),
-)
+LOGARITHMIC = {"policy_gradient", "model_error"}
+"""The figures whose metrics are positive and span orders of magnitude."""
 
 FRACTIONS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
 """Of the training, at which histograms of the learned reward are shown."""
@@ -118,13 +84,13 @@ ROLLOUT_GRADIENT = "model/rollout_gradient_norm"
 _FLOOR = 1e-12  # A logarithmic axis shows smaller values here: a gradient of exactly 0 has vanished.
 
 
-def draw_family(groups: Sequence[Group], family: Family, path: str | os.PathLike) -> Figure | None:
-    """A row a metric, a column a task, a line a group: its median and quartiles as in ``draw_comparison``.
+def draw_family(groups: Sequence[Group], family: str, path: str | os.PathLike) -> Figure | None:
+    """A row a metric of FAMILIES[family], a column a task, a line a group, as in ``draw_comparison``.
 
     A single metric fills rows of four tasks. Axes are logarithmic, or linear only near 0, where values span
     orders of magnitude, so that one exploded run does not flatten the others.
     """
-    metrics = [name for name in family.metrics if _having(groups, name)]
+    metrics = {name: says for name, says in FAMILIES[family].items() if _having(groups, name)}
     look = looks(group.label for group in groups)  # of all, so that a label looks the same in every figure
     groups = [group for group in groups if any(_having([group], name) for name in metrics)]
     if not groups:
@@ -141,7 +107,7 @@ def draw_family(groups: Sequence[Group], family: Family, path: str | os.PathLike
             continue
         ax = panels.add(index, task if index < num_columns or len(metrics) == 1 else "")
         values = np.concatenate([run.series(name)[1] for group in here for run in group.runs])
-        logarithmic = _set_scale(ax, values, family.logarithmic)
+        logarithmic = _set_scale(ax, values, family in LOGARITHMIC)
 
         def curve_of(run: Run, name=name, logarithmic=logarithmic):
             x, y = run.series(name)
@@ -151,10 +117,10 @@ def draw_family(groups: Sequence[Group], family: Family, path: str | os.PathLike
             return x[learning], np.exp(smooth(np.log(np.maximum(y[learning], _FLOOR))))
 
         for group in here:
-            handle = draw_group(ax, group, curve_of, look[group.label])
+            handle = draw_group(ax, group, curve_of, look)
             handles[group.label] = handles.get(group.label) or handle
         if index % num_columns == 0:
-            ax.set_ylabel(family.metrics[name], fontsize=9)
+            ax.set_ylabel(metrics[name], fontsize=9)
         ax.set_xlim(left=0)
         x_axis(ax, "environment steps" if index >= len(places) - num_columns else "")
     return panels.save(path, handles_of(groups, handles))
@@ -209,12 +175,8 @@ def draw_rollout_gradients(groups: Sequence[Group], path: str | os.PathLike) -> 
 
 def _rollout_norms(group: Group) -> np.ndarray | None:
     """``[N, H]``, a row an evaluation of a seed; None where there is none."""
-    rows = [
-        line[ROLLOUT_GRADIENT]["norm"]
-        for run in group.runs
-        for line in run.metrics
-        if _is_object(line, ROLLOUT_GRADIENT)
-    ]
+    lines = [line for run in group.runs for line in run.metrics if _is_object(line, ROLLOUT_GRADIENT)]
+    rows = [line[ROLLOUT_GRADIENT]["norm"] for line in lines]
     return np.maximum(np.asarray(rows, float), _FLOOR) if rows else None
 
 
