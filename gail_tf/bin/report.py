@@ -41,11 +41,11 @@ _PUBLISHED = flags.DEFINE_string("published", None, "A CSV file with a paper's v
 
 
 def main(argv: Sequence[str]) -> None:
-    from gail_tf.reporting import report, runs, terminal  # Slow to import, and --help needs none of them.
-
     run_dirs = argv[1:]
     if not run_dirs:
         raise UserError("no run directory given; usage: gail-report RUN_DIR [RUN_DIR ...] [--out=DIR]")
+    from gail_tf.reporting import report, runs, terminal  # Slow to import, and --help needs none of them.
+
     written = report.write_report(run_dirs, _OUT.value, _PUBLISHED.value)
     found = runs.find_runs(run_dirs)
     if len(found) == 1:

@@ -22,7 +22,7 @@ DIVERGED_FRACTION = 0.1
 MIN_SEEDS_FOR_INTERVAL = 3
 """Fewer than this, a bootstrap says nothing: the range from minimum to maximum is shown in its place."""
 
-_BOOTSTRAP_RESAMPLES = 2000
+BOOTSTRAP_RESAMPLES = 2000
 
 
 class Interval(NamedTuple):
@@ -81,7 +81,7 @@ def _interval(tasks: tuple[tuple[float, ...], ...]) -> Interval:
         _, intervals = library.get_interval_estimates(
             {"iqm": [np.array(values)[:, None] for values in tasks]},
             lambda *samples: np.array([metrics.aggregate_iqm(np.concatenate(samples))]),
-            reps=_BOOTSTRAP_RESAMPLES,
+            reps=BOOTSTRAP_RESAMPLES,
         )
     finally:
         np.random.set_state(state)
@@ -107,8 +107,8 @@ def probability_of_improvement(
     estimates, samples = [], []
     for x, y in zip(x_tasks, y_tasks, strict=True):
         pairs = np.sign(np.subtract.outer(np.asarray(x, float), np.asarray(y, float))) / 2 + 0.5  # [n, m]
-        rows = generator.integers(0, pairs.shape[0], (_BOOTSTRAP_RESAMPLES, pairs.shape[0]))
-        columns = generator.integers(0, pairs.shape[1], (_BOOTSTRAP_RESAMPLES, pairs.shape[1]))
+        rows = generator.integers(0, pairs.shape[0], (BOOTSTRAP_RESAMPLES, pairs.shape[0]))
+        columns = generator.integers(0, pairs.shape[1], (BOOTSTRAP_RESAMPLES, pairs.shape[1]))
         estimates.append(pairs.mean())
         samples.append(pairs[rows[:, :, None], columns[:, None, :]].mean((1, 2)))
     low, high = np.quantile(np.mean(samples, axis=0), (0.025, 0.975))

@@ -14,13 +14,6 @@ def test_interquartile_mean_by_hand():
     assert aggregates.interquartile_mean([0.0, 0.0, 3.0]) == pytest.approx(1.0)
 
 
-def test_interquartile_mean_is_rliables():
-    metrics = pytest.importorskip("rliable.metrics")
-    for size in range(1, 12):
-        values = np.random.default_rng(size).normal(size=size)
-        assert aggregates.interquartile_mean(values) == pytest.approx(metrics.aggregate_iqm(values[:, None]))
-
-
 def test_fewer_than_three_seeds_have_a_range_and_no_interval():
     assert aggregates.interval([0.8, 0.2]) == (0.2, 0.8, "min-max")
     assert aggregates.interval([0.5]) == (0.5, 0.5, "min-max")

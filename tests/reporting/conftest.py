@@ -4,6 +4,14 @@ import json
 
 import pytest
 
+from gail_tf.reporting import aggregates
+
+
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch):
+    """A bootstrap in a twentieth of its time. A test that knows an interval by hand sets what it needs."""
+    monkeypatch.setattr(aggregates, "BOOTSTRAP_RESAMPLES", 100)
+
 
 @pytest.fixture
 def make_run_dir(tmp_path):

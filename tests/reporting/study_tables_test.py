@@ -240,7 +240,6 @@ def test_the_signal_wants_two_arms_with_a_discriminator_and_values(make_study):
 def test_a_report_of_a_study_has_what_its_runs_have_and_is_the_same_again(make_study, tmp_path):
     histogram = {"low": 0.0, "high": 1.0, "counts": [1, 2]}
     metrics = {
-        "generator/policy_gradient_norm": 1.0,
         "reward/clipped_share": 0.1,
         "reward/agent_histogram": [histogram] * 3,
     }
@@ -256,7 +255,6 @@ def test_a_report_of_a_study_has_what_its_runs_have_and_is_the_same_again(make_s
         "by_demonstrations.md",
         "divergence.md",
         "final_returns.png",
-        "policy_gradient.png",
         "credo.png",
         "reward_histograms_ant_v0.png",
         "reward_histograms_bee_v0.png",
