@@ -3,8 +3,21 @@
 import json
 
 import pytest
+from matplotlib.figure import Figure
 
 from gail_tf.reporting import aggregates
+
+
+@pytest.fixture
+def rendered():
+    """For a test that looks at the pixels or the layout of a picture."""
+
+
+@pytest.fixture(autouse=True)
+def unrendered(request, monkeypatch):
+    """Layout and pixels are most of a figure's time, and most tests look at its axes."""
+    if "rendered" not in request.fixturenames:
+        monkeypatch.setattr(Figure, "savefig", lambda figure, file, **options: file.write(b"PNG"))
 
 
 @pytest.fixture(autouse=True)

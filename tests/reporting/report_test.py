@@ -153,7 +153,7 @@ def test_commands_train_each_run_again_on_another_machine(make_run_dir):
     assert second["command"] == " ".join(words) and second["git_commit"] == ""
 
 
-def test_a_report_is_five_files_in_a_new_folder(make_run_dir, tmp_path):
+def test_a_report_is_five_files_in_a_new_folder(make_run_dir, tmp_path, rendered):
     make_run_dir("runs/a")
     written = write_report([tmp_path / "runs"], tmp_path / "deep" / "report")
     names = ["curves.png", "table.md", "results.csv", "commands.csv", "table_compact.md"]

@@ -34,7 +34,7 @@ def check_picture(path):
     assert (pixels[..., :3].min(axis=-1) < 0.9).mean() > 0.005, "an empty picture"
 
 
-def test_a_family_has_a_row_a_metric_and_a_column_a_task(make_groups, tmp_path):
+def test_a_family_has_a_row_a_metric_and_a_column_a_task(make_groups, tmp_path, rendered):
     metrics = {NORM: 1.0, "generator/policy_gradient_mean_abs": 0.5}
     groups = make_groups("AB", ("one", "two"), what=lambda *_: {"metrics": metrics})
     path = tmp_path / "family.png"
@@ -108,7 +108,7 @@ def histogram(low, high, counts):
     return {"low": low, "high": high, "counts": counts}
 
 
-def test_histograms_have_a_row_an_arm_and_a_column_a_moment(make_groups, tmp_path):
+def test_histograms_have_a_row_an_arm_and_a_column_a_moment(make_groups, tmp_path, rendered):
     # Twenty evaluations: the agent's rewards move from [0, 1] to [19, 20], the expert's stay in [20, 21].
     metrics = {
         "reward/agent_histogram": [histogram(i, i + 1.0, [1, 1]) for i in range(20)],
@@ -183,7 +183,7 @@ def test_without_histograms_there_is_no_file(make_groups, tmp_path):
     assert not (tmp_path / "h.png").exists()
 
 
-def test_final_returns_have_a_dot_a_seed_and_a_cross_a_nan(make_groups, tmp_path):
+def test_final_returns_have_a_dot_a_seed_and_a_cross_a_nan(make_groups, tmp_path, rendered):
     def what(label, task, seed):
         final = 1000.0 - 100.0 * seed
         return {"returns": (0.0, final), "status": "diverged" if (label, seed) == ("B", 0) else "finished"}
@@ -204,6 +204,8 @@ def test_final_returns_have_a_dot_a_seed_and_a_cross_a_nan(make_groups, tmp_path
     assert (second.get_x(), second.get_width()) == pytest.approx((0.6, 0.2))
     assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first arm on top
     check_picture(path)
+    study_figures.draw_final_returns(groups, tmp_path / "again.png")
+    assert (tmp_path / "again.png").read_bytes() == path.read_bytes()
 
 
 def test_final_returns_without_an_expert_are_returns(make_groups, tmp_path):
@@ -217,7 +219,7 @@ def test_a_single_return_is_no_figure(make_groups, tmp_path):
     assert study_figures.draw_final_returns(make_groups("A"), tmp_path / "f.png") is None
 
 
-def test_nine_arms_fit_their_figures(make_groups, tmp_path, recwarn):
+def test_nine_arms_fit_their_figures(make_groups, tmp_path, recwarn, rendered):
     arms = [f"{name}-GAIL{more}" for name in ("PPO", "DDPG", "TD3", "SD3") for more in ("", " + CREDO")]
     info = {"metrics": {NORM: 1.0}}
     groups = make_groups([*arms, "TSSG"], ("a", "b"), what=lambda *_: info)
@@ -226,7 +228,7 @@ def test_nine_arms_fit_their_figures(make_groups, tmp_path, recwarn):
     assert not [str(one.message) for one in recwarn if "layout" in str(one.message)]
 
 
-def test_rollout_gradients_are_drawn_by_step(make_groups, tmp_path):
+def test_rollout_gradients_are_drawn_by_step(make_groups, tmp_path, rendered):
     def what(label, task, seed):
         norms = [[1.0, 10.0, 0.0], None, [3.0, 1000.0, 0.0]] if label == "A" else [None] * 3
         found = [norm and {"step": [1, 2, 3], "norm": norm} for norm in norms]  # 0: nothing follows the last
