@@ -260,10 +260,7 @@ _PANELS = (
     _Panel("Critic: mean value of the policy's actions", {"generator/critic_mean": (BLUE, None)}),
     _Panel(
         "Forward model: error in std",
-        {
-            "model/one_step_error": (AGENT, "one step ahead"),
-            "model/h_step_error": (ORANGE, "H steps ahead"),
-        },
+        {"model/one_step_error": (AGENT, "one step ahead"), "model/h_step_error": (ORANGE, "H steps ahead")},
         adorn=lambda ax: ax.set_yscale("log"),  # errors fall over orders of magnitude
     ),
 )

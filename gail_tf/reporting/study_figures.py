@@ -16,15 +16,7 @@ from matplotlib.patches import Patch
 
 from gail_tf.reporting import text
 from gail_tf.reporting.aggregates import pooled_histogram
-from gail_tf.reporting.canvas import (
-    AGENT,
-    EXPERT,
-    GREY,
-    Panels,
-    looks,
-    smooth,
-    x_axis,
-)
+from gail_tf.reporting.canvas import AGENT, EXPERT, GREY, Panels, looks, smooth, x_axis
 from gail_tf.reporting.figures import UNFINISHED, draw_group, handles_of
 from gail_tf.reporting.groups import Group
 from gail_tf.reporting.runs import Run, natural_key
