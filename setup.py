@@ -68,6 +68,7 @@ setup(
         "tqdm>=4.66",
         "matplotlib>=3.8",
         "rliable>=1.2,<2",
+        "tabulate>=0.9",
         "pandas>=2.0,<3",  # rliable 1.2 breaks with pandas 3
     ],
     extras_require={

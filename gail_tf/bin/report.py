@@ -1,6 +1,6 @@
 """gail-report: curves and a table of results from run directories.
 
-  gail-report RUN_DIR [RUN_DIR ...] [--out=DIR]
+  gail-report RUN_DIR [RUN_DIR ...] [--out=DIR] [--published=FILE]
 
 Each RUN_DIR is a run directory or a folder that is searched for them. Runs that differ in their seed
 alone are put together. Into DIR go
@@ -20,7 +20,8 @@ and, where the runs have what they show,
   model_error.png, rollout_gradient.png,
   reward_histograms.png                    diagnostics over training (docs/studies.md)
 
-Only the run directories are read, so a report can be written anywhere, also while a run is still training.
+FILE gives divergence.md a column with a paper's values (docs/results/papers has some). Nothing but it and the
+run directories is read, so a report can be written anywhere, also while a run is still training.
 
 Examples:
 
@@ -33,17 +34,19 @@ from collections.abc import Sequence
 from absl import flags
 
 from gail_tf.bin.command_line import run_main
-from gail_tf.reporting import report, runs, terminal
 from gail_tf.types import UserError
 
 _OUT = flags.DEFINE_string("out", "report", "The folder to write into; made when it does not exist.")
+_PUBLISHED = flags.DEFINE_string("published", None, "A CSV file with a paper's values, to stand beside ours.")
 
 
 def main(argv: Sequence[str]) -> None:
     run_dirs = argv[1:]
     if not run_dirs:
         raise UserError("no run directory given; usage: gail-report RUN_DIR [RUN_DIR ...] [--out=DIR]")
-    written = report.write_report(run_dirs, _OUT.value)
+    from gail_tf.reporting import report, runs, terminal  # Slow to import, and --help needs none of them.
+
+    written = report.write_report(run_dirs, _OUT.value, _PUBLISHED.value)
     found = runs.find_runs(run_dirs)
     if len(found) == 1:
         print("\n".join(terminal.summary_lines(runs.load_run(found[0]))))

@@ -61,13 +61,6 @@ def smooth(y: np.ndarray) -> np.ndarray:
     return np.convolve(y, window, "same") / np.convolve(np.ones_like(y), window, "same")
 
 
-def new_figure(width: float, height: float) -> Figure:
-    """Inches; the white figure saves itself without a display."""
-    figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
-
-
 def style(ax: Axes, title: str) -> None:
     ax.set_title(title, fontsize=10, loc="left")
     ax.spines[["top", "right"]].set_visible(False)
@@ -91,14 +84,48 @@ def legend_size(labels: Sequence[str], width: float) -> tuple[int, float]:
     return columns, 0.24 * -(-len(labels) // columns) + 0.2
 
 
-def legend_below(figure: Figure, handles: dict, columns: int) -> None:
-    """Label -> handle, under all panels."""
-    place = {"loc": "outside lower center", "ncols": columns, "frameon": False, "fontsize": 9}
-    figure.legend(handles.values(), handles, handlelength=2.6, **place)
+class Panels:
+    """A figure without a display: panels in rows, and room for a legend under them.
 
+    Args:
+      count: of panels.
+      num_columns: how many in a row.
+      size: width and height of a panel in inches.
+      alone: inches that the figure is wider by when it has one column.
+      labels: of the legend; None for a figure without, which is ``margin`` inches higher than its panels.
+    """
 
-def save(figure: Figure, path: str | os.PathLike) -> None:
-    """As PNG, whole or not at all."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    write_atomically(path, buffer.getvalue())
+    def __init__(
+        self,
+        count: int,
+        num_columns: int,
+        size: tuple[float, float],
+        alone: float = 0.0,
+        labels: Iterable[str] | None = None,
+        margin: float = 0.0,
+    ):
+        self.num_columns, self.num_rows = num_columns, -(-count // num_columns)
+        width = size[0] * num_columns + (alone if num_columns == 1 else 0)
+        self._legend_columns = 2
+        if labels is not None:
+            self._legend_columns, margin = legend_size(list(dict.fromkeys(labels)), width)
+        height = size[1] * self.num_rows + margin
+        self.figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained", facecolor="white")
+        FigureCanvasAgg(self.figure)
+
+    def add(self, index: int, title: str | None = None) -> Axes:
+        """The panel at ``index``, row by row; one without a title is not styled either."""
+        ax = self.figure.add_subplot(self.num_rows, self.num_columns, index + 1)
+        if title is not None:
+            style(ax, title)
+        return ax
+
+    def save(self, path: str | os.PathLike, handles: dict | None = None) -> Figure:
+        """Draws the legend (label -> handle) and saves as PNG, whole or not at all."""
+        if handles is not None:
+            place = {"loc": "outside lower center", "ncols": self._legend_columns, "frameon": False}
+            self.figure.legend(handles.values(), handles, handlelength=2.6, fontsize=9, **place)
+        buffer = io.BytesIO()
+        self.figure.savefig(buffer, format="png")
+        write_atomically(path, buffer.getvalue())
+        return self.figure

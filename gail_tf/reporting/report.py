@@ -5,22 +5,15 @@ import pathlib
 from collections.abc import Iterable
 
 from gail_tf.files import write_atomically
-from gail_tf.reporting import text
-from gail_tf.reporting.aggregates import group_runs
+from gail_tf.reporting import study_figures, study_tables, tables, text
 from gail_tf.reporting.figures import draw_comparison
+from gail_tf.reporting.groups import group_runs
 from gail_tf.reporting.runs import Path, load_runs
-from gail_tf.reporting.study_figures import (
-    FAMILIES,
-    draw_family,
-    draw_final_returns,
-    draw_reward_histograms,
-    draw_rollout_gradients,
-)
-from gail_tf.reporting.study_tables import arms_table, demonstrations_table, divergence_table, signal_table
-from gail_tf.reporting.tables import commands_csv, compact_table, results_csv, results_table
 
 
-def write_report(paths: Iterable[Path], out_dir: str | os.PathLike) -> list[pathlib.Path]:
+def write_report(
+    paths: Iterable[Path], out_dir: str | os.PathLike, published: str | os.PathLike | None = None
+) -> list[pathlib.Path]:
     """Writes figures, tables and a CSV file about the runs among and below ``paths``.
 
     Always ``curves.png``, ``table.md``, ``results.csv``, ``commands.csv``, and ``table_compact.md`` for a
@@ -29,40 +22,39 @@ def write_report(paths: Iterable[Path], out_dir: str | os.PathLike) -> list[path
     ``rollout_gradient.png``, ``reward_histograms.png`` (one for each task where there are several).
     Unfinished and unreadable runs are listed under ``table.md``.
 
+    Args:
+      published: a CSV file with a paper's values, for a column of ``divergence.md`` (``read_published``).
+
     Returns:
       The files written.
 
     Raises:
       UserError: a path holds no run directory, none of them can be read, or ``out_dir`` cannot be written.
     """
+    beside = study_tables.read_published(published) if published else None
     runs, problems = load_runs(paths)
-    groups = group_runs(runs)
-    out_dir = pathlib.Path(out_dir)
-    table = write_atomically(out_dir / "table.md", results_table(groups, problems))
-    results = write_atomically(out_dir / "results.csv", results_csv(groups))
-    commands = write_atomically(out_dir / "commands.csv", commands_csv(groups))
-    compact = write_atomically(out_dir / "table_compact.md", compact_table(groups))
-    draw_comparison(groups, out_dir / "curves.png")
-    written = [out_dir / "curves.png", table, results, commands, compact]
-    tables = {
-        "arms.md": arms_table(groups),
-        "by_demonstrations.md": demonstrations_table(groups),
-        "divergence.md": divergence_table(groups),
-        "signal.md": signal_table(groups),
+    groups, out_dir = group_runs(runs), pathlib.Path(out_dir)
+    table = tables.runs_table(groups)
+    contents = {
+        "table.md": tables.results_table(table, problems),
+        "results.csv": tables.results_csv(table),
+        "commands.csv": tables.commands_csv(table),
+        "table_compact.md": tables.compact_table(table),
+        "arms.md": study_tables.arms_table(table),
+        "by_demonstrations.md": study_tables.demonstrations_table(table),
+        "divergence.md": study_tables.divergence_table(table, beside),
+        "signal.md": study_tables.signal_table(table),
     }
-    for name, content in tables.items():
-        if content is not None:
-            written.append(write_atomically(out_dir / name, content))
-    if draw_final_returns(groups, out_dir / "final_returns.png"):
-        written.append(out_dir / "final_returns.png")
-    for family in FAMILIES:
-        if draw_family(groups, family, out_dir / f"{family.name}.png"):
-            written.append(out_dir / f"{family.name}.png")
-    if draw_rollout_gradients(groups, out_dir / "rollout_gradient.png"):
-        written.append(out_dir / "rollout_gradient.png")
+    families = {f"{name}.png": (study_figures.draw_family, groups, name) for name in study_figures.FAMILIES}
+    figures = {"final_returns.png": (study_figures.draw_final_returns, groups), **families}
+    figures["rollout_gradient.png"] = (study_figures.draw_rollout_gradients, groups)
     tasks = sorted({group.task for group in groups})
     for task in tasks:
-        path = out_dir / f"reward_histograms{'_' + text.slug(task) if len(tasks) > 1 else ''}.png"
-        if draw_reward_histograms([group for group in groups if group.task == task], path):
-            written.append(path)
-    return written
+        name = f"reward_histograms{'_' + text.slug(task) if len(tasks) > 1 else ''}.png"
+        here = [group for group in groups if group.task == task]
+        figures[name] = (study_figures.draw_reward_histograms, here)
+    draw_comparison(groups, out_dir / "curves.png")
+    written = [out_dir / "curves.png"]
+    written += [write_atomically(out_dir / name, lines) for name, lines in contents.items() if lines]
+    drawn = {out_dir / name: draw(*what, out_dir / name) for name, (draw, *what) in figures.items()}
+    return written + [path for path, figure in drawn.items() if figure]

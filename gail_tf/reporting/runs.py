@@ -11,11 +11,14 @@ import os
 import pathlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gail_tf.types import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd  # Slow to import: imported where it is used.
 
 Path = str | os.PathLike
 
@@ -37,6 +40,13 @@ class Run:
     metrics: Sequence[Mapping[str, Any]]
     summary: Mapping[str, Any] | None
     notes: Sequence[str] = ()
+
+    @property
+    def frame(self) -> "pd.DataFrame":
+        """The metrics as a table: a row a line, a column a metric; NaN where a line does not have it."""
+        import pandas as pd
+
+        return pd.DataFrame(list(self.metrics))
 
     def value(self, name: str, default: Any = None) -> Any:
         """``name`` from the summary, else from ``run.json``, else ``default``; null counts as absent."""

@@ -7,7 +7,7 @@ has what it shows.
 import os
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,103 +15,58 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from gail_tf.reporting import text
-from gail_tf.reporting.aggregates import Group, pooled_histogram
-from gail_tf.reporting.canvas import (
-    AGENT,
-    EXPERT,
-    GREY,
-    legend_below,
-    legend_size,
-    looks,
-    new_figure,
-    save,
-    smooth,
-    style,
-    x_axis,
-)
+from gail_tf.reporting.aggregates import pooled_histogram
+from gail_tf.reporting.canvas import AGENT, EXPERT, GREY, Panels, looks, smooth, x_axis
 from gail_tf.reporting.figures import UNFINISHED, draw_group, handles_of
+from gail_tf.reporting.groups import Group
 from gail_tf.reporting.runs import Run, natural_key
 
+FAMILIES = {
+    "policy_gradient": {
+        "generator/policy_gradient_norm": "policy gradient: norm",
+        "generator/policy_gradient_mean_abs": "policy gradient: mean |·|",
+        "generator/advantage_std": "advantage: std",
+    },
+    "discriminator": {
+        "discriminator/expert_probability": "P(expert): D on expert",
+        "discriminator/agent_probability": "D on agent",
+        "discriminator/loss": "discriminator loss: whole",
+        "discriminator/loss_bce_loss": "of it cross-entropy",
+    },
+    "learned_reward": {
+        "reward/agent_mean": "reward, agent: mean",
+        "reward/agent_std": "reward, agent: std",
+        "reward/agent_min": "reward, agent: min",
+        "reward/agent_max": "reward, agent: max",
+        "reward/expert_mean": "reward, expert: mean",
+        "reward/expert_std": "reward, expert: std",
+        "reward/scale": "reward: divided by",
+    },
+    "values": {
+        "generator/critic_mean": "critic: mean",
+        "generator/value_mean": "value: mean",
+        "generator/absorbing_value": "value of having ended",
+    },
+    "credo": {
+        "reward/clipped_share": "rewards clipped",
+        "discriminator/filtered_share": "expert rows left out",
+        "discriminator/skipped_share": "steps of D left out",
+    },
+    "policy": {
+        "generator/entropy": "entropy",
+        "generator/kl": "KL of each update",
+        "generator/saturation": "actions on the bounds",
+    },
+    "model_error": {
+        "model/one_step_error": "model error: one step",
+        "model/one_step_error_reset": "one step, memory reset",
+        "model/h_step_error": "model error: H steps",
+    },
+}
+"""Metrics that are read together: name of the figure -> metric -> what the axis says."""
 
-class Family(NamedTuple):
-    """Metrics that are read together.
-
-    Attributes:
-      name: of the file, without its ending.
-      metrics: metric -> what the axis says.
-      logarithmic: whether they are positive and span orders of magnitude.
-    """
-
-    name: str
-    metrics: Mapping[str, str]
-    logarithmic: bool = False
-
-
-FAMILIES = (
-    Family(
-        "policy_gradient",
-        {
-            "generator/policy_gradient_norm": "policy gradient: norm",
-            "generator/policy_gradient_mean_abs": "policy gradient: mean |·|",
-            "generator/advantage_std": "advantage: std",
-        },
-        logarithmic=True,
-    ),
-    Family(
-        "discriminator",
-        {
-            "discriminator/expert_probability": "P(expert): D on expert",
-            "discriminator/agent_probability": "D on agent",
-            "discriminator/loss": "discriminator loss: whole",
-            "discriminator/loss_bce_loss": "of it cross-entropy",
-        },
-    ),
-    Family(
-        "learned_reward",
-        {
-            "reward/agent_mean": "reward, agent: mean",
-            "reward/agent_std": "reward, agent: std",
-            "reward/agent_min": "reward, agent: min",
-            "reward/agent_max": "reward, agent: max",
-            "reward/expert_mean": "reward, expert: mean",
-            "reward/expert_std": "reward, expert: std",
-            "reward/scale": "reward: divided by",
-        },
-    ),
-    Family(
-        "values",
-        {
-            "generator/critic_mean": "critic: mean",
-            "generator/value_mean": "value: mean",
-            "generator/absorbing_value": "value of having ended",
-        },
-    ),
-    Family(
-        "credo",
-        {
-            "reward/clipped_share": "rewards clipped",
-            "discriminator/filtered_share": "expert rows left out",
-            "discriminator/skipped_share": "steps of D left out",
-        },
-    ),
-    Family(
-        "policy",
-        {
-            "generator/entropy": "entropy",
-            "generator/kl": "KL of each update",
-            "generator/saturation": "actions on the bounds",
-        },
-    ),
-    Family(
-        "model_error",
-        {
-            "model/one_step_error": "model error: one step",
-            "model/one_step_error_reset": "one step, memory reset",
-            "model/h_step_error": "model error: H steps",
-        },
-        logarithmic=True,
-    ),
-)
+LOGARITHMIC = {"policy_gradient", "model_error"}
+"""The figures whose metrics are positive and span orders of magnitude."""
 
 FRACTIONS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
 """Of the training, at which histograms of the learned reward are shown."""
@@ -121,34 +76,30 @@ ROLLOUT_GRADIENT = "model/rollout_gradient_norm"
 _FLOOR = 1e-12  # A logarithmic axis shows smaller values here: a gradient of exactly 0 has vanished.
 
 
-def draw_family(groups: Sequence[Group], family: Family, path: str | os.PathLike) -> Figure | None:
-    """A row a metric, a column a task, a line a group: its median and quartiles as in ``draw_comparison``.
+def draw_family(groups: Sequence[Group], family: str, path: str | os.PathLike) -> Figure | None:
+    """A row a metric of FAMILIES[family], a column a task, a line a group, as in ``draw_comparison``.
 
     A single metric fills rows of four tasks. Axes are logarithmic, or linear only near 0, where values span
     orders of magnitude, so that one exploded run does not flatten the others.
     """
-    metrics = [name for name in family.metrics if _having(groups, name)]
+    metrics = {name: says for name, says in FAMILIES[family].items() if _having(groups, name)}
     look = looks(group.label for group in groups)  # of all, so that a label looks the same in every figure
     groups = [group for group in groups if any(_having([group], name) for name in metrics)]
     if not groups:
         return None
     tasks = _tasks(groups)
-    panels = [(name, task) for name in metrics for task in tasks]
+    places = [(name, task) for name in metrics for task in tasks]
     num_columns = len(tasks) if len(metrics) > 1 else min(len(tasks), 4)
-    width = 3.9 * num_columns + (2.4 if num_columns == 1 else 0)
-    labels = dict.fromkeys(group.label for group in groups)
-    columns, legend_height = legend_size([*labels, UNFINISHED], width)
-    num_rows = -(-len(panels) // num_columns)
-    figure = new_figure(width, 2.5 * num_rows + legend_height)
+    labels = [*(group.label for group in groups), UNFINISHED]
+    panels = Panels(len(places), num_columns, (3.9, 2.5), alone=2.4, labels=labels)
     handles = {}
-    for index, (name, task) in enumerate(panels):
+    for index, (name, task) in enumerate(places):
         here = [group for group in groups if group.task == task and _having([group], name)]
         if not here:
             continue
-        ax = figure.add_subplot(num_rows, num_columns, index + 1)
-        style(ax, task if index < num_columns or len(metrics) == 1 else "")
+        ax = panels.add(index, task if index < num_columns or len(metrics) == 1 else "")
         values = np.concatenate([run.series(name)[1] for group in here for run in group.runs])
-        logarithmic = _set_scale(ax, values, family.logarithmic)
+        logarithmic = _set_scale(ax, values, family in LOGARITHMIC)
 
         def curve_of(run: Run, name=name, logarithmic=logarithmic):
             x, y = run.series(name)
@@ -158,15 +109,13 @@ def draw_family(groups: Sequence[Group], family: Family, path: str | os.PathLike
             return x[learning], np.exp(smooth(np.log(np.maximum(y[learning], _FLOOR))))
 
         for group in here:
-            handle = draw_group(ax, group, curve_of, look[group.label])
+            handle = draw_group(ax, group, curve_of, look)
             handles[group.label] = handles.get(group.label) or handle
         if index % num_columns == 0:
-            ax.set_ylabel(family.metrics[name], fontsize=9)
+            ax.set_ylabel(metrics[name], fontsize=9)
         ax.set_xlim(left=0)
-        x_axis(ax, "environment steps" if index >= len(panels) - num_columns else "")
-    legend_below(figure, handles_of(groups, handles), columns)
-    save(figure, path)
-    return figure
+        x_axis(ax, "environment steps" if index >= len(places) - num_columns else "")
+    return panels.save(path, handles_of(groups, handles))
 
 
 def _set_scale(ax: Axes, values: np.ndarray, logarithmic: bool) -> bool:
@@ -192,16 +141,11 @@ def draw_rollout_gradients(groups: Sequence[Group], path: str | os.PathLike) -> 
     drawn = [group for group in groups if id(group) in found]
     if not drawn:
         return None
-    tasks, look = _tasks(drawn), looks(group.label for group in groups)
-    num_columns = min(len(tasks), 4)
-    width = 3.9 * num_columns + (2.4 if num_columns == 1 else 0)
-    columns, legend_height = legend_size(list(dict.fromkeys(group.label for group in drawn)), width)
-    num_rows = -(-len(tasks) // num_columns)
-    figure = new_figure(width, 2.7 * num_rows + legend_height)
-    handles = {}
+    tasks, look, handles = _tasks(drawn), looks(group.label for group in groups), {}
+    labels = [group.label for group in drawn]
+    panels = Panels(len(tasks), min(len(tasks), 4), (3.9, 2.7), alone=2.4, labels=labels)
     for index, task in enumerate(tasks):
-        ax = figure.add_subplot(num_rows, num_columns, index + 1)
-        style(ax, task)
+        ax = panels.add(index, task)
         shown = []
         for group in (group for group in drawn if group.task == task):
             norms = found[id(group)]
@@ -215,22 +159,16 @@ def draw_rollout_gradients(groups: Sequence[Group], path: str | os.PathLike) -> 
                 steps, median, linewidth=2, label=group.label, **look[group.label]
             )
         _set_scale(ax, np.concatenate(shown), logarithmic=True)
-        if index % num_columns == 0:
+        if index % panels.num_columns == 0:
             ax.set_ylabel("gradient norm", fontsize=9)
         x_axis(ax, "step of the rollout")
-    legend_below(figure, handles, columns)
-    save(figure, path)
-    return figure
+    return panels.save(path, handles)
 
 
 def _rollout_norms(group: Group) -> np.ndarray | None:
     """``[N, H]``, a row an evaluation of a seed; None where there is none."""
-    rows = [
-        line[ROLLOUT_GRADIENT]["norm"]
-        for run in group.runs
-        for line in run.metrics
-        if isinstance(line.get(ROLLOUT_GRADIENT), Mapping)
-    ]
+    lines = [line for run in group.runs for line in run.metrics if _is_object(line, ROLLOUT_GRADIENT)]
+    rows = [line[ROLLOUT_GRADIENT]["norm"] for line in lines]
     return np.maximum(np.asarray(rows, float), _FLOOR) if rows else None
 
 
@@ -248,13 +186,12 @@ def draw_reward_histograms(
     if not rows:
         return None
     columns = sorted({moment for _, moments in rows for moment in moments})
-    num_columns = len(columns)
-    figure = new_figure(1.9 * num_columns + 0.6, 1.35 * len(rows) + 0.6)
+    size = ((1.9 * len(columns) + 0.6) / len(columns), 1.35)  # 0.6 for the labels of the rows
+    panels = Panels(len(rows) * len(columns), len(columns), size, margin=0.6)
     for row, (group, moments) in enumerate(rows):
         low, high = _row_range(moments.values())
         for moment, (progress, steps, found) in moments.items():
-            panel = row * num_columns + columns.index(moment)
-            ax = figure.add_subplot(len(rows), num_columns, panel + 1)
+            ax = panels.add(row * len(columns) + columns.index(moment))
             ax.spines[["top", "right", "left"]].set_visible(False)
             ax.set_yticks([])
             ax.tick_params(labelsize=7)
@@ -271,37 +208,39 @@ def draw_reward_histograms(
             if moment == min(moments):
                 ax.set_ylabel(textwrap.fill(group.label, 18), fontsize=8)
     handles = {"agent": Patch(color=AGENT, alpha=0.6), "expert": Patch(edgecolor=EXPERT, fill=False)}
-    figure.suptitle(f"Learned reward on {rows[0][0].task}", fontsize=10)
-    legend_below(figure, handles, 2)
-    save(figure, path)
-    return figure
+    panels.figure.suptitle(f"Learned reward on {rows[0][0].task}", fontsize=10)
+    return panels.save(path, handles)
 
 
 def _moments(group: Group, fractions: Sequence[float]) -> dict[int, tuple[float, float, dict[str, list]]]:
     """Index of a fraction -> ``(progress, steps, {"agent": histograms, "expert": histograms})`` of the
     evaluation nearest to it, each evaluation once; a run that stopped before is left out."""
     moments: dict[tuple, tuple[int, tuple[float, float, dict[str, list]]]] = {}
-    total = max((line["env_steps"] for run in group.runs for line in run.metrics[-1:]), default=0)
+    ends = [(run.metrics[-1]["env_steps"], run.metrics) for run in group.runs if run.metrics]
+    total = max((end for end, _ in ends), default=0)
+    names = {who: f"reward/{who}_histogram" for who in ("agent", "expert")}
+    told = [(end, [line for line in lines if _is_object(line, names["agent"])]) for end, lines in ends]
     for index, fraction in enumerate(fractions):
-        steps, found = [], {"agent": [], "expert": []}
-        for run in group.runs:
-            lines = [line for line in run.metrics if isinstance(line.get("reward/agent_histogram"), Mapping)]
-            aim = fraction * total
-            if not lines or run.metrics[-1]["env_steps"] < aim:
-                continue
-            line = min(lines, key=lambda line, aim=aim: abs(line["env_steps"] - aim))
-            steps.append(line["env_steps"])
-            for who in found:
-                if isinstance(histogram := line.get(f"reward/{who}_histogram"), Mapping):
-                    found[who].append(histogram)
-        if not steps:
+        aim = fraction * total
+        near = [
+            min(lines, key=lambda line, aim=aim: abs(line["env_steps"] - aim))
+            for end, lines in told
+            if lines and end >= aim
+        ]
+        if not near:
             continue
+        steps = tuple(line["env_steps"] for line in near)
+        found = {who: [line[n] for line in near if _is_object(line, n)] for who, n in names.items()}
         middle = float(np.median(steps))
         progress = middle / total if total else 1.0
-        rival = moments.get(tuple(steps))
+        rival = moments.get(steps)
         if rival is None or abs(progress - fraction) < abs(progress - fractions[rival[0]]):
-            moments[tuple(steps)] = (index, (progress, middle, found))
+            moments[steps] = (index, (progress, middle, found))
     return dict(sorted(moments.values(), key=lambda moment: moment[0]))
+
+
+def _is_object(line: Mapping[str, Any], name: str) -> bool:
+    return isinstance(line.get(name), Mapping)
 
 
 def _row_range(moments: Iterable[tuple]) -> tuple[float, float]:
@@ -324,26 +263,23 @@ def draw_final_returns(groups: Sequence[Group], path: str | os.PathLike) -> Figu
     Normalised where an expert is known; a run that a NaN stopped is a cross at 0, the random policy. None
     when there are fewer than two dots.
     """
-    panels = []
+    shown = []
     for task in _tasks(groups):
         here = [group for group in groups if group.task == task]
         normalized = any(run.has_scale for group in here for run in group.runs)
-        drawn = [(group, _finals(group, normalized)) for group in here]
-        drawn = [(group, *finals) for group, finals in drawn if sum(map(len, finals))]
+        drawn = [(group, *_finals(group, normalized)) for group in here]
+        drawn = [finals for finals in drawn if finals[1] or finals[2]]
         if drawn:
-            panels.append((task, normalized, drawn))
-    if sum(len(scores) + len(nans) for _, _, drawn in panels for _, scores, nans in drawn) < 2:
+            shown.append((task, normalized, drawn))
+    every = [finals for _, _, drawn in shown for finals in drawn]
+    if sum(len(scores) + len(nans) for _, scores, nans in every) < 2:
         return None
     look = looks(group.label for group in groups)
-    num_columns = min(len(panels), 3)
-    num_rows = -(-len(panels) // num_columns)
-    most = max(len(drawn) for _, _, drawn in panels)
-    longest = max(len(group.label) for _, _, drawn in panels for group, _, _ in drawn)
-    width = (3.0 + 0.06 * min(longest, 32)) * num_columns + (1.5 if num_columns == 1 else 0)
-    figure = new_figure(width, (0.34 * most + 0.95) * num_rows)
-    for index, (task, normalized, drawn) in enumerate(panels):
-        ax = figure.add_subplot(num_rows, num_columns, index + 1)
-        style(ax, task)
+    longest = max(len(group.label) for group, _, _ in every)
+    size = (3.0 + 0.06 * min(longest, 32), 0.34 * max(len(drawn) for _, _, drawn in shown) + 0.95)
+    panels = Panels(len(shown), min(len(shown), 3), size, alone=1.5)
+    for index, (task, normalized, drawn) in enumerate(shown):
+        ax = panels.add(index, task)
         for position, (group, scores, nans) in enumerate(drawn):
             _draw_box(ax, position, scores, nans, look[group.label]["color"])
         ax.set_yticks(range(len(drawn)), [textwrap.fill(group.label, 32) for group, _, _ in drawn])
@@ -354,16 +290,14 @@ def draw_final_returns(groups: Sequence[Group], path: str | os.PathLike) -> Figu
             ax.axvline(0, color=GREY, linewidth=1, linestyle=":", zorder=1)
             low, high = ax.get_xlim()
             ax.set_xlim(max(min(low, -0.05), -1), min(max(high, 1.1), 2))
-    save(figure, path)
-    return figure
+    return panels.save(path)
 
 
 def _finals(group: Group, normalized: bool) -> tuple[list[float], list[float]]:
     """Final returns of the finished runs, and a 0 for each run that a NaN stopped."""
-    if normalized:
-        return group.normalized_returns, [0.0 for run in group.runs if run.is_nan and run.has_scale]
-    returns = [value for run in group.finished if (value := run.number("return_mean")) is not None]
-    return returns, []
+    returns = [run.normalized_return if normalized else run.number("return_mean") for run in group.finished]
+    nans = [0.0 for run in group.runs if normalized and run.is_nan and run.has_scale]
+    return [value for value in returns if value is not None], nans
 
 
 def _draw_box(ax: Axes, position: int, scores: Sequence[float], nans: Sequence[float], color: str) -> None:

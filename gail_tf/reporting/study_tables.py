@@ -1,164 +1,112 @@
-"""Arms compared, as Markdown: aggregates over tasks, probabilities of improvement, divergence."""
+"""Arms compared, as Markdown: aggregates over tasks, probabilities of improvement, divergence.
 
+Every table is made of ``tables.runs_table`` and is None where the runs do not have what it shows.
+"""
+
+import csv
 import itertools
+import os
+import pathlib
 import re
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from gail_tf.reporting.aggregates import (
-    DIVERGED_FRACTION,
-    MIN_SEEDS_FOR_INTERVAL,
-    Group,
-    evaluation_curve,
-    final_scores,
-    has_diverged,
-    histogram_median,
-    largest_fall,
-    last_evaluations,
-    probability_of_improvement,
-    share_below_expert,
-)
+from gail_tf.reporting import aggregates, tables
 from gail_tf.reporting.runs import Run, natural_key
-from gail_tf.reporting.tables import (
-    NOTHING,
-    POLICY_GRADIENT_NORM,
-    iqm_cell,
-    largest_gradient_norm,
-    markdown,
-    seeds_cell,
-    spread,
-    times_to_expert,
-)
+from gail_tf.types import UserError
 
-_TASK_COLUMNS = (
-    "Arm",
-    "Seeds",
-    "Normalised return: median [min, max]",
-    "IQM [95% interval]",
-    "Last five evaluations: median [min, max]",
-    "Steps to 90%",
-    "Seconds to 90%",
-)
-_SIGNAL_COLUMNS = (
-    "Task",
-    "Arm",
-    "Seeds",
-    "Reward, agent: median",
-    "mean",
-    "std",
-    "Reward, expert: mean",
-    "Discriminator's loss",
-    "Policy gradient norm",
-    "Advantage: std",
-    "Fall",
-    "Under 90% again",
-)
+if TYPE_CHECKING:
+    import pandas as pd  # Slow to import: imported where it is used.
+
 _SHARE = 0.1  # of a training, at its beginning and at its end
 _ADVANTAGE = "generator/advantage_std"
 _HISTOGRAM = "reward/agent_histogram"
 _LOSSES = ("discriminator/loss_bce_loss", "discriminator/loss_wasserstein_loss")
-_REWARDS = ("reward/agent_mean", "reward/agent_std", "reward/expert_mean")
-_DIVERGENCE_COLUMNS = (
-    "Task",
-    "Arm",
-    "Seeds",
-    "Diverged",
-    "of these NaN",
-    "of these never at 10%",
-    "Share",
-    "Policy gradient norm: largest",
-    "last, median",
-    "Diverged in the CREDO paper",
-)
+
+Scores = Mapping[tuple[str, str], list[float]]
+"""Arm and cell -> the scores of the group's runs, finished ones first."""
 
 
-def arms_table(groups: Sequence[Group]) -> str | None:
+def arms_table(runs: "pd.DataFrame") -> str | None:
     """Aggregates of every arm over all tasks and in each, and P(row better than column); None for one arm."""
-    scored = {_key(group): scores for group in groups if (scores := final_scores(group))}
-    arms = sorted({arm for arm, _ in scored}, key=natural_key)
-    tasks = sorted({task for _, task in scored}, key=natural_key)
+    scored = _scored(runs)
+    scores = scored.groupby(["arm", "cell"], sort=False).score.agg(list).to_dict()
+    arms, cells = (sorted(set(scored[name]), key=natural_key) for name in ("arm", "cell"))
     if len(arms) < 2:
         return None
-    lines = []
-    if len(tasks) > 1:
-        lines += ["## Over all tasks", ""]
+    parts = []
+    if len(cells) > 1:
         rows = []
         for arm in arms:
-            own = [scores for (other, _), scores in scored.items() if other == arm]
-            total = sum(map(len, own))
-            rows.append([arm, f"{len(own)} of {len(tasks)}", str(total), iqm_cell(*own)])
-        lines += [*markdown(("Arm", "Tasks", "Runs", "IQM [95% interval]"), rows, 1), ""]
-    for task in tasks:
-        rows = [_task_row(group) for group in groups if _key(group) in scored and _cell(group) == task]
-        lines += [f"## {task}", "", *markdown(_TASK_COLUMNS, rows, 1), ""]
-    lines += ["## Probability of improvement", "", *_improvements(arms, scored), ""]
-    lines += _explanations(scored)
-    return "\n".join(lines) + "\n"
+            own = [values for (other, _), values in scores.items() if other == arm]
+            number = {"Tasks": f"{len(own)} of {len(cells)}", "Runs": str(sum(map(len, own)))}
+            rows.append({"Arm": arm, **number, "IQM [95% interval]": tables.iqm_cell(*own)})
+        parts += ["## Over all tasks", tables.markdown(rows, 1)]
+    for cell in cells:
+        groups = runs[runs.cell == cell].groupby("number")
+        rows = [_task_row(same, scores[same.arm.iloc[0], cell]) for _, same in groups if _scored(same).size]
+        parts += [f"## {cell}", tables.markdown(rows, 1)]
+    parts += ["## Probability of improvement", _improvements(arms, scores), _explanations(scores)]
+    return "\n\n".join(parts) + "\n"
 
 
-def demonstrations_table(groups: Sequence[Group]) -> str | None:
+def demonstrations_table(runs: "pd.DataFrame") -> str | None:
     """Final scores by environment and demonstrations, a column an arm (MGAIL's Table 1); None for one arm."""
-    scored = [(group, scores) for group in groups if (scores := final_scores(group))]
-    arms = sorted({group.arm for group, _ in scored}, key=natural_key)
+    scored = _scored(runs)
+    arms = sorted(set(scored.arm), key=natural_key)
     if len(arms) < 2:
         return None
-    cells: dict[tuple[str, str], dict[str, list[str]]] = {}
-    for group, scores in scored:
-        row = cells.setdefault((group.environment, group.demonstrations), {})
-        row.setdefault(group.arm, []).append(f"{spread(scores)} ({len(scores)})")
-    rows = [
-        [*key, *("; ".join(cells[key].get(arm, [NOTHING])) for arm in arms)]
-        for key in sorted(cells, key=lambda key: [natural_key(part) for part in key])
-    ]
-    lines = markdown(("Environment", "Demonstrations", *arms), rows, 2)
-    lines += [
-        "",
+    place = ["environment", "demonstrations"]
+    groups = scored.groupby([*place, "arm", "number"]).score.agg(list)
+    texts = groups.map(lambda scores: f"{tables.spread(scores)} ({len(scores)})")
+    table = texts.groupby(level=[*place, "arm"]).agg("; ".join).unstack(fill_value=tables.NOTHING)[arms]
+    table = table.loc[sorted(table.index, key=lambda row: list(map(natural_key, row)))].reset_index()
+    explanation = (
         "Final policies, normalised return: 0 is the random policy, 1 the expert; a run that a NaN stopped "
-        "counts as 0. Median [minimum, maximum] (number of seeds).",
-    ]
-    return "\n".join(lines) + "\n"
+        "counts as 0. Median [minimum, maximum] (number of seeds)."
+    )
+    titles = {name: name.capitalize() for name in place}
+    return f"{tables.markdown(table.rename(columns=titles), 2)}\n\n{explanation}\n"
 
 
-def _cell(group: Group) -> str:
-    """The task, with what tells apart the groups of one arm in it (other demonstrations, say)."""
-    return group.task + group.label.removeprefix(group.arm)
+def _scored(runs: "pd.DataFrame") -> "pd.DataFrame":
+    """The runs with a score, those that a NaN stopped (0) after the others."""
+    return runs[runs.score.notna()].sort_values(["number", "is_nan"], kind="stable")
 
 
-def _key(group: Group) -> tuple[str, str]:
-    return group.arm, _cell(group)
+def _task_row(runs: "pd.DataFrame", scores: list[float]) -> dict[str, str]:
+    ended = runs[runs.failure.isna() | runs.is_nan]
+    steps, seconds = tables.times_to_expert(ended)
+    return {
+        "Arm": runs.arm.iloc[0],
+        "Seeds": str(len(scores)),
+        "Normalised return: median [min, max]": tables.spread(scores),
+        "IQM [95% interval]": tables.iqm_cell(scores),
+        "Last five evaluations: median [min, max]": tables.spread(
+            tables.numbers(runs.last_five_evaluations[runs.failure.isna()])
+        ),
+        "Steps to 90%": steps,
+        "Seconds to 90%": seconds,
+    }
 
 
-def _task_row(group: Group) -> list[str]:
-    scores = final_scores(group)
-    kept = [value for run in group.finished if (value := last_evaluations(run)) is not None]
-    return [
-        group.arm,
-        str(len(scores)),
-        spread(scores),
-        iqm_cell(scores),
-        spread(kept) if kept else NOTHING,
-        *times_to_expert([run for run in group.runs if run.is_nan or run.failure is None]),
-    ]
-
-
-def _improvements(arms: Sequence[str], scored: Mapping[tuple[str, str], list[float]]) -> list[str]:
-    cells = {arm: [arm] for arm in arms}
+def _improvements(arms: Sequence[str], scores: Scores) -> str:
+    rows = {arm: {"P(row > column)": arm} for arm in arms}
     for x, y in itertools.product(arms, arms):
-        shared = sorted(task for arm, task in scored if arm == x and (y, task) in scored)
-        if x == y or not shared:
-            cells[x].append(NOTHING)
-            continue
-        found = probability_of_improvement(
-            [scored[x, task] for task in shared], [scored[y, task] for task in shared]
-        )
-        few = any(min(len(scored[one, task]) for one in (x, y)) < MIN_SEEDS_FOR_INTERVAL for task in shared)
-        bracket = "*" if few else f" [{found.low:.2f}, {found.high:.2f}]"
-        cells[x].append(f"{found.probability:.2f}{bracket}")
-    return markdown(("P(row > column)", *arms), list(cells.values()), 1)
+        shared = sorted(task for arm, task in scores if arm == x and (y, task) in scores)
+        rows[x][y] = tables.NOTHING
+        if x != y and shared:
+            ours, theirs = ([scores[arm, task] for task in shared] for arm in (x, y))
+            found = aggregates.probability_of_improvement(ours, theirs)
+            few = min(map(len, ours + theirs)) < aggregates.MIN_SEEDS_FOR_INTERVAL
+            bracket = "*" if few else f" [{found.low:.2f}, {found.high:.2f}]"
+            rows[x][y] = f"{found.probability:.2f}{bracket}"
+    return tables.markdown(list(rows.values()), 1)
 
 
-def _explanations(scored: Mapping[tuple[str, str], list[float]]) -> list[str]:
+def _explanations(scores: Scores) -> str:
     lines = [
         "Final policies. Normalised return: 0 is the random policy, 1 the expert; a run that a NaN stopped "
         "counts as 0. IQM: mean of the middle half of the runs. Intervals: 95%, stratified bootstrap over "
@@ -167,25 +115,23 @@ def _explanations(scored: Mapping[tuple[str, str], list[float]]) -> list[str]:
         "P(row > column): of a run of the row's arm scoring above one of the column's, ties counting half; "
         "mean over the tasks that both have.",
     ]
-    if any(len(scores) < MIN_SEEDS_FOR_INTERVAL for scores in scored.values()):
+    if min(map(len, scores.values())) < aggregates.MIN_SEEDS_FOR_INTERVAL:
         lines.append(
-            f"\\* a task with fewer than {MIN_SEEDS_FOR_INTERVAL} seeds: the bracket is the range from "
-            "minimum to maximum, not an interval; a probability has none."
+            f"\\* a task with fewer than {aggregates.MIN_SEEDS_FOR_INTERVAL} seeds: the bracket is the range "
+            "from minimum to maximum, not an interval; a probability has none."
         )
-    return lines
+    return "\n".join(lines)
 
 
-def signal_table(groups: Sequence[Group]) -> str | None:
+def signal_table(runs: "pd.DataFrame") -> str | None:
     """What the discriminator leaves the policy to learn from, early and late: GAIL-VR's Figures 1, 2, 5, 6.
 
     None for fewer than two groups that learned a value function from a discriminator's reward.
     """
-    shown = [group for group in groups if any(map(_has_signal, group.finished))]
-    if len(shown) < 2:
+    rows = [row for _, same in runs.groupby("number") if (row := _signal_row(same))]
+    if len(rows) < 2:
         return None
-    lines = markdown(_SIGNAL_COLUMNS, [_signal_row(group) for group in shown], 2)
-    lines += [
-        "",
+    explanation = (
         f"First {_SHARE:.0%} of the training → last {_SHARE:.0%}: means over their iterations (the median: "
         "over their evaluations), medians over the seeds. Rewards, gradients and advantages in the "
         "discriminator's own units: times the running scale that divided them, where there is one (W-GAIL's "
@@ -193,46 +139,48 @@ def signal_table(groups: Sequence[Group]) -> str | None:
         "(cross-entropy: 1.39 for guessing; or a critic's), without penalties and regularisers. Advantages: "
         "before they are normalised. Fall: the best mean of five evaluations in a row less that of the last "
         "five, in normalised return. Under 90% again: the share of the evaluations after the first with a "
-        "normalised return of 0.9 that are under it. Both: median [minimum, maximum].",
-    ]
-    return "\n".join(lines) + "\n"
+        "normalised return of 0.9 that are under it. Both: median [minimum, maximum]."
+    )
+    return f"{tables.markdown(rows, 2)}\n\n{explanation}\n"
 
 
-def _has_signal(run: Run) -> bool:
-    return all(run.series(name)[1].size for name in ("discriminator/loss", _ADVANTAGE))
+def _signal_row(runs: "pd.DataFrame") -> dict[str, str] | None:
+    """None for a group without a finished run that has what the table shows."""
+    wanted = ("discriminator/loss", _ADVANTAGE)
+    shown = [run for run in runs.of[runs.failure.isna()] if all(run.series(name)[1].size for name in wanted)]
+    if not shown:
+        return None
+    signals = list(map(_signals, shown))
+    return {
+        "Task": runs.cell.iloc[0],
+        "Arm": runs.arm.iloc[0],
+        "Seeds": tables.seeds_cell(runs),
+        **{name: _changes([signal[name] for signal in signals]) for name in signals[0]},
+        "Fall": tables.spread(tables.numbers(map(aggregates.largest_fall, shown))),
+        "Under 90% again": tables.spread(tables.numbers(map(aggregates.share_below_expert, shown))),
+    }
 
 
-def _signal_row(group: Group) -> list[str]:
-    runs = [run for run in group.finished if _has_signal(run)]
-    cells = [_changes(pairs) for pairs in zip(*map(_signals, runs), strict=True)]
-    for measure in (largest_fall, share_below_expert):
-        known = [value for run in runs if (value := measure(run)) is not None]
-        cells.append(spread(known) if known else NOTHING)
-    return [_cell(group), group.arm, seeds_cell(group), *cells]
-
-
-def _signals(run: Run) -> list[tuple[float, float] | None]:
-    """One run's early and late means, in the order of the table's columns."""
+def _signals(run: Run) -> dict[str, tuple[float, float] | None]:
+    """One run's early and late means, by the table's columns."""
     scales = dict(zip(*run.series("reward/scale"), strict=True))
 
     def in_reward_units(steps, values):
         return _early_and_late(steps, values * np.array([scales.get(step, 1.0) for step in steps]))
 
     loss = next((name for name in _LOSSES if run.series(name)[1].size), _LOSSES[0])
-    return [
-        in_reward_units(*_medians(run)),
-        *(in_reward_units(*run.series(name)) for name in _REWARDS),
-        _early_and_late(*run.series(loss)),
-        *(in_reward_units(*run.series(name)) for name in (POLICY_GRADIENT_NORM, _ADVANTAGE)),
-    ]
-
-
-def _medians(run: Run) -> tuple[np.ndarray, np.ndarray]:
-    """Median learned reward of the agent at each evaluation, against environment steps."""
     lines = [line for line in run.metrics if isinstance(line.get(_HISTOGRAM), Mapping)]
-    return np.array([line["env_steps"] for line in lines], float), np.array(
-        [histogram_median(line[_HISTOGRAM]) for line in lines]
-    )
+    steps = np.array([line["env_steps"] for line in lines], float)
+    medians = np.array([aggregates.histogram_median(line[_HISTOGRAM]) for line in lines])
+    return {
+        "Reward, agent: median": in_reward_units(steps, medians),
+        "mean": in_reward_units(*run.series("reward/agent_mean")),
+        "std": in_reward_units(*run.series("reward/agent_std")),
+        "Reward, expert: mean": in_reward_units(*run.series("reward/expert_mean")),
+        "Discriminator's loss": _early_and_late(*run.series(loss)),
+        "Policy gradient norm": in_reward_units(*run.series(tables.POLICY_GRADIENT_NORM)),
+        "Advantage: std": in_reward_units(*run.series(_ADVANTAGE)),
+    }
 
 
 def _early_and_late(steps: np.ndarray, values: np.ndarray) -> tuple[float, float] | None:
@@ -243,63 +191,83 @@ def _early_and_late(steps: np.ndarray, values: np.ndarray) -> tuple[float, float
 
 def _changes(pairs: Sequence[tuple[float, float] | None]) -> str:
     known = [pair for pair in pairs if pair is not None]
-    return " → ".join(f"{value:.2g}" for value in np.median(known, axis=0)) if known else NOTHING
+    return " → ".join(f"{value:.2g}" for value in np.median(known, axis=0)) if known else tables.NOTHING
 
 
-def divergence_table(groups: Sequence[Group]) -> str | None:
-    """How many seeds of each group diverged, beside the CREDO paper; None with fewer than two that ended."""
-    counted = [group for group in groups if _ended(group)]
-    if sum(len(_ended(group)) for group in counted) < 2:
+class Published(NamedTuple):
+    """What a paper says, to stand beside our numbers.
+
+    Attributes:
+      column: the title of the column.
+      values: a regular expression for the names of configs -> what the paper says of them; the first that
+        is found in a run's config holds.
+      notes: lines for under the table.
+    """
+
+    column: str
+    values: Mapping[str, str]
+    notes: Sequence[str] = ()
+
+    def of(self, config: str) -> str:
+        return next(
+            (text for pattern, text in self.values.items() if re.search(pattern, config)), tables.NOTHING
+        )
+
+
+def read_published(path: str | os.PathLike) -> Published:
+    """From a CSV file of two columns, regular expression and value; lines that begin with "#" are the notes.
+
+    Raises:
+      UserError: it is not there, or not such a file.
+    """
+    try:
+        lines = pathlib.Path(path).read_text(encoding="utf-8").splitlines()
+        (_, column), *rows = csv.reader(line for line in lines if not line.startswith("#"))
+        values = {pattern: value for pattern, value in rows if re.compile(pattern)}
+    except (OSError, ValueError, re.error) as error:
+        raise UserError(
+            f"{path}: want a CSV file of configs (regular expressions) and values ({error})"
+        ) from error
+    return Published(column, values, [line[1:].strip() for line in lines if line.startswith("#")])
+
+
+def divergence_table(runs: "pd.DataFrame", published: Published | None = None) -> str | None:
+    """How many seeds of each group diverged; None with fewer than two that ended."""
+    ended = runs[runs.diverged.notna()]
+    if len(ended) < 2:
         return None
-    tasks = sorted({group.task for group in counted}, key=natural_key)
-    cells = [(task, group.label, [group]) for task in tasks for group in counted if group.task == task]
+    tasks = sorted(set(ended.task), key=natural_key)
+    groups = [(task, same) for task in tasks for _, same in ended[ended.task == task].groupby("number")]
+    rows = [_divergence_row(task, same.group.iloc[0], same, published) for task, same in groups]
     if len(tasks) > 1:
-        arms = dict.fromkeys(group.arm for group in counted)
-        cells += [("all tasks", arm, [group for group in counted if group.arm == arm]) for arm in arms]
-    lines = markdown(_DIVERGENCE_COLUMNS, [_divergence_row(*cell) for cell in cells], 2)
-    lines += [
-        "",
-        f"Diverged: the final policy's normalised return is under {DIVERGED_FRACTION} (0 is the random "
-        "policy, 1 the expert), or a NaN stopped the run; never at 10%: no evaluation reached it, so "
+        arms = ended.groupby("arm", sort=False)
+        rows += [_divergence_row("all tasks", arm, same, published) for arm, same in arms]
+    lines = [
+        f"Diverged: the final policy's normalised return is under {aggregates.DIVERGED_FRACTION} (0 is the "
+        "random policy, 1 the expert), or a NaN stopped the run; never at 10%: no evaluation reached it, so "
         "nothing was lost: it has not learned, or not yet. Unfinished runs are left out. Gradient norms: of "
         "all iterations that were logged, so of the last ones before a NaN.",
-        "The paper (Section 2): 11 seeds on each of three MuJoCo tasks; its average is over DDPG-, TD3- and "
-        "SD3-GAIL (deterministic policies, DE-GAIL), its 0 is for PPO-GAIL and TSSG (SAC). Of CREDO it says "
-        "that failures become fewer, without a number.",
+        *(published.notes if published else ()),
     ]
-    return "\n".join(lines) + "\n"
+    return "\n".join([tables.markdown(rows, 2), "", *lines]) + "\n"
 
 
-def _ended(group: Group) -> list[Run]:
-    return [run for run in group.runs if has_diverged(run) is not None]
-
-
-def _divergence_row(task: str, label: str, groups: Sequence[Group]) -> list[str]:
-    ended = [run for group in groups for run in _ended(group)]
-    diverged = sum(has_diverged(run) for run in ended)
-    norms = [y for run in ended if (y := run.series(POLICY_GRADIENT_NORM)[1]).size]
-    largest = [norm for run in ended if (norm := largest_gradient_norm(run)) is not None]
-    return [
-        task,
-        label,
-        str(len(ended)),
-        str(diverged),
-        str(sum(run.is_nan for run in ended)),
-        str(sum(has_diverged(run) and not _learned_once(run) for run in ended)),
-        f"{diverged / len(ended):.0%}",
-        f"{max(largest):.2g}" if largest else NOTHING,
-        f"{np.median([y[-1] for y in norms]):.2g}" if norms else NOTHING,
-        paper_divergence(groups[0]),
-    ]
-
-
-def _learned_once(run: Run) -> bool:
-    return bool((evaluation_curve(run)[1] >= DIVERGED_FRACTION).any())
-
-
-def paper_divergence(group: Group) -> str:
-    """What the CREDO paper says of the algorithm that a recipe of its comparison trains; else a dash."""
-    configs = str(group.runs[0].value("config_name", ""))
-    if re.search(r"\b(ddpg|td3|sd3)_gail/", configs):
-        return "fewer" if "with/credo" in configs else "over 36%, average"
-    return "0" if re.fullmatch(r"credo/(ppo_gail|tssg)", configs) else NOTHING
+def _divergence_row(
+    task: str, name: str, ended: "pd.DataFrame", published: Published | None
+) -> dict[str, str]:
+    diverged = ended.diverged.astype(bool)
+    largest, last = tables.numbers(ended.largest_policy_gradient_norm), tables.numbers(ended.last_norm)
+    row = {
+        "Task": task,
+        "Arm": name,
+        "Seeds": str(len(ended)),
+        "Diverged": str(diverged.sum()),
+        "of these NaN": str(ended.is_nan.sum()),
+        "of these never at 10%": str((diverged & ~ended.learned_once).sum()),
+        "Share": f"{diverged.mean():.0%}",
+        "Policy gradient norm: largest": f"{max(largest):.2g}" if largest else tables.NOTHING,
+        "last, median": f"{np.median(last):.2g}" if last else tables.NOTHING,
+    }
+    if published:
+        row[published.column] = published.of(str(ended.config_name.iloc[0] or ""))
+    return row

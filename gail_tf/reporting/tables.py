@@ -1,169 +1,150 @@
-"""Results of groups of runs as Markdown; of every run, results and command as CSV."""
+"""Results of runs as one table with a row a run, and what is read from it: Markdown a group, CSV a run."""
 
-import csv
-import io
 import os
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gail_tf.reporting import text
-from gail_tf.reporting.aggregates import (
-    MIN_SEEDS_FOR_INTERVAL,
-    Group,
-    interquartile_mean,
-    interval,
-    last_evaluations,
-    median_time_to_expert,
-    time_to_expert,
-)
-from gail_tf.reporting.runs import Run
+from gail_tf.reporting import aggregates, text
+from gail_tf.reporting.groups import Group
+from gail_tf.reporting.runs import Run, finite_or_none
+
+if TYPE_CHECKING:
+    import pandas as pd  # Slow to import: imported where it is used.
 
 NOTHING = "–"
 POLICY_GRADIENT_NORM = "generator/policy_gradient_norm"
 
-_COLUMNS = (
-    "Environment",
-    "Algorithm",
-    "Demonstrations",
-    "Seeds",
-    "Env steps",
-    "Normalised return: median [min, max]",
-    "IQM [95% interval]",
-    "Return",
-    "Expert",
-    "Steps to 90%",
-    "Seconds to 90%",
-    "Wall minutes",
-)
-_COMPACT_COLUMNS = (
-    "Environment",
-    "Method",
-    "Demonstrations",
-    "Seeds",
-    "Normalised return: median [min, max]",
-    "Steps to 90%",
-    "Seconds to 90%",
-    "Minutes",
-)
-_TEXT_COLUMNS = 3
-
+_FINAL = "Normalised return: median [min, max]"
+_COMPACT = {"Algorithm": "Method", "Wall minutes": "Minutes"}
+_LEFT_OUT = ["Env steps", "IQM [95% interval]", "Return", "Expert"]
 _CSV_COLUMNS = (
-    "run",
-    "environment",
-    "algorithm",
-    "config_name",
-    "group",
-    "seed",
-    "num_demonstrations",
-    "subsample",
-    "status",
-    "failure",
-    "env_steps",
-    "wall_seconds",
-    "return_mean",
-    "return_std",
-    "num_episodes",
-    "expert_return",
-    "random_return",
-    "normalized_return",
-    "env_steps_to_90_percent",
-    "wall_seconds_to_90_percent",
-    "task",
-    "last_five_evaluations",
-    "largest_policy_gradient_norm",
-)
+    "run environment algorithm config_name group seed num_demonstrations subsample status failure env_steps "
+    "wall_seconds return_mean return_std num_episodes expert_return random_return normalized_return "
+    "env_steps_to_90_percent wall_seconds_to_90_percent task last_five_evaluations "
+    "largest_policy_gradient_norm"
+).split()
 
 
-def largest_gradient_norm(run: Run) -> float | None:
-    """The largest norm of the policy's gradient: of all updates where they were recorded, else of means."""
-    norms = [run.series(name)[1] for name in (POLICY_GRADIENT_NORM + "_max", POLICY_GRADIENT_NORM)]
-    return max((float(y.max()) for y in norms if y.size), default=None)
+def runs_table(groups: Iterable[Group]) -> "pd.DataFrame":
+    """A row a run, in the order of the groups: the columns of ``results.csv``, and what tables make of them.
+
+    Beside those: ``number`` (of its group), ``arm``, ``method``, ``demonstrations``, ``cell`` as the group
+    has them; ``score`` (normalised return of a finished run, 0 for one that a NaN stopped); ``diverged``
+    (None where it cannot be said), ``is_nan``, ``learned_once``, ``has_scale``, ``takes_steps``;
+    ``last_norm`` (of the policy's gradient); ``of`` (the Run itself).
+    """
+    import pandas as pd
+
+    rows = [
+        {
+            **{name: getattr(group, name) for name in ("task", "arm", "method", "demonstrations", "cell")},
+            **_measures(run),
+            "number": number,
+            "group": group.label,
+        }
+        for number, group in enumerate(groups)
+        for run in group.runs
+    ]
+    flags = dict.fromkeys(("is_nan", "learned_once", "has_scale", "takes_steps"), bool)
+    return pd.DataFrame(rows, dtype=object).astype(flags)
 
 
-def results_table(groups: Sequence[Group], problems: Sequence[str] = ()) -> str:
+def _measures(run: Run) -> dict[str, Any]:
+    reached = aggregates.time_to_expert(run)
+    last = run.metrics[-1] if run.metrics else {}
+    # Of all updates where they were recorded, else of means.
+    maxima, norms = (run.series(POLICY_GRADIENT_NORM + end)[1] for end in ("_max", ""))
+    recorded = ("config_name", "subsample", "return_mean", "return_std", "num_episodes")
+    recorded += ("seed", "num_demonstrations", "status", "expert_return", "random_return")
+    finished = run.failure is None
+    return {name: run.value(name) for name in recorded} | {
+        "run": run.name,
+        "environment": run.environment,
+        "algorithm": run.algorithm,
+        "failure": run.failure,
+        "env_steps": run.value("env_steps", last.get("env_steps")),
+        "wall_seconds": run.value("wall_seconds", last.get("wall_seconds")),
+        "normalized_return": run.normalized_return,
+        "env_steps_to_90_percent": reached and reached.env_steps,
+        "wall_seconds_to_90_percent": reached and reached.wall_seconds,
+        "last_five_evaluations": aggregates.last_evaluations(run),
+        "largest_policy_gradient_norm": max(
+            (float(y.max()) for y in (maxima, norms) if y.size), default=None
+        ),
+        "last_norm": float(norms[-1]) if norms.size else None,
+        "score": run.normalized_return if finished else 0.0 if run.is_nan and run.has_scale else None,
+        "diverged": aggregates.has_diverged(run),
+        "is_nan": run.is_nan,
+        "learned_once": bool((aggregates.evaluation_curve(run)[1] >= aggregates.DIVERGED_FRACTION).any()),
+        "has_scale": run.has_scale,
+        "takes_steps": bool(last.get("env_steps")),
+        "of": run,
+    }
+
+
+def results_table(runs: "pd.DataFrame", problems: Sequence[str] = ()) -> str:
     """A Markdown table with a row a group, then what the numbers mean, then every run that is not in them.
 
     Args:
-      groups: as ``group_runs`` made them.
+      runs: as ``runs_table`` made them.
       problems: one line about each run directory that could not even be read.
     """
-    lines = markdown(_COLUMNS, [_row(group) for group in groups if group.finished])
-    lines += ["", *_explanations(groups)]
+    lines = [markdown(_results(runs)), "", *_explanations(runs)]
+    failed = runs[runs.failure.notna()]
     missing = [
-        f"- `{run.name}` ({group.environment}, {group.label}): {run.failure}"
-        for group in groups
-        for run in group.runs
-        if run.failure
+        f"- `{run.run}` ({run.environment}, {run.group}): {run.failure}" for run in failed.itertuples()
     ]
     missing += [f"- {problem}" for problem in problems]
     if missing:
-        total = sum(len(group.runs) for group in groups) + len(problems)
+        total = len(runs) + len(problems)
         lines += ["", f"Not in the table ({len(missing)} of {total} runs):", "", *missing]
-    notes = [f"- `{run.name}`: {note}" for group in groups for run in group.runs for note in run.notes]
+    notes = [f"- `{run.name}`: {note}" for run in runs.of for note in run.notes]
     if notes:
         lines += ["", "Notes:", "", *notes]
     return "\n".join(lines) + "\n"
 
 
-def compact_table(groups: Sequence[Group]) -> str:
-    """The Markdown table for a README: a row a group, the columns that a reader compares, nothing below."""
-    rows = [_compact_row(group) for group in groups if group.finished]
-    return "\n".join(markdown(_COMPACT_COLUMNS, rows)) + "\n"
+def compact_table(runs: "pd.DataFrame") -> str:
+    """The Markdown table for a README: a row a group, the columns that a reader compares, nothing below.
+
+    Without an expert the column of normalised returns says "return" and has these.
+    """
+    table, done = _results(runs), runs[runs.failure.isna()]
+    for row, (_, same) in zip(table.index, done.groupby("number"), strict=True):
+        if table.at[row, _FINAL] == NOTHING and (returns := numbers(same.return_mean)):
+            table.at[row, _FINAL] = "return " + spread(returns, text.score)
+    return markdown(table.drop(columns=_LEFT_OUT).rename(columns=_COMPACT)) + "\n"
 
 
-def markdown(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], text_columns: int = _TEXT_COLUMNS
-) -> list[str]:
-    """The lines of a table whose first ``text_columns`` columns are text and the others numbers."""
-    return [
-        "| " + " | ".join(columns) + " |",
-        "|" + "|".join("---" if i < text_columns else "---:" for i in range(len(columns))) + "|",
-        *("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows),
-    ]
+def markdown(rows: "pd.DataFrame | Sequence[Mapping[str, str]]", text_columns: int = 3) -> str:
+    """A table whose first ``text_columns`` columns are text, the others numbers; without a last newline."""
+    import pandas as pd
+
+    table = pd.DataFrame(rows).map(lambda cell: cell.replace("|", "\\|"))
+    align = ["left"] * text_columns + ["right"] * (table.shape[1] - text_columns)
+    return table.to_markdown(index=False, colalign=align, disable_numparse=True)
 
 
-def results_csv(groups: Sequence[Group]) -> str:
+def results_csv(runs: "pd.DataFrame") -> str:
     """One row a run, unfinished ones with their failure; numbers unrounded, empty where there is none."""
-    output = io.StringIO()
-    writer = csv.writer(output, lineterminator="\n")
-    writer.writerow(_CSV_COLUMNS)
-    for group in groups:
-        for run in group.runs:
-            reached = time_to_expert(run)
-            last = run.metrics[-1] if run.metrics else {}
-            derived = {
-                "run": run.name,
-                "environment": run.environment,
-                "algorithm": run.algorithm,
-                "group": group.label,
-                "failure": run.failure,
-                "env_steps": run.value("env_steps", last.get("env_steps")),
-                "wall_seconds": run.value("wall_seconds", last.get("wall_seconds")),
-                "normalized_return": run.normalized_return,
-                "env_steps_to_90_percent": reached and reached.env_steps,
-                "wall_seconds_to_90_percent": reached and reached.wall_seconds,
-                "task": group.task,
-                "last_five_evaluations": last_evaluations(run),
-                "largest_policy_gradient_norm": largest_gradient_norm(run),
-            }
-            cells = (derived[name] if name in derived else run.value(name) for name in _CSV_COLUMNS)
-            writer.writerow(["" if cell is None else cell for cell in cells])
-    return output.getvalue()
+    return runs[_CSV_COLUMNS].to_csv(index=False, lineterminator="\n")
 
 
-def commands_csv(groups: Sequence[Group]) -> str:
+def commands_csv(runs: "pd.DataFrame") -> str:
     """One row a run: what trains it again. Without ``--run_dir``; of demonstrations the file, in a DIR."""
-    output = io.StringIO()
-    writer = csv.writer(output, lineterminator="\n")
-    writer.writerow(("run", "seed", "git_commit", "uncommitted_changes", "command"))
-    for run in (run for group in groups for run in group.runs):
+    import pandas as pd
+
+    rows = []
+    for run in runs.of:
         git = run.info.get("git") or {}
         words = [_without_places(word) for word in run.info.get("command", ())]
         command = shlex.join(word for word in words if word is not None)
-        writer.writerow((run.name, run.seed, git.get("commit"), git.get("dirty"), command))
-    return output.getvalue()
+        rows.append((run.name, run.seed, git.get("commit"), git.get("dirty"), command))
+    columns = ["run", "seed", "git_commit", "uncommitted_changes", "command"]
+    return pd.DataFrame(rows, columns=columns, dtype=object).to_csv(index=False, lineterminator="\n")
 
 
 def _without_places(word: str) -> str | None:
@@ -175,40 +156,37 @@ def _without_places(word: str) -> str | None:
     return f"{flag}=DIR/{os.path.basename(path)}" if is_file else word
 
 
-def _row(group: Group) -> list[str]:
-    scores = group.normalized_returns
-    return [
-        group.environment,
-        group.method,
-        group.demonstrations,
-        seeds_cell(group),
-        _median(group.finished, "env_steps", _steps),
-        spread(scores) if scores else NOTHING,
-        iqm_cell(scores) if scores else NOTHING,
-        _median(group.finished, "return_mean", text.score),
-        _median(group.finished, "expert_return", text.score),
-        *times_to_expert(group.finished),
-        _median(group.finished, "wall_seconds", _minutes),
-    ]
+def _results(runs: "pd.DataFrame") -> "pd.DataFrame":
+    """Cells of the results, a row a group; groups without a finished run are left out."""
+    import pandas as pd
+
+    rows = [_row(same) for _, same in runs.groupby("number")]
+    return pd.DataFrame(rows)[runs.failure.isna().groupby(runs.number).any().to_numpy()]
 
 
-def _compact_row(group: Group) -> list[str]:
-    scores = group.normalized_returns
-    returns = [value for run in group.finished if (value := run.number("return_mean")) is not None]
-    result = NOTHING
-    if scores:
-        result = spread(scores)
-    elif returns:
-        result = "return " + spread(returns, text.score)
-    return [
-        group.environment,
-        group.method,
-        group.demonstrations,
-        seeds_cell(group),
-        result,
-        *times_to_expert(group.finished),
-        _median(group.finished, "wall_seconds", _minutes),
-    ]
+def _row(runs: "pd.DataFrame") -> dict[str, str]:
+    group, done = runs.iloc[0], runs[runs.failure.isna()]
+    scores = numbers(done.normalized_return)
+    steps, seconds = times_to_expert(done)
+    return {
+        "Environment": group.environment,
+        "Algorithm": group.method,
+        "Demonstrations": group.demonstrations,
+        "Seeds": seeds_cell(runs),
+        "Env steps": _median(done.env_steps, lambda steps: text.count(steps) if steps else NOTHING),
+        _FINAL: spread(scores),
+        "IQM [95% interval]": iqm_cell(scores) if scores else NOTHING,
+        "Return": _median(done.return_mean, text.score),
+        "Expert": _median(done.expert_return, text.score),
+        "Steps to 90%": steps,
+        "Seconds to 90%": seconds,
+        "Wall minutes": _median(done.wall_seconds, lambda seconds: f"{seconds / 60:.1f}"),
+    }
+
+
+def numbers(column: Iterable[Any]) -> list[float]:
+    """The finite numbers of a column."""
+    return [number for value in column if (number := finite_or_none(value)) is not None]
 
 
 def two_decimals(value: float) -> str:
@@ -217,59 +195,60 @@ def two_decimals(value: float) -> str:
 
 def iqm_cell(*tasks: Sequence[float]) -> str:
     """IQM [95% interval] of the values of one task or more; a star where it is the range instead."""
-    low, high, method = interval(*tasks)
-    iqm = interquartile_mean([value for values in tasks for value in values])
+    low, high, method = aggregates.interval(*tasks)
+    iqm = aggregates.interquartile_mean([value for values in tasks for value in values])
     cell = f"{two_decimals(iqm)} [{two_decimals(low)}, {two_decimals(high)}]"
     return cell + ("*" if method == "min-max" else "")
 
 
 def spread(values: Sequence[float], to_text: Callable[[float], str] = two_decimals) -> str:
-    """Median [minimum, maximum]."""
+    """Median [minimum, maximum]; a dash for none."""
+    if not values:
+        return NOTHING
     return f"{to_text(float(np.median(values)))} [{to_text(min(values))}, {to_text(max(values))}]"
 
 
-def seeds_cell(group: Group) -> str:
+def seeds_cell(runs: "pd.DataFrame") -> str:
     """How many finished, and how many a NaN stopped, which are in no other column."""
-    stopped = sum(run.is_nan for run in group.runs)
-    return str(len(group.finished)) + (f" (+{stopped} NaN)" if stopped else "")
+    stopped = runs.is_nan.sum()
+    return str(runs.failure.isna().sum()) + (f" (+{stopped} NaN)" if stopped else "")
 
 
-def times_to_expert(runs: Sequence[Run]) -> tuple[str, str]:
-    """Steps and seconds; no steps for a method that takes none (behavioural cloning)."""
-    if not any(run.has_scale for run in runs):
+def times_to_expert(runs: "pd.DataFrame") -> tuple[str, str]:
+    """Median steps and seconds to 90%, a run that never gets there counting as infinitely late.
+
+    No steps for a method that takes none (behavioural cloning).
+    """
+    if not runs.has_scale.any():
         return NOTHING, NOTHING
-    time, num_reached = median_time_to_expert(runs)
-    of_all = f" ({num_reached}/{len(runs)})" if 0 < num_reached < len(runs) else ""
-    # Some reached it, but not the median seed: the count says how many.
-    late = "never" if not num_reached else "–"
-    steps = text.count(time.env_steps) if time else late
-    seconds = f"{time.wall_seconds:,.0f}" if time else late
-    takes_steps = any(line.get("env_steps") for run in runs for line in run.metrics[-1:])
-    return (steps + of_all if takes_steps else NOTHING), seconds + of_all
+    reached = int(runs.env_steps_to_90_percent.notna().sum())
+    of_all = f" ({reached}/{len(runs)})" if 0 < reached < len(runs) else ""
+
+    def median(column: str, to_text: Callable[[float], str]) -> str:
+        # "higher" takes one run's own value: the midpoint of a number and infinity would be no use.
+        found = runs[column].astype(float).fillna(np.inf).quantile(interpolation="higher")
+        # Some reached it, but not the median seed: the count says how many.
+        return to_text(found) if np.isfinite(found) else NOTHING if reached else "never"
+
+    steps = median("env_steps_to_90_percent", text.count) + of_all if runs.takes_steps.any() else NOTHING
+    return steps, median("wall_seconds_to_90_percent", lambda seconds: f"{seconds:,.0f}") + of_all
 
 
-def _steps(number: float) -> str:
-    return text.count(number) if number else NOTHING
-
-
-def _minutes(seconds: float) -> str:
-    return f"{seconds / 60:.1f}"
-
-
-def _median(runs: Sequence[Run], name: str, to_text: Callable[[float], str]) -> str:
-    values = [value for run in runs if (value := run.number(name)) is not None]
+def _median(column: Iterable[Any], to_text: Callable[[float], str]) -> str:
+    values = numbers(column)
     return to_text(float(np.median(values))) if values else NOTHING
 
 
-def _explanations(groups: Sequence[Group]) -> list[str]:
+def _explanations(runs: "pd.DataFrame") -> list[str]:
     lines = [
         "Final policies. Normalised return: 0 is the random policy, 1 the expert. Medians over seeds. "
         "IQM: mean of the middle half of the seeds, with a stratified bootstrap interval (rliable).",
         "To 90%: the first evaluation with a normalised return of 0.9 or more; (3/5): by 3 of 5 seeds.",
     ]
-    if any(0 < len(group.normalized_returns) < MIN_SEEDS_FOR_INTERVAL for group in groups):
+    scored = runs[runs.failure.isna() & runs.normalized_return.notna()]
+    if (scored.groupby("number").size() < aggregates.MIN_SEEDS_FOR_INTERVAL).any():
         lines.append(
-            f"\\* fewer than {MIN_SEEDS_FOR_INTERVAL} seeds: "
+            f"\\* fewer than {aggregates.MIN_SEEDS_FOR_INTERVAL} seeds: "
             "the bracket is the range from minimum to maximum, not an interval."
         )
     return lines

@@ -1,7 +1,8 @@
 """One run's result in a few lines for a console."""
 
 from gail_tf.reporting import text
-from gail_tf.reporting.aggregates import demonstrations_text, evaluation_curve, time_to_expert
+from gail_tf.reporting.aggregates import evaluation_curve, time_to_expert
+from gail_tf.reporting.groups import demonstrations_text
 from gail_tf.reporting.runs import Run
 
 

@@ -54,12 +54,13 @@ class Outcome(NamedTuple):
         return REFUSED_EXIT_CODE if self.refused else 1 if self.failed else 0
 
     def summary(self, total: int) -> str:
-        said = [f"{self.finished} of {total} runs finished"]
-        said += [f"{self.diverged} diverged"] if self.diverged else []
-        said += [f"{self.failed} failed (the same command tries again)"] if self.failed else []
-        said += [f"{self.refused} refused (mend the study's settings)"] if self.refused else []
-        said += ["stopped (the same command continues)"] if self.stopped else []
-        return ", ".join(said)
+        others = {
+            f"{self.diverged} diverged": self.diverged,
+            f"{self.failed} failed (the same command tries again)": self.failed,
+            f"{self.refused} refused (mend the study's settings)": self.refused,
+            "stopped (the same command continues)": self.stopped,
+        }
+        return ", ".join([f"{self.finished} of {total} runs finished", *filter(others.get, others)])
 
 
 def state(run: StudyRun, out: Path) -> str:
@@ -85,9 +86,10 @@ def state(run: StudyRun, out: Path) -> str:
 def list_runs(runs: Sequence[StudyRun], out: Path) -> str:
     """A line a run with its state and command, and the counts."""
     states = [state(run, out) for run in runs]
-    lines = [
-        f"{state:<9}  {run.name}: {' '.join(_shown(run))}" for run, state in zip(runs, states, strict=True)
-    ]
+    lines = []
+    for run, found in zip(runs, states, strict=True):
+        command = shlex.join([f"gail-{run.binary.replace('_', '-')}", *_flags(run)])
+        lines.append(f"{found:<9}  {run.name}: {command}")
     counts = collections.Counter(states)
     order = (FINISHED, DIVERGED, RESUME, NEW)
     lines.append(f"{len(runs)} runs: " + ", ".join(f"{counts[s]} {s}" for s in order if counts[s]))
@@ -107,14 +109,8 @@ def run_study(runs: Sequence[StudyRun], out: Path, processes: int = 2, retry_fai
     done = [FINISHED] if retry_failed else [FINISHED, DIVERGED]
     waiting = collections.deque(run for run in runs if states[run.name] not in done)
     show = sys.stderr.isatty() or bool(os.environ.get("GAIL_TF_PROGRESS"))
-    bar = tqdm(
-        total=len(runs),
-        initial=len(runs) - len(waiting),
-        unit="run",
-        disable=not show,
-        dynamic_ncols=True,
-        smoothing=0,
-    )
+    look = {"unit": "run", "disable": not show, "dynamic_ncols": True, "smoothing": 0}
+    bar = tqdm(total=len(runs), initial=len(runs) - len(waiting), **look)
 
     def say(line: str) -> None:
         with bar.external_write_mode():
@@ -193,23 +189,13 @@ class _Children:
         environment.pop("GAIL_TF_PROGRESS", None)
         log.parent.mkdir(parents=True, exist_ok=True)
         with open(log, "a") as file:
-            self.running[run] = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=file,
-                env=environment,
-                start_new_session=True,
-            )
+            streams = {"stdin": subprocess.DEVNULL, "stdout": file, "stderr": file}
+            self.running[run] = subprocess.Popen(command, env=environment, start_new_session=True, **streams)
 
     def ended(self) -> list[tuple[StudyRun, int]]:
         """The runs that ended since the last call, with their exit codes."""
-        found = [
-            (run, process.returncode) for run, process in self.running.items() if process.poll() is not None
-        ]
-        for run, _ in found:
-            del self.running[run]
-        return found
+        ended = [run for run, process in self.running.items() if process.poll() is not None]
+        return [(run, self.running.pop(run).returncode) for run in ended]
 
 
 def _cell(run: StudyRun) -> str:
@@ -219,10 +205,6 @@ def _cell(run: StudyRun) -> str:
 
 def _flags(run: StudyRun) -> list[str]:
     return [*run.flags, *([f"--demonstrations={run.demonstrations}"] if run.demonstrations else [])]
-
-
-def _shown(run: StudyRun) -> list[str]:
-    return [f"gail-{run.binary.replace('_', '-')}", *map(shlex.quote, _flags(run))]
 
 
 def _settings(words: Sequence[str]) -> frozenset[str]:

@@ -115,11 +115,9 @@ class Study:
             raise UserError("Study.arms and Study.tasks: want one arm and one task or more.")
         slugs = {}
         for label in self.arms:
-            other = slugs.setdefault(slug(label), label)
-            if other != label:
-                raise UserError(
-                    f"Study.arms: {other!r} and {label!r} would share the folder {slug(label)}: rename one."
-                )
+            if (other := slugs.setdefault(slug(label), label)) != label:
+                shared = f"{other!r} and {label!r} would share the folder {slug(label)}"
+                raise UserError(f"Study.arms: {shared}: rename one.")
         _seed_list("Study.seeds", seeds)
 
     def runs(
@@ -136,29 +134,24 @@ class Study:
           bindings: gin bindings on top of all others.
         """
         found = []
-        for number, (task, arm) in enumerate(itertools.product(self.tasks.values(), self.arms.values())):
-            if arm.tasks is not None and task.name not in arm.tasks:
-                continue
-            own = next(s for s in (seeds, arm.seeds, task.seeds, self.seeds) if s is not None)
-            for position, seed in enumerate(_seed_list("seeds", own)):
-                run = self._run(arm, task, seed, demonstrations, bindings)
-                found.append(((position, number), run))
-        return [run for _, run in sorted(found, key=lambda pair: pair[0])]
+        for task, arm in itertools.product(self.tasks.values(), self.arms.values()):
+            if arm.tasks is None or task.name in arm.tasks:
+                own = next(s for s in (seeds, arm.seeds, task.seeds, self.seeds) if s is not None)
+                numbered = enumerate(_seed_list("seeds", own))
+                found += [(i, self._run(arm, task, seed, demonstrations, bindings)) for i, seed in numbered]
+        return [run for _, run in sorted(found, key=lambda pair: pair[0])]  # stable: arms and tasks in order
 
     def _run(self, arm: Arm, task: Task, seed: int, folder, bindings: Sequence[str]) -> StudyRun:
-        config = task.config or task.name
-        flags = [f"--config={name.replace(CONFIG, config)}" for name in arm.configs]
+        flags = [f"--config={name.replace(CONFIG, task.config or task.name)}" for name in arm.configs]
         flags += [f"--gin={b}" for b in (*self.bindings, *arm.bindings, *task.bindings, *bindings)]
         flags += [f"--environment={task.environment}"]
+        given = {"num_demonstrations": task.num_demonstrations, "subsample": task.subsample}
         if not arm.true_reward:
-            for flag in ("num_demonstrations", "subsample"):
-                if (value := getattr(task, flag)) is not None:
-                    flags.append(f"--{flag}={value}")
+            flags += [f"--{flag}={value}" for flag, value in given.items() if value is not None]
         flags += [f"--seed={seed}", f"--label={arm.label}", f"--task={task.name}"]
-        name = f"{slug(arm.label)}/{task.name}/{seed}"
-        if arm.true_reward:
-            return StudyRun(name, "train_expert", tuple(flags), None)
-        return StudyRun(name, "train", tuple(flags), _demonstrations(task, folder))
+        binary = "train_expert" if arm.true_reward else "train"
+        demonstrations = None if arm.true_reward else _demonstrations(task, folder)
+        return StudyRun(f"{slug(arm.label)}/{task.name}/{seed}", binary, tuple(flags), demonstrations)
 
 
 def load_study(name: str) -> tuple[str, Study]:
@@ -212,27 +205,24 @@ def select(runs: Iterable[StudyRun], only: str = "", shard: str | None = None) -
 def check_inputs(runs: Iterable[StudyRun]) -> None:
     """Raises UserError for the first config or file of demonstrations that is not there."""
     for run in runs:
-        for flag in run.flags:
-            if flag.startswith("--config="):
-                try:
+        try:
+            for flag in run.flags:
+                if flag.startswith("--config="):
                     resolve_config(flag.removeprefix("--config="))
-                except UserError as e:
-                    raise UserError(f"{run.name}: {e}") from e
-        path = run.demonstrations
-        if path is None or path.startswith("minari:"):
-            continue
-        if path.startswith("shipped:"):
-            name = path.removeprefix("shipped:")
-            if not (experts_dir() / name / "demonstrations.npz").is_file():
-                raise UserError(
-                    f"{run.name}: no demonstrations of {name} are shipped: give --demonstrations=DIR, a "
-                    f"folder with {name}.npz, or leave the task out with --only."
-                )
-        elif not os.path.exists(path):
-            raise UserError(
-                f"{run.name}: {path}: no such file of demonstrations: add it, or leave the task out with "
-                "--only."
-            )
+            _check_demonstrations(run.demonstrations)
+        except UserError as e:
+            raise UserError(f"{run.name}: {e}") from e
+
+
+def _check_demonstrations(path: str | None) -> None:
+    source, _, name = (path or "minari:").partition(":")
+    if source == "shipped" and not (experts_dir() / name / "demonstrations.npz").is_file():
+        raise UserError(
+            f"no demonstrations of {name} are shipped: give --demonstrations=DIR, a folder with {name}.npz, "
+            "or leave the task out with --only."
+        )
+    if source not in ("shipped", "minari") and not os.path.exists(path):
+        raise UserError(f"{path}: no such file of demonstrations: add it, or leave the task out with --only.")
 
 
 def _resolve_study(name: str) -> Path:
@@ -261,16 +251,11 @@ def _demonstrations(task: Task, folder: str | os.PathLike | None) -> str:
 
 def _arm(label: str, fields: Any, tasks: Mapping[str, Task]) -> Arm:
     where = f"Study.arms[{label!r}]"
-    if isinstance(fields, list | tuple):
-        fields = {"configs": fields}
-    arm = _of_fields(Arm, where, label, fields)
+    arm = _of_fields(Arm, where, label, {"configs": fields} if isinstance(fields, list | tuple) else fields)
     if slug(label) in ("", LOGS):
         raise UserError(f"{where}: a label makes the name of a folder, which this one cannot: rename it.")
     if not _strings(f"{where}.configs", arm.configs):
         raise UserError(f"{where}.configs is empty: want the name of one config or more.")
-    _strings(f"{where}.bindings", arm.bindings)
-    if arm.seeds is not None:
-        _seed_list(f"{where}.seeds", arm.seeds)
     for name in _strings(f"{where}.tasks", arm.tasks or ()):
         if name not in tasks:
             raise UserError(f"{where}.tasks: there is no task {name!r}; there are {', '.join(tasks)}.")
@@ -284,14 +269,11 @@ def _task(name: str, fields: Any) -> Task:
         raise UserError(f"{where}: the name is a folder's: letters, digits, '_', '-' and '.' only.")
     if not isinstance(task.environment, str):
         raise UserError(f"{where}.environment = {task.environment!r}: want a Gymnasium id.")
-    _strings(f"{where}.bindings", task.bindings)
-    if task.seeds is not None:
-        _seed_list(f"{where}.seeds", task.seeds)
     return task
 
 
 def _of_fields(kind: type, where: str, name: str, fields: Any) -> Any:
-    """``kind`` from a dict; an unknown or missing key is a UserError."""
+    """An Arm or a Task from a dict; an unknown, missing or malformed field is a UserError."""
     names = [field.name for field in dataclasses.fields(kind)][1:]
     if not isinstance(fields, Mapping):
         raise UserError(f"{where} = {fields!r}: want a dict with some of {', '.join(names)}.")
@@ -300,7 +282,10 @@ def _of_fields(kind: type, where: str, name: str, fields: Any) -> Any:
             raise UserError(f"{where}: {key!r} is unknown; there are {', '.join(names)}.")
     if names[0] not in fields:
         raise UserError(f"{where}: {names[0]!r} is missing.")
-    return kind(name, **fields)
+    made = kind(name, **fields)
+    _strings(f"{where}.bindings", made.bindings)
+    _seed_list(f"{where}.seeds", 1 if made.seeds is None else made.seeds)
+    return made
 
 
 def _strings(where: str, values: Any) -> Sequence[str]:

@@ -3,6 +3,27 @@
 import json
 
 import pytest
+from matplotlib.figure import Figure
+
+from gail_tf.reporting import aggregates
+
+
+@pytest.fixture
+def rendered():
+    """For a test that looks at the pixels or the layout of a picture."""
+
+
+@pytest.fixture(autouse=True)
+def unrendered(request, monkeypatch):
+    """Layout and pixels are most of a figure's time, and most tests look at its axes."""
+    if "rendered" not in request.fixturenames:
+        monkeypatch.setattr(Figure, "savefig", lambda figure, file, **options: file.write(b"PNG"))
+
+
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch):
+    """A bootstrap in a twentieth of its time. A test that knows an interval by hand sets what it needs."""
+    monkeypatch.setattr(aggregates, "BOOTSTRAP_RESAMPLES", 100)
 
 
 @pytest.fixture

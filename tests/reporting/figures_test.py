@@ -3,7 +3,7 @@ import pytest
 from matplotlib import image
 
 from gail_tf.reporting import figures
-from gail_tf.reporting.aggregates import group_runs
+from gail_tf.reporting.groups import group_runs
 from gail_tf.reporting.runs import load_run
 from gail_tf.types import UserError
 
@@ -39,7 +39,7 @@ def check_picture(path):
     assert (pixels[..., :3].min(axis=-1) < 0.9).mean() > 0.005, "an empty picture"
 
 
-def test_a_full_run_has_all_six_panels(make_run_dir, tmp_path):
+def test_a_full_run_has_all_six_panels(make_run_dir, tmp_path, rendered):
     figure = figures.draw_run(load_run(make_run_dir(metrics=ALL_METRICS)), tmp_path / "curve.png")
     assert len(titles(figure)) == 6
     assert len(figure.axes) == 7  # Entropy has an axis of its own.
@@ -85,7 +85,7 @@ def test_an_exploding_gradient_gets_a_log_axis(make_run_dir, tmp_path, largest, 
     assert ax.get_yscale() == scale
 
 
-def test_comparison_draws_the_median_and_the_quartiles(make_run_dir, tmp_path):
+def test_comparison_draws_the_median_and_the_quartiles(make_run_dir, tmp_path, rendered):
     finals = (0.0, 400.0, 600.0, 1000.0, 500.0)
     runs = [load_run(make_run_dir(f"{i}", returns=(0.0, final), seed=i)) for i, final in enumerate(finals)]
     figure = figures.draw_comparison(group_runs(runs), tmp_path / "curves.png")

@@ -35,6 +35,14 @@ def test_a_metric_may_be_missing_on_a_line(make_run_dir):
     assert run.series("no/such_metric")[0].shape == (0,)
 
 
+def test_the_metrics_as_a_table_have_a_row_a_line(make_run_dir):
+    frame = load_run(make_run_dir(returns=(10.0, None, 30.0), metrics={"generator/kl": 0.5})).frame
+    assert list(frame.env_steps) == [100, 200, 300]
+    assert frame["evaluation/return_mean"].isna().tolist() == [False, True, False]
+    assert frame["generator/kl"].tolist() == [0.5, 1.0, 1.5]
+    assert load_run(make_run_dir("failed", returns=(), status="failed")).frame.empty
+
+
 def test_values_that_are_not_finite_are_left_out_of_a_series(make_run_dir):
     run = load_run(make_run_dir(returns=(10.0, float("nan"), float("inf"), 40.0)))
     np.testing.assert_array_equal(run.series("evaluation/return_mean"), [[100, 400], [10, 40]])

@@ -1,9 +1,15 @@
+import pathlib
+
 import pytest
 
 from gail_tf.reporting import study_tables
-from gail_tf.reporting.aggregates import group_runs
+from gail_tf.reporting.groups import group_runs
 from gail_tf.reporting.report import write_report
 from gail_tf.reporting.runs import load_run
+from gail_tf.reporting.tables import runs_table
+from gail_tf.types import UserError
+
+PAPERS = pathlib.Path(__file__).parents[2] / "docs" / "results" / "papers"
 
 
 def cells(lines, *start):
@@ -35,7 +41,7 @@ def make_study(make_run_dir):
                     names |= {"algorithm": arm, "config_name": CONFIGS.get(arm, "any")}
                     path = make_run_dir(f"{arm}/{task}/{seed}", **(names | more | info))
                     runs.append(load_run(path))
-        return group_runs(runs)
+        return runs_table(group_runs(runs))
 
     return make
 
@@ -74,7 +80,7 @@ def test_arms_are_aggregated_over_tasks_and_in_each(make_study):
 
 def test_few_seeds_are_marked(make_study):
     table = study_tables.arms_table(make_study({"A": {"Ant": [1.0, 2.0]}, "B": {"Ant": [3.0]}}))
-    assert "0.00 [0.00, 0.00]* |" in table and "fewer than 3 seeds" in table
+    assert "0.00 [0.00, 0.00]* " in table and "fewer than 3 seeds" in table
     assert "## Over all tasks" not in table
 
 
@@ -88,8 +94,10 @@ def test_demonstrations_tell_tasks_apart_where_nothing_else_does(make_run_dir):
         for name in ("bc", "gail")
         for num in (1, 4)
     ]
-    table = study_tables.arms_table(group_runs(runs))
-    assert "## Hopper-v5, demonstrations: 1\n" in table and "| bc | 2 of 2 |" in table
+    table = study_tables.arms_table(runs_table(group_runs(runs)))
+    assert "## Hopper-v5, demonstrations: 1\n" in table
+    overall = table.split("## Hopper-v5")[0].splitlines()
+    assert cells(overall, "bc")[0] == "2 of 2"
 
 
 def test_scores_by_demonstrations_have_a_column_an_arm(make_run_dir):
@@ -99,15 +107,13 @@ def test_scores_by_demonstrations_have_a_column_an_arm(make_run_dir):
         for num in nums
         for seed in range(2)
     ]
-    lines = study_tables.demonstrations_table(group_runs(runs)).splitlines()
-    assert lines[0] == "| Environment | Demonstrations | bc | gail |"
+    lines = study_tables.demonstrations_table(runs_table(group_runs(runs))).splitlines()
+    assert cells(lines, "Environment") == ["Demonstrations", "bc", "gail"]
     (bc, gail) = cells(lines, "Hopper-v5", "4")
     assert bc == gail and bc.endswith("] (2)")
     assert cells(lines, "Hopper-v5", "25")[1] == "–"
-    assert lines.index(next(x for x in lines if "| 4 |" in x)) < lines.index(
-        next(x for x in lines if "| 25 |" in x)
-    )
-    assert study_tables.demonstrations_table(group_runs(runs[:4])) is None
+    assert [line.split("|")[2].strip() for line in lines[2:4]] == ["4", "25"]
+    assert study_tables.demonstrations_table(runs_table(group_runs(runs[:4]))) is None
 
 
 def test_divergence_is_counted_by_hand(make_study):
@@ -123,14 +129,36 @@ def test_divergence_is_counted_by_hand(make_study):
     lines = study_tables.divergence_table(groups).splitlines()
     # Three lines of the NaN run, two of the others: the largest is 3 * 20,000, the median of the last 40,000.
     assert cells(lines, "Ant-v0", "TD3-GAIL") == [
-        *("4", "2", "1", "1", "50%"),
-        *("6e+04", "4e+04", "over 36%, average"),
+        *("4", "2", "1", "1", "50%", "6e+04", "4e+04"),
     ]
     assert cells(lines, "Bee-v0", "TD3-GAIL")[:5] == ["1", "1", "0", "1", "100%"]
     assert cells(lines, "all tasks", "TD3-GAIL")[:5] == ["5", "3", "1", "2", "60%"]
-    paper = [cells(lines, "Ant-v0", arm)[-1] for arm in ("TD3-GAIL + CREDO", "PPO-GAIL", "DAC (TD3)")]
-    assert paper == ["fewer", "0", "–"]
-    assert "under 0.1" in lines[-2]
+    assert "under 0.1" in lines[-1]
+
+
+def test_a_papers_values_stand_beside_ours(make_study, tmp_path):
+    path = tmp_path / "paper.csv"
+    path.write_text('# Section 2:\nconfig,Paper\n"td3.*with/",fewer\n"\\btd3_gail/","over 36%, average"\n')
+    arms = {name: {"Ant": [900.0], "Bee": [900.0]} for name in CONFIGS}
+    table = study_tables.divergence_table(make_study(arms), study_tables.read_published(path))
+    lines = table.splitlines()
+    assert cells(lines, "Task")[-1] == "Paper" and lines[-1] == "Section 2:"
+    found = [cells(lines, task, arm)[-1] for task in ("Ant-v0", "all tasks") for arm in CONFIGS]
+    assert found == ["over 36%, average", "fewer", "–", "–"] * 2
+
+
+@pytest.mark.parametrize("content", [None, "", "config\n", "config,Paper\n(,x\n", "config,Paper\na,b,c\n"])
+def test_a_wrong_file_of_published_values_is_a_user_error(tmp_path, content):
+    path = tmp_path / "paper.csv"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(UserError, match="paper.csv: want a CSV file"):
+        study_tables.read_published(path)
+
+
+def test_the_shipped_published_values_can_be_read():
+    found = [study_tables.read_published(path) for path in PAPERS.glob("*.csv")]
+    assert found and all(one.values and one.notes for one in found)
 
 
 def test_the_largest_gradient_is_that_of_single_updates_where_they_were_recorded(make_study):
@@ -212,7 +240,6 @@ def test_the_signal_wants_two_arms_with_a_discriminator_and_values(make_study):
 def test_a_report_of_a_study_has_what_its_runs_have_and_is_the_same_again(make_study, tmp_path):
     histogram = {"low": 0.0, "high": 1.0, "counts": [1, 2]}
     metrics = {
-        "generator/policy_gradient_norm": 1.0,
         "reward/clipped_share": 0.1,
         "reward/agent_histogram": [histogram] * 3,
     }
@@ -228,7 +255,6 @@ def test_a_report_of_a_study_has_what_its_runs_have_and_is_the_same_again(make_s
         "by_demonstrations.md",
         "divergence.md",
         "final_returns.png",
-        "policy_gradient.png",
         "credo.png",
         "reward_histograms_ant_v0.png",
         "reward_histograms_bee_v0.png",

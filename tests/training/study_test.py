@@ -63,4 +63,5 @@ def test_a_study_from_gin_to_report(processes, cartpole, tmp_path):
     assert again.code == 0 and again.out.startswith("4 runs, 0 to do")
     write_report([out], tmp_path / "report")
     rows = (tmp_path / "report" / "table.md").read_text().splitlines()[2:4]
-    assert [row.split(" | ")[1:4] for row in rows] == [["D", "2", "2"], ["Plain", "2", "2"]]
+    cells = [[cell.strip() for cell in row.split("|")] for row in rows]
+    assert [row[2:5] for row in cells] == [["D", "2", "2"], ["Plain", "2", "2"]]

@@ -1,0 +1,134 @@
+"""Which runs belong together, and what tells the groups apart."""
+
+import pytest
+
+from gail_tf.reporting.groups import demonstrations_text, gin_bindings, group_runs
+from gail_tf.reporting.runs import load_run
+
+
+def test_runs_group_when_only_the_seed_differs(make_run_dir):
+    runs = [load_run(make_run_dir(f"seed_{seed}", seed=seed)) for seed in (1, 0, 2)]
+    (group,) = group_runs(runs)
+    assert (group.environment, group.label, group.num_demonstrations) == ("Hopper-v5", "gail_ppo", 4)
+    assert [run.seed for run in group.runs] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "difference, labels",
+    [
+        ({"environment": "Ant-v5"}, {"gail_ppo"}),
+        ({"algorithm": "bc", "config_name": "bc/hopper"}, {"gail_ppo", "bc"}),
+        (
+            {"config_name": "gail_ppo/hopper_paper"},
+            {"gail_ppo, gail_ppo/hopper", "gail_ppo, gail_ppo/hopper_paper"},
+        ),
+        (
+            {"config_name": "gail_ppo/hopper + with/spectral_norm"},
+            {"gail_ppo", "gail_ppo, with/spectral_norm"},
+        ),
+        (
+            {"config_name": "gail_ppo/hopper + gail_ppo/hopper"},
+            {"gail_ppo, gail_ppo/hopper", "gail_ppo, gail_ppo/hopper + gail_ppo/hopper"},
+        ),
+        ({"num_demonstrations": 1}, {"gail_ppo, demonstrations: 4", "gail_ppo, demonstrations: 1"}),
+        (
+            {"subsample": 20},
+            {"gail_ppo, demonstrations: 4", "gail_ppo, demonstrations: 4, every 20th step"},
+        ),
+        ({"command": ["gail-train", "--gin=coef = 0.1"]}, {"gail_ppo", "gail_ppo, coef=0.1"}),
+    ],
+)
+def test_whatever_else_differs_makes_another_group(make_run_dir, difference, labels):
+    runs = [load_run(make_run_dir("plain")), load_run(make_run_dir("other", **difference))]
+    groups = group_runs(runs)
+    assert len(groups) == 2
+    assert {group.label for group in groups} == labels
+
+
+def test_other_demonstrations_make_another_group(make_run_dir):
+    def run(name, seed, file, digest):
+        info = {"demonstrations": f"data/{file}", "demonstrations_sha256": digest}
+        return load_run(make_run_dir(name, seed=seed, **info))
+
+    runs = [
+        run("a", 0, "a.npz", "11111112"),
+        run("b", 1, "b.npz", "22222223"),
+        run("c", 2, "a.npz", "11111112"),
+    ]
+    groups = group_runs(runs)
+    assert [len(group.runs) for group in groups] == [2, 1]
+    assert [group.demonstrations for group in groups] == ["4 of a.npz (1111111)", "4 of b.npz (2222222)"]
+    assert groups[0].label == "gail_ppo, demonstrations: 4 of a.npz (1111111)"
+    (alone,) = group_runs(runs[:1])
+    assert (alone.label, alone.method, alone.demonstrations) == ("gail_ppo", "gail_ppo", "4")
+
+
+def test_demonstrations_are_compared_within_an_environment(make_run_dir):
+    runs = [
+        load_run(make_run_dir("hopper", demonstrations_sha256="1")),
+        load_run(make_run_dir("ant", demonstrations_sha256="2", environment="Ant-v5")),
+        load_run(make_run_dir("expert", algorithm="ppo", num_demonstrations=None)),
+    ]
+    assert [group.demonstrations for group in group_runs(runs)] == ["4", "4", "none"]
+
+
+def test_groups_stand_in_the_order_of_their_numbers(make_run_dir):
+    settings = [(25, 1), (4, 20), (4, 1), (1, 1)]
+    runs = [
+        load_run(make_run_dir(f"{num}_{every}", num_demonstrations=num, subsample=every))
+        for num, every in settings
+    ]
+    groups = group_runs(runs)
+    assert [group.demonstrations for group in groups] == ["1", "4", "25", "4, every 20th step"]
+    assert {group.method for group in groups} == {"gail_ppo"}
+
+
+def test_gin_bindings_of_a_command():
+    assert gin_bindings(["train", "--gin=b = 2", "--gin", "a=1", "--seed=3"]) == ("a=1", "b=2")
+    assert gin_bindings(["train", "--gin=x.y = 'z'"]) == ("x.y='z'",)
+    assert gin_bindings(None) == ()
+
+
+@pytest.mark.parametrize(
+    "demonstrations, subsample, text",
+    [
+        (None, 1, "none"),
+        (4, 1, "4"),
+        (1, 2, "1, every 2nd step"),
+        (1, 11, "1, every 11th step"),
+        (1, 21, "1, every 21st step"),
+    ],
+)
+def test_demonstrations_text(demonstrations, subsample, text):
+    assert demonstrations_text(demonstrations, subsample) == text
+
+
+def test_labels_of_a_study_name_the_arms(make_run_dir):
+    def run(name, **info):
+        return load_run(make_run_dir(name, **info))
+
+    same = {"config_name": "gail_ppo/hopper", "command": ["gail-train", "--gin=a = 1"]}
+    runs = [
+        run("a/0", label="TD3 + CREDO", task="hopper", seed=0, **same),
+        run("a/1", label="TD3 + CREDO", task="hopper", seed=1, **same),
+        run("b/0", label="TD3", task="hopper", config_name="other"),
+        run("b/1", label="TD3", task="sparse", subsample=20),
+        run("c/0", label="TD3", task="ant", environment="Ant-v5"),
+    ]
+    groups = group_runs(runs)
+    assert [(group.task, group.label, len(group.runs)) for group in groups] == [
+        ("Ant-v5", "TD3", 1),
+        ("Hopper-v5: hopper", "TD3", 1),
+        ("Hopper-v5: sparse", "TD3", 1),
+        ("Hopper-v5: hopper", "TD3 + CREDO", 2),
+    ]
+    assert [group.arm for group in groups] == [group.method for group in groups]
+    (changed, unchanged) = group_runs([runs[0], run("d", label="TD3 + CREDO", task="hopper")])
+    assert {changed.arm, unchanged.arm} == {"TD3 + CREDO"}
+    assert {changed.label, unchanged.label} == {"TD3 + CREDO", "TD3 + CREDO, a=1"}
+
+
+def test_arms_stand_in_the_order_of_their_numbers(make_run_dir):
+    arms = ["coef 0.01", "coef 0.03", "coef 0.1", "coef 1", "r1", "r2", "r10"]
+    runs = [load_run(make_run_dir(label, label=label)) for label in reversed(arms)]
+    assert [group.arm for group in group_runs(runs)] == arms
