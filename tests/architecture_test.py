@@ -13,9 +13,11 @@ _ROOT = Path(gail_tf.__file__).parent
 _OPERATORS = {
     "discriminators.losses": "operators",
     "discriminators.regularizers": "operators",
+    "agents.losses": "operators",
     "agents.off_policy": "operators",
     "agents.on_policy": "operators",
     "agents.sd3_ops": "operators",
+    "agents.settings": "operators",
     "agents.trpo_ops": "operators",
     "mgail.objective": "operators",
 }

@@ -5,6 +5,8 @@ import numpy as np
 import tensorflow as tf
 
 from gail_tf.agents.policy import Policy
+from gail_tf.agents.settings import check_settings
+from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.optimization.minibatches import scan_minibatches
 from gail_tf.types import Transition
 
@@ -19,6 +21,9 @@ class BehavioralCloning(tf.Module):
 
     Args:
       expert: transitions with fields ``[M, ...]``. seed: of the split and the shuffles.
+
+    Attributes:
+      training_rows, held_out: observations and actions, ``[N, ...]`` each.
     """
 
     def __init__(
@@ -35,6 +40,7 @@ class BehavioralCloning(tf.Module):
         jit_compile: bool = True,
     ):
         super().__init__(name="behavioral_cloning")
+        check_settings("BehavioralCloning", locals())
         if not 0.0 < validation_fraction < 1.0:
             raise ValueError(
                 f"BehavioralCloning.validation_fraction is {validation_fraction}: want between 0 and 1."
@@ -49,18 +55,17 @@ class BehavioralCloning(tf.Module):
         order = np.random.default_rng(seed).permutation(num_rows)
         num_held_out = min(max(int(round(validation_fraction * num_rows)), 1), num_rows - 1)
         held_out, kept = order[:num_held_out], order[num_held_out:]
-        self._train = tf.constant(expert.observation[kept]), tf.constant(expert.action[kept])
-        self._held_out = tf.constant(expert.observation[held_out]), tf.constant(expert.action[held_out])
+        self.training_rows = tf.constant(expert.observation[kept]), tf.constant(expert.action[kept])
+        self.held_out = tf.constant(expert.observation[held_out]), tf.constant(expert.action[held_out])
         self._batch_size = min(batch_size, len(kept))
         self._variables = policy.actor_net.trainable_variables
-        self.optimizer = tf.keras.optimizers.legacy.Adam(learning_rate)
-        self.optimizer._create_all_weights(self._variables)
+        self._step = GradientStep(self._variables, learning_rate, max_norm=10.0)
         self._best = [tf.Variable(v, trainable=False) for v in self._variables]
         self.best_loss = tf.Variable(np.inf, dtype=tf.float32, trainable=False)
         self.epochs_since_best = tf.Variable(0, dtype=tf.int32, trainable=False)
         self.num_epochs = tf.Variable(0, dtype=tf.int32, trainable=False)
         if policy.normalizer is not None:
-            policy.normalizer.update(self._train[0])
+            policy.normalizer.update(self.training_rows[0])
         self._epoch = tf.function(self._train_epoch, jit_compile=jit_compile, autograph=False)
 
     def _loss(self, observation, action):
@@ -68,7 +73,7 @@ class BehavioralCloning(tf.Module):
         return -tf.reduce_mean(distribution.log_prob(action)), distribution
 
     def _train_epoch(self, epoch: tf.Tensor) -> dict[str, tf.Tensor]:
-        observations, actions = self._train
+        observations, actions = self.training_rows
 
         def step(indices, seed):
             del seed
@@ -76,22 +81,19 @@ class BehavioralCloning(tf.Module):
                 loss, _ = self._loss(tf.gather(observations, indices), tf.gather(actions, indices))
                 decay = tf.add_n([tf.nn.l2_loss(v) for v in self._variables if "kernel" in v.name])
                 total = loss + self._weight_decay * decay
-            gradients = tape.gradient(total, self._variables)
-            norm = tf.linalg.global_norm(gradients)
-            gradients, _ = tf.clip_by_global_norm(gradients, 10.0, use_norm=norm)
-            self.optimizer.apply_gradients(zip(gradients, self._variables, strict=True))
+            norm, _ = self._step(tape, total, progress=0.0)
             return {"cloning/train_loss": loss, "cloning/gradient_norm": norm}
 
         seed = tf.random.fold_in(tf.constant([self._seed & 0x7FFFFFFF, 3], tf.int32), epoch)
         metrics = scan_minibatches(step, observations.shape[0], self._batch_size, 1, seed)
-        loss, distribution = self._loss(*self._held_out)
+        loss, distribution = self._loss(*self.held_out)
         self.num_epochs.assign_add(1)
         is_better = loss < self.best_loss
         self.best_loss.assign(tf.where(is_better, loss, self.best_loss))
         self.epochs_since_best.assign(tf.where(is_better, 0, self.epochs_since_best + 1))
         for best, variable in zip(self._best, self._variables, strict=True):
             best.assign(tf.where(is_better, variable, best))
-        error = tf.cast(distribution.mode(), tf.float32) - tf.cast(self._held_out[1], tf.float32)
+        error = tf.cast(distribution.mode(), tf.float32) - tf.cast(self.held_out[1], tf.float32)
         return metrics | {
             "cloning/validation_loss": loss,
             "cloning/validation_error": tf.reduce_mean(tf.cast(tf.abs(error) > 0.5, tf.float32))

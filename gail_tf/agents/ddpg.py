@@ -1,36 +1,19 @@
-"""DDPG: TF-Agents' agent, every argument explicit."""
+"""DDPG: TF-Agents' agent holds the networks; its losses are ours, with absorbing states in them."""
+
+import functools
+from collections.abc import Callable
 
 import gin
 import tensorflow as tf
 from tf_agents.agents.ddpg import ddpg_agent
 from tf_agents.trajectories import time_step as ts
 
-from gail_tf.agents.off_policy import actor_update, check_settings, time_steps
+from gail_tf.agents import losses
+from gail_tf.agents.off_policy import actor_update, values_of
+from gail_tf.agents.settings import check_settings
 from gail_tf.networks.mlp import make_critic_network, make_deterministic_actor
 from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.types import OffPolicyBatch
-
-
-class _AbsorbingDdpgAgent(ddpg_agent.DdpgAgent):
-    """TF-Agents' agent, whose target action is 0 where the next state is absorbing."""
-
-    can_act_next = None
-
-    def critic_loss(self, time_steps, actions, next_time_steps, weights=None, training=False):
-        del weights
-        observation, step_type = next_time_steps.observation, next_time_steps.step_type
-        target_actions, _ = self._target_actor_network(observation, step_type, training=False)
-        target_actions *= self.can_act_next[:, tf.newaxis]
-        target_value, _ = self._target_critic_network(
-            (observation, target_actions), step_type, training=False
-        )
-        target = tf.stop_gradient(
-            next_time_steps.reward + self._gamma * next_time_steps.discount * target_value
-        )
-        value, _ = self._critic_network(
-            (time_steps.observation, actions), time_steps.step_type, training=training
-        )
-        return tf.reduce_mean(self._td_errors_loss_fn(target, value))
 
 
 @gin.configurable
@@ -39,7 +22,7 @@ class DDPG(tf.Module):
 
     Exploration is uncorrelated Gaussian noise, as in TD3's comparison, not an Ornstein-Uhlenbeck process.
 
-    Args: as of :class:`gail_tf.agents.td3.TD3`.
+    Args and attributes: as of :class:`gail_tf.agents.td3.TD3`, with one critic.
     """
 
     num_batches = 1
@@ -48,6 +31,8 @@ class DDPG(tf.Module):
         self,
         observation_spec,
         action_spec,
+        actor_network: Callable = make_deterministic_actor,
+        critic_network: Callable = make_critic_network,
         discount: float = 0.99,
         tau: float = 0.005,
         actor_learning_rate: float = 1e-3,
@@ -59,36 +44,31 @@ class DDPG(tf.Module):
     ):
         super().__init__(name="ddpg")
         check_settings("DDPG", locals())
-        self._specs = observation_spec, action_spec
-        self._actor_start = actor_start
+        self._actor_start, self._discount = actor_start, discount
         self.exploration_noise = exploration_noise
+        self.make_actor_net = functools.partial(actor_network, observation_spec, action_spec)
         self.actor_net = self.make_actor_net()
-        self._critic = make_critic_network(*self._specs)
+        self.critics = [critic_network(observation_spec, action_spec)]
+        self.target_actor_net = self.make_actor_net()
+        self.target_critics = [critic_network(observation_spec, action_spec)]
         self.train_step = tf.Variable(0, dtype=tf.int64, trainable=False, name="train_step")
-        self._agent = _AbsorbingDdpgAgent(
+        self.agent = ddpg_agent.DdpgAgent(
             ts.time_step_spec(observation_spec),
             action_spec,
             actor_network=self.actor_net,
-            critic_network=self._critic,
+            critic_network=self.critics[0],
             actor_optimizer=None,
             critic_optimizer=None,
             ou_stddev=exploration_noise,
             ou_damping=1.0,
-            target_actor_network=self.make_actor_net(),
-            target_critic_network=make_critic_network(*self._specs),
+            target_actor_network=self.target_actor_net,
+            target_critic_network=self.target_critics[0],
             target_update_tau=tau,
-            target_update_period=1,
-            dqda_clipping=None,
-            td_errors_loss_fn=tf.math.squared_difference,
             gamma=discount,
-            reward_scale_factor=1.0,
-            gradient_clipping=None,
-            debug_summaries=False,
-            summarize_grads_and_vars=False,
             train_step_counter=self.train_step,
         )
-        self._agent.initialize()
-        self._critic_step = GradientStep(self._critic.trainable_variables, critic_learning_rate)
+        self.agent.initialize()
+        self._critic_step = GradientStep(self.critics[0].trainable_variables, critic_learning_rate)
         self._actor_step = GradientStep(
             self.actor_net.trainable_variables,
             actor_learning_rate,
@@ -96,28 +76,27 @@ class DDPG(tf.Module):
             max_actor_gradient_norm,
         )
 
-    def make_actor_net(self):
-        return make_deterministic_actor(*self._specs)
-
     def update(self, batch: OffPolicyBatch, seed: tf.Tensor, progress: tf.Tensor) -> dict:
         """One update of critic, actor and targets."""
         del seed
-        now, later = time_steps(batch)
-        self._agent.can_act_next = batch.can_act_next
+        next_action = self.target_actor_net(batch.next_observation, training=False)[0]
+        next_action *= batch.can_act_next[:, tf.newaxis]
+        (next_value,) = values_of(self.target_critics, batch.next_observation, next_action)
+        target = losses.bellman_target(batch.reward, batch.terminated, next_value, self._discount)
         with tf.GradientTape() as tape:
-            critic_loss = self._agent.critic_loss(now, batch.action, later, training=True)
+            values = values_of(self.critics, batch.observation, batch.action, training=True)
+            critic_loss = losses.critic_loss(values, target)
         critic_norm, _ = self._critic_step(tape, critic_loss, progress)
 
         # TF-Agents writes the actor's loss as a regression on a + dQ/da: the same direction in another scale,
         # so that gradient norms would not compare with TD3's.
         def actor_loss():
-            action, _ = self.actor_net(batch.observation, step_type=(), network_state=(), training=True)
-            value = self._critic((batch.observation, action), step_type=(), training=False)[0]
-            return -tf.reduce_mean(batch.can_act * value)
+            action = self.actor_net(batch.observation, training=True)[0]
+            return losses.actor_loss(*values_of(self.critics, batch.observation, action), batch.can_act)
 
         started = self.train_step.assign_add(1) > self._actor_start
         metrics = actor_update(started, actor_loss, self._actor_step, progress)
-        self._agent._update_target()
+        self.agent._update_target()
         return metrics | {
             "generator/critic_loss": critic_loss,
             "generator/critic_gradient_norm": critic_norm,

@@ -1,14 +1,11 @@
-"""What the off-policy agents share: the actor's update, TF-Agents' view of a batch, target actions."""
+"""What the off-policy agents share: the actor's update, values, and actions that are masked or smoothed."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import tensorflow as tf
-from tf_agents.trajectories import time_step as ts
 
 from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.optimization.minibatches import Weighted
-from gail_tf.types import OffPolicyBatch
 
 
 def actor_update(
@@ -34,15 +31,19 @@ def actor_update(
     }
 
 
-def time_steps(batch: OffPolicyBatch) -> tuple[ts.TimeStep, ts.TimeStep]:
-    """``batch`` as the pair of time steps that TF-Agents' losses take.
+def values_of(critics, observation, action: tf.Tensor, training: bool = False) -> list[tf.Tensor]:
+    """What each of ``critics`` says of actions ``[B, k]`` at observations ``[B, ...]``: values ``[B]``."""
+    return [critic((observation, action), training=training)[0] for critic in critics]
 
-    The discount is 0 where the MDP ended and 1 everywhere else, time limits included, so that a loss which
-    multiplies it by gamma bootstraps exactly where it should.
+
+def sampled_action(distribution, can_act: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Actions ``[B, k]`` and their log density ``[B]``; both 0 where ``can_act`` ``[B]`` is.
+
+    In an absorbing state there is one action, 0, and no entropy to be paid for.
     """
-    mid = tf.fill(tf.shape(batch.reward), ts.StepType.MID)
-    now = ts.TimeStep(mid, tf.zeros_like(batch.reward), tf.ones_like(batch.reward), batch.observation)
-    return now, ts.TimeStep(mid, batch.reward, 1.0 - batch.terminated, batch.next_observation)
+    action = distribution.sample(seed=seed)
+    log_probability = can_act * distribution.log_prob(action)
+    return can_act[:, tf.newaxis] * action, log_probability
 
 
 def smoothed_action(action: tf.Tensor, noise: tf.Tensor, std: float, clip: float) -> tf.Tensor:
@@ -53,29 +54,6 @@ def smoothed_action(action: tf.Tensor, noise: tf.Tensor, std: float, clip: float
     critic is asked about actions that nobody can take.
     """
     return tf.clip_by_value(action + tf.clip_by_value(std * noise, -clip, clip), -1.0, 1.0)
-
-
-_SETTINGS = {
-    "discount": (lambda x: 0.0 <= x <= 1.0, "0 to 1"),
-    "tau": (lambda x: 0.0 <= x <= 1.0, "0 to 1"),
-    "actor_start": (lambda x: x >= 0, "0 or more"),
-    "exploration_noise": (lambda x: x >= 0.0, "0 or more"),
-    "actor_learning_rate": (lambda x: x > 0.0, "a number above 0"),
-    "critic_learning_rate": (lambda x: x > 0.0, "a number above 0"),
-    "temperature_learning_rate": (lambda x: x > 0.0, "a number above 0"),
-    "max_actor_gradient_norm": (lambda x: x is None or x > 0.0, "a number above 0, or None"),
-}
-
-
-def check_settings(owner: str, settings: Mapping[str, Any]) -> None:
-    """Raises ValueError for the first of ``settings`` that makes no sense, by the name it has in gin.
-
-    Args:
-      settings: a constructor's ``locals()``; names without a rule are left alone.
-    """
-    for name, (fits, wanted) in _SETTINGS.items():
-        if name in settings and not fits(settings[name]):
-            raise ValueError(f"{owner}.{name} is {settings[name]}: want {wanted}.")
 
 
 def check_positive(owner: str, **counts: int) -> None:

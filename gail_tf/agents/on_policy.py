@@ -27,6 +27,12 @@ def generalized_advantage(reward, value_t, value_tp1, terminated, truncated, dis
     )
 
 
+def normalized(advantage):
+    """Advantages ``[N]`` at mean 0 and standard deviation 1 (those that are all alike stay finite)."""
+    advantage = advantage - tf.reduce_mean(advantage)
+    return advantage / (tf.math.reduce_std(advantage) + 1e-8)
+
+
 def explained_variance(prediction, target):
     """``1 - Var(target - prediction) / Var(target)`` of ``[N]`` rows: 1 is perfect, 0 as good as the mean."""
     return 1.0 - tf.math.reduce_variance(target - prediction) / (tf.math.reduce_variance(target) + 1e-8)
@@ -40,7 +46,7 @@ def policy_gradient_metrics(actor_net, batch):
     """
     variables = actor_net.trainable_variables
     with tf.GradientTape() as tape:
-        distribution, _ = actor_net(batch.observation, step_type=(), network_state=(), training=False)
+        distribution, _ = actor_net(batch.observation, training=False)
         objective = tf.reduce_mean(batch.advantage * distribution.log_prob(batch.action))
     gradients = tape.gradient(objective, variables)
     return {

@@ -1,12 +1,17 @@
-"""PPO-clip: TF-Agents' agent, every argument explicit, with all its minibatch epochs in one graph loop."""
+"""PPO-clip: TF-Agents' agent, with all its minibatch epochs in one graph loop."""
+
+import functools
 
 import gin
 import tensorflow as tf
 from tf_agents.agents.ppo import ppo_clip_agent, ppo_utils
+from tf_agents.networks import network
 from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 
 from gail_tf.agents.on_policy import explained_variance
+from gail_tf.agents.settings import check_settings
+from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.optimization.minibatches import scan_minibatches
 from gail_tf.types import OnPolicyBatch
 
@@ -23,7 +28,8 @@ class PPO(tf.Module):
       num_epochs, batch_size: passes over a batch, and rows a minibatch.
       learning_rate: Adam's, at the start; annealed linearly to ``final_learning_rate_fraction`` of it.
       clip_range: epsilon of Eq. 7. value_clip_range: 0 leaves the value loss unclipped.
-      value_coef, entropy_coef: c1 and c2 of Eq. 9. max_gradient_norm: global norm over both networks.
+      value_coef, entropy_coef: c1 and c2 of Eq. 9.
+      max_gradient_norm: global norm over both networks; None: no bound.
     """
 
     def __init__(
@@ -41,61 +47,49 @@ class PPO(tf.Module):
         value_clip_range: float = 0.0,
         value_coef: float = 0.5,
         entropy_coef: float = 0.0,
-        max_gradient_norm: float = 0.5,
+        max_gradient_norm: float | None = 0.5,
     ):
         super().__init__(name="ppo")
-        if min(num_epochs, batch_size) < 1:
-            raise ValueError(f"PPO has num_epochs {num_epochs} and batch_size {batch_size}: want 1 or more.")
+        check_settings("PPO", locals())
         self.actor_net, self.value_net = actor_net, value_net
         self._num_epochs, self._batch_size = num_epochs, batch_size
-        self._initial_learning_rate = learning_rate
-        self._final_fraction = final_learning_rate_fraction
-        self._learning_rate = tf.Variable(learning_rate, trainable=False, name="learning_rate")
-        self.optimizer = tf.keras.optimizers.legacy.Adam(self._learning_rate, epsilon=adam_epsilon)
-        self.optimizer._create_all_weights(actor_net.trainable_variables + value_net.trainable_variables)
-        self.train_step_counter = tf.Variable(0, dtype=tf.int64, trainable=False, name="train_step")
-        self._agent = ppo_clip_agent.PPOClipAgent(
+        self.step = GradientStep(
+            actor_net.trainable_variables + value_net.trainable_variables,
+            learning_rate,
+            final_learning_rate_fraction,
+            make_optimizer=functools.partial(tf.keras.optimizers.legacy.Adam, epsilon=adam_epsilon),
+        )
+        # Trajectories are [1, N, ...]: dense layers take that as it is, layers that flatten would not.
+        takes_time = observation_spec.shape.rank == 1
+        self.agent = ppo_clip_agent.PPOClipAgent(
             ts.time_step_spec(observation_spec),
             action_spec,
-            optimizer=self.optimizer,
-            actor_net=actor_net,
-            value_net=value_net,
-            greedy_eval=True,
+            optimizer=self.step.optimizer,
+            actor_net=actor_net if takes_time else _OneTrajectory(actor_net),
+            value_net=value_net if takes_time else _OneTrajectory(value_net),
             importance_ratio_clipping=clip_range,
             entropy_regularization=entropy_coef,
-            policy_l2_reg=0.0,
-            value_function_l2_reg=0.0,
-            shared_vars_l2_reg=0.0,
             value_pred_loss_coef=value_coef,
             num_epochs=1,
-            use_gae=False,
-            use_td_lambda_return=False,
             normalize_rewards=False,
-            reward_norm_clipping=0.0,
             normalize_observations=False,
-            log_prob_clipping=0.0,
             gradient_clipping=max_gradient_norm,
             value_clipping=value_clip_range,
-            check_numerics=False,
             compute_value_and_advantage_in_train=False,
             update_normalizers_in_train=False,
             aggregate_losses_across_replicas=False,
-            debug_summaries=False,
-            summarize_grads_and_vars=False,
-            train_step_counter=self.train_step_counter,
+            train_step_counter=tf.Variable(0, dtype=tf.int64, trainable=False, name="train_step"),
         )
-        self._agent.initialize()
+        self.agent.initialize()
 
     def update(self, batch: OnPolicyBatch, seed: tf.Tensor, progress: tf.Tensor) -> dict[str, tf.Tensor]:
         """All minibatch epochs on ``batch`` (rows [N]); returns scalar metrics.
 
         ``generator/kl`` is the mean KL(old || new) of the whole batch after the last minibatch.
         """
-        num_rows = batch.observation.shape[0]
-        self._learning_rate.assign(
-            self._initial_learning_rate * (1.0 - progress * (1.0 - self._final_fraction))
-        )
-        old = self._distribution(batch.observation)
+        num_rows = batch.advantage.shape[0]
+        self.step.set_progress(progress)
+        old = self.actor_net(batch.observation, training=False)[0]
         parameters = tf.nest.map_structure(
             tf.stop_gradient, ppo_utils.get_distribution_params(old, legacy_distribution_network=False)
         )
@@ -103,7 +97,7 @@ class PPO(tf.Module):
         def step(indices, seed):
             del seed
             rows = tf.nest.map_structure(lambda x: tf.gather(x, indices), (batch, parameters))
-            info = self._agent._train(self._experience(*rows), weights=None)
+            info = self.agent._train(_experience(*rows), weights=None)
             return {
                 "generator/policy_loss": info.extra.policy_gradient_loss,
                 "generator/value_loss": info.extra.value_estimation_loss,
@@ -111,33 +105,48 @@ class PPO(tf.Module):
             }
 
         metrics = scan_minibatches(step, num_rows, min(self._batch_size, num_rows), self._num_epochs, seed)
-        new = self._distribution(batch.observation)
+        new = self.actor_net(batch.observation, training=False)[0]
         return metrics | {
             "generator/kl": tf.reduce_mean(old.kl_divergence(new)),
             "generator/entropy": tf.reduce_mean(new.entropy()),
             "generator/explained_variance": explained_variance(batch.value, batch.value_target),
-            "generator/learning_rate": self._learning_rate.read_value(),
+            "generator/learning_rate": self.step.learning_rate.read_value(),
         }
 
-    def _distribution(self, observation):
-        return self.actor_net(observation, step_type=(), network_state=(), training=False)[0]
 
-    def _experience(self, batch: OnPolicyBatch, parameters) -> trajectory.Trajectory:
-        """Rows [N] as TF-Agents sees them, [1, N]: all mid-episode, so that its boundary mask keeps them."""
-        batch, parameters = tf.nest.map_structure(lambda x: x[tf.newaxis], (batch, parameters))
-        rows = tf.shape(batch.advantage)
-        mid = tf.fill(rows, ts.StepType.MID)
-        return trajectory.Trajectory(
-            step_type=mid,
-            observation=batch.observation,
-            action=batch.action,
-            policy_info={
-                "dist_params": parameters,
-                "return": batch.value_target,
-                "advantage": batch.advantage,
-                "value_prediction": batch.value,
-            },
-            next_step_type=mid,
-            reward=tf.zeros(rows),
-            discount=tf.ones(rows),
-        )
+class _OneTrajectory(network.Network):
+    """``net`` for observations ``[1, N, ...]``: it sees rows ``[N, ...]``, its output is ``[1, N]`` again."""
+
+    def __init__(self, net: network.Network):
+        super().__init__(net.input_tensor_spec, state_spec=(), name=net.name)
+        self._net = net
+
+    def call(self, observation, step_type=(), network_state=(), training=False):
+        del step_type
+        is_trajectory = observation.shape.rank > 1 + self.input_tensor_spec.shape.rank
+        rows = observation[0] if is_trajectory else observation
+        output = self._net(rows, training=training)[0]
+        if is_trajectory:
+            output = tf.nest.map_structure(lambda x: x[tf.newaxis], output, expand_composites=True)
+        return output, network_state
+
+
+def _experience(batch: OnPolicyBatch, parameters) -> trajectory.Trajectory:
+    """Rows [N] as TF-Agents sees them, [1, N]: all mid-episode, so that its boundary mask keeps them."""
+    batch, parameters = tf.nest.map_structure(lambda x: x[tf.newaxis], (batch, parameters))
+    rows = tf.shape(batch.advantage)
+    mid = tf.fill(rows, ts.StepType.MID)
+    return trajectory.Trajectory(
+        step_type=mid,
+        observation=batch.observation,
+        action=batch.action,
+        policy_info={
+            "dist_params": parameters,
+            "return": batch.value_target,
+            "advantage": batch.advantage,
+            "value_prediction": batch.value,
+        },
+        next_step_type=mid,
+        reward=tf.zeros(rows),
+        discount=tf.ones(rows),
+    )

@@ -1,24 +1,35 @@
-"""SD3 for the off-policy generator: the numbers in gin, the agent behind the ``OffPolicyAgent`` protocol."""
+"""Softmax deep double deterministic policy gradients as a TF-Agents agent (arXiv:2010.09177)."""
+
+from collections.abc import Callable
 
 import gin
 import tensorflow as tf
+from tf_agents.agents import tf_agent
+from tf_agents.policies import actor_policy, gaussian_policy
 from tf_agents.trajectories import time_step as ts
+from tf_agents.utils import common
 
-from gail_tf.agents.off_policy import check_positive, check_settings
-from gail_tf.agents.sd3_agent import SD3Agent
+from gail_tf.agents import losses, sd3_ops
+from gail_tf.agents.off_policy import actor_update
+from gail_tf.agents.settings import check_settings
+from gail_tf.networks.mlp import make_critic_network, make_deterministic_actor
 from gail_tf.networks.two_actors import TwoActors
 from gail_tf.optimization.gradient_step import GradientStep
+from gail_tf.optimization.minibatches import Weighted
 from gail_tf.types import OffPolicyBatch
 
 
 @gin.configurable
-class SD3(tf.Module):
-    """Softmax deep double deterministic policy gradients (Pan, Cai, Huang 2020) as an ``OffPolicyAgent``.
+class SD3(tf_agent.TFAgent):
+    """SD3 (Pan, Cai, Huang 2020): two actor-critic pairs, each with a softmax over sampled target actions.
 
-    ``agent`` is the TF-Agents agent: ``policy`` acts with the actor whose own critic is higher,
-    ``collect_policy`` adds noise to it. An update consumes two minibatches, one for each actor-critic pair.
+    An ``OffPolicyAgent``, and a TF-Agents agent that trains on an ``OffPolicyBatch``, not a ``Trajectory``.
+    ``policy`` acts with the actor whose own critic is higher, ``collect_policy`` adds noise to it. The pairs
+    learn in turn, each from a half of the 2 B rows: critic, actor, and the pair's targets, so that the second
+    pair's target already sees the first one's new target networks, as in the authors' code.
 
     Args:
+      actor_network, critic_network: factories as of :class:`gail_tf.agents.td3.TD3`.
       discount: gamma. tau: of the target networks, moved with every update.
       actor_learning_rate, critic_learning_rate: Adam's; the actors' falls linearly to
         ``final_actor_learning_rate_fraction`` of it.
@@ -30,6 +41,9 @@ class SD3(tf.Module):
       target_noise, target_noise_clip: std and bound of the noise on them.
       importance_weights: weigh each sample by the inverse of its noise's density.
       max_actor_gradient_norm: global norm, of either actor. None: no bound.
+
+    Attributes:
+      actor_net, target_net: :class:`TwoActors`, with the critics in them.
     """
 
     num_batches = 2
@@ -38,6 +52,8 @@ class SD3(tf.Module):
         self,
         observation_spec,
         action_spec,
+        actor_network: Callable = make_deterministic_actor,
+        critic_network: Callable = make_critic_network,
         discount: float = 0.99,
         tau: float = 0.005,
         actor_learning_rate: float = 1e-3,
@@ -52,13 +68,12 @@ class SD3(tf.Module):
         importance_weights: bool = False,
         max_actor_gradient_norm: float | None = None,
     ):
-        super().__init__(name="sd3")
         check_settings("SD3", locals())
-        check_positive("SD3", num_target_samples=num_target_samples)
-        if not beta >= 0:
-            raise ValueError(f"SD3.beta is {beta}: want 0 or more.")
-        self._specs = observation_spec, action_spec
-        self.exploration_noise = exploration_noise
+        self.exploration_noise, self._actor_start = exploration_noise, actor_start
+        self._discount, self._tau, self._beta = discount, tau, beta
+        self._importance_weights = importance_weights
+        self._sampling = num_target_samples, target_noise, target_noise_clip
+        self._factories = observation_spec, action_spec, actor_network, critic_network
         self.actor_net = self.make_actor_net()
         self._actor_steps = [
             GradientStep(
@@ -69,33 +84,104 @@ class SD3(tf.Module):
             )
             for actor in self.actor_net.actors
         ]
-        self.agent = SD3Agent(
-            ts.time_step_spec(observation_spec),
+        self.target_net = self.make_actor_net()
+        self._critic_steps = [
+            GradientStep(critic.trainable_variables, critic_learning_rate)
+            for critic in self.actor_net.critics
+        ]
+        spec = ts.time_step_spec(observation_spec)
+        policy = actor_policy.ActorPolicy(spec, action_spec, self.actor_net, clip=True)
+        observation, scalar = observation_spec, tf.TensorSpec([], tf.float32)
+        super().__init__(
+            spec,
             action_spec,
-            network=self.actor_net,
-            target_network=self.make_actor_net(),
-            actor_steps=self._actor_steps,
-            critic_steps=[
-                GradientStep(critic.trainable_variables, critic_learning_rate)
-                for critic in self.actor_net.critics
-            ],
-            discount=discount,
-            tau=tau,
-            beta=beta,
-            num_target_samples=num_target_samples,
-            target_noise=target_noise,
-            target_noise_clip=target_noise_clip,
-            importance_weights=importance_weights,
-            actor_start=actor_start,
-            exploration_noise=exploration_noise,
+            policy=policy,
+            collect_policy=gaussian_policy.GaussianPolicy(policy, scale=exploration_noise, clip=True),
+            train_sequence_length=None,
+            num_outer_dims=1,
+            training_data_spec=OffPolicyBatch(
+                observation, action_spec, scalar, observation, scalar, scalar, scalar
+            ),
             train_step_counter=tf.Variable(0, dtype=tf.int64, trainable=False, name="train_step"),
         )
-        self.agent.initialize()
+        self.initialize()
 
     def make_actor_net(self) -> TwoActors:
-        return TwoActors(*self._specs)
+        return TwoActors(*self._factories)
+
+    def _initialize(self):
+        for i in range(2):
+            self._move_targets(i, tau=1.0)
 
     def update(self, batch: OffPolicyBatch, seed: tf.Tensor, progress: tf.Tensor) -> dict:
-        """One update of either pair, on its own half of the rows: critic, actor and targets."""
-        metrics = self.agent.train(batch, seed=seed, progress=progress).extra
-        return metrics | {"generator/learning_rate": self._actor_steps[0].learning_rate.read_value()}
+        """One update of either pair, on its own half of the rows: critic, actor and targets.
+
+        Critic losses are added up and the norm is that of both critics' gradient, as TD3 has it; the actors'
+        metrics are means of the two, the largest gradient norm the larger.
+        """
+        return self.train(batch, seed=seed, progress=progress).extra
+
+    def _train(
+        self, experience: OffPolicyBatch, weights=None, *, seed: tf.Tensor, progress: tf.Tensor
+    ) -> tf_agent.LossInfo:
+        if weights is not None:
+            raise ValueError("SD3: got weights; it has no weighted update. Leave them out.")
+        started = self.train_step_counter.assign_add(1) > self._actor_start
+        halves = zip(*(tf.split(field, 2) for field in experience), strict=True)
+        critic_losses, critic_norms, actor_metrics = [], [], []
+        for i, (half, half_seed) in enumerate(zip(halves, tf.unstack(tf.random.split(seed, 2)), strict=True)):
+            batch = OffPolicyBatch(*half)
+            target = self._target(i, batch, half_seed)
+            with tf.GradientTape() as tape:
+                value = self.actor_net.value(i, batch.observation, batch.action, training=True)
+                loss = losses.critic_loss([value], target)
+            norm, _ = self._critic_steps[i](tape, loss, progress)
+            critic_losses.append(loss)
+            critic_norms.append(norm)
+            actor_metrics.append(
+                actor_update(
+                    started,
+                    lambda i=i, batch=batch: self._actor_loss(i, batch),
+                    self._actor_steps[i],
+                    progress,
+                )
+            )
+            self._move_targets(i, self._tau)
+        critic_loss = tf.add_n(critic_losses)
+        one, other = actor_metrics
+        metrics = {
+            name: Weighted((value + other[name].value) / 2.0, weight) for name, (value, weight) in one.items()
+        }
+        largest = "generator/policy_gradient_norm_max"
+        metrics[largest] = Weighted(tf.maximum(one[largest].value, other[largest].value), started)
+        metrics |= {
+            "generator/critic_loss": critic_loss,
+            "generator/critic_gradient_norm": tf.norm(critic_norms),
+            "generator/learning_rate": self._actor_steps[0].learning_rate.read_value(),
+        }
+        return tf_agent.LossInfo(loss=critic_loss, extra=metrics)
+
+    def _target(self, i: int, batch: OffPolicyBatch, seed: tf.Tensor) -> tf.Tensor:
+        """Target ``[B]`` of critic i, around the actions that target actor i proposes; both critics judge."""
+        network = self.target_net
+        proposed = network.action(i, batch.next_observation)
+        actions, log_density = sd3_ops.sample_actions(proposed, seed, *self._sampling)
+        actions *= batch.can_act_next[:, tf.newaxis, tf.newaxis]
+        num_rows, num_samples, num_dims = actions.shape
+        observation = tf.repeat(batch.next_observation, num_samples, axis=0)
+        flat = tf.reshape(actions, [num_rows * num_samples, num_dims])
+        values = [tf.reshape(network.value(j, observation, flat), [num_rows, num_samples]) for j in range(2)]
+        log_density = log_density if self._importance_weights else None
+        next_value = sd3_ops.softmax_value(tf.minimum(*values), self._beta, log_density)
+        return losses.bellman_target(batch.reward, batch.terminated, next_value, self._discount)
+
+    def _actor_loss(self, i: int, batch: OffPolicyBatch) -> tf.Tensor:
+        action = self.actor_net.action(i, batch.observation, training=True)
+        return losses.actor_loss(self.actor_net.value(i, batch.observation, action), batch.can_act)
+
+    def _move_targets(self, i: int, tau: float) -> None:
+        for live, target in (
+            (self.actor_net.actors[i], self.target_net.actors[i]),
+            (self.actor_net.critics[i], self.target_net.critics[i]),
+        ):
+            common.soft_variables_update(live.variables, target.variables, tau)

@@ -50,25 +50,3 @@ def softmax_value(values: tf.Tensor, beta: float, log_density: tf.Tensor | None 
     highest = tf.reduce_max(values, -1, keepdims=True)
     excess = tf.reduce_sum(tf.nn.softmax(logits, -1) * (values - highest), -1)
     return tf.squeeze(highest, -1) + excess
-
-
-def softmax_target(
-    reward: tf.Tensor,
-    terminated: tf.Tensor,
-    values_1: tf.Tensor,
-    values_2: tf.Tensor,
-    discount: float,
-    beta: float,
-    log_density: tf.Tensor | None = None,
-) -> tf.Tensor:
-    """Both critics' target, ``r + gamma (1 - terminated) softmax_value(min(Q'_1, Q'_2))``, ``[B]``.
-
-    Args:
-      reward, terminated: float32 ``[B]``.
-      values_1, values_2: float32 ``[B, K]``, the target critics at the sampled actions.
-    """
-    reward.shape.assert_is_compatible_with(terminated.shape)
-    values_1.shape.assert_is_compatible_with(values_2.shape)
-    value = softmax_value(tf.minimum(values_1, values_2), beta, log_density)
-    value.shape.assert_is_compatible_with(reward.shape)
-    return reward + discount * (1.0 - terminated) * value

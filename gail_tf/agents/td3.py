@@ -1,51 +1,23 @@
-"""TD3: TF-Agents' agent, every argument explicit, its target noise from a seed and its target actions cut."""
+"""TD3: TF-Agents' agent holds the networks; its target is ours, with noise from a seed and actions cut."""
+
+import functools
+from collections.abc import Callable
 
 import gin
 import tensorflow as tf
 from tf_agents.agents.td3 import td3_agent
 from tf_agents.trajectories import time_step as ts
 
+from gail_tf.agents import losses
 from gail_tf.agents.off_policy import (
     actor_update,
-    check_positive,
-    check_settings,
     smoothed_action,
-    time_steps,
+    values_of,
 )
+from gail_tf.agents.settings import check_settings
 from gail_tf.networks.mlp import make_critic_network, make_deterministic_actor
 from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.types import OffPolicyBatch
-
-
-class _SeededTd3Agent(td3_agent.Td3Agent):
-    """TF-Agents' agent; its target has stateless noise, actions cut to [-1, 1], 0 in absorbing states."""
-
-    seed = None
-    can_act_next = None
-
-    def critic_loss(self, time_steps, actions, next_time_steps, weights=None, training=False):
-        del weights
-        observation, step_type = next_time_steps.observation, next_time_steps.step_type
-        target_actions, _ = self._target_actor_network(observation, step_type, training=False)
-        noise = tf.random.stateless_normal(tf.shape(target_actions), self.seed)
-        smoothed = smoothed_action(
-            target_actions, noise, self._target_policy_noise, self._target_policy_noise_clip
-        )
-        smoothed *= self.can_act_next[:, tf.newaxis]
-        target_value = tf.minimum(
-            *(
-                critic((observation, smoothed), step_type, training=False)[0]
-                for critic in (self._target_critic_network_1, self._target_critic_network_2)
-            )
-        )
-        target = tf.stop_gradient(
-            next_time_steps.reward + self._gamma * next_time_steps.discount * target_value
-        )
-        values = [
-            critic((time_steps.observation, actions), time_steps.step_type, training=training)[0]
-            for critic in (self._critic_network_1, self._critic_network_2)
-        ]
-        return tf.add_n([tf.reduce_mean(self._td_errors_loss_fn(target, value)) for value in values])
 
 
 @gin.configurable
@@ -53,6 +25,8 @@ class TD3(tf.Module):
     """Twin delayed deep deterministic policy gradient (Fujimoto et al. 2018) as an ``OffPolicyAgent``.
 
     Args:
+      actor_network: ``(observation_spec, action_spec) -> network``: observation ``[B, ...]`` -> action
+        ``[B, k]`` in [-1, 1]. critic_network: likewise, ``(observation, action)`` -> value ``[B]``.
       discount: gamma. tau: of the target networks, moved with every actor update.
       actor_learning_rate, critic_learning_rate: Adam's; the actor's falls linearly to
         ``final_actor_learning_rate_fraction`` of it.
@@ -60,6 +34,10 @@ class TD3(tf.Module):
       exploration_noise: std of the noise on collected actions, of which the range is 2.
       target_noise, target_noise_clip: std and bound of the noise on target actions.
       max_actor_gradient_norm: global norm; DAC clips at 40. None: no bound.
+
+    Attributes:
+      agent: TF-Agents' agent, with its policies. critics, target_critics: two networks each.
+      target_actor_net: a network.
     """
 
     num_batches = 1
@@ -68,6 +46,8 @@ class TD3(tf.Module):
         self,
         observation_spec,
         action_spec,
+        actor_network: Callable = make_deterministic_actor,
+        critic_network: Callable = make_critic_network,
         discount: float = 0.99,
         tau: float = 0.005,
         actor_learning_rate: float = 1e-3,
@@ -82,40 +62,35 @@ class TD3(tf.Module):
     ):
         super().__init__(name="td3")
         check_settings("TD3", locals())
-        check_positive("TD3", policy_delay=policy_delay)
-        self._specs = observation_spec, action_spec
-        self._policy_delay, self._actor_start = policy_delay, actor_start
+        self._policy_delay, self._actor_start, self._discount = policy_delay, actor_start, discount
+        self._target_noise, self._target_noise_clip = target_noise, target_noise_clip
         self.exploration_noise = exploration_noise
+        self.make_actor_net = functools.partial(actor_network, observation_spec, action_spec)
         self.actor_net = self.make_actor_net()
-        self._critics = [make_critic_network(*self._specs) for _ in range(2)]
+        self.critics = [critic_network(observation_spec, action_spec) for _ in range(2)]
+        self.target_actor_net = self.make_actor_net()
+        self.target_critics = [critic_network(observation_spec, action_spec) for _ in range(2)]
         self.train_step = tf.Variable(0, dtype=tf.int64, trainable=False, name="train_step")
-        self._agent = _SeededTd3Agent(
+        self.agent = td3_agent.Td3Agent(
             ts.time_step_spec(observation_spec),
             action_spec,
             actor_network=self.actor_net,
-            critic_network=self._critics[0],
-            critic_network_2=self._critics[1],
+            critic_network=self.critics[0],
+            critic_network_2=self.critics[1],
             actor_optimizer=None,
             critic_optimizer=None,
             exploration_noise_std=exploration_noise,
-            target_actor_network=self.make_actor_net(),
-            target_critic_network=make_critic_network(*self._specs),
-            target_critic_network_2=make_critic_network(*self._specs),
+            target_actor_network=self.target_actor_net,
+            target_critic_network=self.target_critics[0],
+            target_critic_network_2=self.target_critics[1],
             target_update_tau=tau,
-            target_update_period=1,
-            actor_update_period=1,
-            td_errors_loss_fn=tf.math.squared_difference,
             gamma=discount,
-            reward_scale_factor=1.0,
             target_policy_noise=target_noise,
             target_policy_noise_clip=target_noise_clip,
-            gradient_clipping=None,
-            debug_summaries=False,
-            summarize_grads_and_vars=False,
             train_step_counter=self.train_step,
         )
-        self._agent.initialize()
-        critic_variables = [v for critic in self._critics for v in critic.trainable_variables]
+        self.agent.initialize()
+        critic_variables = [v for critic in self.critics for v in critic.trainable_variables]
         self._critic_step = GradientStep(critic_variables, critic_learning_rate)
         self._actor_step = GradientStep(
             self.actor_net.trainable_variables,
@@ -124,27 +99,25 @@ class TD3(tf.Module):
             max_actor_gradient_norm,
         )
 
-    def make_actor_net(self):
-        return make_deterministic_actor(*self._specs)
-
     def update(self, batch: OffPolicyBatch, seed: tf.Tensor, progress: tf.Tensor) -> dict:
         """One critic update, and every ``policy_delay``-th time one of actor and targets."""
-        now, later = time_steps(batch)
-        self._agent.seed, self._agent.can_act_next = seed, batch.can_act_next
+        target = self._target(batch, seed)
         with tf.GradientTape() as tape:
-            critic_loss = self._agent.critic_loss(now, batch.action, later, training=True)
+            values = values_of(self.critics, batch.observation, batch.action, training=True)
+            critic_loss = losses.critic_loss(values, target)
         critic_norm, _ = self._critic_step(tape, critic_loss, progress)
         step = self.train_step.assign_add(1)
         delayed = tf.equal(step % self._policy_delay, 0)
+        now = ts.restart(batch.observation, batch_size=batch.reward.shape[0])
         metrics = actor_update(
             tf.logical_and(delayed, step > self._actor_start),
-            lambda: self._agent.actor_loss(now, weights=batch.can_act, training=True),
+            lambda: self.agent.actor_loss(now, weights=batch.can_act, training=True),
             self._actor_step,
             progress,
         )
 
         def update_targets():
-            self._agent._update_target()
+            self.agent._update_target()
             return tf.constant(True)
 
         tf.cond(delayed, update_targets, lambda: tf.constant(False))
@@ -153,3 +126,11 @@ class TD3(tf.Module):
             "generator/critic_gradient_norm": critic_norm,
             "generator/learning_rate": self._actor_step.learning_rate.read_value(),
         }
+
+    def _target(self, batch: OffPolicyBatch, seed: tf.Tensor) -> tf.Tensor:
+        action = self.target_actor_net(batch.next_observation, training=False)[0]
+        noise = tf.random.stateless_normal(tf.shape(action), seed)
+        action = smoothed_action(action, noise, self._target_noise, self._target_noise_clip)
+        action *= batch.can_act_next[:, tf.newaxis]
+        values = values_of(self.target_critics, batch.next_observation, action)
+        return losses.bellman_target(batch.reward, batch.terminated, tf.minimum(*values), self._discount)

@@ -1,20 +1,55 @@
-"""TRPO for the on-policy generator: the numbers in gin, the agent behind the ``OnPolicyAgent`` protocol."""
+"""Trust region policy optimisation as a TF-Agents agent (Schulman et al. 2015, arXiv:1502.05477)."""
+
+import functools
 
 import gin
 import tensorflow as tf
+import tensorflow_probability as tfp
+from tf_agents.agents import tf_agent
 from tf_agents.networks import network
+from tf_agents.policies import actor_policy, greedy_policy
 from tf_agents.trajectories import time_step as ts
 
 from gail_tf import types
-from gail_tf.agents import trpo_agent
+from gail_tf.agents import trpo_ops
+from gail_tf.agents.on_policy import normalized
+from gail_tf.agents.settings import check_settings
+from gail_tf.optimization.gradient_step import GradientStep
+from gail_tf.optimization.minibatches import scan_updates, shuffled_minibatches
+
+# Relative to the gradient's norm; with ten iterations it only ends problems that are solved already.
+_CG_RESIDUAL_TOLERANCE = 1e-5
 
 
 @gin.configurable
-class TRPO(tf.Module):
-    """An ``OnPolicyAgent`` that improves the policy by TRPO (Schulman et al. 2015); see ``TRPOAgent``.
+class TRPO(tf_agent.TFAgent):
+    """TRPO: a natural gradient step under a KL constraint, and a value function fitted separately.
 
-    ``agent`` is the TF-Agents agent: ``policy`` is the mode, cut to the action space, ``collect_policy``
-    samples, uncut.
+    An ``OnPolicyAgent``, and a TF-Agents agent that trains on an ``OnPolicyBatch``, not a ``Trajectory``:
+    advantages and value targets arrive finished, because TF-Agents' own pipeline cannot tell a termination
+    from a time limit. ``policy`` is the mode, cut to the action space, ``collect_policy`` samples, uncut.
+
+    An update is a deterministic function of (variables, batch, seed, progress); under XLA the same seed
+    shuffles the value function's minibatches into another order, because TensorFlow draws other numbers from
+    it there.
+
+    Args:
+      observation_spec: of any shape that the networks take.
+      action_spec: a BoundedTensorSpec, float32 ``[k]`` or int32 ``[]``.
+      actor_net: observation ``[N, ...]`` -> a TFP distribution of batch shape ``[N]``, which has a KL
+        divergence and an entropy and is a composite tensor (TFP's own are).
+      value_net: observation ``[N, ...]`` -> value ``[N]``.
+      max_kl: radius of the trust region, nats, averaged over the batch's states.
+      cg_iterations: at most so many Fisher-vector products to find the direction.
+      cg_damping: added to the Fisher matrix's diagonal.
+      backtrack_iterations: step lengths tried before the step is rejected.
+      backtrack_ratio: each length over the one before, in (0, 1).
+      value_learning_rate: Adam's. value_epochs: passes over the batch.
+      value_batch_size: rows a minibatch; each epoch leaves out its remainder, and a smaller batch is used
+        whole.
+      value_max_gradient_norm: clips the value function's gradient by its global norm; None does not.
+      entropy_coef: weight of the mean entropy in the surrogate; 0 is the paper's.
+      normalize_advantages: gives the advantages mean 0 and standard deviation 1 over the batch.
     """
 
     def __init__(
@@ -26,7 +61,6 @@ class TRPO(tf.Module):
         max_kl: float = 0.01,
         cg_iterations: int = 10,
         cg_damping: float = 0.1,
-        fisher_subsampling: int = 1,
         backtrack_iterations: int = 10,
         backtrack_ratio: float = 0.8,
         value_learning_rate: float = 1e-3,
@@ -36,28 +70,33 @@ class TRPO(tf.Module):
         entropy_coef: float = 0.0,
         normalize_advantages: bool = True,
     ):
-        """See ``TRPOAgent`` for every argument; the value function's optimiser is Adam."""
-        super().__init__(name="trpo")
-        self.actor_net = actor_net
-        self.value_net = value_net
-        self.agent = trpo_agent.TRPOAgent(
-            ts.time_step_spec(observation_spec),
-            action_spec,
-            actor_net,
-            value_net,
+        check_settings("TRPO", locals())
+        self.actor_net, self.value_net = actor_net, value_net
+        self._max_kl, self._cg_iterations, self._cg_damping = max_kl, cg_iterations, cg_damping
+        self._backtrack_iterations, self._backtrack_ratio = backtrack_iterations, backtrack_ratio
+        self._value_epochs, self._value_batch_size = value_epochs, value_batch_size
+        self._entropy_coef, self._normalize_advantages = entropy_coef, normalize_advantages
+        actor_net.create_variables(observation_spec)
+        value_net.create_variables(observation_spec)
+        self.value_step = GradientStep(
+            value_net.trainable_variables,
+            value_learning_rate,
+            max_norm=value_max_gradient_norm,
             # Its own jit_compile would nest a second compiled function in the update.
-            value_optimizer=tf.keras.optimizers.Adam(value_learning_rate, jit_compile=False),
-            max_kl=max_kl,
-            cg_iterations=cg_iterations,
-            cg_damping=cg_damping,
-            fisher_subsampling=fisher_subsampling,
-            backtrack_iterations=backtrack_iterations,
-            backtrack_ratio=backtrack_ratio,
-            value_epochs=value_epochs,
-            value_batch_size=value_batch_size,
-            value_max_gradient_norm=value_max_gradient_norm,
-            entropy_coef=entropy_coef,
-            normalize_advantages=normalize_advantages,
+            make_optimizer=functools.partial(tf.keras.optimizers.Adam, jit_compile=False),
+        )
+        time_step_spec = ts.time_step_spec(observation_spec)
+        # Unclipped: the likelihood is that of the policy's own sample; the environment cuts what it executes.
+        collect_policy = actor_policy.ActorPolicy(time_step_spec, action_spec, actor_net, clip=False)
+        scalar = tf.TensorSpec([], tf.float32)
+        super().__init__(
+            time_step_spec,
+            action_spec,
+            policy=greedy_policy.GreedyPolicy(collect_policy),
+            collect_policy=collect_policy,
+            train_sequence_length=None,
+            num_outer_dims=1,
+            training_data_spec=types.OnPolicyBatch(observation_spec, action_spec, scalar, scalar, scalar),
             train_step_counter=tf.Variable(0, dtype=tf.int64, trainable=False, name="train_step"),
         )
 
@@ -65,13 +104,124 @@ class TRPO(tf.Module):
         """One TRPO step and one fit of the value function; call it inside a ``tf.function``.
 
         Args:
-          batch: ``[N, ...]`` from the policy as it stands; N must be known when traced.
+          batch: ``[N, ...]`` from the policy as it stands, which is the "old" one of the ratio and the KL; N
+            must be known when traced.
           seed: int32 ``[2]``, shuffles the value function's minibatches.
-          progress: unused: the trust region, not a schedule, bounds the step.
+          progress: changes nothing: the trust region, not a schedule, bounds the step.
 
         Returns:
-          float32 scalars ``generator/<field>`` for each field of ``TRPOInfo``.
+          float32 scalars: ``generator/kl`` mean KL(old || new), 0 where the step was rejected; ``entropy`` of
+          the policy before, in nats; ``policy_loss`` minus the surrogate after the update; ``value_loss``
+          mean squared error after the fit; ``policy_gradient_norm`` of the surrogate's plain gradient;
+          ``step_accepted`` 1 or 0; ``line_search_steps`` lengths tried; ``explained_variance`` of the value
+          before.
         """
-        del progress
-        info = self.agent.train(batch, seed=seed).extra
-        return {f"generator/{name}": value for name, value in info._asdict().items()}
+        return self.train(batch, seed=seed, progress=progress).extra
+
+    def _train(
+        self, experience: types.OnPolicyBatch, weights=None, *, seed: tf.Tensor, progress: tf.Tensor
+    ) -> tf_agent.LossInfo:
+        if weights is not None:
+            raise ValueError("TRPO: got weights; it has no weighted update. Leave them out.")
+        result, entropy, gradient_norm = self._improve_policy(experience)
+        value_loss = self._fit_value(experience.observation, experience.value_target, seed, progress)
+        unexplained = tf.math.reduce_variance(experience.value_target - experience.value)
+        total = tf.math.reduce_variance(experience.value_target)
+        self.train_step_counter.assign_add(1)
+        policy_loss = -result.surrogate
+        metrics = {
+            "generator/kl": result.kl,
+            "generator/entropy": entropy,
+            "generator/policy_loss": policy_loss,
+            "generator/value_loss": value_loss,
+            "generator/policy_gradient_norm": gradient_norm,
+            "generator/step_accepted": result.accepted,
+            "generator/line_search_steps": tf.cast(result.num_trials, tf.float32),
+            "generator/explained_variance": 1.0 - unexplained / tf.maximum(total, 1e-8),
+        }
+        return tf_agent.LossInfo(loss=policy_loss + value_loss, extra=metrics)
+
+    def _improve_policy(self, batch: types.OnPolicyBatch):
+        """Eq. 14 by appendix C; returns a ``LineSearchResult``, the old entropy and the gradient's norm."""
+        variables = self.actor_net.trainable_variables
+        advantage = normalized(batch.advantage) if self._normalize_advantages else batch.advantage
+        # The policy of this moment: parameters are read now and carry no gradient.
+        old = self._distribution(batch.observation)
+        old = tf.nest.map_structure(tf.stop_gradient, old, expand_composites=True)
+        old_log_prob = old.log_prob(batch.action)
+        # A mismatch of one axis would broadcast to [N, N] in silence.
+        old_log_prob.shape.assert_is_compatible_with(advantage.shape)
+
+        def surrogate_of(new):
+            ratio = tf.exp(new.log_prob(batch.action) - old_log_prob)
+            surrogate = tf.reduce_mean(ratio * advantage)
+            if self._entropy_coef:
+                surrogate += self._entropy_coef * tf.reduce_mean(new.entropy())
+            return surrogate
+
+        def mean_kl(new):
+            return tf.reduce_mean(tfp.distributions.kl_divergence(old, new))
+
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(variables)
+            old_surrogate = surrogate_of(self._distribution(batch.observation))
+        gradient = trpo_ops.flatten(
+            tape.gradient(old_surrogate, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        )
+
+        def fisher_times(vector):
+            kl = lambda: mean_kl(self._distribution(batch.observation))  # noqa: E731
+            return trpo_ops.fisher_vector_product(kl, variables, vector, self._cg_damping)
+
+        direction = trpo_ops.conjugate_gradient(
+            fisher_times, gradient, self._cg_iterations, _CG_RESIDUAL_TOLERANCE
+        )
+        step = trpo_ops.natural_step(direction, fisher_times(direction), self._max_kl)
+
+        def evaluate(vector):
+            _assign(variables, vector)
+            new = self._distribution(batch.observation)
+            return surrogate_of(new), mean_kl(new)
+
+        result = trpo_ops.line_search(
+            evaluate,
+            trpo_ops.flatten(variables),
+            step,
+            old_surrogate,
+            self._max_kl,
+            self._backtrack_iterations,
+            self._backtrack_ratio,
+        )
+        _assign(variables, result.vector)
+        return result, tf.reduce_mean(old.entropy()), tf.norm(gradient)
+
+    def _fit_value(self, observation: tf.Tensor, target: tf.Tensor, seed, progress) -> tf.Tensor:
+        """Least squares on shuffled minibatches; returns the mean squared error over the batch afterwards."""
+        num_rows = target.shape[0]
+        minibatches = shuffled_minibatches(
+            num_rows, min(self._value_batch_size, num_rows), self._value_epochs, seed
+        )
+
+        def fit(i, seed):
+            del seed
+            rows = minibatches[i]
+            with tf.GradientTape() as tape:
+                loss = self._value_error(tf.gather(observation, rows), tf.gather(target, rows))
+            self.value_step(tape, loss, progress)
+            return {}
+
+        scan_updates(fit, minibatches.shape[0], seed)
+        return self._value_error(observation, target)
+
+    def _value_error(self, observation: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+        value = self.value_net(observation, training=True)[0]
+        value.shape.assert_is_compatible_with(target.shape)
+        return tf.reduce_mean(tf.square(value - target))
+
+    def _distribution(self, observation: tf.Tensor) -> tfp.distributions.Distribution:
+        return self.actor_net(observation, training=True)[0]
+
+
+def _assign(variables, vector: tf.Tensor) -> None:
+    for variable, value in zip(variables, trpo_ops.unflatten(vector, variables), strict=True):
+        variable.assign(value)

@@ -128,8 +128,8 @@ class ForwardModel(tf.Module):
 
     def step(self, memory: tf.Tensor, observation: tf.Tensor, action: tf.Tensor) -> ModelStep:
         """One step from observations ``[B, d]`` under actions ``[B, k]`` (one-hot when discrete)."""
-        output, next_memory = self._outputs(memory, observation, action)
-        next_observation = self._to_observation(observation, output)
+        output, next_memory = self.outputs(memory, observation, action)
+        next_observation = self.to_observation(observation, output)
         logit = self.termination_logit(observation, action, next_observation)
         return ModelStep(next_observation, next_memory if self._carry_memory else memory, logit)
 
@@ -141,11 +141,13 @@ class ForwardModel(tf.Module):
         inputs = tf.concat([normalize(observation), action, normalize(next_observation)], -1)
         return tf.squeeze(self.termination(inputs), -1)
 
-    def _outputs(self, memory, observation, action):
+    def outputs(self, memory, observation, action):
+        """Normalised prediction ``[B, d]`` and the next memory, as :meth:`step` takes its arguments."""
         features, memory = self.core(memory, self.normalizer.normalize(observation), action)
         return self.output(features), memory
 
-    def _to_observation(self, observation: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
+    def to_observation(self, observation: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
+        """What the normalised prediction ``output`` says of the next observation, in its own units."""
         moments = self.delta_moments if self._predict_delta else self.normalizer
         mean, scale, _ = moments.affine()
         return (observation if self._predict_delta else 0.0) + mean + output / scale
@@ -166,12 +168,12 @@ class ForwardModel(tf.Module):
         if not (carry and self._carry_memory):
             flat = lambda x: tf.reshape(x, [length * batch_size, x.shape[-1]])  # noqa: E731
             memory = self.initial_memory(length * batch_size)
-            outputs, _ = self._outputs(memory, flat(segment.observation), flat(segment.action))
+            outputs, _ = self.outputs(memory, flat(segment.observation), flat(segment.action))
             return tf.reshape(outputs, segment.observation.shape)
         memory, outputs = self.initial_memory(batch_size), []
         for t in range(length):
             memory *= 1.0 - segment.is_first[t][:, tf.newaxis]
-            output, memory = self._outputs(memory, segment.observation[t], segment.action[t])
+            output, memory = self.outputs(memory, segment.observation[t], segment.action[t])
             outputs.append(output)
         return tf.stack(outputs)
 
@@ -188,7 +190,7 @@ class ForwardModel(tf.Module):
         loss = tf.math.divide_no_nan(tf.reduce_sum(has_successor * error), tf.reduce_sum(has_successor))
         if self.termination is None:
             return loss
-        predicted = tf.stop_gradient(self._to_observation(segment.observation, outputs))
+        predicted = tf.stop_gradient(self.to_observation(segment.observation, outputs))
         successor = tf.where(has_successor[..., tf.newaxis] > 0, segment.next_observation, predicted)
         logits = self.termination_logit(segment.observation, segment.action, successor)
         labels = segment.terminated
@@ -199,7 +201,7 @@ class ForwardModel(tf.Module):
 def one_step_error(model: ForwardModel, segment: Segment, carry: bool) -> tf.Tensor:
     """Root mean square of (predicted - true successor) / std of the observation, one step ahead."""
     outputs = model.outputs_along(segment, carry)
-    predicted = model._to_observation(segment.observation, outputs)
+    predicted = model.to_observation(segment.observation, outputs)
     _, scale, _ = model.normalizer.affine()
     return tf.sqrt(tf.reduce_mean(tf.square((predicted - segment.next_observation) * scale)))
 

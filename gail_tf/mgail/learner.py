@@ -1,11 +1,13 @@
 """What MGAIL learns beside the discriminator: forward model, policy and value function, one update each."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import gin
 import tensorflow as tf
 
+from gail_tf.agents.settings import check_settings
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.mgail.forward_model import ForwardModel
 from gail_tf.mgail.objective import lambda_returns, survival
@@ -18,6 +20,30 @@ from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.types import Transition
 
 
+def _check_choices(shape, codec, discount, absorbing, bootstrap, std_from_expert) -> None:
+    """Raises ValueError where MGAIL's arguments do not go together; ``shape`` is the observation's."""
+    if shape.rank != 1:
+        raise ValueError(
+            f"MGAIL's observations have shape {tuple(shape)}: want one dimension, since its forward model "
+            "predicts vectors; for images take a model-free recipe, such as gail_ppo."
+        )
+    if not 0.0 < discount < 1.0:
+        raise ValueError(f"MGAIL.discount is {discount}: want a number between 0 and 1.")
+    if absorbing and not bootstrap:
+        raise ValueError(
+            "MGAIL.bootstrap is False with absorbing states: want True, since the value of having ended "
+            "would count for ever and that of going on for MGAIL.horizon steps only."
+        )
+    if std_from_expert is not None and codec.is_discrete:
+        raise ValueError("MGAIL.std_from_expert is set, but the actions are discrete: want None.")
+
+
+def _move(target, source, rate: float) -> None:
+    """Moves a network's variables towards another's, by ``rate`` of the difference."""
+    for new, old in zip(source.variables, target.variables, strict=True):
+        old.assign(old + rate * (new - old) if rate < 1.0 else new)
+
+
 @gin.configurable
 class MGAIL(tf.Module):
     """Forward model, policy, its running average, and value function, with an update of each.
@@ -28,13 +54,15 @@ class MGAIL(tf.Module):
         (1 - discount). Otherwise having ended is worth 0.
       reward_fn: transition -> reward ``[...]``, differentiable. reward_reads_successor: whether it hangs on
         ``next_observation``.
+      actor_network: ``(observation_spec, action_spec) -> network``. value_network: ``(observation_spec) ->
+        network``. Observations are vectors ``[d]``, because the forward model predicts them.
       horizon: H, steps of a rollout. rollout: of rollout.py. discount: gamma.
       bootstrap: add the value of the last state, by lambda-returns (``gae_lambda``) of a target network that
         follows with rate ``target_rate``; the paper's objective stops after H steps.
       entropy_coef: weight of the policy's mean entropy along the rollout.
       temperature: of the Gumbel-Softmax, for discrete actions.
       std_from_expert: fixes the policy's std at the std of ``expert_action`` divided by this, component by
-        component (the authors' code: 6); None leaves it to make_actor_network.
+        component (the authors' code: 6), in a network that ends in a GaussianHead; None leaves it alone.
       average_rate: of the running average of the policy that is evaluated and exported; 1 is the policy.
       policy_learning_rate falls linearly to ``final_learning_rate_fraction`` of it; the others stay.
       max_gradient_value: bound on every component of every gradient (the authors' code: 2); None: no bound.
@@ -49,6 +77,8 @@ class MGAIL(tf.Module):
         reward_fn: Callable[[Transition], tf.Tensor],
         expert_action: Any,
         reward_reads_successor: bool = False,
+        actor_network: Callable = make_actor_network,
+        value_network: Callable = make_value_network,
         horizon: int = 5,
         rollout: Callable[..., Rollout] = imagined_rollout,
         discount: float = 0.99,
@@ -66,62 +96,32 @@ class MGAIL(tf.Module):
         max_gradient_value: float | None = None,
     ):
         super().__init__(name="mgail")
-        if horizon < 1:
-            raise ValueError(f"MGAIL.horizon is {horizon}: want 1 or more.")
-        if not 0.0 < discount < 1.0:
-            raise ValueError(f"MGAIL.discount is {discount}: want a number between 0 and 1.")
-        for name, rate in (("average_rate", average_rate), ("target_rate", target_rate)):
-            if not 0.0 < rate <= 1.0:
-                raise ValueError(f"MGAIL.{name} is {rate}: want more than 0, to 1 (the network itself).")
-        if not 0.0 <= gae_lambda <= 1.0:
-            raise ValueError(f"MGAIL.gae_lambda is {gae_lambda}: want 0 to 1.")
-        if std_from_expert is not None and not std_from_expert > 0.0:
-            raise ValueError(f"MGAIL.std_from_expert is {std_from_expert}: want a number above 0, or None.")
-        if absorbing and not bootstrap:
-            raise ValueError(
-                "MGAIL.bootstrap is False with absorbing states: want True, since the value of having ended "
-                "would count for ever and that of going on for MGAIL.horizon steps only."
-            )
+        check_settings("MGAIL", locals())
+        _check_choices(normalizer.mean.shape, codec, discount, absorbing, bootstrap, std_from_expert)
         self.horizon, self._rollout, self._discount = horizon, rollout, discount
         self._bootstrap, self._gae_lambda = bootstrap, gae_lambda
         self._absorbing, self._reward_fn, self._normalizer = absorbing, reward_fn, normalizer
         self._end_has_own_reward = absorbing and reward_reads_successor
         self._entropy_coef, self._target_rate, self._average_rate = entropy_coef, target_rate, average_rate
-        if codec.is_discrete:
-            self.actions = GumbelActions(codec.num_actions, temperature)
-        else:
-            self.actions = GaussianActions(codec)
         self._is_discrete = codec.is_discrete
+        self.actions = (
+            GumbelActions(codec.num_actions, temperature) if codec.is_discrete else GaussianActions(codec)
+        )
         spec = tf.TensorSpec((observation_dim,), tf.float32, name="observation")
-        self.actor_net = make_actor_network(spec, codec.spec)
-        self.average_net = make_actor_network(spec, codec.spec)
+        self.actor_net, self.average_net = (actor_network(spec, codec.spec) for _ in range(2))
         if std_from_expert is not None:
-            if codec.is_discrete:
-                raise ValueError("MGAIL.std_from_expert is set, but the actions are discrete: want None.")
             self.actor_net.layers[-1].set_std(tf.math.reduce_std(expert_action, 0) / std_from_expert)
-        self._pair(self.actor_net, self.average_net, 1.0)
+        _move(self.average_net, self.actor_net, 1.0)
         self.model = ForwardModel(observation_dim, self.actions.action_dim, normalizer)
-        self._model_variables = self.model.trainable_variables
-        self._policy_variables = self.actor_net.trainable_variables
-        bound = max_gradient_value
-        self._model_step = GradientStep(self._model_variables, model_learning_rate, max_value=bound)
-        self._policy_step = GradientStep(
-            self._policy_variables,
-            policy_learning_rate,
-            final_learning_rate_fraction,
-            max_value=bound,
+        bounded = functools.partial(GradientStep, max_value=max_gradient_value)
+        self._model_step = bounded(self.model.trainable_variables, model_learning_rate)
+        self._policy_step = bounded(
+            self.actor_net.trainable_variables, policy_learning_rate, final_learning_rate_fraction
         )
         if bootstrap:
-            self.value_net, self.target_net = make_value_network(spec), make_value_network(spec)
-            self._pair(self.value_net, self.target_net, 1.0)
-            self._value_variables = self.value_net.trainable_variables
-            self._value_step = GradientStep(self._value_variables, value_learning_rate, max_value=bound)
-
-    @staticmethod
-    def _pair(source, target, rate: float) -> None:
-        """Moves the target's variables towards the source's."""
-        for new, old in zip(source.variables, target.variables, strict=True):
-            old.assign(old + rate * (new - old) if rate < 1.0 else new)
+            self.value_net, self.target_net = value_network(spec), value_network(spec)
+            _move(self.target_net, self.value_net, 1.0)
+            self._value_step = bounded(self.value_net.trainable_variables, value_learning_rate)
 
     def update_model(
         self, segment: Segment, expert: Segment, expert_has_successor: tf.Tensor, progress: tf.Tensor
@@ -131,7 +131,7 @@ class MGAIL(tf.Module):
         num_rows = float(segment.terminated.shape.num_elements())
         num_expert = float(expert.terminated.shape.num_elements())
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(self._model_variables)
+            tape.watch(self.model.trainable_variables)
             loss = self.model.loss(segment, everywhere) * num_rows
             loss += self.model.loss(expert, expert_has_successor) * num_expert
             loss /= num_rows + num_expert
@@ -141,7 +141,7 @@ class MGAIL(tf.Module):
     def act(self, observation: tf.Tensor, noise: tf.Tensor):
         """(executed action, the action before the cut, entropy) at observations ``[B, d]``."""
         normalized = self._normalizer.normalize(observation)
-        distribution = self.actor_net(normalized, step_type=(), network_state=(), training=False)[0]
+        distribution = self.actor_net(normalized, training=False)[0]
         uncut = self.actions.sample(distribution, noise)
         return self.actions.executed(uncut), uncut, distribution.entropy()
 
@@ -173,10 +173,10 @@ class MGAIL(tf.Module):
         reward = self._reward_fn(self.absorbing_transition(1))[0]
         return tf.stop_gradient(reward) / (1.0 - self._discount)
 
-    def _values(self, net, observation: tf.Tensor) -> tf.Tensor:
+    def values(self, net, observation: tf.Tensor) -> tf.Tensor:
         """Value ``[H, B]``. The network's output is (1 - discount) V: of the order of one reward."""
         flat = tf.reshape(observation, [-1, observation.shape[-1]])
-        value = net(self._normalizer.normalize(flat), step_type=(), network_state=(), training=False)[0]
+        value = net(self._normalizer.normalize(flat), training=False)[0]
         return tf.reshape(value, observation.shape[:-1]) / (1.0 - self._discount)
 
     def returns(self, rollout: Rollout) -> tf.Tensor:
@@ -191,7 +191,7 @@ class MGAIL(tf.Module):
             reward += rollout.termination * (self._reward_fn(row) - reward)
         value_tp1, gae_lambda = tf.zeros_like(reward), 1.0
         if self._bootstrap:
-            value_tp1 = self._values(self.target_net, rollout.next_observation)
+            value_tp1 = self.values(self.target_net, rollout.next_observation)
             gae_lambda = self._gae_lambda
         return lambda_returns(
             reward,
@@ -203,7 +203,8 @@ class MGAIL(tf.Module):
             gae_lambda,
         )
 
-    def _noise_fn(self, seed: tf.Tensor):
+    def noise_fn(self, seed: tf.Tensor):
+        """``shape -> `` fresh noise, as rollouts take it."""
         return lambda shape: self.actions.noise(shape, seed)
 
     def update_policy(self, segment: Segment, seed: tf.Tensor, progress: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -212,14 +213,14 @@ class MGAIL(tf.Module):
         ``segment``: ``[H, B]``; its first states are where the rollouts start.
         """
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(self._policy_variables)
-            rollout = self._rollout(self.model, self.act, segment, self._noise_fn(seed))
+            tape.watch(self.actor_net.trainable_variables)
+            rollout = self._rollout(self.model, self.act, segment, self.noise_fn(seed))
             returns = self.returns(rollout)
             objective = tf.reduce_mean(returns[0])
             entropy = tf.reduce_mean(rollout.entropy)
             loss = -objective - self._entropy_coef * entropy
         norm, mean_abs = self._policy_step(tape, loss, progress)
-        self._pair(self.actor_net, self.average_net, self._average_rate)
+        _move(self.average_net, self.actor_net, self._average_rate)
         metrics = {
             "generator/objective": objective,
             "generator/entropy": entropy,
@@ -235,11 +236,11 @@ class MGAIL(tf.Module):
         states, returns = tf.stop_gradient(rollout.observation), tf.stop_gradient(returns)
         weight = tf.stop_gradient(survival(rollout.termination, rollout.ended))
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(self._value_variables)
-            error = (self._values(self.value_net, states) - returns) * (1.0 - self._discount)
+            tape.watch(self.value_net.trainable_variables)
+            error = (self.values(self.value_net, states) - returns) * (1.0 - self._discount)
             loss = tf.reduce_sum(weight * tf.square(error)) / tf.reduce_sum(weight)
         self._value_step(tape, loss, progress)
-        self._pair(self.value_net, self.target_net, self._target_rate)
+        _move(self.target_net, self.value_net, self._target_rate)
         return {
             "generator/value_loss": loss,
             "generator/value_mean": tf.reduce_mean(returns),
@@ -253,7 +254,7 @@ class MGAIL(tf.Module):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(perturbation)
             model = PerturbedModel(self.model, perturbation)
-            returns = self.returns(self._rollout(model, self.act, segment, self._noise_fn(seed)))
+            returns = self.returns(self._rollout(model, self.act, segment, self.noise_fn(seed)))
             total = tf.reduce_sum(returns[0])
         _, scale, _ = self._normalizer.affine()
         # A single step without a value function hangs on no predicted state at all.

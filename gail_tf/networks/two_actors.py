@@ -1,5 +1,7 @@
 """A policy of two actors, each with a critic of its own that says which of them acts."""
 
+from collections.abc import Callable
+
 import tensorflow as tf
 from tf_agents.networks import network
 
@@ -7,19 +9,28 @@ from gail_tf.networks.mlp import make_critic_network, make_deterministic_actor
 
 
 class TwoActors(network.Network):
-    """Two deterministic actors and their critics: observation ``[B, d]`` -> action ``[B, k]`` in (-1, 1).
+    """Two deterministic actors and their critics: observation ``[B, ...]`` -> action ``[B, k]`` in (-1, 1).
 
     Row by row the action is that of the actor whose own critic values it higher; the first actor's in a tie.
     The critics are part of the policy, so a copy or an average of it holds theirs too.
 
+    Args:
+      actor_network, critic_network: ``(observation_spec, action_spec) -> network``.
+
     Attributes:
-      actors, critics: two networks each, of ``make_deterministic_actor`` and ``make_critic_network``.
+      actors, critics: two networks each.
     """
 
-    def __init__(self, observation_spec, action_spec):
+    def __init__(
+        self,
+        observation_spec,
+        action_spec,
+        actor_network: Callable = make_deterministic_actor,
+        critic_network: Callable = make_critic_network,
+    ):
         super().__init__(input_tensor_spec=observation_spec, state_spec=(), name="two_actors")
-        self.actors = [make_deterministic_actor(observation_spec, action_spec) for _ in range(2)]
-        self.critics = [make_critic_network(observation_spec, action_spec) for _ in range(2)]
+        self.actors = [actor_network(observation_spec, action_spec) for _ in range(2)]
+        self.critics = [critic_network(observation_spec, action_spec) for _ in range(2)]
         self.create_variables()
 
     def call(self, observation, step_type=(), network_state=(), training=False):
@@ -29,10 +40,9 @@ class TwoActors(network.Network):
         return tf.where((values[0] >= values[1])[:, None], *actions), network_state
 
     def action(self, i: int, observation: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Actor i's action ``[B, k]`` at observations ``[B, d]``."""
-        return self.actors[i](observation, step_type=(), network_state=(), training=training)[0]
+        """Actor i's action ``[B, k]`` at observations ``[B, ...]``."""
+        return self.actors[i](observation, training=training)[0]
 
     def value(self, i: int, observation: tf.Tensor, action: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Critic i's value ``[B]`` of actions ``[B, k]`` at observations ``[B, d]``."""
-        inputs = (observation, action)
-        return self.critics[i](inputs, step_type=(), network_state=(), training=training)[0]
+        """Critic i's value ``[B]`` of actions ``[B, k]`` at observations ``[B, ...]``."""
+        return self.critics[i]((observation, action), training=training)[0]

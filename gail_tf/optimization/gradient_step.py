@@ -1,17 +1,26 @@
-"""A gradient step: Adam on a fixed list of variables, with a schedule, a bound, and the gradient's size."""
+"""A gradient step: an optimizer on fixed variables, with a schedule, a bound, and the gradient's size."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
 
 class GradientStep(tf.Module):
-    """Adam on a fixed list of variables, with a linear decay and a bound on the global norm.
+    """Adam on fixed variables, with a rate that falls linearly and a bound on the gradient.
+
+    All its variables, slots included, exist from the start, so that checkpoints are whole and a compiled
+    update creates none. Where another part applies the gradients, it takes ``optimizer`` and calls
+    :meth:`set_progress`.
 
     Args:
-      learning_rate: at the start; it falls linearly to ``final_fraction`` of it.
-      max_norm: of the gradient over all variables; None leaves it alone. max_value: of each component,
-        likewise.
+      learning_rate: at the start; it falls to ``final_fraction`` of it.
+      max_norm: of the gradient over all variables. max_value: of each component, bounded first. None leaves
+        the gradient alone.
+      make_optimizer: ``(learning_rate, global_clipnorm=, clipvalue=) -> optimizer`` of Keras.
+
+    Attributes:
+      learning_rate: variable, the rate of now.
     """
 
     def __init__(
@@ -21,43 +30,54 @@ class GradientStep(tf.Module):
         final_fraction: float = 1.0,
         max_norm: float | None = None,
         max_value: float | None = None,
+        make_optimizer: Callable[..., Any] = tf.keras.optimizers.legacy.Adam,
     ):
         super().__init__(name="gradient_step")
         if not learning_rate > 0:
             raise ValueError(f"A learning rate is {learning_rate}: want a number above 0.")
-        self._variables, self._max_norm, self._max_value = tuple(variables), max_norm, max_value
-        self._initial, self._final_fraction = learning_rate, final_fraction
-        self.learning_rate = tf.Variable(learning_rate, trainable=False, name="learning_rate")
-        self.optimizer = tf.keras.optimizers.legacy.Adam(self.learning_rate)
-        self.optimizer._create_all_weights(self._variables)  # so that checkpoints are whole from the start
+        for name, bound in (("norm", max_norm), ("component", max_value)):
+            if bound is not None and not bound > 0:
+                raise ValueError(f"The bound on a gradient's {name} is {bound}: want above 0, or None.")
+        self._trained, self._initial, self._final_fraction = tuple(variables), learning_rate, final_fraction
+        self.optimizer = make_optimizer(learning_rate, global_clipnorm=max_norm, clipvalue=max_value)
+        if isinstance(self.optimizer, tf.keras.optimizers.legacy.Optimizer):
+            self.optimizer._create_all_weights(self._trained)
+        else:
+            self.optimizer.build(self._trained)
+        self.learning_rate = self.optimizer.learning_rate
 
     def __call__(
         self, tape: tf.GradientTape, loss: tf.Tensor, progress: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Takes a step down ``loss``; returns what :meth:`apply` does."""
-        return self.apply(tape.gradient(loss, self._variables), progress)
+        return self.apply(tape.gradient(loss, self._trained), progress)
 
     def apply(
         self, gradients: Sequence[tf.Tensor], progress: tf.Tensor, condition: tf.Tensor | None = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Takes a step against ``gradients``; returns their global norm and mean absolute component.
 
-        Both are of before the bound. ``condition`` is a bool scalar; without it the step is left out.
+        Both are of before the bound.
+
+        Args:
+          progress: in [0, 1], of the run.
+          condition: bool scalar; without it, weights and optimizer stay as they are. None: always.
         """
-        norm = tf.linalg.global_norm(gradients)
-        mean_abs = mean_absolute(gradients)
-        if self._max_value is not None:
-            gradients = [tf.clip_by_value(g, -self._max_value, self._max_value) for g in gradients]
-        if self._max_norm is not None:
-            gradients, _ = tf.clip_by_global_norm(gradients, self._max_norm)
-        self.learning_rate.assign(self._initial * (1.0 - progress * (1.0 - self._final_fraction)))
+        self.set_progress(progress)
 
         def step():
-            self.optimizer.apply_gradients(zip(gradients, self._variables, strict=True))
+            self.optimizer.apply_gradients(zip(gradients, self._trained, strict=True))
             return True
 
-        step() if condition is None else tf.cond(condition, step, lambda: False)
-        return norm, mean_abs
+        if condition is None:
+            step()
+        else:
+            tf.cond(condition, step, lambda: False)
+        return tf.linalg.global_norm(gradients), mean_absolute(gradients)
+
+    def set_progress(self, progress: tf.Tensor) -> None:
+        """Sets the learning rate to that of ``progress`` in [0, 1]."""
+        self.learning_rate.assign(self._initial * (1.0 - progress * (1.0 - self._final_fraction)))
 
 
 def mean_absolute(gradients):

@@ -32,6 +32,18 @@ def shuffled_indices(num_rows: int, num_epochs: int, seed: tf.Tensor) -> tf.Tens
     return tf.argsort(keys, axis=-1)
 
 
+def shuffled_minibatches(num_rows: int, batch_size: int, num_epochs: int, seed: tf.Tensor) -> tf.Tensor:
+    """Row numbers of every minibatch of ``num_epochs`` shuffled epochs, int32 ``[steps, batch_size]``.
+
+    Rows that do not fill a last minibatch are left out of that epoch (the next shuffle draws others).
+    """
+    if not 0 < batch_size <= num_rows:
+        raise ValueError(f"batch_size is {batch_size}: want 1 to the number of rows, {num_rows}.")
+    per_epoch = num_rows // batch_size
+    indices = shuffled_indices(num_rows, num_epochs, seed)[:, : per_epoch * batch_size]
+    return tf.reshape(indices, [num_epochs * per_epoch, batch_size])
+
+
 def scan_minibatches(
     step: Callable[[tf.Tensor, tf.Tensor], dict[str, tf.Tensor]],
     num_rows: int,
@@ -39,31 +51,12 @@ def scan_minibatches(
     num_epochs: int,
     seed: tf.Tensor,
 ) -> dict[str, tf.Tensor]:
-    """Calls ``step(indices [batch_size], seed [2]) -> scalar metrics`` over shuffled epochs; averages them.
-
-    Rows that do not fill a last minibatch are left out of that epoch (the next shuffle draws others).
-    """
-    if not 0 < batch_size <= num_rows:
-        raise ValueError(f"batch_size is {batch_size}: want 1 to the number of rows, {num_rows}.")
-    per_epoch = num_rows // batch_size
+    """Calls ``step(indices [batch_size], seed [2]) -> scalar metrics`` over shuffled epochs; averages."""
     seed_shuffle, seed_steps = tf.unstack(tf.random.split(seed, 2))
-    indices = shuffled_indices(num_rows, num_epochs, seed_shuffle)[:, : per_epoch * batch_size]
-    indices = tf.reshape(indices, [num_epochs * per_epoch, batch_size])
-    num_steps = num_epochs * per_epoch
-
-    def body(i, sums):
-        metrics = step(indices[i], tf.random.experimental.stateless_fold_in(seed_steps, i))
-        return i + 1, tf.nest.map_structure(lambda s, m: s + tf.cast(m, tf.float32), sums, metrics)
-
-    # The first step is peeled off the loop: it tells which metrics there are to sum.
-    first = step(indices[0], tf.random.experimental.stateless_fold_in(seed_steps, 0))
-    sums = {name: tf.cast(value, tf.float32) for name, value in first.items()}
-    if num_steps == 1:
-        return sums
-    _, sums = tf.while_loop(
-        lambda i, _: i < num_steps, body, (tf.constant(1), sums), maximum_iterations=num_steps
-    )
-    return {name: value / num_steps for name, value in sums.items()}
+    indices = shuffled_minibatches(num_rows, batch_size, num_epochs, seed_shuffle)
+    num_steps = indices.shape[0]
+    totals, _ = _scan(lambda i, seed: step(indices[i], seed), num_steps, seed_steps)
+    return {name: total.value / num_steps for name, total in totals.items()}
 
 
 def scan_updates(
@@ -75,6 +68,16 @@ def scan_updates(
     A metric whose name ends in ``_max`` is not averaged: its largest value is returned, over the steps with
     weight, and not below 0.
     """
+    totals, are_weighted = _scan(step, num_steps, seed)
+    means = {name: tf.math.divide_no_nan(total.value, total.weight) for name, total in totals.items()}
+    return {
+        name: Weighted(mean, totals[name].weight) if name in are_weighted else mean
+        for name, mean in means.items()
+    }
+
+
+def _scan(step, num_steps: int, seed: tf.Tensor) -> tuple[dict[str, Weighted], set[str]]:
+    """The loop of both: every metric's total and total weight, and the names of those that had weights."""
     if num_steps < 1:
         raise ValueError(f"num_steps is {num_steps}: want 1 or more.")
 
@@ -102,8 +105,4 @@ def scan_updates(
     _, totals = tf.while_loop(
         lambda i, _: i < num_steps, body, (tf.constant(0), zeros), maximum_iterations=num_steps
     )
-    means = {name: tf.math.divide_no_nan(total.value, total.weight) for name, total in totals.items()}
-    return {
-        name: Weighted(mean, totals[name].weight) if name in are_weighted else mean
-        for name, mean in means.items()
-    }
+    return totals, are_weighted

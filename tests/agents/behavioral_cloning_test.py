@@ -56,7 +56,7 @@ def test_it_learns_the_expert(kind):
 def test_the_validation_loss_is_the_negative_log_likelihood_of_rows_not_trained_on():
     cloning, policy, expert = make("continuous", weight_decay=10.0)
     loss = cloning.epoch(0)["cloning/validation_loss"]
-    observation, action = cloning._held_out
+    observation, action = cloning.held_out
     log_prob = policy.distribution(policy.normalize(observation)).log_prob(action)
     assert loss == pytest.approx(-np.mean(log_prob), rel=1e-4)  # without the weight decay
 
@@ -64,11 +64,11 @@ def test_the_validation_loss_is_the_negative_log_likelihood_of_rows_not_trained_
 @pytest.mark.parametrize("num_rows, held_out", [(200, 60), (10, 3), (2, 1)])
 def test_30_percent_are_held_out_and_the_rest_is_trained_on(num_rows, held_out):
     cloning, policy, expert = make("continuous", make_expert("continuous", num_rows))
-    assert len(cloning._held_out[0]) == held_out
-    rows = np.concatenate([cloning._train[0], cloning._held_out[0]])
+    assert len(cloning.held_out[0]) == held_out
+    rows = np.concatenate([cloning.training_rows[0], cloning.held_out[0]])
     np.testing.assert_array_equal(np.sort(rows, axis=0), np.sort(expert.observation, axis=0))
     assert len(np.unique(rows, axis=0)) == num_rows
-    np.testing.assert_allclose(policy.normalizer.mean, np.mean(cloning._train[0], axis=0), rtol=1e-5)
+    np.testing.assert_allclose(policy.normalizer.mean, np.mean(cloning.training_rows[0], axis=0), rtol=1e-5)
     assert np.all(np.isfinite(list(cloning.epoch(0).values())))
 
 
@@ -105,7 +105,7 @@ def test_weight_decay_shrinks_kernels():
 def test_the_split_and_the_shuffles_are_functions_of_the_seed():
     def run(seed):
         cloning, _, _ = make("continuous", seed=seed)
-        return cloning._held_out[0].numpy(), [cloning.epoch(i) for i in range(2)]
+        return cloning.held_out[0].numpy(), [cloning.epoch(i) for i in range(2)]
 
     one, same, another = run(0), run(0), run(1)
     np.testing.assert_array_equal(one[0], same[0])

@@ -17,9 +17,9 @@ def make(**kwargs):
     agent = DDPG(tf.TensorSpec((1,), tf.float32), action_spec, **{"discount": 0.9, **kwargs})
     for variable, value in zip(agent.actor_net.variables, ([[0.0]], [np.arctanh(0.5)]), strict=True):
         variable.assign(value)
-    for variable, value in zip(agent._critic.variables, ([[2.0], [3.0]], [0.5]), strict=True):
+    for variable, value in zip(agent.critics[0].variables, ([[2.0], [3.0]], [0.5]), strict=True):
         variable.assign(value)
-    agent._agent.initialize()
+    agent.agent.initialize()
     return agent
 
 
@@ -63,5 +63,5 @@ def test_targets_move_by_tau_also_while_the_actor_waits():
     agent = make(tau=0.25, critic_learning_rate=0.1, actor_start=5)
     update(agent)
     # The bias's gradient is negative: Adam's first step adds the learning rate, and a quarter follows.
-    assert float(agent._critic.variables[1][0]) == pytest.approx(0.6, rel=1e-4)
-    assert float(agent._agent._target_critic_network.variables[1][0]) == pytest.approx(0.525, rel=1e-4)
+    assert float(agent.critics[0].variables[1][0]) == pytest.approx(0.6, rel=1e-4)
+    assert float(agent.target_critics[0].variables[1][0]) == pytest.approx(0.525, rel=1e-4)

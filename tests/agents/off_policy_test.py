@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_probability as tfp
 from tf_agents.specs import tensor_spec
 
 from gail_tf.agents.ddpg import DDPG
-from gail_tf.agents.off_policy import actor_update, smoothed_action, time_steps
+from gail_tf.agents.off_policy import actor_update, sampled_action, smoothed_action
 from gail_tf.agents.sac import SAC
 from gail_tf.agents.sd3 import SD3
 from gail_tf.agents.td3 import TD3
@@ -15,37 +16,6 @@ from gail_tf.types import OffPolicyBatch
 
 _OBSERVATION = tf.TensorSpec((3,), tf.float32)
 _ACTION = tensor_spec.BoundedTensorSpec((2,), tf.float32, -1.0, 1.0)
-
-
-def step_down(step, variable, progress=0.0):
-    """A step on ``3 x + 4 y``, whose gradient is (3, 4)."""
-    with tf.GradientTape() as tape:
-        loss = tf.reduce_sum(variable * [3.0, 4.0])
-    return step(tape, loss, tf.constant(progress))
-
-
-def test_a_gradient_step_reports_the_norm_before_the_bound():
-    variable = tf.Variable([0.0, 0.0])
-    step = GradientStep([variable], 0.1, max_norm=1.0)
-    norm, mean_abs = step_down(step, variable)
-    assert (float(norm), float(mean_abs)) == (5.0, 3.5)
-    # Adam's first moment is a tenth of the gradient, (3, 4) / 5 after the bound.
-    np.testing.assert_allclose(step.optimizer.get_slot(variable, "m"), [0.06, 0.08], rtol=1e-6)
-    np.testing.assert_allclose(variable, [-0.1, -0.1], rtol=1e-4)
-
-
-def test_a_gradient_within_the_bound_is_left_alone():
-    variable = tf.Variable([0.0, 0.0])
-    step = GradientStep([variable], 0.1, max_norm=6.0)
-    step_down(step, variable)
-    np.testing.assert_allclose(step.optimizer.get_slot(variable, "m"), [0.3, 0.4], rtol=1e-6)
-
-
-@pytest.mark.parametrize("progress, rate", [(0.0, 0.1), (0.5, 0.06), (1.0, 0.02)])
-def test_a_gradient_steps_rate_falls_linearly_to_its_final_fraction(progress, rate):
-    variable = tf.Variable([0.0, 0.0])
-    step_down(GradientStep([variable], 0.1, final_fraction=0.2), variable, progress)
-    np.testing.assert_allclose(variable, [-rate, -rate], rtol=1e-4)
 
 
 def test_an_actor_update_counts_only_where_it_happens():
@@ -77,12 +47,13 @@ def test_noise_on_target_actions_is_cut_and_so_is_the_action():
     np.testing.assert_allclose(smoothed, [[0.2], [1.0], [-1.0]], rtol=1e-6)
 
 
-def test_only_an_end_of_the_mdp_has_discount_0():
-    batch = OffPolicyBatch(*(tf.constant(x) for x in ([[1.0]], [[0.5]], [3.0], [[2.0]], [1.0], [1.0], [1.0])))
-    now, later = time_steps(batch)
-    assert [x.numpy().item() for x in (now.observation, later.observation, later.reward)] == [1, 2, 3]
-    assert later.discount.numpy().item() == 0.0
-    assert time_steps(batch._replace(terminated=tf.constant([0.0])))[1].discount.numpy().item() == 1.0
+def test_where_nothing_can_act_there_is_neither_action_nor_density():
+    normal = tfp.distributions.MultivariateNormalDiag([[3.0, 4.0]] * 2, [1.0, 1.0])
+    can_act = tf.constant([1.0, 0.0])
+    action, log_probability = sampled_action(normal, can_act, tf.constant([0, 1]))
+    drawn = normal.sample(seed=tf.constant([0, 1]))
+    np.testing.assert_array_equal(action, [drawn[0], [0.0, 0.0]])
+    np.testing.assert_allclose(log_probability, [normal.log_prob(drawn)[0], 0.0])
 
 
 # The agents. TD3's delay is its own test's.
@@ -126,18 +97,21 @@ def weights(module):
     return np.concatenate([np.ravel(v.numpy()) for v in module.variables])
 
 
-def actor_steps(agent):
-    return agent._actor_steps if isinstance(agent, SD3) else [agent._actor_step]
+def actors(agent):
+    return agent.actor_net.actors if isinstance(agent, SD3) else [agent.actor_net]
 
 
 def actor_weights(agent):
-    return np.concatenate([v.numpy().ravel() for step in actor_steps(agent) for v in step._variables])
+    return np.concatenate([weights(actor) for actor in actors(agent)])
+
+
+def gradient_steps(agent):
+    return [module for module in agent.submodules if isinstance(module, GradientStep)]
 
 
 def from_the_start(agent, step):
     """``step(batch, seed) -> (metrics, weights)``, each time from the weights that ``agent`` has now."""
-    steps = [module for module in agent.submodules if isinstance(module, GradientStep)]
-    variables = [*agent.variables, *(v for s in steps for v in s.optimizer.variables())]
+    variables = [*agent.variables, *(v for s in gradient_steps(agent) for v in s.optimizer.variables())]
     start = [v.numpy().copy() for v in variables]
 
     def run(batch, seed=0):
@@ -193,8 +167,10 @@ def test_the_actors_gradient_is_bounded(make, kind):
     agent = make(kind, max_actor_gradient_norm=1e-3)
     metrics = update(agent, make_batch())
     assert float(metrics["generator/policy_gradient_norm"].value) > 0.01
-    for step in actor_steps(agent):
-        moments = [step.optimizer.get_slot(v, "m") for v in step._variables]
+    for actor in actors(agent):
+        variables = actor.trainable_variables
+        (step,) = (s for s in gradient_steps(agent) if s.trainable_variables[0] is variables[0])
+        moments = [step.optimizer.get_slot(v, "m") for v in variables]
         assert float(tf.linalg.global_norm(moments)) == pytest.approx(1e-4, rel=1e-4)
 
 
@@ -245,9 +221,7 @@ def test_in_an_absorbing_state_the_only_action_is_0(make, kind):
     metrics = update(agent, absorbed)
     assert float(metrics["generator/policy_gradient_norm"].value) == 0.0
     assert float(update(agent, batch)["generator/policy_gradient_norm"].value) > 0.0
-    critics = (
-        agent.actor_net.critics if kind == "sd3" else agent._critics if kind != "ddpg" else [agent._critic]
-    )
+    critics = agent.actor_net.critics if kind == "sd3" else agent.critics
     none = tf.zeros_like(batch.action)
     following = np.min([critic((batch.next_observation, none))[0] for critic in critics], 0)
     target = batch.reward + 0.99 * (1.0 - batch.terminated) * following

@@ -23,10 +23,10 @@ def make(log_std=_LOG_STD, **kwargs):
     )
     for variable, value in zip(agent.actor_net.variables, ([[0.0, 0.0]], [_MEAN, log_std]), strict=True):
         variable.assign(value)
-    for critic, bias in zip(agent._critics, (0.5, -0.5), strict=True):
+    for critic, bias in zip(agent.critics, (0.5, -0.5), strict=True):
         for variable, value in zip(critic.variables, ([[2.0], [3.0]], [bias]), strict=True):
             variable.assign(value)
-    agent._agent.initialize()
+    agent.agent.initialize()
     return agent
 
 
@@ -90,7 +90,7 @@ def test_the_temperature_rises_when_the_entropy_is_below_its_target_and_falls_ab
 def test_the_target_entropy_is_per_dimension():
     action_spec = tensor_spec.BoundedTensorSpec((4,), tf.float32, -1.0, 1.0)
     agent = SAC(tf.TensorSpec((1,), tf.float32), action_spec, target_entropy_per_dim=-0.5)
-    assert agent._target_entropy == -2.0
+    assert agent.target_entropy == -2.0
 
 
 def test_while_the_actor_waits_so_does_the_temperature():
@@ -103,11 +103,7 @@ def test_targets_move_by_tau():
     agent = make(tau=0.25, critic_learning_rate=0.1, discount=0.0)
     # Targets are the rewards, 1: both biases fall by Adam's first step, 0.1, and a quarter follows.
     update(agent)
-    for target, bias in zip(
-        (agent._agent._target_critic_network_1, agent._agent._target_critic_network_2),
-        (0.5, -0.5),
-        strict=True,
-    ):
+    for target, bias in zip(agent.target_critics, (0.5, -0.5), strict=True):
         assert float(target.variables[1][0]) == pytest.approx(bias - 0.025, abs=1e-4)
 
 

@@ -1,10 +1,10 @@
-"""SD3's operators: the softmax between mean and maximum, its target against a slow twin, sampled actions."""
+"""SD3's operators: the softmax between mean and maximum, against a slow twin, and sampled actions."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from gail_tf.agents.sd3_ops import sample_actions, softmax_target, softmax_value
+from gail_tf.agents.sd3_ops import sample_actions, softmax_value
 
 
 def slow_softmax_value(values, beta, density=None):
@@ -59,27 +59,13 @@ def test_equal_values_are_their_own_softmax():
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_the_target_is_that_of_the_slow_twin(weighted):
+def test_the_value_is_that_of_the_slow_twin(weighted):
     rng = np.random.default_rng(1)
-    one, two = rng.normal(0.0, 20.0, (2, 6, 9)).astype(np.float32)
+    values = rng.normal(0.0, 20.0, (6, 9)).astype(np.float32)
     density = rng.uniform(0.1, 1.0, (6, 9)).astype(np.float32) if weighted else None
-    reward = rng.normal(size=6).astype(np.float32)
-    terminated = np.array([0, 1, 0, 0, 1, 0], np.float32)
-    target = softmax_target(
-        tf.constant(reward),
-        tf.constant(terminated),
-        tf.constant(one),
-        tf.constant(two),
-        0.9,
-        0.1,
-        None if density is None else tf.math.log(density),
-    )
-    expected = reward.astype(np.float64)
-    for i in range(6):
-        if not terminated[i]:
-            lower = [[min(one[i, k], two[i, k]) for k in range(9)]]
-            expected[i] += 0.9 * slow_softmax_value(lower, 0.1, None if density is None else [density[i]])[0]
-    np.testing.assert_allclose(target, expected, rtol=1e-4, atol=1e-4)
+    log_density = None if density is None else tf.math.log(density)
+    value = softmax_value(tf.constant(values), 0.1, log_density)
+    np.testing.assert_allclose(value, slow_softmax_value(values, 0.1, density), rtol=1e-4, atol=1e-4)
 
 
 def test_shapes_that_would_broadcast_are_refused():
@@ -87,8 +73,6 @@ def test_shapes_that_would_broadcast_are_refused():
         softmax_value(tf.zeros([4]), 1.0)
     with pytest.raises(ValueError):
         softmax_value(tf.zeros([4, 5]), 1.0, tf.zeros([4, 1]))
-    with pytest.raises(ValueError):
-        softmax_target(tf.zeros([4, 1]), tf.zeros([4, 1]), tf.zeros([4, 5]), tf.zeros([4, 5]), 0.9, 1.0)
 
 
 def test_sampled_actions_stay_near_the_actor_and_in_the_range():

@@ -57,7 +57,7 @@ def pair(network, i):
 
 
 def targets(agent):
-    return agent.agent._target_network
+    return agent.target_net
 
 
 @pytest.mark.parametrize("moved_half", [0, 1])
@@ -222,8 +222,8 @@ def test_the_tf_agents_policies_are_the_network_without_and_with_noise():
     time_step = ts.restart(tf.constant([[0.1, -0.2, 0.1]]), batch_size=1)
     mode = agent.actor_net(time_step.observation)[0]
     assert np.abs(mode).max() < 0.4
-    np.testing.assert_allclose(agent.agent.policy.action(time_step).action, mode, atol=1e-6)
-    noisy = np.stack([agent.agent.collect_policy.action(time_step).action for _ in range(100)])
+    np.testing.assert_allclose(agent.policy.action(time_step).action, mode, atol=1e-6)
+    noisy = np.stack([agent.collect_policy.action(time_step).action for _ in range(100)])
     np.testing.assert_allclose(np.std(noisy - mode), 0.1, rtol=0.2)
 
 

@@ -19,10 +19,10 @@ def make(action=0.5, **kwargs):
     )
     for variable, value in zip(agent.actor_net.variables, ([[0.0]], [np.arctanh(action)]), strict=True):
         variable.assign(value)
-    for critic, bias in zip(agent._critics, (0.5, -0.5), strict=True):
+    for critic, bias in zip(agent.critics, (0.5, -0.5), strict=True):
         for variable, value in zip(critic.variables, ([[2.0], [3.0]], [bias]), strict=True):
             variable.assign(value)
-    agent._agent.initialize()
+    agent.agent.initialize()
     return agent
 
 
@@ -70,9 +70,9 @@ def moved(agent, updates, what):
 def test_actor_and_targets_move_every_policy_delay_th_update_and_critics_in_each():
     parts = {
         "actor": lambda agent: agent.actor_net,
-        "target actor": lambda agent: agent._agent._target_actor_network,
-        "target critic": lambda agent: agent._agent._target_critic_network_2,
-        "critic": lambda agent: agent._critics[1],
+        "target actor": lambda agent: agent.target_actor_net,
+        "target critic": lambda agent: agent.target_critics[1],
+        "critic": lambda agent: agent.critics[1],
     }
     result = {name: moved(make(policy_delay=3), 6, what) for name, what in parts.items()}
     third = [False, False, True, False, False, True]
@@ -83,7 +83,7 @@ def test_before_actor_start_the_targets_move_alone():
     agent = make(policy_delay=2, actor_start=2)
     assert moved(agent, 4, lambda agent: agent.actor_net) == [False, False, False, True]
     agent = make(policy_delay=2, actor_start=2)
-    critics = moved(agent, 4, lambda agent: agent._agent._target_critic_network_1)
+    critics = moved(agent, 4, lambda agent: agent.target_critics[0])
     assert critics == [False, True, False, True]
 
 
@@ -91,11 +91,7 @@ def test_targets_move_by_tau():
     agent = make(tau=0.25, critic_learning_rate=0.1, policy_delay=1)
     critic_loss(agent)
     # Both critics are below their target: Adam's first step raises a bias by the learning rate.
-    for critic, target in zip(
-        agent._critics,
-        (agent._agent._target_critic_network_1, agent._agent._target_critic_network_2),
-        strict=True,
-    ):
+    for critic, target in zip(agent.critics, agent.target_critics, strict=True):
         bias = float(critic.variables[1][0])
         assert float(target.variables[1][0]) == pytest.approx(bias - 0.075, abs=1e-4)
 

@@ -2,6 +2,8 @@
 
 import gail_tf  # isort: skip  # noqa: F401  before TensorFlow: sets the legacy-Keras switch
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -79,13 +81,39 @@ def _make_batch(agent, kind, seed, num_rows=200):
     return types.OnPolicyBatch(*map(tf.constant, (observation, action, reward - value, reward, value)))
 
 
-def _compiled(agent, jit_compile=True):
-    return tf.function(agent.update, jit_compile=jit_compile)
-
-
 def _update(agent, batch, seed=0, jit_compile=False):
-    metrics = _compiled(agent, jit_compile)(batch, tf.constant([seed, 1]), tf.constant(0.0))
+    function = tf.function(agent.update, jit_compile=jit_compile, autograph=False)
+    return _numbers(function(batch, tf.constant([seed, 1]), tf.constant(0.0)))
+
+
+def _numbers(metrics):
     return {name: float(value) for name, value in metrics.items()}
+
+
+@pytest.fixture(scope="module")
+def shared():
+    """``(kind, jit_compile) -> (agent, update)``: compiled once, at its first weights each time."""
+
+    @functools.cache
+    def made(kind):
+        agent = _make_trpo(kind, max_kl=0.05)
+        variables = [*agent.variables, *agent.value_step.optimizer.variables]
+        return agent, variables, [v.numpy() for v in variables]
+
+    @functools.cache
+    def compiled(kind, jit_compile):
+        return tf.function(made(kind)[0].update, jit_compile=jit_compile, autograph=False)
+
+    def get(kind, jit_compile=False):
+        agent, variables, start = made(kind)
+        for variable, value in zip(variables, start, strict=True):
+            variable.assign(value)
+        function = compiled(kind, jit_compile)
+        return agent, lambda batch, seed=0: _numbers(
+            function(batch, tf.constant([seed, 1]), tf.constant(0.0))
+        )
+
+    return get
 
 
 def _weights(network):
@@ -98,15 +126,15 @@ def _assert_same_bits(left, right):
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "categorical"])
-def test_update_reports_what_it_did(kind):
-    agent = _make_trpo(kind, max_kl=0.02)
+def test_update_reports_what_it_did(shared, kind):
+    agent, update = shared(kind)
     batch = _make_batch(agent, kind, seed=0)
     old = tf.nest.map_structure(tf.identity, _distribution(agent, batch.observation), expand_composites=True)
-    metrics = _update(agent, batch)
+    metrics = update(batch)
     new = _distribution(agent, batch.observation)
 
     assert metrics["generator/step_accepted"] == 1.0
-    assert 0.2 * 0.02 < metrics["generator/kl"] <= 0.02
+    assert 0.2 * 0.05 < metrics["generator/kl"] <= 0.05
     assert metrics["generator/kl"] == pytest.approx(np.mean(tfd.kl_divergence(old, new)), rel=1e-3)
     assert metrics["generator/entropy"] == pytest.approx(np.mean(old.entropy()), rel=1e-5)
     advantage = batch.advantage.numpy()
@@ -120,7 +148,7 @@ def test_update_reports_what_it_did(kind):
     assert metrics["generator/explained_variance"] == pytest.approx(explained, rel=1e-3, abs=1e-5)
     assert metrics["generator/line_search_steps"] >= 1.0
     assert metrics["generator/policy_gradient_norm"] > 0.0
-    assert int(agent.agent.train_step_counter) == 1
+    assert int(agent.train_step_counter) == 1
 
 
 def test_policy_gradient_norm_is_that_of_the_log_likelihood():
@@ -135,16 +163,15 @@ def test_policy_gradient_norm_is_that_of_the_log_likelihood():
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "categorical"])
-def test_kl_stays_in_the_trust_region_and_the_policy_improves_on_a_bandit(kind):
-    agent = _make_trpo(kind, max_kl=0.05)
-    update = _compiled(agent)
+def test_kl_stays_in_the_trust_region_and_the_policy_improves_on_a_bandit(shared, kind):
+    agent, update = shared(kind, jit_compile=True)
     rewards, accepted = [], []
     for i in range(20):
         batch = _make_batch(agent, kind, seed=i)
         rewards.append(float(tf.reduce_mean(batch.value_target)))
-        metrics = update(batch, tf.constant([i, 1]), tf.constant(i / 20))
-        assert float(metrics["generator/kl"]) <= 0.05
-        accepted.append(float(metrics["generator/step_accepted"]))
+        metrics = update(batch, seed=i)
+        assert metrics["generator/kl"] <= 0.05
+        accepted.append(metrics["generator/step_accepted"])
     assert np.mean(accepted) > 0.8
     # The regret of the first policy at least halves: the best reward is 0 for the Gaussian, 1 for the arms.
     best = 0.0 if kind == "gaussian" else 1.0
@@ -152,19 +179,19 @@ def test_kl_stays_in_the_trust_region_and_the_policy_improves_on_a_bandit(kind):
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "categorical"])
-def test_a_rejected_step_leaves_the_policy_bit_identical(kind):
-    agent = _make_trpo(kind)
+def test_a_rejected_step_leaves_the_policy_bit_identical(shared, kind):
+    agent, update = shared(kind)
     batch = _make_batch(agent, kind, seed=0)
     before = _weights(agent.actor_net)
-    metrics = _update(agent, batch._replace(advantage=tf.fill([200], np.nan)))
+    metrics = update(batch._replace(advantage=tf.fill([200], np.nan)))
     _assert_same_bits(before, _weights(agent.actor_net))
     assert metrics["generator/step_accepted"] == 0.0
     assert metrics["generator/kl"] == 0.0
 
 
 def test_a_step_too_long_for_the_line_search_is_rejected():
-    # A model of the KL from one row of 200 says little about the others: one try, and none shorter, fails.
-    hasty = {"max_kl": 5.0, "fisher_subsampling": 200, "cg_damping": 1e-4, "backtrack_iterations": 1}
+    # So far away the quadratic model of the KL says little: one try, and none shorter, fails.
+    hasty = {"max_kl": 50.0, "cg_damping": 1e-4, "backtrack_iterations": 1}
     agent = _make_trpo("gaussian", **hasty)
     batch = _make_batch(agent, "gaussian", seed=0)
     before = _weights(agent.actor_net)
@@ -174,36 +201,25 @@ def test_a_step_too_long_for_the_line_search_is_rejected():
     _assert_same_bits(before, _weights(agent.actor_net))
 
 
-def test_fisher_subsampling_takes_every_so_many_th_row():
-    def run(fisher_subsampling, num_repeats):
-        agent = _make_trpo("gaussian", fisher_subsampling=fisher_subsampling)
-        batch = _make_batch(agent, "gaussian", seed=0, num_rows=20)
-        _update(agent, types.OnPolicyBatch(*(tf.repeat(field, num_repeats, axis=0) for field in batch)))
-        return np.concatenate([weights.ravel() for weights in _weights(agent.actor_net)])
-
-    # Where each row comes four times in a row, every fourth says it all; where it comes once, it does not.
-    np.testing.assert_allclose(run(1, num_repeats=4), run(4, num_repeats=4), rtol=1e-3, atol=1e-4)
-    assert np.abs(run(1, num_repeats=1) - run(4, num_repeats=1)).max() > 1e-2
-
-
 @pytest.mark.parametrize("kind", ["gaussian", "categorical"])
-def test_compiled_and_uncompiled_updates_agree(kind):
+def test_compiled_and_uncompiled_updates_agree(shared, kind):
     results = []
     for jit_compile in (False, True):
-        # One minibatch an epoch: XLA draws other numbers from the same seed, so smaller ones would differ.
-        agent = _make_trpo(kind, value_batch_size=200)
-        metrics = _update(agent, _make_batch(agent, kind, seed=0), jit_compile=jit_compile)
-        results.append((metrics, _weights(agent.actor_net) + _weights(agent.value_net)))
+        agent, update = shared(kind, jit_compile)
+        metrics = update(_make_batch(agent, kind, seed=0))
+        # XLA draws other numbers from the same seed, so the value function meets other minibatches.
+        del metrics["generator/value_loss"]
+        results.append((metrics, _weights(agent.actor_net)))
     (plain, plain_weights), (xla, xla_weights) = results
     assert plain == pytest.approx(xla, rel=1e-3, abs=1e-5)
     for one, other in zip(plain_weights, xla_weights, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
 
 
-def test_the_same_seed_gives_the_same_bits_and_another_seed_another_value_function():
+def test_the_same_seed_gives_the_same_bits_and_another_seed_another_value_function(shared):
     def run(seed):
-        agent = _make_trpo("gaussian")
-        metrics = _update(agent, _make_batch(agent, "gaussian", seed=0), seed=seed, jit_compile=True)
+        agent, update = shared("gaussian", jit_compile=True)
+        metrics = update(_make_batch(agent, "gaussian", seed=0), seed)
         return metrics, _weights(agent.actor_net), _weights(agent.value_net)
 
     one, same, another = run(0), run(0), run(1)
@@ -214,27 +230,21 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_another_value_functi
 
 
 def test_the_value_function_learns_its_target():
-    agent = _make_trpo("gaussian", value_epochs=200, value_batch_size=32, value_learning_rate=1e-2)
+    agent = _make_trpo("gaussian", value_epochs=100, value_batch_size=32, value_learning_rate=1e-2)
     batch = _make_batch(agent, "gaussian", seed=0)
     target = 0.3 * batch.observation[:, 0] - 0.2
     metrics = _update(agent, batch._replace(value_target=target))
     assert metrics["generator/value_loss"] < 0.01 * float(tf.math.reduce_variance(target))
 
 
-def test_the_value_fit_takes_epochs_times_whole_minibatches():
-    agent = _make_trpo("gaussian", value_epochs=3, value_batch_size=64)
-    _update(agent, _make_batch(agent, "gaussian", seed=0))
-    assert int(agent.agent._value_optimizer.iterations) == 3 * (200 // 64)
-    small = _make_trpo("gaussian", value_epochs=3, value_batch_size=500)
-    _update(small, _make_batch(small, "gaussian", seed=0))
-    assert int(small.agent._value_optimizer.iterations) == 3
-
-
-def test_value_max_gradient_norm_bounds_the_fit():
+@pytest.mark.parametrize("batch_size, steps", [(64, 3 * (200 // 64)), (500, 3)])
+def test_the_value_fit_takes_epochs_times_whole_minibatches_and_bounds_their_gradients(batch_size, steps):
     # Far under Adam's epsilon of 1e-7, a clipped gradient moves nothing.
-    agent = _make_trpo("gaussian", value_max_gradient_norm=1e-14)
+    bounded = {"value_epochs": 3, "value_max_gradient_norm": 1e-14}
+    agent = _make_trpo("gaussian", value_batch_size=batch_size, cg_iterations=1, **bounded)
     before = _weights(agent.value_net)
     _update(agent, _make_batch(agent, "gaussian", seed=0))
+    assert int(agent.value_step.optimizer.iterations) == steps
     for one, other in zip(before, _weights(agent.value_net), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-7)
 
@@ -248,11 +258,11 @@ def test_the_entropy_bonus_widens_a_policy_that_has_nothing_else_to_gain():
     assert metrics["generator/policy_loss"] == pytest.approx(-entropy, rel=1e-4)
 
 
-def test_normalized_advantages_make_the_update_blind_to_their_scale_and_shift():
+def test_normalized_advantages_make_the_update_blind_to_their_scale_and_shift(shared):
     def run(transform):
-        agent = _make_trpo("categorical")
+        agent, update = shared("categorical")
         batch = _make_batch(agent, "categorical", seed=0)
-        _update(agent, batch._replace(advantage=transform(batch.advantage)))
+        update(batch._replace(advantage=transform(batch.advantage)))
         return _weights(agent.actor_net)
 
     for one, other in zip(run(lambda a: a), run(lambda a: 100.0 * a + 7.0), strict=True):
@@ -260,15 +270,15 @@ def test_normalized_advantages_make_the_update_blind_to_their_scale_and_shift():
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "categorical"])
-def test_policies_are_the_mode_and_an_unclipped_sample(kind):
-    agent = _make_trpo(kind)
+def test_policies_are_the_mode_and_an_unclipped_sample(shared, kind):
+    agent, _ = shared(kind)
     observation = tf.constant(np.random.default_rng(0).normal(size=(500, 3)), tf.float32)
     time_step = ts.restart(observation, batch_size=500)
     distribution = _distribution(agent, observation)
     mode = distribution.mode().numpy()
     mode = np.clip(mode, -1.0, 1.0) if kind == "gaussian" else mode
-    np.testing.assert_allclose(agent.agent.policy.action(time_step).action, mode, rtol=1e-5)
-    sample = agent.agent.collect_policy.action(time_step).action.numpy()
+    np.testing.assert_allclose(agent.policy.action(time_step).action, mode, rtol=1e-5)
+    sample = agent.collect_policy.action(time_step).action.numpy()
     assert sample.dtype == _ACTIONS[kind].dtype.as_numpy_dtype
     if kind == "gaussian":
         assert np.abs(sample).max() > 1.5
@@ -276,19 +286,19 @@ def test_policies_are_the_mode_and_an_unclipped_sample(kind):
         assert set(sample) == {0, 1, 2, 3}
 
 
-def test_a_checkpoint_resumes_bit_for_bit(tmp_path):
-    agent = _make_trpo("gaussian")
+def test_a_checkpoint_resumes_bit_for_bit(shared, tmp_path):
+    agent, run = shared("gaussian")
     first, second = (_make_batch(agent, "gaussian", seed=seed) for seed in (0, 1))
-    _update(agent, first)
+    run(first)
     path = tf.train.Checkpoint(agent=agent).write(str(tmp_path / "agent"))
-    _update(agent, second)
+    run(second)
 
-    resumed = _make_trpo("gaussian")
+    resumed = _make_trpo("gaussian", max_kl=0.05)
     tf.train.Checkpoint(agent=resumed).read(path).assert_consumed()
     _update(resumed, second)
     for name in ("actor_net", "value_net"):
         _assert_same_bits(_weights(getattr(agent, name)), _weights(getattr(resumed, name)))
-    assert int(resumed.agent.train_step_counter) == 2
+    assert int(resumed.train_step_counter) == 2
 
 
 @pytest.mark.parametrize(
@@ -297,7 +307,6 @@ def test_a_checkpoint_resumes_bit_for_bit(tmp_path):
         {"max_kl": 0.0},
         {"cg_iterations": 0},
         {"cg_damping": -0.1},
-        {"fisher_subsampling": 0},
         {"backtrack_iterations": 0},
         {"backtrack_ratio": 1.0},
         {"value_epochs": 0},

@@ -10,6 +10,7 @@ from gail_tf.mgail.learner import MGAIL
 from gail_tf.mgail.rollout import imagined_rollout, replayed_rollout
 from gail_tf.mgail.segments import Segment
 from gail_tf.networks.normalization import RunningMoments
+from gail_tf.optimization.gradient_step import GradientStep
 
 _BOX, _ARMS = gym.spaces.Box(-2.0, 2.0, (2,)), gym.spaces.Discrete(2)
 _ZERO = tf.constant(0.0)
@@ -47,8 +48,9 @@ def mean_reward(learner):
 def test_the_policy_finds_the_action_that_pays(space, options):
     learner = make(space, policy_learning_rate=3e-3, **options)
     segment, before = make_segment(learner), mean_reward(learner)
+    update = tf.function(learner.update_policy, autograph=False)
     for i in range(60):
-        metrics = learner.update_policy(segment, tf.constant([1, i]), _ZERO)
+        metrics = update(segment, tf.constant([1, i]), _ZERO)
     assert mean_reward(learner) > max(before, 0.5)
     assert all(np.isfinite(float(v)) for v in metrics.values())
     assert ("generator/saturation" in metrics) == (space is _BOX)
@@ -104,8 +106,9 @@ def test_a_policy_avoids_an_end_that_is_worse_and_seeks_one_that_is_better():
         )
         learner.model.termination_logit = lambda s, a, s2: a[..., 0]
         segment = make_segment(learner, length=1)
+        update = tf.function(learner.update_policy, autograph=False)
         for i in range(40):
-            learner.update_policy(segment, tf.constant([1, i]), _ZERO)
+            update(segment, tf.constant([1, i]), _ZERO)
         assert sign * mean_reward(learner) > 0.3
 
 
@@ -124,7 +127,10 @@ def test_the_learning_rate_falls_and_gradients_are_bounded():
     learner = make(policy_learning_rate=1e-3, final_learning_rate_fraction=0.1, max_gradient_value=1e-6)
     rate = learner.update_policy(make_segment(learner), tf.constant([1, 2]), tf.constant(1.0))
     assert float(rate["generator/learning_rate"]) == pytest.approx(1e-4)
-    slots = [learner._policy_step.optimizer.get_slot(v, "m") for v in learner.actor_net.trainable_variables]
+    variables = learner.actor_net.trainable_variables
+    steps = [module for module in learner.submodules if isinstance(module, GradientStep)]
+    (step,) = (s for s in steps if s.trainable_variables[0] is variables[0])
+    slots = [step.optimizer.get_slot(v, "m") for v in variables]
     assert max(np.abs(slot).max() for slot in slots) <= 0.1 * 1e-6 * 1.01  # (1 - beta_1) times the bound
 
 
@@ -164,7 +170,7 @@ def test_the_gradient_through_model_and_policy_is_that_of_finite_differences():
     segment, seed = make_segment(learner, length=3), tf.constant([1, 2])
 
     def objective():
-        rollout = imagined_rollout(learner.model, learner.act, segment, learner._noise_fn(seed))
+        rollout = imagined_rollout(learner.model, learner.act, segment, learner.noise_fn(seed))
         np.testing.assert_array_equal(rollout.action, rollout.uncut_action)  # the cut has no slope of its own
         return tf.reduce_mean(learner.returns(rollout)[0])
 
@@ -204,8 +210,8 @@ def test_a_step_that_ends_is_paid_as_one_into_the_absorbing_state():
     )
     learner.model.termination_logit = lambda s, a, s2: tf.fill(s.shape[:1], -np.log(3.0).astype(np.float32))
     segment = make_segment(learner, length=1)
-    rollout = imagined_rollout(learner.model, learner.act, segment, learner._noise_fn(tf.constant([1, 2])))
-    value = learner._values(learner.target_net, rollout.next_observation)
+    rollout = imagined_rollout(learner.model, learner.act, segment, learner.noise_fn(tf.constant([1, 2])))
+    value = learner.values(learner.target_net, rollout.next_observation)
     expected = 0.25 + 0.99 * 0.75 * value
     np.testing.assert_allclose(learner.returns(rollout), expected, rtol=1e-5)
 
