@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import gail_tf
 from gail_tf.agents.td3 import TD3
 from gail_tf.agents.trpo import TRPO
 from gail_tf.environments.make import make_environment
@@ -132,3 +133,64 @@ def test_a_convolutional_actor_and_critic_learn_off_policy(networks, tmp_path):
     assert generator.state()["replay_uint8"].shape == (256, 2 * 8 * 16)
     assert mean_return(make_continuous, generator.policy) > 6.0
     assert exported_acts_alike(make_continuous, generator, tmp_path / "policy")
+
+
+def demonstrations(make_env, num_episodes=8):
+    """Episodes of who sees the bar, as arrays: images stay uint8."""
+    env, rows = make_env(), []
+    for seed in range(num_episodes):
+        image, done = env.reset(seed=seed)[0], False
+        while not done:
+            is_right = int(image[0, 11, 0] > 0)
+            discrete = isinstance(env.action_space, gym.spaces.Discrete)
+            action = is_right if discrete else np.array([2.0 * is_right - 1.0], np.float32)
+            following, reward, terminated, done, _ = env.step(action)
+            rows.append((image, action, following, reward, terminated, done))
+            image = following
+    names = ("observations", "actions", "next_observations", "rewards", "terminals", "timeouts")
+    return dict(zip(names, map(np.asarray, zip(*rows, strict=True)), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("config", "make_env", "settings"),
+    [
+        ("gail_trpo/any", make_discrete, ("OnPolicyGenerator.num_environments = 4", "TRPO.value_epochs = 2")),
+        (
+            "dac_td3/any",
+            make_continuous,
+            ("TD3.actor_start = 0", "OffPolicyGenerator.num_random_steps = 64", "TD3.policy_delay = 1"),
+        ),
+    ],
+)
+def test_gail_imitates_from_images_alone(config, make_env, settings, tmp_path):
+    common = (
+        "OnPolicyGenerator.num_steps = 32",
+        "OnPolicyGenerator.discount = 0.5",
+        "OnPolicyGenerator.jit_compile = False",
+        "OffPolicyGenerator.num_steps = 32",
+        "OffPolicyGenerator.num_updates = 16",
+        "OffPolicyGenerator.batch_size = 32",
+        "OffPolicyGenerator.num_reward_rows = 512",
+        "OffPolicyGenerator.replay_capacity = 2048",
+        "OffPolicyGenerator.average_rate = 0.0",
+        "OffPolicyGenerator.jit_compile = False",
+        "TD3.discount = 0.5",
+        "make_environment.absorbing_states = False",
+        "make_discriminator_network.encoder = @small_encoder",
+        "make_discriminator_network.hidden = (32,)",
+        "Discriminator.learning_rate = 3e-3",
+        "gradient_penalty.coef = 0.1",
+        "Trainer.total_env_steps = 1024",
+        "Trainer.num_evaluations = 1",
+        "Trainer.final_episodes = 5",
+    )
+    result = gail_tf.train(
+        config,
+        demonstrations=demonstrations(make_env),
+        environment=make_env,
+        seed=0,
+        bindings=[*filter(None, NETWORKS.splitlines()), *common, *settings],
+        run_dir=tmp_path / "run",
+    )
+    assert result.return_mean > 5.0  # chance has 0, the best 8
+    assert result.policy(make_env().reset(seed=0)[0]).shape == make_env().action_space.shape
