@@ -1,13 +1,13 @@
-"""PPO-clip: TF-Agents' agent, with all its minibatch epochs in one graph loop."""
+"""PPO-clip: the loss of TF-Agents' agent, with all minibatch epochs in one graph loop."""
 
 import functools
+import re
 
 import gin
 import tensorflow as tf
-from tf_agents.agents.ppo import ppo_clip_agent, ppo_utils
+from tf_agents.agents.ppo import ppo_clip_agent
 from tf_agents.networks import network
 from tf_agents.trajectories import time_step as ts
-from tf_agents.trajectories import trajectory
 
 from gail_tf.agents.on_policy import explained_variance
 from gail_tf.agents.settings import check_settings
@@ -21,7 +21,7 @@ class PPO(tf.Module):
     """Proximal policy optimisation (Schulman et al. 2017, Eq. 7 and 9) on TF-Agents' ``PPOClipAgent``.
 
     Advantages and value targets are handed in: TF-Agents masks the discount at every LAST step, which would
-    treat a time limit as the end of the MDP. The agent normalises advantages per minibatch (its only mode).
+    treat a time limit as the end of the MDP. Advantages are normalised per minibatch, as its ``train`` does.
     Observations arrive normalised and rewards scaled, so the agent's own normalisers are off.
 
     Args:
@@ -54,9 +54,10 @@ class PPO(tf.Module):
         self.actor_net, self.value_net = actor_net, value_net
         self._num_epochs, self._batch_size = num_epochs, batch_size
         self.step = GradientStep(
-            actor_net.trainable_variables + value_net.trainable_variables,
+            sorted(actor_net.trainable_variables + value_net.trainable_variables, key=_by_name),
             learning_rate,
             final_learning_rate_fraction,
+            max_gradient_norm,
             make_optimizer=functools.partial(tf.keras.optimizers.legacy.Adam, epsilon=adam_epsilon),
         )
         # Trajectories are [1, N, ...]: dense layers take that as it is, layers that flatten would not.
@@ -70,15 +71,11 @@ class PPO(tf.Module):
             importance_ratio_clipping=clip_range,
             entropy_regularization=entropy_coef,
             value_pred_loss_coef=value_coef,
-            num_epochs=1,
             normalize_rewards=False,
             normalize_observations=False,
-            gradient_clipping=max_gradient_norm,
             value_clipping=value_clip_range,
-            compute_value_and_advantage_in_train=False,
-            update_normalizers_in_train=False,
             aggregate_losses_across_replicas=False,
-            train_step_counter=tf.Variable(0, dtype=tf.int64, trainable=False, name="train_step"),
+            train_step_counter=self.step.optimizer.iterations,
         )
         self.agent.initialize()
 
@@ -88,16 +85,17 @@ class PPO(tf.Module):
         ``generator/kl`` is the mean KL(old || new) of the whole batch after the last minibatch.
         """
         num_rows = batch.advantage.shape[0]
-        self.step.set_progress(progress)
         old = self.actor_net(batch.observation, training=False)[0]
-        parameters = tf.nest.map_structure(
-            tf.stop_gradient, ppo_utils.get_distribution_params(old, legacy_distribution_network=False)
-        )
+        old = tf.nest.map_structure(tf.stop_gradient, old, expand_composites=True)
 
         def step(indices, seed):
             del seed
-            rows = tf.nest.map_structure(lambda x: tf.gather(x, indices), (batch, parameters))
-            info = self.agent._train(_experience(*rows), weights=None)
+            rows, old_rows = tf.nest.map_structure(
+                lambda x: tf.gather(x, indices)[tf.newaxis], (batch, old), expand_composites=True
+            )
+            with tf.GradientTape() as tape:
+                info = self._loss(rows, old_rows.log_prob(rows.action))
+            self.step(tape, info.loss, progress)
             return {
                 "generator/policy_loss": info.extra.policy_gradient_loss,
                 "generator/value_loss": info.extra.value_estimation_loss,
@@ -112,6 +110,36 @@ class PPO(tf.Module):
             "generator/explained_variance": explained_variance(batch.value, batch.value_target),
             "generator/learning_rate": self.step.learning_rate.read_value(),
         }
+
+    def _loss(self, batch: OnPolicyBatch, old_log_prob: tf.Tensor):
+        """TF-Agents' loss and its parts, of one trajectory ``[1, N]`` that is in mid-episode throughout."""
+        mean, variance = tf.nn.moments(batch.advantage, axes=[0, 1], keepdims=True)
+        zeros, ones = tf.zeros_like(batch.advantage), tf.ones_like(batch.advantage)
+        mid = tf.fill(tf.shape(zeros), ts.StepType.MID)
+        # Its own mask, of rows that were never given a return and an advantage.
+        is_known = ~(tf.equal(batch.value_target, 0.0) & tf.equal(batch.advantage, 0.0))
+        return self.agent.get_loss(
+            ts.TimeStep(mid, zeros, ones, batch.observation),
+            batch.action,
+            old_log_prob,
+            batch.value_target,
+            tf.nn.batch_normalization(batch.advantage, mean, variance, None, None, 1e-8),
+            action_distribution_parameters=None,  # of a penalty on the KL, which PPO-clip does not have
+            weights=tf.cast(is_known, tf.float32),
+            train_step=self.agent.train_step_counter,
+            debug_summaries=False,
+            old_value_predictions=batch.value,
+            training=True,
+        )
+
+
+def _by_name(variable: tf.Variable) -> list:
+    """Sorts names with their numbers as numbers.
+
+    The order of squares in the gradient's norm must not hang on how many layers a process made before: by
+    letters, as TF-Agents sorts them, dense_10 comes before dense_9.
+    """
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", variable.name)]
 
 
 class _OneTrajectory(network.Network):
@@ -129,24 +157,3 @@ class _OneTrajectory(network.Network):
         if is_trajectory:
             output = tf.nest.map_structure(lambda x: x[tf.newaxis], output, expand_composites=True)
         return output, network_state
-
-
-def _experience(batch: OnPolicyBatch, parameters) -> trajectory.Trajectory:
-    """Rows [N] as TF-Agents sees them, [1, N]: all mid-episode, so that its boundary mask keeps them."""
-    batch, parameters = tf.nest.map_structure(lambda x: x[tf.newaxis], (batch, parameters))
-    rows = tf.shape(batch.advantage)
-    mid = tf.fill(rows, ts.StepType.MID)
-    return trajectory.Trajectory(
-        step_type=mid,
-        observation=batch.observation,
-        action=batch.action,
-        policy_info={
-            "dist_params": parameters,
-            "return": batch.value_target,
-            "advantage": batch.advantage,
-            "value_prediction": batch.value,
-        },
-        next_step_type=mid,
-        reward=tf.zeros(rows),
-        discount=tf.ones(rows),
-    )

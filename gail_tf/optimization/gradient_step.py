@@ -10,8 +10,7 @@ class GradientStep(tf.Module):
     """Adam on fixed variables, with a rate that falls linearly and a bound on the gradient.
 
     All its variables, slots included, exist from the start, so that checkpoints are whole and a compiled
-    update creates none. Where another part applies the gradients, it takes ``optimizer`` and calls
-    :meth:`set_progress`.
+    update creates none.
 
     Args:
       learning_rate: at the start; it falls to ``final_fraction`` of it.
@@ -63,7 +62,7 @@ class GradientStep(tf.Module):
           progress: in [0, 1], of the run.
           condition: bool scalar; without it, weights and optimizer stay as they are. None: always.
         """
-        self.set_progress(progress)
+        self.learning_rate.assign(self._initial * (1.0 - progress * (1.0 - self._final_fraction)))
 
         def step():
             self.optimizer.apply_gradients(zip(gradients, self._trained, strict=True))
@@ -74,10 +73,6 @@ class GradientStep(tf.Module):
         else:
             tf.cond(condition, step, lambda: False)
         return tf.linalg.global_norm(gradients), mean_absolute(gradients)
-
-    def set_progress(self, progress: tf.Tensor) -> None:
-        """Sets the learning rate to that of ``progress`` in [0, 1]."""
-        self.learning_rate.assign(self._initial * (1.0 - progress * (1.0 - self._final_fraction)))
 
 
 def mean_absolute(gradients):

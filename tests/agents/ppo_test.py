@@ -125,6 +125,21 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others():
     assert any(np.any(a != b) for a, b in zip(one[1], another[1], strict=True))
 
 
+def test_the_bits_do_not_hang_on_how_many_layers_the_process_made_before():
+    """Keras numbers layers: TF-Agents' own order of variables, by name, has dense_10 before dense_9."""
+
+    def run(num_layers):
+        tf.keras.backend.reset_uids()
+        for _ in range(num_layers):
+            tf.keras.layers.Dense(1)
+        agent = make("gaussian", learning_rate=1e-2)
+        update(agent, make_batch(agent, "gaussian", 0))
+        return weights(agent)
+
+    for one, other in zip(run(0), run(8), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_it_takes_epochs_times_whole_minibatches():
     agent = make("categorical", batch_size=50)
     update(agent, make_batch(agent, "categorical", 0))

@@ -223,7 +223,7 @@ def test_a_step_that_ends_is_paid_as_one_into_the_absorbing_state():
         ({"discount": 1.0}, "discount is 1.0"),
         ({"absorbing": True, "bootstrap": False}, "bootstrap is False with absorbing"),
         ({"space": _ARMS, "std_from_expert": 6.0}, "actions are discrete"),
-        ({"policy_learning_rate": 0.0}, "learning rate is 0.0"),
+        ({"policy_learning_rate": 0.0}, "policy_learning_rate is 0.0"),
         ({"average_rate": 0.0}, "average_rate is 0.0"),
         ({"target_rate": 2.0}, "target_rate is 2.0"),
         ({"gae_lambda": 1.5}, "gae_lambda is 1.5"),
