@@ -149,7 +149,7 @@ class Onlooker(EnvironmentReward):
 
 
 @pytest.mark.parametrize("recency", [1.0, 3.0])
-def test_the_reward_source_is_shown_new_rows_more_often(recency):
+def test_the_reward_source_is_shown_new_rows_more_often(recency, eagerly):
     """The newest lie on both sides of the table's end: 12 added into 10. P(age < a) = (a / 10)^(1 / k)."""
     source = Onlooker()
     generator, _ = make(
@@ -162,9 +162,7 @@ def test_the_reward_source_is_shown_new_rows_more_often(recency):
     for i in range(3):
         generator.collect(i)
     rows = generator.state()["replay"][:, :3]  # numbers 10, 11, 2, ..., 9
-    generator._learn = lambda rows, reward_rows, *_: source.update(reward_rows, None, 0.0)
-    newest = tf.constant(generator.replay.newest)
-    generator._sample_then_learn(tf.constant(10), newest, tf.constant(2), tf.constant(0.0))
+    generator.update(2, 0.0)
     (shown,) = source.shown
     newest_first = [1, 0, 9, 8, 7, 6, 5, 4, 3, 2]
     share = [np.all(shown.numpy() == rows[i], -1).mean() for i in newest_first]
@@ -193,14 +191,23 @@ def test_an_end_leads_into_the_absorbing_state_and_a_time_limit_does_not():
     assert rows.truncated.numpy().tolist() == [0, 0, 1, 0] and not rows.observation[:, -1].numpy().any()
 
 
-def test_nobody_acts_in_an_absorbing_state():
-    options = {"absorbing": True, "num_steps": 7, "num_random_steps": 100}
-    generator, _ = make(lambda: AbsorbingState(Ends(pendulum())), EnvironmentReward(), **options)
+class Listens(TD3):
+    """Keeps the batches that it is given."""
+
+    def update(self, batch, seed, progress):
+        self.given = batch
+        return super().update(batch, seed, progress)
+
+
+def test_nobody_acts_in_an_absorbing_state(eagerly):
+    options = {"absorbing": True, "num_steps": 7, "num_random_steps": 7, "batch_size": 32, "num_updates": 1}
+    make_env = lambda: AbsorbingState(Ends(pendulum()))  # noqa: E731
+    generator, _ = make(make_env, EnvironmentReward(), agent=Listens, **options)
     generator.collect(0)
-    rows = generator.replay.gather(tf.range(7))
-    batch = generator._as_batch(rows, tf.ones(7))
-    is_absorbing = rows.observation[:, -1].numpy(), rows.next_observation[:, -1].numpy()
-    assert is_absorbing[0].sum() == 1 and is_absorbing[1].sum() == 2
+    generator.update(0, 0.0)
+    batch = generator.agent.given
+    is_absorbing = batch.observation[:, -1].numpy(), batch.next_observation[:, -1].numpy()
+    assert 0 < is_absorbing[0].sum() < is_absorbing[1].sum() < 32
     np.testing.assert_array_equal(batch.can_act, 1.0 - is_absorbing[0])
     np.testing.assert_array_equal(batch.can_act_next, 1.0 - is_absorbing[1])
 
@@ -220,8 +227,9 @@ def test_the_policy_is_the_running_average_of_the_actor():
     assert still.policy.actor_net is still.agent.actor_net
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
-@pytest.mark.parametrize("agent", [TD3, DDPG, SAC, SD3])
+@pytest.mark.parametrize(
+    "agent, jit_compile", [(TD3, False), (DDPG, False), (SAC, False), (SD3, False), (TD3, True)]
+)
 def test_resuming_equals_never_stopping(agent, jit_compile, tmp_path):
     options = {"agent": agent, "average_rate": 0.1, "normalize_observations": True}
     options["jit_compile"] = jit_compile
