@@ -10,7 +10,7 @@ from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 
 from gail_tf.agents.on_policy import explained_variance
-from gail_tf.agents.settings import check_settings
+from gail_tf.optimization.checks import check_settings
 from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.optimization.minibatches import scan_minibatches
 from gail_tf.types import OnPolicyBatch
@@ -53,12 +53,9 @@ class PPO(tf.Module):
         check_settings("PPO", locals())
         self.actor_net, self.value_net = actor_net, value_net
         self._num_epochs, self._batch_size = num_epochs, batch_size
-        self.step = GradientStep(
-            actor_net.trainable_variables + value_net.trainable_variables,
-            learning_rate,
-            final_learning_rate_fraction,
-            make_optimizer=functools.partial(tf.keras.optimizers.legacy.Adam, epsilon=adam_epsilon),
-        )
+        adam = functools.partial(tf.keras.optimizers.legacy.Adam, epsilon=adam_epsilon)
+        variables = actor_net.trainable_variables + value_net.trainable_variables
+        self.step = GradientStep(variables, learning_rate, final_learning_rate_fraction, make_optimizer=adam)
         # Trajectories are [1, N, ...]: dense layers take that as it is, layers that flatten would not.
         takes_time = observation_spec.shape.rank == 1
         self.agent = ppo_clip_agent.PPOClipAgent(
@@ -136,17 +133,11 @@ def _experience(batch: OnPolicyBatch, parameters) -> trajectory.Trajectory:
     batch, parameters = tf.nest.map_structure(lambda x: x[tf.newaxis], (batch, parameters))
     rows = tf.shape(batch.advantage)
     mid = tf.fill(rows, ts.StepType.MID)
-    return trajectory.Trajectory(
-        step_type=mid,
-        observation=batch.observation,
-        action=batch.action,
-        policy_info={
-            "dist_params": parameters,
-            "return": batch.value_target,
-            "advantage": batch.advantage,
-            "value_prediction": batch.value,
-        },
-        next_step_type=mid,
-        reward=tf.zeros(rows),
-        discount=tf.ones(rows),
-    )
+    info = {
+        "dist_params": parameters,
+        "return": batch.value_target,
+        "advantage": batch.advantage,
+        "value_prediction": batch.value,
+    }
+    reward, discount = tf.zeros(rows), tf.ones(rows)
+    return trajectory.Trajectory(mid, batch.observation, batch.action, info, mid, reward, discount)
