@@ -17,7 +17,6 @@ _OPERATORS = {
     "agents.off_policy": "operators",
     "agents.on_policy": "operators",
     "agents.sd3_ops": "operators",
-    "agents.settings": "operators",
     "agents.trpo_ops": "operators",
     "mgail.objective": "operators",
 }

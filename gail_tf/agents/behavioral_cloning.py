@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from gail_tf.agents.policy import Policy
-from gail_tf.agents.settings import check_settings
+from gail_tf.optimization.checks import check_settings
 from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.optimization.minibatches import scan_minibatches
 from gail_tf.types import Transition
@@ -41,23 +41,18 @@ class BehavioralCloning(tf.Module):
     ):
         super().__init__(name="behavioral_cloning")
         check_settings("BehavioralCloning", locals())
-        if not 0.0 < validation_fraction < 1.0:
-            raise ValueError(
-                f"BehavioralCloning.validation_fraction is {validation_fraction}: want between 0 and 1."
-            )
-        if len(expert.observation) < 2:
-            raise ValueError(
-                "Behavioural cloning holds rows out, so it wants 2 transitions or more; there is 1."
-            )
+        num_rows = len(expert.observation)
+        if num_rows < 2:
+            raise ValueError("Behavioural cloning holds rows out: want 2 transitions or more; there is 1.")
         self._policy, self._seed, self._patience, self._max_epochs = policy, seed, patience, max_epochs
         self._weight_decay = weight_decay
-        num_rows = len(expert.observation)
         order = np.random.default_rng(seed).permutation(num_rows)
         num_held_out = min(max(int(round(validation_fraction * num_rows)), 1), num_rows - 1)
-        held_out, kept = order[:num_held_out], order[num_held_out:]
-        self.training_rows = tf.constant(expert.observation[kept]), tf.constant(expert.action[kept])
-        self.held_out = tf.constant(expert.observation[held_out]), tf.constant(expert.action[held_out])
-        self._batch_size = min(batch_size, len(kept))
+        self.held_out, self.training_rows = (
+            (tf.constant(expert.observation[rows]), tf.constant(expert.action[rows]))
+            for rows in (order[:num_held_out], order[num_held_out:])
+        )
+        self._batch_size = min(batch_size, num_rows - num_held_out)
         self._variables = policy.actor_net.trainable_variables
         self._step = GradientStep(self._variables, learning_rate, max_norm=10.0)
         self._best = [tf.Variable(v, trainable=False) for v in self._variables]
@@ -94,11 +89,11 @@ class BehavioralCloning(tf.Module):
         for best, variable in zip(self._best, self._variables, strict=True):
             best.assign(tf.where(is_better, variable, best))
         error = tf.cast(distribution.mode(), tf.float32) - tf.cast(self.held_out[1], tf.float32)
+        is_discrete = self._policy.codec.is_discrete
+        error = tf.cast(tf.abs(error) > 0.5, tf.float32) if is_discrete else tf.square(error)
         return metrics | {
             "cloning/validation_loss": loss,
-            "cloning/validation_error": tf.reduce_mean(tf.cast(tf.abs(error) > 0.5, tf.float32))
-            if self._policy.codec.is_discrete
-            else tf.reduce_mean(tf.square(error)),
+            "cloning/validation_error": tf.reduce_mean(error),
             "generator/entropy": tf.reduce_mean(distribution.entropy()),
         }
 

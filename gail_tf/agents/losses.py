@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from gail_tf.optimization.checks import check_shapes
+
 
 def _check_rows(like: tf.Tensor, **tensors: tf.Tensor) -> None:
     """Refuses what would broadcast to ``[B, B]`` in silence."""
     like.shape.assert_has_rank(1)
-    for name, tensor in tensors.items():
-        if not tensor.shape.is_compatible_with(like.shape):
-            raise ValueError(f"{name} has shape {tensor.shape}: want {like.shape}, a number a row.")
+    check_shapes(like.shape, **tensors)
 
 
 def bellman_target(

@@ -1,34 +1,41 @@
 """What the off-policy agents share: the actor's update, values, and actions that are masked or smoothed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
 from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.optimization.minibatches import Weighted
+from gail_tf.types import Metrics
+
+ACTOR_METRICS = (
+    "policy_loss",
+    "critic_mean",
+    "policy_gradient_norm",
+    "policy_gradient_norm_max",
+    "policy_gradient_mean_abs",
+)
 
 
-def actor_update(
-    condition: tf.Tensor, loss_fn: Callable[[], tf.Tensor], step: GradientStep, progress: tf.Tensor
-) -> dict[str, Weighted]:
+def counted_where(condition: tf.Tensor, update: Callable[[], tuple], names: Sequence[str]) -> Metrics:
+    """Where ``condition`` is, ``update`` happens, and the scalars it returns count as metrics ``names``."""
+    values = tf.cond(condition, update, lambda: (tf.constant(0.0),) * len(names))
+    return {f"generator/{name}": Weighted(v, condition) for name, v in zip(names, values, strict=True)}
+
+
+def actor_update(condition: tf.Tensor, loss_fn: Callable, step: GradientStep, progress: tf.Tensor) -> Metrics:
     """A gradient step of the actor where ``condition`` holds, and its metrics, which count only there.
 
-    ``loss_fn`` is ``-mean Q(s, pi(s))``, so the gradient norms of all deterministic agents compare.
+    ``loss_fn()`` is ``-mean Q(s, pi(s))``, so the gradient norms of all deterministic agents compare.
     """
 
     def update():
         with tf.GradientTape() as tape:
             loss = loss_fn()
-        return (loss, *step(tape, loss, progress))
+        norm, mean_abs = step(tape, loss, progress)
+        return loss, -loss, norm, norm, mean_abs
 
-    loss, norm, mean_abs = tf.cond(condition, update, lambda: (tf.constant(0.0),) * 3)
-    return {
-        "generator/policy_loss": Weighted(loss, condition),
-        "generator/critic_mean": Weighted(-loss, condition),
-        "generator/policy_gradient_norm": Weighted(norm, condition),
-        "generator/policy_gradient_norm_max": Weighted(norm, condition),
-        "generator/policy_gradient_mean_abs": Weighted(mean_abs, condition),
-    }
+    return counted_where(condition, update, ACTOR_METRICS)
 
 
 def values_of(critics, observation, action: tf.Tensor, training: bool = False) -> list[tf.Tensor]:
@@ -54,10 +61,3 @@ def smoothed_action(action: tf.Tensor, noise: tf.Tensor, std: float, clip: float
     critic is asked about actions that nobody can take.
     """
     return tf.clip_by_value(action + tf.clip_by_value(std * noise, -clip, clip), -1.0, 1.0)
-
-
-def check_positive(owner: str, **counts: int) -> None:
-    """Raises ValueError for the first of ``counts`` below 1."""
-    for name, count in counts.items():
-        if count < 1:
-            raise ValueError(f"{owner}.{name} is {count}: want 1 or more.")

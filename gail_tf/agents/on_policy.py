@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from gail_tf.optimization.checks import check_shapes
 from gail_tf.optimization.gradient_step import mean_absolute
 
 
@@ -12,14 +13,9 @@ def generalized_advantage(reward, value_t, value_tp1, terminated, truncated, dis
     a truncated step bootstraps from the state the time limit cut off and a terminated one from nothing. The
     sum over later steps stops at both. All arguments but the last two are ``[T, B]`` float32.
     """
-    for name, x in (
-        ("value_t", value_t),
-        ("value_tp1", value_tp1),
-        ("terminated", terminated),
-        ("truncated", truncated),
-    ):
-        if x.shape != reward.shape:
-            raise ValueError(f"{name} has shape {x.shape}: want the reward's, {reward.shape}.")
+    check_shapes(
+        reward.shape, value_t=value_t, value_tp1=value_tp1, terminated=terminated, truncated=truncated
+    )
     delta = reward + discount * (1.0 - terminated) * value_tp1 - value_t
     carry = discount * gae_lambda * (1.0 - terminated) * (1.0 - truncated)
     return tf.scan(

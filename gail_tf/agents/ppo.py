@@ -10,7 +10,7 @@ from tf_agents.networks import network
 from tf_agents.trajectories import time_step as ts
 
 from gail_tf.agents.on_policy import explained_variance
-from gail_tf.agents.settings import check_settings
+from gail_tf.optimization.checks import check_settings
 from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.optimization.minibatches import scan_minibatches
 from gail_tf.types import OnPolicyBatch

@@ -1,5 +1,6 @@
 """Softmax deep double deterministic policy gradients as a TF-Agents agent (arXiv:2010.09177)."""
 
+import functools
 from collections.abc import Callable
 
 import gin
@@ -11,9 +12,9 @@ from tf_agents.utils import common
 
 from gail_tf.agents import losses, sd3_ops
 from gail_tf.agents.off_policy import actor_update
-from gail_tf.agents.settings import check_settings
 from gail_tf.networks.mlp import make_critic_network, make_deterministic_actor
 from gail_tf.networks.two_actors import TwoActors
+from gail_tf.optimization.checks import check_settings
 from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.optimization.minibatches import Weighted
 from gail_tf.types import OffPolicyBatch
@@ -73,25 +74,18 @@ class SD3(tf_agent.TFAgent):
         self._discount, self._tau, self._beta = discount, tau, beta
         self._importance_weights = importance_weights
         self._sampling = num_target_samples, target_noise, target_noise_clip
-        self._factories = observation_spec, action_spec, actor_network, critic_network
-        self.actor_net = self.make_actor_net()
-        self._actor_steps = [
-            GradientStep(
-                actor.trainable_variables,
-                actor_learning_rate,
-                final_actor_learning_rate_fraction,
-                max_actor_gradient_norm,
-            )
-            for actor in self.actor_net.actors
-        ]
-        self.target_net = self.make_actor_net()
-        self._critic_steps = [
-            GradientStep(critic.trainable_variables, critic_learning_rate)
-            for critic in self.actor_net.critics
-        ]
+        self.make_actor_net = functools.partial(
+            TwoActors, observation_spec, action_spec, actor_network, critic_network
+        )
+        self.actor_net, self.target_net = self.make_actor_net(), self.make_actor_net()
+        actors, critics = self.actor_net.actors, self.actor_net.critics
+        schedule = actor_learning_rate, final_actor_learning_rate_fraction, max_actor_gradient_norm
+        self._actor_steps = [GradientStep(a.trainable_variables, *schedule) for a in actors]
+        self._critic_steps = [GradientStep(c.trainable_variables, critic_learning_rate) for c in critics]
         spec = ts.time_step_spec(observation_spec)
         policy = actor_policy.ActorPolicy(spec, action_spec, self.actor_net, clip=True)
-        observation, scalar = observation_spec, tf.TensorSpec([], tf.float32)
+        scalar = tf.TensorSpec([], tf.float32)
+        row = observation_spec, action_spec, scalar, observation_spec, scalar, scalar, scalar
         super().__init__(
             spec,
             action_spec,
@@ -99,15 +93,10 @@ class SD3(tf_agent.TFAgent):
             collect_policy=gaussian_policy.GaussianPolicy(policy, scale=exploration_noise, clip=True),
             train_sequence_length=None,
             num_outer_dims=1,
-            training_data_spec=OffPolicyBatch(
-                observation, action_spec, scalar, observation, scalar, scalar, scalar
-            ),
+            training_data_spec=OffPolicyBatch(*row),
             train_step_counter=tf.Variable(0, dtype=tf.int64, trainable=False, name="train_step"),
         )
         self.initialize()
-
-    def make_actor_net(self) -> TwoActors:
-        return TwoActors(*self._factories)
 
     def _initialize(self):
         for i in range(2):
@@ -121,45 +110,45 @@ class SD3(tf_agent.TFAgent):
         """
         return self.train(batch, seed=seed, progress=progress).extra
 
-    def _train(
-        self, experience: OffPolicyBatch, weights=None, *, seed: tf.Tensor, progress: tf.Tensor
-    ) -> tf_agent.LossInfo:
+    def _train(self, experience: OffPolicyBatch, weights=None, *, seed, progress) -> tf_agent.LossInfo:
         if weights is not None:
             raise ValueError("SD3: got weights; it has no weighted update. Leave them out.")
         started = self.train_step_counter.assign_add(1) > self._actor_start
         halves = zip(*(tf.split(field, 2) for field in experience), strict=True)
-        critic_losses, critic_norms, actor_metrics = [], [], []
-        for i, (half, half_seed) in enumerate(zip(halves, tf.unstack(tf.random.split(seed, 2)), strict=True)):
-            batch = OffPolicyBatch(*half)
-            target = self._target(i, batch, half_seed)
-            with tf.GradientTape() as tape:
-                value = self.actor_net.value(i, batch.observation, batch.action, training=True)
-                loss = losses.critic_loss([value], target)
-            norm, _ = self._critic_steps[i](tape, loss, progress)
-            critic_losses.append(loss)
-            critic_norms.append(norm)
-            actor_metrics.append(
-                actor_update(
-                    started,
-                    lambda i=i, batch=batch: self._actor_loss(i, batch),
-                    self._actor_steps[i],
-                    progress,
-                )
-            )
-            self._move_targets(i, self._tau)
+        seeds = tf.unstack(tf.random.split(seed, 2))
+        pairs = [
+            self._update_pair(i, OffPolicyBatch(*half), seeds[i], started, progress)
+            for i, half in enumerate(halves)
+        ]
+        critic_losses, critic_norms, (one, other) = zip(*pairs, strict=True)
         critic_loss = tf.add_n(critic_losses)
-        one, other = actor_metrics
         metrics = {
             name: Weighted((value + other[name].value) / 2.0, weight) for name, (value, weight) in one.items()
         }
         largest = "generator/policy_gradient_norm_max"
-        metrics[largest] = Weighted(tf.maximum(one[largest].value, other[largest].value), started)
         metrics |= {
+            largest: Weighted(tf.maximum(one[largest].value, other[largest].value), started),
             "generator/critic_loss": critic_loss,
             "generator/critic_gradient_norm": tf.norm(critic_norms),
             "generator/learning_rate": self._actor_steps[0].learning_rate.read_value(),
         }
         return tf_agent.LossInfo(loss=critic_loss, extra=metrics)
+
+    def _update_pair(self, i: int, batch: OffPolicyBatch, seed: tf.Tensor, started: tf.Tensor, progress):
+        """Critic, actor and targets; returns the critic's loss and gradient norm and the actor's metrics."""
+        target = self._target(i, batch, seed)
+        with tf.GradientTape() as tape:
+            value = self.actor_net.value(i, batch.observation, batch.action, training=True)
+            critic_loss = losses.critic_loss([value], target)
+        critic_norm, _ = self._critic_steps[i](tape, critic_loss, progress)
+
+        def actor_loss():
+            action = self.actor_net.action(i, batch.observation, training=True)
+            return losses.actor_loss(self.actor_net.value(i, batch.observation, action), batch.can_act)
+
+        actor_metrics = actor_update(started, actor_loss, self._actor_steps[i], progress)
+        self._move_targets(i, self._tau)
+        return critic_loss, critic_norm, actor_metrics
 
     def _target(self, i: int, batch: OffPolicyBatch, seed: tf.Tensor) -> tf.Tensor:
         """Target ``[B]`` of critic i, around the actions that target actor i proposes; both critics judge."""
@@ -175,13 +164,8 @@ class SD3(tf_agent.TFAgent):
         next_value = sd3_ops.softmax_value(tf.minimum(*values), self._beta, log_density)
         return losses.bellman_target(batch.reward, batch.terminated, next_value, self._discount)
 
-    def _actor_loss(self, i: int, batch: OffPolicyBatch) -> tf.Tensor:
-        action = self.actor_net.action(i, batch.observation, training=True)
-        return losses.actor_loss(self.actor_net.value(i, batch.observation, action), batch.can_act)
-
     def _move_targets(self, i: int, tau: float) -> None:
-        for live, target in (
-            (self.actor_net.actors[i], self.target_net.actors[i]),
-            (self.actor_net.critics[i], self.target_net.critics[i]),
-        ):
-            common.soft_variables_update(live.variables, target.variables, tau)
+        live, target = (
+            [*net.actors[i].variables, *net.critics[i].variables] for net in (self.actor_net, self.target_net)
+        )
+        common.soft_variables_update(live, target, tau)

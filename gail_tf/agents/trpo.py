@@ -13,7 +13,7 @@ from tf_agents.trajectories import time_step as ts
 from gail_tf import types
 from gail_tf.agents import trpo_ops
 from gail_tf.agents.on_policy import normalized
-from gail_tf.agents.settings import check_settings
+from gail_tf.optimization.checks import check_settings
 from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.optimization.minibatches import scan_updates, shuffled_minibatches
 
@@ -73,17 +73,16 @@ class TRPO(tf_agent.TFAgent):
         check_settings("TRPO", locals())
         self.actor_net, self.value_net = actor_net, value_net
         self._max_kl, self._cg_iterations, self._cg_damping = max_kl, cg_iterations, cg_damping
-        self._backtrack_iterations, self._backtrack_ratio = backtrack_iterations, backtrack_ratio
+        self._backtracking = backtrack_iterations, backtrack_ratio
         self._value_epochs, self._value_batch_size = value_epochs, value_batch_size
         self._entropy_coef, self._normalize_advantages = entropy_coef, normalize_advantages
         actor_net.create_variables(observation_spec)
         value_net.create_variables(observation_spec)
+        # Its own jit_compile would nest a second compiled function in the update.
+        adam = functools.partial(tf.keras.optimizers.Adam, jit_compile=False)
+        variables = value_net.trainable_variables
         self.value_step = GradientStep(
-            value_net.trainable_variables,
-            value_learning_rate,
-            max_norm=value_max_gradient_norm,
-            # Its own jit_compile would nest a second compiled function in the update.
-            make_optimizer=functools.partial(tf.keras.optimizers.Adam, jit_compile=False),
+            variables, value_learning_rate, max_norm=value_max_gradient_norm, make_optimizer=adam
         )
         time_step_spec = ts.time_step_spec(observation_spec)
         # Unclipped: the likelihood is that of the policy's own sample; the environment cuts what it executes.
@@ -118,9 +117,7 @@ class TRPO(tf_agent.TFAgent):
         """
         return self.train(batch, seed=seed, progress=progress).extra
 
-    def _train(
-        self, experience: types.OnPolicyBatch, weights=None, *, seed: tf.Tensor, progress: tf.Tensor
-    ) -> tf_agent.LossInfo:
+    def _train(self, experience: types.OnPolicyBatch, weights=None, *, seed, progress) -> tf_agent.LossInfo:
         if weights is not None:
             raise ValueError("TRPO: got weights; it has no weighted update. Leave them out.")
         result, entropy, gradient_norm = self._improve_policy(experience)
@@ -145,9 +142,12 @@ class TRPO(tf_agent.TFAgent):
         """Eq. 14 by appendix C; returns a ``LineSearchResult``, the old entropy and the gradient's norm."""
         variables = self.actor_net.trainable_variables
         advantage = normalized(batch.advantage) if self._normalize_advantages else batch.advantage
+
+        def policy():
+            return self.actor_net(batch.observation, training=True)[0]
+
         # The policy of this moment: parameters are read now and carry no gradient.
-        old = self._distribution(batch.observation)
-        old = tf.nest.map_structure(tf.stop_gradient, old, expand_composites=True)
+        old = tf.nest.map_structure(tf.stop_gradient, policy(), expand_composites=True)
         old_log_prob = old.log_prob(batch.action)
         # A mismatch of one axis would broadcast to [N, N] in silence.
         old_log_prob.shape.assert_is_compatible_with(advantage.shape)
@@ -164,14 +164,13 @@ class TRPO(tf_agent.TFAgent):
 
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
-            old_surrogate = surrogate_of(self._distribution(batch.observation))
-        gradient = trpo_ops.flatten(
-            tape.gradient(old_surrogate, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        )
+            old_surrogate = surrogate_of(policy())
+        gradient = trpo_ops.flatten(trpo_ops.gradients(tape, old_surrogate, variables))
 
         def fisher_times(vector):
-            kl = lambda: mean_kl(self._distribution(batch.observation))  # noqa: E731
-            return trpo_ops.fisher_vector_product(kl, variables, vector, self._cg_damping)
+            return trpo_ops.fisher_vector_product(
+                lambda: mean_kl(policy()), variables, vector, self._cg_damping
+            )
 
         direction = trpo_ops.conjugate_gradient(
             fisher_times, gradient, self._cg_iterations, _CG_RESIDUAL_TOLERANCE
@@ -180,27 +179,19 @@ class TRPO(tf_agent.TFAgent):
 
         def evaluate(vector):
             _assign(variables, vector)
-            new = self._distribution(batch.observation)
+            new = policy()
             return surrogate_of(new), mean_kl(new)
 
-        result = trpo_ops.line_search(
-            evaluate,
-            trpo_ops.flatten(variables),
-            step,
-            old_surrogate,
-            self._max_kl,
-            self._backtrack_iterations,
-            self._backtrack_ratio,
-        )
+        start = trpo_ops.flatten(variables)
+        result = trpo_ops.line_search(evaluate, start, step, old_surrogate, self._max_kl, *self._backtracking)
         _assign(variables, result.vector)
         return result, tf.reduce_mean(old.entropy()), tf.norm(gradient)
 
     def _fit_value(self, observation: tf.Tensor, target: tf.Tensor, seed, progress) -> tf.Tensor:
         """Least squares on shuffled minibatches; returns the mean squared error over the batch afterwards."""
         num_rows = target.shape[0]
-        minibatches = shuffled_minibatches(
-            num_rows, min(self._value_batch_size, num_rows), self._value_epochs, seed
-        )
+        batch_size = min(self._value_batch_size, num_rows)
+        minibatches = shuffled_minibatches(num_rows, batch_size, self._value_epochs, seed)
 
         def fit(i, seed):
             del seed
@@ -217,9 +208,6 @@ class TRPO(tf_agent.TFAgent):
         value = self.value_net(observation, training=True)[0]
         value.shape.assert_is_compatible_with(target.shape)
         return tf.reduce_mean(tf.square(value - target))
-
-    def _distribution(self, observation: tf.Tensor) -> tfp.distributions.Distribution:
-        return self.actor_net(observation, training=True)[0]
 
 
 def _assign(variables, vector: tf.Tensor) -> None:

@@ -34,9 +34,12 @@ def unflatten(vector: tf.Tensor, like: Sequence[tf.Tensor | tf.Variable]) -> lis
     return [tf.reshape(part, tensor.shape) for part, tensor in zip(parts, like, strict=True)]
 
 
-def fisher_vector_product(
-    mean_kl_fn: Callable[[], tf.Tensor], variables: Sequence[tf.Variable], vector: tf.Tensor, damping: float
-) -> tf.Tensor:
+def gradients(tape: tf.GradientTape, target: tf.Tensor, variables) -> list[tf.Tensor]:
+    """``d target / d variables``, zeros for those without influence."""
+    return tape.gradient(target, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+
+def fisher_vector_product(mean_kl_fn: Callable, variables, vector: tf.Tensor, damping: float) -> tf.Tensor:
     """``(H + damping I) v`` with ``H = d^2/dtheta^2 E[KL(pi_old || pi_theta)]`` at the variables' values.
 
     By differentiating twice, ``H v = d/dtheta (dKL/dtheta . v)`` (Schulman et al. 2015, appendix C.1). Where
@@ -51,22 +54,18 @@ def fisher_vector_product(
     Returns:
       float32 ``[P]``.
     """
-    zero = tf.UnconnectedGradients.ZERO
     direction = unflatten(vector, variables)
     with tf.GradientTape(watch_accessed_variables=False) as outer:
         outer.watch(variables)
         with tf.GradientTape(watch_accessed_variables=False) as inner:
             inner.watch(variables)
             kl = mean_kl_fn()
-        gradients = inner.gradient(kl, variables, unconnected_gradients=zero)
-        slope = tf.add_n([tf.reduce_sum(g * v) for g, v in zip(gradients, direction, strict=True)])
-    products = outer.gradient(slope, variables, unconnected_gradients=zero)
-    return flatten(products) + damping * vector
+        pairs = zip(gradients(inner, kl, variables), direction, strict=True)
+        slope = tf.add_n([tf.reduce_sum(g * v) for g, v in pairs])
+    return flatten(gradients(outer, slope, variables)) + damping * vector
 
 
-def conjugate_gradient(
-    matvec: Callable[[tf.Tensor], tf.Tensor], b: tf.Tensor, num_iterations: int, residual_tolerance: float
-) -> tf.Tensor:
+def conjugate_gradient(matvec, b: tf.Tensor, num_iterations: int, residual_tolerance: float) -> tf.Tensor:
     """Solves ``A x = b`` for a symmetric positive definite ``A``, from ``x = 0`` (appendix C).
 
     Stops after ``num_iterations``, or as soon as ``|b - A x| <= residual_tolerance * |b|``: the tolerance is
@@ -140,10 +139,10 @@ class LineSearchResult(NamedTuple):
 
 
 def line_search(
-    evaluate: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]],
-    old_vector: tf.Tensor,
-    step: tf.Tensor,
-    old_surrogate: tf.Tensor,
+    evaluate: Callable,
+    old_vector,
+    step,
+    old_surrogate,
     max_kl: float,
     num_trials: int,
     backtrack_ratio: float,
@@ -165,21 +164,16 @@ def line_search(
     """
     old_vector.shape.assert_is_compatible_with(step.shape)
 
-    def unfinished(i, accepted, vector, surrogate, kl):
+    def unfinished(i, accepted, best):
         return tf.logical_and(i < num_trials, tf.logical_not(accepted))
 
-    def attempt(i, accepted, vector, surrogate, kl):
-        trial = old_vector + tf.pow(backtrack_ratio, tf.cast(i, tf.float32)) * step
-        trial_surrogate, trial_kl = evaluate(trial)
-        accepted = tf.logical_and(trial_surrogate > old_surrogate, trial_kl <= max_kl)
-        return (
-            i + 1,
-            accepted,
-            tf.where(accepted, trial, vector),
-            tf.where(accepted, trial_surrogate, surrogate),
-            tf.where(accepted, trial_kl, kl),
-        )
+    def attempt(i, accepted, best):
+        vector = old_vector + tf.pow(backtrack_ratio, tf.cast(i, tf.float32)) * step
+        surrogate, kl = evaluate(vector)
+        accepted = tf.logical_and(surrogate > old_surrogate, kl <= max_kl)
+        trial = vector, surrogate, kl
+        return i + 1, accepted, tuple(tf.where(accepted, *pair) for pair in zip(trial, best, strict=True))
 
-    start = (tf.constant(0), tf.constant(False), old_vector, old_surrogate, tf.constant(0.0))
-    num_tried, accepted, vector, surrogate, kl = tf.while_loop(unfinished, attempt, start)
-    return LineSearchResult(vector, surrogate, kl, tf.cast(accepted, tf.float32), num_tried)
+    start = tf.constant(0), tf.constant(False), (old_vector, old_surrogate, tf.constant(0.0))
+    num_tried, accepted, best = tf.while_loop(unfinished, attempt, start)
+    return LineSearchResult(*best, tf.cast(accepted, tf.float32), num_tried)

@@ -2,12 +2,12 @@
 
   gail-train --config=NAME --run_dir=DIR [--demonstrations=PATH] [--environment=ID] [--seed=N]
 
-NAME is <recipe>/<task>, an overlay with/<name> after it, or your own gin file; --list shows all, --show what a
-name stands for. Recipes are gail_ppo, gail_trpo and bc (behavioural cloning); sac_gail and dac_td3 for continuous
-actions, with fewer environment steps; mgail, which goes through a learned model; gail_vr, gail_gp, w_gail,
-w_gail_gp; td3_gail, ddpg_gail, sd3_gail. The task "any" takes every Gymnasium environment. PATH is an npz file in
-gail_tf's or D4RL's layout, a folder of such files, minari:NAME, or shipped:NAME for one of the package's own (see
-experts/). Without --environment the one recorded in the demonstrations is used.
+NAME is <recipe>/<task>, an overlay with/<name> after it, or your own gin file; --list shows all, --show
+what a name stands for. Recipes are gail_ppo, gail_trpo and bc (behavioural cloning); sac_gail and dac_td3 for
+continuous actions, with fewer environment steps; mgail, which goes through a learned model; gail_vr, gail_gp,
+w_gail, w_gail_gp; td3_gail, ddpg_gail, sd3_gail. The task "any" takes every Gymnasium environment. PATH is an
+npz file in gail_tf's or D4RL's layout, a folder of such files, minari:NAME, or shipped:NAME for one of the
+package's own (experts/). Without --environment the one recorded in the demonstrations is used.
 
 Into DIR go metrics.jsonl and TensorBoard logs while it trains, then summary.json, curve.png, the SavedModels
 policy/ (the last) and best_policy/ (the best evaluation). Ctrl-C saves; --resume continues a stopped or

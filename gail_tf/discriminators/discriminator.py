@@ -11,6 +11,7 @@ from gail_tf.discriminators.expert_rows import ExpertSampler, kept_rows
 from gail_tf.discriminators.features import Fields, TransitionFeatures, gathered, num_rows_of
 from gail_tf.functions import frozen
 from gail_tf.networks.discriminator import check_dropout, logits_with_dropout, make_discriminator_network
+from gail_tf.optimization.checks import check_settings
 from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.optimization.minibatches import scan_minibatches, shuffled_indices
 from gail_tf.rewards import functions as rewards
@@ -76,7 +77,11 @@ class Discriminator(tf.Module):
         max_gradient_value: float | None = None,
     ):
         super().__init__(name="discriminator")
-        self._check(inputs, loss_terms, batch_size, num_epochs, learning_rate, dropout)
+        check_settings("Discriminator", locals())
+        if not inputs or not set(inputs) <= set(self.INPUTS):
+            raise ValueError(f"Discriminator.inputs is {tuple(inputs)}: want one or more of {self.INPUTS}.")
+        if not loss_terms:
+            raise ValueError("Discriminator.loss_terms is empty: want at least [@bce_loss].")
         self._absorbing, self._dropout = absorbing, dropout
         self._num_epochs, self._batch_size = num_epochs, batch_size
         self._loss_terms = tuple(frozen(term) for term in loss_terms)
@@ -91,29 +96,8 @@ class Discriminator(tf.Module):
         self.network = network(self.features.input_shapes)
         if dropout:
             check_dropout(self.network)
-        self.gradient_step = GradientStep(
-            self.network.trainable_variables,
-            learning_rate,
-            final_learning_rate_fraction,
-            max_gradient_norm,
-            max_gradient_value,
-        )
-
-    @classmethod
-    def _check(cls, inputs, loss_terms, batch_size, num_epochs, learning_rate, dropout) -> None:
-        """Raises ValueError, which names the binding, for what cannot work."""
-        unknown = [name for name in inputs if name not in cls.INPUTS]
-        if unknown or not inputs:
-            raise ValueError(f"Discriminator.inputs is {tuple(inputs)}: want one or more of {cls.INPUTS}.")
-        if not loss_terms:
-            raise ValueError("Discriminator.loss_terms is empty: want at least [@bce_loss].")
-        for name, value in (("batch_size", batch_size), ("num_epochs", num_epochs)):
-            if value < 1:
-                raise ValueError(f"Discriminator.{name} is {value}: want 1 or more.")
-        if not learning_rate > 0:
-            raise ValueError(f"Discriminator.learning_rate is {learning_rate}: want a number above 0.")
-        if not 0.0 <= dropout < 1.0:
-            raise ValueError(f"Discriminator.dropout is {dropout}: want 0 or more, and below 1.")
+        rate, bounds = (learning_rate, final_learning_rate_fraction), (max_gradient_norm, max_gradient_value)
+        self.gradient_step = GradientStep(self.network.trainable_variables, *rate, *bounds)
 
     def logits(self, transition: Transition) -> tf.Tensor:
         """Expert-high logits, shape of the leading axes ``[...]`` of ``transition``."""
@@ -142,11 +126,7 @@ class Discriminator(tf.Module):
         return reward, metrics
 
     def update(
-        self,
-        agent: Transition,
-        seed: tf.Tensor,
-        progress: tf.Tensor,
-        segments: ValuedSegments | None = None,
+        self, agent: Transition, seed: tf.Tensor, progress: tf.Tensor, segments: ValuedSegments | None = None
     ) -> dict[str, tf.Tensor]:
         """``num_epochs`` over the agent's rows ``[N, ...]``; returns metrics averaged over the minibatches.
 
@@ -226,24 +206,20 @@ class Discriminator(tf.Module):
         """``seed -> `` whole segments of about ``num_rows`` rows in all, for one minibatch."""
         if segments is None or not self.needs_segments:
             return lambda seed: None
-        transition = segments.transition
-        fields = self.features.fields(transition)
-        others = {
-            "terminated": transition.terminated,
-            "truncated": transition.truncated,
-            "value_t": segments.value_t,
-            "value_tp1": segments.value_tp1,
-        }
+        transition, value_t, value_tp1, discount = segments
+        known = (
+            self.features.fields(transition),
+            transition.terminated,
+            transition.truncated,
+            value_t,
+            value_tp1,
+        )
         length, num_segments = transition.terminated.shape
         num_drawn = min(max(1, num_rows // length), num_segments)
 
         def draw(seed):
             drawn = shuffled_indices(num_segments, 1, tf.random.fold_in(seed, 2))[0, :num_drawn]
-            return losses.AgentSegments(
-                features=self.features(gathered(fields, drawn, axis=1)),
-                **gathered(others, drawn, axis=1),
-                discount=segments.discount,
-                reward_fn=self._pipeline,
-            )
+            fields, *others = tf.nest.map_structure(lambda x: tf.gather(x, drawn, axis=1), known)
+            return losses.AgentSegments(self.features(fields), *others, discount, self._pipeline)
 
         return draw

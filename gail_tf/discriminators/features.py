@@ -31,17 +31,13 @@ class TransitionFeatures(tf.Module):
     def __init__(self, rows: Transition, inputs: Sequence[str], num_actions: int | None, absorbing: bool):
         super().__init__(name="features")
         self._num_actions, self._absorbing = num_actions, absorbing
-        fields = {name: getattr(rows, name) for name in inputs}
-        self.input_shapes = {
-            name: (num_actions,) if name == "action" and num_actions else tuple(field.shape[1:])
-            for name, field in fields.items()
-        }
+        self.input_shapes, self._vectors = {}, []
+        for name in inputs:
+            field, is_index = getattr(rows, name), name == "action" and num_actions
+            self.input_shapes[name] = shape = (num_actions,) if is_index else tuple(field.shape[1:])
+            if len(shape) < 2 or tf.as_dtype(field.dtype) != tf.uint8:
+                self._vectors.append(name)
         self._sizes = {name: math.prod(shape) for name, shape in self.input_shapes.items()}
-        self._vectors = [
-            name
-            for name, field in fields.items()
-            if len(self.input_shapes[name]) < 2 or tf.as_dtype(field.dtype) != tf.uint8
-        ]
         self.normalizer = RunningMoments((sum(self._sizes[name] for name in self._vectors),))
 
     @property
@@ -76,28 +72,21 @@ class TransitionFeatures(tf.Module):
 
     def __call__(self, fields: Fields) -> tf.Tensor:
         """Float32 ``[..., f]``."""
-        if not self._vectors:
-            return tf.concat([_scaled(image) for image in fields.values()], -1)
-        vectors = self.normalizer.normalize(self._side_by_side(fields))
-        if not self.has_images:
-            return vectors
-        sizes = [self._sizes[name] for name in self._vectors]
-        normalized = dict(zip(self._vectors, tf.split(vectors, sizes, -1), strict=True))
-        return tf.concat(
-            [normalized[name] if name in normalized else _scaled(fields[name]) for name in fields], -1
-        )
+        images = [name for name in fields if name not in self._vectors]
+        parts = {name: tf.cast(fields[name], tf.float32) / 255.0 for name in images}
+        if self._vectors:
+            vectors = self.normalizer.normalize(self._side_by_side(fields))
+            sizes = [self._sizes[name] for name in self._vectors]
+            parts |= dict(zip(self._vectors, tf.split(vectors, sizes, -1), strict=True))
+        return tf.concat([parts[name] for name in fields], -1)
 
     def _side_by_side(self, fields: Fields) -> tf.Tensor:
         return tf.concat([fields[name] for name in self._vectors], -1)
 
 
-def _scaled(image: tf.Tensor) -> tf.Tensor:
-    return tf.cast(image, tf.float32) / 255.0
-
-
-def gathered(fields: Fields, indices: tf.Tensor, axis: int = 0) -> Fields:
+def gathered(fields: Fields, indices: tf.Tensor) -> Fields:
     """The rows at ``indices`` of every field."""
-    return {name: tf.gather(field, indices, axis=axis) for name, field in fields.items()}
+    return {name: tf.gather(field, indices) for name, field in fields.items()}
 
 
 def num_rows_of(fields: Fields) -> int:

@@ -54,10 +54,7 @@ class DiscriminatorBatch(NamedTuple):
 
 
 def sum_of_terms(
-    terms: Sequence[Callable],
-    logit_fn: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
-    batch: DiscriminatorBatch,
-    seed: tf.Tensor,
+    terms: Sequence[Callable], logit_fn: Callable, batch: DiscriminatorBatch, seed: tf.Tensor
 ) -> tuple[tf.Tensor, Metrics]:
     """The sum of ``terms``, each with a seed of its own, and each as a metric by its function's name.
 
@@ -72,8 +69,8 @@ def sum_of_terms(
     return tf.add_n(values), metrics
 
 
-def binary_cross_entropy(logits: tf.Tensor, label: float) -> tf.Tensor:
-    """Mean of ``-label log D - (1 - label) log(1 - D)`` from logits ``[B]``, stable at any logit."""
+def binary_cross_entropy(logits: tf.Tensor, label: float | tf.Tensor) -> tf.Tensor:
+    """Mean of ``-label log D - (1 - label) log(1 - D)`` from logits ``[...]``, stable at any logit."""
     return tf.reduce_mean(label * tf.nn.softplus(-logits) + (1.0 - label) * tf.nn.softplus(logits))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from gail_tf.discriminators.losses import AgentSegments, DiscriminatorBatch, LogitFn
+from gail_tf.optimization.checks import check_shapes
 
 
 @gin.configurable
@@ -40,9 +41,7 @@ def discounted_returns(reward, value_tp1, terminated, truncated, discount: float
     Written as one product with the ``[T, T]`` discounts between steps of one episode in place of a recursion:
     XLA differentiates and runs that faster at the lengths used here (up to a few hundred).
     """
-    for name, x in (("value_tp1", value_tp1), ("terminated", terminated), ("truncated", truncated)):
-        if x.shape != reward.shape:
-            raise ValueError(f"{name} has shape {x.shape}: want the reward's, {reward.shape}.")
+    check_shapes(reward.shape, value_tp1=value_tp1, terminated=terminated, truncated=truncated)
     num_steps = reward.shape[0]
     # Steps with equally many ends before them are of one episode.
     episode = tf.cumsum(tf.maximum(terminated, truncated), exclusive=True)
@@ -59,7 +58,7 @@ def _returns_and_values(logit_fn: LogitFn, segments: AgentSegments | None) -> tu
     """``R_w`` with a gradient through every reward in it, and V, constant; both ``[L, S]``."""
     if segments is None:
         raise ValueError(
-            "variance: no time-ordered segments: want OnPolicyGenerator, with generator_first = True."
+            "variance: no segments in time order: want OnPolicyGenerator.generator_first = True."
         )
     rows = tf.reshape(segments.features, [-1, segments.features.shape[-1]])
     reward = tf.reshape(segments.reward_fn(logit_fn(rows)), segments.terminated.shape)

@@ -18,7 +18,6 @@ from gail_tf.networks.mlp import (
     EncodedObservation,
     GaussianHead,
     SquashedGaussianHead,
-    TanhHead,
 )
 from gail_tf.networks.normalization import RunningMoments
 from gail_tf.networks.two_actors import TwoActors
@@ -100,8 +99,8 @@ class MlpSampler:
         parameters, noise = self.parameters(observation), self.noise[step]
         if isinstance(self._head, CategoricalHead):
             return np.argmax(parameters + noise, axis=-1).astype(np.int32)
-        if isinstance(self._head, TanhHead):
-            return np.clip(np.tanh(parameters) + self._std * noise, -1.0, 1.0)
+        if isinstance(self._head, tf.keras.layers.Dense):
+            return np.clip(parameters + self._std * noise, -1.0, 1.0)
         if isinstance(self._head, SquashedGaussianHead):
             mean, log_std = np.split(parameters, 2, axis=-1)
             return np.tanh(mean + np.exp(np.clip(log_std, *SquashedGaussianHead.LOG_STD_RANGE)) * noise)
@@ -135,7 +134,7 @@ class TwoActorsSampler:
     def sample(self, observation: np.ndarray, step: int) -> np.ndarray:
         """Normalised actions ``[B, k]`` at raw observations ``[B, d]``."""
         features = _normalized(observation, self._affine)
-        actions = [np.tanh(actor(features)) for actor in self._actors]
+        actions = [actor(features) for actor in self._actors]
         first, second = (
             critic(np.concatenate([features, action], -1))
             for critic, action in zip(self._critics, actions, strict=True)
@@ -221,7 +220,7 @@ def _numpy_twin(layer: tf.keras.layers.Layer) -> Callable[[np.ndarray], np.ndarr
 
 
 def _actor_mlp(actor) -> _Mlp:
-    """``actor``, a network of networks/mlp.py, up to the last dense layer, which is inside its head."""
+    """``actor``, a network of networks/mlp.py, up to the last dense layer, which is its head or inside it."""
     *hidden, head = getattr(actor, "layers", None) or [actor]
     if type(head) not in _OUTPUTS:
         raise UnknownToNumpy(f"NumPy has no twin of the head {type(head).__name__}")
@@ -236,12 +235,12 @@ def _critic_mlp(critic) -> _Mlp:
     return _Mlp(dense)
 
 
-# The last dense layer inside each head.
+# The last dense layer of each head; a deterministic actor ends in it.
 _OUTPUTS = {
     CategoricalHead: lambda head: head.logits,
     GaussianHead: lambda head: head.mean,
     SquashedGaussianHead: lambda head: head.parameters,
-    TanhHead: lambda head: head.mean,
+    tf.keras.layers.Dense: lambda head: head,
 }
 
 

@@ -10,14 +10,15 @@ from typing import Any, NamedTuple
 import gin
 import tensorflow as tf
 
+from gail_tf.discriminators.losses import binary_cross_entropy
 from gail_tf.mgail.segments import Segment
 from gail_tf.networks.normalization import RunningMoments
+from gail_tf.optimization.checks import check_settings
+
+_dense = tf.keras.layers.Dense
 
 
-def _dense(units: int, activation: str | None) -> tf.keras.layers.Dense:
-    return tf.keras.layers.Dense(units, activation)
-
-
+@gin.configurable
 class AdvancedCore(tf.Module):
     """Figure 4, bottom: state and action in a shared space, multiplied, and a memory of earlier states.
 
@@ -41,6 +42,7 @@ class AdvancedCore(tf.Module):
         return self.combined(product), memory
 
 
+@gin.configurable
 class VanillaCore(tf.Module):
     """Figure 4, top: state and action concatenated, two dense ReLU layers of ``units``; no memory."""
 
@@ -53,10 +55,6 @@ class VanillaCore(tf.Module):
 
     def __call__(self, memory: tf.Tensor, state: tf.Tensor, action: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return self.second(self.first(tf.concat([state, action], -1))), memory
-
-
-gin.external_configurable(AdvancedCore, "AdvancedCore")
-gin.external_configurable(VanillaCore, "VanillaCore")
 
 
 class ModelStep(NamedTuple):
@@ -83,7 +81,6 @@ class ForwardModel(tf.Module):
       carry_memory: the core's memory goes on from step to step; otherwise it begins anew at each, as in
         the authors' code.
       predict_termination: learn P(terminated | s, a, s'). Without it no imagined episode ever ends.
-      termination_coef: weight of its cross-entropy in the loss.
     """
 
     # Where nothing is learned about ends, no end is near: sigmoid(-30) is 1e-13.
@@ -99,21 +96,19 @@ class ForwardModel(tf.Module):
         predict_delta: bool = True,
         carry_memory: bool = True,
         predict_termination: bool = True,
-        termination_coef: float = 1.0,
     ):
         super().__init__(name="forward_model")
-        if units < 1:
-            raise ValueError(f"ForwardModel.units is {units}: want 1 or more.")
+        check_settings("ForwardModel", locals())
         self.normalizer = normalizer
         self.delta_moments = RunningMoments((observation_dim,), name="delta_moments")
         self.core = core(observation_dim, action_dim, units)
         self.output = _dense(observation_dim, None)
-        self._predict_delta, self._termination_coef = predict_delta, termination_coef
+        self._predict_delta = predict_delta
         self._carry_memory = carry_memory and self.core.memory_size > 0
         self.termination = None
         if predict_termination:
             # Ends are rare: starting at sigmoid(-4) = 2 % spares the policy a world that ends at once.
-            last = tf.keras.layers.Dense(1, bias_initializer=tf.keras.initializers.Constant(-4.0))
+            last = _dense(1, bias_initializer=tf.keras.initializers.Constant(-4.0))
             self.termination = tf.keras.Sequential([_dense(units, "relu"), last], name="termination")
             self.termination.build((None, 2 * observation_dim + action_dim))
         self.output.build((None, units))
@@ -193,9 +188,7 @@ class ForwardModel(tf.Module):
         predicted = tf.stop_gradient(self.to_observation(segment.observation, outputs))
         successor = tf.where(has_successor[..., tf.newaxis] > 0, segment.next_observation, predicted)
         logits = self.termination_logit(segment.observation, segment.action, successor)
-        labels = segment.terminated
-        entropy = labels * tf.nn.softplus(-logits) + (1.0 - labels) * tf.nn.softplus(logits)
-        return loss + self._termination_coef * tf.reduce_mean(entropy)
+        return loss + binary_cross_entropy(logits, segment.terminated)
 
 
 def one_step_error(model: ForwardModel, segment: Segment, carry: bool) -> tf.Tensor:

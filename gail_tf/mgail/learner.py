@@ -7,7 +7,6 @@ from typing import Any
 import gin
 import tensorflow as tf
 
-from gail_tf.agents.settings import check_settings
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.mgail.forward_model import ForwardModel
 from gail_tf.mgail.objective import lambda_returns, survival
@@ -16,17 +15,13 @@ from gail_tf.mgail.rollout import PerturbedModel, Rollout, imagined_rollout
 from gail_tf.mgail.segments import Segment
 from gail_tf.networks.mlp import make_actor_network, make_value_network
 from gail_tf.networks.normalization import RunningMoments
+from gail_tf.optimization.checks import check_settings
 from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.types import Transition
 
 
-def _check_choices(shape, codec, discount, absorbing, bootstrap, std_from_expert) -> None:
-    """Raises ValueError where MGAIL's arguments do not go together; ``shape`` is the observation's."""
-    if shape.rank != 1:
-        raise ValueError(
-            f"MGAIL's observations have shape {tuple(shape)}: want one dimension, since its forward model "
-            "predicts vectors; for images take a model-free recipe, such as gail_ppo."
-        )
+def _check_choices(codec, discount, absorbing, bootstrap, std_from_expert) -> None:
+    """Raises ValueError where MGAIL's arguments do not go together."""
     if not 0.0 < discount < 1.0:
         raise ValueError(f"MGAIL.discount is {discount}: want a number between 0 and 1.")
     if absorbing and not bootstrap:
@@ -97,16 +92,16 @@ class MGAIL(tf.Module):
     ):
         super().__init__(name="mgail")
         check_settings("MGAIL", locals())
-        _check_choices(normalizer.mean.shape, codec, discount, absorbing, bootstrap, std_from_expert)
+        _check_choices(codec, discount, absorbing, bootstrap, std_from_expert)
         self.horizon, self._rollout, self._discount = horizon, rollout, discount
         self._bootstrap, self._gae_lambda = bootstrap, gae_lambda
         self._absorbing, self._reward_fn, self._normalizer = absorbing, reward_fn, normalizer
         self._end_has_own_reward = absorbing and reward_reads_successor
         self._entropy_coef, self._target_rate, self._average_rate = entropy_coef, target_rate, average_rate
-        self._is_discrete = codec.is_discrete
-        self.actions = (
-            GumbelActions(codec.num_actions, temperature) if codec.is_discrete else GaussianActions(codec)
-        )
+        if codec.is_discrete:
+            self.actions = GumbelActions(codec.num_actions, temperature)
+        else:
+            self.actions = GaussianActions(codec)
         spec = tf.TensorSpec((observation_dim,), tf.float32, name="observation")
         self.actor_net, self.average_net = (actor_network(spec, codec.spec) for _ in range(2))
         if std_from_expert is not None:
@@ -127,12 +122,10 @@ class MGAIL(tf.Module):
         self, segment: Segment, expert: Segment, expert_has_successor: tf.Tensor, progress: tf.Tensor
     ) -> dict[str, tf.Tensor]:
         """One step on a segment ``[L, B]`` and on single transitions of the expert ``[1, M]``."""
-        everywhere = tf.ones_like(segment.terminated)
-        num_rows = float(segment.terminated.shape.num_elements())
-        num_expert = float(expert.terminated.shape.num_elements())
+        num_rows, num_expert = (float(rows.terminated.shape.num_elements()) for rows in (segment, expert))
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self.model.trainable_variables)
-            loss = self.model.loss(segment, everywhere) * num_rows
+            loss = self.model.loss(segment, tf.ones_like(segment.terminated)) * num_rows
             loss += self.model.loss(expert, expert_has_successor) * num_expert
             loss /= num_rows + num_expert
         norm, _ = self._model_step(tape, loss, progress)
@@ -159,12 +152,10 @@ class MGAIL(tf.Module):
 
     def absorbing_transition(self, batch_size: int) -> Transition:
         """Rows ``[B]`` of the absorbing state: it leads to itself, under the action 0."""
-        spec_dim = self._normalizer.mean.shape[0]
-        state = tf.concat([tf.zeros([batch_size, spec_dim]), tf.ones([batch_size, 1])], -1)
-        none = tf.zeros([batch_size])
-        return Transition(
-            state, tf.zeros([batch_size, self.actions.action_dim]), state, none, none, tf.ones([batch_size])
-        )
+        nowhere = tf.zeros([batch_size, self._normalizer.mean.shape[0]])
+        state = tf.concat([nowhere, tf.ones([batch_size, 1])], -1)
+        action, none = tf.zeros([batch_size, self.actions.action_dim]), tf.zeros([batch_size])
+        return Transition(state, action, state, none, none, tf.ones([batch_size]))
 
     def absorbing_value(self) -> tf.Tensor:
         """What having ended is worth: the reward of the absorbing state for ever, or 0 without one."""
@@ -182,26 +173,20 @@ class MGAIL(tf.Module):
     def returns(self, rollout: Rollout) -> tf.Tensor:
         """:func:`lambda_returns` of a rollout under the reward source of now, ``[H, B]``."""
         zeros = tf.zeros_like(rollout.termination)
-        row = self.transition(rollout.observation, rollout.action, rollout.next_observation, zeros, zeros)
-        reward = self._reward_fn(row)
+
+        def reward_of(terminated):
+            steps = rollout.observation, rollout.action, rollout.next_observation
+            return self._reward_fn(self.transition(*steps, terminated, zeros))
+
+        reward = reward_of(zeros)
         if self._end_has_own_reward:  # the step that ends leads into the absorbing state
-            row = self.transition(
-                rollout.observation, rollout.action, rollout.next_observation, zeros + 1.0, zeros
-            )
-            reward += rollout.termination * (self._reward_fn(row) - reward)
+            reward += rollout.termination * (reward_of(zeros + 1.0) - reward)
         value_tp1, gae_lambda = tf.zeros_like(reward), 1.0
         if self._bootstrap:
             value_tp1 = self.values(self.target_net, rollout.next_observation)
             gae_lambda = self._gae_lambda
-        return lambda_returns(
-            reward,
-            rollout.termination,
-            rollout.ended,
-            value_tp1,
-            self.absorbing_value(),
-            self._discount,
-            gae_lambda,
-        )
+        after = value_tp1, self.absorbing_value(), self._discount, gae_lambda
+        return lambda_returns(reward, rollout.termination, rollout.ended, *after)
 
     def noise_fn(self, seed: tf.Tensor):
         """``shape -> `` fresh noise, as rollouts take it."""
@@ -228,7 +213,7 @@ class MGAIL(tf.Module):
             "generator/policy_gradient_mean_abs": mean_abs,
             "generator/learning_rate": self._policy_step.learning_rate.read_value(),
         }
-        if not self._is_discrete:
+        if isinstance(self.actions, GaussianActions):
             metrics["generator/saturation"] = self.actions.saturation(rollout.uncut_action)
         return metrics | (self._update_value(rollout, returns, progress) if self._bootstrap else {})
 
@@ -258,7 +243,6 @@ class MGAIL(tf.Module):
             total = tf.reduce_sum(returns[0])
         _, scale, _ = self._normalizer.affine()
         # A single step without a value function hangs on no predicted state at all.
-        gradient = (
-            tape.gradient(total, perturbation, unconnected_gradients=tf.UnconnectedGradients.ZERO) / scale
-        )
-        return tf.reduce_mean(tf.norm(gradient, axis=-1), -1)
+        zero = tf.UnconnectedGradients.ZERO
+        gradient = tape.gradient(total, perturbation, unconnected_gradients=zero)
+        return tf.reduce_mean(tf.norm(gradient / scale, axis=-1), -1)

@@ -2,16 +2,10 @@
 
 import tensorflow as tf
 
+from gail_tf.optimization.checks import check_shapes
 
-def lambda_returns(
-    reward: tf.Tensor,
-    termination: tf.Tensor,
-    ended: tf.Tensor,
-    value_tp1: tf.Tensor,
-    absorbing_value: tf.Tensor,
-    discount: float,
-    gae_lambda: float,
-) -> tf.Tensor:
+
+def lambda_returns(reward, termination, ended, value_tp1, absorbing_value, discount, gae_lambda):
     """Returns ``[H, B]`` of every step, differentiable in all arguments.
 
         G_t = r_t + discount * (p_t V_absorbing + (1 - p_t) N_t)
@@ -23,10 +17,9 @@ def lambda_returns(
     Args:
       reward, termination, ended, value_tp1: float32 ``[H, B]``; termination is the probability p_t that the
         MDP ends with step t. absorbing_value: scalar, the value of having ended.
+      discount, gae_lambda: floats.
     """
-    for name, x in (("termination", termination), ("ended", ended), ("value_tp1", value_tp1)):
-        if x.shape != reward.shape:
-            raise ValueError(f"{name} has shape {x.shape}: want the reward's, {reward.shape}.")
+    check_shapes(reward.shape, termination=termination, ended=ended, value_tp1=value_tp1)
     horizon = reward.shape[0]
     returns = [None] * horizon
     for t in reversed(range(horizon)):

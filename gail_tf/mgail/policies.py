@@ -65,8 +65,6 @@ class GumbelActions:
     """
 
     def __init__(self, num_actions: int, temperature: float):
-        if not temperature > 0:
-            raise ValueError(f"The temperature is {temperature}: want a number above 0.")
         self.action_dim, self._temperature = num_actions, temperature
 
     def noise(self, shape: tuple[int, ...], seed: tf.Tensor) -> tf.Tensor:

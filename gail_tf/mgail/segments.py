@@ -46,13 +46,10 @@ class SegmentReplay(tf.Module):
     ):
         super().__init__(name="segment_replay")
         self.capacity, self.num_environments, self._num_random = capacity, num_environments, num_random
-        widths = Segment(observation_dim, action_dim, action_dim, observation_dim, None, None, None)
-        shape = (capacity, num_environments)
+        shapes = Segment([observation_dim], [action_dim], [action_dim], [observation_dim], [], [], [])
+        start = (tf.zeros([capacity, num_environments, *shape]) for shape in shapes)
         self._fields = Segment(
-            *(
-                tf.Variable(tf.zeros(shape if width is None else (*shape, width)), trainable=False, name=name)
-                for name, width in widths._asdict().items()
-            )
+            *(tf.Variable(x, trainable=False, name=n) for n, x in zip(Segment._fields, start, strict=True))
         )
         self.num_written = tf.Variable(0, dtype=tf.int32, trainable=False, name="num_written")
         self._add = tf.function(self._assign, autograph=False)

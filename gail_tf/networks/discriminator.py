@@ -29,13 +29,10 @@ class SpectralDense(tf.keras.layers.Layer):
         self.activation = tf.keras.activations.get(activation)
 
     def build(self, input_shape):
-        self.kernel = self.add_weight(
-            name="kernel", shape=(input_shape[-1], self.units), initializer="glorot_uniform"
-        )
-        self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")
-        self.left = self.add_weight(
-            name="singular_vector", shape=(1, self.units), initializer="random_normal", trainable=False
-        )
+        shape, row = (input_shape[-1], self.units), (1, self.units)
+        self.kernel = self.add_weight("kernel", shape, initializer="glorot_uniform")
+        self.bias = self.add_weight("bias", (self.units,), initializer="zeros")
+        self.left = self.add_weight("singular_vector", row, initializer="random_normal", trainable=False)
         super().build(input_shape)
 
     def call(self, inputs, training: bool = False):

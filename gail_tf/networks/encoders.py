@@ -8,18 +8,9 @@ import tensorflow as tf
 from gail_tf.networks.mlp import dense, orthogonal
 
 
-def _convolutions(
-    filters: Sequence[int],
-    kernels: Sequence[int],
-    strides: Sequence[int],
-    units: int,
-    activation: str | Callable,
-    padding: str,
-) -> list[tf.keras.layers.Layer]:
+def _convolutions(filters, kernels, strides, units, activation, padding) -> list[tf.keras.layers.Layer]:
     if not len(filters) == len(kernels) == len(strides):
-        raise ValueError(
-            f"An encoder has filters {filters}, kernels {kernels}, strides {strides}: want one each."
-        )
+        raise ValueError(f"Encoder: filters {filters}, kernels {kernels}, strides {strides}: want one each.")
     layers = [
         tf.keras.layers.Conv2D(
             number, size, stride, padding, activation=activation, kernel_initializer=orthogonal(2.0**0.5)

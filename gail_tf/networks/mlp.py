@@ -21,6 +21,7 @@ tfd = tfp.distributions
 
 gin.external_configurable(tf.keras.layers.LayerNormalization, "LayerNormalization")
 
+MakeLayer = Callable[[], tf.keras.layers.Layer]
 MakeLayers = Callable[[], Sequence[tf.keras.layers.Layer]]
 
 
@@ -34,19 +35,16 @@ def dense(units: int, activation: str | Callable | None, gain: float) -> tf.kera
 
 
 def hidden_layers(
-    units: Sequence[int],
-    activation: str | Callable,
-    normalization: Callable[[], tf.keras.layers.Layer] | None = None,
+    units: Sequence[int], activation: str | Callable, normalization: MakeLayer | None
 ) -> list[tf.keras.layers.Layer]:
     if any(n < 1 for n in units):
         raise ValueError(f"The hidden layers' units are {tuple(units)}: want 1 or more in each.")
     if normalization is None:
         return [dense(n, activation, gain=2.0**0.5) for n in units]
-    blocks = (
-        (dense(n, None, gain=2.0**0.5), normalization(), tf.keras.layers.Activation(activation))
-        for n in units
-    )
-    return [layer for block in blocks for layer in block]
+    layers = []
+    for n in units:
+        layers += [dense(n, None, gain=2.0**0.5), normalization(), tf.keras.layers.Activation(activation)]
+    return layers
 
 
 def samplable(spec: tf.TensorSpec) -> tf.TensorSpec:
@@ -132,12 +130,8 @@ class GaussianHead(tf.keras.layers.Layer):
     ):
         super().__init__(name="gaussian_head")
         self.mean = dense(num_dims, "tanh" if bounded_mean else None, output_gain)
-        self.log_std = self.add_weight(
-            name="log_std",
-            shape=(num_dims,),
-            initializer=tf.keras.initializers.Constant(initial_log_std),
-            trainable=learn_std,
-        )
+        initial = tf.keras.initializers.Constant(initial_log_std)
+        self.log_std = self.add_weight("log_std", (num_dims,), initializer=initial, trainable=learn_std)
 
     def set_std(self, std: tf.Tensor) -> None:
         """Sets the standard deviation ``[k]`` to ``std``, as far as LOG_STD_RANGE allows."""
@@ -161,9 +155,13 @@ class CategoricalHead(tf.keras.layers.Layer):
         return tfd.Categorical(logits=self.logits(features), dtype=tf.int32)
 
 
-def _built(layers: Sequence[tf.keras.layers.Layer], input_spec, name: str) -> sequential.Sequential:
+def _built(name: str, input_spec, *layers: tf.keras.layers.Layer) -> sequential.Sequential:
     input_spec = tf.nest.map_structure(samplable, input_spec)
     return as_network(sequential.Sequential(layers, input_spec=input_spec, name=name), input_spec)
+
+
+def _value_head(gain: float) -> list[tf.keras.layers.Layer]:
+    return [dense(1, None, gain), tf.keras.layers.Lambda(_without_last_1)]
 
 
 @gin.configurable
@@ -176,7 +174,7 @@ def make_actor_network(
     output_gain: float = 0.01,
     bounded_mean: bool = False,
     learn_std: bool = True,
-    normalization: Callable[[], tf.keras.layers.Layer] | None = None,
+    normalization: MakeLayer | None = None,
     encoder: MakeLayers | None = None,
 ) -> sequential.Sequential:
     """A policy network: normalised observation ``[B, ...]`` -> distribution over normalised actions.
@@ -187,19 +185,8 @@ def make_actor_network(
         head = CategoricalHead(int(action_spec.maximum) + 1, output_gain)
     else:
         head = GaussianHead(action_spec.shape[0], initial_log_std, output_gain, bounded_mean, learn_std)
-    layers = [*entrance(observation_spec, encoder), *hidden_layers(hidden, activation, normalization), head]
-    return _built(layers, observation_spec, "actor")
-
-
-class TanhHead(tf.keras.layers.Layer):
-    """A deterministic action ``tanh(W h + b)`` ``[B, k]`` in (-1, 1)."""
-
-    def __init__(self, num_dims: int, output_gain: float):
-        super().__init__(name="tanh_head")
-        self.mean = dense(num_dims, None, output_gain)
-
-    def call(self, features: tf.Tensor) -> tf.Tensor:
-        return tf.tanh(self.mean(features))
+    body = [*entrance(observation_spec, encoder), *hidden_layers(hidden, activation, normalization)]
+    return _built("actor", observation_spec, *body, head)
 
 
 class TanhNormal(tfd.TransformedDistribution):
@@ -234,13 +221,13 @@ def make_deterministic_actor(
     hidden: Sequence[int] = (256, 256),
     activation: str | Callable = "relu",
     output_gain: float = 0.01,
-    normalization: Callable[[], tf.keras.layers.Layer] | None = None,
+    normalization: MakeLayer | None = None,
     encoder: MakeLayers | None = None,
 ) -> sequential.Sequential:
     """A deterministic policy network: observation ``[B, ...]`` -> action ``[B, k]`` in (-1, 1)."""
-    head = TanhHead(action_spec.shape[0], output_gain)
-    layers = [*entrance(observation_spec, encoder), *hidden_layers(hidden, activation, normalization), head]
-    return _built(layers, observation_spec, "actor")
+    head = dense(action_spec.shape[0], "tanh", output_gain)
+    body = [*entrance(observation_spec, encoder), *hidden_layers(hidden, activation, normalization)]
+    return _built("actor", observation_spec, *body, head)
 
 
 @gin.configurable
@@ -250,13 +237,13 @@ def make_squashed_actor(
     hidden: Sequence[int] = (256, 256),
     activation: str | Callable = "relu",
     output_gain: float = 0.01,
-    normalization: Callable[[], tf.keras.layers.Layer] | None = None,
+    normalization: MakeLayer | None = None,
     encoder: MakeLayers | None = None,
 ) -> sequential.Sequential:
     """SAC's policy network: observation ``[B, ...]`` -> :class:`TanhNormal` over actions ``[B, k]``."""
     head = SquashedGaussianHead(action_spec.shape[0], output_gain)
-    layers = [*entrance(observation_spec, encoder), *hidden_layers(hidden, activation, normalization), head]
-    return _built(layers, observation_spec, "actor")
+    body = [*entrance(observation_spec, encoder), *hidden_layers(hidden, activation, normalization)]
+    return _built("actor", observation_spec, *body, head)
 
 
 @gin.configurable
@@ -265,17 +252,13 @@ def make_critic_network(
     action_spec,
     hidden: Sequence[int] = (256, 256),
     activation: str | Callable = "relu",
-    normalization: Callable[[], tf.keras.layers.Layer] | None = None,
+    normalization: MakeLayer | None = None,
     encoder: MakeLayers | None = None,
 ) -> sequential.Sequential:
     """An action-value network: ``(observation [B, ...], action [B, k])`` -> value ``[B]``."""
-    layers = [
-        EncodedObservation(entrance(observation_spec, encoder)),
-        *hidden_layers(hidden, activation, normalization),
-        dense(1, None, gain=1.0),
-        tf.keras.layers.Lambda(_without_last_1),
-    ]
-    return _built(layers, (observation_spec, action_spec), "critic")
+    first = EncodedObservation(entrance(observation_spec, encoder))
+    body = [first, *hidden_layers(hidden, activation, normalization)]
+    return _built("critic", (observation_spec, action_spec), *body, *_value_head(1.0))
 
 
 @gin.configurable
@@ -284,14 +267,9 @@ def make_value_network(
     hidden: Sequence[int] = (64, 64),
     activation: str | Callable = "tanh",
     output_gain: float = 1.0,
-    normalization: Callable[[], tf.keras.layers.Layer] | None = None,
+    normalization: MakeLayer | None = None,
     encoder: MakeLayers | None = None,
 ) -> sequential.Sequential:
     """A state-value network: normalised observation ``[B, ...]`` -> value ``[B]``."""
-    layers = [
-        *entrance(observation_spec, encoder),
-        *hidden_layers(hidden, activation, normalization),
-        dense(1, None, gain=output_gain),
-        tf.keras.layers.Lambda(_without_last_1),
-    ]
-    return _built(layers, observation_spec, "value")
+    body = [*entrance(observation_spec, encoder), *hidden_layers(hidden, activation, normalization)]
+    return _built("value", observation_spec, *body, *_value_head(output_gain))

@@ -5,8 +5,6 @@ from collections.abc import Callable
 import tensorflow as tf
 from tf_agents.networks import network
 
-from gail_tf.networks.mlp import make_critic_network, make_deterministic_actor
-
 
 class TwoActors(network.Network):
     """Two deterministic actors and their critics: observation ``[B, ...]`` -> action ``[B, k]`` in (-1, 1).
@@ -21,13 +19,7 @@ class TwoActors(network.Network):
       actors, critics: two networks each.
     """
 
-    def __init__(
-        self,
-        observation_spec,
-        action_spec,
-        actor_network: Callable = make_deterministic_actor,
-        critic_network: Callable = make_critic_network,
-    ):
+    def __init__(self, observation_spec, action_spec, actor_network: Callable, critic_network: Callable):
         super().__init__(input_tensor_spec=observation_spec, state_spec=(), name="two_actors")
         self.actors = [actor_network(observation_spec, action_spec) for _ in range(2)]
         self.critics = [critic_network(observation_spec, action_spec) for _ in range(2)]

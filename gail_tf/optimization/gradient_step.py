@@ -5,6 +5,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from gail_tf.optimization.checks import check_settings
+
 
 class GradientStep(tf.Module):
     """Adam on fixed variables, with a rate that falls linearly and a bound on the gradient.
@@ -32,11 +34,7 @@ class GradientStep(tf.Module):
         make_optimizer: Callable[..., Any] = tf.keras.optimizers.legacy.Adam,
     ):
         super().__init__(name="gradient_step")
-        if not learning_rate > 0:
-            raise ValueError(f"A learning rate is {learning_rate}: want a number above 0.")
-        for name, bound in (("norm", max_norm), ("component", max_value)):
-            if bound is not None and not bound > 0:
-                raise ValueError(f"The bound on a gradient's {name} is {bound}: want above 0, or None.")
+        check_settings("GradientStep", locals())
         self._trained, self._initial, self._final_fraction = tuple(variables), learning_rate, final_fraction
         self.optimizer = make_optimizer(learning_rate, global_clipnorm=max_norm, clipvalue=max_value)
         if isinstance(self.optimizer, tf.keras.optimizers.legacy.Optimizer):

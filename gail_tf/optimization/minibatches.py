@@ -5,6 +5,11 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from gail_tf.types import Metrics
+
+Step = Callable[[tf.Tensor, tf.Tensor], Metrics]
+"""``(index or indices, seed [2]) -> scalar metrics``, which may be :class:`Weighted`."""
+
 
 class Weighted(NamedTuple):
     """A scalar metric that does not apply in every step: its mean is over the steps with weight."""
@@ -44,40 +49,20 @@ def shuffled_minibatches(num_rows: int, batch_size: int, num_epochs: int, seed: 
     return tf.reshape(indices, [num_epochs * per_epoch, batch_size])
 
 
-def scan_minibatches(
-    step: Callable[[tf.Tensor, tf.Tensor], dict[str, tf.Tensor]],
-    num_rows: int,
-    batch_size: int,
-    num_epochs: int,
-    seed: tf.Tensor,
-) -> dict[str, tf.Tensor]:
+def scan_minibatches(step: Step, num_rows: int, batch_size: int, num_epochs: int, seed: tf.Tensor) -> Metrics:
     """Calls ``step(indices [batch_size], seed [2]) -> scalar metrics`` over shuffled epochs; averages."""
     seed_shuffle, seed_steps = tf.unstack(tf.random.split(seed, 2))
     indices = shuffled_minibatches(num_rows, batch_size, num_epochs, seed_shuffle)
-    num_steps = indices.shape[0]
-    totals, _ = _scan(lambda i, seed: step(indices[i], seed), num_steps, seed_steps)
-    return {name: total.value / num_steps for name, total in totals.items()}
+    return scan_updates(lambda i, seed: step(indices[i], seed), indices.shape[0], seed_steps)
 
 
-def scan_updates(
-    step: Callable[[tf.Tensor, tf.Tensor], dict[str, tf.Tensor | Weighted]], num_steps: int, seed: tf.Tensor
-) -> dict[str, tf.Tensor | Weighted]:
+def scan_updates(step: Step, num_steps: int, seed: tf.Tensor) -> Metrics:
     """Calls ``step(i, seed [2]) -> scalar metrics`` for i below ``num_steps``; returns their means.
 
     A :class:`Weighted` metric comes back with its total weight; without any, its value is 0 and says nothing.
     A metric whose name ends in ``_max`` is not averaged: its largest value is returned, over the steps with
     weight, and not below 0.
     """
-    totals, are_weighted = _scan(step, num_steps, seed)
-    means = {name: tf.math.divide_no_nan(total.value, total.weight) for name, total in totals.items()}
-    return {
-        name: Weighted(mean, totals[name].weight) if name in are_weighted else mean
-        for name, mean in means.items()
-    }
-
-
-def _scan(step, num_steps: int, seed: tf.Tensor) -> tuple[dict[str, Weighted], set[str]]:
-    """The loop of both: every metric's total and total weight, and the names of those that had weights."""
     if num_steps < 1:
         raise ValueError(f"num_steps is {num_steps}: want 1 or more.")
 
@@ -94,15 +79,13 @@ def _scan(step, num_steps: int, seed: tf.Tensor) -> tuple[dict[str, Weighted], s
     traced = tf.function(pairs, autograph=False).get_concrete_function(tf.TensorSpec((), tf.int32))
     zeros = tf.nest.map_structure(lambda _: tf.constant(0.0), traced.structured_outputs)
 
-    def merged(name, total, new):
-        if name.endswith("_max"):
-            return Weighted(tf.maximum(total.value, new.value), tf.maximum(total.weight, new.weight))
-        return Weighted(total.value + new.value, total.weight + new.weight)
-
     def body(i, totals):
-        return i + 1, {name: merged(name, totals[name], new) for name, new in pairs(i).items()}
+        new = pairs(i)
+        merge = {name: tf.maximum if name.endswith("_max") else tf.add for name in new}
+        return i + 1, {name: Weighted(*map(merge[name], totals[name], new[name])) for name in new}
 
     _, totals = tf.while_loop(
         lambda i, _: i < num_steps, body, (tf.constant(0), zeros), maximum_iterations=num_steps
     )
-    return totals, are_weighted
+    means = {name: tf.math.divide_no_nan(total.value, total.weight) for name, total in totals.items()}
+    return {k: Weighted(v, totals[k].weight) if k in are_weighted else v for k, v in means.items()}

@@ -1,5 +1,6 @@
 """From a discriminator's logits to the reward that is paid: a function of the logit, then transforms."""
 
+import itertools
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
@@ -24,11 +25,8 @@ class RewardPipeline(tf.Module):
         """The agent's rewards, same shape, and metrics of both classes'; they move a running scale."""
         raw = self.reward_fn(agent_logits)
         reward = self._transformed(raw, update=True)
-        expert = self(expert_logits)
-        metrics = {
-            **reward_statistics(tf.reshape(reward, [-1]), "agent"),
-            **reward_statistics(expert, "expert"),
-        }
+        metrics = reward_statistics(tf.reshape(reward, [-1]), "agent")
+        metrics |= reward_statistics(self(expert_logits), "expert")
         for transform in self._transforms:
             if hasattr(transform, "scale"):
                 metrics["reward/scale"] = metrics.get("reward/scale", 1.0) * transform.scale
@@ -44,9 +42,7 @@ class RewardPipeline(tf.Module):
     def _clipped_share(self, reward: tf.Tensor) -> dict[str, tf.Tensor]:
         """Share of rewards that the transforms before the first with a running scale change (clipping)."""
         clipped = reward
-        for transform in self._transforms:
-            if hasattr(transform, "update"):
-                break
+        for transform in itertools.takewhile(lambda t: not hasattr(t, "update"), self._transforms):
             clipped = transform(clipped)
         if clipped is reward:
             return {}

@@ -235,7 +235,7 @@ def test_numbers_out_of_range_are_refused(wrong):
 
 
 def test_the_composite_is_of_the_networks_that_gin_configures():
-    network = TwoActors(_OBSERVATION, _ACTION)
+    network = TwoActors(_OBSERVATION, _ACTION, make_deterministic_actor, make_critic_network)
     for built, make_one in (
         (network.actors, make_deterministic_actor),
         (network.critics, make_critic_network),

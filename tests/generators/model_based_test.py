@@ -210,7 +210,9 @@ def test_the_first_steps_are_random_and_the_others_the_policys():
 def counts(generator, source):
     """How many steps the optimisers took: those of the reward source, and all of the learner's, in order."""
     steps = [module for module in generator.learner.submodules if isinstance(module, GradientStep)]
-    return int(source.gradient_step.optimizer.iterations), sorted(int(step.optimizer.iterations) for step in steps)
+    return int(source.gradient_step.optimizer.iterations), sorted(
+        int(step.optimizer.iterations) for step in steps
+    )
 
 
 def test_schedule_counts_updates_in_turn():

@@ -225,6 +225,7 @@ def test_a_step_that_ends_is_paid_as_one_into_the_absorbing_state():
         ({"space": _ARMS, "std_from_expert": 6.0}, "actions are discrete"),
         ({"policy_learning_rate": 0.0}, "policy_learning_rate is 0.0"),
         ({"average_rate": 0.0}, "average_rate is 0.0"),
+        ({"temperature": 0.0}, "temperature is 0.0"),
         ({"target_rate": 2.0}, "target_rate is 2.0"),
         ({"gae_lambda": 1.5}, "gae_lambda is 1.5"),
         ({"std_from_expert": 0.0}, "std_from_expert is 0.0"),

@@ -89,8 +89,3 @@ def test_actions_come_as_often_as_their_probability():
 
 def test_recorded_integers_become_one_hot():
     np.testing.assert_array_equal(GumbelActions(3, 1.0).vector(tf.constant([2, 0])), [[0, 0, 1], [1, 0, 0]])
-
-
-def test_a_temperature_of_0_is_refused():
-    with pytest.raises(ValueError, match="temperature is 0.0"):
-        GumbelActions(3, 0.0)

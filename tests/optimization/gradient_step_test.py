@@ -88,7 +88,7 @@ def test_a_checkpoint_is_whole_from_the_start(make_optimizer, tmp_path):
 
 @pytest.mark.parametrize(
     "wrong, name",
-    [({"learning_rate": 0.0}, "rate"), ({"max_norm": 0.0}, "norm"), ({"max_value": -1.0}, "component")],
+    [({"learning_rate": 0.0}, "rate"), ({"max_norm": 0.0}, "norm"), ({"max_value": -1.0}, "value")],
 )
 def test_numbers_that_make_no_sense_are_refused(wrong, name):
     with pytest.raises(ValueError, match=f"{name} is {next(iter(wrong.values()))}: want"):

@@ -1,0 +1,81 @@
+"""What DDPG, TD3 and SAC have in common: networks, TF-Agents' agent that holds them, gradient steps."""
+
+import functools
+from collections.abc import Mapping
+
+import tensorflow as tf
+from tf_agents.trajectories import time_step as ts
+
+from gail_tf.agents import losses
+from gail_tf.agents.off_policy import values_of
+from gail_tf.optimization.checks import check_settings
+from gail_tf.optimization.gradient_step import GradientStep
+from gail_tf.types import Metrics, OffPolicyBatch
+
+
+class ActorCritic(tf.Module):
+    """An actor and critics with their targets, and a gradient step for the actor and one for the critics.
+
+    Args:
+      settings: the agent's constructor arguments (its ``locals()``), by the names that they have in gin.
+      make_agent: TF-Agents' class of the agent; ``others`` are arguments of it that only this agent has.
+      num_critics: one or two, and as many targets. target_actor: whether the actor has a target too.
+    """
+
+    num_batches = 1
+
+    def __init__(
+        self, settings: Mapping, make_agent: type, num_critics: int = 2, target_actor: bool = True, **others
+    ):
+        name = type(self).__name__
+        super().__init__(name=name.lower())
+        check_settings(name, settings)
+        specs = settings["observation_spec"], settings["action_spec"]
+        self._actor_start, self._discount = settings["actor_start"], settings["discount"]
+        self.make_actor_net = functools.partial(settings["actor_network"], *specs)
+        self.actor_net = self.make_actor_net()
+        self.critics = [settings["critic_network"](*specs) for _ in range(num_critics)]
+        if target_actor:
+            self.target_actor_net = others["target_actor_network"] = self.make_actor_net()
+        self.target_critics = [settings["critic_network"](*specs) for _ in range(num_critics)]
+        for suffix, critic, target in zip(("", "_2"), self.critics, self.target_critics, strict=False):
+            others |= {f"critic_network{suffix}": critic, f"target_critic_network{suffix}": target}
+        self.train_step = tf.Variable(0, dtype=tf.int64, trainable=False, name="train_step")
+        self.agent = make_agent(
+            ts.time_step_spec(specs[0]),
+            specs[1],
+            actor_network=self.actor_net,
+            actor_optimizer=None,
+            critic_optimizer=None,
+            target_update_tau=settings["tau"],
+            gamma=self._discount,
+            train_step_counter=self.train_step,
+            **others,
+        )
+        self.agent.initialize()
+        critic_variables = [v for critic in self.critics for v in critic.trainable_variables]
+        self._critic_step = GradientStep(critic_variables, settings["critic_learning_rate"])
+        self._actor_step = GradientStep(
+            self.actor_net.trainable_variables,
+            settings["actor_learning_rate"],
+            settings["final_actor_learning_rate_fraction"],
+            settings["max_actor_gradient_norm"],
+        )
+
+    def _update_critics(
+        self, batch: OffPolicyBatch, target: tf.Tensor, progress: tf.Tensor, loss_fn=losses.critic_loss
+    ) -> Metrics:
+        with tf.GradientTape() as tape:
+            loss = loss_fn(values_of(self.critics, batch.observation, batch.action, training=True), target)
+        norm, _ = self._critic_step(tape, loss, progress)
+        return {"generator/critic_loss": loss, "generator/critic_gradient_norm": norm}
+
+    def _target(self, batch: OffPolicyBatch, next_action: tf.Tensor) -> tf.Tensor:
+        """``[B]``, from the lowest target critic at actions ``[B, k]``, or at 0 where nothing can act."""
+        next_action *= batch.can_act_next[:, tf.newaxis]
+        values = values_of(self.target_critics, batch.next_observation, next_action)
+        next_value = functools.reduce(tf.minimum, values)
+        return losses.bellman_target(batch.reward, batch.terminated, next_value, self._discount)
+
+    def _learning_rate(self) -> Metrics:
+        return {"generator/learning_rate": self._actor_step.learning_rate.read_value()}

@@ -1,0 +1,39 @@
+"""Checks of what learners are given: numbers, by the name that they have in gin, and tensors' shapes."""
+
+import fnmatch
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+# Names may have wildcards.
+_RULES = (
+    ("*learning_rate *temperature max_kl", lambda x: x > 0.0, "a number above 0"),
+    ("*max*_norm max*_value std_from_expert", lambda x: x is None or x > 0.0, "a number above 0, or None"),
+    ("num_epochs value_epochs *batch_size policy_delay num_target_samples", lambda x: x >= 1, "1 or more"),
+    ("cg_iterations backtrack_iterations horizon units", lambda x: x >= 1, "1 or more"),
+    ("actor_start exploration_noise beta cg_damping", lambda x: x >= 0, "0 or more"),
+    ("discount gae_lambda tau", lambda x: 0.0 <= x <= 1.0, "0 to 1"),
+    ("average_rate target_rate", lambda x: 0.0 < x <= 1.0, "more than 0, to 1 (the network itself)"),
+    ("backtrack_ratio validation_fraction", lambda x: 0.0 < x < 1.0, "between 0 and 1"),
+    ("dropout", lambda x: 0.0 <= x < 1.0, "0 or more, and below 1"),
+)
+
+
+def check_settings(owner: str, settings: Mapping[str, Any]) -> None:
+    """Raises ValueError for the first of ``settings`` that makes no sense, by the name it has in gin.
+
+    Args:
+      settings: a constructor's ``locals()``; names without a rule are left alone.
+    """
+    for name, value in settings.items():
+        for names, fits, wanted in _RULES:
+            if any(fnmatch.fnmatch(name, pattern) for pattern in names.split()) and not fits(value):
+                raise ValueError(f"{owner}.{name} is {value}: want {wanted}.")
+
+
+def check_shapes(wanted: tf.TensorShape, **tensors: tf.Tensor) -> None:
+    """Raises ValueError for the first of ``tensors`` of another shape, which might broadcast in silence."""
+    for name, tensor in tensors.items():
+        if not tensor.shape.is_compatible_with(wanted):
+            raise ValueError(f"{name} has shape {tensor.shape}: want {wanted}.")
