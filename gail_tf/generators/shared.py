@@ -44,7 +44,7 @@ def check_settings(owner: str, settings: Mapping[str, Any]) -> None:
 def check_without_segments(owner: str, reward_source: RewardSource) -> None:
     """Raises ValueError for a reward source that needs what a generator with a replay cannot give."""
     if reward_source.needs_segments:
-        given = f"Discriminator.loss_terms: one needs segments with values, which {owner} does not give"
+        given = f"Discriminator.loss_terms: a loss term needs segments with values, and {owner} gives none"
         raise ValueError(f"{given}: take an on-policy recipe, such as gail_vr/any.")
 
 
