@@ -1,8 +1,10 @@
-"""Writing a file whole or not at all."""
+"""Writing a file or a folder whole or not at all."""
 
+import contextlib
 import os
 import pathlib
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from gail_tf.types import UserError
@@ -37,13 +39,33 @@ def write_atomically(path: str | os.PathLike, content: Content) -> pathlib.Path:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        raise UserError(
-            f"{path}: cannot be written ({error.strerror or error}); wanted a file in a writable folder with "
-            "free space: choose another path"
-        ) from error
+        what = f"{path}: cannot be written ({error.strerror or error})"
+        raise UserError(f"{what}; want a writable folder with free space: choose another path") from error
     finally:
-        try:
+        with contextlib.suppress(OSError):  # in place already, or never made
             temporary.unlink()
-        except OSError:
-            pass  # In place already, or never made.
     return path
+
+
+@contextlib.contextmanager
+def new_folder(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """An empty folder beside ``path``, which takes its place in one move when the block ends.
+
+    A failure leaves an existing ``path`` as it was and no temporary folder, a killed process
+    ``.name.PID.tmp`` or ``.name.PID.old``.
+    """
+    temporary, old = (path.with_name(f".{path.name}.{os.getpid()}.{kind}") for kind in ("tmp", "old"))
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        if path.exists():
+            os.replace(path, old)
+        try:
+            os.replace(temporary, path)
+        except OSError:
+            if old.exists():
+                os.replace(old, path)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

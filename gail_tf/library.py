@@ -34,8 +34,8 @@ class Policy:
 
         self.path = export.find_policy(path)
         self._model, self.metadata = export.load_policy(path)
-        signature = self._model.signatures["serving_default"].structured_input_signature[1]
-        self._spec = signature["observation"]
+        signature = self._model.signatures["serving_default"]
+        self._spec = signature.structured_input_signature[1]["observation"]
         self._seeds = np.random.default_rng(seed)
 
     def __call__(self, observation: np.ndarray, deterministic: bool = True) -> np.ndarray:
@@ -148,25 +148,16 @@ def train(
     Raises:
       UserError: one line about what the caller can mend.
     """
+    asked = dict(locals())
     import_tensorflow(num_threads)
     from gail_tf.assembly.settings import Request
 
-    request = Request(
-        run_dir=tempfile.mkdtemp(prefix="gail_tf_") if run_dir is None else os.path.expanduser(run_dir),
-        configs=[config] if isinstance(config, str) else list(config),
-        bindings=list(bindings),
-        environment=environment,
-        demonstrations=demonstrations,
-        num_demonstrations=num_demonstrations,
-        subsample=subsample,
-        seed=seed,
-        label=label,
-        task=task,
-        resume=resume,
-        overwrite=overwrite,
-        num_threads=num_threads,
-        for_expert=for_expert,
-    )
+    asked |= {
+        "run_dir": tempfile.mkdtemp(prefix="gail_tf_") if run_dir is None else os.path.expanduser(run_dir),
+        "configs": [config] if isinstance(config, str) else list(config),
+        "bindings": list(bindings),
+    }
+    request = Request(**{name: asked[name] for name in Request._fields})
     return _run(request, callbacks, command, say, show_progress)
 
 
@@ -194,8 +185,9 @@ def _run(request, callbacks: Sequence[Callback], command: Sequence[str], say, sh
         else:
             tell(_take_up(directory, info, settled, built.trainer))
         hooks = [_as_hook(callback) for callback in callbacks]
+        warn = None if say is None else functools.partial(print, file=sys.stderr)
         with progress.ProgressBar(built.trainer, show_progress, say) as bar:
-            status = session.run(built, directory, [bar, *hooks], warn=None if say is None else _to_stderr)
+            status = session.run(built, directory, [bar, *hooks], warn)
     finally:
         directory.unlock()
     is_whole = status == "finished"
@@ -213,16 +205,13 @@ def _begin(request, directory) -> Mapping[str, Any] | None:
             directory.check_available(request.overwrite)
         return None
     if not directory.run_json.is_file():
-        raise UserError(
-            f"--run_dir={directory.path} holds no run to resume (no run.json): check the name, or start "
-            "it with --config."
-        )
+        what = f"--run_dir={directory.path} holds no run to resume (no run.json)"
+        raise UserError(f"{what}: check the name, or start it with --config.")
     info = directory.read_info()
     if info.get("status") == "finished":
         raise UserError(f"--run_dir={directory.path} is finished: nothing to resume.")
-    given = [f"--{flag}" for flag in request.settled_by_the_run()]
-    if given:
-        raise UserError(f"--resume takes everything from the run itself: leave {' and '.join(given)} out.")
+    if given := " and ".join(f"--{flag}" for flag in request.settled_by_the_run()):
+        raise UserError(f"--resume takes everything from the run itself: leave {given} out.")
     directory.lock()
     directory.clean()
     return info
@@ -230,10 +219,9 @@ def _begin(request, directory) -> Mapping[str, Any] | None:
 
 def _take_up(directory, info: Mapping[str, Any], settled, trainer) -> list[str]:
     """Puts the newest intact checkpoint of an existing run back; what there is to say."""
-    if settled.expert is not None and settled.expert.sha256 != info["demonstrations_sha256"]:
-        raise UserError(
-            f"{settled.expert.path}: has changed since the run began, so an exact resume is impossible."
-        )
+    expert = settled.expert
+    if expert is not None and expert.sha256 != info["demonstrations_sha256"]:
+        raise UserError(f"{expert.path}: has changed since the run began: start anew with --overwrite.")
     notes = [f"note: {note}" for note in trainer.resume()]
     directory.update_info(status="running")
     where = f"iteration {trainer.iteration}, {trainer.env_steps:,} steps"
@@ -242,10 +230,6 @@ def _take_up(directory, info: Mapping[str, Any], settled, trainer) -> list[str]:
 
 def _as_hook(callback: Callback):
     return lambda trainer, metrics, is_logged: is_logged and callback(metrics) is True
-
-
-def _to_stderr(line: str) -> None:
-    print(line, file=sys.stderr)
 
 
 def evaluate(

@@ -21,7 +21,5 @@ def _folder(name: str) -> Path:
     for folder in candidates:
         if folder.is_dir():
             return folder
-    raise FileNotFoundError(
-        f"gail_tf: no folder of {name} at {candidates[0]} or {candidates[1]}; "
-        "reinstall the package with 'pip install .'"
-    )
+    where = " or ".join(map(str, candidates))
+    raise FileNotFoundError(f"gail_tf: no folder of {name} at {where}; reinstall it with 'pip install .'")

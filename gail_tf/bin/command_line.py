@@ -51,17 +51,16 @@ def run_main(main: Callable[[Sequence[str]], int | None], usage: str | None = No
             code = main(argv)
             sys.stdout.flush()
             return code
-        except UserError as error:
-            if os.environ.get("GAIL_TF_TRACEBACK"):
-                raise
-            _fail(_without_gin_trail(str(error)))
         except BrokenPipeError:
             # The reader (head, less) has gone: nobody is left to tell.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(EXIT_USER_ERROR)
-        except OSError as error:
+        except (UserError, OSError) as error:
             if os.environ.get("GAIL_TF_TRACEBACK"):
                 raise
+            if isinstance(error, UserError):
+                # Gin adds through which configurables it came; a person has no use for it.
+                _fail(str(error).split("\n  In call to configurable", 1)[0])
             where = f"{error.filename}: " if error.filename else ""
             _fail(f"{where}{error.strerror or error} (GAIL_TF_TRACEBACK=1 shows where)")
         except KeyboardInterrupt:
@@ -78,14 +77,7 @@ def program(argv0: str, script: str) -> str:
       argv0: sys.argv[0]. script: the console script's name.
     """
     path = Path(argv0)
-    if path.suffix != ".py":
-        return path.name or script
-    return f"python -m gail_tf.bin.{path.stem}"
-
-
-def _without_gin_trail(message: str) -> str:
-    """Gin adds to an exception's message through which configurables it came; a person has no use for it."""
-    return message.split("\n  In call to configurable", 1)[0]
+    return f"python -m gail_tf.bin.{path.stem}" if path.suffix == ".py" else path.name or script
 
 
 def _fail(message: str) -> None:
@@ -99,7 +91,8 @@ def _flags_page(module) -> str:
 
 
 def _flag_help(flag: flags.Flag) -> str:
-    name = f"--[no]{flag.name}" if flag.boolean else f"--{flag.name}={_placeholder(flag)}"
+    value = {"int": "N", "float": "X"}.get(flag.flag_type().removeprefix("multi "), "VALUE")
+    name = f"--[no]{flag.name}" if flag.boolean else f"--{flag.name}={value}"
     details = []
     # absl appends a sentence of its own to the help of flags that may be repeated.
     help_text = flag.help.split(";\n    repeat this option")[0].split("; repeat this option")[0]
@@ -109,10 +102,3 @@ def _flag_help(flag: flags.Flag) -> str:
         details.append(f"default: {flag.default_as_str.strip(chr(39))}")
     help_text += f" ({'; '.join(details)})" if details else ""
     return f"  {name}\n" + flags.text_wrap(help_text, _WIDTH, indent="      ")
-
-
-def _placeholder(flag: flags.Flag) -> str:
-    choices = getattr(flag.parser, "enum_values", None)
-    if choices:
-        return "|".join(choices)
-    return {"int": "N", "float": "X"}.get(flag.flag_type().removeprefix("multi "), "VALUE")

@@ -28,11 +28,10 @@ def first_free(folder: str) -> str:
 def main(argv: Sequence[str]) -> int:
     run_dir = _RUN_DIR.value or first_free("runs/demo")
     print(f"Training GAIL with PPO on Hopper-v5 from 4 demonstrations, into {run_dir} (about 2 minutes).")
-    program = "python -m gail_tf.bin.demo"
     result = library.train(
         "gail_ppo/demo",
         run_dir=run_dir,
-        command=[*program.split(), f"--run_dir={run_dir}"],
+        command=["python", "-m", "gail_tf.bin.demo", f"--run_dir={run_dir}"],
         say=functools.partial(print, flush=True),
         show_progress=sys.stderr.isatty(),
     )

@@ -31,9 +31,7 @@ _SEED = flags.DEFINE_integer(
     "seed", 0, "Episode i starts from reset(seed=SEED + i).", lower_bound=0, upper_bound=2**31 - 1
 )
 _STOCHASTIC = flags.DEFINE_bool("stochastic", False, "Sample actions in place of taking the mode.")
-_ACTION_NOISE = flags.DEFINE_float(
-    "action_noise", 0.0, "Std of the noise on normalised actions.", lower_bound=0.0
-)
+_ACTION_NOISE = flags.DEFINE_float("action_noise", 0.0, "Std of noise on normalised actions.", lower_bound=0)
 _ENVIRONMENT = flags.DEFINE_string("environment", None, "A Gymnasium id, in place of the one trained in.")
 _INSPECT = flags.DEFINE_string("inspect", None, "Print what this file or folder of demonstrations holds.")
 _FIGURE = flags.DEFINE_string("figure", None, "With --inspect: draw the episodes' returns into this PNG.")
@@ -47,9 +45,7 @@ def main(argv: Sequence[str]) -> None:
             raise UserError("--inspect looks at a file, --policy and --out record one: want either.")
         return inspect(_INSPECT.value, _FIGURE.value)
     if not _POLICY.value or not _OUT.value:
-        raise UserError(
-            "want --policy=PATH and --out=FILE.npz to record, or --inspect=PATH to look at a file."
-        )
+        raise UserError("want --policy=PATH and --out=FILE.npz to record, or --inspect=PATH to look at one.")
     if not _OUT.value.endswith(".npz"):
         raise UserError(f"--out={_OUT.value}: want a name that ends in .npz, such as {_OUT.value}.npz.")
     if Path(_OUT.value).exists():
@@ -57,20 +53,11 @@ def main(argv: Sequence[str]) -> None:
     import_tensorflow()
     from gail_tf.training import rollouts
 
-    rollouts.make_demonstrations(
-        _POLICY.value,
-        _OUT.value,
-        _ENVIRONMENT.value,
-        _NUM_EPISODES.value,
-        _SEED.value,
-        _STOCHASTIC.value,
-        _ACTION_NOISE.value,
-    )
+    asked = (_POLICY, _OUT, _ENVIRONMENT, _NUM_EPISODES, _SEED, _STOCHASTIC, _ACTION_NOISE)
+    rollouts.make_demonstrations(*(flag.value for flag in asked))
     inspect(_OUT.value, None)
-    print(
-        "Train on them:  gail-train --config=gail_ppo/any "
-        f"--demonstrations={shlex.quote(_OUT.value)} --run_dir=runs/new"
-    )
+    out = shlex.quote(_OUT.value)
+    print(f"Train on them:  gail-train --config=gail_ppo/any --demonstrations={out} --run_dir=runs/new")
 
 
 def inspect(path: str, figure: str | None) -> None:

@@ -29,28 +29,18 @@ from absl import flags
 from gail_tf.bin import training_flags
 from gail_tf.bin.command_line import run_main
 
-_DEMONSTRATIONS = flags.DEFINE_string(
-    "demonstrations", None, "An npz file, a folder of them, or shipped:NAME."
-)
-_NUM_DEMONSTRATIONS = flags.DEFINE_integer(
-    "num_demonstrations",
-    None,
-    "How many of the trajectories to use, drawn by the seed; all when not given.",
-    lower_bound=1,
-)
-_SUBSAMPLE = flags.DEFINE_integer(
-    "subsample", None, "Keep every N-th step of each trajectory.", lower_bound=1
+_DATA = (
+    flags.DEFINE_string("demonstrations", None, "An npz file, a folder of them, or shipped:NAME."),
+    flags.DEFINE_integer(
+        "num_demonstrations", None, "How many trajectories, drawn by the seed; else all.", lower_bound=1
+    ),
+    flags.DEFINE_integer("subsample", None, "Keep every N-th step of each trajectory.", lower_bound=1),
 )
 training_flags.declare_in(__name__)
 
 
 def main(argv: Sequence[str]) -> int:
-    return training_flags.train(
-        "gail-train",
-        demonstrations=_DEMONSTRATIONS.value,
-        num_demonstrations=_NUM_DEMONSTRATIONS.value,
-        subsample=_SUBSAMPLE.value,
-    )
+    return training_flags.train("gail-train", **{holder.name: holder.value for holder in _DATA})
 
 
 def run() -> None:

@@ -22,10 +22,7 @@ training_flags.declare_in(__name__)
 
 
 def main(argv: Sequence[str]) -> int:
-    return training_flags.train(
-        "gail-train-expert",
-        for_expert=True,
-    )
+    return training_flags.train("gail-train-expert", for_expert=True)
 
 
 def run() -> None:

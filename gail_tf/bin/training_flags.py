@@ -4,6 +4,8 @@ import functools
 import os
 import shlex
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 from absl import flags
 
@@ -12,48 +14,21 @@ from gail_tf.bin import command_line
 from gail_tf.training.run_directory import RunDirectory
 from gail_tf.types import UserError
 
-_RUN_DIR = flags.DEFINE_string("run_dir", None, "Where the run goes; made by this command.")
-_CONFIG = flags.DEFINE_multi_string(
-    "config", [], "A shipped config's name (gail_ppo/hopper) or a path to a gin file."
-)
-_GIN = flags.DEFINE_multi_string(
-    "gin", [], "A gin binding on top, such as 'Trainer.total_env_steps = 200000'."
-)
-_ENVIRONMENT = flags.DEFINE_string("environment", None, "A Gymnasium id, in place of the config's.")
-_SEED = flags.DEFINE_integer(
-    "seed", None, "Of everything random in the run.", lower_bound=0, upper_bound=2**31 - 1
-)
-_LABEL = flags.DEFINE_string("label", None, "The name in reports, in place of the algorithm's.")
-_TASK = flags.DEFINE_string(
-    "task", None, "The task's name in reports, where one environment serves several tasks."
-)
-_RESUME = flags.DEFINE_bool("resume", False, "Continue the run in --run_dir from its newest checkpoint.")
-_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace the run in --run_dir.")
-NUM_THREADS = flags.DEFINE_integer(
-    "num_threads",
-    1,
-    "TensorFlow's threads; a small network gains nothing from more. A resumed run keeps its own number.",
-    lower_bound=1,
-)
-
-_LIST = flags.DEFINE_bool("list", False, "Print recipes, tasks and overlays, a sentence each.")
-_SHOW = flags.DEFINE_bool(
-    "show", False, "Print the settings that --config and --gin make, each with the file it comes from."
-)
-
-TRAINING_FLAGS = (
-    _RUN_DIR,
-    _CONFIG,
-    _GIN,
-    _ENVIRONMENT,
-    _SEED,
-    _LABEL,
-    _TASK,
-    _RESUME,
-    _OVERWRITE,
-    NUM_THREADS,
-    _LIST,
-    _SHOW,
+_SHARED = (
+    flags.DEFINE_string("run_dir", None, "Where the run goes; made by this command."),
+    flags.DEFINE_multi_string("config", [], "A shipped config (gail_ppo/hopper) or a path to a gin file."),
+    flags.DEFINE_multi_string("gin", [], "A gin binding on top, such as 'Trainer.total_env_steps = 200000'."),
+    flags.DEFINE_string("environment", None, "A Gymnasium id, in place of the config's."),
+    flags.DEFINE_integer("seed", None, "Of all that is random.", lower_bound=0, upper_bound=2**31 - 1),
+    flags.DEFINE_string("label", None, "The name in reports, in place of the algorithm's."),
+    flags.DEFINE_string("task", None, "The task's name in reports, where an environment serves several."),
+    flags.DEFINE_bool("resume", False, "Continue the run in --run_dir from its newest checkpoint."),
+    flags.DEFINE_bool("overwrite", False, "Replace the run in --run_dir."),
+    flags.DEFINE_integer(
+        "num_threads", 1, "TensorFlow's; more gain little. A resumed run keeps its own number.", lower_bound=1
+    ),
+    flags.DEFINE_bool("list", False, "Print recipes, tasks and overlays, a sentence each."),
+    flags.DEFINE_bool("show", False, "Print the settings of --config and --gin, and the file of each."),
 )
 
 
@@ -61,7 +36,7 @@ def declare_in(module_name: str) -> None:
     """Lists the shared flags in the help page of the binary ``module_name``."""
     if module_name == "__main__":
         module_name = sys.argv[0]  # absl's name for the flags of a module run by python -m
-    for holder in TRAINING_FLAGS:
+    for holder in _SHARED:
         flags.FLAGS.register_key_flag_for_module(module_name, flags.FLAGS[holder.name])
 
 
@@ -73,38 +48,35 @@ def train(script: str, **more) -> int:
     """
     from gail_tf import library
 
-    if _LIST.value or _SHOW.value:
-        print(recipes.list_text() if _LIST.value else _settings_text(**more))
+    asked = {holder.name: holder.value for holder in _SHARED} | more
+    bindings = asked.pop("gin")
+    if asked.pop("list"):
+        print(recipes.list_text())
         return 0
-    if not _RUN_DIR.value:
+    if asked.pop("show"):
+        print(_settings_text(bindings, **asked))
+        return 0
+    if not asked["run_dir"]:
         raise UserError("no --run_dir given: name a new directory for the run, such as --run_dir=runs/first.")
     result = library.train(
-        _CONFIG.value,
-        run_dir=_RUN_DIR.value,
-        bindings=_GIN.value,
-        environment=_ENVIRONMENT.value,
-        seed=_SEED.value,
-        label=_LABEL.value,
-        task=_TASK.value,
-        resume=_RESUME.value,
-        overwrite=_OVERWRITE.value,
-        num_threads=_threads(),
+        **asked | {"num_threads": _threads(asked)},
+        bindings=bindings,
         command=[script, *sys.argv[1:]],
         say=functools.partial(print, flush=True),
         show_progress=sys.stderr.isatty() or bool(os.environ.get("GAIL_TF_PROGRESS")),
-        **more,
     )
     return report(result, command_line.program(sys.argv[0], script))
 
 
-def _settings_text(demonstrations=None, num_demonstrations=None, subsample=None, for_expert=False) -> str:
+def _settings_text(
+    bindings, config, environment, seed, demonstrations=None, num_demonstrations=None, subsample=None, **_
+) -> str:
     from gail_tf.assembly.config import flag_bindings
 
-    del for_expert
-    if not _CONFIG.value:
+    if not config:
         raise UserError("no --config given: name one, such as gail_ppo/any (--list shows all).")
-    given = (_ENVIRONMENT.value, demonstrations, num_demonstrations, subsample, _SEED.value)
-    return recipes.show_text(_CONFIG.value, [*_GIN.value, *flag_bindings(*given)])
+    given = flag_bindings(environment, demonstrations, num_demonstrations, subsample, seed)
+    return recipes.show_text(config, [*bindings, *given])
 
 
 def report(result, program: str) -> int:
@@ -133,9 +105,8 @@ def report(result, program: str) -> int:
     return 0
 
 
-def _threads() -> int:
+def _threads(asked: Mapping[str, Any]) -> int:
     """--num_threads; of a resumed run its own, since sums split otherwise round otherwise."""
-    run_dir = RunDirectory(os.path.expanduser(_RUN_DIR.value))
-    if not _RESUME.value or not run_dir.run_json.is_file():
-        return NUM_THREADS.value
-    return int(run_dir.read_info().get("num_threads", NUM_THREADS.value))
+    run_dir = RunDirectory(os.path.expanduser(asked["run_dir"]))
+    kept = run_dir.read_info() if asked["resume"] and run_dir.run_json.is_file() else {}
+    return int(kept.get("num_threads", asked["num_threads"]))

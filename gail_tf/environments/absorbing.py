@@ -21,8 +21,7 @@ class AbsorbingState(gym.Wrapper):
         if len(space.shape) != 1:
             raise UserError(
                 f"make_environment.absorbing_states is True, and observations have the shape {space.shape}: "
-                "want one dimension; leave absorbing states out (--gin='make_environment.absorbing_states = "
-                "False'), or flatten observations with a wrapper."
+                "want one dimension; set it to False, or flatten observations with a wrapper."
             )
         # In the space's own precision: Gymnasium warns of bounds that it has to round.
         low = np.append(np.minimum(space.low, 0), 0).astype(space.dtype)

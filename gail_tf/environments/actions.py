@@ -25,26 +25,22 @@ class ActionCodec:
     def __init__(self, space: gym.Space, environment: str = "the environment"):
         if isinstance(space, gym.spaces.Discrete):
             if space.start != 0:
-                raise UserError(
-                    f"{environment} has discrete actions {space.start}..{space.start + space.n - 1}: "
-                    "want them to start at 0; wrap it with gymnasium.wrappers.TransformAction."
-                )
+                given = f"{environment} has discrete actions {space.start}..{space.start + space.n - 1}"
+                advice = "wrap it with gymnasium.wrappers.TransformAction"
+                raise UserError(f"{given}: want them to start at 0; {advice}.")
             self.num_actions = int(space.n)
             self.low = self.high = self.cut_low = self.cut_high = None
             self.spec = tensor_spec.BoundedTensorSpec((), tf.int32, 0, self.num_actions - 1, name="action")
             return
+        given = f"{environment} has the action space {space}"
         if not isinstance(space, gym.spaces.Box) or len(space.shape) != 1:
             is_many = isinstance(space, gym.spaces.MultiDiscrete | gym.spaces.MultiBinary)
-            wrapper = "FlattenActions" if is_many else "MyActionWrapper"
-            raise UserError(
-                f"{environment} has the action space {space}: want Discrete or a Box of one dimension; "
-                f"wrap it so that it has one: --gin='make_environment.wrappers = [@{wrapper}]'."
-            )
+            wrapper = f"[@{'FlattenActions' if is_many else 'MyActionWrapper'}]"
+            advice = f"wrap it so that it has one: --gin='make_environment.wrappers = {wrapper}'"
+            raise UserError(f"{given}: want Discrete or a Box of one dimension; {advice}.")
         if not np.issubdtype(space.dtype, np.floating):
-            raise UserError(
-                f"{environment} has the action space {space}: want a Box of floats; wrap it so that it "
-                "rounds what it is given (gymnasium.wrappers.TransformAction)."
-            )
+            advice = "wrap it so that it rounds what it is given (gymnasium.wrappers.TransformAction)"
+            raise UserError(f"{given}: want a Box of floats; {advice}.")
         self.num_actions = None
         # Only an interval can be scaled; elsewhere the translation is the identity and any bound is kept.
         # Bounds like the largest float32 stand for none: their distance overflows.
@@ -94,6 +90,5 @@ def _inner(bound: np.ndarray, beyond: Callable) -> np.ndarray:
 
 def _cut(action, low: np.ndarray, high: np.ndarray):
     """Cuts an array or a tensor to bounds."""
-    return (
-        np.clip(action, low, high) if isinstance(action, np.ndarray) else tf.clip_by_value(action, low, high)
-    )
+    cut = np.clip if isinstance(action, np.ndarray) else tf.clip_by_value
+    return cut(action, low, high)

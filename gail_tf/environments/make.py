@@ -1,6 +1,7 @@
 """Making one Gymnasium environment, with clear words when that cannot be done."""
 
 import difflib
+import functools
 import importlib
 import logging
 import os
@@ -14,6 +15,7 @@ import gymnasium as gym
 
 import gail_tf.environments.wrappers  # noqa: F401 - registers configurables
 from gail_tf.environments.absorbing import AbsorbingState
+from gail_tf.environments.foreign import WHERE, foreign, one_line
 from gail_tf.environments.observations import as_box, time_limit
 from gail_tf.types import UserError
 
@@ -57,28 +59,23 @@ def make_environment(
     kwargs = _checked_kwargs(kwargs, max_episode_steps)
     if render_mode is not None:  # environments of one's own often have no such parameter
         kwargs["render_mode"] = render_mode
-    name = environment
     if callable(environment):
         name = getattr(environment, "__name__", type(environment).__name__)
+        make = functools.partial(_from_factory, environment)
     else:
         _import_module(environment)
+        name, make = environment, functools.partial(gym.make, environment, disable_env_checker=True)
     try:
-        env = _from_factory(environment, **kwargs) if callable(environment) else _from_id(environment, kwargs)
+        env = make(**kwargs)
     except UserError:
         raise
     except Exception as e:  # a constructor may fail in any way at all
         raise _making_failed(e, name, kwargs) from e
     env = _Named(as_box(_wrapped(env, wrappers, name), name), name)
     if time_limit(env) is None:
-        raise UserError(
-            f"Environment {name!r} has no time limit, so an episode may never end: "
-            "set one with --gin='make_environment.max_episode_steps=1000'."
-        )
+        advice = "set one with --gin='make_environment.max_episode_steps=1000'"
+        raise UserError(f"Environment {name!r} has no time limit, so an episode may never end: {advice}.")
     return AbsorbingState(env) if absorbing_states else env
-
-
-def _from_id(environment: str, kwargs: Mapping[str, Any]) -> gym.Env:
-    return gym.make(environment, disable_env_checker=True, **kwargs)
 
 
 def _from_factory(factory: Callable[..., gym.Env], max_episode_steps: int | None = None, **kwargs) -> gym.Env:
@@ -90,45 +87,34 @@ def _wrapped(env: gym.Env, wrappers: Sequence[Callable], environment: str) -> gy
     """``env`` in ``wrappers``, the first one innermost."""
     if not isinstance(wrappers, Sequence) or not all(callable(wrapper) for wrapper in wrappers):
         raise UserError(
-            f"make_environment.wrappers is {wrappers!r}: want a list of callables, such as [@FlattenActions]."
+            f"make_environment.wrappers is {wrappers!r}: want a list of callables, such as [@Mine]."
         )
     for wrapper in wrappers:
-        try:
+        what = f"make_environment.wrappers: {getattr(wrapper, '__name__', wrapper)}"
+        with foreign(f"{what} cannot wrap {environment!r}", "mend it or leave it out"):
             env = wrapper(env)
-        except UserError:
-            raise
-        except Exception as e:  # it is somebody's program
-            raise UserError(
-                f"make_environment.wrappers: {getattr(wrapper, '__name__', wrapper)} cannot wrap "
-                f"{environment!r} ({type(e).__name__}: {_one_line(e)}); mend it or leave it out "
-                "(GAIL_TF_TRACEBACK=1 shows where)."
-            ) from e
     return env
 
 
 def _making_failed(error: Exception, environment: str, kwargs: Mapping[str, Any]) -> UserError:
     """What to say of an environment that could not be made."""
-    what = f"Environment {environment!r}"
+    why = one_line(error)
     if isinstance(error, gym.error.DependencyNotInstalled):
-        return UserError(f"{what} needs a package that is not installed: {_one_line(error)}")
-    if isinstance(error, gym.error.Error):
+        said = f"needs a package that is not installed: {why}"
+    elif isinstance(error, gym.error.Error):
         close = difflib.get_close_matches(environment, gym.registry.keys(), n=3)
         hint = f"did you mean {', '.join(close)}?" if close else "list them with gymnasium.pprint_registry()."
         if ":" not in environment:
             hint += " One of your own wants its module: --environment=module:Id."
-        return UserError(f"{what} cannot be made ({_one_line(error)}); {hint}")
-    if isinstance(error, ImportError):
-        return UserError(f"{what} cannot be imported ({_one_line(error)}); {_import_hint(environment)}")
-    if isinstance(error, TypeError):
-        return UserError(
-            f"{what} does not take these arguments: {_one_line(error)}; "
-            "mend make_environment.kwargs (GAIL_TF_TRACEBACK=1 shows where)."
-        )
-    return UserError(
-        f"{what} failed while it was made with {_one_line(kwargs)} ({type(error).__name__}: "
-        f"{_one_line(error)}); mend make_environment.kwargs or the environment (GAIL_TF_TRACEBACK=1 shows "
-        "where)."
-    )
+        said = f"cannot be made ({why}); {hint}"
+    elif isinstance(error, ImportError):
+        said = f"cannot be imported ({why}); {_import_hint(environment)}"
+    elif isinstance(error, TypeError):
+        said = f"does not take these arguments: {why}; mend make_environment.kwargs {WHERE}."
+    else:
+        said = f"failed while it was made with {one_line(kwargs)} ({type(error).__name__}: {why}); "
+        said += f"mend make_environment.kwargs or the environment {WHERE}."
+    return UserError(f"Environment {environment!r} {said}")
 
 
 class _Named(gym.Wrapper):
@@ -139,22 +125,19 @@ class _Named(gym.Wrapper):
         self._environment = environment
 
     def reset(self, **kwargs):
-        try:
-            return self.env.reset(**kwargs)
-        except Exception as e:
-            raise self._failure("reset", e) from e
+        return self._guarded("reset", **kwargs)
 
     def step(self, action):
-        try:
-            return self.env.step(action)
-        except Exception as e:
-            raise self._failure("step", e) from e
+        return self._guarded("step", action)
 
-    def _failure(self, what: str, error: Exception) -> UserError:
-        return UserError(
-            f"Environment {self._environment!r} raised {type(error).__name__} in {what}: {_one_line(error)}; "
-            "mend the environment (GAIL_TF_TRACEBACK=1 shows where)."
-        )
+    def _guarded(self, verb: str, *args, **kwargs):
+        try:
+            return getattr(self.env, verb)(*args, **kwargs)
+        except Exception as e:
+            raised = f"raised {type(e).__name__} in {verb}: {one_line(e)}"
+            raise UserError(
+                f"Environment {self._environment!r} {raised}; mend the environment {WHERE}."
+            ) from e
 
 
 def _checked_kwargs(kwargs: Mapping[str, Any] | None, max_episode_steps: int | None) -> dict[str, Any]:
@@ -167,7 +150,7 @@ def _checked_kwargs(kwargs: Mapping[str, Any] | None, max_episode_steps: int | N
     limit = kwargs.get("max_episode_steps")
     if limit is not None and (not isinstance(limit, int) or limit < 1):
         raise UserError(
-            f"max_episode_steps is {limit!r}: want an integer of 1 or more, or leave it out for the id's own."
+            f"max_episode_steps is {limit!r}: want an integer of 1 or more; without it, the id's own."
         )
     return kwargs
 
@@ -180,20 +163,13 @@ def _import_module(environment: str) -> None:
         return
     module, _, name = environment.partition(":")
     if not module or not name or ":" in name:
-        raise UserError(
-            f"Environment {environment!r}: want an id, or module:Id with one colon and both its parts."
-        )
+        raise UserError(f"Environment {environment!r}: want an id, or module:Id with one colon inside.")
     # A console script's path does not hold the working directory, that of python -m does.
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
-    try:
+    what = f"Environment {environment!r}: its module {module!r} cannot be imported"
+    with foreign(what, "mend it, install it, or run in the folder it lies in"):
         importlib.import_module(module)
-    except Exception as e:  # it is somebody's program: it may raise anything
-        raise UserError(
-            f"Environment {environment!r}: its module {module!r} cannot be imported "
-            f"({type(e).__name__}: {_one_line(e)}); mend it, install it, or run in the folder it lies in "
-            "(GAIL_TF_TRACEBACK=1 shows where)."
-        ) from e
 
 
 def _import_hint(environment: str) -> str:
@@ -203,8 +179,3 @@ def _import_hint(environment: str) -> str:
     if re.search(r"-v[23]$", environment) and newer:
         return f"use {' or '.join(newer)}."
     return "install what it needs."
-
-
-def _one_line(text: Any, limit: int = 200) -> str:
-    line = " ".join(str(text).split())
-    return line if len(line) <= limit else line[: limit - 3] + "..."

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from gail_tf.environments.absorbing import AbsorbingState
+from gail_tf.environments.foreign import one_line
 from gail_tf.networks.mlp import samplable
 from gail_tf.types import UserError
 
@@ -40,11 +41,9 @@ def as_box(env: gym.Env, environment: str) -> gym.Env:
         return env
     if space.is_np_flattenable:
         return gym.wrappers.FlattenObservation(env)
-    raise UserError(
-        f"Environment {environment!r} has the observation space {' '.join(str(space).split())[:200]}: want a "
-        "Box, or a space that Gymnasium can flatten; give a wrapper of your own, "
-        "--gin='make_environment.wrappers = [@MyWrapper]'."
-    )
+    given = f"Environment {environment!r} has the observation space {one_line(space)}"
+    advice = "give a wrapper of your own, --gin='make_environment.wrappers = [@MyWrapper]'"
+    raise UserError(f"{given}: want a Box, or a space that Gymnasium can flatten; {advice}.")
 
 
 def observation_components(env: gym.Env) -> tuple[tuple[str, int], ...]:
@@ -61,13 +60,9 @@ def observation_components(env: gym.Env) -> tuple[tuple[str, int], ...]:
 
 
 def _components(space: gym.Space, key: str = "") -> Iterator[tuple[str, int]]:
-    if isinstance(space, gym.spaces.Dict):
-        parts = space.spaces.items()
-    elif isinstance(space, gym.spaces.Tuple):
-        parts = enumerate(space.spaces)
-    else:
-        if key:
-            yield key, gym.spaces.flatdim(space)
-        return
-    for name, part in parts:
-        yield from _components(part, f"{key}/{name}" if key else str(name))
+    if isinstance(space, gym.spaces.Dict | gym.spaces.Tuple):
+        parts = space.spaces.items() if isinstance(space, gym.spaces.Dict) else enumerate(space.spaces)
+        for name, part in parts:
+            yield from _components(part, f"{key}/{name}" if key else str(name))
+    elif key:
+        yield key, gym.spaces.flatdim(space)

@@ -82,12 +82,7 @@ class VectorEnvironment:
             self._lengths[i] += not _is_absorbed(info)
         self._returns += rewards
         next_observation = self._stacked(observations)
-        step = Step(
-            next_observation,
-            rewards.astype(np.float32),
-            terminated.astype(np.float32),
-            truncated.astype(np.float32),
-        )
+        step = Step(next_observation, *(x.astype(np.float32) for x in (rewards, terminated, truncated)))
         finished = np.flatnonzero(terminated | truncated)
         episodes = []
         for i in finished:
@@ -130,10 +125,9 @@ class VectorEnvironment:
                 self._lengths[i] += not _is_absorbed(info)
         self.observation = self._stacked(observations)
         if not np.array_equal(self.observation, snapshot["observation"]):
+            what = "The environment did not return to its checkpointed state from the same seeds and actions"
             raise UserError(
-                "The environment did not return to its checkpointed state from the same seeds and actions: "
-                "an exact resume is impossible; make it deterministic given reset(seed=...), or start anew "
-                "with --overwrite."
+                f"{what}: make it deterministic given reset(seed=...), or train anew (--overwrite)."
             )
 
     def close(self) -> None:

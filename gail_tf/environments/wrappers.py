@@ -1,5 +1,6 @@
 """Wrappers for ``make_environment.wrappers``, and how an exported policy remembers them."""
 
+import contextlib
 import functools
 import importlib
 import json
@@ -10,6 +11,7 @@ import gin
 import gymnasium as gym
 import numpy as np
 
+from gail_tf.environments.foreign import foreign
 from gail_tf.types import UserError
 
 
@@ -27,19 +29,15 @@ class FlattenActions(gym.ActionWrapper):
         super().__init__(env)
         space = env.action_space
         if not isinstance(space, (gym.spaces.MultiDiscrete, gym.spaces.MultiBinary)):
-            raise UserError(
-                f"FlattenActions is given the action space {space}: want MultiDiscrete or MultiBinary; leave "
-                "the wrapper out."
-            )
+            what = f"FlattenActions is given the action space {space}"
+            raise UserError(f"{what}: want MultiDiscrete or MultiBinary; leave the wrapper out.")
         is_binary = isinstance(space, gym.spaces.MultiBinary)
         self._counts = np.full(space.shape, 2) if is_binary else space.nvec
         self._start = 0 if is_binary else space.start
         number = np.prod(self._counts, dtype=np.float64)
         if number > max_actions:
-            raise UserError(
-                f"{space} has {number:.3g} combinations of actions: want {max_actions} or fewer, or a larger "
-                "FlattenActions.max_actions."
-            )
+            what = f"{space} has {number:.3g} combinations of actions"
+            raise UserError(f"{what}: want {max_actions} or fewer, or a larger FlattenActions.max_actions.")
         self.action_space = gym.spaces.Discrete(int(number))
 
     def action(self, action: int) -> np.ndarray:
@@ -55,10 +53,8 @@ def described(wrappers: Sequence[Callable]) -> list[dict[str, Any]]:
         arguments = {}
         while isinstance(wrapper, functools.partial):
             wrapper, arguments = wrapper.func, dict(wrapper.keywords) | arguments
-        try:
+        with contextlib.suppress(ValueError):  # not one of gin's
             arguments = gin.get_bindings(wrapper) | arguments
-        except ValueError:  # not one of gin's
-            pass
         try:
             json.dumps(arguments)
         except TypeError:  # said where it is wanted, by recalled
@@ -77,17 +73,11 @@ def recalled(descriptions: Sequence[Mapping[str, Any]]) -> list[Callable[[gym.En
     found = []
     for description in descriptions:
         module, _, name = description["wrapper"].partition(":")
+        what = f"The policy's environment was wrapped by {description['wrapper']}"
         if description["arguments"] is None:
-            raise UserError(
-                f"The policy's environment was wrapped by {description['wrapper']}, with arguments that no "
-                "file holds: evaluate it in Python, or bind plain values."
-            )
-        try:
+            advice = "evaluate it in Python, or bind plain values"
+            raise UserError(f"{what}, with arguments that no file holds: {advice}.")
+        with foreign(f"{what}, which cannot be imported", "run in the folder it lies in"):
             wrapper = functools.reduce(getattr, name.split("."), importlib.import_module(module))
-        except Exception as e:  # it is somebody's program
-            raise UserError(
-                f"The policy's environment was wrapped by {description['wrapper']}, which cannot be imported "
-                f"({type(e).__name__}: {' '.join(str(e).split())[:200]}); run in the folder it lies in."
-            ) from e
         found.append(functools.partial(wrapper, **description["arguments"]))
     return found

@@ -6,6 +6,7 @@ recomputes every probability in TensorFlow, so nothing downstream sees which of 
 that NumPy does not know (a convolution, a head of one's own) acts by a compiled TensorFlow call.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -19,7 +20,6 @@ from gail_tf.networks.mlp import (
     GaussianHead,
     SquashedGaussianHead,
 )
-from gail_tf.networks.normalization import RunningMoments
 from gail_tf.networks.two_actors import TwoActors
 
 tfd = tfp.distributions
@@ -38,9 +38,7 @@ class UnknownToNumpy(Exception):
     """The network has a layer that has no twin in NumPy."""
 
 
-def make_sampler(
-    policy: Policy, exploration_noise: float = 0.0
-) -> "MlpSampler | TwoActorsSampler | NetworkSampler":
+def make_sampler(policy: Policy, exploration_noise: float = 0.0) -> "_Sampler":
     """The sampler for the kind of network that ``policy`` acts with: in NumPy where it can be."""
     sampler = TwoActorsSampler if isinstance(policy.actor_net, TwoActors) else MlpSampler
     try:
@@ -49,50 +47,51 @@ def make_sampler(
         return NetworkSampler(policy, exploration_noise, str(e))
 
 
-def draw_noise(policy: Policy, seed: tuple[int, ...], num_steps: int, num_environments: int) -> np.ndarray:
-    """Standard normal float32 ``[T, B, k]``, or, for discrete actions, Gumbel ``[T, B, n]``."""
-    generator, codec = np.random.default_rng(seed), policy.codec
-    if codec.is_discrete:
-        return generator.gumbel(size=(num_steps, num_environments, codec.num_actions)).astype(np.float32)
-    return generator.standard_normal((num_steps, num_environments, *codec.spec.shape), np.float32)
+class _Sampler:
+    """What all samplers share: they draw the noise of a whole iteration before it.
 
-
-class MlpSampler:
-    """Samples normalised actions of a policy whose actor is a multilayer perceptron of networks/mlp.py.
-
-    ``refresh`` copies the weights; ``start`` draws the noise of a whole iteration, a function of its seed, so
-    that nothing random needs a checkpoint.
+    It is a function of its seed, so that nothing random needs a checkpoint.
 
     Args:
       exploration_noise: std of the Gaussian noise on the actions of a deterministic actor, cut to [-1, 1].
 
     Attributes:
       notes: what a person should know of the way it acts.
-      noise: what ``start`` drew, see :func:`draw_noise`.
+      noise: standard normal float32 ``[T, B, k]``, or, for discrete actions, Gumbel ``[T, B, n]``.
     """
 
     notes: Sequence[str] = ()
 
     def __init__(self, policy: Policy, exploration_noise: float = 0.0):
-        self._policy, self._mlp = policy, _actor_mlp(policy.actor_net)
-        self._head = policy.actor_net.layers[-1]
-        self._exploration_noise = exploration_noise
+        self._policy, self._exploration_noise = policy, exploration_noise
+        self.refresh()
 
     def refresh(self) -> None:
-        """Copies weights and normaliser from TensorFlow."""
-        self._mlp.refresh()
-        self._std = np.float32(self._exploration_noise)
-        if isinstance(self._head, GaussianHead):
-            self._std = np.exp(np.clip(self._head.log_std.numpy(), *GaussianHead.LOG_STD_RANGE))
-        self._affine = _affine(self._policy.normalizer)
+        """Copies what it needs of TensorFlow's variables; raises UnknownToNumpy for what it cannot do."""
 
     def start(self, seed: tuple[int, ...], num_steps: int, num_environments: int) -> None:
-        """Draws the noise for ``num_steps`` calls of :meth:`sample` with ``num_environments`` rows."""
-        self.noise = draw_noise(self._policy, seed, num_steps, num_environments)
+        """Draws the noise for ``num_steps`` calls of ``sample`` with ``num_environments`` rows."""
+        generator, shape = np.random.default_rng(seed), (num_steps, num_environments)
+        codec = self._policy.codec
+        if codec.is_discrete:
+            self.noise = generator.gumbel(size=(*shape, codec.num_actions)).astype(np.float32)
+        else:
+            self.noise = generator.standard_normal((*shape, *codec.spec.shape), np.float32)
+
+
+class MlpSampler(_Sampler):
+    """Samples normalised actions of a policy whose actor is a multilayer perceptron of networks/mlp.py."""
+
+    def refresh(self) -> None:
+        self._mlp = _actor_mlp(self._policy.actor_net)
+        self._head, self._std = self._policy.actor_net.layers[-1], self._exploration_noise
+        if isinstance(self._head, GaussianHead):
+            self._std = np.exp(np.clip(self._head.log_std.numpy(), *GaussianHead.LOG_STD_RANGE))
+        self._normalized = _normalization(self._policy)
 
     def parameters(self, observation: np.ndarray) -> np.ndarray:
         """Output of the last dense layer (means, logits) ``[B, ...]`` at raw observations ``[B, d]``."""
-        return self._mlp(_normalized(observation, self._affine))
+        return self._mlp(self._normalized(observation))
 
     def sample(self, observation: np.ndarray, step: int) -> np.ndarray:
         """Normalised actions ``[B, k]``, uncut of a Gaussian, or int32 ``[B]`` (by the Gumbel-max trick)."""
@@ -107,33 +106,17 @@ class MlpSampler:
         return parameters + self._std * noise
 
 
-class TwoActorsSampler:
-    """The same for a policy of two actors: it acts with the one whose own critic is higher.
-
-    Args:
-      exploration_noise: std of the Gaussian noise on the chosen action, cut to [-1, 1].
-    """
-
-    notes: Sequence[str] = ()
-
-    def __init__(self, policy: Policy, exploration_noise: float = 0.0):
-        self._policy, self._exploration_noise = policy, np.float32(exploration_noise)
-        self._actors = [_actor_mlp(actor) for actor in policy.actor_net.actors]
-        self._critics = [_critic_mlp(critic) for critic in policy.actor_net.critics]
+class TwoActorsSampler(_Sampler):
+    """The same for a policy of two actors: it acts with the one whose own critic is higher."""
 
     def refresh(self) -> None:
-        """Copies weights and normaliser from TensorFlow."""
-        for mlp in self._actors + self._critics:
-            mlp.refresh()
-        self._affine = _affine(self._policy.normalizer)
-
-    def start(self, seed: tuple[int, ...], num_steps: int, num_environments: int) -> None:
-        """Draws the noise for ``num_steps`` calls of :meth:`sample` with ``num_environments`` rows."""
-        self.noise = draw_noise(self._policy, seed, num_steps, num_environments)
+        self._actors = [_actor_mlp(actor) for actor in self._policy.actor_net.actors]
+        self._critics = [_critic_mlp(critic) for critic in self._policy.actor_net.critics]
+        self._normalized = _normalization(self._policy)
 
     def sample(self, observation: np.ndarray, step: int) -> np.ndarray:
         """Normalised actions ``[B, k]`` at raw observations ``[B, d]``."""
-        features = _normalized(observation, self._affine)
+        features = self._normalized(observation)
         actions = [actor(features) for actor in self._actors]
         first, second = (
             critic(np.concatenate([features, action], -1))
@@ -143,7 +126,7 @@ class TwoActorsSampler:
         return np.clip(action + self._exploration_noise * self.noise[step], -1.0, 1.0)
 
 
-class NetworkSampler:
+class NetworkSampler(_Sampler):
     """The same for any network: a compiled TensorFlow call a step.
 
     Where the policy is a Gaussian, a categorical distribution or deterministic, its noise is MlpSampler's, so
@@ -154,16 +137,12 @@ class NetworkSampler:
     """
 
     def __init__(self, policy: Policy, exploration_noise: float, reason: str):
-        self._policy, self._exploration_noise = policy, exploration_noise
+        super().__init__(policy, exploration_noise)
         self._act = tf.function(self._sampled, autograph=False, reduce_retracing=True)
         self.notes = [f"Collecting acts through TensorFlow, since {reason}: some 0.3 ms a step more."]
 
-    def refresh(self) -> None:
-        """Nothing is to be done: the call reads the variables themselves."""
-
     def start(self, seed: tuple[int, ...], num_steps: int, num_environments: int) -> None:
-        """Draws the noise and the seeds for ``num_steps`` calls of :meth:`sample`."""
-        self.noise = draw_noise(self._policy, seed, num_steps, num_environments)
+        super().start(seed, num_steps, num_environments)
         self._seeds = np.random.default_rng((*seed, 2)).integers(2**31, size=(num_steps, 2), dtype=np.int32)
 
     def sample(self, observation: np.ndarray, step: int) -> np.ndarray:
@@ -181,20 +160,10 @@ class NetworkSampler:
         return distribution.sample(seed=seed)
 
 
-class _Mlp:
-    """The forward pass of vector layers, ``[B, n] -> [B, m]``, with weights as of the last ``refresh``."""
-
-    def __init__(self, layers: Sequence[tf.keras.layers.Layer]):
-        self._layers = layers
-        self.refresh()  # and so refuses what it does not know
-
-    def refresh(self) -> None:
-        self._functions = [_numpy_twin(layer) for layer in self._layers]
-
-    def __call__(self, features: np.ndarray) -> np.ndarray:
-        for function in self._functions:
-            features = function(features)
-        return features
+def _mlp(layers: Sequence[tf.keras.layers.Layer]) -> Callable[[np.ndarray], np.ndarray]:
+    """The forward pass of vector layers, ``[B, n] -> [B, m]``, with the weights that they have now."""
+    twins = [_numpy_twin(layer) for layer in layers]
+    return lambda features: functools.reduce(lambda x, twin: twin(x), twins, features)
 
 
 def _numpy_twin(layer: tf.keras.layers.Layer) -> Callable[[np.ndarray], np.ndarray]:
@@ -219,20 +188,20 @@ def _numpy_twin(layer: tf.keras.layers.Layer) -> Callable[[np.ndarray], np.ndarr
     raise UnknownToNumpy(f"NumPy has no twin of the layer {type(layer).__name__}")
 
 
-def _actor_mlp(actor) -> _Mlp:
+def _actor_mlp(actor) -> Callable[[np.ndarray], np.ndarray]:
     """``actor``, a network of networks/mlp.py, up to the last dense layer, which is its head or inside it."""
     *hidden, head = getattr(actor, "layers", None) or [actor]
     if type(head) not in _OUTPUTS:
         raise UnknownToNumpy(f"NumPy has no twin of the head {type(head).__name__}")
-    return _Mlp([*hidden, _OUTPUTS[type(head)](head)])
+    return _mlp([*hidden, _OUTPUTS[type(head)](head)])
 
 
-def _critic_mlp(critic) -> _Mlp:
+def _critic_mlp(critic) -> Callable[[np.ndarray], np.ndarray]:
     """``critic``, of networks/mlp.py, but for its first layer and its last, which have no weights."""
     first, *dense, _ = getattr(critic, "layers", None) or [critic, None]
     if not isinstance(first, EncodedObservation) or first.layers:
         raise UnknownToNumpy(f"NumPy has no twin of the critic {critic.name}")
-    return _Mlp(dense)
+    return _mlp(dense)
 
 
 # The last dense layer of each head; a deterministic actor ends in it.
@@ -244,13 +213,9 @@ _OUTPUTS = {
 }
 
 
-def _affine(normalizer: RunningMoments | None) -> list[np.ndarray] | None:
-    return None if normalizer is None else [part.numpy() for part in normalizer.affine()]
-
-
-def _normalized(observation: np.ndarray, affine: list[np.ndarray] | None) -> np.ndarray:
-    """What the networks see of raw observations ``[B, d]``."""
-    if affine is None:
-        return observation
-    mean, scale, limit = affine
-    return np.clip((observation - mean) * scale, -limit, limit)
+def _normalization(policy: Policy) -> Callable[[np.ndarray], np.ndarray]:
+    """From raw observations ``[B, d]`` to what the networks see, by the moments that there are now."""
+    if policy.normalizer is None:
+        return lambda observation: observation
+    mean, scale, limit = (part.numpy() for part in policy.normalizer.affine())
+    return lambda observation: np.clip((observation - mean) * scale, -limit, limit)

@@ -40,9 +40,7 @@ class CloningGenerator(tf.Module):
         super().__init__(name="cloning_generator")
         del reward_source
         if absorbing:
-            raise ValueError(
-                "Behavioural cloning has no use for absorbing states: leave absorbing_states at False."
-            )
+            raise ValueError("Cloning has no use for absorbing states: leave absorbing_states at False.")
         env = make_env()
         codec = ActionCodec(env.action_space, environment_name(env))
         spec = observation_spec(env.observation_space)

@@ -1,33 +1,84 @@
 """Steps of a vector of environments under any way of acting, as the generators store them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+import gymnasium as gym
 import numpy as np
+import tensorflow as tf
 
+from gail_tf.agents.policy import Policy
 from gail_tf.environments.vector import VectorEnvironment
-from gail_tf.types import EpisodeStatistics, Transition
+from gail_tf.generators.acting import make_sampler
+from gail_tf.types import EpisodeStatistics, RewardSource, Transition
+
+Act = Callable[[np.ndarray, int], np.ndarray]
+"""``(observation [B, ...], t) -> `` normalised, uncut actions ``[B, k]``, or int32 ``[B]``."""
 
 
-def collect_steps(
-    environment: VectorEnvironment, act: Callable[[np.ndarray, int], np.ndarray], num_steps: int
-) -> tuple[Transition, np.ndarray, list[EpisodeStatistics]]:
-    """Takes ``num_steps`` in every environment.
+class CollectingGenerator(tf.Module):
+    """What generators that act in environments have in common; gail_tf.types.Generator says what is left.
 
     Args:
-      act: ``(observation [B, d], t) -> `` normalised, uncut actions ``[B, k]``, or int32 ``[B]``.
-
-    Returns:
-      Transitions ``[T, B, ...]`` with the actions as executed, the actions of ``act`` ``[T, B, ...]``, and
-      the episodes that ended.
+      make_env, reward_source, seed: as for every generator.
+      num_steps: of a collection, in every environment.
     """
-    codec = environment.codec
-    observations, samples, steps, episodes = [], [], [], []
-    for t in range(num_steps):
-        observations.append(environment.observation)
-        samples.append(act(environment.observation, t))
-        step, finished = environment.step(codec.to_environment(samples[-1]))
-        steps.append(step)
-        episodes += finished
-    samples = np.stack(samples)
-    later = (np.stack(field) for field in zip(*steps, strict=True))
-    return Transition(np.stack(observations), codec.executed(samples), *later), samples, episodes
+
+    steps_before_learning = 0
+
+    def __init__(
+        self,
+        make_env: Callable[[], gym.Env],
+        reward_source: RewardSource,
+        seed: int,
+        num_environments: int,
+        num_steps: int,
+    ):
+        super().__init__()
+        self._environment = VectorEnvironment(make_env, num_environments, seed)
+        self._reward_source, self._seed, self._num_steps = reward_source, seed, num_steps
+
+    def _act_by(self, policy: Policy, exploration_noise: float = 0.0, notes: Sequence[str] = ()) -> None:
+        self._sampler = make_sampler(policy, exploration_noise)
+        self.notes = (*notes, *self._sampler.notes)
+
+    def _sampling(self, *seed: int) -> Act:
+        """Samples of the policy as it is now, for ``num_steps``."""
+        self._sampler.refresh()
+        self._sampler.start(seed, self._num_steps, self._environment.num_environments)
+        return self._sampler.sample
+
+    def prepare(self) -> dict[str, float]:
+        return {}
+
+    def is_finished(self) -> bool:
+        return False
+
+    def finish(self) -> None:
+        """Nothing is left to do."""
+
+    def state(self) -> dict[str, np.ndarray]:
+        return self._environment.snapshot()
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._environment.restore(state)
+
+    def _steps(self, act: Act) -> tuple[Transition, np.ndarray, list[EpisodeStatistics]]:
+        """Takes ``num_steps`` in every environment.
+
+        Returns:
+          Transitions ``[T, B, ...]`` with the actions as executed, the actions of ``act`` ``[T, B, ...]``,
+          and the episodes that ended.
+        """
+        environment = self._environment
+        observations, samples, steps, episodes = [], [], [], []
+        for t in range(self._num_steps):
+            observations.append(environment.observation)
+            samples.append(act(environment.observation, t))
+            step, finished = environment.step(environment.codec.to_environment(samples[-1]))
+            steps.append(step)
+            episodes += finished
+        samples = np.stack(samples)
+        later = (np.stack(field) for field in zip(*steps, strict=True))
+        executed = environment.codec.executed(samples)
+        return Transition(np.stack(observations), executed, *later), samples, episodes

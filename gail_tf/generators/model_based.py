@@ -12,11 +12,8 @@ import tensorflow as tf
 
 from gail_tf.agents.policy import Policy
 from gail_tf.environments.absorbing import AbsorbingState
-from gail_tf.environments.vector import VectorEnvironment
 from gail_tf.generators import shared
-from gail_tf.generators.acting import make_sampler
-from gail_tf.generators.collecting import collect_steps
-from gail_tf.generators.numbers import as_numbers
+from gail_tf.generators.collecting import CollectingGenerator
 from gail_tf.mgail.forward_model import h_step_error, one_step_error, termination_accuracy
 from gail_tf.mgail.learner import MGAIL
 from gail_tf.mgail.segments import Segment, SegmentReplay, cut_windows, first_flags
@@ -25,14 +22,9 @@ from gail_tf.rewards.environment import EnvironmentReward
 from gail_tf.types import EpisodeStatistics, RewardSource, Transition, UserError
 
 
-def _without_absorbing(make_env: Callable[[], gym.Env]) -> Callable[[], gym.Env]:
+def _without_absorbing(env: gym.Env) -> gym.Env:
     """The environment itself: the model learns where episodes end, which the wrapper would hide from it."""
-
-    def make() -> gym.Env:
-        env = make_env()
-        return env.env if isinstance(env, AbsorbingState) else env
-
-    return make
+    return env.env if isinstance(env, AbsorbingState) else env
 
 
 def expert_rows(expert: Transition, absorbing: bool, vector: Callable) -> tuple[Segment, np.ndarray]:
@@ -42,40 +34,17 @@ def expert_rows(expert: Transition, absorbing: bool, vector: Callable) -> tuple[
     state has terminated, its true successor unknown.
     """
     observation, next_observation = expert.observation, expert.next_observation
-    terminated, keep = np.asarray(expert.terminated), slice(None)
+    terminated, truncated, keep = np.asarray(expert.terminated), np.asarray(expert.truncated), slice(None)
     known = np.ones(len(terminated), np.float32)
     if absorbing:
         keep = observation[:, -1] == 0.0
         terminated = np.maximum(terminated, next_observation[:, -1])
         known = 1.0 - next_observation[:, -1]
         observation, next_observation = observation[:, :-1], next_observation[:, :-1]
-    action = vector(expert.action).numpy()
-    ones = np.ones(len(terminated), np.float32)
-    fields = (
-        observation,
-        action,
-        np.zeros_like(action),
-        next_observation,
-        terminated,
-        np.asarray(expert.truncated),
-        ones,
-    )
-    rows = Segment(*(np.asarray(field[keep], np.float32) for field in fields))
-    return rows, np.asarray(known[keep], np.float32)
-
-
-_RULES = {
-    "reward_recency": shared.RECENCY,
-    "num_environments": shared.COUNT,
-    "num_steps": shared.COUNT,
-    "num_updates": shared.COUNT,
-    "batch_size": shared.COUNT,
-    "model_batch_size": shared.COUNT,
-    "segment_length": shared.COUNT,
-    "num_prefill_steps": shared.COUNT_OR_NONE,
-    "num_warmup_updates": shared.COUNT_OR_NONE,
-    "random_share": shared.SHARE,
-}
+    action, is_first = vector(expert.action).numpy(), np.ones(len(terminated), np.float32)
+    noise = np.zeros_like(action)
+    rows = Segment(observation, action, noise, next_observation, terminated, truncated, is_first)
+    return tf.nest.map_structure(lambda field: np.asarray(field[keep], np.float32), (rows, known))
 
 
 def _check(settings: Mapping[str, Any]) -> None:
@@ -86,27 +55,16 @@ def _check(settings: Mapping[str, Any]) -> None:
             "Experiment.reward_source = @Discriminator."
         )
     shared.check_without_segments("ModelBasedGenerator", settings["reward_source"])
-    shared.check_settings("ModelBasedGenerator", _RULES, settings)
+    shared.check_settings("ModelBasedGenerator", settings)
+    num_steps = settings["num_steps"]
     for name in ("num_prefill_steps", "replay_capacity"):
-        if settings[name] % settings["num_steps"]:
-            raise ValueError(
-                f"ModelBasedGenerator.{name} is {settings[name]}: want a multiple of num_steps, "
-                f"{settings['num_steps']}."
-            )
-
-
-def _check_observations(spec: tf.TensorSpec) -> int:
-    """The width of observations; raises UserError for any that are not vectors."""
-    if spec.shape.rank != 1:
-        raise UserError(
-            f"MGAIL's forward model predicts vectors, and observations have the shape {tuple(spec.shape)}: "
-            "flatten them with a wrapper, or take gail_ppo/any."
-        )
-    return spec.shape[0]
+        if settings[name] % num_steps:
+            given = f"ModelBasedGenerator.{name} is {settings[name]}"
+            raise ValueError(f"{given}: want a multiple of num_steps, {num_steps}.")
 
 
 @gin.configurable
-class ModelBasedGenerator(tf.Module):
+class ModelBasedGenerator(CollectingGenerator):
     """MGAIL's schedule: everything between two collections is one compiled call.
 
     An iteration collects ``num_steps`` x ``num_environments`` transitions into the replay, then updates,
@@ -156,14 +114,16 @@ class ModelBasedGenerator(tf.Module):
         reward_recency: float = 1.0,
         jit_compile: bool = True,
     ):
-        super().__init__(name="model_based_generator")
         _check(locals())
-        self._environment = VectorEnvironment(_without_absorbing(make_env), num_environments, seed)
+        make_real = lambda: _without_absorbing(make_env())  # noqa: E731
+        super().__init__(make_real, reward_source, seed, num_environments, num_steps)
         codec, spec = self._environment.codec, self._environment.observation_spec
-        observation_dim = _check_observations(spec)
-        self._seed, self._num_steps, self._num_prefill = seed, num_steps, num_prefill_steps
+        if spec.shape.rank != 1:
+            given = f"MGAIL predicts vectors, and observations have the shape {tuple(spec.shape)}"
+            raise UserError(f"{given}: flatten them with a wrapper, or take gail_ppo/any.")
+        observation_dim = spec.shape[0]
+        self._num_prefill, self._absorbing = num_prefill_steps, absorbing
         self.steps_before_learning = num_prefill_steps * num_environments
-        self._reward_source, self._absorbing = reward_source, absorbing
         self._num_updates, self._num_warmup, self._in_turn = num_updates, num_warmup_updates, in_turn
         self._batch_size, self._model_batch_size = batch_size, model_batch_size
         self._replay_window, self._reward_recency = replay_window, reward_recency
@@ -178,15 +138,11 @@ class ModelBasedGenerator(tf.Module):
                 f"ModelBasedGenerator has segment_length {segment_length}, MGAIL.horizon "
                 f"{self.learner.horizon}, num_steps {num_steps}: want num_steps to be the largest."
             )
-        self._segment_length = segment_length
-        self._num_random = round(random_share * num_prefill_steps)
-        action_dim = self.learner.actions.action_dim
-        self.replay = SegmentReplay(
-            replay_capacity, num_environments, observation_dim, action_dim, self._num_random
-        )
+        self._segment_length, self._num_random = segment_length, round(random_share * num_prefill_steps)
+        widths = observation_dim, self.learner.actions.action_dim
+        self.replay = SegmentReplay(replay_capacity, num_environments, *widths, self._num_random)
         self.policy = Policy(self.learner.average_net, self._normalizer, codec, False, spec)
-        self._sampler = make_sampler(Policy(self.learner.actor_net, self._normalizer, codec, False, spec))
-        self.notes = tuple(self._sampler.notes)
+        self._act_by(Policy(self.learner.actor_net, self._normalizer, codec, False, spec))
         rows, known = expert_rows(expert, absorbing, self.learner.actions.vector)
         self._expert, self._expert_known = tf.nest.map_structure(tf.constant, (rows, known))
         self._normalizer.update(self._expert.observation)
@@ -195,9 +151,6 @@ class ModelBasedGenerator(tf.Module):
         self._take_in = tf.function(self._update_moments, jit_compile=jit_compile, autograph=False)
         self.fresh: Segment | None = None
 
-    def prepare(self) -> dict[str, float]:
-        return {}
-
     def collect(self, iteration: int) -> tuple[int, list[EpisodeStatistics]]:
         """Takes ``num_steps`` in every environment; before the first time the prefill as well."""
         blocks, episodes = 1, []
@@ -205,36 +158,30 @@ class ModelBasedGenerator(tf.Module):
             blocks += self._num_prefill // self._num_steps
         for block in range(blocks):
             num_random = self._num_random - block * self._num_steps if iteration == 0 else 0
-            self.fresh, finished = self._collect_block((self._seed, iteration, block), num_random)
+            self.fresh, finished = self._collect_block(num_random, self._seed, iteration, block)
             self.replay.add(self.fresh)
             episodes += finished
             self._take_in(*(tf.constant(self.fresh[i]) for i in (0, 3)))
         return blocks * self._num_steps * self._environment.num_environments, episodes
 
-    def _collect_block(self, seed: tuple[int, ...], num_random: int):
-        environment, codec = self._environment, self.policy.codec
-        self._sampler.refresh()
-        self._sampler.start(seed, self._num_steps, environment.num_environments)
-        random = np.random.default_rng((*seed, 1))
+    def _collect_block(self, num_random: int, *seed: int) -> tuple[Segment, list[EpisodeStatistics]]:
+        codec, sample, random = self.policy.codec, self._sampling(*seed), np.random.default_rng((*seed, 1))
+        shape = (self._environment.num_environments, *codec.spec.shape)
 
         def act(observation, t):
             if t >= num_random:
-                return self._sampler.sample(observation, t)
+                return sample(observation, t)
             if codec.is_discrete:
-                return random.integers(codec.num_actions, size=environment.num_environments, dtype=np.int32)
-            shape = (environment.num_environments, *codec.spec.shape)
+                return random.integers(codec.num_actions, size=shape, dtype=np.int32)
             return random.uniform(-1.0, 1.0, shape).astype(np.float32)
 
-        transition, _, episodes = collect_steps(environment, act, self._num_steps)
+        transition, _, episodes = self._steps(act)
         observation, action, successor, _, terminated, truncated = transition
         is_first = first_flags(self._ended, terminated, truncated)
         self._ended = np.maximum(terminated[-1], truncated[-1])
         executed = self.learner.actions.vector(action).numpy()
         noise = self._sampler.noise
-        return (
-            Segment(observation, executed, noise, successor, terminated, truncated, is_first),
-            episodes,
-        )
+        return Segment(observation, executed, noise, successor, terminated, truncated, is_first), episodes
 
     def _update_moments(self, observation, next_observation) -> None:
         rows = shared.flatten_time(observation)
@@ -248,7 +195,7 @@ class ModelBasedGenerator(tf.Module):
         start = time.perf_counter()
         num_warmup = tf.constant(self._num_warmup if iteration == 0 else 0, tf.int32)
         metrics = self._iterate(fresh, index, progress, num_warmup)
-        return as_numbers(metrics) | {"time/update_seconds": time.perf_counter() - start}
+        return shared.as_numbers(metrics) | {"time/update_seconds": time.perf_counter() - start}
 
     def _compiled_iteration(self, fresh: Segment, iteration, progress, num_warmup) -> dict[str, tf.Tensor]:
         seed = shared.iteration_seed(self._seed, 4, iteration)
@@ -358,16 +305,9 @@ class ModelBasedGenerator(tf.Module):
         seed_segment, seed_noise = tf.unstack(tf.random.split(seed, 2))
         return self.learner.update_policy(self._start_segments(seed_segment), seed_noise, progress)
 
-    def is_finished(self) -> bool:
-        return False
-
-    def finish(self) -> None:
-        """Nothing is left to do."""
-
     def state(self) -> dict[str, np.ndarray]:
-        return self._environment.snapshot() | {"ended": self._ended.copy()}
+        return super().state() | {"ended": self._ended.copy()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        state = dict(state)
-        self._ended = np.array(state.pop("ended"))
-        self._environment.restore(state)
+        super().restore(state)
+        self._ended = np.array(state["ended"])

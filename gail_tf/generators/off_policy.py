@@ -12,69 +12,47 @@ import tensorflow as tf
 from gail_tf.agents.policy import Policy
 from gail_tf.agents.td3 import TD3
 from gail_tf.environments.actions import ActionCodec
-from gail_tf.environments.vector import VectorEnvironment
 from gail_tf.generators import shared
-from gail_tf.generators.acting import make_sampler
-from gail_tf.generators.collecting import collect_steps
-from gail_tf.generators.numbers import as_numbers
+from gail_tf.generators.collecting import CollectingGenerator
 from gail_tf.generators.replay import ReplayBuffer
 from gail_tf.optimization.minibatches import recent_ages, scan_updates
 from gail_tf.rewards.environment import EnvironmentReward
 from gail_tf.types import EpisodeStatistics, OffPolicyBatch, RewardSource, Transition, UserError
 
-_RULES = {
-    "num_steps": shared.COUNT,
-    "num_updates": shared.COUNT,
-    "batch_size": shared.COUNT,
-    "reward_recency": shared.RECENCY,
-    "num_random_steps": shared.COUNT_OR_NONE,
-    "average_rate": shared.SHARE,
-}
-
 
 def _check(settings: Mapping[str, Any]) -> None:
     """Raises ValueError for settings of the constructor (its ``locals()``) that make no sense together."""
-    shared.check_settings("OffPolicyGenerator", _RULES, settings)
+    shared.check_settings("OffPolicyGenerator", settings)
     shared.check_without_segments("OffPolicyGenerator", settings["reward_source"])
-    num_reward_rows, capacity, agent = (
-        settings[name] for name in ("num_reward_rows", "replay_capacity", "agent")
-    )
-    least = 0 if isinstance(settings["reward_source"], EnvironmentReward) else 1
-    if num_reward_rows < least:
-        raise ValueError(
-            f"OffPolicyGenerator.num_reward_rows is {num_reward_rows}: want {least} or more"
-            + (", since a discriminator that is shown nothing never learns." if least else ".")
-        )
-    least = max(settings["num_steps"] * settings["num_environments"], settings["batch_size"])
-    if capacity < least:
-        raise ValueError(
-            f"OffPolicyGenerator.replay_capacity is {capacity}: want {least} or more, so that it "
-            "holds an iteration's transitions and a minibatch."
-        )
+    is_shown = not isinstance(settings["reward_source"], EnvironmentReward)
+    per_iteration = settings["num_steps"] * settings["num_environments"]
+    for name, least, why in (
+        ("num_reward_rows", int(is_shown), "what a discriminator learns from"),
+        ("replay_capacity", max(per_iteration, settings["batch_size"]), "an iteration and a minibatch fit"),
+    ):
+        if settings[name] < least:
+            raise ValueError(f"OffPolicyGenerator.{name} is {settings[name]}: want {least} or more ({why}).")
+    agent = settings["agent"]
     if not hasattr(agent, "num_batches") and not hasattr(getattr(agent, "func", None), "num_batches"):
         name = getattr(agent, "__name__", agent)
         raise ValueError(
-            f"OffPolicyGenerator.agent is @{name}: want an off-policy agent, @SAC, @TD3, @SD3 or @DDPG."
+            f"OffPolicyGenerator.agent is @{name}: want an off-policy agent: @SAC, @TD3, @SD3, @DDPG."
         )
 
 
 def _check_actions(codec: ActionCodec) -> None:
     """Raises UserError for actions that no off-policy agent can take."""
     if codec.is_discrete:
-        raise UserError(
-            "off-policy agents need continuous actions, and the environment's are discrete: take an "
-            "on-policy recipe, such as gail_ppo/any, or ppo/any on the environment's own reward."
-        )
+        given = "off-policy agents need continuous actions, and the environment's are discrete"
+        raise UserError(f"{given}: take gail_ppo/any, or ppo/any on the environment's own reward.")
     if not codec.is_bounded:
-        raise UserError(
-            "off-policy agents act between the bounds of the action space, and the environment's are "
-            f"{codec.space_low} to {codec.space_high}: wrap it so that all are numbers "
-            "(gymnasium.wrappers.TransformAction), or take an on-policy recipe, such as gail_ppo/any."
-        )
+        bounds = f"{codec.space_low} to {codec.space_high}"
+        given = f"off-policy agents act between the bounds of actions, and the environment's are {bounds}"
+        raise UserError(f"{given}: wrap it so that all are finite, or take gail_ppo/any.")
 
 
 @gin.configurable
-class OffPolicyGenerator(tf.Module):
+class OffPolicyGenerator(CollectingGenerator):
     """Actor-critic learning from replayed transitions, for any agent of the OffPolicyAgent protocol.
 
     An iteration is: collect ``num_steps`` x ``num_environments`` transitions into the replay buffer; then one
@@ -129,15 +107,13 @@ class OffPolicyGenerator(tf.Module):
         normalize_observations: bool = False,
         jit_compile: bool = True,
     ):
-        super().__init__(name="off_policy_generator")
         _check(locals())
-        self._environment = VectorEnvironment(make_env, num_environments, seed)
+        super().__init__(make_env, reward_source, seed, num_environments, num_steps)
         codec, spec = self._environment.codec, self._environment.observation_spec
         _check_actions(codec)
-        self._num_steps, self._num_updates, self._batch_size = num_steps, num_updates, batch_size
+        self._num_updates, self._batch_size, self._absorbing = num_updates, batch_size, absorbing
         self._num_reward_rows, self._reward_recency = num_reward_rows, reward_recency
         self.steps_before_learning = num_random_steps
-        self._seed, self._absorbing, self._reward_source = seed, absorbing, reward_source
         self._normalizer, notes = shared.make_normalizer("OffPolicyGenerator", spec, normalize_observations)
         self.agent = agent(spec, codec.spec)
         self._actor = self.policy = Policy(self.agent.actor_net, self._normalizer, codec, absorbing, spec)
@@ -150,8 +126,7 @@ class OffPolicyGenerator(tf.Module):
             self.policy = Policy(average_net, self._normalizer, codec, absorbing, spec)
         # Once an iteration instead of once an update: the same decay over num_updates of them.
         self._average_step = 1.0 - (1.0 - average_rate) ** num_updates
-        self._sampler = make_sampler(self._actor, self.agent.exploration_noise)
-        self.notes = (*notes, *self._sampler.notes)
+        self._act_by(self._actor, self.agent.exploration_noise, notes)
         self.replay = ReplayBuffer(replay_capacity, spec, codec.spec.shape[0])
         self._learn = tf.function(self._learn_from, jit_compile=jit_compile, autograph=False)
         # The gather is outside of what XLA compiles, which would take the whole table as an argument.
@@ -159,15 +134,13 @@ class OffPolicyGenerator(tf.Module):
 
     def collect(self, iteration: int) -> tuple[int, list[EpisodeStatistics]]:
         """Takes ``num_steps`` in every environment, at random until there were ``num_random_steps``."""
-        environment, act = self._environment, self._sampler.sample
         if self.replay.num_added < self.steps_before_learning:
-            shape = (self._num_steps, environment.num_environments, *environment.codec.spec.shape)
+            shape = (self._num_steps, self._environment.num_environments, *self.policy.codec.spec.shape)
             random = np.random.default_rng((self._seed, iteration)).uniform(-1.0, 1.0, shape)
             act = lambda observation, t: random[t].astype(np.float32)  # noqa: E731
         else:
-            self._sampler.refresh()
-            self._sampler.start((self._seed, iteration), self._num_steps, environment.num_environments)
-        transition, _, episodes = collect_steps(environment, act, self._num_steps)
+            act = self._sampling(self._seed, iteration)
+        transition, _, episodes = self._steps(act)
         if self._absorbing:  # what is done there changes nothing: the critic learns of one action alone
             action = transition.action * (1.0 - transition.observation[..., -1:])
             transition = transition._replace(action=action)
@@ -182,13 +155,9 @@ class OffPolicyGenerator(tf.Module):
         if self.replay.num_added < self.steps_before_learning:
             return {}
         start = time.perf_counter()
-        metrics = self._sample_and_learn(
-            tf.constant(self.replay.size, tf.int32),
-            tf.constant(self.replay.newest, tf.int32),
-            tf.constant(iteration, tf.int32),
-            tf.constant(progress, tf.float32),
-        )
-        return as_numbers(metrics) | {"time/update_seconds": time.perf_counter() - start}
+        integers = (tf.constant(i, tf.int32) for i in (self.replay.size, self.replay.newest, iteration))
+        metrics = self._sample_and_learn(*integers, tf.constant(progress, tf.float32))
+        return shared.as_numbers(metrics) | {"time/update_seconds": time.perf_counter() - start}
 
     def _sample_then_learn(self, size, newest, iteration, progress):
         num_rows = self._num_updates * self.agent.num_batches * self._batch_size
@@ -233,18 +202,9 @@ class OffPolicyGenerator(tf.Module):
             observation, rows.action, reward, next_observation, rows.terminated, can_act, can_act_next
         )
 
-    def prepare(self) -> dict[str, float]:
-        return {}
-
-    def is_finished(self) -> bool:
-        return False
-
-    def finish(self) -> None:
-        """Nothing is left to do."""
-
     def state(self) -> dict[str, np.ndarray]:
-        return self._environment.snapshot() | self.replay.state()
+        return super().state() | self.replay.state()
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._environment.restore(state)
+        super().restore(state)
         self.replay.restore(state)

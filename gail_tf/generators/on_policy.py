@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import gin
@@ -14,17 +14,14 @@ from gail_tf.agents.behavioral_cloning import BehavioralCloning
 from gail_tf.agents.on_policy import generalized_advantage, policy_gradient_metrics
 from gail_tf.agents.policy import Policy
 from gail_tf.agents.ppo import PPO
-from gail_tf.environments.vector import VectorEnvironment
 from gail_tf.generators import shared
-from gail_tf.generators.acting import make_sampler
-from gail_tf.generators.collecting import collect_steps
-from gail_tf.generators.numbers import as_numbers
+from gail_tf.generators.collecting import CollectingGenerator
 from gail_tf.networks.mlp import as_network, make_actor_network, make_value_network
 from gail_tf.types import EpisodeStatistics, OnPolicyBatch, RewardSource, Transition, ValuedSegments
 
 
 @gin.configurable
-class OnPolicyGenerator(tf.Module):
+class OnPolicyGenerator(CollectingGenerator):
     """Policy-gradient learning from a reward source, for any agent of the OnPolicyAgent protocol.
 
     An iteration is: collect ``num_steps`` x ``num_environments`` transitions; one compiled call in which the
@@ -51,8 +48,6 @@ class OnPolicyGenerator(tf.Module):
         all ``[T, B, ...]``.
     """
 
-    steps_before_learning = 0
-
     def __init__(
         self,
         make_env: Callable[[], gym.Env],
@@ -73,29 +68,23 @@ class OnPolicyGenerator(tf.Module):
         warm_start_epochs: int = 0,
         jit_compile: bool = True,
     ):
-        super().__init__(name="on_policy_generator")
-        shared.check_settings("OnPolicyGenerator", {"num_steps": shared.COUNT}, locals())
         segment_length = num_steps if segment_length is None else min(segment_length, num_steps)
-        if segment_length < 1 or num_steps % segment_length:
-            raise ValueError(
-                f"OnPolicyGenerator.segment_length is {segment_length}: want a divisor of num_steps, "
-                f"{num_steps}."
-            )
+        shared.check_settings("OnPolicyGenerator", locals())
+        if num_steps % segment_length:
+            given = f"OnPolicyGenerator.segment_length is {segment_length}"
+            raise ValueError(f"{given}: want a divisor of num_steps, {num_steps}.")
         if reward_source.needs_segments and not generator_first:
             raise ValueError(
-                "Discriminator.loss_terms has one that needs the values fitted in the same iteration: want "
-                "OnPolicyGenerator.generator_first = True, or loss terms without it."
+                "Discriminator.loss_terms: one needs the values fitted in the same iteration: want "
+                "OnPolicyGenerator.generator_first = True, or other loss terms."
             )
         if warm_start_epochs and expert is None:
             raise ValueError(
-                f"OnPolicyGenerator.warm_start_epochs is {warm_start_epochs}, but there are no "
-                "demonstrations: want 0."
+                f"OnPolicyGenerator.warm_start_epochs is {warm_start_epochs}: without demonstrations want 0."
             )
-        self._environment = VectorEnvironment(make_env, num_environments, seed)
-        self._num_steps, self._seed = num_steps, seed
+        super().__init__(make_env, reward_source, seed, num_environments, num_steps)
         self._discount, self._gae_lambda = discount, gae_lambda
-        self._reward_source, self._segment_length = reward_source, segment_length
-        self._generator_first = generator_first
+        self._generator_first, self._segment_length = generator_first, segment_length
         codec, spec = self._environment.codec, self._environment.observation_spec
         self._normalizer, notes = shared.make_normalizer("OnPolicyGenerator", spec, normalize_observations)
         actor_net = as_network(actor_network(spec, codec.spec), spec)
@@ -103,8 +92,7 @@ class OnPolicyGenerator(tf.Module):
         self.agent = agent(spec, codec.spec, actor_net, value_net)
         self.policy = Policy(actor_net, self._normalizer, codec, absorbing, spec)
         self._expert, self._warm_start_epochs = expert, warm_start_epochs
-        self._sampler = make_sampler(self.policy)
-        self.notes = (*notes, *self._sampler.notes)
+        self._act_by(self.policy, notes=notes)
         compiled = functools.partial(tf.function, jit_compile=jit_compile, autograph=False)
         self._pay = compiled(self._relabel if generator_first else self._learn_and_relabel)
         self._update_policy = compiled(self._update_agent)
@@ -131,12 +119,9 @@ class OnPolicyGenerator(tf.Module):
 
     def collect(self, iteration: int) -> tuple[int, list[EpisodeStatistics]]:
         """Takes ``num_steps`` in every environment with the sampled policy."""
-        environment = self._environment
-        self._sampler.refresh()
-        self._sampler.start((self._seed, iteration), self._num_steps, environment.num_environments)
-        transition, samples, episodes = collect_steps(environment, self._sampler.sample, self._num_steps)
+        transition, samples, episodes = self._steps(self._sampling(self._seed, iteration))
         self.batch = (transition, samples)
-        return self._num_steps * environment.num_environments, episodes
+        return self._num_steps * self._environment.num_environments, episodes
 
     def update(self, iteration: int, progress: float) -> dict[str, Any]:
         """Reward source, relabelling and policy, in the order of the config, on the batch collected last."""
@@ -144,13 +129,13 @@ class OnPolicyGenerator(tf.Module):
         index, progress = tf.constant(iteration, tf.int32), tf.constant(progress, tf.float32)
         start = time.perf_counter()
         reward, metrics = self._pay(transition, index, progress)
-        metrics = as_numbers(metrics)
+        metrics = shared.as_numbers(metrics)
         paid = time.perf_counter()
         agent_metrics, *values = self._update_policy(transition, samples, reward, index, progress)
-        metrics |= as_numbers(agent_metrics)
+        metrics |= shared.as_numbers(agent_metrics)
         improved = time.perf_counter()
         if self._generator_first:
-            metrics |= as_numbers(self._learn_last(transition, index, progress, values))
+            metrics |= shared.as_numbers(self._learn_last(transition, index, progress, values))
         return metrics | {
             "time/discriminator_seconds": paid - start + time.perf_counter() - improved,
             "time/generator_seconds": improved - paid,
@@ -189,17 +174,10 @@ class OnPolicyGenerator(tf.Module):
         observation = self.policy.normalize(shared.flatten_time(transition.observation))
         next_observation = self.policy.normalize(shared.flatten_time(transition.next_observation))
         value, value_tp1 = self._values(observation), self._values(next_observation)
-        advantage = shared.flatten_time(
-            generalized_advantage(
-                reward,
-                tf.reshape(value, reward.shape),
-                tf.reshape(value_tp1, reward.shape),
-                transition.terminated,
-                transition.truncated,
-                self._discount,
-                self._gae_lambda,
-            )
-        )
+        values = [tf.reshape(v, reward.shape) for v in (value, value_tp1)]
+        ends = transition.terminated, transition.truncated
+        advantage = generalized_advantage(reward, *values, *ends, self._discount, self._gae_lambda)
+        advantage = shared.flatten_time(advantage)
         batch = OnPolicyBatch(observation, shared.flatten_time(samples), advantage, advantage + value, value)
         gradient_metrics = policy_gradient_metrics(self.agent.actor_net, batch)
         metrics = self.agent.update(batch, seed, progress)
@@ -209,25 +187,11 @@ class OnPolicyGenerator(tf.Module):
         # Last, so that the batch was collected and learned from in one scale.
         if self._normalizer is not None:
             self._normalizer.update(shared.flatten_time(transition.observation))
-        metrics = {
-            **metrics,
-            **gradient_metrics,
+        statistics = {
             "generator/advantage_std": tf.math.reduce_std(advantage),
             "generator/value_mean": tf.reduce_mean(value),
         }
-        return metrics, *fitted
+        return {**metrics, **gradient_metrics, **statistics}, *fitted
 
     def _values(self, observation):
         return self.agent.value_net(observation, step_type=(), network_state=(), training=False)[0]
-
-    def is_finished(self) -> bool:
-        return False
-
-    def finish(self) -> None:
-        """Nothing is left to do."""
-
-    def state(self) -> dict[str, np.ndarray]:
-        return self._environment.snapshot()
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        self._environment.restore(state)

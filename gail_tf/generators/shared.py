@@ -1,39 +1,51 @@
 """What generators share: checks of their settings, the normaliser, seeds, and what a reward source pays."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from gail_tf.networks.normalization import RunningMoments
+from gail_tf.optimization.minibatches import Weighted
 from gail_tf.types import Metrics, RewardSource, Transition
 
-Rule = tuple[Callable[[Any], bool], str]
-COUNT: Rule = (lambda x: x >= 1, "1 or more")
-COUNT_OR_NONE: Rule = (lambda x: x >= 0, "0 or more")
-SHARE: Rule = (lambda x: 0.0 <= x <= 1.0, "0 to 1")
-RECENCY: Rule = (lambda x: x >= 1.0, "1 (none) or more")
+_COUNT = (lambda x: x >= 1, "1 or more")
+_COUNT_OR_NONE = (lambda x: x >= 0, "0 or more")
+_SHARE = (lambda x: 0.0 <= x <= 1.0, "0 to 1")
+
+_RULES = {
+    "num_environments": _COUNT,
+    "num_steps": _COUNT,
+    "num_updates": _COUNT,
+    "batch_size": _COUNT,
+    "model_batch_size": _COUNT,
+    "segment_length": _COUNT,
+    "num_random_steps": _COUNT_OR_NONE,
+    "num_prefill_steps": _COUNT_OR_NONE,
+    "num_warmup_updates": _COUNT_OR_NONE,
+    "random_share": _SHARE,
+    "average_rate": _SHARE,
+    "reward_recency": (lambda x: x >= 1.0, "1 (none) or more"),
+}
 
 
-def check_settings(owner: str, rules: Mapping[str, Rule], settings: Mapping[str, Any]) -> None:
+def check_settings(owner: str, settings: Mapping[str, Any]) -> None:
     """Raises ValueError for the first of ``settings`` that breaks its rule, by the name it has in gin.
 
     Args:
       settings: a constructor's ``locals()``; names without a rule are left alone.
     """
-    for name, (fits, wanted) in rules.items():
-        if not fits(settings[name]):
+    for name, (fits, wanted) in _RULES.items():
+        if name in settings and not fits(settings[name]):
             raise ValueError(f"{owner}.{name} is {settings[name]}: want {wanted}.")
 
 
 def check_without_segments(owner: str, reward_source: RewardSource) -> None:
     """Raises ValueError for a reward source that needs what a generator with a replay cannot give."""
     if reward_source.needs_segments:
-        raise ValueError(
-            f"Discriminator.loss_terms: a loss term needs segments with values, which {owner} does not "
-            "give: take an on-policy recipe, such as gail_vr/any."
-        )
+        given = f"Discriminator.loss_terms: a loss term needs segments with values, and {owner} gives none"
+        raise ValueError(f"{given}: take an on-policy recipe, such as gail_vr/any.")
 
 
 def make_normalizer(
@@ -62,3 +74,19 @@ def pay(reward_source: RewardSource, rows: Transition) -> tuple[tf.Tensor, Metri
     reward, metrics = reward_source.relabel(rows)
     # The environment's own reward is shown, and watched for NaN, also where nothing is learned from it.
     return reward, {**metrics, "environment/reward_mean": tf.reduce_mean(rows.reward)}
+
+
+def as_numbers(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Floats for scalars, lists for vectors, integers where the tensor has them; dictionaries stay such.
+
+    A metric whose weight is 0 is left out: nothing was measured.
+    """
+    numbers = {}
+    for name, value in metrics.items():
+        if isinstance(value, Weighted):
+            value, weight = value
+            if not float(weight):
+                continue
+        is_nested = isinstance(value, Mapping)
+        numbers[name] = as_numbers(value) if is_nested else tf.convert_to_tensor(value).numpy().tolist()
+    return numbers

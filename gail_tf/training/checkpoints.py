@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from gail_tf.files import new_folder
+from gail_tf.training.run_directory import one_line_errors
 from gail_tf.types import UserError
 
 _MANIFEST = "manifest.json"
@@ -40,9 +42,7 @@ class Checkpoints:
         self._checkpoint = tf.train.Checkpoint(**modules)
 
     def _numbers(self) -> list[int]:
-        if not self._folder.is_dir():
-            return []
-        return sorted(int(p.name) for p in self._folder.iterdir() if p.name.isdigit())
+        return sorted(int(p.name) for p in self._folder.glob("*") if p.name.isdigit())
 
     @property
     def is_empty(self) -> bool:
@@ -58,30 +58,16 @@ class Checkpoints:
         Args:
           state: arrays beside the variables (the environments). progress: JSON scalars (counters, clocks).
         """
-        temporary = self._folder / f".{iteration}.{os.getpid()}.tmp"
-        try:
-            temporary.mkdir(parents=True)
-            self._checkpoint.write(str(temporary / "variables"))
-            np.savez(temporary / "state.npz", **state)
-            (temporary / "progress.json").write_text(json.dumps(progress))
-            files = {p.name: _sha256(p) for p in sorted(temporary.iterdir())}
-            (temporary / _MANIFEST).write_text(json.dumps(files, indent=2))
-            for p in temporary.iterdir():
+        what = f"{self._folder}: the checkpoint of iteration {iteration}"
+        with one_line_errors(what), new_folder(self.path(iteration)) as folder:
+            self._checkpoint.write(str(folder / "variables"))
+            np.savez(folder / "state.npz", **state)
+            (folder / "progress.json").write_text(json.dumps(progress))
+            files = {p.name: _sha256(p) for p in sorted(folder.iterdir())}
+            (folder / _MANIFEST).write_text(json.dumps(files, indent=2))
+            for p in folder.iterdir():
                 with open(p, "rb") as file:
                     os.fsync(file.fileno())
-            if self.path(
-                iteration
-            ).exists():  # of a damaged one that was passed over; whole ones are not redone
-                shutil.rmtree(self.path(iteration))
-            os.replace(temporary, self.path(iteration))
-        except (OSError, tf.errors.OpError) as e:
-            reason = getattr(e, "strerror", None) or str(e).splitlines()[0]
-            raise UserError(
-                f"{self._folder}: the checkpoint of iteration {iteration} cannot be written ({reason}); free "
-                "some space, then continue with --resume."
-            ) from e
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
         self.keep_newest(self._keep)
         return self.path(iteration)
 
@@ -99,26 +85,22 @@ class Checkpoints:
         Raises:
           UserError: there is none.
         """
-        notes = []
+        damaged = []
         for iteration in reversed(self._numbers()):
             folder = self.path(iteration)
-            damage = self._damage(folder)
-            if damage:
-                notes.append(f"checkpoint {folder.name} is damaged ({damage}): using the one before.")
+            if damage := self._damage(folder):
+                damaged.append(f"checkpoint {folder.name} is damaged ({damage})")
                 continue
             self._checkpoint.read(str(folder / "variables")).assert_existing_objects_matched()
             with np.load(folder / "state.npz", allow_pickle=False) as arrays:
                 state = dict(arrays)
             progress = json.loads((folder / "progress.json").read_text())
             # Damaged ones go: they would count as the newest when old ones are cleared away.
-            for number in self._numbers():
-                if number > iteration:
-                    shutil.rmtree(self.path(number), ignore_errors=True)
-            return iteration, state, progress, notes
-        found = "; ".join(note.removesuffix(": using the one before.") for note in notes) or "there is none"
-        raise UserError(
-            f"{self._folder}: no intact checkpoint to resume from ({found}); train anew with --overwrite."
-        )
+            for number in (n for n in self._numbers() if n > iteration):
+                shutil.rmtree(self.path(number), ignore_errors=True)
+            return iteration, state, progress, [f"{what}: using the one before." for what in damaged]
+        found = "; ".join(damaged) or "there is none"
+        raise UserError(f"{self._folder}: no intact checkpoint ({found}); train anew with --overwrite.")
 
     @staticmethod
     def _damage(folder: Path) -> str | None:

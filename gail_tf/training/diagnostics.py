@@ -18,9 +18,8 @@ def non_finite_metrics(metrics: Mapping[str, Any]) -> str | None:
 
     They come in the order in which they were computed, so the first is nearest to the cause.
     """
-    return _shortened(
-        [f"{k} = {v}" for k, v in metrics.items() if isinstance(v, float) and not math.isfinite(v)]
-    )
+    bad = [f"{k} = {v}" for k, v in metrics.items() if isinstance(v, float) and not math.isfinite(v)]
+    return _shortened(bad)
 
 
 def _shortened(bad: list[str], most: int = 3) -> str | None:

@@ -27,14 +27,9 @@ class Evaluation(NamedTuple):
     lengths: np.ndarray
 
     def statistics(self) -> dict[str, float]:
-        return {
-            "return_mean": float(self.returns.mean()),
-            "return_std": float(self.returns.std()),
-            "return_min": float(self.returns.min()),
-            "return_max": float(self.returns.max()),
-            "length_mean": float(self.lengths.mean()),
-            "num_episodes": len(self.returns),
-        }
+        of_returns = {name: float(getattr(self.returns, name)()) for name in ("mean", "std", "min", "max")}
+        statistics = {f"return_{name}": value for name, value in of_returns.items()}
+        return statistics | {"length_mean": float(self.lengths.mean()), "num_episodes": len(self.returns)}
 
 
 class Evaluator:
@@ -106,9 +101,8 @@ def deterministic(policy) -> ActFn:
 
 def sampled(policy, seed: int) -> ActFn:
     """Acts with samples of ``policy``; equal seeds give equal episodes."""
-    return lambda observation, step: policy.sampled(
-        observation, np.array([seed & 0x7FFFFFFF, step], np.int32)
-    ).numpy()
+    seed &= 0x7FFFFFFF
+    return lambda observation, step: policy.sampled(observation, np.array([seed, step], np.int32)).numpy()
 
 
 def with_noise(act: ActFn, codec: ActionCodec, std: float, seed: int) -> ActFn:

@@ -9,7 +9,8 @@ from typing import Any
 import tensorflow as tf
 
 from gail_tf.agents.policy import Policy
-from gail_tf.training.run_directory import read_json, write_json
+from gail_tf.files import new_folder
+from gail_tf.training.run_directory import one_line_errors, read_json, write_json
 from gail_tf.types import UserError
 
 METADATA = "policy.json"
@@ -29,9 +30,6 @@ def export_policy(policy: Policy, folder: Path, metadata: Mapping[str, Any]) -> 
     ``policy.json`` says what it was trained on, and how many discrete actions there are (null: continuous).
     """
     folder = Path(folder)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
-
     module = tf.Module()
     module.policy = policy  # keeps the variables alive and tracked
     module.deterministic, module.sampled = policy.deterministic, policy.sampled
@@ -44,21 +42,10 @@ def export_policy(policy: Policy, folder: Path, metadata: Mapping[str, Any]) -> 
         "serving_default": default.get_concrete_function(policy.batch_spec),
         "sampled": sampled.get_concrete_function(policy.batch_spec, seed),
     }
-    try:
-        shutil.rmtree(temporary, ignore_errors=True)
+    advice = "choose another folder or free some space"
+    with one_line_errors(f"{folder}: the policy", advice), new_folder(folder) as temporary:
         tf.saved_model.save(module, str(temporary), signatures)
         write_json(temporary / METADATA, {**metadata, "num_actions": policy.codec.num_actions})
-        if folder.exists():
-            os.replace(folder, old)
-        os.replace(temporary, folder)
-    except (OSError, tf.errors.OpError) as e:
-        reason = getattr(e, "strerror", None) or str(e).splitlines()[0]
-        raise UserError(
-            f"{folder}: the policy cannot be written ({reason}); choose another folder or free some space."
-        ) from e
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def find_policy(path: str | os.PathLike) -> Path:
@@ -68,12 +55,8 @@ def find_policy(path: str | os.PathLike) -> Path:
         if (candidate / "saved_model.pb").is_file():
             return candidate
     if (path / "run.json").is_file():
-        raise UserError(
-            f"{path}: the run has no policy/ yet; let it finish (or continue it with --resume) first."
-        )
-    raise UserError(
-        f"{path}: holds no policy; give a run directory or a SavedModel folder (with saved_model.pb)."
-    )
+        raise UserError(f"{path}: the run has no policy/ yet; let it finish (perhaps by --resume) first.")
+    raise UserError(f"{path}: holds no policy; give a run directory or a folder with saved_model.pb.")
 
 
 def load_policy(path: str | os.PathLike) -> tuple[Any, dict[str, Any]]:
@@ -82,9 +65,7 @@ def load_policy(path: str | os.PathLike) -> tuple[Any, dict[str, Any]]:
     try:
         model = tf.saved_model.load(str(folder))
     except (OSError, tf.errors.OpError, ValueError) as e:
-        raise UserError(
-            f"{folder}: cannot be loaded as a SavedModel ({str(e).splitlines()[0]}); export it again."
-        ) from e
+        raise UserError(f"{folder}: is no SavedModel ({str(e).splitlines()[0]}); export it again.") from e
     if not hasattr(model, "deterministic") or not hasattr(model, "sampled"):
         raise UserError(f"{folder}: is a SavedModel of something else; give a policy that gail_tf exported.")
     metadata = read_json(folder / METADATA) if (folder / METADATA).is_file() else {}
@@ -95,20 +76,13 @@ def copy_policy(run_dir: str | os.PathLike, out: str | os.PathLike, best: bool) 
     """Copies a run's exported policy to ``out`` and describes its signatures, one a line."""
     source = find_policy(Path(run_dir) / "best_policy" if best else run_dir)
     out = Path(out)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    try:
-        shutil.copytree(source, temporary)
-        os.replace(temporary, out)
-    except OSError as e:
-        raise UserError(f"{out}: cannot be written ({e.strerror}); choose another folder.") from e
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    model, _ = load_policy(out)
+    with one_line_errors(f"{out}:", "choose another folder"), new_folder(out) as temporary:
+        shutil.copytree(source, temporary, dirs_exist_ok=True)
     lines = [f"Exported {source} to {out}"]
-    for name, function in model.signatures.items():
-        inputs = ", ".join(
-            f"{k}: {v.dtype.name} {v.shape}" for k, v in function.structured_input_signature[1].items()
+    for name, function in load_policy(out)[0].signatures.items():
+        inputs, outputs = (
+            ", ".join(f"{k}: {v.dtype.name} {v.shape}" for k, v in specs.items())
+            for specs in (function.structured_input_signature[1], function.structured_outputs)
         )
-        outputs = ", ".join(f"{k}: {v.dtype.name} {v.shape}" for k, v in function.structured_outputs.items())
         lines.append(f"  {name}({inputs}) -> {outputs}")
     return "\n".join(lines)

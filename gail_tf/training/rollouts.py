@@ -12,16 +12,17 @@ import tensorflow as tf
 
 from gail_tf import demonstrations
 from gail_tf.environments.actions import ActionCodec
+from gail_tf.environments.foreign import foreign
 from gail_tf.environments.make import make_environment
 from gail_tf.environments.observations import observation_spec
 from gail_tf.environments.wrappers import recalled
-from gail_tf.training import evaluation, recording
+from gail_tf.training import evaluation
 from gail_tf.training.export import find_policy, load_policy
 from gail_tf.types import UserError
 
 
-def _open(path: str, environment: str | None):
-    """Loads the policy and checks that it fits the environment it is to act in."""
+def _open(path: str, environment: str | None, stochastic: bool, seed: int):
+    """Loads the policy and checks that it fits the environment it is to act in; returns how it acts."""
     policy, metadata = load_policy(path)
     environment = environment or metadata.get("environment")
     if environment is None:
@@ -30,30 +31,26 @@ def _open(path: str, environment: str | None):
     if environment == metadata.get("environment"):
         make_env = functools.partial(make_env, **_environment_arguments(metadata))
     env = make_env()
-    takes = policy.signatures["serving_default"].structured_input_signature[1]["observation"]
-    gives = observation_spec(env.observation_space)
-    if (takes.shape[1:], takes.dtype) != (gives.shape, gives.dtype):
-        raise UserError(
-            f"{path}: takes observations of {_size(takes.shape[1:], takes.dtype)}, {environment} gives "
-            f"{_size(gives.shape, gives.dtype)}: give the environment it was trained in."
-        )
-    action = policy.signatures["serving_default"].structured_outputs["action"]
-    given = f"actions {action.dtype.name} {action.shape}"
+    signature = policy.signatures["serving_default"]
+    rows = signature.structured_input_signature[1]["observation"]
+    takes, gives = tf.TensorSpec(rows.shape[1:], rows.dtype), observation_spec(env.observation_space)
+    advice = "give the environment it was trained in"
+    if (takes.shape, takes.dtype) != (gives.shape, gives.dtype):
+        wrong = f"takes observations of {_size(takes)}, {environment} gives {_size(gives)}"
+        raise UserError(f"{path}: {wrong}: {advice}.")
+    action, space = signature.structured_outputs["action"], env.action_space
     if action.dtype.is_integer:
         num_actions = _num_actions(metadata, environment)
         given = "discrete actions" if num_actions is None else f"{num_actions} discrete actions"
-        fits = isinstance(env.action_space, gym.spaces.Discrete) and (
-            num_actions is None or num_actions == env.action_space.n
-        )
+        fits = isinstance(space, gym.spaces.Discrete) and num_actions in (None, space.n)
     else:
-        fits = action.shape[1:] == env.action_space.shape and isinstance(env.action_space, gym.spaces.Box)
+        given = f"actions {action.dtype.name} {action.shape}"
+        fits = isinstance(space, gym.spaces.Box) and action.shape[1:] == space.shape
     if not fits:
-        raise UserError(
-            f"{path}: gives {given}, {environment} takes {env.action_space}: give the environment it was "
-            "trained in."
-        )
+        raise UserError(f"{path}: gives {given}, {environment} takes {space}: {advice}.")
     env.close()
-    return policy, metadata, environment, make_env
+    act = evaluation.sampled(policy, seed) if stochastic else evaluation.deterministic(policy)
+    return act, metadata, environment, make_env
 
 
 def _environment_arguments(metadata: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,10 +59,9 @@ def _environment_arguments(metadata: Mapping[str, Any]) -> dict[str, Any]:
     return arguments | {"wrappers": recalled(arguments["wrappers"])} if "wrappers" in arguments else arguments
 
 
-def _size(shape: tf.TensorShape, dtype: tf.DType) -> str:
-    if shape.rank == 1:
-        return f"{shape[0]} numbers"
-    return f"{' x '.join(map(str, shape))} numbers ({dtype.name})"
+def _size(spec: tf.TensorSpec) -> str:
+    numbers = f"{' x '.join(map(str, spec.shape))} numbers"
+    return numbers if spec.shape.rank == 1 else f"{numbers} ({spec.dtype.name})"
 
 
 def _num_actions(metadata: Mapping[str, Any], environment: str) -> int | None:
@@ -84,10 +80,6 @@ def _num_actions(metadata: Mapping[str, Any], environment: str) -> int | None:
     return int(getattr(env.action_space, "n", 0)) or None
 
 
-def _acting(policy, stochastic: bool, seed: int) -> evaluation.ActFn:
-    return evaluation.sampled(policy, seed) if stochastic else evaluation.deterministic(policy)
-
-
 def evaluate_policy(
     path: str,
     environment: str | None,
@@ -99,22 +91,15 @@ def evaluate_policy(
     """Returns the statistics of ``num_episodes`` episodes and, where known, the normalised score."""
     if video:
         _check_video(video)
-    policy, metadata, environment, make_env = _open(path, environment)
-    act = _acting(policy, stochastic, seed)
+    act, metadata, environment, make_env = _open(path, environment, stochastic, seed)
     evaluator = evaluation.Evaluator(make_env)
     result = evaluator.evaluate(act, num_episodes, seed).statistics()
     evaluator.close()
-    known = environment == metadata.get("environment")
-    expert, random = (metadata.get(name) if known else None for name in ("expert_return", "random_return"))
-    result |= {
-        "environment": environment,
-        "policy": str(find_policy(path)),
-        "seed": seed,
-        "stochastic": stochastic,
-        "expert_return": expert,
-        "random_return": random,
-        "normalized_return": evaluation.normalized_score(result["return_mean"], expert, random),
-    }
+    known = metadata if environment == metadata.get("environment") else {}
+    expert, random = known.get("expert_return"), known.get("random_return")
+    result |= {"environment": environment, "policy": str(find_policy(path)), "seed": seed}
+    result |= {"stochastic": stochastic, "expert_return": expert, "random_return": random}
+    result["normalized_return"] = evaluation.normalized_score(result["return_mean"], expert, random)
     if video:
         film(functools.partial(make_env, render_mode="rgb_array"), act, seed, video)
         result["video"] = video
@@ -123,18 +108,16 @@ def evaluate_policy(
 
 def describe(result: Mapping[str, Any]) -> str:
     """The result of :func:`evaluate_policy` for a console."""
+    how = ", sampled actions" if result["stochastic"] else ""
     lines = [
-        f"{result['policy']} on {result['environment']}, {result['num_episodes']} episodes"
-        + (", sampled actions" if result["stochastic"] else ""),
+        f"{result['policy']} on {result['environment']}, {result['num_episodes']} episodes{how}",
         f"  return      {result['return_mean']:.1f} ± {result['return_std']:.1f}"
         f"  (min {result['return_min']:.1f}, max {result['return_max']:.1f})",
         f"  length      {result['length_mean']:.1f}",
     ]
     if result["normalized_return"] is not None:
-        lines.append(
-            f"  normalised  {result['normalized_return']:.3f}  "
-            f"(expert {result['expert_return']:.1f}, random {result['random_return']:.1f})"
-        )
+        known = f"(expert {result['expert_return']:.1f}, random {result['random_return']:.1f})"
+        lines.append(f"  normalised  {result['normalized_return']:.3f}  {known}")
     if "video" in result:
         lines.append(f"  video       {result['video']}")
     return "\n".join(lines)
@@ -155,27 +138,30 @@ def make_demonstrations(
     """
     if not out.endswith(".npz"):  # before the rollouts, which take their time
         raise UserError(f"{out}: demonstrations are written as .npz: choose a path that ends so.")
-    policy, metadata, environment, make_env = _open(path, environment)
-    provenance = {
-        "policy": metadata,
-        "num_episodes": num_episodes,
-        "seed": seed,
-        "stochastic": stochastic,
-        "action_noise": action_noise,
-        "made_by": "gail-make-demonstrations",
-    }
-    act = _acting(policy, stochastic, seed)
+    act, metadata, environment, make_env = _open(path, environment, stochastic, seed)
+    provenance = {"policy": metadata, "num_episodes": num_episodes, "seed": seed, "stochastic": stochastic}
+    provenance |= {"action_noise": action_noise, "made_by": "gail-make-demonstrations"}
     if action_noise:
         env = make_env()
         codec = ActionCodec(env.action_space, environment)
         env.close()
         if codec.is_discrete:
-            raise UserError(
-                f"--action_noise={action_noise}: {environment} has discrete actions; leave it out."
-            )
+            given = f"--action_noise={action_noise}"
+            raise UserError(f"{given}: {environment} has discrete actions; leave it out.")
         act = evaluation.with_noise(act, codec, action_noise, seed)
-    recorded = recording.record(make_env, act, num_episodes, seed, environment, provenance)
-    demonstrations.save(out, recorded)
+    episodes: list[dict[str, np.ndarray]] = []
+    evaluator = evaluation.Evaluator(make_env)
+    evaluator.evaluate(act, num_episodes, seed, on_episode=episodes.append)
+    evaluator.close()
+    fields = {name: np.concatenate([episode[name] for episode in episodes]) for name in episodes[0]}
+    is_discrete = np.issubdtype(fields["actions"].dtype, np.integer)
+    dtypes = {"actions": np.int64 if is_discrete else np.float32, "rewards": np.float32}
+    for name, dtype in (dtypes | {"terminated": bool, "truncated": bool}).items():
+        fields[name] = fields[name].astype(dtype)
+    fields["truncated"] &= ~fields["terminated"]
+    ends = np.cumsum([len(episode["rewards"]) for episode in episodes])
+    about = {"environment": environment, "provenance": provenance}
+    demonstrations.save(out, demonstrations.Demonstrations(**fields, episode_ends=ends, **about))
 
 
 def _check_video(path: str) -> None:
@@ -186,7 +172,7 @@ def _check_video(path: str) -> None:
         raise UserError("--video needs imageio: pip install 'gail_tf[video]'.")
     if Path(path).suffix == ".mp4" and not (_is_installed("imageio_ffmpeg") or _is_installed("av")):
         raise UserError(
-            f"--video={path}: .mp4 needs imageio-ffmpeg: pip install 'gail_tf[video]', or film a .gif."
+            f"--video={path}: .mp4 needs imageio-ffmpeg: pip install 'gail_tf[video]', or take .gif."
         )
 
 
@@ -199,10 +185,10 @@ def _is_installed(package: str) -> bool:
 
 def film(make_env, act: evaluation.ActFn, seed: int, path: str) -> None:
     """Films one episode into ``path`` (.mp4 or .gif)."""
-    _check_video(path)
     import imageio.v2 as imageio
 
-    try:
+    advice = "without a display set MUJOCO_GL=egl or MUJOCO_GL=osmesa; .mp4 needs 'gail_tf[video]'"
+    with foreign(f"--video={path}: cannot be made", advice):
         env: gym.Env = make_env()
         dtype = observation_spec(env.observation_space).dtype.as_numpy_dtype
         observation = env.reset(seed=seed)[0]
@@ -217,12 +203,3 @@ def film(make_env, act: evaluation.ActFn, seed: int, path: str) -> None:
         env.close()
         settings = {"fps": fps} if Path(path).suffix == ".mp4" else {"duration": 1000 / fps}
         imageio.mimsave(path, [np.asarray(f, np.uint8) for f in frames], **settings)
-    except UserError:
-        raise
-    except (
-        Exception
-    ) as e:  # every renderer and codec fails in its own way, and none of it is training's fault
-        raise UserError(
-            f"--video={path}: cannot be made ({' '.join(str(e).split())[:200]}); without a display "
-            "set MUJOCO_GL=egl or MUJOCO_GL=osmesa, and for .mp4 install 'gail_tf[video]'."
-        ) from e

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import re
@@ -13,14 +14,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gail_tf.files import write_atomically
+from gail_tf.files import new_folder, write_atomically
 from gail_tf.types import UserError
 from gail_tf.version import __version__
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    text = json.dumps(content, indent=2, sort_keys=False) + "\n"
-    write_atomically(path, text)
+    write_atomically(path, json.dumps(content, indent=2) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -28,11 +28,21 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         return json.loads(path.read_text())
     except OSError as e:
-        raise UserError(
-            f"{path}: cannot be read ({e.strerror}); give a run directory that gail-train made."
-        ) from e
+        raise UserError(f"{path}: cannot be read ({e.strerror}); give a run directory of gail-train.") from e
     except ValueError as e:
         raise UserError(f"{path}: is damaged ({e}); restore it or train anew with --overwrite.") from e
+
+
+@contextlib.contextmanager
+def one_line_errors(what: str, advice: str = "free some space, then continue with --resume"):
+    """Makes one line of an error in writing ``what``, the system's or TensorFlow's."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except (OSError, tf.errors.OpError) as e:
+        reason = getattr(e, "strerror", None) or str(e).splitlines()[0]
+        raise UserError(f"{what} cannot be written ({reason}); {advice}.") from e
 
 
 def versions() -> dict[str, str]:
@@ -42,10 +52,8 @@ def versions() -> dict[str, str]:
     names = ("tensorflow", "tf-keras", "tf-agents", "tensorflow-probability", "gymnasium", "mujoco", "numpy")
     found = {"python": sys.version.split()[0], "gail_tf": __version__}
     for name in names:
-        try:
+        with contextlib.suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return found
 
 
@@ -67,13 +75,8 @@ def git_state() -> dict[str, Any] | None:
 
 def origin(command: Sequence[str]) -> dict[str, Any]:
     """Where a run that begins now comes from, for ``run.json``."""
-    return {
-        "command": list(command),
-        "started": now(),
-        "wall_seconds": 0.0,
-        "versions": versions(),
-        "git": git_state(),
-    }
+    times = {"started": now(), "wall_seconds": 0.0}
+    return {"command": list(command), **times, "versions": versions(), "git": git_state()}
 
 
 class RunDirectory:
@@ -102,29 +105,22 @@ class RunDirectory:
 
     def check_available(self, overwrite: bool) -> None:
         """Raises UserError when the directory cannot become a new run."""
-        here = Path.cwd().resolve()
+        here, parent = Path.cwd().resolve(), self._nearest_folder()
         if self.path.resolve() in (here, *here.parents):
-            raise UserError(
-                f"--run_dir={self.path} is the working directory or holds it: name a new folder, such as "
-                "runs/first."
+            wrong = "is the working directory or holds it: name a new folder, such as runs/first"
+        elif self.exists and not self.path.is_dir():
+            wrong = "is a file: want the name of a new folder"
+        elif self.exists and not self.run_json.is_file():
+            wrong = "holds something else than a run (no run.json) and is left alone: choose another"
+        elif self.exists and not overwrite:
+            wrong = (
+                "is there already: continue it with --resume, replace it with --overwrite or choose another"
             )
-        if self.exists and not self.path.is_dir():
-            raise UserError(f"--run_dir={self.path} is a file: want the name of a new folder.")
-        if self.exists and not self.run_json.is_file():
-            raise UserError(
-                f"--run_dir={self.path} holds something else than a run (no run.json) and is left alone: "
-                "choose another directory."
-            )
-        if self.exists and not overwrite:
-            raise UserError(
-                f"--run_dir={self.path} is there already: continue it with --resume, replace it with "
-                "--overwrite, or choose another."
-            )
-        parent = self._nearest_folder()
-        if not parent.is_dir() or not os.access(parent, os.W_OK):
-            raise UserError(
-                f"--run_dir={self.path} cannot be written ({parent} is no writable folder): choose another."
-            )
+        elif not parent.is_dir() or not os.access(parent, os.W_OK):
+            wrong = f"cannot be written ({parent} is no writable folder): choose another"
+        else:
+            return
+        raise UserError(f"--run_dir={self.path} {wrong}.")
 
     def _nearest_folder(self) -> Path:
         """The first of the path's parents that is there."""
@@ -138,29 +134,15 @@ class RunDirectory:
         self.check_available(overwrite)
         if self.exists:
             self.lock()
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
-        old = self.path.with_name(f".{self.path.name}.{os.getpid()}.old")
         nearest = self._nearest_folder()
         try:
-            temporary.mkdir(parents=True)
-            write_json(temporary / "run.json", info)
-            write_atomically(temporary / "config.gin", config)
-            if self.path.exists():
-                os.replace(self.path, old)
-            try:
-                os.replace(temporary, self.path)
-            except OSError:
-                if old.exists():
-                    os.replace(old, self.path)
-                raise
+            with new_folder(self.path) as folder:
+                write_json(folder / "run.json", info)
+                write_atomically(folder / "config.gin", config)
         except (OSError, UserError) as e:
-            shutil.rmtree(temporary, ignore_errors=True)
-            _remove_empty(temporary.parent, nearest)
-            reason = e.strerror if isinstance(e, OSError) else e
-            raise UserError(
-                f"--run_dir={self.path} cannot be made ({reason}): choose another directory."
-            ) from e
-        shutil.rmtree(old, ignore_errors=True)
+            _remove_empty(self.path.parent, nearest)
+            reason = getattr(e, "strerror", e)
+            raise UserError(f"--run_dir={self.path} cannot be made ({reason}): choose another.") from e
         self.lock()
         self.clean()
 
@@ -176,9 +158,8 @@ class RunDirectory:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as e:
             self.unlock()
-            raise UserError(
-                f"--run_dir={self.path} is being trained in by another process: wait for it or end it first."
-            ) from e
+            what = f"--run_dir={self.path} is being trained in by another process"
+            raise UserError(f"{what}: wait for it or end it first.") from e
         except OSError:
             pass  # A file system without locks: then nothing is promised.
 
@@ -223,26 +204,17 @@ class MetricsLog:
     def __init__(self, run_dir: RunDirectory, num_lines: int = 0):
         import tensorflow as tf
 
-        self._tf, self._path, self.num_lines = tf, run_dir.metrics, num_lines
-        with self._one_line_errors():
+        self._tf, self.num_lines = tf, num_lines
+        self._writing = functools.partial(one_line_errors, f"{run_dir.metrics}:")
+        with self._writing():
             # Unbuffered: a line is in the file when write() returns, whatever becomes of the process.
             self._file = open(run_dir.metrics, "ab", buffering=0)  # noqa: SIM115 - closed in close()
             self._writer = tf.summary.create_file_writer(str(run_dir.tensorboard))
 
-    @contextlib.contextmanager
-    def _one_line_errors(self):
-        try:
-            yield
-        except (OSError, self._tf.errors.OpError) as e:
-            reason = getattr(e, "strerror", None) or str(e).splitlines()[0]
-            raise UserError(
-                f"{self._path}: cannot be written ({reason}); free some space, then continue with --resume."
-            ) from e
-
     def write(self, metrics: Mapping[str, Any]) -> None:
         metrics = {name: value for name, value in metrics.items() if value is not None}
         step = metrics["env_steps"] or metrics["iteration"]
-        with self._one_line_errors():
+        with self._writing():
             _write_whole(self._file, json.dumps(metrics).encode() + b"\n")
             self.num_lines += 1
             with self._writer.as_default(step=step):
@@ -251,12 +223,12 @@ class MetricsLog:
                         self._tf.summary.scalar(name, value)
 
     def flush(self) -> None:
-        with self._one_line_errors():
+        with self._writing():
             self._writer.flush()
 
     def close(self) -> None:
         self._file.close()
-        with self._one_line_errors():
+        with self._writing():
             self._writer.close()
 
 

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import signal
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from gail_tf.reporting.figures import draw_run
@@ -15,18 +15,8 @@ from gail_tf.training.run_directory import RunDirectory, now, write_json
 from gail_tf.training.trainer import Hook, Interrupted, Trainer
 from gail_tf.types import Generator, UserError
 
-_SUMMARY_NAMES = (
-    "environment",
-    "algorithm",
-    "seed",
-    "config_name",
-    "num_demonstrations",
-    "num_demonstration_transitions",
-    "subsample",
-    "expert_return",
-    "random_return",
-)
-_METADATA_NAMES = ("algorithm", "environment", "seed", "expert_return", "random_return", "versions")
+_NAMES = ("environment", "algorithm", "seed", "expert_return", "random_return")
+_DATA_NAMES = ("config_name", "num_demonstrations", "num_demonstration_transitions", "subsample")
 
 
 class Parts(Protocol):
@@ -38,10 +28,7 @@ class Parts(Protocol):
 
 
 def run(
-    parts: Parts,
-    run_dir: RunDirectory,
-    hooks: Sequence[Hook] = (),
-    warn: Callable[[str], None] | None = None,
+    parts: Parts, run_dir: RunDirectory, hooks: Sequence[Hook] = (), warn: Callable[[str], None] | None = None
 ) -> str:
     """Trains to the end and writes what a finished run leaves; returns its status, as in ``run.json``.
 
@@ -58,15 +45,15 @@ def run(
 
     def metadata() -> dict[str, Any]:
         info, kwargs = run_dir.read_info(), dict(parts.environment_kwargs)
-        found = {name: info[name] for name in _METADATA_NAMES} | {"env_steps": trainer.env_steps}
+        found = {name: info[name] for name in (*_NAMES, "versions")} | {"env_steps": trainer.env_steps}
         return found | ({"environment_kwargs": kwargs} if kwargs else {})
 
     status = "failed"
     try:
-        with _StopSignal(warn) as stop:
+        with _stop_signal(warn) as stop:
             result = trainer.run(hooks, stop.is_set)
             export_policy(policy, run_dir.policy, metadata())
-            with trainer.best_policy():
+            with trainer.best_policy:
                 export_policy(policy, run_dir.best_policy, metadata())
             _summarize(run_dir, trainer, result)
         # Last of all: a run killed before this line is resumed, and writes its results again.
@@ -89,38 +76,30 @@ def run(
 def _summarize(run_dir: RunDirectory, trainer: Trainer, result: Mapping[str, Any]) -> None:
     """Writes the summary and draws the curve."""
     info = run_dir.read_info()
-    commit = (info["git"] or {}).get("commit")
-    summary = {name: info[name] for name in _SUMMARY_NAMES}
-    write_json(
-        run_dir.summary, summary | {"wall_seconds": trainer.wall_seconds, **result, "git_commit": commit}
-    )
+    summary = {name: info[name] for name in _NAMES + _DATA_NAMES}
+    summary |= {"wall_seconds": trainer.wall_seconds, **result}
+    write_json(run_dir.summary, summary | {"git_commit": (info["git"] or {}).get("commit")})
     loaded = load_run(run_dir.path)
     draw_run(dataclasses.replace(loaded, info={**loaded.info, "status": "finished"}), run_dir.curve)
 
 
-class _StopSignal:
-    """Turns the first Ctrl-C (or SIGTERM) into a wish to stop after the iteration; a second stops at once."""
+@contextlib.contextmanager
+def _stop_signal(warn: Callable[[str], None] | None) -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C (or SIGTERM) sets, to stop after an iteration; a second ends it."""
+    stop = threading.Event()
 
-    def __init__(self, warn: Callable[[str], None] | None):
-        self._warn, self._set = warn, False
-
-    def is_set(self) -> bool:
-        return self._set
-
-    def __enter__(self) -> "_StopSignal":
-        numbers = (signal.SIGINT, signal.SIGTERM)
-        if threading.current_thread() is not threading.main_thread():
-            numbers = ()
-        self._before = {number: signal.signal(number, self._handle) for number in numbers}
-        return self
-
-    def __exit__(self, *exception) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _handle(self, number, frame) -> None:
-        if self._set:
+    def handle(number, frame) -> None:
+        if stop.is_set():
             raise KeyboardInterrupt
-        self._set = True
-        if self._warn is not None:
-            self._warn("\nStopping after this iteration (again: at once, and back to the last checkpoint).")
+        stop.set()
+        if warn is not None:
+            warn("\nStopping after this iteration (again: at once, and back to the last checkpoint).")
+
+    is_main = threading.current_thread() is threading.main_thread()
+    numbers = (signal.SIGINT, signal.SIGTERM) if is_main else ()
+    before = {number: signal.signal(number, handle) for number in numbers}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -38,6 +38,9 @@ class Trainer:
       evaluation_seed: episodes are reset with this and the following integers, whatever the run's seed.
       checkpoint_interval, log_interval: in iterations. Iterations between two lines of metrics leave none but
         the episodes that finished in them; evaluations always come with a line.
+
+    Attributes:
+      best_policy: a context in which the generator's policy has the weights of its best evaluation.
     """
 
     def __init__(
@@ -58,40 +61,27 @@ class Trainer:
     ):
         if total_env_steps is None and total_iterations is None:
             raise ValueError("Trainer: both total_env_steps and total_iterations are None: want one of them.")
-        counts = {
-            "total_env_steps": total_env_steps,
-            "total_iterations": total_iterations,
-            "num_evaluations": num_evaluations,
-            "episodes_per_evaluation": episodes_per_evaluation,
-            "final_episodes": final_episodes,
-            "checkpoint_interval": checkpoint_interval,
-            "log_interval": log_interval,
-        }
-        for name, count in counts.items():
-            if count is not None and count < 1:
-                raise ValueError(f"Trainer.{name} is {count}: want 1 or more.")
-        self._generator, self._run_dir, self._evaluator = generator, run_dir, evaluator
-        self._normalize = normalize
+        for name, value in list(locals().items()):
+            if isinstance(value, int | float) and name != "evaluation_seed" and value < 1:
+                raise ValueError(f"Trainer.{name} is {value}: want 1 or more.")
+        self._generator, self._run_dir = generator, run_dir
+        self._evaluator, self._normalize = evaluator, normalize
         self.total_env_steps, self.total_iterations = total_env_steps, total_iterations
-        self._num_evaluations = num_evaluations
+        self._num_evaluations, self._evaluation_seed = num_evaluations, evaluation_seed
         self._episodes_per_evaluation, self._final_episodes = episodes_per_evaluation, final_episodes
-        self._evaluation_seed, self._checkpoint_interval = evaluation_seed, checkpoint_interval
-        self._log_interval = log_interval
+        self._checkpoint_interval, self._log_interval = checkpoint_interval, log_interval
         self.iteration, self.env_steps = 0, 0
         self._wall_before, self._clock = 0.0, time.perf_counter()
-        self._best_return = -np.inf
-        self._best_policy = BestPolicy(generator.policy)
-        modules = {"generator": generator, "best_policy": self._best_policy}
+        self._best_return, self.best_policy = -np.inf, BestPolicy(generator.policy)
+        self._trainable = {"generator": generator}
         if reward_source is not None:
-            modules["reward_source"] = reward_source
-        self._checkpoints = Checkpoints(run_dir.checkpoints, modules)
-        self._trainable = {name: m for name, m in modules.items() if name != "best_policy"}
+            self._trainable["reward_source"] = reward_source
+        saved = {**self._trainable, "best_policy": self.best_policy}
+        self._checkpoints = Checkpoints(run_dir.checkpoints, saved)
         self.recent_returns: collections.deque[float] = collections.deque(maxlen=20)
         self.final_returns = np.zeros(0)
         self._unlogged: list[EpisodeStatistics] = []
-        self._is_over = False
-        self._last_checkpoint = None
-        self._num_lines = 0
+        self._is_over, self._last_checkpoint, self._num_lines = False, None, 0
 
     @property
     def wall_seconds(self) -> float:
@@ -101,20 +91,13 @@ class Trainer:
     @property
     def progress(self) -> float:
         """0 at the start, 1 at the end."""
-        fractions = [0.0]
-        if self.total_env_steps:
-            fractions.append(self.env_steps / self.total_env_steps)
-        if self.total_iterations:
-            fractions.append(self.iteration / self.total_iterations)
-        return min(max(fractions), 1.0)
+        clocks = ((self.env_steps, self.total_env_steps), (self.iteration, self.total_iterations))
+        return min(max(done / total for done, total in clocks if total), 1.0)
 
     def notes(self) -> list[str]:
         """What there is to say before the first iteration."""
         filling = self._generator.steps_before_learning
-        return [
-            *self._generator.notes,
-            *filling_notes(filling, self.total_env_steps, self._num_evaluations),
-        ]
+        return [*self._generator.notes, *filling_notes(filling, self.total_env_steps, self._num_evaluations)]
 
     def resume(self) -> list[str]:
         """Takes up the newest intact checkpoint; returns what there is to say about damaged ones.
@@ -208,12 +191,8 @@ class Trainer:
         return self._line(metrics), is_logged
 
     def _line(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
-        counters = {
-            "iteration": self.iteration,
-            "env_steps": self.env_steps,
-            "wall_seconds": self.wall_seconds,
-        }
-        return counters | dict(metrics)
+        counters = {"iteration": self.iteration, "env_steps": self.env_steps}
+        return {**counters, "wall_seconds": self.wall_seconds, **metrics}
 
     def _evaluate(self, num_episodes: int) -> dict[str, Any]:
         act = evaluation.deterministic(self._generator.policy)
@@ -223,7 +202,7 @@ class Trainer:
         statistics["normalized_return"] = self._normalize(statistics["return_mean"])
         if statistics["return_mean"] > self._best_return:
             self._best_return = statistics["return_mean"]
-            self._best_policy.remember()
+            self.best_policy.remember()
         return statistics
 
     def checkpoint(self) -> None:
@@ -231,19 +210,10 @@ class Trainer:
         if self._last_checkpoint == self._checkpoints.path(self.iteration):
             return
         self._check_finite({})
-        progress = {
-            "env_steps": self.env_steps,
-            "best_return": self._best_return,
-            "wall_seconds": self.wall_seconds,
-            "num_lines": self._num_lines,
-            "unlogged_episodes": self._unlogged,
-            "is_over": self._is_over,
-        }
+        progress = {"env_steps": self.env_steps, "best_return": self._best_return, "is_over": self._is_over}
+        progress |= {"num_lines": self._num_lines, "unlogged_episodes": self._unlogged}
+        progress["wall_seconds"] = self.wall_seconds
         self._last_checkpoint = self._checkpoints.save(self.iteration, self._generator.state(), progress)
-
-    def best_policy(self) -> "BestPolicy":
-        """A context in which the generator's policy has the weights of its best evaluation."""
-        return self._best_policy
 
     def _check_finite(self, metrics: Mapping[str, Any], variables: bool = True) -> None:
         """Raises DivergedError at a NaN or Inf; looking at all variables too takes milliseconds."""
@@ -252,11 +222,8 @@ class Trainer:
             what = non_finite_variables(self._trainable)
         if what:
             where = f"iteration {self.iteration}, {self.env_steps:,} environment steps"
-            good = (
-                f"the last good checkpoint is {self._last_checkpoint}"
-                if self._last_checkpoint
-                else "no checkpoint yet"
-            )
+            last = self._last_checkpoint
+            good = f"the last good checkpoint is {last}" if last else "no checkpoint yet"
             raise DivergedError(f"NaN or Inf in {what} at {where}; {good}. See docs/troubleshooting.md.")
 
 
@@ -271,10 +238,8 @@ def filling_notes(filling: int, total: int | None, num_evaluations: int) -> list
         return []
     if filling < total:
         return [f"The first {filling:,} steps only fill the replay: nothing is learned before."]
-    return [
-        f"The first {filling:,} steps only fill the replay, and Trainer.total_env_steps is {total:,}: next "
-        "to nothing will be learned."
-    ]
+    total_is = f"Trainer.total_env_steps is {total:,}"
+    return [f"The first {filling:,} steps only fill the replay, and {total_is}: next to nothing is learned."]
 
 
 class BestPolicy(tf.Module):

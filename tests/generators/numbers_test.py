@@ -2,7 +2,7 @@ import json
 
 import tensorflow as tf
 
-from gail_tf.generators.numbers import as_numbers
+from gail_tf.generators.shared import as_numbers
 from gail_tf.optimization.minibatches import Weighted
 
 

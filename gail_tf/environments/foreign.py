@@ -1,0 +1,26 @@
+"""Programs of other people, which may raise anything: one line of it."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from gail_tf.types import UserError
+
+WHERE = "(GAIL_TF_TRACEBACK=1 shows where)"
+
+
+@contextlib.contextmanager
+def foreign(what: str, advice: str) -> Iterator[None]:
+    """Makes a UserError of whatever the block raises: ``what`` went wrong, why, and ``advice``."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as e:
+        raise UserError(f"{what} ({type(e).__name__}: {one_line(e)}); {advice} {WHERE}.") from e
+
+
+def one_line(text: Any, limit: int = 200) -> str:
+    """``text`` without line breaks, cut to ``limit`` characters."""
+    line = " ".join(str(text).split())
+    return line if len(line) <= limit else line[: limit - 3] + "..."
