@@ -7,12 +7,14 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 
+from gail_tf.demonstrations import arrays
 from gail_tf.demonstrations.components import Components, columns_in_order, listed
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.types import UserError
 
 LARGEST_OBSERVATION = 1e15  # Sums of squares of more overflow float32, and a normaliser with them.
 RANGE_TOLERANCE = 1e-4  # Of high - low: float32 rounding of a clipped action, not a different unit.
+_RECORD = "give demonstrations of this environment"
 
 
 def _family(environment: str) -> str:
@@ -29,8 +31,7 @@ def check_file_name(path: str, environment: str) -> None:
     named = Path(path).stem
     if named in gym.registry and _family(named) != _family(environment):
         raise UserError(
-            f"the file is named after {named}; wanted {environment}: give that environment's demonstrations, "
-            "change the environment, or rename the file"
+            f"the file is named after {named}; wanted {environment}: give that one's, or rename the file"
         )
 
 
@@ -40,8 +41,7 @@ def _check_environment(recorded: str | None, environment: str) -> tuple[str, ...
         return (f"The demonstrations do not say their environment: taken as {environment}.",)
     if _family(recorded) != _family(environment):
         raise UserError(
-            f"the demonstrations were recorded in {recorded}; wanted {environment}: "
-            "give that environment's demonstrations, or change the environment"
+            f"the demonstrations were recorded in {recorded}; wanted {environment}: give that one's"
         )
     if recorded.split(":")[-1] != environment.split(":")[-1]:
         return (f"Recorded in {recorded}, used in {environment}: another version of the same environment.",)
@@ -58,25 +58,16 @@ def as_discrete(demonstrations: Demonstrations, num_actions: int) -> Demonstrati
     if not demonstrations.is_discrete:
         if actions.shape[1] != 1:
             raise UserError(
-                f"actions are floats with {actions.shape[1]} columns; the environment has {num_actions} "
-                "discrete actions, so wanted one integer per step (one-hot? take the argmax)"
+                f"actions are floats with {actions.shape[1]} columns; wanted integers [N], {num_actions} "
+                "discrete actions: record those (one-hot? take the argmax)"
             )
-        fractional = actions[:, 0] != np.round(actions[:, 0])
-        if fractional.any():
-            row = int(np.argmax(fractional))
-            raise UserError(
-                f"actions row {row} is {actions[row, 0]:g}; there are {num_actions} discrete actions, "
-                "so wanted integers: give demonstrations of this environment"
-            )
-        actions = actions[:, 0].astype(np.int64)
+        actions = actions[:, 0]
+        if bad := arrays.first_of(actions, actions != np.round(actions)):
+            raise UserError(f"actions {bad}; wanted integers, {num_actions} discrete actions: {_RECORD}")
+        actions = actions.astype(np.int64)
         notes += ("Converted integral float actions to integers.",)
-    bad = (actions < 0) | (actions >= num_actions)
-    if bad.any():
-        row = int(np.argmax(bad))
-        raise UserError(
-            f"actions row {row} is {actions[row]}; wanted 0 to {num_actions - 1}, the environment's discrete "
-            "actions: give demonstrations of this environment"
-        )
+    if bad := arrays.outside(actions, 0, num_actions - 1):
+        raise UserError(f"actions {bad}, the environment's discrete actions: {_RECORD}")
     return dataclasses.replace(demonstrations, actions=actions, notes=notes)
 
 
@@ -86,20 +77,11 @@ def _clip_to_bounds(demonstrations: Demonstrations, low, high) -> Demonstrations
     actions = demonstrations.actions
     if demonstrations.is_discrete or actions.shape[1] != len(low):
         given = "integers" if demonstrations.is_discrete else f"floats with {actions.shape[1]} columns"
-        raise UserError(
-            f"actions are {given}; wanted floats with {len(low)} columns, the environment's action space: "
-            "give demonstrations of this environment"
-        )
+        raise UserError(f"actions are {given}; wanted floats with {len(low)} columns: {_RECORD}")
     bounded = np.isfinite(low) & np.isfinite(high)
     slack = np.where(bounded, RANGE_TOLERANCE * (np.where(bounded, high, 0) - np.where(bounded, low, 0)), 0)
-    bad = (actions < low - slack) | (actions > high + slack)
-    if bad.any():
-        row, column = np.argwhere(bad)[0]
-        raise UserError(
-            f"actions row {row}, component {column} is {actions[row, column]:g}; wanted {low[column]:g} to "
-            f"{high[column]:g} ({int(bad.any(axis=1).sum())} such rows): save actions as the environment "
-            "executed them, clipped and in its units"
-        )
+    if bad := arrays.outside(actions, low, high, slack):
+        raise UserError(f"actions {bad}: save them as the environment executed them, clipped, in its units")
     clipped = np.clip(actions, low, high)
     num_clipped = int((clipped != actions).any(axis=1).sum())
     if not num_clipped:
@@ -109,29 +91,16 @@ def _clip_to_bounds(demonstrations: Demonstrations, low, high) -> Demonstrations
 
 
 def _require_moderate(name: str, rows: np.ndarray) -> None:
-    large = np.abs(rows) > LARGEST_OBSERVATION
-    if large.any():
-        row, column = np.argwhere(large)[0]
-        raise UserError(
-            f"{name} row {row}, component {column} is {rows[row, column]:.3g}; wanted at most "
-            f"{LARGEST_OBSERVATION:g}: replace what stands for no reading, here and in the environment"
-        )
+    if bad := arrays.outside(rows, -LARGEST_OBSERVATION, LARGEST_OBSERVATION):
+        raise UserError(f"{name} {bad}: replace what stands for no reading, here and in the environment")
 
 
 def _outside(observations: np.ndarray, space: gym.spaces.Box) -> tuple[str, ...]:
     """A note where observations lie outside their space by more than a thousandth of its range."""
-    low, high = space.low, space.high
-    span = np.asarray(high, np.float64) - low
+    span = np.asarray(space.high, np.float64) - space.low
     slack = 1e-3 * np.where(np.isfinite(span), span, 1.0)
-    bad = (observations < low - slack) | (observations > high + slack)
-    if not bad.any():
-        return ()
-    row, column = np.argwhere(bad)[0]
-    return (
-        f"Observations row {row}, component {column} is {observations[row, column]:g}, outside the "
-        f"environment's space, {low[column]:g} to {high[column]:g} ({int(bad.any(axis=1).sum())} such rows): "
-        "in other units?",
-    )
+    bad = arrays.outside(observations, space.low, space.high, slack)
+    return (f"Observations {bad}, the environment's space: in other units?",) if bad else ()
 
 
 def _require_observations_of(space: gym.spaces.Box, demonstrations: Demonstrations, environment: str) -> None:

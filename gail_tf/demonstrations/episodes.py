@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from gail_tf.demonstrations import arrays
 from gail_tf.types import UserError
 
 Rows = dict[str, np.ndarray]
@@ -23,7 +22,6 @@ def repaired(rows: Rows) -> tuple[dict[str, Any], Notes]:
     Raises:
       UserError: where the episodes end cannot be told.
     """
-    arrays.require_same_length(rows)
     recorded, notes = with_boundaries(rows)
     ends = _ends(recorded)
     rows, kept, more = with_successors(recorded)

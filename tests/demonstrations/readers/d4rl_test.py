@@ -130,15 +130,18 @@ SUBSAMPLED = column(5, 5, 5, 5, 5)
         ({"timeouts": None, "next_observations": None}, "episode boundaries are unknown"),
         ({"timeouts": None, "next_observations": SUBSAMPLED}, "shuffled or subsampled"),
         ({"next_observations": SUBSAMPLED}, "in 3 of 5 rows .* rows were left out"),
-        ({"next_observations": np.zeros((5, 2))}, "next_observations has 2 columns and observations 1"),
+        (
+            {"next_observations": np.zeros((5, 2))},
+            r"next_observations has rows of shape \[2\] and observations of \[1\]",
+        ),
         ({"next_observations": np.zeros((5, 1, 1))}, "next_observations has shape"),
         ({"observations": np.zeros(5)}, r"observations has shape \[5\]"),
         ({"rewards": np.zeros(4)}, "rewards has 4 rows"),
         ({"actions": np.array([["left"]] * 5)}, "actions has dtype <U4"),
         ({"actions": [[0.0], [0.0, 1.0]]}, "actions is ragged"),
-        ({"rewards": np.array([1, 2, np.inf, 4, 5])}, "rewards row 2 holds NaN or Inf"),
+        ({"rewards": np.array([1, 2, np.inf, 4, 5])}, "rewards row 2 is inf"),
         ({"environment": np.array([1])}, "environment .* wanted one string"),
-        ({"observations": np.zeros((0, 1))}, "observations has no rows"),
+        ({"observations": np.zeros((0, 1))}, r"observations has shape \[0, 1\]"),
         ({"terminals": np.ones(5), "next_observations": None}, "no complete episodes"),
         (
             {
@@ -200,7 +203,7 @@ def test_components_stand_side_by_side_in_the_order_of_their_keys():
         ),
         ({"observations/goal": np.zeros(3)}, "observations/position has 2 rows and observations/goal has 3"),
         ({"observations/goal": np.array(1.0)}, r"observations/goal has shape \[\]; wanted one row per step"),
-        ({"observations/goal": np.array([1, np.nan])}, "observations/goal row 1 holds NaN"),
+        ({"observations/goal": np.array([1, np.nan])}, "observations/goal row 1, component 0 is nan"),
     ],
 )
 def test_components_that_do_not_fit_are_refused(changes, sentence):
@@ -227,10 +230,10 @@ def test_images_stay_bytes(d4rl):
     "images, sentence",
     [
         (np.zeros((5, 4, 4), np.uint8), r"give images a last axis, observations\[..., None\]"),
-        (np.zeros((5, 4, 4, 1)), r"dtype float64; wanted .* uint8 images \[N, H, W, C\]: save bytes"),
+        (np.zeros((5, 4, 4, 1)), "dtype float64; wanted uint8: save bytes"),
         (
             np.zeros((5, 4, 4, 1), np.uint8),
-            r"next_observations has 1 columns and observations images \[4, 4, 1\]",
+            r"next_observations has rows of shape \[1\] and observations of \[4, 4, 1\]",
         ),
     ],
 )
