@@ -105,10 +105,10 @@ class Demonstrations:
     observations: np.ndarray
     actions: np.ndarray
     next_observations: np.ndarray
-    rewards: np.ndarray | None
     terminated: np.ndarray
     truncated: np.ndarray
     episode_ends: np.ndarray
+    rewards: np.ndarray | None = None
     environment: str | None = None
     provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -134,6 +134,21 @@ class Demonstrations:
             fields["components"] = _as_components(self.components, fields["observations"])
         for name, value in fields.items():
             object.__setattr__(self, name, value)
+
+    def noted(self, *notes: str, **changes: Any) -> "Demonstrations":
+        """The same with ``changes``, and ``notes`` that say what was changed."""
+        return dataclasses.replace(self, **changes, notes=(*self.notes, *notes))
+
+    @property
+    def per_step(self) -> dict[str, np.ndarray]:
+        """The arrays with a row per step, by name; without rewards where none are known."""
+        return {name: getattr(self, name) for name in PER_STEP if getattr(self, name) is not None}
+
+    @property
+    def per_episode(self) -> dict[str, np.ndarray]:
+        """What is known of the original episodes, by name; without returns where none are known."""
+        known = dict(zip(PER_EPISODE, (self.returns, self.lengths, self.ended), strict=True))
+        return {name: array for name, array in known.items() if array is not None}
 
     @property
     def num_transitions(self) -> int:

@@ -25,7 +25,7 @@ def repaired(rows: Rows) -> tuple[dict[str, Any], Notes]:
     recorded, notes = with_boundaries(rows)
     ends = _ends(recorded)
     rows, kept, more = with_successors(recorded)
-    fields = {"rewards": None, **rows, "episode_ends": _ends(rows)}
+    fields = {**rows, "episode_ends": _ends(rows)}
     if len(rows["observations"]) < ends[-1]:
         lengths = np.diff(ends, prepend=0)
         fields["episode_lengths"] = lengths[kept]

@@ -33,8 +33,7 @@ def check_box(demonstrations, environment="Line-v5", low=(-1.0,), high=(1.0,), *
         demonstrations,
         environment=environment,
         **{"observation_space": space(2), **observations},
-        action_low=np.array(low),
-        action_high=np.array(high),
+        action_bounds=(np.array(low), np.array(high)),
     )
 
 

@@ -4,7 +4,7 @@ import pathlib
 
 import numpy as np
 
-from gail_tf.demonstrations.demonstrations import PER_STEP, Demonstrations
+from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.readers import d4rl, npz, own
 from gail_tf.types import UserError
 
@@ -48,20 +48,14 @@ def _concatenated(parts: dict[str, Demonstrations], num_others: int) -> Demonstr
     if num_others:
         notes.append(f"Ignored {num_others} entries of the folder that are not .npz files.")
     offsets = np.cumsum([0] + [part.num_transitions for part in several[:-1]])
-
-    def joined(name: str) -> np.ndarray:
-        return np.concatenate([getattr(part, name) for part in several])
-
+    arrays = [part.per_step | part.per_episode for part in several]
     return Demonstrations(
-        **{name: None if getattr(first, name) is None else joined(name) for name in PER_STEP},
+        **{name: np.concatenate([array[name] for array in arrays]) for name in arrays[0]},
         episode_ends=np.concatenate([p.episode_ends + o for p, o in zip(several, offsets, strict=True)]),
         environment=first.environment,
         provenance={"files": {name: part.provenance for name, part in parts.items()}},
         notes=tuple(notes),
         components=first.components,
-        episode_returns=None if first.returns is None else joined("returns"),
-        episode_lengths=joined("lengths"),
-        episode_terminated=joined("ended"),
     )
 
 

@@ -106,8 +106,7 @@ def _from_fields(found: dict[str, np.ndarray]) -> Demonstrations:
     if "components" in fields:
         components = npz.from_json("components", fields["components"])
     return Demonstrations(
-        **{name: fields[name] for name in _ROWS},
-        **{"rewards": None, **{name: fields[name] for name in _ARRAYS if name in fields}},
+        **{name: fields[name] for name in (*_ROWS, *_ARRAYS) if name in fields},
         environment=npz.text("environment", fields["environment"]) if "environment" in fields else None,
         provenance=npz.from_json("provenance", fields["provenance"]) if "provenance" in fields else {},
         notes=tuple(notes),
