@@ -14,30 +14,22 @@ def read(path: str) -> Demonstrations | None:
     folder = pathlib.Path(path)
     if not folder.is_dir():
         return None
-    try:
-        visible = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    except OSError as error:
-        raise UserError(
-            f"cannot be read ({error.strerror}); wanted a readable folder: check its permissions"
-        ) from error
+    visible = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     files = [entry for entry in visible if entry.suffix == ".npz"]
     if not files:
         raise UserError(
-            "is a folder without .npz files; wanted at least one: give the folder that holds the episode "
-            "files, or one file"
+            "is a folder without .npz files; wanted at least one: give the folder that holds them"
         )
     parts = {file.name: _read_file(file) for file in files}
     return _concatenated(parts, len(visible) - len(files))
 
 
 def _read_file(file: pathlib.Path) -> Demonstrations:
-    try:
+    with npz.named(file.name):
         part = own.read(str(file)) or d4rl.read(str(file))
         if part is None:
             raise npz.not_an_archive(str(file))
         return part
-    except UserError as error:
-        raise UserError(f"{file.name}: {error}") from error
 
 
 def _concatenated(parts: dict[str, Demonstrations], num_others: int) -> Demonstrations:
