@@ -62,11 +62,11 @@ def test_columns_and_float_vectors_are_reshaped_and_said(d4rl):
     "changes, flags, note",
     [
         ({"timeouts": [0, 0, 1, 0, 1]}, "  t c", "1 rows are both terminal and timeout"),
-        ({"timeouts": [0, 0, 0, 0, 0]}, "  t c", "truncated by the end of the file"),
+        ({"timeouts": [0, 0, 0, 0, 0]}, "  t c", "taken as cut by the end of the file"),
         # 0 -> 1 -> 2 -> 3 | 10 -> 11: row 2's successor is not row 3's observation, and nothing terminated.
         ({"terminals": [0] * 5, "timeouts": None}, "  c c", "found 1 episodes truncated inside the file"),
         ({"terminals": [0, 0, 1, 0, 1], "timeouts": None}, "  t t", "timeouts is missing: found 0 episodes"),
-        ({"terminals": [0] * 5}, "  c c", "timeouts is incomplete: 1 more episodes"),
+        ({"terminals": [0] * 5}, "  c c", "timeouts is incomplete: found 1 episodes"),
         ({"next_observations": column(1, 2, 10, 11, 12)}, "  t c", "not the true successor"),
     ],
 )
@@ -113,7 +113,7 @@ def test_timeouts_that_mark_the_last_end_alone_are_completed(d4rl):
     }
     d = demos.from_arrays({**fields, "terminals": np.zeros(40), "timeouts": np.arange(40) == 39})
     assert np.flatnonzero(d.truncated).tolist() == [9, 19, 29, 39] and not d.terminated.any()
-    assert "timeouts is incomplete: 3 more episodes" in notes_of(d)
+    assert "timeouts is incomplete: found 3 episodes" in notes_of(d)
 
 
 SUBSAMPLED = column(5, 5, 5, 5, 5)
@@ -129,7 +129,7 @@ SUBSAMPLED = column(5, 5, 5, 5, 5)
         ({"obs": np.zeros((5, 1))}, "observations and obs mean the same"),
         ({"timeouts": None, "next_observations": None}, "episode boundaries are unknown"),
         ({"timeouts": None, "next_observations": SUBSAMPLED}, "shuffled or subsampled"),
-        ({"next_observations": SUBSAMPLED}, "in 3 of 5 rows .* rows were left out"),
+        ({"next_observations": SUBSAMPLED}, "3 of 5 rows do not go on in the following row"),
         (
             {"next_observations": np.zeros((5, 2))},
             r"next_observations has rows of shape \[2\] and observations of \[1\]",
@@ -150,7 +150,7 @@ SUBSAMPLED = column(5, 5, 5, 5, 5)
                 "terminals": np.zeros(5),
                 "timeouts": np.ones(5),
             },
-            "dropping the 4 last steps without a successor leaves 1 of 5 rows: wanted timeouts True at",
+            "dropping the 4 last steps without a successor leaves 1 of 5 rows: wanted timeouts True only",
         ),
     ],
 )
