@@ -97,14 +97,14 @@ def train(script: str, **more) -> int:
     return report(result, command_line.program(sys.argv[0], script))
 
 
-def _settings_text(demonstrations=None, num_demonstrations=None, subsample=None, for_expert=False) -> str:
+def _settings_text(for_expert: bool = False, **given) -> str:
     from gail_tf.assembly.config import flag_bindings
 
     del for_expert
     if not _CONFIG.value:
         raise UserError("no --config given: name one, such as gail_ppo/any (--list shows all).")
-    given = (_ENVIRONMENT.value, demonstrations, num_demonstrations, subsample, _SEED.value)
-    return recipes.show_text(_CONFIG.value, [*_GIN.value, *flag_bindings(*given)])
+    given = {"environment": _ENVIRONMENT.value, "seed": _SEED.value, **given}
+    return recipes.show_text(_CONFIG.value, [*_GIN.value, *flag_bindings(**given)])
 
 
 def report(result, program: str) -> int:

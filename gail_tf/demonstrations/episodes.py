@@ -67,7 +67,7 @@ def with_boundaries(rows: Rows) -> tuple[Rows, Notes]:
         num_ends = int((unmarked | terminated if is_missing else unmarked).sum())
         if num_ends > len(unmarked) / 2:
             raise UserError(
-                f"{num_ends} of {len(unmarked)} rows do not go on in the following row (shuffled or subsampled?); "
+                f"{num_ends} of {len(unmarked)} rows do not go on in the next row (shuffled or subsampled?); "
                 "wanted whole episodes in the order of recording: save all rows, with timeouts"
             )
         if is_missing or unmarked.any():
