@@ -21,18 +21,13 @@ _GIN_ERRORS = (ValueError, SyntaxError, OSError, TypeError, AttributeError, Impo
 _GIN_ERRORS += (tokenize.TokenError,)  # of a bracket that is never closed
 
 
-def import_folders(configs: Sequence[str]) -> list[str]:
-    """Folders whose modules ``import`` finds in gin: the working folder, and that of each gin file given."""
-    files = [name for name in configs if os.path.isfile(name)]
-    return list(dict.fromkeys(os.path.abspath(folder) for folder in ["", *map(os.path.dirname, files)]))
-
-
 def parse_gin(configs: Sequence[str], bindings: Sequence[str], folders: Sequence[str] = ()) -> list[str]:
     """Replaces gin's state by what these names, files and bindings make.
 
     Args:
       configs: names and paths as ``--config`` takes them. bindings: lines of gin on top.
-      folders: where modules of one's own are, beside ``import_folders(configs)``; a resumed run's own.
+      folders: where ``import`` finds modules of one's own, beside the working folder and that of each gin
+        file given; a resumed run's.
 
     Returns:
       The folders put on Python's path, for a run to keep.
@@ -40,7 +35,8 @@ def parse_gin(configs: Sequence[str], bindings: Sequence[str], folders: Sequence
     Raises:
       UserError: something is unknown, malformed, moved, or has no effect on the recipe; in one line.
     """
-    folders = list(dict.fromkeys([*folders, *import_folders(configs)]))
+    own = ["", *(os.path.dirname(name) for name in configs if os.path.isfile(name))]
+    folders = list(dict.fromkeys([*folders, *map(os.path.abspath, own)]))
     sys.path += [folder for folder in folders if folder not in sys.path]  # behind what is installed
     gin.clear_config()
     logging.set_verbosity(logging.ERROR)  # TF-Agents warns of the legacy optimizer that it asks for

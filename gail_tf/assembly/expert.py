@@ -64,15 +64,15 @@ def load_demonstrations(
         raise UserError(
             "no demonstrations given: add --demonstrations=PATH (an npz file or a folder of them)."
         )
-    sha256 = None
+    file = None
     if isinstance(given, Demonstrations):
         name, recorded = "the demonstrations", given
     elif given is not None:
         name, recorded = "the arrays", demos.from_arrays(given)
     else:
-        name = resolve_demonstrations(path)
-        recorded, sha256 = demos.load(name, reader), digest_of_files(name)
-    sha256 = sha256 or digest_of_arrays(recorded)
+        name = file = resolve_demonstrations(path)
+        recorded = demos.load(file, reader)
+    sha256 = digest(file, recorded)
     return LoadedDemonstrations(name, recorded, sha256, num_trajectories, subsample, seed)
 
 
@@ -103,40 +103,28 @@ def resolve_demonstrations(path: str) -> str:
     return str(file)
 
 
-def digest_of_files(path: str) -> str | None:
-    """sha256 of the file at ``path``, or of a folder's npz files one after the other; None without any."""
-    target = Path(path).expanduser()
-    files = sorted(target.glob("*.npz")) if target.is_dir() else [target] if target.is_file() else []
-    result = hashlib.sha256()
-    for file in files:
-        result.update(file.read_bytes())
-    return result.hexdigest() if files else None
-
-
-def digest_of_arrays(recorded: Demonstrations) -> str:
-    """sha256 of what has no file, such as a Minari dataset."""
-    result = hashlib.sha256()
-    for array in (recorded.observations, recorded.actions, recorded.episode_ends):
-        result.update(np.ascontiguousarray(array).tobytes())
-    return result.hexdigest()
+def digest(path: str | None, recorded: Demonstrations) -> str:
+    """sha256 of a file, or of a folder's npz files one after the other; of the arrays where there is none."""
+    target = Path(path or "").expanduser()
+    files = [target] if target.is_file() else sorted(target.glob("*.npz")) if path else []
+    contents = [file.read_bytes() for file in files]
+    if not contents:  # arrays, or a Minari dataset
+        contents = [a.tobytes() for a in (recorded.observations, recorded.actions, recorded.episode_ends)]
+    return hashlib.sha256(b"".join(contents)).hexdigest()
 
 
 def prepare_expert(
-    loaded: LoadedDemonstrations,
-    env: gym.Env,
-    codec: ActionCodec,
-    run_seed: int,
-    components: demos.Components = (),
+    loaded: LoadedDemonstrations, env: gym.Env, codec: ActionCodec, run_seed: int, components=()
 ) -> Expert:
     """Checks the demonstrations against the environment, then selects, pads, subsamples, normalises.
 
     Its return, its length and how often it ends are those of episodes that are whole: that ended, or lasted
     to the environment's time limit. ``components`` are those of the environment's observations, if known.
     """
-    recorded, max_episode_steps = loaded.recorded, time_limit(env)
+    recorded, max_steps = loaded.recorded, time_limit(env)
     with demos.named(loaded.name):
         chosen, used = _chosen_and_used(loaded, env, codec, run_seed, components)
-    whole = recorded.ended | (recorded.lengths >= max_episode_steps)
+    whole = recorded.ended | (recorded.lengths >= max_steps)
 
     def mean(values: np.ndarray | None, otherwise: float | None) -> float | None:
         return float(values[whole].mean()) if values is not None and whole.any() else otherwise
@@ -151,10 +139,10 @@ def prepare_expert(
         num_transitions=used.num_transitions,
         subsample=loaded.subsample,
         terminates=mean(recorded.ended, 0.0),
-        length_mean=mean(recorded.lengths, float(max_episode_steps)),
+        length_mean=mean(recorded.lengths, float(max_steps)),
         notes=(
             *used.notes,
-            *_notes_on_ends(recorded, whole, max_episode_steps),
+            *_notes_on_ends(recorded, whole, max_steps),
             *_notes_on_spread(used.observations),
         ),
     )
@@ -195,19 +183,19 @@ def _transitions(used: Demonstrations, codec: ActionCodec) -> Transition:
     return Transition(used.observations, actions, used.next_observations, rewards_or_zero, *flags)
 
 
-def _notes_on_ends(recorded: Demonstrations, whole: np.ndarray, max_episode_steps: int) -> list[str]:
+def _notes_on_ends(recorded: Demonstrations, whole: np.ndarray, max_steps: int) -> list[str]:
     """What is odd about where the episodes stop. ``whole``: bool ``[E]``."""
-    notes = []
+    notes, limit = [], f"the time limit of {max_steps} steps"
     if not whole.all():
         told = "those of the others" if whole.any() else "unknown: there are no normalised returns"
         notes.append(
-            f"{(~whole).sum()} of {whole.size} episodes stop before the time limit of {max_episode_steps} "
-            f"steps and did not end: they were cut short. The expert's return and length are {told}."
+            f"{(~whole).sum()} of {whole.size} episodes stop before {limit} and did not end: they were cut "
+            f"short. The expert's return and length are {told}."
         )
-    if recorded.ended.any() and (recorded.lengths[recorded.ended] == max_episode_steps).all():
+    if recorded.ended.any() and (recorded.lengths[recorded.ended] == max_steps).all():
         notes.append(
-            f"All episodes that end do so at the time limit of {max_episode_steps} steps: if that is why, "
-            "they are timeouts, and not terminals, which teach that the expert seeks the end."
+            f"All episodes that end do so at {limit}: if that is why, they are timeouts, and not terminals, "
+            "which teach that the expert seeks the end."
         )
     return notes
 

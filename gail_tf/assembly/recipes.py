@@ -138,7 +138,7 @@ def layers(configs: Sequence[str], bindings: Sequence[str] = ()) -> list[Layer]:
             named = settings(found).get("Experiment.algorithm") if algorithm else None
             if named:
                 algorithm = re.sub(r"^GAIL(?= \()", algorithm, named.value)
-                found.append(Layer(_shown(f"{name}.gin"), f"Experiment.algorithm = {algorithm!r}"))
+                found.append(Layer(f"configs/{name}.gin", f"Experiment.algorithm = {algorithm!r}"))
     return [*found, Layer("--gin", "\n".join(bindings))] if bindings else found
 
 
@@ -164,7 +164,7 @@ def _layers_of(name: str) -> list[Layer] | None:
     return [
         *page,
         *_shipped_layer(f"tasks/{task}.gin", dropped),
-        *([Layer(f"{_shown(page_file)} ({task})", rows)] if (rows := _rows(tables, task)) else []),
+        *([Layer(f"configs/{page_file} ({task})", rows)] if (rows := _rows(tables, task)) else []),
         *(_shipped_layer(f"tuned/{name}.gin") or []),
     ]
 
@@ -188,11 +188,7 @@ def _shipped_layer(file: str, dropped: Sequence[str] = ()) -> list[Layer] | None
     path = configs_dir() / file
     if not path.is_file():
         return None
-    return [Layer(_shown(file), without(_read(path), file, (*_TABLES, *dropped)))]
-
-
-def _shown(file: str) -> str:
-    return f"configs/{file}"
+    return [Layer(f"configs/{file}", without(_read(path), file, (*_TABLES, *dropped)))]
 
 
 def _tables(file: str) -> dict[str, Any]:
@@ -247,10 +243,8 @@ def check(configs: Sequence[str], found: Sequence[Layer]) -> None:
     bound = settings(found)
     if not any(setting.source.startswith("configs/recipes/") for setting in bound.values()):
         return  # somebody's own recipe, which may rely on what the code has for defaults
-    names = [name for config in configs for name in _stands_for(config)]
-    for name in names:
-        missing = [part for part in _overlay(name).get("Overlay.needs", ()) if part not in _parts(bound)]
-        if missing:
+    for name in (name for config in configs for name in _stands_for(config)):
+        if missing := [part for part in _needs(name) if part not in _parts(bound)]:
             given = " + ".join(other for other in configs if other != name)
             raise UserError(
                 f"--config={name} changes {' and '.join(missing)}, which {given} does not have: it goes "
@@ -258,16 +252,19 @@ def check(configs: Sequence[str], found: Sequence[Layer]) -> None:
             )
 
 
+def _needs(overlay: str) -> Sequence[str]:
+    return _overlay(overlay).get("Overlay.needs", ())
+
+
 def _parts(bound: Mapping[str, Statement]) -> set[str]:
     """Names of the functions and classes that the settings refer to."""
-    return {
-        name for setting in bound.values() for name in re.findall(r"@[\w./]*?(\w+)(?![\w./])", setting.text)
-    }
+    text = " ".join(setting.text for setting in bound.values())
+    return set(re.findall(r"@[\w./]*?(\w+)(?![\w./])", text))
 
 
 def _fitting(overlay: str) -> list[str]:
     """The recipes that have the parts which ``overlay`` changes."""
-    needs = set(_overlay(overlay).get("Overlay.needs", ()))
+    needs = set(_needs(overlay))
     return [r for r in _stems("recipes") if needs <= _parts(settings(layers([f"{r}/any", overlay])))]
 
 
@@ -304,15 +301,10 @@ def _aligned(shown: Sequence[Statement]) -> list[str]:
 
 def _first_block(found: Sequence[Layer]) -> set[str]:
     """Keys of the first block of bindings of the recipe's page, which a blank line ends."""
-    pages = [layer for layer in found if layer.source.startswith("configs/recipes/")]
-    keys: set[str] = set()
-    next_line = None
-    for statement in statements(pages[0].text, pages[0].source) if pages else ():
-        if next_line not in (None, statement.first_line):
-            break
-        keys.add(statement.key)
-        next_line = statement.last_line + 1
-    return keys
+    page = next((layer for layer in found if layer.source.startswith("configs/recipes/")), Layer("", ""))
+    found = statements(page.text, page.source)
+    gaps = (i for i in range(1, len(found)) if found[i].first_line > found[i - 1].last_line + 1)
+    return {statement.key for statement in found[: next(gaps, None)]}
 
 
 def _sentence(text: str) -> str:
@@ -323,8 +315,7 @@ def _sentence(text: str) -> str:
 def list_text() -> str:
     """Recipes, tasks, overlays and variants, each with its sentence."""
 
-    def rows(items: Iterable[tuple[str, str]]) -> str:
-        items = list(items)
+    def rows(items: Sequence[tuple[str, str]]) -> str:
         width = max(len(name) for name, _ in items)
         return "\n".join(f"  {name:<{width}}  {sentence}" for name, sentence in items)
 

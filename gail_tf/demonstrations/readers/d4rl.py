@@ -70,9 +70,7 @@ def from_fields(fields: Mapping[str, Any], provenance: dict[str, Any]) -> Demons
 def _renamed(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """D4RL's own names for whatever aliases the file uses."""
     accepted = tuple(alias for aliases in _ALIASES.values() for alias in aliases)
-    merged = (
-        " (dones merges two things: give terminals, the MDP ended, and timeouts, a limit cut the episode)"
-    )
+    merged = "; dones merges two: terminals, where the MDP ended, and timeouts, where a limit cut the episode"
     npz.require_keys(found, (), accepted, merged if "dones" in found else "")
     fields = {}
     for name, aliases in _ALIASES.items():

@@ -62,11 +62,11 @@ def _member(archive: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
     try:
         array = archive[name]
     except ValueError as error:
-        if "Object arrays" in str(error):
-            error = "pickled Python objects, which are never loaded because that can run code"
+        pickled = "pickled Python objects, which are never loaded because that can run code"
+        why = pickled if "Object arrays" in str(error) else error
         raise UserError(
-            f"{name} cannot be read ({error}); wanted an array of numbers: save it again"
-        ) from None
+            f"{name} cannot be read ({why}); wanted an array of numbers: save it again"
+        ) from error
     if not isinstance(array, np.ndarray):
         raise UserError(f"{name} is not a NumPy array; wanted arrays only: write them with numpy.savez")
     return array
@@ -104,9 +104,7 @@ def from_json(name: str, array: np.ndarray) -> Any:
 def not_an_archive(path: str) -> UserError:
     """Tells apart, by the first bytes, what no reader knows."""
     if not os.path.exists(path):
-        return UserError(
-            "there is no such file; wanted an .npz, a folder of them or minari:ID: check the path"
-        )
+        return UserError("there is no such file; wanted an .npz, a folder of them, minari:ID: check the path")
     with open(path, "rb") as file:
         magic = file.read(6)
     advice = "wanted an .npz archive: write the arrays with numpy.savez"

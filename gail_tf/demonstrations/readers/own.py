@@ -74,9 +74,7 @@ def _with_following_rows(fields: dict[str, np.ndarray]) -> dict[str, np.ndarray]
     )
     ends = as_episode_ends(fields["episode_ends"], len(observations))
     if final.shape != (ends.size, *observations.shape[1:]):
-        given = (
-            f"shape {list(final.shape)} for {ends.size} episodes of observations {list(observations.shape)}"
-        )
+        given = f"shape {list(final.shape)} for {ends.size} episodes of {list(observations.shape)}"
         raise UserError(f"final_observations has {given}; wanted one row an episode: record the file again")
     following = np.roll(observations, -1, axis=0)
     following[ends - 1] = final

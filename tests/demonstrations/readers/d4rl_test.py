@@ -125,7 +125,7 @@ SUBSAMPLED = column(5, 5, 5, 5, 5)
         ({"actions": None}, "missing keys actions"),
         ({"terminals": None}, "missing keys terminals"),
         ({"extra": np.zeros(5)}, "unknown keys extra; accepted are observations, obs, actions"),
-        ({"terminals": None, "dones": np.zeros(5)}, "dones merges two things"),
+        ({"terminals": None, "dones": np.zeros(5)}, "dones merges two"),
         ({"obs": np.zeros((5, 1))}, "observations and obs mean the same"),
         ({"timeouts": None, "next_observations": None}, "episode boundaries are unknown"),
         ({"timeouts": None, "next_observations": SUBSAMPLED}, "shuffled or subsampled"),
