@@ -13,8 +13,9 @@ import pytest
 
 import gail_tf
 from gail_tf.assembly import recipes, settings  # noqa: F401 - gin knows every part
-from gail_tf.assembly.config import check_order, parse_gin, shipped_configs, unused_configurables
+from gail_tf.assembly.config import parse_gin, unused_configurables
 from gail_tf.assembly.config_types import check_types
+from gail_tf.assembly.recipes import check_order, shipped_configs
 from gail_tf.environments.make import make_environment
 from gail_tf.resources import configs_dir
 from gail_tf.studies.study import load_study, shipped_studies

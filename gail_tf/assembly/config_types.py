@@ -13,7 +13,14 @@ from gin import config as gin_config
 
 from gail_tf.types import UserError
 
-_PLAIN = (bool, int, float, str, type(None))
+# Type -> what it takes beside itself, and what a value and a list of it are called.
+_PLAIN = {
+    int: ((), "an integer", "integers"),
+    float: ((int,), "a number", "numbers"),
+    bool: ((), "True or False", "True or False"),
+    str: ((), "a string", "strings"),
+    type(None): ((), "None", "None"),
+}
 _COLLECTIONS = (collections.abc.Sequence, collections.abc.Mapping)
 
 
@@ -51,14 +58,8 @@ def _fits(value: Any, hint: Any) -> bool:
     if isinstance(value, gin_config.ConfigurableReference):
         # What @name() and a macro stand for shows when it is used; @name is a function or class.
         return value.evaluate or hint not in _PLAIN and origin not in _COLLECTIONS
-    if hint is type(None):
-        return value is None
-    if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    if hint in (bool, str):
-        return isinstance(value, hint)
+    if hint in _PLAIN:
+        return isinstance(value, (hint, *_PLAIN[hint][0])) and (hint is bool or not isinstance(value, bool))
     if origin is collections.abc.Sequence:
         (item,) = typing.get_args(hint) or (Any,)
         return isinstance(value, list | tuple) and all(_fits(v, item) for v in value)
@@ -100,11 +101,9 @@ def _name(hint: Any) -> str:
         return " or ".join(_name(option) for option in typing.get_args(hint))
     if typing.get_origin(hint) is collections.abc.Sequence:
         (item,) = typing.get_args(hint) or (Any,)
-        plain = {int: "integers", float: "numbers", str: "strings"}
         if _is_callable(item):
             return "a list of functions, such as [@name]"
-        return f"a list of {plain[item]}" if item in plain else "a list"
+        return f"a list of {_PLAIN[item][2]}" if item in _PLAIN else "a list"
     if _is_callable(hint):
         return "a function or class, such as @name"
-    names = {int: "an integer", float: "a number", bool: "True or False", str: "a string", type(None): "None"}
-    return names.get(hint, str(hint))
+    return _PLAIN[hint][1] if hint in _PLAIN else str(hint)

@@ -64,15 +64,15 @@ def load_demonstrations(
         raise UserError(
             "no demonstrations given: add --demonstrations=PATH (an npz file or a folder of them)."
         )
-    sha256 = None
+    file = None
     if isinstance(given, Demonstrations):
         name, recorded = "the demonstrations", given
     elif given is not None:
         name, recorded = "the arrays", demos.from_arrays(given)
     else:
-        name = resolve_demonstrations(path)
-        recorded, sha256 = demos.load(name, reader), digest_of_files(name)
-    sha256 = sha256 or digest_of_arrays(recorded)
+        name = file = resolve_demonstrations(path)
+        recorded = demos.load(file, reader)
+    sha256 = digest(file, recorded)
     return LoadedDemonstrations(name, recorded, sha256, num_trajectories, subsample, seed)
 
 
@@ -92,128 +92,110 @@ class Expert(NamedTuple):
     notes: Sequence[str]
 
 
-def shipped_demonstrations(name: str) -> Path:
-    path = experts_dir() / name / "demonstrations.npz"
-    if not path.is_file():
-        names = sorted(p.parent.name for p in experts_dir().glob("*/demonstrations.npz"))
-        raise UserError(f"demonstrations {SHIPPED}{name} are not shipped; there are {', '.join(names)}.")
-    return path
-
-
 def resolve_demonstrations(path: str) -> str:
-    return str(shipped_demonstrations(path[len(SHIPPED) :])) if path.startswith(SHIPPED) else path
+    """The file that ``shipped:NAME`` stands for; any other path as it is."""
+    if not path.startswith(SHIPPED):
+        return path
+    file = experts_dir() / path.removeprefix(SHIPPED) / "demonstrations.npz"
+    if not file.is_file():
+        names = ", ".join(sorted(found.parent.name for found in experts_dir().glob("*/demonstrations.npz")))
+        raise UserError(f"demonstrations {path} are not shipped; there are {names}.")
+    return str(file)
 
 
-def digest_of_files(path: str) -> str | None:
-    """sha256 of the file at ``path``, or of a folder's npz files one after the other; None without any."""
-    target = Path(path).expanduser()
-    files = sorted(target.glob("*.npz")) if target.is_dir() else [target] if target.is_file() else []
-    result = hashlib.sha256()
-    for file in files:
-        result.update(file.read_bytes())
-    return result.hexdigest() if files else None
-
-
-def digest_of_arrays(recorded: Demonstrations) -> str:
-    """sha256 of what has no file, such as a Minari dataset."""
-    result = hashlib.sha256()
-    for array in (recorded.observations, recorded.actions, recorded.episode_ends):
-        result.update(np.ascontiguousarray(array).tobytes())
-    return result.hexdigest()
+def digest(path: str | None, recorded: Demonstrations) -> str:
+    """sha256 of a file, or of a folder's npz files one after the other; of the arrays where there is none."""
+    target = Path(path or "").expanduser()
+    files = [target] if target.is_file() else sorted(target.glob("*.npz")) if path else []
+    contents = [file.read_bytes() for file in files]
+    if not contents:  # arrays, or a Minari dataset
+        contents = [a.tobytes() for a in (recorded.observations, recorded.actions, recorded.episode_ends)]
+    return hashlib.sha256(b"".join(contents)).hexdigest()
 
 
 def prepare_expert(
-    loaded: LoadedDemonstrations,
-    env: gym.Env,
-    codec: ActionCodec,
-    run_seed: int,
-    components: demos.Components = (),
+    loaded: LoadedDemonstrations, env: gym.Env, codec: ActionCodec, run_seed: int, components=()
 ) -> Expert:
     """Checks the demonstrations against the environment, then selects, pads, subsamples, normalises.
 
     Its return, its length and how often it ends are those of episodes that are whole: that ended, or lasted
     to the environment's time limit. ``components`` are those of the environment's observations, if known.
     """
-    name, recorded, sha256, _, subsample, seed = loaded
-    max_episode_steps, seed = time_limit(env), run_seed if seed is None else seed
-    try:
-        chosen, used = _chosen_and_used(loaded, env, codec, seed, components)
-    except UserError as e:
-        raise UserError(f"{name}: {e}") from e
-    whole = recorded.ended | (recorded.lengths >= max_episode_steps)
-    has_return = recorded.returns is not None and whole.any()
+    recorded, max_steps = loaded.recorded, time_limit(env)
+    with demos.named(loaded.name):
+        chosen, used = _chosen_and_used(loaded, env, codec, run_seed, components)
+    whole = recorded.ended | (recorded.lengths >= max_steps)
+
+    def mean(values: np.ndarray | None, otherwise: float | None) -> float | None:
+        return float(values[whole].mean()) if values is not None and whole.any() else otherwise
+
     return Expert(
         transitions=_transitions(used, codec),
-        weights=demos.importance_weights(used, subsample, isinstance(env, AbsorbingState)),
-        path=name,
-        sha256=sha256,
-        return_mean=float(recorded.returns[whole].mean()) if has_return else None,
+        weights=demos.importance_weights(used, loaded.subsample, isinstance(env, AbsorbingState)),
+        path=loaded.name,
+        sha256=loaded.sha256,
+        return_mean=mean(recorded.returns, None),
         num_trajectories=chosen.num_episodes,
         num_transitions=used.num_transitions,
-        subsample=subsample,
-        terminates=float(recorded.ended[whole].mean()) if whole.any() else 0.0,
-        length_mean=float(recorded.lengths[whole].mean()) if whole.any() else float(max_episode_steps),
+        subsample=loaded.subsample,
+        terminates=mean(recorded.ended, 0.0),
+        length_mean=mean(recorded.lengths, float(max_steps)),
         notes=(
             *used.notes,
-            *_notes_on_ends(recorded, whole, max_episode_steps),
+            *_notes_on_ends(recorded, whole, max_steps),
             *_notes_on_spread(used.observations),
         ),
     )
 
 
 def _chosen_and_used(
-    loaded: LoadedDemonstrations, env: gym.Env, codec: ActionCodec, seed: int, components: demos.Components
+    loaded: LoadedDemonstrations, env: gym.Env, codec: ActionCodec, run_seed: int, components
 ) -> tuple[Demonstrations, Demonstrations]:
     """The chosen trajectories, as the environment can use them, and what is learned from of them."""
-    _, recorded, _, num_trajectories, subsample, _ = loaded
-    absorbing = isinstance(env, AbsorbingState)
-    bounds = {} if codec.is_discrete else {"action_low": codec.space_low, "action_high": codec.space_high}
+    recorded, every, absorbing = loaded.recorded, loaded.subsample, isinstance(env, AbsorbingState)
+    seed = run_seed if loaded.seed is None else loaded.seed
     if recorded.environment is None:
         demos.check_file_name(loaded.name, environment_name(env))
-    checked = demos.check_matches(
+    chosen = demos.check_matches(
         recorded,
         environment=environment_name(env),
         observation_space=(env.env if absorbing else env).observation_space,
         components=components,
         num_actions=codec.num_actions,
-        **bounds,
+        action_bounds=None if codec.is_discrete else (codec.space_low, codec.space_high),
     )
-    chosen = checked if num_trajectories is None else demos.select(checked, num_trajectories, seed)
+    if loaded.num_trajectories is not None:
+        chosen = demos.select(chosen, loaded.num_trajectories, seed)
     padded = demos.pad_absorbing(chosen) if absorbing else chosen
-    used = demos.subsample(padded, subsample, seed, absorbing)
+    used = demos.subsample(padded, every, seed, absorbing)
     if used.num_transitions < demos.MIN_TRANSITIONS:
         raise UserError(
-            f"every {subsample}th of {chosen.num_transitions} transitions leaves {used.num_transitions}; "
-            f"wanted at least {demos.MIN_TRANSITIONS}: give more demonstrations or a smaller --subsample"
+            f"every {every}th of {chosen.num_transitions} transitions leaves {used.num_transitions}; wanted "
+            f"at least {demos.MIN_TRANSITIONS}: give more demonstrations or a smaller --subsample"
         )
     return chosen, used
 
 
 def _transitions(used: Demonstrations, codec: ActionCodec) -> Transition:
     rewards_or_zero = np.zeros(used.num_transitions, np.float32) if used.rewards is None else used.rewards
-    return Transition(
-        used.observations,
-        codec.from_environment(used.actions),
-        used.next_observations,
-        rewards_or_zero,
-        used.terminated.astype(np.float32),
-        used.truncated.astype(np.float32),
-    )
+    flags = (used.terminated.astype(np.float32), used.truncated.astype(np.float32))
+    actions = codec.from_environment(used.actions)
+    return Transition(used.observations, actions, used.next_observations, rewards_or_zero, *flags)
 
 
-def _notes_on_ends(recorded: Demonstrations, whole: np.ndarray, max_episode_steps: int) -> list[str]:
+def _notes_on_ends(recorded: Demonstrations, whole: np.ndarray, max_steps: int) -> list[str]:
     """What is odd about where the episodes stop. ``whole``: bool ``[E]``."""
-    notes = []
+    notes, limit = [], f"the time limit of {max_steps} steps"
     if not whole.all():
         told = "those of the others" if whole.any() else "unknown: there are no normalised returns"
         notes.append(
-            f"{(~whole).sum()} of {whole.size} episodes stop before the time limit of {max_episode_steps} "
-            f"steps and did not end: they were cut short. The expert's return and length are {told}."
+            f"{(~whole).sum()} of {whole.size} episodes stop before {limit} and did not end: they were cut "
+            f"short. The expert's return and length are {told}."
         )
-    if recorded.ended.any() and (recorded.lengths[recorded.ended] == max_episode_steps).all():
+    if recorded.ended.any() and (recorded.lengths[recorded.ended] == max_steps).all():
         notes.append(
-            f"All episodes that end do so at the time limit of {max_episode_steps} steps: if that is why, "
-            "they are timeouts, and not terminals, which teach that the expert seeks the end."
+            f"All episodes that end do so at {limit}: if that is why, they are timeouts, and not terminals, "
+            "which teach that the expert seeks the end."
         )
     return notes
 
@@ -228,9 +210,8 @@ def _notes_on_spread(observations: np.ndarray) -> list[str]:
         return []
     i = int(lost.argmax())
     return [
-        f"Component {i} of the observations varies by {std[i]:.2g} alone around {mean[i]:.2g}: "
-        "normalised, it is nearly a constant to the discriminator. If it matters, give it in smaller units, "
-        "or from another zero."
+        f"Component {i} of the observations varies by {std[i]:.2g} alone around {mean[i]:.2g}: hardly "
+        "anything to the discriminator. If it matters, give it in smaller units, or from another zero."
     ]
 
 
@@ -281,16 +262,16 @@ def survival_warning(reward_fn: Callable, seeks_end: bool, absorbing: bool) -> s
     """What a one-signed reward does to a task with early ends, where that is against the expert."""
     if absorbing:
         return None
-    name, sign = name_of(reward_fn), rewards.reward_sign(reward_fn)
+    sign = rewards.reward_sign(reward_fn)
     if sign > 0 and seeks_end:
-        return (
-            f"the reward {name} never punishes staying, but the expert seeks the end of its "
-            "episodes: the policy may avoid the end. Use @log_d, or make_environment.absorbing_states = True."
+        effect = (
+            "never punishes staying, but the expert seeks the end of its episodes: the policy may avoid it"
         )
-    if sign < 0 and not seeks_end:
-        return (
-            f"the reward {name} never pays for staying, but the expert's episodes last: where "
-            "episodes can end early the policy may seek the end. Use @plr, or "
-            "make_environment.absorbing_states = True."
-        )
-    return None
+    elif sign < 0 and not seeks_end:
+        effect = "never pays for staying, but the expert's episodes last: the policy may seek an early end"
+    else:
+        return None
+    other = "@log_d" if seeks_end else "@plr"
+    return (
+        f"the reward {name_of(reward_fn)} {effect}. Use {other}, or make_environment.absorbing_states = True."
+    )

@@ -9,19 +9,14 @@ from typing import Any, NamedTuple
 from gin import config_parser
 
 
-class Reference(NamedTuple):
-    """``@name`` in a value."""
-
-    name: str
-
-
 class Statement(NamedTuple):
-    """One statement: an import and an include have these words for keys."""
+    """One statement, its value parsed and as written; an import and an include have these words for keys."""
 
     key: str
     value: Any
     text: str
     comment: str
+    source: str
     first_line: int
     last_line: int
 
@@ -30,18 +25,23 @@ class _Delegate(config_parser.ParserDelegate):
     """Keeps names as they are written, so that nothing has to be registered."""
 
     def configurable_reference(self, scoped_configurable_name, evaluate):
-        return Reference(scoped_configurable_name.rsplit("/", 1)[-1].rsplit(".", 1)[-1])
+        return scoped_configurable_name
 
     def macro(self, macro_name):
-        return Reference(macro_name)
+        return macro_name
+
+
+def as_file(text: str, name: str) -> io.StringIO:
+    """``text`` as gin reads it; ``name`` is in its errors."""
+    file = io.StringIO(text)
+    file.name = name
+    return file
 
 
 @functools.lru_cache(maxsize=256)
-def statements(text: str, name: str) -> tuple[Statement, ...]:
-    """The statements of ``text`` in order; ``name`` is for errors."""
-    source = io.StringIO(text)
-    source.name = name
-    parsed = list(config_parser.ConfigParser(source, _Delegate()))
+def statements(text: str, source: str) -> tuple[Statement, ...]:
+    """The statements of ``text`` in order; ``source`` is where it comes from."""
+    parsed = list(config_parser.ConfigParser(as_file(text, source), _Delegate()))
     lines = text.splitlines()
     starts = [statement.location.line_num for statement in parsed] + [len(lines) + 1]
     code, comments = _code_and_comments(text)
@@ -51,7 +51,7 @@ def statements(text: str, name: str) -> tuple[Statement, ...]:
         written = " ".join(code[i - 1].strip().removesuffix("\\").strip() for i in used)
         key, value = _key_and_value(statement)
         shown = written.split("=", 1)[-1].strip() if "=" in written else written
-        found.append(Statement(key, value, shown, comments.get(start, ""), start, used[-1]))
+        found.append(Statement(key, value, shown, comments.get(start, ""), source, start, used[-1]))
     return tuple(found)
 
 

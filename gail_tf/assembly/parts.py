@@ -2,19 +2,16 @@
 
 import functools
 import threading
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import gin
-import gymnasium as gym
 import tensorflow as tf
 
-from gail_tf.assembly.config import bound_values, parse_gin
+from gail_tf.assembly.config import parse_gin
 from gail_tf.assembly.expert import unscaled_note
 from gail_tf.assembly.settings import Experiment, Settings, one_line_errors
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.actions import ActionCodec
-from gail_tf.environments.make import make_environment
 from gail_tf.environments.wrappers import described
 from gail_tf.functions import frozen
 from gail_tf.training.evaluation import Evaluator, normalized_score
@@ -55,60 +52,41 @@ def assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
 
 def _assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
     experiment, expert = Experiment(), settings.expert
-    make = make_environment
-    if settings.make_environment is not None:
-        make = functools.partial(make_environment, settings.make_environment)
-    env = make()
+    env = settings.make_environment()
     absorbing, codec = isinstance(env, AbsorbingState), ActionCodec(env.action_space, settings.environment)
     env.close()
     tf.keras.utils.set_random_seed(settings.seed)
-    reward_source = None
-    if experiment.reward_source is not None and expert is None:
-        reward_source = experiment.reward_source()
-    elif experiment.reward_source is not None:
-        reward_source = experiment.reward_source(
-            expert=expert.transitions,
-            expert_weights=expert.weights,
-            num_actions=codec.num_actions,
-            absorbing=absorbing,
-        )
+    reward_source, shown = None, {}
+    if expert is not None:
+        shown = {"expert": expert.transitions, "expert_weights": expert.weights}
+        shown |= {"num_actions": codec.num_actions, "absorbing": absorbing}
+    if experiment.reward_source is not None:
+        reward_source = experiment.reward_source(**shown)
     generator = experiment.generator(
-        make_env=make,
+        make_env=settings.make_environment,
         reward_source=reward_source,
-        expert=None if expert is None else expert.transitions,
+        expert=shown.get("expert"),
         seed=settings.seed,
         absorbing=absorbing,
     )
-    expert_return = None if expert is None else expert.return_mean
+    expert_return = expert and expert.return_mean
     trainer = Trainer(
         generator=generator,
         reward_source=reward_source,
         run_dir=run_dir,
-        evaluator=Evaluator(_real_environment(settings)),
+        # Without absorbing states, whatever gin is bound to by then.
+        evaluator=Evaluator(frozen(functools.partial(settings.make_environment, absorbing_states=False))),
         normalize=lambda value: normalized_score(value, expert_return, settings.random_return),
     )
     notes = []
     if expert is not None and generator.policy.normalizer is None:
         notes = [unscaled_note(expert, type(generator).__name__)]
-    return Parts(
-        generator,
-        trainer,
-        _environment_kwargs(),
-        gin.operative_config_str(),
-        tuple(note for note in [*notes, *trainer.notes()] if note),
-    )
-
-
-def _real_environment(settings: Settings) -> Callable[[], gym.Env]:
-    """Makes the environment without absorbing states, whatever gin is bound to by then."""
-    make = functools.partial(make_environment, absorbing_states=False)
-    if settings.make_environment is not None:
-        make = functools.partial(make, settings.make_environment)
-    return frozen(make)
+    notes = tuple(note for note in [*notes, *trainer.notes()] if note)
+    return Parts(generator, trainer, _environment_kwargs(), gin.operative_config_str(), notes)
 
 
 def _environment_kwargs() -> dict[str, Any]:
     """What makes the environment again, as ``policy.json`` can say it."""
-    bound = bound_values("make_environment")
+    bound = gin.get_bindings("make_environment")
     kwargs = {name: bound[name] for name in ("kwargs", "max_episode_steps") if bound.get(name) is not None}
     return kwargs | ({"wrappers": described(bound["wrappers"])} if bound.get("wrappers") else {})

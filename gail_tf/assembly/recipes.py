@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gail_tf.assembly.gin_text import Reference, statements, without
+from gail_tf.assembly.gin_text import Statement, statements, without
 from gail_tf.resources import configs_dir
 from gail_tf.types import UserError
 
@@ -64,16 +64,6 @@ class Layer(NamedTuple):
     text: str
 
 
-class Setting(NamedTuple):
-    """One binding: its key, its value parsed and as written, its comment, its file."""
-
-    key: str
-    value: Any
-    text: str
-    comment: str
-    source: str
-
-
 # --- names
 
 
@@ -107,21 +97,17 @@ def resolve_config(name: str) -> list[Layer]:
     """The layers that a shipped name or a path to a gin file stands for; UserError where there is none."""
     found = included(name)
     if found is None:
-        close = difflib.get_close_matches(name, shipped_configs(), n=3)
-        hint = (
-            f"did you mean {', '.join(close)}?"
-            if close
-            else f"a name is <recipe>/<task>, with recipes {', '.join(_stems('recipes'))} and tasks any, "
-            f"{', '.join(_stems('tasks'))}."
-        )
+        recipes, tasks = ", ".join(_stems("recipes")), ", ".join(_stems("tasks"))
+        form = f"a name is <recipe>/<task>, with recipes {recipes} and tasks any, {tasks}."
+        hint = did_you_mean(name, shipped_configs()) or form
         raise UserError(f"--config={name}: neither a file nor a shipped config; {hint}")
     return found
 
 
-def suggestion(name: str, names: Iterable[str], otherwise: str) -> str:
-    """Asks "did you mean ...?" where some of ``names`` are alike; else lists them after ``otherwise``."""
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """Asks for those of ``names`` that are like ``name``; empty where none is."""
     close = difflib.get_close_matches(name, names, n=3)
-    return f"did you mean {', '.join(close)}?" if close else f"{otherwise} {', '.join(names)}."
+    return f"did you mean {', '.join(close)}?" if close else ""
 
 
 def check_order(configs: Sequence[str]) -> None:
@@ -152,7 +138,7 @@ def layers(configs: Sequence[str], bindings: Sequence[str] = ()) -> list[Layer]:
             named = settings(found).get("Experiment.algorithm") if algorithm else None
             if named:
                 algorithm = re.sub(r"^GAIL(?= \()", algorithm, named.value)
-                found.append(Layer(_shown(f"{name}.gin"), f"Experiment.algorithm = {algorithm!r}"))
+                found.append(Layer(f"configs/{name}.gin", f"Experiment.algorithm = {algorithm!r}"))
     return [*found, Layer("--gin", "\n".join(bindings))] if bindings else found
 
 
@@ -178,7 +164,7 @@ def _layers_of(name: str) -> list[Layer] | None:
     return [
         *page,
         *_shipped_layer(f"tasks/{task}.gin", dropped),
-        *([Layer(f"{_shown(page_file)} ({task})", rows)] if (rows := _rows(tables, task)) else []),
+        *([Layer(f"configs/{page_file} ({task})", rows)] if (rows := _rows(tables, task)) else []),
         *(_shipped_layer(f"tuned/{name}.gin") or []),
     ]
 
@@ -202,18 +188,13 @@ def _shipped_layer(file: str, dropped: Sequence[str] = ()) -> list[Layer] | None
     path = configs_dir() / file
     if not path.is_file():
         return None
-    return [Layer(_shown(file), without(_read(path), file, (*_TABLES, *dropped)))]
-
-
-def _shown(file: str) -> str:
-    return f"configs/{file}"
+    return [Layer(f"configs/{file}", without(_read(path), file, (*_TABLES, *dropped)))]
 
 
 def _tables(file: str) -> dict[str, Any]:
     """``Recipe.*`` and ``Overlay.*`` of a shipped file."""
-    return {
-        s.key: s.value for s in statements(_read(configs_dir() / file), file) if s.key.startswith(_TABLES)
-    }
+    found = statements(_read(configs_dir() / file), file)
+    return {statement.key: statement.value for statement in found if statement.key.startswith(_TABLES)}
 
 
 def _overlay(name: str) -> dict[str, Any]:
@@ -232,17 +213,17 @@ def _read(path: str | os.PathLike) -> str:
 # --- settings
 
 
-def walk(found: Sequence[Layer]) -> Iterator[Setting]:
+def walk(found: Sequence[Layer]) -> Iterator[Statement]:
     """Every binding of the layers in order, those of included files too; imports have the key "import"."""
     for layer in found:
         for statement in statements(layer.text, layer.source):
             if statement.key == "include":
                 yield from walk(included(statement.value) or [])
             elif not statement.key.endswith("."):
-                yield Setting(*statement[:4], layer.source)
+                yield statement
 
 
-def settings(found: Sequence[Layer]) -> dict[str, Setting]:
+def settings(found: Sequence[Layer]) -> dict[str, Statement]:
     """What the layers bind in the end, in the order of the first mention."""
     return {setting.key: setting for setting in walk(found) if setting.key != "import"}
 
@@ -257,16 +238,13 @@ def included(name: str) -> list[Layer] | None:
 def check(configs: Sequence[str], found: Sequence[Layer]) -> None:
     """Raises UserError for a binding that has moved, and for an overlay on a recipe without its parts."""
     for setting in walk(found):
-        new = RENAMED.get(setting.key.rsplit("/", 1)[-1])
-        if new:
+        if new := RENAMED.get(setting.key.rsplit("/", 1)[-1]):
             raise UserError(f"config: {setting.key} ({setting.source}) is {new} now: bind that")
     bound = settings(found)
     if not any(setting.source.startswith("configs/recipes/") for setting in bound.values()):
         return  # somebody's own recipe, which may rely on what the code has for defaults
-    names = [name for config in configs for name in _stands_for(config)]
-    for name in names:
-        missing = [part for part in _overlay(name).get("Overlay.needs", ()) if part not in _parts(bound)]
-        if missing:
+    for name in (name for config in configs for name in _stands_for(config)):
+        if missing := [part for part in _needs(name) if part not in _parts(bound)]:
             given = " + ".join(other for other in configs if other != name)
             raise UserError(
                 f"--config={name} changes {' and '.join(missing)}, which {given} does not have: it goes "
@@ -274,24 +252,19 @@ def check(configs: Sequence[str], found: Sequence[Layer]) -> None:
             )
 
 
-def _parts(bound: Mapping[str, Setting]) -> set[str]:
+def _needs(overlay: str) -> Sequence[str]:
+    return _overlay(overlay).get("Overlay.needs", ())
+
+
+def _parts(bound: Mapping[str, Statement]) -> set[str]:
     """Names of the functions and classes that the settings refer to."""
-
-    def references(value: Any) -> Iterator[str]:
-        if isinstance(value, Reference):
-            yield value.name
-        elif isinstance(value, list | tuple):
-            for item in value:
-                yield from references(item)
-        elif isinstance(value, dict):
-            yield from references([*value.values()])
-
-    return {name for setting in bound.values() for name in references(setting.value)}
+    text = " ".join(setting.text for setting in bound.values())
+    return set(re.findall(r"@[\w./]*?(\w+)(?![\w./])", text))
 
 
 def _fitting(overlay: str) -> list[str]:
     """The recipes that have the parts which ``overlay`` changes."""
-    needs = set(_overlay(overlay).get("Overlay.needs", ()))
+    needs = set(_needs(overlay))
     return [r for r in _stems("recipes") if needs <= _parts(settings(layers([f"{r}/any", overlay])))]
 
 
@@ -320,26 +293,18 @@ def show_text(configs: Sequence[str], bindings: Sequence[str] = ()) -> str:
     return "\n\n".join("\n".join(block) for block in [head, *blocks] if block)
 
 
-def _aligned(shown: Sequence[Setting]) -> list[str]:
-    lines = [f"{setting.key} = {setting.text}" for setting in shown]
-    width = max((len(line) for line in lines if len(line) < 60), default=0)
-    return [
-        f"{line:<{width}}  # {s.source}{': ' if s.comment else ''}{s.comment}"
-        for line, s in zip(lines, shown, strict=True)
-    ]
+def _aligned(shown: Sequence[Statement]) -> list[str]:
+    lines = [(f"{s.key} = {s.text}", f"# {s.source}{': ' if s.comment else ''}{s.comment}") for s in shown]
+    width = max((len(line) for line, _ in lines if len(line) < 60), default=0)
+    return [f"{line:<{width}}  {origin}" for line, origin in lines]
 
 
 def _first_block(found: Sequence[Layer]) -> set[str]:
     """Keys of the first block of bindings of the recipe's page, which a blank line ends."""
-    pages = [layer for layer in found if layer.source.startswith("configs/recipes/")]
-    keys: set[str] = set()
-    next_line = None
-    for statement in statements(pages[0].text, pages[0].source) if pages else ():
-        if next_line not in (None, statement.first_line):
-            break
-        keys.add(statement.key)
-        next_line = statement.last_line + 1
-    return keys
+    page = next((layer for layer in found if layer.source.startswith("configs/recipes/")), Layer("", ""))
+    found = statements(page.text, page.source)
+    gaps = (i for i in range(1, len(found)) if found[i].first_line > found[i - 1].last_line + 1)
+    return {statement.key for statement in found[: next(gaps, None)]}
 
 
 def _sentence(text: str) -> str:
@@ -350,8 +315,7 @@ def _sentence(text: str) -> str:
 def list_text() -> str:
     """Recipes, tasks, overlays and variants, each with its sentence."""
 
-    def rows(items: Iterable[tuple[str, str]]) -> str:
-        items = list(items)
+    def rows(items: Sequence[tuple[str, str]]) -> str:
         width = max(len(name) for name, _ in items)
         return "\n".join(f"  {name:<{width}}  {sentence}" for name, sentence in items)
 

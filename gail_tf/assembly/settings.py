@@ -12,13 +12,7 @@ import gymnasium as gym
 
 from gail_tf import demonstrations as demos
 from gail_tf.assembly import configurables  # noqa: F401 - gin knows every part
-from gail_tf.assembly.config import (
-    bound_values,
-    check_order,
-    error_line,
-    flag_bindings,
-    parse_gin,
-)
+from gail_tf.assembly.config import FLAGS, error_line, flag_bindings, parse_gin
 from gail_tf.assembly.config_types import check_types
 from gail_tf.assembly.expert import (
     Expert,
@@ -30,6 +24,7 @@ from gail_tf.assembly.expert import (
     seeks_the_end,
     survival_warning,
 )
+from gail_tf.assembly.recipes import check_order
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.make import make_environment
@@ -63,44 +58,43 @@ class Request(NamedTuple):
 
     def settled_by_the_run(self) -> list[str]:
         """What was asked for that a run to resume has settled already, and that cannot be given again."""
-        settled = self._asdict()
-        for name in ("run_dir", "resume", "overwrite", "num_threads", "for_expert"):
-            del settled[name]
+        bound = {flag: getattr(self, flag) for flag in FLAGS}
         # Objects are no settings: the run cannot have kept them, so they are given again.
-        for name in ("environment", "demonstrations"):
-            if not isinstance(settled[name], str | os.PathLike):
-                del settled[name]
-        flags = {"configs": "config", "bindings": "gin"}
-        return [flags.get(name, name) for name, value in settled.items() if value not in (None, [], ())]
+        bound = {flag: value for flag, value in bound.items() if isinstance(value, str | os.PathLike | int)}
+        given = {
+            "config": self.configs,
+            "gin": self.bindings,
+            **bound,
+            "label": self.label,
+            "task": self.task,
+        }
+        return [flag for flag, value in given.items() if value not in (None, [], ())]
 
 
 @gin.configurable
+@dataclasses.dataclass
 class Experiment:
     """What a recipe binds: the algorithm's name, and the classes of generator and reward source."""
 
-    def __init__(
-        self,
-        algorithm: str = gin.REQUIRED,
-        generator: Callable[..., Any] = gin.REQUIRED,
-        reward_source: Callable[..., Any] | None = None,
-        needs_demonstrations: bool = True,
-        seed: int = 0,
-    ):
-        if seed < 0:
-            raise ValueError(f"Experiment.seed is {seed}: want 0 or more.")
-        self.algorithm, self.generator, self.reward_source = algorithm, generator, reward_source
-        self.needs_demonstrations, self.seed = needs_demonstrations, seed
+    algorithm: str = gin.REQUIRED
+    generator: Callable[..., Any] = gin.REQUIRED
+    reward_source: Callable[..., Any] | None = None
+    needs_demonstrations: bool = True
+    seed: int = 0
+
+    def __post_init__(self):
+        if self.seed < 0:
+            raise ValueError(f"Experiment.seed is {self.seed}: want 0 or more.")
 
 
-@dataclasses.dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """Everything that a run is made from. Nothing in it changes afterwards.
 
     Attributes:
       config: gin text with every binding, the chosen reward and the environment among them.
       config_name: what was typed for ``--config``, joined by " + ".
       algorithm: the recipe's name for itself. environment: an id, or the name of the caller's factory.
-      make_environment: the caller's factory; None where gin makes the environment.
+      make_environment: makes it as the config has it, by gin or by the caller's factory.
       seed: of everything random in the run.
       expert: the demonstrations, ready to learn from; None on the environment's own reward.
       random_return: mean return of uniformly random actions.
@@ -113,37 +107,32 @@ class Settings:
     config_name: str
     algorithm: str
     environment: str
-    make_environment: Callable[[], gym.Env] | None
+    make_environment: Callable[..., gym.Env]
     seed: int
     expert: Expert | None
     random_return: float
     label: str | None
     task: str | None
     num_threads: int
-    notes: tuple[str, ...]
-    import_folders: tuple[str, ...] = ()
+    notes: Sequence[str]
+    import_folders: Sequence[str]
 
     def info(self) -> dict[str, Any]:
         """What ``run.json`` says of them."""
-        expert = self.expert
-        return {
-            "label": self.label,
-            "task": self.task,
-            "algorithm": self.algorithm,
-            "environment": self.environment,
-            "seed": self.seed,
-            "config_name": self.config_name,
-            "num_demonstrations": expert and expert.num_trajectories,
-            "num_demonstration_transitions": expert and expert.num_transitions,
-            "subsample": expert and expert.subsample,
-            "demonstrations": expert and expert.path,
-            "demonstrations_sha256": expert and expert.sha256,
-            "expert_return": expert and expert.return_mean,
-            "random_return": self.random_return,
-            "num_threads": self.num_threads,
-            "import_folders": list(self.import_folders),
-            "gin_config": self.config,
-        }
+        of_expert = {key: getattr(self.expert, name, None) for key, name in _EXPERT_INFO.items()}
+        return {name: getattr(self, name) for name in _INFO} | of_expert | {"gin_config": self.config}
+
+
+_INFO = ("label", "task", "algorithm", "environment", "seed", "config_name", "random_return", "num_threads")
+_INFO += ("import_folders",)
+_EXPERT_INFO = {
+    "num_demonstrations": "num_trajectories",
+    "num_demonstration_transitions": "num_transitions",
+    "subsample": "subsample",
+    "demonstrations": "path",
+    "demonstrations_sha256": "sha256",
+    "expert_return": "return_mean",
+}
 
 
 def resolve(request: Request, info: Mapping[str, Any] | None = None) -> Settings:
@@ -157,33 +146,21 @@ def resolve(request: Request, info: Mapping[str, Any] | None = None) -> Settings
     """
     if info is not None:
         folders = parse_gin([], info["gin_config"].splitlines(), info.get("import_folders", ()))
+        own = {"num_threads": request.num_threads, **info}
+        kept = {name: own.get(name) for name in ("label", "task", "num_threads")}
+        request = request._replace(configs=[info["config_name"]], **kept)
     else:
         if not request.configs:
             raise UserError("no --config given: name one, such as gail_ppo/any (--list shows all).")
         check_order(request.configs)
-        flags = flag_bindings(
-            request.environment,
-            request.demonstrations,
-            request.num_demonstrations,
-            request.subsample,
-            request.seed,
-        )
+        flags = flag_bindings(**{flag: getattr(request, flag) for flag in FLAGS})
         folders = parse_gin(request.configs, [*request.bindings, *flags])
     with one_line_errors():
         check_types()
-        settings = dataclasses.replace(_settle(request), import_folders=tuple(folders))
-    if info is None:
-        return settings
-    return dataclasses.replace(
-        settings,
-        config_name=info["config_name"],
-        label=info.get("label"),
-        task=info.get("task"),
-        num_threads=info.get("num_threads", settings.num_threads),
-    )
+        return _settle(request, folders)
 
 
-def _settle(request: Request) -> Settings:
+def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
     experiment = Experiment()
     _check_fit(request, experiment)
     loaded = _demonstrations(request.demonstrations) if experiment.needs_demonstrations else None
@@ -206,34 +183,30 @@ def _settle(request: Request) -> Settings:
         config_name=" + ".join(request.configs),
         algorithm=experiment.algorithm,
         environment=environment,
-        make_environment=request.environment if callable(request.environment) else None,
+        make_environment=make,
         seed=experiment.seed,
         expert=expert,
         random_return=chance["return_mean"],
         label=request.label,
         task=request.task,
         num_threads=request.num_threads,
-        notes=tuple(notes),
+        notes=notes,
+        import_folders=import_folders,
     )
 
 
 def _check_fit(request: Request, experiment: Experiment) -> None:
     """Demonstrations and a config that learns from none, or the other way round."""
-    given = [
-        flag
-        for flag in ("demonstrations", "num_demonstrations", "subsample")
-        if getattr(request, flag) is not None
-    ]
+    flags = ("demonstrations", "num_demonstrations", "subsample")
+    given = [flag for flag in flags if getattr(request, flag) is not None]
     if given and not experiment.needs_demonstrations:
         raise UserError(
             f"--{given[0]} is given, but the config learns from the environment's own reward: take one "
             "that imitates, such as gail_ppo/any, or leave the flag out."
         )
     if experiment.needs_demonstrations and request.for_expert:
-        raise UserError(
-            "the config learns from demonstrations, which gail-train-expert does not: use gail-train, or "
-            "a config such as ppo/any."
-        )
+        advice = "use gail-train, or a config such as ppo/any."
+        raise UserError(f"the config learns from demonstrations, which gail-train-expert does not: {advice}")
 
 
 def _demonstrations(given: Any) -> LoadedDemonstrations:
@@ -247,41 +220,32 @@ def _demonstrations(given: Any) -> LoadedDemonstrations:
     )
 
 
-def _environment(
-    request: Request, recorded: demos.Demonstrations | None
-) -> tuple[Callable[..., gym.Env], str]:
+def _environment(request: Request, recorded: demos.Demonstrations | None) -> tuple[Callable, str]:
     """Makes the environment as the config has it; and its name."""
     if callable(request.environment):
         env = request.environment()
         name = environment_name(env)
         env.close()
         return functools.partial(make_environment, request.environment), name
-    if "environment" not in bound_values("make_environment"):
+    if "environment" not in gin.get_bindings("make_environment"):
         if recorded is None or recorded.environment is None:
             raise UserError("no environment given: add --environment=ID, any Gymnasium id.")
         gin.parse_config(f"make_environment.environment = {recorded.environment!r}")
-    return make_environment, bound_values("make_environment")["environment"]
+    return make_environment, gin.get_bindings("make_environment")["environment"]
 
 
 def _settle_reward(expert: Expert, random_length: float, absorbing: bool) -> list[str]:
     """Binds the reward that suits the demonstrations where the config leaves it open; what to say of it."""
     notes = []
     seeks_end, outlives = seeks_the_end(expert, random_length), outlives_chance(expert, random_length)
-    bound = bound_values("Discriminator").get("reward_fn")
-    if bound is None:
-        bound = matching_reward(seeks_end, outlives)
-        gin.parse_config(f"Discriminator.reward_fn = @{bound.__name__}")
-        why = (
-            "end their episodes sooner than chance does"
-            if seeks_end
-            else "keep up what chance soon ends"
-            if outlives
-            else "last as long as chance does"
-        )
-        notes.append(
-            f"note: The reward is {bound.__name__} (of docs/gail.md's table), since the experts {why}."
-        )
-    warning = survival_warning(bound, seeks_end, absorbing)
+    reward = gin.get_bindings("Discriminator").get("reward_fn")
+    if reward is None:
+        reward = matching_reward(seeks_end, outlives)
+        gin.parse_config(f"Discriminator.reward_fn = @{reward.__name__}")
+        why = "keep up what chance soon ends" if outlives else "last as long as chance does"
+        why = "end their episodes sooner than chance does" if seeks_end else why
+        notes = [f"note: The reward is {reward.__name__} (of docs/gail.md's table), since the experts {why}."]
+    warning = survival_warning(reward, seeks_end, absorbing)
     return [*notes, f"warning: {warning}"] if warning else notes
 
 

@@ -68,15 +68,12 @@ def train(script: str, **more) -> int:
     return report(result, command_line.program(sys.argv[0], script))
 
 
-def _settings_text(
-    bindings, config, environment, seed, demonstrations=None, num_demonstrations=None, subsample=None, **_
-) -> str:
+def _settings_text(config, bindings, **given) -> str:
     from gail_tf.assembly.config import flag_bindings
 
     if not config:
         raise UserError("no --config given: name one, such as gail_ppo/any (--list shows all).")
-    given = flag_bindings(environment, demonstrations, num_demonstrations, subsample, seed)
-    return recipes.show_text(config, [*bindings, *given])
+    return recipes.show_text(config, [*bindings, *flag_bindings(**given)])
 
 
 def report(result, program: str) -> int:

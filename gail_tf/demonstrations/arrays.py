@@ -1,7 +1,7 @@
 """Turns untrusted arrays into the dtypes the package uses, or says what is wrong with them.
 
-Every function takes the array's name for its message and raises UserError. None changes its input. What it
-returns is a copy, or the array itself where nobody can write to it.
+Functions that take an array's name raise UserError with it. None changes its input. What it returns is a
+copy, or the array itself where nobody can write to it.
 """
 
 from collections.abc import Mapping
@@ -10,8 +10,8 @@ import numpy as np
 
 from gail_tf.types import UserError
 
-NUMERIC_KINDS = "fiu"
-INTEGER_KINDS = "iu"
+NUMERIC_KINDS, INTEGER_KINDS = "fiu", "iu"
+_AXES = {1: "[N]", 2: "[N, dimension]", 4: "[N, H, W, C]"}
 
 
 def as_array(name: str, value: object) -> np.ndarray:
@@ -22,23 +22,31 @@ def as_array(name: str, value: object) -> np.ndarray:
         raise UserError(f"{name} is ragged; wanted one array, rows of equal length: pad or split") from error
 
 
-def _require_shape(name: str, array: np.ndarray, ndim: int) -> None:
-    if array.ndim != ndim:
-        wanted = "[N, dimension]" if ndim == 2 else "[N]"
-        raise UserError(
-            f"{name} has shape {list(array.shape)}; wanted {wanted}, one row per step: reshape the array"
-        )
-    if array.shape[0] == 0:
-        raise UserError(f"{name} has no rows; wanted at least one transition: record some steps first")
-    if array.size == 0:
-        raise UserError(
-            f"{name} has shape {list(array.shape)}; wanted at least one column: record them again"
-        )
+def first_of(rows: np.ndarray, bad: np.ndarray) -> str:
+    """ "row 3, component 1 is 1e+30 (2 such rows)" where ``bad``, ``[N]`` or ``[N, d]``; "" for none."""
+    if not bad.any():
+        return ""
+    at = tuple(np.argwhere(bad)[0])
+    where = ", ".join(f"{axis} {i}" for axis, i in zip(("row", "component"), at, strict=False))
+    num_rows = int(bad.reshape(len(bad), -1).any(axis=1).sum())
+    return f"{where} is {rows[at]:g}" + (f" ({num_rows} such rows)" if num_rows > 1 else "")
 
 
-def _require_kind(name: str, array: np.ndarray, kinds: str, wanted: str) -> None:
+def outside(rows: np.ndarray, low, high, slack=0) -> str:
+    """``first_of`` those beyond ``low`` or ``high`` (numbers or ``[d]``) by more than ``slack``."""
+    bad = (rows < low - slack) | (rows > high + slack)
+    if not bad.any():
+        return ""
+    low, high = (np.broadcast_to(bound, rows.shape)[bad][0] for bound in (low, high))
+    return f"{first_of(rows, bad)}; wanted {low:g} to {high:g}"
+
+
+def _require_kind_and_axes(name: str, array: np.ndarray, kinds: str, wanted: str, ndim: int) -> None:
     if array.dtype.kind not in kinds:
         raise UserError(f"{name} has dtype {array.dtype}; wanted {wanted}: convert the array")
+    if array.ndim != ndim or not array.size:
+        shape = f"{_AXES[ndim]}, none of them 0"
+        raise UserError(f"{name} has shape {list(array.shape)}; wanted {shape}: give one row per step")
 
 
 def _converted(array: np.ndarray, dtype: type) -> np.ndarray:
@@ -48,20 +56,15 @@ def _converted(array: np.ndarray, dtype: type) -> np.ndarray:
 
 
 def require_finite(name: str, array: np.ndarray) -> None:
-    """Raises UserError naming the first row of ``array`` ``[N, ...]`` that holds a NaN or an infinity."""
-    bad = ~np.isfinite(array.reshape(len(array), -1)).all(axis=1)
-    if bad.any():
-        raise UserError(
-            f"{name} row {int(np.argmax(bad))} holds NaN or Inf in float32 ({int(bad.sum())} such rows); "
-            "wanted finite numbers: remove the episodes that hold them"
-        )
+    """Raises UserError naming the first NaN or infinity of ``array`` ``[N]`` or ``[N, d]``."""
+    if bad := first_of(array, ~np.isfinite(array)):
+        raise UserError(f"{name} {bad}; wanted finite float32 numbers: remove the episodes that hold them")
 
 
-def as_float32(name: str, value: object, ndim: int) -> np.ndarray:
+def as_float32(name: str, value: object, ndim: int = 1) -> np.ndarray:
     """Finite float32 array with ``ndim`` axes; accepts real floats and integers of any width."""
     array = np.asarray(value)
-    _require_kind(name, array, NUMERIC_KINDS, "real numbers (float32)")
-    _require_shape(name, array, ndim)
+    _require_kind_and_axes(name, array, NUMERIC_KINDS, "real numbers (float32)", ndim)
     with np.errstate(over="ignore"):
         array = _converted(array, np.float32)
     require_finite(name, array)
@@ -73,51 +76,61 @@ def as_observations(name: str, value: object) -> np.ndarray:
     array = np.asarray(value)
     if array.ndim not in (3, 4):
         return as_float32(name, array, ndim=2)
-    if array.ndim == 4 and array.dtype == np.uint8:
-        _require_shape(name, array, ndim=4)
-        return _converted(array, np.uint8)
-    raise UserError(
-        f"{name} has shape {list(array.shape)} and dtype {array.dtype}; wanted vectors [N, dimension] or "
-        "uint8 images [N, H, W, C]: "
-        + ("save bytes, 0 to 255" if array.ndim == 4 else f"give images a last axis, {name}[..., None]")
-    )
-
-
-def require_same_kind(observations: np.ndarray, next_observations: np.ndarray) -> None:
-    """Raises UserError unless rows of both have one shape (and with it one dtype)."""
-    shapes = next_observations.shape[1:], observations.shape[1:]
-    if shapes[0] != shapes[1]:
-        given = [f"{shape[0]} columns" if len(shape) == 1 else f"images {list(shape)}" for shape in shapes]
+    if array.ndim == 3:
         raise UserError(
-            f"next_observations has {given[0]} and observations {given[1].removesuffix(' columns')}; "
-            "wanted the same: record both from one environment"
+            f"{name} has shape {list(array.shape)}; wanted vectors [N, dimension] or images [N, H, W, C]: "
+            f"give images a last axis, {name}[..., None]"
         )
+    if array.dtype != np.uint8:
+        raise UserError(f"{name} are images of dtype {array.dtype}; wanted uint8: save bytes, 0 to 255")
+    _require_kind_and_axes(name, array, "u", "uint8", ndim=4)
+    return _converted(array, np.uint8)
 
 
-def as_actions(value: object) -> np.ndarray:
+def as_actions(name: str, value: object) -> np.ndarray:
     """Float32 ``[N, k]``, or int64 ``[N]`` when the array holds integers (discrete actions)."""
     array = np.asarray(value)
     if array.dtype.kind not in INTEGER_KINDS:
-        return as_float32("actions", array, ndim=2)
+        return as_float32(name, array, ndim=2)
     if array.ndim != 1:
         raise UserError(
-            f"actions are integers of shape {list(array.shape)}; discrete actions are [N], continuous ones "
-            "floats [N, k]: reshape, or convert to float32"
+            f"{name} are integers of shape {list(array.shape)}; wanted [N] of integers (discrete) or [N, k] "
+            "of floats (continuous): reshape, or convert to float32"
         )
-    _require_shape("actions", array, ndim=1)
+    _require_kind_and_axes(name, array, INTEGER_KINDS, "integers", ndim=1)
     return _converted(array, np.int64)
 
 
 def as_flags(name: str, value: object) -> np.ndarray:
     """Boolean ``[N]``; accepts bool, or numbers that are all 0 or 1."""
     array = np.asarray(value)
-    _require_kind(name, array, "b" + NUMERIC_KINDS, "bool, or numbers that are 0 or 1")
-    _require_shape(name, array, ndim=1)
-    bad = (array != 0) & (array != 1)
-    if bad.any():
-        row = int(np.argmax(bad))
-        raise UserError(f"{name} row {row} is {array[row]}; wanted 0 or 1: convert the array to bool")
+    _require_kind_and_axes(name, array, "b" + NUMERIC_KINDS, "bool, or numbers that are 0 or 1", ndim=1)
+    if bad := first_of(array, (array != 0) & (array != 1)):
+        raise UserError(f"{name} {bad}; wanted 0 or 1: convert the array to bool")
     return _converted(array, np.bool_)
+
+
+_CONVERSIONS = {
+    "observations": as_observations,
+    "actions": as_actions,
+    "next_observations": as_observations,
+    "rewards": as_float32,
+    **dict.fromkeys(("terminated", "terminals", "truncated", "timeouts"), as_flags),
+}
+
+
+def as_rows(fields: Mapping[str, object]) -> dict[str, np.ndarray]:
+    """Arrays by the names above, each in its dtype, of one length; observations of one shape."""
+    rows = {name: _CONVERSIONS[name](name, value) for name, value in fields.items()}
+    require_same_length(rows)
+    if "next_observations" in rows:
+        shapes = [list(rows[name].shape[1:]) for name in ("next_observations", "observations")]
+        if shapes[0] != shapes[1]:
+            raise UserError(
+                f"next_observations has rows of shape {shapes[0]} and observations of {shapes[1]}; wanted "
+                "the same: record both from one environment"
+            )
+    return rows
 
 
 def require_same_length(arrays: Mapping[str, np.ndarray]) -> None:

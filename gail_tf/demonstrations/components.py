@@ -25,9 +25,7 @@ def concatenated(name: str, parts: Mapping[str, object]) -> tuple[np.ndarray, Co
     for key, part in parts.items():
         rows = np.asarray(part)
         if not rows.size or not rows.ndim:
-            raise UserError(
-                f"{name}/{key} has shape {list(rows.shape)}; wanted one row per step: record it again"
-            )
+            raise UserError(f"{name}/{key} has shape {list(rows.shape)}; wanted one row per step: record it")
         columns[f"{name}/{key}"] = arrays.as_float32(f"{name}/{key}", rows.reshape(len(rows), -1), ndim=2)
     arrays.require_same_length(columns)
     widths = (column.shape[1] for column in columns.values())
@@ -46,9 +44,7 @@ def joined(fields: Mapping[str, np.ndarray], *names: str) -> tuple[dict[str, np.
         if not keys:
             continue
         if name in fields:
-            raise UserError(
-                f"{name} and {name}/{keys[0]} mean the same; wanted one of them: remove the other"
-            )
+            raise UserError(f"{name} and {name}/{keys[0]} mean the same; wanted one: remove the other")
         parts = {key: fields.pop(f"{name}/{key}") for key in sorted(keys, key=lambda key: key.split("/"))}
         fields[name], found[name] = concatenated(name, parts)
     if not found:
@@ -56,10 +52,8 @@ def joined(fields: Mapping[str, np.ndarray], *names: str) -> tuple[dict[str, np.
     (first, components), *others = found.items()
     for name, other in others:
         if other != components:
-            raise UserError(
-                f"{name} has the components {listed(other)}; wanted those of {first}, {listed(components)}: "
-                "record both from one environment"
-            )
+            given, wanted = listed(other), f"those of {first}, {listed(components)}"
+            raise UserError(f"{name} has the components {given}; wanted {wanted}: record both alike")
     return fields, components
 
 

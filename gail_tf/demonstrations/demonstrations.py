@@ -12,6 +12,7 @@ from gail_tf.demonstrations.components import Components
 from gail_tf.types import UserError
 
 PER_STEP = ("observations", "actions", "next_observations", "rewards", "terminated", "truncated")
+PER_EPISODE = {"episode_returns": np.float64, "episode_lengths": np.int64, "episode_terminated": np.bool_}
 
 
 def as_episode_ends(value: object, num_rows: int) -> np.ndarray:
@@ -31,23 +32,20 @@ def as_episode_ends(value: object, num_rows: int) -> np.ndarray:
 
 
 def _require_flags_at_ends(terminated: np.ndarray, truncated: np.ndarray, ends: np.ndarray) -> None:
-    both = terminated & truncated
-    if both.any():
-        raise UserError(
-            f"row {int(np.argmax(both))} is both terminated and truncated; wanted one of them: "
-            "an episode whose MDP ended is terminated only"
-        )
-    interior = terminated | truncated
+    both, interior = terminated & truncated, terminated | truncated
     interior[ends - 1] = False
-    if interior.any():
-        raise UserError(
-            f"row {int(np.argmax(interior))} is terminated or truncated inside an episode; wanted such flags "
-            "on last rows only: make episode_ends agree with the flags"
-        )
+    for bad, given, wanted in (
+        (both, "both terminated and truncated", "one of them: where the MDP ended it is terminated only"),
+        (interior, "terminated or truncated inside an episode", "last rows only: mend flags or episode_ends"),
+    ):
+        if bad.any():
+            raise UserError(f"row {bad.argmax()} is {given}; wanted {wanted}")
 
 
-def _as_per_episode(name: str, value: object, num_episodes: int, dtype: type) -> np.ndarray:
-    array = np.asarray(value)
+def _as_per_episode(name: str, value: object, num_episodes: int) -> np.ndarray:
+    dtype, array = PER_EPISODE[name], np.asarray(value)
+    if dtype == np.bool_:
+        array = arrays.as_flags(name, array).astype(np.int64)
     if array.shape != (num_episodes,) or array.dtype.kind not in arrays.NUMERIC_KINDS:
         raise UserError(
             f"{name} has shape {list(array.shape)} and dtype {array.dtype}; wanted one number for each of "
@@ -107,10 +105,10 @@ class Demonstrations:
     observations: np.ndarray
     actions: np.ndarray
     next_observations: np.ndarray
-    rewards: np.ndarray | None
     terminated: np.ndarray
     truncated: np.ndarray
     episode_ends: np.ndarray
+    rewards: np.ndarray | None = None
     environment: str | None = None
     provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -120,36 +118,37 @@ class Demonstrations:
     episode_terminated: np.ndarray | None = None
 
     def __post_init__(self):
-        fields = {
-            "observations": arrays.as_observations("observations", self.observations),
-            "actions": arrays.as_actions(self.actions),
-            "next_observations": arrays.as_observations("next_observations", self.next_observations),
-            "terminated": arrays.as_flags("terminated", self.terminated),
-            "truncated": arrays.as_flags("truncated", self.truncated),
-        }
-        if self.rewards is not None:
-            fields["rewards"] = arrays.as_float32("rewards", self.rewards, ndim=1)
-        arrays.require_same_length(fields)
-        arrays.require_same_kind(fields["observations"], fields["next_observations"])
+        names = [name for name in PER_STEP if name != "rewards" or self.rewards is not None]
+        fields = arrays.as_rows({name: getattr(self, name) for name in names})
         ends = as_episode_ends(self.episode_ends, len(fields["observations"]))
         _require_flags_at_ends(fields["terminated"], fields["truncated"], ends)
         _require_provenance(self.provenance)
         fields["episode_ends"] = ends
-        for name, dtype in (("episode_returns", np.float64), ("episode_lengths", np.int64)):
+        for name in PER_EPISODE:
             if getattr(self, name) is not None:
-                fields[name] = _as_per_episode(name, getattr(self, name), len(ends), dtype)
-        if self.episode_terminated is not None:
-            flags = arrays.as_flags("episode_terminated", self.episode_terminated)
-            fields["episode_terminated"] = _as_per_episode(
-                "episode_terminated", flags.astype(np.int64), len(ends), bool
-            )
-        for name, array in fields.items():
+                fields[name] = _as_per_episode(name, getattr(self, name), len(ends))
+        for array in fields.values():
             array.flags.writeable = False
-            object.__setattr__(self, name, array)
-        object.__setattr__(self, "notes", tuple(self.notes))
+        fields["notes"] = tuple(self.notes)
         if self.components is not None:
-            components = _as_components(self.components, fields["observations"])
-            object.__setattr__(self, "components", components)
+            fields["components"] = _as_components(self.components, fields["observations"])
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
+
+    def noted(self, *notes: str, **changes: Any) -> "Demonstrations":
+        """The same with ``changes``, and ``notes`` that say what was changed."""
+        return dataclasses.replace(self, **changes, notes=(*self.notes, *notes))
+
+    @property
+    def per_step(self) -> dict[str, np.ndarray]:
+        """The arrays with a row per step, by name; without rewards where none are known."""
+        return {name: getattr(self, name) for name in PER_STEP if getattr(self, name) is not None}
+
+    @property
+    def per_episode(self) -> dict[str, np.ndarray]:
+        """What is known of the original episodes, by name; without returns where none are known."""
+        known = dict(zip(PER_EPISODE, (self.returns, self.lengths, self.ended), strict=True))
+        return {name: array for name, array in known.items() if array is not None}
 
     @property
     def num_transitions(self) -> int:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from gail_tf.demonstrations import arrays
 from gail_tf.types import UserError
 
 Rows = dict[str, np.ndarray]
@@ -23,11 +22,10 @@ def repaired(rows: Rows) -> tuple[dict[str, Any], Notes]:
     Raises:
       UserError: where the episodes end cannot be told.
     """
-    arrays.require_same_length(rows)
     recorded, notes = with_boundaries(rows)
     ends = _ends(recorded)
     rows, kept, more = with_successors(recorded)
-    fields = {"rewards": None, **rows, "episode_ends": _ends(rows)}
+    fields = {**rows, "episode_ends": _ends(rows)}
     if len(rows["observations"]) < ends[-1]:
         lengths = np.diff(ends, prepend=0)
         fields["episode_lengths"] = lengths[kept]
@@ -57,88 +55,62 @@ def _jumps(rows: Rows) -> np.ndarray:
 
 def with_boundaries(rows: Rows) -> tuple[Rows, Notes]:
     """Gives every episode's last row, and no other, exactly one of the two flags."""
-    terminated = rows["terminated"]
-    if "truncated" in rows:
-        truncated, notes = rows["truncated"], []
-        if "next_observations" in rows:
-            unmarked, notes = _unmarked_jumps(rows)
-            truncated = truncated | unmarked
-    elif "next_observations" in rows:
-        truncated = _jumps(rows) & ~terminated
-        if (terminated | truncated).sum() > len(terminated) / 2:
-            raise UserError(
-                "timeouts is missing and most rows do not follow one another (shuffled or subsampled?)"
-                "; wanted whole episodes: add timeouts, or save the rows in the order of recording"
-            )
-        notes = [
-            f"timeouts is missing: found {int(truncated.sum())} episodes truncated inside the file, where "
-            "the next observation is not the observation of the following row."
-        ]
-    else:
+    terminated, notes, is_missing = rows["terminated"], [], "truncated" not in rows
+    truncated = np.zeros_like(terminated) if is_missing else rows["truncated"]
+    if is_missing and "next_observations" not in rows:
         raise UserError(
             "the keys timeouts and next_observations are both missing, so episode boundaries are unknown; "
             "wanted at least one: add timeouts (all False if no limit ever cut an episode)"
         )
+    if "next_observations" in rows:
+        unmarked = _jumps(rows) & ~terminated & ~truncated
+        num_ends = int((unmarked | terminated if is_missing else unmarked).sum())
+        if num_ends > len(unmarked) / 2:
+            raise UserError(
+                f"{num_ends} of {len(unmarked)} rows do not go on in the next row (shuffled or subsampled?); "
+                "wanted whole episodes in the order of recording: save all rows, with timeouts"
+            )
+        if is_missing or unmarked.any():
+            found = f"{'missing' if is_missing else 'incomplete'}: found {int(unmarked.sum())} episodes"
+            where = "where the next observation is not that of the following row"
+            notes = [f"timeouts is {found} truncated inside the file, {where}."]
+        truncated = truncated | unmarked
     truncated, more = exclusive(terminated, truncated)
     if not terminated[-1] and not truncated[-1]:
         truncated[-1] = True
-        more.append(
-            "The last episode has neither terminal nor timeout: taken as truncated by the end of the file."
-        )
+        more.append("The last episode has neither terminal nor timeout: taken as cut by the end of the file.")
     return {**rows, "truncated": truncated}, notes + more
 
 
-def _unmarked_jumps(rows: Rows) -> tuple[np.ndarray, Notes]:
-    """bool ``[N]``, rows with neither flag whose successor is not the following row: ends nobody marked."""
-    jumps = _jumps(rows) & ~rows["terminated"] & ~rows["truncated"]
-    if jumps.sum() > len(jumps) / 2:
-        raise UserError(
-            f"in {int(jumps.sum())} of {len(jumps)} rows the next observation is not the following row's, "
-            "though neither terminal nor timeout: rows were left out (subsampled or shuffled?); wanted whole "
-            "episodes: save all rows in the order of recording"
-        )
-    if not jumps.any():
-        return jumps, []
-    return jumps, [
-        f"timeouts is incomplete: {int(jumps.sum())} more episodes taken as truncated inside the file, "
-        "where the next observation is not the observation of the following row."
-    ]
-
-
 def with_successors(rows: Rows) -> tuple[Rows, np.ndarray, Notes]:
-    """Completes ``next_observations``; also says which episodes, bool ``[E]``, still have rows."""
-    ends = _ends(rows)
+    """Completes ``next_observations``; also says which episodes, bool ``[E]``, still have rows.
+
+    A truncated last step whose "successor" is the first observation of the next episode is dropped.
+    """
+    ends, notes = _ends(rows), []
+    terminated, truncated = rows["terminated"][ends - 1], rows["truncated"][ends - 1]
     if "next_observations" in rows:
-        return _without_resets(rows, ends)
-    following = np.concatenate([rows["observations"][1:], rows["observations"][-1:]])
-    notes = [
-        "next_observations is missing: took the following row's observation, and dropped the last "
-        f"step of each of {len(ends)} episodes (successor unknown); the step before is marked truncated."
-    ]
-    if num_terminated := int(rows["terminated"].sum()):
-        notes.append(f"{num_terminated} terminations were lost with the dropped steps.")
-    rows, kept, more = _without_last_steps({**rows, "next_observations": following}, np.ones(len(ends), bool))
-    return rows, kept, notes + more
-
-
-def _without_resets(rows: Rows, ends: np.ndarray) -> tuple[Rows, np.ndarray, Notes]:
-    """Drops truncated last steps whose "successor" is the first observation of the next episode."""
-    is_reset = ~_jumps(rows)[ends - 1]
-    is_reset[-1] = False
-    notes = []
-    if num_terminal := int((is_reset & rows["terminated"][ends - 1]).sum()):
+        is_reset = ~_jumps(rows)[ends - 1]
+        is_reset[-1] = False
+        unknown = is_reset & truncated
+        first = "have the next episode's first observation as their last next observation"
+        if num := int((is_reset & terminated).sum()):
+            notes.append(f"{num} terminated episodes {first}: kept, but it is not the true successor.")
+        if num := int(unknown.sum()):
+            notes.append(f"{num} truncated episodes {first}: dropped that step, whose successor is unknown.")
+    else:
+        unknown = np.ones(len(ends), bool)
+        following = np.concatenate([rows["observations"][1:], rows["observations"][-1:]])
+        rows = {**rows, "next_observations": following}
         notes.append(
-            f"{num_terminal} terminated episodes have the next episode's first observation as their "
-            "last next observation: kept, but it is not the true successor."
+            "next_observations is missing: took the following row's observation, and dropped the last "
+            f"step of each of {len(ends)} episodes (successor unknown); the step before is marked truncated."
         )
-    is_reset &= rows["truncated"][ends - 1]
-    if not is_reset.any():
+        if num := int(terminated.sum()):
+            notes.append(f"{num} terminations were lost with the dropped steps.")
+    if not unknown.any():
         return rows, np.ones(len(ends), bool), notes
-    notes.append(
-        f"{int(is_reset.sum())} truncated episodes have the next episode's first observation as their last "
-        "next observation: dropped that step, whose successor is unknown."
-    )
-    rows, kept, more = _without_last_steps(rows, is_reset)
+    rows, kept, more = _without_last_steps(rows, unknown)
     return rows, kept, notes + more
 
 
@@ -149,14 +121,12 @@ def _without_last_steps(rows: Rows, which: np.ndarray) -> tuple[Rows, np.ndarray
     num_rows, num_dropped = len(rows["truncated"]), int(which.sum())
     if not kept_episodes.any():
         raise UserError(
-            "no complete episodes: each has a single step without a successor; wanted two steps or more: "
-            "record longer episodes, or add next_observations"
+            "no complete episodes: each is a single step; wanted longer ones, or next_observations"
         )
     if num_dropped > num_rows / 2:
         raise UserError(
             f"dropping the {num_dropped} last steps without a successor leaves {num_rows - num_dropped} of "
-            f"{num_rows} rows: wanted timeouts True at the last step of an episode alone, and only where a "
-            "limit cut it"
+            f"{num_rows} rows: wanted timeouts True only at an episode's last step, where a limit cut it"
         )
     num_lost = int((~kept_episodes).sum())
     notes = [f"{num_lost} episodes of a single step vanished with it."] if num_lost else []

@@ -53,14 +53,13 @@ def _describe_observations(demonstrations: Demonstrations) -> str:
 
 
 def _describe_dimensions(observations: np.ndarray) -> list[str]:
-    lines = ["", f"{'observation':>11}{'mean':>11}{'std':>11}{'min':>11}{'max':>11}"]
     columns = observations.T.astype(np.float64)
+    lines = ["", "".join(f"{name:>11}" for name in ("observation", "mean", "std", "min", "max"))]
     for i, column in enumerate(columns[:MAX_LISTED_DIMENSIONS]):
         numbers = (column.mean(), column.std(), column.min(), column.max())
         lines.append(f"{i:>11}" + "".join(f"{number:>11.4g}" for number in numbers))
-    if len(columns) > MAX_LISTED_DIMENSIONS:
-        lines.append(f"{'...':>11} and {len(columns) - MAX_LISTED_DIMENSIONS} more")
-    return lines
+    more = len(columns) - MAX_LISTED_DIMENSIONS
+    return [*lines, f"{'...':>11} and {more} more"] if more > 0 else lines
 
 
 def describe(demonstrations: Demonstrations) -> str:

@@ -33,10 +33,8 @@ def load(path: str | os.PathLike, reader: Reader | None = None) -> Demonstration
       UserError: one line that begins with the path: what was found, what is wanted, what to do.
     """
     name = os.fspath(path)
-    try:
+    with npz.named(name):
         return _require_enough(_read(os.path.expanduser(name), reader))
-    except UserError as error:
-        raise UserError(f"{name}: {error}") from error
 
 
 def from_arrays(fields: Mapping[str, Any], name: str = "the arrays") -> Demonstrations:
@@ -47,10 +45,8 @@ def from_arrays(fields: Mapping[str, Any], name: str = "the arrays") -> Demonstr
     Raises:
       UserError: one line that begins with ``name``.
     """
-    try:
+    with npz.named(name):
         return _require_enough(d4rl.from_fields(fields, {"format": "arrays"}))
-    except UserError as error:
-        raise UserError(f"{name}: {error}") from error
 
 
 def _read(path: str, reader: Reader | None) -> Demonstrations:
@@ -67,9 +63,7 @@ def _read(path: str, reader: Reader | None) -> Demonstrations:
 
 
 def _require_enough(demonstrations: Demonstrations) -> Demonstrations:
-    if demonstrations.num_transitions < MIN_TRANSITIONS:
-        raise UserError(
-            f"holds {demonstrations.num_transitions} transition; wanted at least {MIN_TRANSITIONS}: "
-            "record a longer episode"
-        )
+    num, wanted = demonstrations.num_transitions, f"at least {MIN_TRANSITIONS}: record a longer episode"
+    if num < MIN_TRANSITIONS:
+        raise UserError(f"holds {num} transition; wanted {wanted}")
     return demonstrations

@@ -1,27 +1,19 @@
 """Choosing among demonstrations, and preparing them for absorbing states. Randomness is always a seed."""
 
-import dataclasses
-
 import numpy as np
 
-from gail_tf.demonstrations.demonstrations import PER_STEP, Demonstrations
+from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.types import UserError
 
 
 def _take(demonstrations: Demonstrations, rows_of: dict[int, np.ndarray], note: str) -> Demonstrations:
     """The rows ``rows_of[episode]`` (ascending, at least one each); totals stay those of whole episodes."""
-    rows = np.concatenate(list(rows_of.values()))
-    episodes = list(rows_of)
-    recorded = {name: getattr(demonstrations, name) for name in PER_STEP}
-    returns = demonstrations.returns
-    return dataclasses.replace(
-        demonstrations,
-        **{name: None if array is None else array[rows] for name, array in recorded.items()},
+    episodes, rows = list(rows_of), np.concatenate(list(rows_of.values()))
+    return demonstrations.noted(
+        note,
+        **{name: array[rows] for name, array in demonstrations.per_step.items()},
+        **{name: array[episodes] for name, array in demonstrations.per_episode.items()},
         episode_ends=np.cumsum([len(kept) for kept in rows_of.values()]),
-        episode_returns=None if returns is None else returns[episodes],
-        episode_lengths=demonstrations.lengths[episodes],
-        episode_terminated=demonstrations.ended[episodes],
-        notes=demonstrations.notes + (note,),
     )
 
 
@@ -102,48 +94,31 @@ def pad_absorbing(demonstrations: Demonstrations) -> Demonstrations:
       UserError: images, or an episode that ends with neither flag (subsampled?): how it ended is unknown.
     """
     if demonstrations.are_images:
-        raise UserError(
-            "observations are images, which have no absorbing state: set "
-            "make_environment.absorbing_states = False"
-        )
+        wanted = "set make_environment.absorbing_states = False"
+        raise UserError(f"observations are images, which have no absorbing state: {wanted}")
     ends = demonstrations.episode_ends
-    ended = demonstrations.terminated | demonstrations.truncated
-    if not ended[ends - 1].all():
+    is_terminated, is_truncated = demonstrations.terminated[ends - 1], demonstrations.truncated[ends - 1]
+    if num_open := int((~is_terminated & ~is_truncated).sum()):
         raise UserError(
-            f"{int((~ended[ends - 1]).sum())} episodes end neither terminated nor truncated (subsampled?); "
-            "wanted whole episodes: add absorbing states before subsampling"
+            f"{num_open} episodes end neither terminated nor truncated (subsampled?); wanted whole episodes: "
+            "add absorbing states before subsampling"
         )
-    terminated_ends = ends[demonstrations.terminated[ends - 1]]
-    absorbing = np.zeros(demonstrations.observations.shape[1] + 1, np.float32)
-    absorbing[-1] = 1.0
-    next_observations = _widened(demonstrations.next_observations)
-    next_observations[terminated_ends - 1] = absorbing
-
-    def insert(array: np.ndarray, value) -> np.ndarray:
-        return np.insert(array, terminated_ends, value, axis=0)
-
-    num_ends = len(terminated_ends)
-    num_lost = int((demonstrations.ended & ~demonstrations.terminated[ends - 1]).sum())
-    note = "Added an absorbing-state indicator, "
+    absorbing = np.append(np.zeros(demonstrations.observations.shape[1], np.float32), np.float32(1.0))
+    rows = {k: _widened(v) if k.endswith("observations") else v for k, v in demonstrations.per_step.items()}
+    rows["next_observations"][ends[is_terminated] - 1] = absorbing
+    rows["terminated"] = np.zeros_like(rows["terminated"])
+    added = {"observations": absorbing, "next_observations": absorbing, "truncated": True}
+    num_ends, num_lost = int(is_terminated.sum()), int((demonstrations.ended & ~is_terminated).sum())
+    how = "no absorbing rows: no demonstration is terminated."
     if num_ends:
-        note += f"and an absorbing row after {num_ends} episode{'s' if num_ends > 1 else ''}."
+        how = f"an absorbing row after {num_ends} episode{'s' if num_ends > 1 else ''}."
     elif num_lost:
-        note += f"and no absorbing rows: the last step of all {num_lost} that ended is missing. Record "
-        note += "next_observations to have them."
-    else:
-        note += "and no absorbing rows: no demonstration is terminated."
-    return dataclasses.replace(
-        demonstrations,
-        observations=insert(_widened(demonstrations.observations), absorbing),
-        actions=insert(demonstrations.actions, 0),
-        next_observations=insert(next_observations, absorbing),
-        rewards=None if demonstrations.rewards is None else insert(demonstrations.rewards, 0),
-        terminated=np.zeros(demonstrations.num_transitions + num_ends, bool),
-        truncated=insert(demonstrations.truncated, True),
-        episode_ends=ends + np.cumsum(demonstrations.terminated[ends - 1]),
-        episode_returns=demonstrations.returns,
-        episode_lengths=demonstrations.lengths,
-        episode_terminated=demonstrations.ended,
-        notes=demonstrations.notes + (note,),
+        how = f"no absorbing rows: the last step of all {num_lost} that ended is missing. Record "
+        how += "next_observations to have them."
+    return demonstrations.noted(
+        f"Added an absorbing-state indicator, and {how}",
+        **{k: np.insert(v, ends[is_terminated], added.get(k, 0), axis=0) for k, v in rows.items()},
+        **demonstrations.per_episode,
+        episode_ends=ends + np.cumsum(is_terminated),
         components=demonstrations.components and (*demonstrations.components, ("absorbing", 1)),
     )

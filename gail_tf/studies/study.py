@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 import gin
 
-from gail_tf.assembly.config import error_line, parse_gin, resolve_config, suggestion
+from gail_tf.assembly.config import error_line, parse_gin
 from gail_tf.assembly.config_types import check_types
+from gail_tf.assembly.recipes import did_you_mean, resolve_config
 from gail_tf.reporting.text import slug
 from gail_tf.resources import configs_dir, experts_dir
 from gail_tf.types import UserError
@@ -234,7 +235,7 @@ def _resolve_study(name: str) -> Path:
     names = shipped_studies()
     if name in names:
         return configs_dir() / "studies" / f"{name}.gin"
-    hint = suggestion(name, names, "shipped ones are")
+    hint = did_you_mean(name, names) or f"shipped ones are {', '.join(names)}."
     raise UserError(f"--study={name}: neither a file nor a shipped study; {hint}")
 
 

@@ -12,8 +12,8 @@ def test_widths_are_converted_without_changing_values():
     assert converted.dtype == np.float32
     assert converted.tolist() == [[1.5, 2.0]]
     assert arrays.as_flags("terminals", np.array([0.0, 1.0])).tolist() == [False, True]
-    assert arrays.as_actions(np.array([2, 0], np.uint8)).dtype == np.int64
-    assert arrays.as_actions(np.array([[2.0], [0.0]])).dtype == np.float32
+    assert arrays.as_actions("actions", np.array([2, 0], np.uint8)).dtype == np.int64
+    assert arrays.as_actions("actions", np.array([[2.0], [0.0]])).dtype == np.float32
 
 
 @pytest.mark.parametrize(
@@ -22,10 +22,13 @@ def test_widths_are_converted_without_changing_values():
         (np.array([["a"]]), "dtype <U1"),
         (np.array([[1j]]), "dtype complex128"),
         (np.zeros(3), r"shape \[3\]; wanted \[N, dimension\]"),
-        (np.zeros((0, 2)), "no rows"),
-        (np.zeros((2, 0)), "at least one column"),
-        (np.array([[0.0], [np.nan], [np.inf]]), r"row 1 holds NaN or Inf in float32 \(2 such rows\)"),
-        (np.array([[0.0], [1e39]]), "row 1 holds NaN or Inf"),  # Beyond float32's 3.4e38.
+        (np.zeros((0, 2)), r"shape \[0, 2\]; wanted \[N, dimension\], none of them 0"),
+        (np.zeros((2, 0)), r"shape \[2, 0\]; wanted \[N, dimension\], none of them 0"),
+        (np.array([[0.0], [np.nan], [np.inf]]), r"row 1, component 0 is nan \(2 such rows\); wanted finite"),
+        (
+            np.array([[0.0], [1e39]]),
+            "row 1, component 0 is inf; wanted finite float32",
+        ),  # Beyond float32's 3.4e38.
     ],
 )
 def test_bad_observations_are_refused(value, sentence):
@@ -35,7 +38,7 @@ def test_bad_observations_are_refused(value, sentence):
 
 def test_integer_actions_with_columns_are_refused():
     with pytest.raises(UserError, match=r"integers of shape \[2, 3\]"):
-        arrays.as_actions(np.zeros((2, 3), int))
+        arrays.as_actions("actions", np.zeros((2, 3), int))
 
 
 def test_flags_other_than_0_and_1_are_refused():

@@ -60,7 +60,10 @@ def test_arrays_are_read_only_and_the_callers_are_not():
     "changes, sentence",
     [
         ({"rewards": np.ones(4)}, "rewards has 4 rows and observations has 5"),
-        ({"next_observations": np.ones((5, 2))}, "next_observations has 2 columns and observations 1"),
+        (
+            {"next_observations": np.ones((5, 2))},
+            r"next_observations has rows of shape \[2\] and observations of \[1\]",
+        ),
         ({"episode_ends": np.array([3, 4])}, "rise strictly .* 5; its last is 4"),
         ({"episode_ends": np.array([5, 3, 5])}, "rise strictly"),
         ({"episode_ends": np.array([0, 5])}, "rise strictly"),
@@ -68,7 +71,7 @@ def test_arrays_are_read_only_and_the_callers_are_not():
         ({"episode_ends": np.array([5])}, "row 2 is terminated or truncated inside an episode"),
         ({"truncated": np.array([0, 0, 1, 0, 1])}, "row 2 is both terminated and truncated"),
         ({"episode_returns": [1.0]}, "one number for each of the 2 episodes"),
-        ({"episode_returns": [1.0, np.nan]}, "episode_returns row 1 holds NaN"),
+        ({"episode_returns": [1.0, np.nan]}, "episode_returns row 1 is nan"),
         ({"provenance": {"made by": object()}}, "cannot be written as JSON"),
         ({"provenance": "me"}, "provenance is a str"),
         ({"components": (("a", 2),)}, r"components are .*; wanted pairs \(key, width\)"),

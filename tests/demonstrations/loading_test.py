@@ -29,7 +29,7 @@ def test_missing_keys_and_single_steps_begin_with_the_path(tmp_path, refuses, d4
 
 def test_object_array_is_not_unpickled(tmp_path, refuses, d4rl):
     np.savez(tmp_path / "a.npz", **d4rl(actions=np.array([None] * 5, object)))
-    refuses(tmp_path / "a.npz", "actions holds pickled Python objects")
+    refuses(tmp_path / "a.npz", "actions cannot be read .pickled Python objects")
 
 
 def test_what_is_ignored_is_not_even_read(tmp_path, d4rl):
@@ -74,7 +74,7 @@ def test_encrypted_archive(tmp_path, refuses, d4rl):
             content[at + flags] |= 1  # what a zip says of a member that needs a password
             at = content.find(signature, at + 1)
     path.write_bytes(content)
-    refuses(path, "the archive is encrypted; wanted an .npz without a password")
+    refuses(path, "encrypted; wanted an .npz without a password")
 
 
 # A reader of one's own.

@@ -31,6 +31,7 @@ _ALIASES = {
     "environment": ("environment",),
 }
 _REQUIRED = ("observations", "actions", "terminals")
+_FLAGS = {"terminals": "terminated", "timeouts": "truncated"}
 
 
 def read(path: str) -> Demonstrations | None:
@@ -55,7 +56,8 @@ def from_fields(fields: Mapping[str, Any], provenance: dict[str, Any]) -> Demons
     found, components = joined(arrays_by_key, "observations", "next_observations")
     found, reshaped = _without_columns(_renamed(found))
     environment = found.pop("environment", None)
-    rows, inferred = repaired(_rows(found))
+    rows = {_FLAGS.get(name, name): array for name, array in arrays.as_rows(found).items()}
+    rows, inferred = repaired(rows)
     return Demonstrations(
         **rows,
         environment=None if environment is None else npz.text("environment", environment),
@@ -68,12 +70,8 @@ def from_fields(fields: Mapping[str, Any], provenance: dict[str, Any]) -> Demons
 def _renamed(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """D4RL's own names for whatever aliases the file uses."""
     accepted = tuple(alias for aliases in _ALIASES.values() for alias in aliases)
-    hint = ""
-    if "dones" in found:
-        hint = (
-            " (dones merges two things: give terminals, the MDP ended, and timeouts, a limit cut the episode)"
-        )
-    npz.require_keys(found, (), accepted, hint)
+    merged = "; dones merges two: terminals, where the MDP ended, and timeouts, where a limit cut the episode"
+    npz.require_keys(found, (), accepted, merged if "dones" in found else "")
     fields = {}
     for name, aliases in _ALIASES.items():
         present = [alias for alias in aliases if alias in found]
@@ -99,20 +97,3 @@ def _without_columns(fields: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarra
         fields["actions"] = fields["actions"][:, None]
         notes.append("Read the floats actions [N] as [N, 1].")
     return fields, notes
-
-
-def _rows(fields: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The arrays in the package's names and dtypes."""
-    rows = {
-        "observations": arrays.as_observations("observations", fields["observations"]),
-        "actions": arrays.as_actions(fields["actions"]),
-        "terminated": arrays.as_flags("terminals", fields["terminals"]),
-    }
-    if "timeouts" in fields:
-        rows["truncated"] = arrays.as_flags("timeouts", fields["timeouts"])
-    if "next_observations" in fields:
-        rows["next_observations"] = arrays.as_observations("next_observations", fields["next_observations"])
-        arrays.require_same_kind(rows["observations"], rows["next_observations"])
-    if "rewards" in fields:
-        rows["rewards"] = arrays.as_float32("rewards", fields["rewards"], ndim=1)
-    return rows

@@ -4,7 +4,7 @@ import pathlib
 
 import numpy as np
 
-from gail_tf.demonstrations.demonstrations import PER_STEP, Demonstrations
+from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.readers import d4rl, npz, own
 from gail_tf.types import UserError
 
@@ -14,30 +14,22 @@ def read(path: str) -> Demonstrations | None:
     folder = pathlib.Path(path)
     if not folder.is_dir():
         return None
-    try:
-        visible = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    except OSError as error:
-        raise UserError(
-            f"cannot be read ({error.strerror}); wanted a readable folder: check its permissions"
-        ) from error
+    visible = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     files = [entry for entry in visible if entry.suffix == ".npz"]
     if not files:
         raise UserError(
-            "is a folder without .npz files; wanted at least one: give the folder that holds the episode "
-            "files, or one file"
+            "is a folder without .npz files; wanted at least one: give the folder that holds them"
         )
     parts = {file.name: _read_file(file) for file in files}
     return _concatenated(parts, len(visible) - len(files))
 
 
 def _read_file(file: pathlib.Path) -> Demonstrations:
-    try:
+    with npz.named(file.name):
         part = own.read(str(file)) or d4rl.read(str(file))
         if part is None:
             raise npz.not_an_archive(str(file))
         return part
-    except UserError as error:
-        raise UserError(f"{file.name}: {error}") from error
 
 
 def _concatenated(parts: dict[str, Demonstrations], num_others: int) -> Demonstrations:
@@ -48,20 +40,14 @@ def _concatenated(parts: dict[str, Demonstrations], num_others: int) -> Demonstr
     if num_others:
         notes.append(f"Ignored {num_others} entries of the folder that are not .npz files.")
     offsets = np.cumsum([0] + [part.num_transitions for part in several[:-1]])
-
-    def joined(name: str) -> np.ndarray:
-        return np.concatenate([getattr(part, name) for part in several])
-
+    arrays = [part.per_step | part.per_episode for part in several]
     return Demonstrations(
-        **{name: None if getattr(first, name) is None else joined(name) for name in PER_STEP},
+        **{name: np.concatenate([array[name] for array in arrays]) for name in arrays[0]},
         episode_ends=np.concatenate([p.episode_ends + o for p, o in zip(several, offsets, strict=True)]),
         environment=first.environment,
         provenance={"files": {name: part.provenance for name, part in parts.items()}},
         notes=tuple(notes),
         components=first.components,
-        episode_returns=None if first.returns is None else joined("returns"),
-        episode_lengths=joined("lengths"),
-        episode_terminated=joined("ended"),
     )
 
 

@@ -29,12 +29,10 @@ def read(path: str) -> Demonstrations | None:
     ends = np.cumsum([len(episode.actions) for episode in episodes])
     open_ends = ends[~(terminated | timeouts)[ends - 1]] - 1
     timeouts[open_ends] = True
-    notes = []
+    truncated, notes = exclusive(terminated, timeouts)
     if len(open_ends):
-        notes.append(
-            f"{len(open_ends)} episodes have neither termination nor truncation: taken as truncated."
-        )
-    truncated, more = exclusive(terminated, timeouts)
+        told = f"{len(open_ends)} episodes have neither termination nor truncation: taken as truncated."
+        notes = [told, *notes]
     return Demonstrations(
         observations=np.concatenate([rows[:-1] for rows in observations]),
         actions=np.concatenate([episode.actions for episode in episodes]),
@@ -45,7 +43,7 @@ def read(path: str) -> Demonstrations | None:
         episode_ends=ends,
         environment=None if dataset.env_spec is None else dataset.env_spec.id,
         provenance={"format": "Minari", "dataset": path.removeprefix(PREFIX)},
-        notes=(*notes, *more),
+        notes=tuple(notes),
         components=components,
     )
 
@@ -54,24 +52,20 @@ def _dataset(dataset_id: str) -> Any:
     try:
         import minari
     except ImportError as error:
-        raise UserError(
-            "the package minari is not installed; wanted it for minari: paths: pip install minari"
-        ) from error
+        raise UserError("minari is not installed; wanted it for minari: paths: pip install minari") from error
     try:
         return minari.load_dataset(dataset_id)
     except (OSError, ValueError, KeyError) as error:
-        raise UserError(
-            f"Minari cannot load it ({error}); wanted a dataset on this machine: minari download {dataset_id}"
-        ) from error
+        wanted = f"wanted a dataset on this machine: minari download {dataset_id}"
+        raise UserError(f"Minari cannot load it ({error}); {wanted}") from error
 
 
 def _flattened(observations: list[Any], dataset: Any) -> tuple[list[np.ndarray], Components | None]:
     """Observations ``[T + 1, ...]`` of each episode as one array, and their components, if any."""
     if all(isinstance(rows, np.ndarray) for rows in observations):
         return observations, None
-    parts = [
-        concatenated("observations", _by_key(dataset.observation_space, rows, ())) for rows in observations
-    ]
+    space = dataset.observation_space
+    parts = [concatenated("observations", _by_key(space, rows, ())) for rows in observations]
     return [rows for rows, _ in parts], parts[0][1]
 
 

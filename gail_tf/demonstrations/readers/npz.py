@@ -1,10 +1,11 @@
 """What the npz formats share: members that are never unpickled, and one line for what is wrong with them."""
 
+import contextlib
 import json
 import os
 import zipfile
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,25 @@ from gail_tf.types import UserError
 IGNORED_PREFIXES = ("metadata/", "infos/")
 
 
+@contextlib.contextmanager
+def named(name: str) -> Iterator[None]:
+    """Begins what is refused inside with ``name``, and refuses what may not be read."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from error
+    except OSError as error:
+        advice = "wanted a readable file or folder: check its permissions"
+        raise UserError(f"{name}: cannot be read ({error.strerror or error}); {advice}") from error
+
+
 def members(path: str, own: bool) -> dict[str, np.ndarray] | None:
     """The arrays of an npz, of our own layout or of another as ``own`` asks for; None where it is not one.
 
     Those of IGNORED_PREFIXES are not read, and empty.
 
     Raises:
-      UserError: the file is damaged, encrypted, or may not be read.
+      UserError: the file is damaged or encrypted.
     """
     try:
         if not os.path.isfile(path) or not _begins_as_zip(path):
@@ -33,19 +46,11 @@ def members(path: str, own: bool) -> dict[str, np.ndarray] | None:
                 for name in archive.files
             }
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise UserError(
-            f"the archive is damaged or cut short ({error}); wanted a complete .npz: copy or record it again"
-        ) from error
+        raise UserError(f"damaged or cut short ({error}); wanted a complete .npz: copy it again") from error
     except RuntimeError as error:
         if "encrypted" not in str(error):
             raise
-        raise UserError(
-            "the archive is encrypted; wanted an .npz without a password: write the arrays with numpy.savez"
-        ) from error
-    except OSError as error:
-        raise UserError(
-            f"cannot be read ({error.strerror or error}); wanted a readable .npz: check its permissions"
-        ) from error
+        raise UserError("encrypted; wanted an .npz without a password: write it with numpy.savez") from error
 
 
 def _begins_as_zip(path: str) -> bool:
@@ -57,13 +62,10 @@ def _member(archive: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
     try:
         array = archive[name]
     except ValueError as error:
-        if "Object arrays" in str(error):
-            raise UserError(
-                f"{name} holds pickled Python objects, which are never loaded because that can run code; "
-                "wanted plain arrays: save numbers, one row per step"
-            ) from error
+        pickled = "pickled Python objects, which are never loaded because that can run code"
+        why = pickled if "Object arrays" in str(error) else error
         raise UserError(
-            f"{name} is damaged ({error}); wanted a NumPy array: record the file again"
+            f"{name} cannot be read ({why}); wanted an array of numbers: save it again"
         ) from error
     if not isinstance(array, np.ndarray):
         raise UserError(f"{name} is not a NumPy array; wanted arrays only: write them with numpy.savez")
@@ -74,18 +76,13 @@ def require_keys(
     found: Collection[str], required: Sequence[str], accepted: Sequence[str], hint: str = ""
 ) -> None:
     """Raises UserError for keys that are missing, and for unknown ones: they may be misspelt."""
-    missing = [name for name in required if name not in found]
-    unknown = sorted(set(found) - set(accepted))
+    missing = ", ".join(name for name in required if name not in found)
+    unknown = ", ".join(sorted(set(found) - set(accepted)))
     if unknown:
-        raise UserError(
-            f"unknown keys {', '.join(unknown)}; accepted are {', '.join(accepted)}: "
-            f"remove or rename them{hint}"
-        )
+        raise UserError(f"unknown keys {unknown}; accepted are {', '.join(accepted)}: remove or rename{hint}")
     if missing:
-        raise UserError(
-            f"missing keys {', '.join(missing)} (found {', '.join(sorted(found)) or 'none'}); "
-            f"wanted {', '.join(required)}: add them"
-        )
+        present = ", ".join(sorted(found)) or "none"
+        raise UserError(f"missing keys {missing} (found {present}); wanted {', '.join(required)}: add them")
 
 
 def text(name: str, array: np.ndarray) -> str:
@@ -101,17 +98,13 @@ def from_json(name: str, array: np.ndarray) -> Any:
     try:
         return json.loads(content)
     except ValueError as error:
-        raise UserError(
-            f"{name} is not JSON ({error}); wanted what save() wrote: record the file again"
-        ) from error
+        raise UserError(f"{name} is not JSON ({error}); wanted what save() wrote: save it again") from error
 
 
 def not_an_archive(path: str) -> UserError:
     """Tells apart, by the first bytes, what no reader knows."""
     if not os.path.exists(path):
-        return UserError(
-            "there is no such file; wanted an .npz file, a folder of them or minari:ID: check the path"
-        )
+        return UserError("there is no such file; wanted an .npz, a folder of them, minari:ID: check the path")
     with open(path, "rb") as file:
         magic = file.read(6)
     advice = "wanted an .npz archive: write the arrays with numpy.savez"

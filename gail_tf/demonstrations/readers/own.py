@@ -25,7 +25,8 @@ FORMAT_VERSION = 1
 _ROWS = ("observations", "actions", "next_observations", "terminated", "truncated", "episode_ends")
 _COMPACT_ROWS = (*(name for name in _ROWS if name != "next_observations"), "final_observations")
 _ARRAYS = ("rewards", "episode_returns", "episode_lengths", "episode_terminated")
-_OPTIONAL = ("format_version", "environment", "provenance", "notes", "components", *_ARRAYS)
+_JSON = ("provenance", "notes", "components")
+_OPTIONAL = ("environment", *_JSON, *_ARRAYS)
 
 
 def read(path: str) -> Demonstrations | None:
@@ -48,16 +49,11 @@ def save(path: str | os.PathLike, demonstrations: Demonstrations, compact: bool 
     """
     if not os.fspath(path).endswith(".npz"):
         raise UserError(f"{os.fspath(path)}: demonstrations are written as .npz: choose a path that ends so")
-    fields = {
-        name: np.asarray(getattr(demonstrations, name))
-        for name in (*_ROWS, *_ARRAYS, "environment")
-        if getattr(demonstrations, name) is not None
-    }
+    values = {name: getattr(demonstrations, name) for name in (*_ROWS, *_ARRAYS, "environment", *_JSON)}
+    known = {name: value for name, value in values.items() if value is not None}
+    fields = {name: np.asarray(value) for name, value in known.items() if name not in _JSON}
     fields["format_version"] = np.asarray(FORMAT_VERSION)
-    fields["provenance"] = np.asarray(json.dumps(demonstrations.provenance, sort_keys=True))
-    fields["notes"] = np.asarray(json.dumps(demonstrations.notes))
-    if demonstrations.components is not None:
-        fields["components"] = np.asarray(json.dumps(demonstrations.components))
+    fields |= {name: np.asarray(json.dumps(known[name], sort_keys=True)) for name in _JSON if name in known}
     if compact:
         fields = _without_following_rows(fields)
     write_atomically(path, lambda file: np.savez_compressed(file, **fields))
@@ -78,10 +74,8 @@ def _with_following_rows(fields: dict[str, np.ndarray]) -> dict[str, np.ndarray]
     )
     ends = as_episode_ends(fields["episode_ends"], len(observations))
     if final.shape != (ends.size, *observations.shape[1:]):
-        raise UserError(
-            f"final_observations has shape {list(final.shape)} for {ends.size} episodes of observations "
-            f"{list(observations.shape)}; wanted one row an episode: record the file again"
-        )
+        given = f"shape {list(final.shape)} for {ends.size} episodes of {list(observations.shape)}"
+        raise UserError(f"final_observations has {given}; wanted one row an episode: record the file again")
     following = np.roll(observations, -1, axis=0)
     following[ends - 1] = final
     rest = {name: value for name, value in fields.items() if name != "final_observations"}
@@ -89,7 +83,7 @@ def _with_following_rows(fields: dict[str, np.ndarray]) -> dict[str, np.ndarray]
 
 
 def _from_fields(found: dict[str, np.ndarray]) -> Demonstrations:
-    version = found["format_version"]
+    version = found.pop("format_version")
     if version.ndim != 0 or version != FORMAT_VERSION:
         raise UserError(f"format_version is {version}; wanted {FORMAT_VERSION}: load it with a newer gail_tf")
     fields = {name: array for name, array in found.items() if not name.startswith(npz.IGNORED_PREFIXES)}
@@ -98,18 +92,10 @@ def _from_fields(found: dict[str, np.ndarray]) -> Demonstrations:
         npz.require_keys(fields, _COMPACT_ROWS, _COMPACT_ROWS + _OPTIONAL)
         fields = _with_following_rows(fields)
     npz.require_keys(fields, _ROWS, _ROWS + _OPTIONAL)
-    notes = npz.from_json("notes", fields["notes"]) if "notes" in fields else []
+    fields |= {name: npz.from_json(name, fields[name]) for name in _JSON if name in fields}
+    notes = fields.get("notes", [])
     if not isinstance(notes, list) or not all(isinstance(note, str) for note in notes):
-        raise UserError(
-            "notes is not a JSON list of strings; wanted what save() wrote: record the file again"
-        )
-    if "components" in fields:
-        components = npz.from_json("components", fields["components"])
-    return Demonstrations(
-        **{name: fields[name] for name in _ROWS},
-        **{"rewards": None, **{name: fields[name] for name in _ARRAYS if name in fields}},
-        environment=npz.text("environment", fields["environment"]) if "environment" in fields else None,
-        provenance=npz.from_json("provenance", fields["provenance"]) if "provenance" in fields else {},
-        notes=tuple(notes),
-        components=components,
-    )
+        raise UserError("notes is not a JSON list of strings; wanted what save() wrote: save it again")
+    if "environment" in fields:
+        fields["environment"] = npz.text("environment", fields["environment"])
+    return Demonstrations(**{"components": components, **fields})
