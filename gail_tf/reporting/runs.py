@@ -11,14 +11,11 @@ import os
 import pathlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from gail_tf.types import UserError
-
-if TYPE_CHECKING:
-    import pandas as pd  # Slow to import: imported where it is used.
 
 Path = str | os.PathLike
 
@@ -42,11 +39,16 @@ class Run:
     notes: Sequence[str] = ()
 
     @property
-    def frame(self) -> "pd.DataFrame":
-        """The metrics as a table: a row a line, a column a metric; NaN where a line does not have it."""
-        import pandas as pd
+    def frame(self) -> Any:
+        """The metrics as a pandas table: a row a line, a column a metric; NaN where a line has it not."""
+        import pandas as pd  # Slow to import, and training reads its own run too.
 
         return pd.DataFrame(list(self.metrics))
+
+    @property
+    def last(self) -> Mapping[str, Any]:
+        """The last line of metrics; empty where there is none."""
+        return self.metrics[-1] if self.metrics else {}
 
     def value(self, name: str, default: Any = None) -> Any:
         """``name`` from the summary, else from ``run.json``, else ``default``; null counts as absent."""
@@ -58,6 +60,10 @@ class Run:
     def number(self, name: str) -> float | None:
         """``value(name)`` as a finite float, else None."""
         return finite_or_none(self.value(name))
+
+    def total(self, name: str) -> Any:
+        """``env_steps`` or ``wall_seconds`` of the whole run, as far as it came."""
+        return self.value(name, self.last.get(name))
 
     @property
     def name(self) -> str:
@@ -73,16 +79,6 @@ class Run:
         return str(self.value("algorithm") or self.value("config_name", "?"))
 
     @property
-    def label(self) -> str | None:
-        """What its study calls it; None for a run that was started without ``--label``."""
-        return self.value("label")
-
-    @property
-    def task(self) -> str | None:
-        """What its study calls what it was trained on; None for a run without ``--task``."""
-        return self.value("task")
-
-    @property
     def seed(self) -> int | None:
         return self.value("seed")
 
@@ -93,7 +89,7 @@ class Run:
         if status == "finished" and self.summary is not None:
             return None
         reason = "finished without summary.json" if status == "finished" else status
-        return f"{reason} after {self.metrics[-1].get('env_steps', 0):,} steps" if self.metrics else reason
+        return f"{reason} after {self.last.get('env_steps', 0):,} steps" if self.metrics else reason
 
     @property
     def is_nan(self) -> bool:
@@ -126,11 +122,8 @@ class Run:
 
 
 def finite_or_none(value: Any) -> float | None:
-    return float(value) if _is_number(value) and math.isfinite(value) else None
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and math.isfinite(value) else None
 
 
 def find_runs(paths: Iterable[Path]) -> list[pathlib.Path]:
@@ -175,9 +168,7 @@ def load_run(path: Path) -> Run:
     metrics, notes = _read_metrics(path / "metrics.jsonl")
     status = info.get("status", "unknown")
     if not metrics and status not in ("failed", "diverged"):
-        raise UserError(
-            f"{path}: metrics.jsonl is missing or empty ({status}); let it train for an iteration"
-        )
+        raise UserError(f"{path}: metrics.jsonl is missing or empty ({status}); let it train first")
     return Run(path, info, metrics, summary, notes)
 
 
@@ -216,23 +207,20 @@ def _read_metrics(path: pathlib.Path) -> tuple[list[dict[str, Any]], list[str]]:
     an earlier iteration replaces all lines from there on. The same iteration once more adds to its line
     (the final evaluation comes as a line of its own).
     """
-    if not path.is_file():
-        return [], []
-    rows: list[dict[str, Any]] = []
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+    rows: dict[float, dict[str, Any]] = {}
     notes = []
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     for number, line in enumerate(lines, start=1):
         try:
             row = json.loads(line)
         except ValueError:
             row = None
-        if not isinstance(row, dict) or not _is_number(row.get("iteration")):
+        if not isinstance(row, dict) or finite_or_none(row.get("iteration")) is None:
             where = "the last line" if number == len(lines) else f"line {number}"
             notes.append(f"metrics.jsonl: {where} is cut short and was ignored")
             continue
-        while rows and rows[-1]["iteration"] > row["iteration"]:
-            rows.pop()
-        if rows and rows[-1]["iteration"] == row["iteration"]:
-            row = rows.pop() | row
-        rows.append(row)
-    return rows, notes
+        iteration = row["iteration"]
+        while rows and next(reversed(rows)) > iteration:
+            rows.popitem()
+        rows[iteration] = rows.get(iteration, {}) | row
+    return list(rows.values()), notes

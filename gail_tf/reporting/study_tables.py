@@ -9,16 +9,14 @@ import os
 import pathlib
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from gail_tf.reporting import aggregates, tables
 from gail_tf.reporting.runs import Run, natural_key
 from gail_tf.types import UserError
-
-if TYPE_CHECKING:
-    import pandas as pd  # Slow to import: imported where it is used.
 
 _SHARE = 0.1  # of a training, at its beginning and at its end
 _ADVANTAGE = "generator/advantage_std"
@@ -29,7 +27,7 @@ Scores = Mapping[tuple[str, str], list[float]]
 """Arm and cell -> the scores of the group's runs, finished ones first."""
 
 
-def arms_table(runs: "pd.DataFrame") -> str | None:
+def arms_table(runs: pd.DataFrame) -> str | None:
     """Aggregates of every arm over all tasks and in each, and P(row better than column); None for one arm."""
     scored = _scored(runs)
     scores = scored.groupby(["arm", "cell"], sort=False).score.agg(list).to_dict()
@@ -52,7 +50,7 @@ def arms_table(runs: "pd.DataFrame") -> str | None:
     return "\n\n".join(parts) + "\n"
 
 
-def demonstrations_table(runs: "pd.DataFrame") -> str | None:
+def demonstrations_table(runs: pd.DataFrame) -> str | None:
     """Final scores by environment and demonstrations, a column an arm (MGAIL's Table 1); None for one arm."""
     scored = _scored(runs)
     arms = sorted(set(scored.arm), key=natural_key)
@@ -71,12 +69,12 @@ def demonstrations_table(runs: "pd.DataFrame") -> str | None:
     return f"{tables.markdown(table.rename(columns=titles), 2)}\n\n{explanation}\n"
 
 
-def _scored(runs: "pd.DataFrame") -> "pd.DataFrame":
+def _scored(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs with a score, those that a NaN stopped (0) after the others."""
     return runs[runs.score.notna()].sort_values(["number", "is_nan"], kind="stable")
 
 
-def _task_row(runs: "pd.DataFrame", scores: list[float]) -> dict[str, str]:
+def _task_row(runs: pd.DataFrame, scores: list[float]) -> dict[str, str]:
     ended = runs[runs.failure.isna() | runs.is_nan]
     steps, seconds = tables.times_to_expert(ended)
     return {
@@ -123,7 +121,7 @@ def _explanations(scores: Scores) -> str:
     return "\n".join(lines)
 
 
-def signal_table(runs: "pd.DataFrame") -> str | None:
+def signal_table(runs: pd.DataFrame) -> str | None:
     """What the discriminator leaves the policy to learn from, early and late: GAIL-VR's Figures 1, 2, 5, 6.
 
     None for fewer than two groups that learned a value function from a discriminator's reward.
@@ -144,7 +142,7 @@ def signal_table(runs: "pd.DataFrame") -> str | None:
     return f"{tables.markdown(rows, 2)}\n\n{explanation}\n"
 
 
-def _signal_row(runs: "pd.DataFrame") -> dict[str, str] | None:
+def _signal_row(runs: pd.DataFrame) -> dict[str, str] | None:
     """None for a group without a finished run that has what the table shows."""
     wanted = ("discriminator/loss", _ADVANTAGE)
     shown = [run for run in runs.of[runs.failure.isna()] if all(run.series(name)[1].size for name in wanted)]
@@ -231,7 +229,7 @@ def read_published(path: str | os.PathLike) -> Published:
     return Published(column, values, [line[1:].strip() for line in lines if line.startswith("#")])
 
 
-def divergence_table(runs: "pd.DataFrame", published: Published | None = None) -> str | None:
+def divergence_table(runs: pd.DataFrame, published: Published | None = None) -> str | None:
     """How many seeds of each group diverged; None with fewer than two that ended."""
     ended = runs[runs.diverged.notna()]
     if len(ended) < 2:
@@ -252,9 +250,7 @@ def divergence_table(runs: "pd.DataFrame", published: Published | None = None) -
     return "\n".join([tables.markdown(rows, 2), "", *lines]) + "\n"
 
 
-def _divergence_row(
-    task: str, name: str, ended: "pd.DataFrame", published: Published | None
-) -> dict[str, str]:
+def _divergence_row(task: str, name: str, ended: pd.DataFrame, published: Published | None) -> dict[str, str]:
     diverged = ended.diverged.astype(bool)
     largest, last = tables.numbers(ended.largest_policy_gradient_norm), tables.numbers(ended.last_norm)
     row = {
