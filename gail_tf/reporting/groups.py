@@ -67,6 +67,11 @@ def group_runs(runs: Iterable[Run]) -> list[Group]:
     return sorted(groups, key=_order)
 
 
+def tasks_of(groups: Iterable[Group]) -> list[str]:
+    """Each once, in the order of the numbers in their names."""
+    return sorted({group.task for group in groups}, key=natural_key)
+
+
 def _identity(run: Run) -> dict[str, Any]:
     return {
         **{name: run.value(name, default) for name, default in _RECORDED.items()},

@@ -18,6 +18,7 @@ import numpy as np
 from gail_tf.types import UserError
 
 Path = str | os.PathLike
+Curve = tuple[np.ndarray, np.ndarray]  # x [N] and y [N]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,11 +97,15 @@ class Run:
         """Whether a NaN or Inf stopped it."""
         return self.info.get("status") == "diverged"
 
-    def series(self, name: str, against: str = "env_steps") -> tuple[np.ndarray, np.ndarray]:
+    def series(self, name: str, against: str = "env_steps") -> Curve:
         """Float arrays ``(x [N], y [N])`` of the lines where both are finite numbers; N may be 0."""
         pairs = [(finite_or_none(line.get(against)), finite_or_none(line.get(name))) for line in self.metrics]
         x, y = np.array([pair for pair in pairs if None not in pair], float).reshape(-1, 2).T
         return x, y
+
+    def lines_with(self, name: str) -> list[Mapping[str, Any]]:
+        """The lines of metrics where ``name`` is an object, such as a histogram."""
+        return [line for line in self.metrics if isinstance(line.get(name), Mapping)]
 
     def normalize(self, episode_return: Any) -> Any:
         """``(return - random) / (expert - random)``; None when those two are unknown or equal."""

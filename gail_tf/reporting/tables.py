@@ -13,6 +13,8 @@ from gail_tf.reporting.groups import Group
 from gail_tf.reporting.runs import Run, finite_or_none
 
 NOTHING = "–"
+_FEW = aggregates.MIN_SEEDS_FOR_INTERVAL
+FEW_SEEDS = f"fewer than {_FEW} seeds: the bracket is the range from minimum to maximum, not an interval"
 POLICY_GRADIENT_NORM = "generator/policy_gradient_norm"
 
 _FINAL = "Normalised return: median [min, max]"
@@ -101,8 +103,8 @@ def compact_table(runs: pd.DataFrame) -> str:
     """
     table, done = _results(runs), runs[runs.failure.isna()]
     for row, (_, same) in zip(table.index, done.groupby("number"), strict=True):
-        if table.at[row, _FINAL] == NOTHING and (returns := numbers(same.return_mean)):
-            table.at[row, _FINAL] = "return " + spread(returns, text.score)
+        if table.at[row, _FINAL] == NOTHING and same.return_mean.notna().any():
+            table.at[row, _FINAL] = "return " + spread(same.return_mean, text.score)
     return markdown(table.drop(columns=_LEFT_OUT).rename(columns=_COMPACT)) + "\n"
 
 
@@ -141,21 +143,20 @@ def _results(runs: pd.DataFrame) -> pd.DataFrame:
 
 def _row(runs: pd.DataFrame) -> dict[str, str]:
     group, done = runs.iloc[0], runs[runs.failure.isna()]
-    scores = numbers(done.normalized_return)
-    steps, seconds = times_to_expert(done)
+    scores, (steps, seconds) = numbers(done.normalized_return), times_to_expert(done)
     return {
         "Environment": group.environment,
         "Algorithm": group.method,
         "Demonstrations": group.demonstrations,
         "Seeds": seeds_cell(runs),
-        "Env steps": _median(done.env_steps, lambda steps: text.count(steps) if steps else NOTHING),
+        "Env steps": median(done.env_steps, lambda count: text.count(count) if count else NOTHING),
         _FINAL: spread(scores),
         "IQM [95% interval]": iqm_cell(scores) if scores else NOTHING,
-        "Return": _median(done.return_mean, text.score),
-        "Expert": _median(done.expert_return, text.score),
+        "Return": median(done.return_mean, text.score),
+        "Expert": median(done.expert_return, text.score),
         "Steps to 90%": steps,
         "Seconds to 90%": seconds,
-        "Wall minutes": _median(done.wall_seconds, lambda seconds: f"{seconds / 60:.1f}"),
+        "Wall minutes": median(done.wall_seconds, lambda whole: f"{whole / 60:.1f}"),
     }
 
 
@@ -176,11 +177,18 @@ def iqm_cell(*tasks: Sequence[float]) -> str:
     return cell + ("*" if method == "min-max" else "")
 
 
-def spread(values: Sequence[float], to_text: Callable[[float], str] = two_decimals) -> str:
-    """Median [minimum, maximum]; a dash for none."""
-    if not values:
-        return NOTHING
-    return f"{to_text(float(np.median(values)))} [{to_text(min(values))}, {to_text(max(values))}]"
+def spread(column: Iterable[Any], to_text: Callable[[float], str] = two_decimals) -> str:
+    """Median [minimum, maximum] of the finite numbers of a column; a dash for none."""
+    values = numbers(column)
+    return (
+        f"{median(values, to_text)} [{to_text(min(values))}, {to_text(max(values))}]" if values else NOTHING
+    )
+
+
+def median(column: Iterable[Any], to_text: Callable[[float], str], of: Callable = np.median) -> str:
+    """The median of the finite numbers of a column, or what ``of`` makes of them; a dash for none."""
+    values = numbers(column)
+    return to_text(float(of(values))) if values else NOTHING
 
 
 def seeds_cell(runs: pd.DataFrame) -> str:
@@ -198,20 +206,14 @@ def times_to_expert(runs: pd.DataFrame) -> tuple[str, str]:
         return NOTHING, NOTHING
     reached = int(runs.env_steps_to_90_percent.notna().sum())
     of_all = f" ({reached}/{len(runs)})" if 0 < reached < len(runs) else ""
-
-    def median(column: str, to_text: Callable[[float], str]) -> str:
+    texts = {"env_steps_to_90_percent": text.count, "wall_seconds_to_90_percent": "{:,.0f}".format}
+    for column, to_text in texts.items():
         # "higher" takes one run's own value: the midpoint of a number and infinity would be no use.
         found = runs[column].astype(float).fillna(np.inf).quantile(interpolation="higher")
         # Some reached it, but not the median seed: the count says how many.
-        return to_text(found) if np.isfinite(found) else NOTHING if reached else "never"
-
-    steps = median("env_steps_to_90_percent", text.count) + of_all if runs.takes_steps.any() else NOTHING
-    return steps, median("wall_seconds_to_90_percent", lambda seconds: f"{seconds:,.0f}") + of_all
-
-
-def _median(column: Iterable[Any], to_text: Callable[[float], str]) -> str:
-    values = numbers(column)
-    return to_text(float(np.median(values))) if values else NOTHING
+        texts[column] = (to_text(found) if np.isfinite(found) else NOTHING if reached else "never") + of_all
+    steps, seconds = texts.values()
+    return steps if runs.takes_steps.any() else NOTHING, seconds
 
 
 def _explanations(runs: pd.DataFrame) -> list[str]:
@@ -221,9 +223,5 @@ def _explanations(runs: pd.DataFrame) -> list[str]:
         "To 90%: the first evaluation with a normalised return of 0.9 or more; (3/5): by 3 of 5 seeds.",
     ]
     scored = runs[runs.failure.isna() & runs.normalized_return.notna()]
-    if (scored.groupby("number").size() < aggregates.MIN_SEEDS_FOR_INTERVAL).any():
-        lines.append(
-            f"\\* fewer than {aggregates.MIN_SEEDS_FOR_INTERVAL} seeds: "
-            "the bracket is the range from minimum to maximum, not an interval."
-        )
-    return lines
+    few = (scored.groupby("number").size() < aggregates.MIN_SEEDS_FOR_INTERVAL).any()
+    return [*lines, f"\\* {FEW_SEEDS}."] if few else lines
