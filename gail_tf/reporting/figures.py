@@ -13,21 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from gail_tf.reporting import canvas
 from gail_tf.reporting.aggregates import common_grid, evaluation_curve, has_diverged
-from gail_tf.reporting.canvas import (
-    AGENT,
-    BLUE,
-    EXPERT,
-    GREEN,
-    GREY,
-    ORANGE,
-    PURPLE,
-    RAW_POINTS,
-    SKY,
-    Panels,
-    looks,
-    smooth,
-)
+from gail_tf.reporting.canvas import AGENT, BLUE, EXPERT, GREEN, GREY, ORANGE, PURPLE, SKY
 from gail_tf.reporting.groups import Group, tasks_of
 from gail_tf.reporting.runs import Curve, Path, Run
 
@@ -42,7 +30,7 @@ def draw_run(run: Run, path: Path) -> Figure:
     series = functools.partial(run.series, against=against)
     shown = [title for title, lines in _PANELS.items() if any(series(name)[1].size for name in lines)]
     shown = shown or ["Return"]
-    panels = Panels(len(shown), min(len(shown), 3), (4.1, 3.0), alone=1.2, margin=0.45)
+    panels = canvas.Panels(len(shown), min(len(shown), 3), (4.1, 3.0), alone=1.2, margin=0.45)
     for index, title in enumerate(shown):
         ax = panels.add(index, title, "environment steps" if against == "env_steps" else "iteration")
         for name, look in _PANELS[title].items():
@@ -62,11 +50,11 @@ def draw_run(run: Run, path: Path) -> Figure:
 def _line(ax: Axes, series: Series, name: str, label: str | None, color: str) -> None:
     """Draws a metric, a mean with a band of its ``_std`` where there is one."""
     x, y = series(name)
-    mean, (x_std, std) = smooth(y), series(name.replace("_mean", "_std"))
+    mean, (x_std, std) = canvas.smooth(y), series(name.replace("_mean", "_std"))
     if name.endswith("_mean") and y.size and np.array_equal(x, x_std):
-        std = smooth(std)
+        std = canvas.smooth(std)
         ax.fill_between(x, mean - std, mean + std, color=color, alpha=0.18, linewidth=0)
-    elif y.size > RAW_POINTS:
+    elif y.size > canvas.RAW_POINTS:
         ax.plot(x, y, color=color, linewidth=0.6, alpha=0.25)
     is_evaluation = name.startswith("evaluation/")
     look = {"linewidth": 1.8, "markersize": 3} if is_evaluation else {"linewidth": 1.6, "markersize": 4}
@@ -186,10 +174,10 @@ def draw_lines(
       dotted: whether runs that stand alone are dotted lines of their own.
       layout: num_columns, size and alone, as ``Panels`` takes them.
     """
-    look, handles = looks(group.label for group in groups), {}
+    look, handles = canvas.looks(group.label for group in groups), {}
     groups = [group for group in groups if any(group in panel.groups for panel in line_panels)]
     labels = [*(group.label for group in groups), *[UNFINISHED] * dotted]
-    panels = Panels(len(line_panels), labels=labels, **layout)
+    panels = canvas.Panels(len(line_panels), labels=labels, **layout)
     for index, panel in enumerate(line_panels):
         if panel.groups:
             ax = panels.add(index, panel.title, panel.x_label, panel.y_label)

@@ -166,10 +166,9 @@ def load_run(path: Path) -> Run:
       UserError: it is not a run directory, a file in it is damaged, or it has no metrics yet.
     """
     path = pathlib.Path(path)
-    if not (path / "run.json").is_file():
+    info, summary = (read_object(path / name) for name in ("run.json", "summary.json"))
+    if info is None:
         raise UserError(f"{path}: not a run directory (no run.json); give the --run_dir of a training run")
-    info = _read_object(path / "run.json")
-    summary = _read_object(path / "summary.json") if (path / "summary.json").exists() else None
     metrics, notes = _read_metrics(path / "metrics.jsonl")
     status = info.get("status", "unknown")
     if not metrics and status not in ("failed", "diverged"):
@@ -195,14 +194,22 @@ def load_runs(paths: Iterable[Path]) -> tuple[list[Run], list[str]]:
     return runs, problems
 
 
-def _read_object(path: pathlib.Path) -> dict[str, Any]:
+def read_object(path: pathlib.Path) -> dict[str, Any] | None:
+    """The object in a JSON file; None where there is no such file.
+
+    Raises:
+      UserError: it holds something else.
+    """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(value, dict):
+            return value
+        problem = f"holds a {type(value).__name__}, wanted a JSON object"
+    except FileNotFoundError:
+        return None
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as JSON ({str(error).splitlines()[0]})") from error
-    if not isinstance(value, dict):
-        raise UserError(f"{path}: holds a {type(value).__name__}, wanted a JSON object")
-    return value
+        problem = f"cannot be read as JSON ({str(error).splitlines()[0]})"
+    raise UserError(f"{path}: is damaged: {problem}; mend it, or remove the run's folder")
 
 
 def _read_metrics(path: pathlib.Path) -> tuple[list[dict[str, Any]], list[str]]:

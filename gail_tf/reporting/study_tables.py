@@ -23,8 +23,7 @@ _ADVANTAGE = "generator/advantage_std"
 _HISTOGRAM = "reward/agent_histogram"
 _LOSSES = ("discriminator/loss_bce_loss", "discriminator/loss_wasserstein_loss")
 
-Scores = Mapping[tuple[str, str], list[float]]
-"""Arm and cell -> the scores of the group's runs, finished ones first."""
+Scores = Mapping[tuple[str, str], list[float]]  # of an arm in a cell, a run each, finished ones first
 
 
 def arms_table(runs: pd.DataFrame) -> str | None:

@@ -1,7 +1,6 @@
 """Runs a study's training processes, some at a time; what is finished stays, what was stopped resumes."""
 
 import collections
-import json
 import os
 import shlex
 import signal
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 from tqdm import tqdm
 
 from gail_tf.reporting import text
+from gail_tf.reporting.runs import read_object
 from gail_tf.studies.study import LOGS, StudyRun
 from gail_tf.types import UserError
 
@@ -205,13 +205,7 @@ def _log(run: StudyRun, out: Path) -> Path:
 
 
 def _read_info(run: StudyRun, out: Path) -> dict[str, Any] | None:
-    path = out / run.name / "run.json"
-    try:
-        return json.loads(path.read_text())
-    except FileNotFoundError:
-        return None
-    except ValueError as e:
-        raise UserError(f"{path}: is damaged ({e}); remove the run's folder.") from e
+    return read_object(out / run.name / "run.json")
 
 
 def _status(run: StudyRun, out: Path) -> str | None:
@@ -223,7 +217,7 @@ def _ending(run: StudyRun, code: int, out: Path) -> tuple[str, str]:
     if code == STOPPED_EXIT_CODE:
         return STOPPED, "stopped, and can be resumed"
     if code == 0:
-        summary = json.loads((out / run.name / "summary.json").read_text())
+        summary = read_object(out / run.name / "summary.json")
         score = summary["normalized_return"]
         score = "" if score is None else f", normalised {score:.3f}"
         took = text.duration(summary["wall_seconds"])

@@ -131,13 +131,13 @@ class Study:
           seeds: 0 to ``seeds`` - 1, whatever the study says; None for what it says.
           bindings: gin bindings on top of all others.
         """
-        found = []
+        cells = []
         for task, arm in itertools.product(self.tasks.values(), self.arms.values()):
             if arm.tasks is None or task.name in arm.tasks:
                 own = next(s for s in (seeds, arm.seeds, task.seeds, self.seeds) if s is not None)
-                numbered = enumerate(_seed_list("seeds", own))
-                found += [(i, self._run(arm, task, seed, demonstrations, bindings)) for i, seed in numbered]
-        return [run for _, run in sorted(found, key=lambda pair: pair[0])]  # stable: arms and tasks in order
+                numbers = _seed_list("seeds", own)
+                cells.append([self._run(arm, task, seed, demonstrations, bindings) for seed in numbers])
+        return [run for same in itertools.zip_longest(*cells) for run in same if run]
 
     def _run(self, arm: Arm, task: Task, seed: int, folder, bindings: Sequence[str]) -> StudyRun:
         flags = [f"--config={name.replace(CONFIG, task.config or task.name)}" for name in arm.configs]
@@ -232,9 +232,7 @@ def _resolve_study(name: str) -> Path:
 def _demonstrations(task: Task, folder: str | os.PathLike | None) -> str:
     path = task.demonstrations
     if path is None:
-        if folder is None:
-            return f"shipped:{task.environment}"
-        path = f"{task.environment}.npz"
+        path = f"shipped:{task.environment}" if folder is None else f"{task.environment}.npz"
     if path.startswith(("shipped:", "minari:")):
         return path
     return os.path.abspath(os.path.join(os.path.expanduser(folder or ""), os.path.expanduser(path)))
