@@ -141,11 +141,8 @@ def find_runs(paths: Iterable[Path]) -> list[pathlib.Path]:
     for given in map(pathlib.Path, paths):
         if not given.is_dir():
             raise UserError(f"{given}: no such directory; give a run directory or a folder of them")
-        below = []
-        for folder, subfolders, files in os.walk(given):
-            if "run.json" in files:
-                below.append(pathlib.Path(folder))
-                subfolders.clear()
+        folders = {path.parent for path in given.rglob("run.json")}
+        below = [path for path in folders if folders.isdisjoint(path.parents)]  # a run holds no other
         if not below:
             raise UserError(f"{given}: no run directory (no run.json) here or below; check the path")
         for path in sorted(below, key=natural_key):

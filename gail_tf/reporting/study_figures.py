@@ -248,22 +248,21 @@ def draw_final_returns(groups: Sequence[Group], path: Path) -> Figure | None:
     for task in tasks_of(groups):
         here = [group for group in groups if group.task == task]
         normalized = any(run.has_scale for group in here for run in group.runs)
-        drawn = [(group, *_finals(group, normalized)) for group in here]
-        drawn = [finals for finals in drawn if finals[1] or finals[2]]
-        if drawn:
-            shown.append((task, normalized, drawn))
-    every = [finals for _, _, drawn in shown for finals in drawn]
+        finals = [(group.label, *_finals(group, normalized)) for group in here]
+        shown.append((task, normalized, [one for one in finals if one[1] or one[2]]))
+    shown = [one for one in shown if one[2]]
+    every = [one for _, _, drawn in shown for one in drawn]
     if sum(len(scores) + len(nans) for _, scores, nans in every) < 2:
         return None
     look = looks(group.label for group in groups)
-    longest = max(len(group.label) for group, _, _ in every)
+    longest = max(len(label) for label, _, _ in every)
     size = (3.0 + 0.06 * min(longest, 32), 0.34 * max(len(drawn) for _, _, drawn in shown) + 0.95)
     panels = Panels(len(shown), min(len(shown), 3), size, alone=1.5)
     for index, (task, normalized, drawn) in enumerate(shown):
         ax = panels.add(index, task)
-        for position, (group, scores, nans) in enumerate(drawn):
-            _draw_box(ax, position, scores, nans, look[group.label]["color"])
-        ax.set_yticks(range(len(drawn)), [textwrap.fill(group.label, 32) for group, _, _ in drawn])
+        for position, (label, scores, nans) in enumerate(drawn):
+            _draw_box(ax, position, scores, nans, look[label]["color"])
+        ax.set_yticks(range(len(drawn)), [textwrap.fill(label, 32) for label, _, _ in drawn])
         ax.set_ylim(len(drawn) - 0.45, -0.55)
         ax.set_xlabel("normalised return of the final policy" if normalized else "return", fontsize=9)
         if normalized:

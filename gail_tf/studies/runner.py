@@ -71,7 +71,7 @@ def state(run: StudyRun, out: Path) -> str:
     Raises:
       UserError: the directory holds a run with other settings than the study asks for.
     """
-    info = _read_info(run, out)
+    info = read_object(out / run.name / "run.json")
     if info is None:
         return NEW
     recorded, asked = _settings(info.get("command") or ()), _settings(run.flags)
@@ -204,12 +204,10 @@ def _log(run: StudyRun, out: Path) -> Path:
     return out / LOGS / f"{run.name}.log"
 
 
-def _read_info(run: StudyRun, out: Path) -> dict[str, Any] | None:
-    return read_object(out / run.name / "run.json")
-
-
 def _status(run: StudyRun, out: Path) -> str | None:
-    return (_read_info(run, out) or {}).get("status")
+    """What its run.json says; None where there is none."""
+    info = read_object(out / run.name / "run.json")
+    return info and str(info.get("status"))
 
 
 def _ending(run: StudyRun, code: int, out: Path) -> tuple[str, str]:
@@ -225,8 +223,9 @@ def _ending(run: StudyRun, code: int, out: Path) -> tuple[str, str]:
     log = _log(run, out)
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
     said = lines[-1].removeprefix("error: ") if lines else "nothing was printed"
-    if _status(run, out) == DIVERGED:
+    status = _status(run, out)
+    if status == DIVERGED:
         return DIVERGED, f"diverged: {said}"
-    if code == REFUSED_EXIT_CODE and _read_info(run, out) is None:  # one that a full disk stopped left a run
+    if code == REFUSED_EXIT_CODE and status is None:  # one that a full disk stopped left a run
         return REFUSED, f"refused: {said}"
     return FAILED, f"failed with exit code {code}, see {log}: {said}"
