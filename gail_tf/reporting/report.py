@@ -1,6 +1,5 @@
 """Many run directories in, one folder with figures, tables and a CSV file out."""
 
-import os
 import pathlib
 from collections.abc import Iterable
 
@@ -11,9 +10,7 @@ from gail_tf.reporting.groups import group_runs, tasks_of
 from gail_tf.reporting.runs import Path, load_runs
 
 
-def write_report(
-    paths: Iterable[Path], out_dir: str | os.PathLike, published: str | os.PathLike | None = None
-) -> list[pathlib.Path]:
+def write_report(paths: Iterable[Path], out_dir: Path, published: Path | None = None) -> list[pathlib.Path]:
     """Writes figures, tables and a CSV file about the runs among and below ``paths``.
 
     Always ``curves.png``, ``table.md``, ``results.csv``, ``commands.csv``, and ``table_compact.md`` for a

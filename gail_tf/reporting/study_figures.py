@@ -162,9 +162,7 @@ def _finish_rollouts(ax: Axes, scale: Mapping[str, Any]) -> None:
     ax.margins(x=0.01)
 
 
-def draw_reward_histograms(
-    groups: Sequence[Group], path: Path, fractions: Sequence[float] = FRACTIONS
-) -> Figure | None:
+def draw_reward_histograms(groups: Sequence[Group], path: Path, fractions=FRACTIONS) -> Figure | None:
     """Learned rewards of one task's groups: a row a group, a column a moment of the training.
 
     Reads ``reward/agent_histogram`` and ``reward/expert_histogram``, objects ``{"low", "high", "counts"}`` of

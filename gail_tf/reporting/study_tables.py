@@ -5,7 +5,6 @@ Every table is made of ``tables.runs_table`` and is None where the runs do not h
 
 import csv
 import itertools
-import os
 import pathlib
 import re
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from gail_tf.reporting import aggregates, tables
-from gail_tf.reporting.runs import Run, natural_key
+from gail_tf.reporting.runs import Path, Run, natural_key
 from gail_tf.types import UserError
 
 _SHARE = 0.1  # of a training, at its beginning and at its end
@@ -204,7 +203,7 @@ class Published(NamedTuple):
         return next(found, tables.NOTHING)
 
 
-def read_published(path: str | os.PathLike) -> Published:
+def read_published(path: Path) -> Published:
     """From a CSV file of two columns, regular expression and value; lines that begin with "#" are the notes.
 
     Raises:

@@ -179,10 +179,9 @@ def iqm_cell(*tasks: Sequence[float]) -> str:
 
 def spread(column: Iterable[Any], to_text: Callable[[float], str] = two_decimals) -> str:
     """Median [minimum, maximum] of the finite numbers of a column; a dash for none."""
-    values = numbers(column)
-    return (
-        f"{median(values, to_text)} [{to_text(min(values))}, {to_text(max(values))}]" if values else NOTHING
-    )
+    if not (values := numbers(column)):
+        return NOTHING
+    return f"{median(values, to_text)} [{to_text(min(values))}, {to_text(max(values))}]"
 
 
 def median(column: Iterable[Any], to_text: Callable[[float], str], of: Callable = np.median) -> str:

@@ -209,13 +209,11 @@ def _check_demonstrations(path: str | None) -> None:
     source, _, name = (path or "minari:").partition(":")
     if source == "shipped":
         there = (experts_dir() / name / "demonstrations.npz").is_file()
-        message = (
-            f"no demonstrations of {name} are shipped: give --demonstrations=DIR, a folder with {name}.npz"
-        )
+        says = f"no demonstrations of {name} are shipped: give --demonstrations=DIR, a folder with {name}.npz"
     else:
         there = source == "minari" or os.path.exists(path)
-        message = f"{path}: no such file of demonstrations: add it"
-    _check(there, f"{message}, or leave the task out with --only.")
+        says = f"{path}: no such file of demonstrations: add it"
+    _check(there, f"{says}, or leave the task out with --only.")
 
 
 def _resolve_study(name: str) -> Path:
