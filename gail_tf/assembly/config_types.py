@@ -30,15 +30,18 @@ def check_types() -> None:
         configurable = gin_config._REGISTRY[selector]
         hints = _hints(configurable.wrapped)
         for parameter, value in values.items():
-            if parameter in hints and not _fits(value, hints[parameter]):
-                raise UserError(
-                    f"config: {configurable.name}.{parameter} = {value!r}: want {_name(hints[parameter])}."
-                )
+            check_type(f"config: {configurable.name}.{parameter}", value, hints.get(parameter, Any))
             if early := _called_too_early(value):
                 raise UserError(
                     f"config: {configurable.name}.{parameter} = {value!r}: {early[0]!r} is called where it "
                     "is used, not here: leave out the brackets."
                 )
+
+
+def check_type(where: str, value: Any, hint: Any) -> None:
+    """Raises UserError unless ``value`` is of the type ``hint``, as far as gin can tell."""
+    if not _fits(value, hint):
+        raise UserError(f"{where} = {value!r}: want {_name(hint)}.")
 
 
 def _hints(wrapped: Any) -> dict[str, Any]:

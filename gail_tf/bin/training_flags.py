@@ -54,7 +54,7 @@ def train(script: str, **more) -> int:
         print(recipes.list_text())
         return 0
     if asked.pop("show"):
-        print(_settings_text(bindings, **asked))
+        print(_settings_text(bindings=bindings, **asked))
         return 0
     if not asked["run_dir"]:
         raise UserError("no --run_dir given: name a new directory for the run, such as --run_dir=runs/first.")

@@ -10,19 +10,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gail_tf.reporting.runs import Run
+from gail_tf.reporting.runs import Curve, Run
 from gail_tf.types import UserError
 
-EXPERT_FRACTION = 0.9
-"""A run has "reached the expert" at this normalised return."""
-
-DIVERGED_FRACTION = 0.1
-"""A run whose final normalised return is below this has diverged, as one has that a NaN stopped."""
-
-MIN_SEEDS_FOR_INTERVAL = 3
-"""Fewer than this, a bootstrap says nothing: the range from minimum to maximum is shown in its place."""
-
+EXPERT_FRACTION = 0.9  # a run has "reached the expert" at this normalised return
+DIVERGED_FRACTION = 0.1  # a run has diverged that ends below this, as one has that a NaN stopped
+MIN_SEEDS_FOR_INTERVAL = 3  # with fewer a bootstrap says nothing: the range is shown in its place
 BOOTSTRAP_RESAMPLES = 2000
+
+
+Scores = Sequence[Sequence[float]]  # a task, a run
 
 
 class Interval(NamedTuple):
@@ -89,9 +86,7 @@ def _interval(tasks: tuple[tuple[float, ...], ...]) -> Interval:
     return Interval(float(low), float(high), "bootstrap")
 
 
-def probability_of_improvement(
-    x_tasks: Sequence[Sequence[float]], y_tasks: Sequence[Sequence[float]]
-) -> Improvement:
+def probability_of_improvement(x_tasks: Scores, y_tasks: Scores) -> Improvement:
     """P(a run of X scores above a run of Y): mean over tasks of the share of pairs, ties counting half.
 
     As in Agarwal et al. 2021 (their X > Y, from the Mann-Whitney U statistic). The bootstrap resamples the
@@ -115,7 +110,7 @@ def probability_of_improvement(
     return Improvement(float(np.mean(estimates)), float(low), float(high))
 
 
-def evaluation_curve(run: Run, against: str = "env_steps") -> tuple[np.ndarray, np.ndarray]:
+def evaluation_curve(run: Run, against: str = "env_steps") -> Curve:
     """Normalised return of each evaluation, as recorded or else from its mean return; may be empty."""
     x, y = run.series("evaluation/normalized_return", against)
     if not y.size:
@@ -195,15 +190,13 @@ def histogram_median(histogram: Mapping[str, Any]) -> float:
     return float(np.interp(0.5 * below[-1], below, edges))
 
 
-def _cumulative(histogram: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+def _cumulative(histogram: Mapping[str, Any]) -> Curve:
     """The edges of the bins, and how many values are below each, both ``[N + 1]``."""
     below = np.concatenate([[0.0], np.cumsum(np.asarray(histogram["counts"], float))])
     return np.linspace(float(histogram["low"]), float(histogram["high"]), below.size), below
 
 
-def common_grid(
-    series: Sequence[tuple[np.ndarray, np.ndarray]], num_points: int = 200
-) -> tuple[np.ndarray, np.ndarray]:
+def common_grid(series: Sequence[Curve], num_points: int = 200) -> Curve:
     """Interpolates ``(x, y)`` pairs linearly on the range of x that all cover: ``x [N]``, ``y [pairs, N]``.
 
     Empty pairs are left out. Nothing is extrapolated: the grid starts at the latest first point and ends at

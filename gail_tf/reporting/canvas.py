@@ -3,7 +3,6 @@
 Colours are Okabe and Ito's, which colour-blind readers can tell apart.
 """
 
-import io
 import os
 from collections.abc import Iterable, Sequence
 
@@ -21,13 +20,10 @@ PURPLE, SKY, BLACK, GREY = "#CC79A7", "#56B4E9", "#000000", "#777777"
 PALETTE = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, BLACK)
 _LINE_STYLES = ("-", "--", (0, (1, 1)), "-.")
 
-AGENT, EXPERT = BLUE, VERMILION
-"""The same two colours for agent and expert in every panel."""
+AGENT, EXPERT = BLUE, VERMILION  # in every panel
 
+RAW_POINTS = 150  # a series longer than this is drawn as a moving average
 _DPI = 120
-RAW_POINTS = 150
-"""A series longer than this is drawn as a moving average."""
-
 _ADDITION = " + "
 
 
@@ -39,17 +35,14 @@ def looks(labels: Iterable[str]) -> dict[str, dict]:
     """
     labels = list(dict.fromkeys(labels))
     bases = list(dict.fromkeys(label.split(_ADDITION)[0] for label in labels))
-    taken, found = set(), {}
+    found = {}
     # Plain ones first: they get the solid lines.
     for label in sorted(labels, key=lambda label: _ADDITION in label):
-        base = bases.index(label.split(_ADDITION)[0])
-        color, number = PALETTE[base % len(PALETTE)], base // len(PALETTE)
-        own = [(color, style) for style in (*_LINE_STYLES[number:], *_LINE_STYLES[:number])]
+        number, color = divmod(bases.index(label.split(_ADDITION)[0]), len(PALETTE))
+        own = [(PALETTE[color], style) for style in (*_LINE_STYLES[number:], *_LINE_STYLES[:number])]
         others = [(color, style) for style in _LINE_STYLES for color in PALETTE]
-        look = next((look for look in (*own, *others) if look not in taken), own[0])
-        taken.add(look)
-        found[label] = {"color": look[0], "linestyle": look[1]}
-    return {label: found[label] for label in labels}
+        found[label] = next((look for look in (*own, *others) if look not in found.values()), own[0])
+    return {label: dict(zip(("color", "linestyle"), found[label], strict=True)) for label in labels}
 
 
 def smooth(y: np.ndarray) -> np.ndarray:
@@ -59,22 +52,6 @@ def smooth(y: np.ndarray) -> np.ndarray:
     window = np.ones(2 * max(1, y.size // 80) + 1)
     # Direct sums: a running total would lose what follows an exploded value to rounding.
     return np.convolve(y, window, "same") / np.convolve(np.ones_like(y), window, "same")
-
-
-def style(ax: Axes, title: str) -> None:
-    ax.set_title(title, fontsize=10, loc="left")
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.tick_params(labelsize=8)
-    ax.grid(True, color="#e6e6e6", linewidth=0.7)
-    ax.set_axisbelow(True)
-
-
-def x_axis(ax: Axes, label: str) -> None:
-    """Counts of steps or iterations, as people read them (20k, 1.5M)."""
-    ax.set_xlabel(label, fontsize=9)
-    ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: text.count(value)))
-    ax.margins(x=0.01)
 
 
 def legend_size(labels: Sequence[str], width: float) -> tuple[int, float]:
@@ -95,15 +72,7 @@ class Panels:
       labels: of the legend; None for a figure without, which is ``margin`` inches higher than its panels.
     """
 
-    def __init__(
-        self,
-        count: int,
-        num_columns: int,
-        size: tuple[float, float],
-        alone: float = 0.0,
-        labels: Iterable[str] | None = None,
-        margin: float = 0.0,
-    ):
+    def __init__(self, count, num_columns, size, alone=0.0, labels: Iterable[str] | None = None, margin=0.0):
         self.num_columns, self.num_rows = num_columns, -(-count // num_columns)
         width = size[0] * num_columns + (alone if num_columns == 1 else 0)
         self._legend_columns = 2
@@ -113,11 +82,23 @@ class Panels:
         self.figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained", facecolor="white")
         FigureCanvasAgg(self.figure)
 
-    def add(self, index: int, title: str | None = None) -> Axes:
-        """The panel at ``index``, row by row; one without a title is not styled either."""
+    def add(self, index: int, title: str, x_label: str | None = None, y_label: str | None = None) -> Axes:
+        """The panel at ``index``, row by row; the leftmost alone have the label of the vertical axis.
+
+        A horizontal axis with a label counts steps or iterations, as people read them (20k, 1.5M).
+        """
         ax = self.figure.add_subplot(self.num_rows, self.num_columns, index + 1)
-        if title is not None:
-            style(ax, title)
+        ax.set_title(title, fontsize=10, loc="left")
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.tick_params(labelsize=8)
+        ax.grid(True, color="#e6e6e6", linewidth=0.7)
+        ax.set_axisbelow(True)
+        if x_label is not None:
+            ax.set_xlabel(x_label, fontsize=9)
+            ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+            ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: text.count(value)))
+        if y_label and index % self.num_columns == 0:
+            ax.set_ylabel(y_label, fontsize=9)
         return ax
 
     def save(self, path: str | os.PathLike, handles: dict | None = None) -> Figure:
@@ -125,7 +106,5 @@ class Panels:
         if handles is not None:
             place = {"loc": "outside lower center", "ncols": self._legend_columns, "frameon": False}
             self.figure.legend(handles.values(), handles, handlelength=2.6, fontsize=9, **place)
-        buffer = io.BytesIO()
-        self.figure.savefig(buffer, format="png")
-        write_atomically(path, buffer.getvalue())
+        write_atomically(path, lambda file: self.figure.savefig(file, format="png"))
         return self.figure

@@ -47,8 +47,10 @@ class Group:
         return self.task + self.label.removeprefix(self.arm)
 
 
-_DATA = ["num_demonstrations", "subsample", "digest"]
-_KEY = ["environment", "task", "title", "config", "bindings", *_DATA]
+# What is read of a run, and what stands for it where the run does not have it.
+_DATA = {"num_demonstrations": None, "subsample": 1, "demonstrations_sha256": ""}
+_RECORDED = {"task": "", "config_name": "", **_DATA}
+_KEY = ["environment", "title", "bindings", *_RECORDED]
 
 
 def group_runs(runs: Iterable[Run]) -> list[Group]:
@@ -62,19 +64,20 @@ def group_runs(runs: Iterable[Run]) -> list[Group]:
 
     table = pd.DataFrame(list(map(_identity, runs)), dtype=object)
     groups = [_group(table, same) for _, same in table.groupby(_KEY, sort=False, dropna=False)]
-    return sorted(groups, key=_group_order)
+    return sorted(groups, key=_order)
+
+
+def tasks_of(groups: Iterable[Group]) -> list[str]:
+    """Each once, in the order of the numbers in their names."""
+    return sorted({group.task for group in groups}, key=natural_key)
 
 
 def _identity(run: Run) -> dict[str, Any]:
     return {
+        **{name: run.value(name, default) for name, default in _RECORDED.items()},
         "environment": run.environment,
-        "task": run.task or "",
-        "title": run.label or run.algorithm,
-        "config": str(run.value("config_name", "")),
+        "title": run.value("label") or run.algorithm,
         "bindings": gin_bindings(run.info.get("command")),
-        "num_demonstrations": run.value("num_demonstrations"),
-        "subsample": run.value("subsample", 1),
-        "digest": str(run.value("demonstrations_sha256", "")),
         "run": run,
     }
 
@@ -85,34 +88,30 @@ def _group(table: Any, same: Any) -> Group:
     everywhere = table[table.environment == key.environment]
     here = everywhere[everywhere.task == key.task]
     rivals = here[here.title == key.title]
-    parts = [key.title]
-    if extra := _distinct_config(key.config, set(rivals.config)):
-        parts.append(extra)
-    if key.bindings and rivals.bindings.nunique() > 1:
-        parts.append(" ".join(key.bindings))
-    method = ", ".join(parts)
+    config = _distinct_config(key.config_name, set(rivals.config_name))
+    bindings = " ".join(key.bindings) if rivals.bindings.nunique() > 1 else ""
+    method = ", ".join(filter(None, [key.title, config, bindings]))
     demonstrations = demonstrations_text(key.num_demonstrations, key.subsample)
-    if key.digest and here.digest[here.num_demonstrations.notna()].nunique() > 1:
+    digests = here.demonstrations_sha256[here.num_demonstrations.notna()]
+    if key.demonstrations_sha256 and digests.nunique() > 1:
         file = os.path.basename(str(key.run.value("demonstrations", ""))) or "a file"
-        demonstrations += f" of {file} ({key.digest[:7]})"
-    if len(rivals[_DATA].drop_duplicates()) > 1:
-        parts.append(f"demonstrations: {demonstrations}")
-    runs = sorted(same.run, key=lambda run: (run.seed is None, run.seed or 0, str(run.path)))
-    several = everywhere.task.nunique() > 1 and key.task
+        demonstrations += f" of {file} ({key.demonstrations_sha256[:7]})"
+    several_data = len(rivals[list(_DATA)].drop_duplicates()) > 1
+    several_tasks = everywhere.task.nunique() > 1 and key.task
     return Group(
         environment=key.environment,
-        task=f"{key.environment}: {key.task}" if several else key.environment,
-        arm=runs[0].label or method,
+        task=f"{key.environment}: {key.task}" if several_tasks else key.environment,
+        arm=key.run.value("label") or method,
         method=method,
-        label=", ".join(parts),
+        label=f"{method}, demonstrations: {demonstrations}" if several_data else method,
         demonstrations=demonstrations,
         num_demonstrations=key.num_demonstrations,
         subsample=key.subsample,
-        runs=runs,
+        runs=sorted(same.run, key=lambda run: (run.seed is None, run.seed or 0, str(run.path))),
     )
 
 
-def _group_order(group: Group) -> tuple:
+def _order(group: Group) -> tuple:
     amount = (group.subsample, group.num_demonstrations or 0)
     return (group.environment, natural_key(group.method), *amount, group.task, group.label)
 

@@ -1,19 +1,16 @@
 """Many run directories in, one folder with figures, tables and a CSV file out."""
 
-import os
 import pathlib
 from collections.abc import Iterable
 
 from gail_tf.files import write_atomically
 from gail_tf.reporting import study_figures, study_tables, tables, text
 from gail_tf.reporting.figures import draw_comparison
-from gail_tf.reporting.groups import group_runs
+from gail_tf.reporting.groups import group_runs, tasks_of
 from gail_tf.reporting.runs import Path, load_runs
 
 
-def write_report(
-    paths: Iterable[Path], out_dir: str | os.PathLike, published: str | os.PathLike | None = None
-) -> list[pathlib.Path]:
+def write_report(paths: Iterable[Path], out_dir: Path, published: Path | None = None) -> list[pathlib.Path]:
     """Writes figures, tables and a CSV file about the runs among and below ``paths``.
 
     Always ``curves.png``, ``table.md``, ``results.csv``, ``commands.csv``, and ``table_compact.md`` for a
@@ -45,14 +42,13 @@ def write_report(
         "divergence.md": study_tables.divergence_table(table, beside),
         "signal.md": study_tables.signal_table(table),
     }
-    families = {f"{name}.png": (study_figures.draw_family, groups, name) for name in study_figures.FAMILIES}
-    figures = {"final_returns.png": (study_figures.draw_final_returns, groups), **families}
+    figures = {"final_returns.png": (study_figures.draw_final_returns, groups)}
+    figures |= {f"{name}.png": (study_figures.draw_family, groups, name) for name in study_figures.FAMILIES}
     figures["rollout_gradient.png"] = (study_figures.draw_rollout_gradients, groups)
-    tasks = sorted({group.task for group in groups})
+    tasks = tasks_of(groups)
     for task in tasks:
         name = f"reward_histograms{'_' + text.slug(task) if len(tasks) > 1 else ''}.png"
-        here = [group for group in groups if group.task == task]
-        figures[name] = (study_figures.draw_reward_histograms, here)
+        figures[name] = (study_figures.draw_reward_histograms, [g for g in groups if g.task == task])
     draw_comparison(groups, out_dir / "curves.png")
     written = [out_dir / "curves.png"]
     written += [write_atomically(out_dir / name, lines) for name, lines in contents.items() if lines]

@@ -11,16 +11,14 @@ import os
 import pathlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from gail_tf.types import UserError
 
-if TYPE_CHECKING:
-    import pandas as pd  # Slow to import: imported where it is used.
-
 Path = str | os.PathLike
+Curve = tuple[np.ndarray, np.ndarray]  # x [N] and y [N]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,11 +40,16 @@ class Run:
     notes: Sequence[str] = ()
 
     @property
-    def frame(self) -> "pd.DataFrame":
-        """The metrics as a table: a row a line, a column a metric; NaN where a line does not have it."""
-        import pandas as pd
+    def frame(self) -> Any:
+        """The metrics as a pandas table: a row a line, a column a metric; NaN where a line has it not."""
+        import pandas as pd  # Slow to import, and training reads its own run too.
 
         return pd.DataFrame(list(self.metrics))
+
+    @property
+    def last(self) -> Mapping[str, Any]:
+        """The last line of metrics; empty where there is none."""
+        return self.metrics[-1] if self.metrics else {}
 
     def value(self, name: str, default: Any = None) -> Any:
         """``name`` from the summary, else from ``run.json``, else ``default``; null counts as absent."""
@@ -58,6 +61,10 @@ class Run:
     def number(self, name: str) -> float | None:
         """``value(name)`` as a finite float, else None."""
         return finite_or_none(self.value(name))
+
+    def total(self, name: str) -> Any:
+        """``env_steps`` or ``wall_seconds`` of the whole run, as far as it came."""
+        return self.value(name, self.last.get(name))
 
     @property
     def name(self) -> str:
@@ -73,16 +80,6 @@ class Run:
         return str(self.value("algorithm") or self.value("config_name", "?"))
 
     @property
-    def label(self) -> str | None:
-        """What its study calls it; None for a run that was started without ``--label``."""
-        return self.value("label")
-
-    @property
-    def task(self) -> str | None:
-        """What its study calls what it was trained on; None for a run without ``--task``."""
-        return self.value("task")
-
-    @property
     def seed(self) -> int | None:
         return self.value("seed")
 
@@ -93,18 +90,22 @@ class Run:
         if status == "finished" and self.summary is not None:
             return None
         reason = "finished without summary.json" if status == "finished" else status
-        return f"{reason} after {self.metrics[-1].get('env_steps', 0):,} steps" if self.metrics else reason
+        return f"{reason} after {self.last.get('env_steps', 0):,} steps" if self.metrics else reason
 
     @property
     def is_nan(self) -> bool:
         """Whether a NaN or Inf stopped it."""
         return self.info.get("status") == "diverged"
 
-    def series(self, name: str, against: str = "env_steps") -> tuple[np.ndarray, np.ndarray]:
+    def series(self, name: str, against: str = "env_steps") -> Curve:
         """Float arrays ``(x [N], y [N])`` of the lines where both are finite numbers; N may be 0."""
         pairs = [(finite_or_none(line.get(against)), finite_or_none(line.get(name))) for line in self.metrics]
         x, y = np.array([pair for pair in pairs if None not in pair], float).reshape(-1, 2).T
         return x, y
+
+    def lines_with(self, name: str) -> list[Mapping[str, Any]]:
+        """The lines of metrics where ``name`` is an object, such as a histogram."""
+        return [line for line in self.metrics if isinstance(line.get(name), Mapping)]
 
     def normalize(self, episode_return: Any) -> Any:
         """``(return - random) / (expert - random)``; None when those two are unknown or equal."""
@@ -126,11 +127,8 @@ class Run:
 
 
 def finite_or_none(value: Any) -> float | None:
-    return float(value) if _is_number(value) and math.isfinite(value) else None
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and math.isfinite(value) else None
 
 
 def find_runs(paths: Iterable[Path]) -> list[pathlib.Path]:
@@ -143,11 +141,8 @@ def find_runs(paths: Iterable[Path]) -> list[pathlib.Path]:
     for given in map(pathlib.Path, paths):
         if not given.is_dir():
             raise UserError(f"{given}: no such directory; give a run directory or a folder of them")
-        below = []
-        for folder, subfolders, files in os.walk(given):
-            if "run.json" in files:
-                below.append(pathlib.Path(folder))
-                subfolders.clear()
+        folders = {path.parent for path in given.rglob("run.json")}
+        below = [path for path in folders if folders.isdisjoint(path.parents)]  # a run holds no other
         if not below:
             raise UserError(f"{given}: no run directory (no run.json) here or below; check the path")
         for path in sorted(below, key=natural_key):
@@ -168,16 +163,13 @@ def load_run(path: Path) -> Run:
       UserError: it is not a run directory, a file in it is damaged, or it has no metrics yet.
     """
     path = pathlib.Path(path)
-    if not (path / "run.json").is_file():
+    info, summary = (read_object(path / name) for name in ("run.json", "summary.json"))
+    if info is None:
         raise UserError(f"{path}: not a run directory (no run.json); give the --run_dir of a training run")
-    info = _read_object(path / "run.json")
-    summary = _read_object(path / "summary.json") if (path / "summary.json").exists() else None
     metrics, notes = _read_metrics(path / "metrics.jsonl")
     status = info.get("status", "unknown")
     if not metrics and status not in ("failed", "diverged"):
-        raise UserError(
-            f"{path}: metrics.jsonl is missing or empty ({status}); let it train for an iteration"
-        )
+        raise UserError(f"{path}: metrics.jsonl is missing or empty ({status}); let it train first")
     return Run(path, info, metrics, summary, notes)
 
 
@@ -199,14 +191,22 @@ def load_runs(paths: Iterable[Path]) -> tuple[list[Run], list[str]]:
     return runs, problems
 
 
-def _read_object(path: pathlib.Path) -> dict[str, Any]:
+def read_object(path: pathlib.Path) -> dict[str, Any] | None:
+    """The object in a JSON file; None where there is no such file.
+
+    Raises:
+      UserError: it holds something else.
+    """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(value, dict):
+            return value
+        problem = f"holds a {type(value).__name__}, wanted a JSON object"
+    except FileNotFoundError:
+        return None
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as JSON ({str(error).splitlines()[0]})") from error
-    if not isinstance(value, dict):
-        raise UserError(f"{path}: holds a {type(value).__name__}, wanted a JSON object")
-    return value
+        problem = f"cannot be read as JSON ({str(error).splitlines()[0]})"
+    raise UserError(f"{path}: is damaged: {problem}; mend it, or remove the run's folder")
 
 
 def _read_metrics(path: pathlib.Path) -> tuple[list[dict[str, Any]], list[str]]:
@@ -216,23 +216,20 @@ def _read_metrics(path: pathlib.Path) -> tuple[list[dict[str, Any]], list[str]]:
     an earlier iteration replaces all lines from there on. The same iteration once more adds to its line
     (the final evaluation comes as a line of its own).
     """
-    if not path.is_file():
-        return [], []
-    rows: list[dict[str, Any]] = []
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+    rows: dict[float, dict[str, Any]] = {}
     notes = []
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     for number, line in enumerate(lines, start=1):
         try:
             row = json.loads(line)
         except ValueError:
             row = None
-        if not isinstance(row, dict) or not _is_number(row.get("iteration")):
+        if not isinstance(row, dict) or finite_or_none(row.get("iteration")) is None:
             where = "the last line" if number == len(lines) else f"line {number}"
             notes.append(f"metrics.jsonl: {where} is cut short and was ignored")
             continue
-        while rows and rows[-1]["iteration"] > row["iteration"]:
-            rows.pop()
-        if rows and rows[-1]["iteration"] == row["iteration"]:
-            row = rows.pop() | row
-        rows.append(row)
-    return rows, notes
+        iteration = row["iteration"]
+        while rows and next(reversed(rows)) > iteration:
+            rows.popitem()
+        rows[iteration] = rows.get(iteration, {}) | row
+    return list(rows.values()), notes

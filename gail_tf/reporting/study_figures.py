@@ -4,7 +4,8 @@ Each function saves a PNG (atomically) and returns its Figure, or writes nothing
 has what it shows.
 """
 
-import os
+import functools
+import itertools
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -16,10 +17,10 @@ from matplotlib.patches import Patch
 
 from gail_tf.reporting import text
 from gail_tf.reporting.aggregates import pooled_histogram
-from gail_tf.reporting.canvas import AGENT, EXPERT, GREY, Panels, looks, smooth, x_axis
-from gail_tf.reporting.figures import UNFINISHED, draw_group, handles_of
-from gail_tf.reporting.groups import Group
-from gail_tf.reporting.runs import Run, natural_key
+from gail_tf.reporting.canvas import AGENT, EXPERT, GREY, Panels, looks, smooth
+from gail_tf.reporting.figures import LinePanel, draw_group, draw_lines, draw_median
+from gail_tf.reporting.groups import Group, tasks_of
+from gail_tf.reporting.runs import Curve, Path, Run
 
 FAMILIES = {
     "policy_gradient": {
@@ -65,116 +66,103 @@ FAMILIES = {
 }
 """Metrics that are read together: name of the figure -> metric -> what the axis says."""
 
-LOGARITHMIC = {"policy_gradient", "model_error"}
-"""The figures whose metrics are positive and span orders of magnitude."""
-
-FRACTIONS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
-"""Of the training, at which histograms of the learned reward are shown."""
+LOGARITHMIC = {"policy_gradient", "model_error"}  # metrics that are positive and span orders of magnitude
+FRACTIONS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)  # of the training: where histograms of the reward are shown
 
 ROLLOUT_GRADIENT = "model/rollout_gradient_norm"
 
 _FLOOR = 1e-12  # A logarithmic axis shows smaller values here: a gradient of exactly 0 has vanished.
 
 
-def draw_family(groups: Sequence[Group], family: str, path: str | os.PathLike) -> Figure | None:
+def draw_family(groups: Sequence[Group], family: str, path: Path) -> Figure | None:
     """A row a metric of FAMILIES[family], a column a task, a line a group, as in ``draw_comparison``.
 
     A single metric fills rows of four tasks. Axes are logarithmic, or linear only near 0, where values span
     orders of magnitude, so that one exploded run does not flatten the others.
     """
-    metrics = {name: says for name, says in FAMILIES[family].items() if _having(groups, name)}
-    look = looks(group.label for group in groups)  # of all, so that a label looks the same in every figure
-    groups = [group for group in groups if any(_having([group], name) for name in metrics)]
-    if not groups:
+    metrics = {name: says for name, says in FAMILIES[family].items() if _having(groups, [name])}
+    shown = _having(groups, metrics)
+    if not shown:
         return None
-    tasks = _tasks(groups)
-    places = [(name, task) for name in metrics for task in tasks]
+    tasks, panels = tasks_of(shown), []
     num_columns = len(tasks) if len(metrics) > 1 else min(len(tasks), 4)
-    labels = [*(group.label for group in groups), UNFINISHED]
-    panels = Panels(len(places), num_columns, (3.9, 2.5), alone=2.4, labels=labels)
-    handles = {}
-    for index, (name, task) in enumerate(places):
-        here = [group for group in groups if group.task == task and _having([group], name)]
-        if not here:
-            continue
-        ax = panels.add(index, task if index < num_columns or len(metrics) == 1 else "")
-        values = np.concatenate([run.series(name)[1] for group in here for run in group.runs])
-        logarithmic = _set_scale(ax, values, family in LOGARITHMIC)
-
-        def curve_of(run: Run, name=name, logarithmic=logarithmic):
-            x, y = run.series(name)
-            if not (logarithmic and y.size):
-                return x, smooth(y)
-            learning = slice(np.argmax(y != 0), None)  # exact zeros before are of an actor that waits
-            return x[learning], np.exp(smooth(np.log(np.maximum(y[learning], _FLOOR))))
-
-        for group in here:
-            handle = draw_group(ax, group, curve_of, look)
-            handles[group.label] = handles.get(group.label) or handle
-        if index % num_columns == 0:
-            ax.set_ylabel(metrics[name], fontsize=9)
-        ax.set_xlim(left=0)
-        x_axis(ax, "environment steps" if index >= len(places) - num_columns else "")
-    return panels.save(path, handles_of(groups, handles))
+    for index, (name, task) in enumerate(itertools.product(metrics, tasks)):
+        here = [group for group in _having(shown, [name]) if group.task == task]
+        values = [run.series(name)[1] for group in here for run in group.runs]
+        scale = _scale(np.concatenate([np.zeros(0), *values]), family in LOGARITHMIC)
+        curve_of = functools.partial(_smoothed, name=name, logarithmic=scale["value"] == "log")
+        title = task if index < num_columns or len(metrics) == 1 else ""
+        x_label = "environment steps" if index >= len(metrics) * len(tasks) - num_columns else ""
+        draw = functools.partial(draw_group, curve_of=curve_of)
+        finish = functools.partial(_finish, scale=scale)
+        panels.append(LinePanel(title, x_label, metrics[name], here, draw, finish))
+    return draw_lines(groups, panels, path, num_columns=num_columns, size=(3.9, 2.5), alone=2.4)
 
 
-def _set_scale(ax: Axes, values: np.ndarray, logarithmic: bool) -> bool:
-    """Chooses the y axis for ``values [N]``; returns whether it is logarithmic."""
-    size = np.abs(values)
-    positive = values[values > 0]
+def _smoothed(run: Run, name: str, logarithmic: bool) -> Curve:
+    x, y = run.series(name)
+    if not (logarithmic and y.size):
+        return x, smooth(y)
+    learning = slice(np.argmax(y != 0), None)  # exact zeros before are of an actor that waits
+    return x[learning], np.exp(smooth(np.log(np.maximum(y[learning], _FLOOR))))
+
+
+def _finish(ax: Axes, scale: Mapping[str, Any]) -> None:
+    ax.set_yscale(**scale)
+    ax.set_xlim(left=0)
+
+
+def _scale(values: np.ndarray, logarithmic: bool) -> dict[str, Any]:
+    """The scale of an axis for ``values [N]``, as ``set_yscale`` takes it."""
+    size, positive = np.abs(values), values[values > 0]
     if logarithmic and positive.size and positive.max() > 20 * max(positive.min(), _FLOOR):
-        ax.set_yscale("log")
-        return True
+        return {"value": "log"}
     usual = np.quantile(size, 0.75) if size.size else 0.0
     if usual > 0 and size.max() > 100 * usual:
-        ax.set_yscale("symlog", linthresh=10 ** np.ceil(np.log10(usual)))
-    return False
+        return {"value": "symlog", "linthresh": 10 ** np.ceil(np.log10(usual))}
+    return {"value": "linear"}
 
 
-def draw_rollout_gradients(groups: Sequence[Group], path: str | os.PathLike) -> Figure | None:
+def draw_rollout_gradients(groups: Sequence[Group], path: Path) -> Figure | None:
     """Gradient of MGAIL's objective at each step of its rollouts: a panel a task, a line a group.
 
     Reads ROLLOUT_GRADIENT, objects ``{"step": [1 ... H], "norm": [H numbers]}`` in the lines of evaluations.
     A line is the median, its band the interquartile range, of all evaluations of all seeds.
     """
-    found = {id(group): norms for group in groups if (norms := _rollout_norms(group)) is not None}
-    drawn = [group for group in groups if id(group) in found]
-    if not drawn:
+    found = [(group, *_rollout_norms(group)) for group in groups]
+    shown = [group for group, steps, _ in found if steps.size]
+    if not shown:
         return None
-    tasks, look, handles = _tasks(drawn), looks(group.label for group in groups), {}
-    labels = [group.label for group in drawn]
-    panels = Panels(len(tasks), min(len(tasks), 4), (3.9, 2.7), alone=2.4, labels=labels)
-    for index, task in enumerate(tasks):
-        ax = panels.add(index, task)
-        shown = []
-        for group in (group for group in drawn if group.task == task):
-            norms = found[id(group)]
-            # Without a bootstrap nothing depends on the state after the last step.
-            reached = norms.max(0) > _FLOOR
-            norms, steps = norms[:, reached], 1 + np.flatnonzero(reached)
-            low, median, high = np.quantile(norms, (0.25, 0.5, 0.75), axis=0)
-            ax.fill_between(steps, low, high, color=look[group.label]["color"], alpha=0.15, linewidth=0)
-            shown.append(norms.ravel())
-            (handles[group.label],) = ax.plot(
-                steps, median, linewidth=2, label=group.label, **look[group.label]
-            )
-        _set_scale(ax, np.concatenate(shown), logarithmic=True)
-        if index % panels.num_columns == 0:
-            ax.set_ylabel("gradient norm", fontsize=9)
-        x_axis(ax, "step of the rollout")
-    return panels.save(path, handles)
+    panels = []
+    for task in tasks_of(shown):
+        here = [group for group in shown if group.task == task]
+        norms = [norms.ravel() for group, _, norms in found if group.task == task]
+        finish = functools.partial(_finish_rollouts, scale=_scale(np.concatenate(norms), logarithmic=True))
+        panels.append(LinePanel(task, "step of the rollout", "gradient norm", here, _draw_rollouts, finish))
+    layout = {"num_columns": min(len(panels), 4), "size": (3.9, 2.7), "alone": 2.4}
+    return draw_lines(groups, panels, path, dotted=False, **layout)
 
 
-def _rollout_norms(group: Group) -> np.ndarray | None:
-    """``[N, H]``, a row an evaluation of a seed; None where there is none."""
-    lines = [line for run in group.runs for line in run.metrics if _is_object(line, ROLLOUT_GRADIENT)]
-    rows = [line[ROLLOUT_GRADIENT]["norm"] for line in lines]
-    return np.maximum(np.asarray(rows, float), _FLOOR) if rows else None
+def _rollout_norms(group: Group) -> Curve:
+    """Steps ``[K]``, and the gradients' norms ``[N, K]``, a row an evaluation of a seed."""
+    lines = [line for run in group.runs for line in run.lines_with(ROLLOUT_GRADIENT)]
+    norms = [line[ROLLOUT_GRADIENT]["norm"] for line in lines] or np.zeros((0, 0))
+    norms = np.maximum(np.asarray(norms, float), _FLOOR)
+    # Without a bootstrap nothing depends on the state after the last step.
+    reached = norms.max(0, initial=0.0) > _FLOOR
+    return 1 + np.flatnonzero(reached), norms[:, reached]
 
 
-def draw_reward_histograms(
-    groups: Sequence[Group], path: str | os.PathLike, fractions: Sequence[float] = FRACTIONS
-) -> Figure | None:
+def _draw_rollouts(ax: Axes, group: Group, look: Mapping[str, Any]) -> Any:
+    return draw_median(ax, *_rollout_norms(group), group.label, look, band=True)
+
+
+def _finish_rollouts(ax: Axes, scale: Mapping[str, Any]) -> None:
+    ax.set_yscale(**scale)
+    ax.margins(x=0.01)
+
+
+def draw_reward_histograms(groups: Sequence[Group], path: Path, fractions=FRACTIONS) -> Figure | None:
     """Learned rewards of one task's groups: a row a group, a column a moment of the training.
 
     Reads ``reward/agent_histogram`` and ``reward/expert_histogram``, objects ``{"low", "high", "counts"}`` of
@@ -189,21 +177,21 @@ def draw_reward_histograms(
     size = ((1.9 * len(columns) + 0.6) / len(columns), 1.35)  # 0.6 for the labels of the rows
     panels = Panels(len(rows) * len(columns), len(columns), size, margin=0.6)
     for row, (group, moments) in enumerate(rows):
-        low, high = _row_range(moments.values())
-        for moment, (progress, steps, found) in moments.items():
-            ax = panels.add(row * len(columns) + columns.index(moment))
-            ax.spines[["top", "right", "left"]].set_visible(False)
+        low, high = _row_range([one for _, _, *both in moments.values() for same in both for one in same])
+        for moment, (progress, steps, agent, expert) in moments.items():
+            ax = panels.add(row * len(columns) + columns.index(moment), "")
+            ax.grid(False)
+            ax.spines["left"].set_visible(False)
             ax.set_yticks([])
             ax.tick_params(labelsize=7)
             ax.locator_params(axis="x", nbins=3)
             edges = np.linspace(low, high, 41)
-            for who, color in (("agent", AGENT), ("expert", EXPERT)):
-                shares = pooled_histogram(found.get(who, ()), edges)
+            for histograms, color in ((agent, AGENT), (expert, EXPERT)):
+                shares = pooled_histogram(histograms, edges)
                 if shares.any():
-                    ax.stairs(shares / shares.max(), edges, fill=who == "agent", color=color, alpha=0.6)
+                    ax.stairs(shares / shares.max(), edges, fill=color == AGENT, color=color, alpha=0.6)
                     ax.stairs(shares / shares.max(), edges, color=color, linewidth=1)
-            ax.set_xlim(low, high)
-            ax.set_ylim(0, 1.05)
+            ax.set(xlim=(low, high), ylim=(0, 1.05))
             ax.set_title(f"{progress:.0%}: {text.count(steps)} steps", fontsize=8)
             if moment == min(moments):
                 ax.set_ylabel(textwrap.fill(group.label, 18), fontsize=8)
@@ -212,40 +200,31 @@ def draw_reward_histograms(
     return panels.save(path, handles)
 
 
-def _moments(group: Group, fractions: Sequence[float]) -> dict[int, tuple[float, float, dict[str, list]]]:
-    """Index of a fraction -> ``(progress, steps, {"agent": histograms, "expert": histograms})`` of the
-    evaluation nearest to it, each evaluation once; a run that stopped before is left out."""
-    moments: dict[tuple, tuple[int, tuple[float, float, dict[str, list]]]] = {}
-    ends = [(run.metrics[-1]["env_steps"], run.metrics) for run in group.runs if run.metrics]
-    total = max((end for end, _ in ends), default=0)
-    names = {who: f"reward/{who}_histogram" for who in ("agent", "expert")}
-    told = [(end, [line for line in lines if _is_object(line, names["agent"])]) for end, lines in ends]
-    for index, fraction in enumerate(fractions):
-        aim = fraction * total
+def _moments(group: Group, fractions: Sequence[float]) -> dict[int, tuple[float, float, list, list]]:
+    """Index of a fraction -> progress, steps, the agent's and the expert's histograms of the evaluation
+    nearest to it, each evaluation once; a run that stopped before is left out."""
+    agent, expert = "reward/agent_histogram", "reward/expert_histogram"
+    told = [(run.last["env_steps"], run.lines_with(agent)) for run in group.runs if run.metrics]
+    total = max((end for end, _ in told), default=0)
+    nearest = {}  # steps of the evaluations -> how far off they are, the index, what is shown
+    for index, aim in enumerate(fraction * total for fraction in fractions):
         near = [
             min(lines, key=lambda line, aim=aim: abs(line["env_steps"] - aim))
             for end, lines in told
             if lines and end >= aim
         ]
-        if not near:
-            continue
-        steps = tuple(line["env_steps"] for line in near)
-        found = {who: [line[n] for line in near if _is_object(line, n)] for who, n in names.items()}
-        middle = float(np.median(steps))
-        progress = middle / total if total else 1.0
-        rival = moments.get(steps)
-        if rival is None or abs(progress - fraction) < abs(progress - fractions[rival[0]]):
-            moments[steps] = (index, (progress, middle, found))
-    return dict(sorted(moments.values(), key=lambda moment: moment[0]))
+        if near:
+            steps = tuple(line["env_steps"] for line in near)
+            middle = float(np.median(steps))
+            experts = [line[expert] for line in near if isinstance(line.get(expert), Mapping)]
+            shown = (middle / total if total else 1.0, middle, [line[agent] for line in near], experts)
+            rival = (abs(middle - aim), index, shown)
+            nearest[steps] = min(nearest.get(steps, rival), rival, key=lambda one: one[0])
+    return dict(sorted((index, shown) for _, index, shown in nearest.values()))
 
 
-def _is_object(line: Mapping[str, Any], name: str) -> bool:
-    return isinstance(line.get(name), Mapping)
-
-
-def _row_range(moments: Iterable[tuple]) -> tuple[float, float]:
+def _row_range(histograms: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
     """From the 0.5% to the 99.5% quantile of every reward in the row."""
-    histograms = [one for _, _, found in moments for same in found.values() for one in same]
     low, high = min(one["low"] for one in histograms), max(one["high"] for one in histograms)
     if high <= low:
         return low - 0.5, high + 0.5
@@ -257,32 +236,31 @@ def _row_range(moments: Iterable[tuple]) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def draw_final_returns(groups: Sequence[Group], path: str | os.PathLike) -> Figure | None:
+def draw_final_returns(groups: Sequence[Group], path: Path) -> Figure | None:
     """Returns of the final policies: a panel a task, a box (quartiles and median) a group, a dot a seed.
 
     Normalised where an expert is known; a run that a NaN stopped is a cross at 0, the random policy. None
     when there are fewer than two dots.
     """
     shown = []
-    for task in _tasks(groups):
+    for task in tasks_of(groups):
         here = [group for group in groups if group.task == task]
         normalized = any(run.has_scale for group in here for run in group.runs)
-        drawn = [(group, *_finals(group, normalized)) for group in here]
-        drawn = [finals for finals in drawn if finals[1] or finals[2]]
-        if drawn:
-            shown.append((task, normalized, drawn))
-    every = [finals for _, _, drawn in shown for finals in drawn]
+        finals = [(group.label, *_finals(group, normalized)) for group in here]
+        shown.append((task, normalized, [one for one in finals if one[1] or one[2]]))
+    shown = [one for one in shown if one[2]]
+    every = [one for _, _, drawn in shown for one in drawn]
     if sum(len(scores) + len(nans) for _, scores, nans in every) < 2:
         return None
     look = looks(group.label for group in groups)
-    longest = max(len(group.label) for group, _, _ in every)
+    longest = max(len(label) for label, _, _ in every)
     size = (3.0 + 0.06 * min(longest, 32), 0.34 * max(len(drawn) for _, _, drawn in shown) + 0.95)
     panels = Panels(len(shown), min(len(shown), 3), size, alone=1.5)
     for index, (task, normalized, drawn) in enumerate(shown):
         ax = panels.add(index, task)
-        for position, (group, scores, nans) in enumerate(drawn):
-            _draw_box(ax, position, scores, nans, look[group.label]["color"])
-        ax.set_yticks(range(len(drawn)), [textwrap.fill(group.label, 32) for group, _, _ in drawn])
+        for position, (label, scores, nans) in enumerate(drawn):
+            _draw_box(ax, position, scores, nans, look[label]["color"])
+        ax.set_yticks(range(len(drawn)), [textwrap.fill(label, 32) for label, _, _ in drawn])
         ax.set_ylim(len(drawn) - 0.45, -0.55)
         ax.set_xlabel("normalised return of the final policy" if normalized else "return", fontsize=9)
         if normalized:
@@ -316,9 +294,6 @@ def _draw_box(ax: Axes, position: int, scores: Sequence[float], nans: Sequence[f
         ax.plot(nans, places[len(scores) :], marker="X", markersize=6, **dots)
 
 
-def _tasks(groups: Sequence[Group]) -> list[str]:
-    return sorted({group.task for group in groups}, key=natural_key)
-
-
-def _having(groups: Sequence[Group], name: str) -> bool:
-    return any(run.series(name)[1].size for group in groups for run in group.runs)
+def _having(groups: Sequence[Group], names: Iterable[str]) -> list[Group]:
+    """The groups with a run that has one of the metrics."""
+    return [g for g in groups if any(run.series(name)[1].size for name in names for run in g.runs)]

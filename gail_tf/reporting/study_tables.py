@@ -5,31 +5,27 @@ Every table is made of ``tables.runs_table`` and is None where the runs do not h
 
 import csv
 import itertools
-import os
 import pathlib
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from gail_tf.reporting import aggregates, tables
-from gail_tf.reporting.runs import Run, natural_key
+from gail_tf.reporting.runs import Path, Run, natural_key
 from gail_tf.types import UserError
-
-if TYPE_CHECKING:
-    import pandas as pd  # Slow to import: imported where it is used.
 
 _SHARE = 0.1  # of a training, at its beginning and at its end
 _ADVANTAGE = "generator/advantage_std"
 _HISTOGRAM = "reward/agent_histogram"
 _LOSSES = ("discriminator/loss_bce_loss", "discriminator/loss_wasserstein_loss")
 
-Scores = Mapping[tuple[str, str], list[float]]
-"""Arm and cell -> the scores of the group's runs, finished ones first."""
+Scores = Mapping[tuple[str, str], list[float]]  # of an arm in a cell, a run each, finished ones first
 
 
-def arms_table(runs: "pd.DataFrame") -> str | None:
+def arms_table(runs: pd.DataFrame) -> str | None:
     """Aggregates of every arm over all tasks and in each, and P(row better than column); None for one arm."""
     scored = _scored(runs)
     scores = scored.groupby(["arm", "cell"], sort=False).score.agg(list).to_dict()
@@ -38,12 +34,11 @@ def arms_table(runs: "pd.DataFrame") -> str | None:
         return None
     parts = []
     if len(cells) > 1:
-        rows = []
-        for arm in arms:
-            own = [values for (other, _), values in scores.items() if other == arm]
-            number = {"Tasks": f"{len(own)} of {len(cells)}", "Runs": str(sum(map(len, own)))}
-            rows.append({"Arm": arm, **number, "IQM [95% interval]": tables.iqm_cell(*own)})
-        parts += ["## Over all tasks", tables.markdown(rows, 1)]
+        own = {arm: [values for (other, _), values in scores.items() if other == arm] for arm in arms}
+        numbers = {arm: (f"{len(own[arm])} of {len(cells)}", str(sum(map(len, own[arm])))) for arm in arms}
+        rows = [(arm, *numbers[arm], tables.iqm_cell(*own[arm])) for arm in arms]
+        titles = ["Arm", "Tasks", "Runs", "IQM [95% interval]"]
+        parts += ["## Over all tasks", tables.markdown(pd.DataFrame(rows, columns=titles), 1)]
     for cell in cells:
         groups = runs[runs.cell == cell].groupby("number")
         rows = [_task_row(same, scores[same.arm.iloc[0], cell]) for _, same in groups if _scored(same).size]
@@ -52,7 +47,7 @@ def arms_table(runs: "pd.DataFrame") -> str | None:
     return "\n\n".join(parts) + "\n"
 
 
-def demonstrations_table(runs: "pd.DataFrame") -> str | None:
+def demonstrations_table(runs: pd.DataFrame) -> str | None:
     """Final scores by environment and demonstrations, a column an arm (MGAIL's Table 1); None for one arm."""
     scored = _scored(runs)
     arms = sorted(set(scored.arm), key=natural_key)
@@ -71,22 +66,20 @@ def demonstrations_table(runs: "pd.DataFrame") -> str | None:
     return f"{tables.markdown(table.rename(columns=titles), 2)}\n\n{explanation}\n"
 
 
-def _scored(runs: "pd.DataFrame") -> "pd.DataFrame":
+def _scored(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs with a score, those that a NaN stopped (0) after the others."""
     return runs[runs.score.notna()].sort_values(["number", "is_nan"], kind="stable")
 
 
-def _task_row(runs: "pd.DataFrame", scores: list[float]) -> dict[str, str]:
-    ended = runs[runs.failure.isna() | runs.is_nan]
-    steps, seconds = tables.times_to_expert(ended)
+def _task_row(runs: pd.DataFrame, scores: list[float]) -> dict[str, str]:
+    done = runs[runs.failure.isna()]
+    steps, seconds = tables.times_to_expert(runs[runs.failure.isna() | runs.is_nan])
     return {
         "Arm": runs.arm.iloc[0],
         "Seeds": str(len(scores)),
         "Normalised return: median [min, max]": tables.spread(scores),
         "IQM [95% interval]": tables.iqm_cell(scores),
-        "Last five evaluations: median [min, max]": tables.spread(
-            tables.numbers(runs.last_five_evaluations[runs.failure.isna()])
-        ),
+        "Last five evaluations: median [min, max]": tables.spread(done.last_five_evaluations),
         "Steps to 90%": steps,
         "Seconds to 90%": seconds,
     }
@@ -116,14 +109,11 @@ def _explanations(scores: Scores) -> str:
         "mean over the tasks that both have.",
     ]
     if min(map(len, scores.values())) < aggregates.MIN_SEEDS_FOR_INTERVAL:
-        lines.append(
-            f"\\* a task with fewer than {aggregates.MIN_SEEDS_FOR_INTERVAL} seeds: the bracket is the range "
-            "from minimum to maximum, not an interval; a probability has none."
-        )
+        lines.append(f"\\* a task with {tables.FEW_SEEDS}; a probability has none.")
     return "\n".join(lines)
 
 
-def signal_table(runs: "pd.DataFrame") -> str | None:
+def signal_table(runs: pd.DataFrame) -> str | None:
     """What the discriminator leaves the policy to learn from, early and late: GAIL-VR's Figures 1, 2, 5, 6.
 
     None for fewer than two groups that learned a value function from a discriminator's reward.
@@ -144,7 +134,7 @@ def signal_table(runs: "pd.DataFrame") -> str | None:
     return f"{tables.markdown(rows, 2)}\n\n{explanation}\n"
 
 
-def _signal_row(runs: "pd.DataFrame") -> dict[str, str] | None:
+def _signal_row(runs: pd.DataFrame) -> dict[str, str] | None:
     """None for a group without a finished run that has what the table shows."""
     wanted = ("discriminator/loss", _ADVANTAGE)
     shown = [run for run in runs.of[runs.failure.isna()] if all(run.series(name)[1].size for name in wanted)]
@@ -156,8 +146,8 @@ def _signal_row(runs: "pd.DataFrame") -> dict[str, str] | None:
         "Arm": runs.arm.iloc[0],
         "Seeds": tables.seeds_cell(runs),
         **{name: _changes([signal[name] for signal in signals]) for name in signals[0]},
-        "Fall": tables.spread(tables.numbers(map(aggregates.largest_fall, shown))),
-        "Under 90% again": tables.spread(tables.numbers(map(aggregates.share_below_expert, shown))),
+        "Fall": tables.spread(map(aggregates.largest_fall, shown)),
+        "Under 90% again": tables.spread(map(aggregates.share_below_expert, shown)),
     }
 
 
@@ -169,7 +159,7 @@ def _signals(run: Run) -> dict[str, tuple[float, float] | None]:
         return _early_and_late(steps, values * np.array([scales.get(step, 1.0) for step in steps]))
 
     loss = next((name for name in _LOSSES if run.series(name)[1].size), _LOSSES[0])
-    lines = [line for line in run.metrics if isinstance(line.get(_HISTOGRAM), Mapping)]
+    lines = run.lines_with(_HISTOGRAM)
     steps = np.array([line["env_steps"] for line in lines], float)
     medians = np.array([aggregates.histogram_median(line[_HISTOGRAM]) for line in lines])
     return {
@@ -209,12 +199,11 @@ class Published(NamedTuple):
     notes: Sequence[str] = ()
 
     def of(self, config: str) -> str:
-        return next(
-            (text for pattern, text in self.values.items() if re.search(pattern, config)), tables.NOTHING
-        )
+        found = (value for pattern, value in self.values.items() if re.search(pattern, config))
+        return next(found, tables.NOTHING)
 
 
-def read_published(path: str | os.PathLike) -> Published:
+def read_published(path: Path) -> Published:
     """From a CSV file of two columns, regular expression and value; lines that begin with "#" are the notes.
 
     Raises:
@@ -225,13 +214,12 @@ def read_published(path: str | os.PathLike) -> Published:
         (_, column), *rows = csv.reader(line for line in lines if not line.startswith("#"))
         values = {pattern: value for pattern, value in rows if re.compile(pattern)}
     except (OSError, ValueError, re.error) as error:
-        raise UserError(
-            f"{path}: want a CSV file of configs (regular expressions) and values ({error})"
-        ) from error
+        wanted = "want a CSV file of configs (regular expressions) and values"
+        raise UserError(f"{path}: {wanted} ({error})") from error
     return Published(column, values, [line[1:].strip() for line in lines if line.startswith("#")])
 
 
-def divergence_table(runs: "pd.DataFrame", published: Published | None = None) -> str | None:
+def divergence_table(runs: pd.DataFrame, published: Published | None = None) -> str | None:
     """How many seeds of each group diverged; None with fewer than two that ended."""
     ended = runs[runs.diverged.notna()]
     if len(ended) < 2:
@@ -252,11 +240,8 @@ def divergence_table(runs: "pd.DataFrame", published: Published | None = None) -
     return "\n".join([tables.markdown(rows, 2), "", *lines]) + "\n"
 
 
-def _divergence_row(
-    task: str, name: str, ended: "pd.DataFrame", published: Published | None
-) -> dict[str, str]:
-    diverged = ended.diverged.astype(bool)
-    largest, last = tables.numbers(ended.largest_policy_gradient_norm), tables.numbers(ended.last_norm)
+def _divergence_row(task: str, name: str, ended: pd.DataFrame, published: Published | None) -> dict[str, str]:
+    diverged, largest = ended.diverged.astype(bool), ended.largest_policy_gradient_norm
     row = {
         "Task": task,
         "Arm": name,
@@ -265,8 +250,8 @@ def _divergence_row(
         "of these NaN": str(ended.is_nan.sum()),
         "of these never at 10%": str((diverged & ~ended.learned_once).sum()),
         "Share": f"{diverged.mean():.0%}",
-        "Policy gradient norm: largest": f"{max(largest):.2g}" if largest else tables.NOTHING,
-        "last, median": f"{np.median(last):.2g}" if last else tables.NOTHING,
+        "Policy gradient norm: largest": tables.median(largest, "{:.2g}".format, of=max),
+        "last, median": tables.median(ended.last_norm, "{:.2g}".format),
     }
     if published:
         row[published.column] = published.of(str(ended.config_name.iloc[0] or ""))

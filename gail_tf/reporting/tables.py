@@ -3,18 +3,18 @@
 import os
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from gail_tf.reporting import aggregates, text
 from gail_tf.reporting.groups import Group
 from gail_tf.reporting.runs import Run, finite_or_none
 
-if TYPE_CHECKING:
-    import pandas as pd  # Slow to import: imported where it is used.
-
 NOTHING = "–"
+_FEW = aggregates.MIN_SEEDS_FOR_INTERVAL
+FEW_SEEDS = f"fewer than {_FEW} seeds: the bracket is the range from minimum to maximum, not an interval"
 POLICY_GRADIENT_NORM = "generator/policy_gradient_norm"
 
 _FINAL = "Normalised return: median [min, max]"
@@ -26,66 +26,57 @@ _CSV_COLUMNS = (
     "env_steps_to_90_percent wall_seconds_to_90_percent task last_five_evaluations "
     "largest_policy_gradient_norm"
 ).split()
+_COMMAND_COLUMNS = ["run", "seed", "git_commit", "uncommitted_changes", "command"]
 
 
-def runs_table(groups: Iterable[Group]) -> "pd.DataFrame":
+def runs_table(groups: Iterable[Group]) -> pd.DataFrame:
     """A row a run, in the order of the groups: the columns of ``results.csv``, and what tables make of them.
 
-    Beside those: ``number`` (of its group), ``arm``, ``method``, ``demonstrations``, ``cell`` as the group
-    has them; ``score`` (normalised return of a finished run, 0 for one that a NaN stopped); ``diverged``
-    (None where it cannot be said), ``is_nan``, ``learned_once``, ``has_scale``, ``takes_steps``;
-    ``last_norm`` (of the policy's gradient); ``of`` (the Run itself).
+    Beside those: the columns of ``commands.csv``; ``number`` (of its group), ``arm``, ``method``,
+    ``demonstrations``, ``cell`` as the group has them; ``score`` (normalised return of a finished run, 0 for
+    one that a NaN stopped); ``diverged`` (None where it cannot be said), ``is_nan``, ``learned_once``,
+    ``has_scale``, ``takes_steps``; ``last_norm`` (of the policy's gradient); ``of`` (the Run itself).
     """
-    import pandas as pd
-
-    rows = [
-        {
-            **{name: getattr(group, name) for name in ("task", "arm", "method", "demonstrations", "cell")},
-            **_measures(run),
-            "number": number,
-            "group": group.label,
-        }
-        for number, group in enumerate(groups)
-        for run in group.runs
-    ]
+    of_group = ("task", "arm", "method", "demonstrations", "cell")
+    rows = []
+    for number, group in enumerate(groups):
+        common = {name: getattr(group, name) for name in of_group} | {"number": number, "group": group.label}
+        rows += [common | _measures(run) for run in group.runs]
     flags = dict.fromkeys(("is_nan", "learned_once", "has_scale", "takes_steps"), bool)
     return pd.DataFrame(rows, dtype=object).astype(flags)
 
 
 def _measures(run: Run) -> dict[str, Any]:
     reached = aggregates.time_to_expert(run)
-    last = run.metrics[-1] if run.metrics else {}
-    # Of all updates where they were recorded, else of means.
+    # The largest of all updates where those were recorded, else of means.
     maxima, norms = (run.series(POLICY_GRADIENT_NORM + end)[1] for end in ("_max", ""))
     recorded = ("config_name", "subsample", "return_mean", "return_std", "num_episodes")
     recorded += ("seed", "num_demonstrations", "status", "expert_return", "random_return")
-    finished = run.failure is None
-    return {name: run.value(name) for name in recorded} | {
+    own = ("environment", "algorithm", "failure", "normalized_return", "is_nan", "has_scale")
+    score = run.normalized_return if run.failure is None else 0.0 if run.is_nan and run.has_scale else None
+    git = run.info.get("git") or {}
+    return {
+        **{name: run.value(name) for name in recorded},
+        **{name: getattr(run, name) for name in own},
+        **{name: run.total(name) for name in ("env_steps", "wall_seconds")},
         "run": run.name,
-        "environment": run.environment,
-        "algorithm": run.algorithm,
-        "failure": run.failure,
-        "env_steps": run.value("env_steps", last.get("env_steps")),
-        "wall_seconds": run.value("wall_seconds", last.get("wall_seconds")),
-        "normalized_return": run.normalized_return,
+        "of": run,
         "env_steps_to_90_percent": reached and reached.env_steps,
         "wall_seconds_to_90_percent": reached and reached.wall_seconds,
         "last_five_evaluations": aggregates.last_evaluations(run),
-        "largest_policy_gradient_norm": max(
-            (float(y.max()) for y in (maxima, norms) if y.size), default=None
-        ),
+        "largest_policy_gradient_norm": max(map(float, (*maxima, *norms)), default=None),
         "last_norm": float(norms[-1]) if norms.size else None,
-        "score": run.normalized_return if finished else 0.0 if run.is_nan and run.has_scale else None,
+        "score": score,
         "diverged": aggregates.has_diverged(run),
-        "is_nan": run.is_nan,
         "learned_once": bool((aggregates.evaluation_curve(run)[1] >= aggregates.DIVERGED_FRACTION).any()),
-        "has_scale": run.has_scale,
-        "takes_steps": bool(last.get("env_steps")),
-        "of": run,
+        "takes_steps": bool(run.last.get("env_steps")),
+        "git_commit": git.get("commit"),
+        "uncommitted_changes": git.get("dirty"),
+        "command": shlex.join(_without_places(run.info.get("command", ()))),
     }
 
 
-def results_table(runs: "pd.DataFrame", problems: Sequence[str] = ()) -> str:
+def results_table(runs: pd.DataFrame, problems: Sequence[str] = ()) -> str:
     """A Markdown table with a row a group, then what the numbers mean, then every run that is not in them.
 
     Args:
@@ -93,94 +84,79 @@ def results_table(runs: "pd.DataFrame", problems: Sequence[str] = ()) -> str:
       problems: one line about each run directory that could not even be read.
     """
     lines = [markdown(_results(runs)), "", *_explanations(runs)]
-    failed = runs[runs.failure.notna()]
-    missing = [
-        f"- `{run.run}` ({run.environment}, {run.group}): {run.failure}" for run in failed.itertuples()
-    ]
+    failed = runs[runs.failure.notna()].itertuples()
+    missing = [f"- `{run.run}` ({run.environment}, {run.group}): {run.failure}" for run in failed]
     missing += [f"- {problem}" for problem in problems]
     if missing:
-        total = len(runs) + len(problems)
-        lines += ["", f"Not in the table ({len(missing)} of {total} runs):", "", *missing]
+        of_all = f"{len(missing)} of {len(runs) + len(problems)} runs"
+        lines += ["", f"Not in the table ({of_all}):", "", *missing]
     notes = [f"- `{run.name}`: {note}" for run in runs.of for note in run.notes]
     if notes:
         lines += ["", "Notes:", "", *notes]
     return "\n".join(lines) + "\n"
 
 
-def compact_table(runs: "pd.DataFrame") -> str:
+def compact_table(runs: pd.DataFrame) -> str:
     """The Markdown table for a README: a row a group, the columns that a reader compares, nothing below.
 
     Without an expert the column of normalised returns says "return" and has these.
     """
     table, done = _results(runs), runs[runs.failure.isna()]
     for row, (_, same) in zip(table.index, done.groupby("number"), strict=True):
-        if table.at[row, _FINAL] == NOTHING and (returns := numbers(same.return_mean)):
-            table.at[row, _FINAL] = "return " + spread(returns, text.score)
+        if table.at[row, _FINAL] == NOTHING and same.return_mean.notna().any():
+            table.at[row, _FINAL] = "return " + spread(same.return_mean, text.score)
     return markdown(table.drop(columns=_LEFT_OUT).rename(columns=_COMPACT)) + "\n"
 
 
-def markdown(rows: "pd.DataFrame | Sequence[Mapping[str, str]]", text_columns: int = 3) -> str:
+def markdown(rows: pd.DataFrame | Sequence[Mapping[str, str]], text_columns: int = 3) -> str:
     """A table whose first ``text_columns`` columns are text, the others numbers; without a last newline."""
-    import pandas as pd
-
     table = pd.DataFrame(rows).map(lambda cell: cell.replace("|", "\\|"))
     align = ["left"] * text_columns + ["right"] * (table.shape[1] - text_columns)
     return table.to_markdown(index=False, colalign=align, disable_numparse=True)
 
 
-def results_csv(runs: "pd.DataFrame") -> str:
+def results_csv(runs: pd.DataFrame) -> str:
     """One row a run, unfinished ones with their failure; numbers unrounded, empty where there is none."""
     return runs[_CSV_COLUMNS].to_csv(index=False, lineterminator="\n")
 
 
-def commands_csv(runs: "pd.DataFrame") -> str:
+def commands_csv(runs: pd.DataFrame) -> str:
     """One row a run: what trains it again. Without ``--run_dir``; of demonstrations the file, in a DIR."""
-    import pandas as pd
-
-    rows = []
-    for run in runs.of:
-        git = run.info.get("git") or {}
-        words = [_without_places(word) for word in run.info.get("command", ())]
-        command = shlex.join(word for word in words if word is not None)
-        rows.append((run.name, run.seed, git.get("commit"), git.get("dirty"), command))
-    columns = ["run", "seed", "git_commit", "uncommitted_changes", "command"]
-    return pd.DataFrame(rows, columns=columns, dtype=object).to_csv(index=False, lineterminator="\n")
+    return runs[_COMMAND_COLUMNS].to_csv(index=False, lineterminator="\n")
 
 
-def _without_places(word: str) -> str | None:
-    """A word of a command, as it says the same on another machine; None for one that says only where."""
-    if word.startswith("--run_dir="):
-        return None
-    flag, _, path = word.partition("=")
-    is_file = flag == "--demonstrations" and os.sep in path and not path.startswith("minari:")
-    return f"{flag}=DIR/{os.path.basename(path)}" if is_file else word
+def _without_places(command: Iterable[str]) -> Iterable[str]:
+    """The words of a command, as they say the same on another machine."""
+    for word in command:
+        flag, _, path = word.partition("=")
+        if flag == "--demonstrations" and os.sep in path and not path.startswith("minari:"):
+            yield f"{flag}=DIR/{os.path.basename(path)}"
+        elif flag != "--run_dir":
+            yield word
 
 
-def _results(runs: "pd.DataFrame") -> "pd.DataFrame":
+def _results(runs: pd.DataFrame) -> pd.DataFrame:
     """Cells of the results, a row a group; groups without a finished run are left out."""
-    import pandas as pd
-
     rows = [_row(same) for _, same in runs.groupby("number")]
     return pd.DataFrame(rows)[runs.failure.isna().groupby(runs.number).any().to_numpy()]
 
 
-def _row(runs: "pd.DataFrame") -> dict[str, str]:
+def _row(runs: pd.DataFrame) -> dict[str, str]:
     group, done = runs.iloc[0], runs[runs.failure.isna()]
-    scores = numbers(done.normalized_return)
-    steps, seconds = times_to_expert(done)
+    scores, (steps, seconds) = numbers(done.normalized_return), times_to_expert(done)
     return {
         "Environment": group.environment,
         "Algorithm": group.method,
         "Demonstrations": group.demonstrations,
         "Seeds": seeds_cell(runs),
-        "Env steps": _median(done.env_steps, lambda steps: text.count(steps) if steps else NOTHING),
+        "Env steps": median(done.env_steps, lambda count: text.count(count) if count else NOTHING),
         _FINAL: spread(scores),
         "IQM [95% interval]": iqm_cell(scores) if scores else NOTHING,
-        "Return": _median(done.return_mean, text.score),
-        "Expert": _median(done.expert_return, text.score),
+        "Return": median(done.return_mean, text.score),
+        "Expert": median(done.expert_return, text.score),
         "Steps to 90%": steps,
         "Seconds to 90%": seconds,
-        "Wall minutes": _median(done.wall_seconds, lambda seconds: f"{seconds / 60:.1f}"),
+        "Wall minutes": median(done.wall_seconds, lambda whole: f"{whole / 60:.1f}"),
     }
 
 
@@ -201,20 +177,26 @@ def iqm_cell(*tasks: Sequence[float]) -> str:
     return cell + ("*" if method == "min-max" else "")
 
 
-def spread(values: Sequence[float], to_text: Callable[[float], str] = two_decimals) -> str:
-    """Median [minimum, maximum]; a dash for none."""
-    if not values:
+def spread(column: Iterable[Any], to_text: Callable[[float], str] = two_decimals) -> str:
+    """Median [minimum, maximum] of the finite numbers of a column; a dash for none."""
+    if not (values := numbers(column)):
         return NOTHING
-    return f"{to_text(float(np.median(values)))} [{to_text(min(values))}, {to_text(max(values))}]"
+    return f"{median(values, to_text)} [{to_text(min(values))}, {to_text(max(values))}]"
 
 
-def seeds_cell(runs: "pd.DataFrame") -> str:
+def median(column: Iterable[Any], to_text: Callable[[float], str], of: Callable = np.median) -> str:
+    """The median of the finite numbers of a column, or what ``of`` makes of them; a dash for none."""
+    values = numbers(column)
+    return to_text(float(of(values))) if values else NOTHING
+
+
+def seeds_cell(runs: pd.DataFrame) -> str:
     """How many finished, and how many a NaN stopped, which are in no other column."""
     stopped = runs.is_nan.sum()
     return str(runs.failure.isna().sum()) + (f" (+{stopped} NaN)" if stopped else "")
 
 
-def times_to_expert(runs: "pd.DataFrame") -> tuple[str, str]:
+def times_to_expert(runs: pd.DataFrame) -> tuple[str, str]:
     """Median steps and seconds to 90%, a run that never gets there counting as infinitely late.
 
     No steps for a method that takes none (behavioural cloning).
@@ -223,32 +205,22 @@ def times_to_expert(runs: "pd.DataFrame") -> tuple[str, str]:
         return NOTHING, NOTHING
     reached = int(runs.env_steps_to_90_percent.notna().sum())
     of_all = f" ({reached}/{len(runs)})" if 0 < reached < len(runs) else ""
-
-    def median(column: str, to_text: Callable[[float], str]) -> str:
+    texts = {"env_steps_to_90_percent": text.count, "wall_seconds_to_90_percent": "{:,.0f}".format}
+    for column, to_text in texts.items():
         # "higher" takes one run's own value: the midpoint of a number and infinity would be no use.
         found = runs[column].astype(float).fillna(np.inf).quantile(interpolation="higher")
         # Some reached it, but not the median seed: the count says how many.
-        return to_text(found) if np.isfinite(found) else NOTHING if reached else "never"
-
-    steps = median("env_steps_to_90_percent", text.count) + of_all if runs.takes_steps.any() else NOTHING
-    return steps, median("wall_seconds_to_90_percent", lambda seconds: f"{seconds:,.0f}") + of_all
-
-
-def _median(column: Iterable[Any], to_text: Callable[[float], str]) -> str:
-    values = numbers(column)
-    return to_text(float(np.median(values))) if values else NOTHING
+        texts[column] = (to_text(found) if np.isfinite(found) else NOTHING if reached else "never") + of_all
+    steps, seconds = texts.values()
+    return steps if runs.takes_steps.any() else NOTHING, seconds
 
 
-def _explanations(runs: "pd.DataFrame") -> list[str]:
+def _explanations(runs: pd.DataFrame) -> list[str]:
     lines = [
         "Final policies. Normalised return: 0 is the random policy, 1 the expert. Medians over seeds. "
         "IQM: mean of the middle half of the seeds, with a stratified bootstrap interval (rliable).",
         "To 90%: the first evaluation with a normalised return of 0.9 or more; (3/5): by 3 of 5 seeds.",
     ]
     scored = runs[runs.failure.isna() & runs.normalized_return.notna()]
-    if (scored.groupby("number").size() < aggregates.MIN_SEEDS_FOR_INTERVAL).any():
-        lines.append(
-            f"\\* fewer than {aggregates.MIN_SEEDS_FOR_INTERVAL} seeds: "
-            "the bracket is the range from minimum to maximum, not an interval."
-        )
-    return lines
+    few = (scored.groupby("number").size() < aggregates.MIN_SEEDS_FOR_INTERVAL).any()
+    return [*lines, f"\\* {FEW_SEEDS}."] if few else lines

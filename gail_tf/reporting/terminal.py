@@ -8,41 +8,39 @@ from gail_tf.reporting.runs import Run
 
 def summary_lines(run: Run) -> list[str]:
     """What was trained, how good it is, how long it took: aligned lines without colour."""
-    last = run.metrics[-1] if run.metrics else {}
-    steps = run.value("env_steps", last.get("env_steps")) or 0
-    seconds = run.value("wall_seconds", last.get("wall_seconds")) or 0
-    seed = "" if run.seed is None else f", seed {run.seed}"
-    lines = [f"{run.algorithm} on {run.environment}{seed}: {run.failure or 'finished'}"]
-
-    def add(label: str, content: str) -> None:
-        lines.append(f"  {label:<16}{content}")
-
-    final = run.number("return_mean")
-    if final is not None:
-        spread = "" if run.number("return_std") is None else f" ± {text.score(run.number('return_std'))}"
-        episodes = run.value("num_episodes")
-        add("return", text.score(final) + spread + (f" over {episodes} episodes" if episodes else ""))
-    else:
-        _, evaluated = run.series("evaluation/return_mean")
-        if evaluated.size:
-            add("return", f"{text.score(evaluated[-1])} at the last evaluation")
-    levels = [("expert", run.number("expert_return")), ("random policy", run.number("random_return"))]
-    known = [f"{label} {text.score(level)}" for label, level in levels if level is not None]
-    if known:
-        add("against", ", ".join(known))
-    if run.normalized_return is not None:
-        add("normalised", f"{run.normalized_return:.3f}  (0 random policy, 1 expert)")
-    if evaluation_curve(run)[1].size:
-        reached = time_to_expert(run)
-        add(
-            "90% of expert",
-            f"{text.count(reached.env_steps)} steps, {text.duration(reached.wall_seconds)}"
-            if reached
-            else "not reached",
-        )
-    if run.value("num_demonstrations") is not None:
-        add("demonstrations", demonstrations_text(run.value("num_demonstrations"), run.value("subsample", 1)))
+    steps, seconds = (run.total(name) or 0 for name in ("env_steps", "wall_seconds"))
+    levels = {"expert": run.number("expert_return"), "random policy": run.number("random_return")}
     rate = f" ({text.count(steps / seconds)} steps/s)" if steps and seconds else ""
-    add("trained", f"{text.count(steps)} steps in {text.duration(seconds)}{rate}")
-    lines += [f"  note: {note}" for note in run.notes]
-    return lines
+    normalized, number = run.normalized_return, run.value("num_demonstrations")
+    said = {
+        "return": _final_return(run),
+        "against": ", ".join(f"{who} {text.score(at)}" for who, at in levels.items() if at is not None),
+        "normalised": normalized is not None and f"{normalized:.3f}  (0 random policy, 1 expert)",
+        "90% of expert": _time_to_expert(run),
+        "demonstrations": number is not None and demonstrations_text(number, run.value("subsample", 1)),
+        "trained": f"{text.count(steps)} steps in {text.duration(seconds)}{rate}",
+    }
+    seed = "" if run.seed is None else f", seed {run.seed}"
+    return [
+        f"{run.algorithm} on {run.environment}{seed}: {run.failure or 'finished'}",
+        *(f"  {label:<16}{content}" for label, content in said.items() if content),
+        *(f"  note: {note}" for note in run.notes),
+    ]
+
+
+def _final_return(run: Run) -> str | None:
+    """Of the final policy, else of the last evaluation; None without one."""
+    final, std, episodes = (run.number(name) for name in ("return_mean", "return_std", "num_episodes"))
+    if final is None:
+        _, evaluated = run.series("evaluation/return_mean")
+        return f"{text.score(evaluated[-1])} at the last evaluation" if evaluated.size else None
+    spread = "" if std is None else f" ± {text.score(std)}"
+    return text.score(final) + spread + (f" over {episodes:.0f} episodes" if episodes else "")
+
+
+def _time_to_expert(run: Run) -> str | None:
+    """None where no normalised return is known."""
+    reached = time_to_expert(run)
+    if reached:
+        return f"{text.count(reached.env_steps)} steps, {text.duration(reached.wall_seconds)}"
+    return "not reached" if evaluation_curve(run)[1].size else None

@@ -1,7 +1,6 @@
 """Runs a study's training processes, some at a time; what is finished stays, what was stopped resumes."""
 
 import collections
-import json
 import os
 import shlex
 import signal
@@ -15,11 +14,14 @@ from typing import Any, NamedTuple
 from tqdm import tqdm
 
 from gail_tf.reporting import text
+from gail_tf.reporting.runs import read_object
 from gail_tf.studies.study import LOGS, StudyRun
 from gail_tf.types import UserError
 
+# States of a run. Diverged (a NaN stopped it) is an outcome: resumed, it would come to the same NaN.
 FINISHED, DIVERGED, RESUME, NEW = "finished", "diverged", "to resume", "to train"
-"""States of a run. Diverged (a NaN stopped it) is an outcome: resumed, it would come to the same NaN."""
+# How a process may end beside finished and diverged. Refused: its settings are wrong, and it left no run.
+FAILED, REFUSED, STOPPED = "failed", "refused", "stopped"
 
 STOPPED_EXIT_CODE, REFUSED_EXIT_CODE = 130, 2
 _POLL_SECONDS = 0.1
@@ -69,31 +71,26 @@ def state(run: StudyRun, out: Path) -> str:
     Raises:
       UserError: the directory holds a run with other settings than the study asks for.
     """
-    info = _read_info(out / run.name)
+    info = read_object(out / run.name / "run.json")
     if info is None:
         return NEW
-    recorded = _settings(info.get("command") or ())
-    asked = _settings(run.flags)
+    recorded, asked = _settings(info.get("command") or ()), _settings(run.flags)
     if recorded != asked:
-        was, wanted = sorted(recorded - asked), sorted(asked - recorded)
+        was, wanted = (shlex.join(sorted(s)) or "nothing more" for s in (recorded - asked, asked - recorded))
         raise UserError(
-            f"{out / run.name} was made with other settings (there: {shlex.join(was) or 'nothing more'}; "
-            f"asked for: {shlex.join(wanted) or 'nothing more'}): choose another --out, or remove it."
+            f"{out / run.name} was made with other settings (there: {was}; asked for: {wanted}): choose "
+            "another --out, or remove it."
         )
     return {"finished": FINISHED, "diverged": DIVERGED}.get(str(info.get("status")), RESUME)
 
 
 def list_runs(runs: Sequence[StudyRun], out: Path) -> str:
     """A line a run with its state and command, and the counts."""
-    states = [state(run, out) for run in runs]
-    lines = []
-    for run, found in zip(runs, states, strict=True):
-        command = shlex.join([f"gail-{run.binary.replace('_', '-')}", *_flags(run)])
-        lines.append(f"{found:<9}  {run.name}: {command}")
-    counts = collections.Counter(states)
-    order = (FINISHED, DIVERGED, RESUME, NEW)
-    lines.append(f"{len(runs)} runs: " + ", ".join(f"{counts[s]} {s}" for s in order if counts[s]))
-    return "\n".join(lines)
+    states = {run: state(run, out) for run in runs}
+    lines = [f"{found:<9}  {run.name}: {_command_line(run)}" for run, found in states.items()]
+    counts = collections.Counter(states.values())
+    told = [f"{counts[one]} {one}" for one in (FINISHED, DIVERGED, RESUME, NEW) if counts[one]]
+    return "\n".join([*lines, f"{len(runs)} runs: {', '.join(told)}"])
 
 
 def run_study(runs: Sequence[StudyRun], out: Path, processes: int = 2, retry_failed: bool = False) -> Outcome:
@@ -105,42 +102,37 @@ def run_study(runs: Sequence[StudyRun], out: Path, processes: int = 2, retry_fai
       out: the study's folder; run directories are ``out/<run's name>``, logs ``out/logs/<run's name>.log``.
       retry_failed: whether diverged runs are trained anew (after a change of the code, say).
     """
-    states = {run.name: state(run, out) for run in runs}
+    states = {run: state(run, out) for run in runs}
     done = [FINISHED] if retry_failed else [FINISHED, DIVERGED]
-    waiting = collections.deque(run for run in runs if states[run.name] not in done)
+    waiting = [run for run in runs if states[run] not in done]
     show = sys.stderr.isatty() or bool(os.environ.get("GAIL_TF_PROGRESS"))
     look = {"unit": "run", "disable": not show, "dynamic_ncols": True, "smoothing": 0}
+    endings = collections.Counter()
     bar = tqdm(total=len(runs), initial=len(runs) - len(waiting), **look)
+    with bar, _Children(out) as children:
 
-    def say(line: str) -> None:
-        with bar.external_write_mode():
-            print(line, flush=True)
+        def say(line: str) -> None:
+            with bar.external_write_mode():
+                print(line, flush=True)
 
-    say(f"{len(runs)} runs, {len(waiting)} to do, {processes} at a time, into {out}")
-    failed, refused = 0, set()
-    children = _Children(out)
-    try:
-        with children:
-            while (waiting and not children.stopping) or children.running:
-                while waiting and len(children.running) < processes and not children.stopping:
-                    run = waiting.popleft()
-                    children.start(run, states[run.name])
-                for run, code in children.ended():
-                    if _is_refused(run, code, out):
-                        same = [other for other in waiting if _cell(other) == _cell(run)]
-                        refused |= {run, *same}
-                        waiting = collections.deque(other for other in waiting if other not in refused)
-                        bar.update(len(same))
-                    elif code not in (0, STOPPED_EXIT_CODE) and _read_status(out, run) != DIVERGED:
-                        failed += 1
-                    say(f"{run.name}: {_result(run, code, out)}")
-                    bar.update()
-                bar.refresh()
-                time.sleep(_POLL_SECONDS)
-    finally:
-        bar.close()
-    counts = collections.Counter(_read_status(out, run) for run in runs)
-    return Outcome(counts[FINISHED], counts[DIVERGED], failed, children.stopping, len(refused))
+        say(f"{len(runs)} runs, {len(waiting)} to do, {processes} at a time, into {out}")
+        while (waiting and not children.stopping) or children.running:
+            while waiting and len(children.running) < processes and not children.stopping:
+                run = waiting.pop(0)
+                children.start(run, states[run])
+            for run, code in children.ended():
+                ending, line = _ending(run, code, out)
+                say(f"{run.name}: {line}")
+                cell = run.name.rpartition("/")[0] + "/"  # all seeds of an arm on a task
+                same = [w for w in waiting if ending == REFUSED and w.name.startswith(cell)]
+                waiting = [other for other in waiting if other not in same]
+                endings[ending] += 1 + len(same)
+                bar.update(1 + len(same))
+            bar.refresh()
+            time.sleep(_POLL_SECONDS)
+    counts = collections.Counter(_status(run, out) for run in runs)
+    numbers = counts[FINISHED], counts[DIVERGED], endings[FAILED]
+    return Outcome(*numbers, children.stopping, endings[REFUSED])
 
 
 class _Children:
@@ -167,10 +159,9 @@ class _Children:
             signal.signal(number, handler)
 
     def _stop(self, number: int, frame: Any) -> None:
-        again = " at once" if self.stopping else " after their iteration (again: at once)"
+        when = "at once" if self.stopping else "after their iteration (again: at once)"
         self.stopping = True
-        runs = "1 run" if len(self.running) == 1 else f"{len(self.running)} runs"
-        print(f"\nStopping {runs}{again}.", file=sys.stderr)
+        print(f"\nStopping {len(self.running)} run(s) {when}.", file=sys.stderr)
         self._interrupt()
 
     def _interrupt(self) -> None:
@@ -179,11 +170,10 @@ class _Children:
                 process.send_signal(signal.SIGINT)
 
     def start(self, run: StudyRun, before: str) -> None:
-        run_dir, log = self._out / run.name, _log(self._out, run)
-        flags = ["--resume"] if before == RESUME else _flags(run)
-        flags += ["--overwrite"] if before == DIVERGED else []
+        log = _log(run, self._out)
+        special = {RESUME: ["--resume"], DIVERGED: [*_flags(run), "--overwrite"]}
         command = [sys.executable, "-c", _CHILD.format(run.binary), _PACKAGE_PARENT]
-        command += [*flags, f"--run_dir={run_dir}"]
+        command += [*special.get(before, _flags(run)), f"--run_dir={self._out / run.name}"]
         # A library's own threads would take the other runs' cores.
         environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         environment.pop("GAIL_TF_PROGRESS", None)
@@ -198,55 +188,44 @@ class _Children:
         return [(run, self.running.pop(run).returncode) for run in ended]
 
 
-def _cell(run: StudyRun) -> str:
-    """What all seeds of an arm on a task share."""
-    return run.name.rpartition("/")[0]
-
-
 def _flags(run: StudyRun) -> list[str]:
     return [*run.flags, *([f"--demonstrations={run.demonstrations}"] if run.demonstrations else [])]
+
+
+def _command_line(run: StudyRun) -> str:
+    return shlex.join([f"gail-{run.binary.replace('_', '-')}", *_flags(run)])
 
 
 def _settings(words: Sequence[str]) -> frozenset[str]:
     return frozenset(w for w in words if w.startswith("--") and w.split("=")[0] not in _PLACES)
 
 
-def _log(out: Path, run: StudyRun) -> Path:
+def _log(run: StudyRun, out: Path) -> Path:
     return out / LOGS / f"{run.name}.log"
 
 
-def _read_info(run_dir: Path) -> dict[str, Any] | None:
-    try:
-        return json.loads((run_dir / "run.json").read_text())
-    except FileNotFoundError:
-        return None
-    except ValueError as e:
-        raise UserError(f"{run_dir / 'run.json'}: is damaged ({e}); remove the run's folder.") from e
+def _status(run: StudyRun, out: Path) -> str | None:
+    """What its run.json says; None where there is none."""
+    info = read_object(out / run.name / "run.json")
+    return info and str(info.get("status"))
 
 
-def _read_status(out: Path, run: StudyRun) -> str | None:
-    return (_read_info(out / run.name) or {}).get("status")
-
-
-def _is_refused(run: StudyRun, code: int, out: Path) -> bool:
-    """Whether its settings were wrong: then it left no run. One that a full disk stopped, say, did."""
-    return code == REFUSED_EXIT_CODE and _read_info(out / run.name) is None
-
-
-def _result(run: StudyRun, code: int, out: Path) -> str:
-    """What became of a run, in a line."""
+def _ending(run: StudyRun, code: int, out: Path) -> tuple[str, str]:
+    """How a run ended that left ``code``, and a line about it."""
     if code == STOPPED_EXIT_CODE:
-        return "stopped, and can be resumed"
+        return STOPPED, "stopped, and can be resumed"
     if code == 0:
-        summary = json.loads((out / run.name / "summary.json").read_text())
+        summary = read_object(out / run.name / "summary.json")
         score = summary["normalized_return"]
         score = "" if score is None else f", normalised {score:.3f}"
-        return f"return {text.score(summary['return_mean'])}{score}, {text.duration(summary['wall_seconds'])}"
-    log = _log(out, run)
+        took = text.duration(summary["wall_seconds"])
+        return FINISHED, f"return {text.score(summary['return_mean'])}{score}, {took}"
+    log = _log(run, out)
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
     said = lines[-1].removeprefix("error: ") if lines else "nothing was printed"
-    if _read_status(out, run) == DIVERGED:
-        return f"diverged: {said}"
-    if _is_refused(run, code, out):
-        return f"refused: {said}"
-    return f"failed with exit code {code}, see {log}: {said}"
+    status = _status(run, out)
+    if status == DIVERGED:
+        return DIVERGED, f"diverged: {said}"
+    if code == REFUSED_EXIT_CODE and status is None:  # one that a full disk stopped left a run
+        return REFUSED, f"refused: {said}"
+    return FAILED, f"failed with exit code {code}, see {log}: {said}"

@@ -7,6 +7,7 @@ import dataclasses
 import itertools
 import os
 import re
+import typing
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,17 +15,14 @@ from typing import Any, NamedTuple
 import gin
 
 from gail_tf.assembly.config import error_line, parse_gin
-from gail_tf.assembly.config_types import check_types
+from gail_tf.assembly.config_types import check_type, check_types
 from gail_tf.assembly.recipes import did_you_mean, resolve_config
 from gail_tf.reporting.text import slug
 from gail_tf.resources import configs_dir, experts_dir
 from gail_tf.types import UserError
 
-CONFIG = "{config}"
-"""Stands in an arm's configs for the task's own name in a recipe (``gail_ppo/{config}``)."""
-
-LOGS = "logs"
-"""The folder beside the arms' that holds what the runs print."""
+CONFIG = "{config}"  # in an arm's configs: the task's own name in a recipe (``gail_ppo/{config}``)
+LOGS = "logs"  # the folder beside the arms' that holds what the runs print
 
 Seeds = int | Sequence[int]
 
@@ -109,17 +107,17 @@ class Study:
         seeds: Seeds = 5,
         bindings: Sequence[str] = (),
     ):
-        self.seeds, self.bindings = seeds, _strings("Study.bindings", bindings)
+        check_type("Study.bindings", bindings, Sequence[str])
+        _check(tasks and arms, "Study.arms and Study.tasks: want one arm and one task or more.")
+        _seed_list("Study.seeds", seeds)
+        self.seeds, self.bindings = seeds, bindings
         self.tasks = {name: _task(name, fields) for name, fields in tasks.items()}
         self.arms = {label: _arm(label, fields, self.tasks) for label, fields in arms.items()}
-        if not self.tasks or not self.arms:
-            raise UserError("Study.arms and Study.tasks: want one arm and one task or more.")
         slugs = {}
         for label in self.arms:
-            if (other := slugs.setdefault(slug(label), label)) != label:
-                shared = f"{other!r} and {label!r} would share the folder {slug(label)}"
-                raise UserError(f"Study.arms: {shared}: rename one.")
-        _seed_list("Study.seeds", seeds)
+            other = slugs.setdefault(slug(label), label)
+            shared = f"{other!r} and {label!r} would share the folder {slug(label)}"
+            _check(other == label, f"Study.arms: {shared}: rename one.")
 
     def runs(
         self,
@@ -134,13 +132,13 @@ class Study:
           seeds: 0 to ``seeds`` - 1, whatever the study says; None for what it says.
           bindings: gin bindings on top of all others.
         """
-        found = []
+        cells = []
         for task, arm in itertools.product(self.tasks.values(), self.arms.values()):
             if arm.tasks is None or task.name in arm.tasks:
                 own = next(s for s in (seeds, arm.seeds, task.seeds, self.seeds) if s is not None)
-                numbered = enumerate(_seed_list("seeds", own))
-                found += [(i, self._run(arm, task, seed, demonstrations, bindings)) for i, seed in numbered]
-        return [run for _, run in sorted(found, key=lambda pair: pair[0])]  # stable: arms and tasks in order
+                numbers = _seed_list("seeds", own)
+                cells.append([self._run(arm, task, seed, demonstrations, bindings) for seed in numbers])
+        return [run for same in itertools.zip_longest(*cells) for run in same if run]
 
     def _run(self, arm: Arm, task: Task, seed: int, folder, bindings: Sequence[str]) -> StudyRun:
         flags = [f"--config={name.replace(CONFIG, task.config or task.name)}" for name in arm.configs]
@@ -166,8 +164,6 @@ def load_study(name: str) -> tuple[str, Study]:
     check_types()
     try:
         return path.stem, Study()
-    except UserError:
-        raise
     except (ValueError, TypeError, RuntimeError) as e:
         raise UserError(f"{path}: {error_line(e)}") from e
 
@@ -188,18 +184,13 @@ def select(runs: Iterable[StudyRun], only: str = "", shard: str | None = None) -
         raise UserError(f"--only={only}: not a regular expression ({e}).") from e
     runs = list(runs)
     chosen = [run for run in runs if pattern.search(run.name)]
-    if not chosen:
-        raise UserError(
-            f"--only={only} fits none of {len(runs)} runs, such as {runs[0].name}: --dry_run lists them."
-        )
-    if shard is None:
-        return chosen
-    parts = re.fullmatch(r"(\d+)/(\d+)", shard)
-    if parts is None or not 1 <= int(parts[1]) <= int(parts[2]):
-        raise UserError(f"--shard={shard}: want i/n with i from 1 to n, such as 2/4.")
-    index, count = int(parts[1]), int(parts[2])
-    if len(chosen) < index:
-        raise UserError(f"--shard={shard}: there are {len(chosen)} runs only, so this shard is empty.")
+    such = f"fits none of {len(runs)} runs, such as {runs[0].name}: --dry_run lists them."
+    _check(chosen, f"--only={only} {such}")
+    parts = re.fullmatch(r"(\d+)/(\d+)", shard or "1/1")
+    index, count = map(int, parts.groups()) if parts else (0, 0)
+    _check(1 <= index <= count, f"--shard={shard}: want i/n with i from 1 to n, such as 2/4.")
+    few = f"there are {len(chosen)} runs only, so this shard is empty."
+    _check(index <= len(chosen), f"--shard={shard}: {few}")
     return chosen[index - 1 :: count]
 
 
@@ -217,34 +208,30 @@ def check_inputs(runs: Iterable[StudyRun]) -> None:
 
 def _check_demonstrations(path: str | None) -> None:
     source, _, name = (path or "minari:").partition(":")
-    if source == "shipped" and not (experts_dir() / name / "demonstrations.npz").is_file():
-        raise UserError(
-            f"no demonstrations of {name} are shipped: give --demonstrations=DIR, a folder with {name}.npz, "
-            "or leave the task out with --only."
-        )
-    if source not in ("shipped", "minari") and not os.path.exists(path):
-        raise UserError(f"{path}: no such file of demonstrations: add it, or leave the task out with --only.")
+    if source == "shipped":
+        there = (experts_dir() / name / "demonstrations.npz").is_file()
+        says = f"no demonstrations of {name} are shipped: give --demonstrations=DIR, a folder with {name}.npz"
+    else:
+        there = source == "minari" or os.path.exists(path)
+        says = f"{path}: no such file of demonstrations: add it"
+    _check(there, f"{says}, or leave the task out with --only.")
 
 
 def _resolve_study(name: str) -> Path:
-    path = Path(name)
-    if path.suffix in (".yaml", ".yml", ".json", ".toml"):
-        raise UserError(f"--study={name}: want a gin file, as docs/studies.md has it.")
+    path, names = Path(name), shipped_studies()
+    is_gin = path.suffix not in (".yaml", ".yml", ".json", ".toml")
+    _check(is_gin, f"--study={name}: want a gin file, as docs/studies.md has it.")
     if path.is_file():
         return path
-    names = shipped_studies()
-    if name in names:
-        return configs_dir() / "studies" / f"{name}.gin"
     hint = did_you_mean(name, names) or f"shipped ones are {', '.join(names)}."
-    raise UserError(f"--study={name}: neither a file nor a shipped study; {hint}")
+    _check(name in names, f"--study={name}: neither a file nor a shipped study; {hint}")
+    return configs_dir() / "studies" / f"{name}.gin"
 
 
 def _demonstrations(task: Task, folder: str | os.PathLike | None) -> str:
     path = task.demonstrations
     if path is None:
-        if folder is None:
-            return f"shipped:{task.environment}"
-        path = f"{task.environment}.npz"
+        path = f"shipped:{task.environment}" if folder is None else f"{task.environment}.npz"
     if path.startswith(("shipped:", "minari:")):
         return path
     return os.path.abspath(os.path.join(os.path.expanduser(folder or ""), os.path.expanduser(path)))
@@ -253,50 +240,44 @@ def _demonstrations(task: Task, folder: str | os.PathLike | None) -> str:
 def _arm(label: str, fields: Any, tasks: Mapping[str, Task]) -> Arm:
     where = f"Study.arms[{label!r}]"
     arm = _of_fields(Arm, where, label, {"configs": fields} if isinstance(fields, list | tuple) else fields)
-    if slug(label) in ("", LOGS):
-        raise UserError(f"{where}: a label makes the name of a folder, which this one cannot: rename it.")
-    if not _strings(f"{where}.configs", arm.configs):
-        raise UserError(f"{where}.configs is empty: want the name of one config or more.")
-    for name in _strings(f"{where}.tasks", arm.tasks or ()):
-        if name not in tasks:
-            raise UserError(f"{where}.tasks: there is no task {name!r}; there are {', '.join(tasks)}.")
+    can_be_folder = slug(label) not in ("", LOGS)
+    _check(can_be_folder, f"{where}: a label makes a folder's name, which this one cannot: rename it.")
+    _check(arm.configs, f"{where}.configs is empty: want the name of one config or more.")
+    for name in arm.tasks or ():
+        _check(name in tasks, f"{where}.tasks: there is no task {name!r}; there are {', '.join(tasks)}.")
     return arm
 
 
 def _task(name: str, fields: Any) -> Task:
     where = f"Study.tasks[{name!r}]"
-    task = _of_fields(Task, where, name, fields)
-    if not re.fullmatch(r"\w[\w.-]*", name):
-        raise UserError(f"{where}: the name is a folder's: letters, digits, '_', '-' and '.' only.")
-    if not isinstance(task.environment, str):
-        raise UserError(f"{where}.environment = {task.environment!r}: want a Gymnasium id.")
-    return task
+    is_folder = re.fullmatch(r"\w[\w.-]*", name)
+    _check(is_folder, f"{where}: the name is a folder's: letters, digits, '_', '-' and '.' only.")
+    return _of_fields(Task, where, name, fields)
 
 
 def _of_fields(kind: type, where: str, name: str, fields: Any) -> Any:
     """An Arm or a Task from a dict; an unknown, missing or malformed field is a UserError."""
-    names = [field.name for field in dataclasses.fields(kind)][1:]
-    if not isinstance(fields, Mapping):
-        raise UserError(f"{where} = {fields!r}: want a dict with some of {', '.join(names)}.")
-    for key in fields:
-        if key not in names:
-            raise UserError(f"{where}: {key!r} is unknown; there are {', '.join(names)}.")
-    if names[0] not in fields:
-        raise UserError(f"{where}: {names[0]!r} is missing.")
+    hints = dict(list(typing.get_type_hints(kind).items())[1:])  # without the name itself
+    known = ", ".join(hints)
+    _check(isinstance(fields, Mapping), f"{where} = {fields!r}: want a dict with some of {known}.")
+    for key, value in fields.items():
+        _check(key in hints, f"{where}: {key!r} is unknown; there are {known}.")
+        check_type(f"{where}.{key}", value, hints[key])
+    required = next(iter(hints))
+    _check(required in fields, f"{where}: {required!r} is missing.")
     made = kind(name, **fields)
-    _strings(f"{where}.bindings", made.bindings)
     _seed_list(f"{where}.seeds", 1 if made.seeds is None else made.seeds)
     return made
 
 
-def _strings(where: str, values: Any) -> Sequence[str]:
-    if not isinstance(values, list | tuple) or not all(isinstance(value, str) for value in values):
-        raise UserError(f"{where} = {values!r}: want a list of strings.")
-    return values
-
-
-def _seed_list(where: str, seeds: Any) -> list[int]:
+def _seed_list(where: str, seeds: Seeds) -> list[int]:
+    check_type(where, seeds, Seeds)
     found = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
-    if not found or len(set(found)) < len(found) or not all(isinstance(s, int) and s >= 0 for s in found):
-        raise UserError(f"{where} = {seeds!r}: want how many, 1 or more, or a list of different seeds.")
+    fits = found and len(set(found)) == len(found) and min(found) >= 0
+    _check(fits, f"{where} = {seeds!r}: want how many, 1 or more, or a list of different seeds.")
     return found
+
+
+def _check(fits: Any, message: str) -> None:
+    if not fits:
+        raise UserError(message)
