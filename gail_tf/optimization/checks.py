@@ -35,5 +35,5 @@ def check_settings(owner: str, settings: Mapping[str, Any]) -> None:
 def check_shapes(wanted: tf.TensorShape, **tensors: tf.Tensor) -> None:
     """Raises ValueError for the first of ``tensors`` of another shape, which might broadcast in silence."""
     for name, tensor in tensors.items():
-        if not tensor.shape.is_compatible_with(wanted):
+        if not tf.TensorShape(tensor.shape).is_compatible_with(wanted):
             raise ValueError(f"{name} has shape {tensor.shape}: want {wanted}.")
