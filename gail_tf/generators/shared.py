@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from gail_tf.networks import encoders  # noqa: F401 - registers configurables
 from gail_tf.networks.normalization import RunningMoments
 from gail_tf.optimization.minibatches import Weighted
 from gail_tf.types import Metrics, RewardSource, Transition

@@ -18,7 +18,6 @@ from gail_tf.rewards.environment import EnvironmentReward
 from gail_tf.training import evaluation, export
 
 NETWORKS = """
-import gail_tf.networks.encoders
 small_encoder.filters = (8,)
 small_encoder.kernels = (4,)
 small_encoder.strides = (4,)
