@@ -8,6 +8,7 @@ from tf_agents.trajectories import time_step as ts
 
 from gail_tf.agents import losses
 from gail_tf.agents.off_policy import values_of
+from gail_tf.networks.mlp import as_network
 from gail_tf.optimization.checks import check_settings
 from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.types import Metrics, OffPolicyBatch
@@ -32,12 +33,13 @@ class ActorCritic(tf.Module):
         check_settings(name, settings)
         specs = settings["observation_spec"], settings["action_spec"]
         self._actor_start, self._discount = settings["actor_start"], settings["discount"]
-        self.make_actor_net = functools.partial(settings["actor_network"], *specs)
+        self.make_actor_net = lambda: as_network(settings["actor_network"](*specs), specs[0])
+        make_critic = lambda: as_network(settings["critic_network"](*specs), specs, is_scalar=True)  # noqa: E731
         self.actor_net = self.make_actor_net()
-        self.critics = [settings["critic_network"](*specs) for _ in range(num_critics)]
+        self.critics = [make_critic() for _ in range(num_critics)]
         if target_actor:
             self.target_actor_net = others["target_actor_network"] = self.make_actor_net()
-        self.target_critics = [settings["critic_network"](*specs) for _ in range(num_critics)]
+        self.target_critics = [make_critic() for _ in range(num_critics)]
         for suffix, critic, target in zip(("", "_2"), self.critics, self.target_critics, strict=False):
             others |= {f"critic_network{suffix}": critic, f"target_critic_network{suffix}": target}
         self.train_step = tf.Variable(0, dtype=tf.int64, trainable=False, name="train_step")

@@ -13,7 +13,7 @@ from gail_tf.mgail.objective import lambda_returns, survival
 from gail_tf.mgail.policies import GaussianActions, GumbelActions
 from gail_tf.mgail.rollout import PerturbedModel, Rollout, imagined_rollout
 from gail_tf.mgail.segments import Segment
-from gail_tf.networks.mlp import make_actor_network, make_value_network
+from gail_tf.networks.mlp import as_network, make_actor_network, make_value_network
 from gail_tf.networks.normalization import RunningMoments
 from gail_tf.optimization.checks import check_settings
 from gail_tf.optimization.gradient_step import GradientStep
@@ -103,7 +103,9 @@ class MGAIL(tf.Module):
         else:
             self.actions = GaussianActions(codec)
         spec = tf.TensorSpec((observation_dim,), tf.float32, name="observation")
-        self.actor_net, self.average_net = (actor_network(spec, codec.spec) for _ in range(2))
+        self.actor_net, self.average_net = (
+            as_network(actor_network(spec, codec.spec), spec) for _ in range(2)
+        )
         if std_from_expert is not None:
             self.actor_net.layers[-1].set_std(tf.math.reduce_std(expert_action, 0) / std_from_expert)
         _move(self.average_net, self.actor_net, 1.0)
@@ -114,7 +116,9 @@ class MGAIL(tf.Module):
             self.actor_net.trainable_variables, policy_learning_rate, final_learning_rate_fraction
         )
         if bootstrap:
-            self.value_net, self.target_net = value_network(spec), value_network(spec)
+            self.value_net, self.target_net = (
+                as_network(value_network(spec), spec, is_scalar=True) for _ in range(2)
+            )
             _move(self.target_net, self.value_net, 1.0)
             self._value_step = bounded(self.value_net.trainable_variables, value_learning_rate)
 

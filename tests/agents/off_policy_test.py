@@ -230,3 +230,22 @@ def test_in_an_absorbing_state_the_only_action_is_0(make, kind):
         errors = [errors[0][:6], errors[1][6:]]
     expected = sum(np.mean(error) for error in errors)
     assert float(metrics["generator/critic_loss"]) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("make_agent", [TD3, SD3], ids=lambda agent: agent.__name__)
+def test_plain_keras_models_do_for_actors_and_critics(make_agent):
+    def make_actor(observation_spec, action_spec):
+        return tf.keras.Sequential([tf.keras.layers.Dense(action_spec.shape[0], "tanh")])
+
+    def make_critic(observation_spec, action_spec):
+        inputs = [tf.keras.Input(spec.shape) for spec in (observation_spec, action_spec)]
+        joined = tf.keras.layers.Concatenate()(inputs)
+        return tf.keras.Model(tuple(inputs), tf.keras.layers.Dense(1)(joined))
+
+    agent = make_agent(_OBSERVATION, _ACTION, actor_network=make_actor, critic_network=make_critic)
+    assert agent.actor_net(tf.zeros([5, 3]))[0].shape == (5, 2)
+    rows, ones = 4 * agent.num_batches, tf.ones(4 * agent.num_batches)
+    observation, action = tf.ones([rows, 3]), tf.zeros([rows, 2])
+    batch = OffPolicyBatch(observation, action, ones, observation, 0.0 * ones, ones, ones)
+    loss = agent.update(batch, tf.constant([0, 1]), tf.constant(0.0))["generator/critic_loss"]
+    assert np.isfinite(loss)

@@ -27,7 +27,7 @@ FLAGS = {
     "make_demonstrations": ROLLOUT | {"action_noise", "figure", "inspect", "out"},
     "evaluate": ROLLOUT | {"json", "video"},
     "export_policy": {"best", "out", "run_dir"},
-    "report": {"out"},
+    "report": {"out", "published"},
     "study": {
         "demonstrations",
         "dry_run",
