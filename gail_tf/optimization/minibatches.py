@@ -53,7 +53,9 @@ def scan_minibatches(step: Step, num_rows: int, batch_size: int, num_epochs: int
     """Calls ``step(indices [batch_size], seed [2]) -> scalar metrics`` over shuffled epochs; averages."""
     seed_shuffle, seed_steps = tf.unstack(tf.random.split(seed, 2))
     indices = shuffled_minibatches(num_rows, batch_size, num_epochs, seed_shuffle)
-    return scan_updates(lambda i, seed: step(indices[i], seed), indices.shape[0], seed_steps)
+    num_steps = indices.shape[0]
+    totals, _ = _totals(lambda i, seed: step(indices[i], seed), num_steps, seed_steps)
+    return {name: total.value / num_steps for name, total in totals.items()}
 
 
 def scan_updates(step: Step, num_steps: int, seed: tf.Tensor) -> Metrics:
@@ -65,7 +67,13 @@ def scan_updates(step: Step, num_steps: int, seed: tf.Tensor) -> Metrics:
     """
     if num_steps < 1:
         raise ValueError(f"num_steps is {num_steps}: want 1 or more.")
+    totals, are_weighted = _totals(step, num_steps, seed)
+    means = {name: tf.math.divide_no_nan(total.value, total.weight) for name, total in totals.items()}
+    return {k: Weighted(v, totals[k].weight) if k in are_weighted else v for k, v in means.items()}
 
+
+def _totals(step: Step, num_steps: int, seed: tf.Tensor) -> tuple[dict[str, Weighted], set[str]]:
+    """Sums (or largest values) of the metrics with their weights, and which of them had a weight."""
     are_weighted = set()
 
     def pairs(i):
@@ -87,5 +95,4 @@ def scan_updates(step: Step, num_steps: int, seed: tf.Tensor) -> Metrics:
     _, totals = tf.while_loop(
         lambda i, _: i < num_steps, body, (tf.constant(0), zeros), maximum_iterations=num_steps
     )
-    means = {name: tf.math.divide_no_nan(total.value, total.weight) for name, total in totals.items()}
-    return {k: Weighted(v, totals[k].weight) if k in are_weighted else v for k, v in means.items()}
+    return totals, are_weighted
