@@ -76,5 +76,10 @@ class TD3(ActorCritic):
             self._actor_step,
             progress,
         )
-        tf.cond(delayed, self.agent._update_target, tf.no_op)
+
+        def update_targets():  # with an output: XLA rounds the rest otherwise where a branch has none
+            self.agent._update_target()
+            return tf.constant(True)
+
+        tf.cond(delayed, update_targets, lambda: tf.constant(False))
         return metrics | self._learning_rate()
