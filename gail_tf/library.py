@@ -162,7 +162,7 @@ def train(
 
 
 def _run(request, callbacks: Sequence[Callback], command: Sequence[str], say, show_progress: bool) -> Result:
-    from gail_tf.assembly import parts, settings
+    from gail_tf.assembly import config, parts, settings
     from gail_tf.training import progress, run_directory, session
 
     directory, notes = run_directory.RunDirectory(request.run_dir), []
@@ -178,9 +178,13 @@ def _run(request, callbacks: Sequence[Callback], command: Sequence[str], say, sh
             settled = settings.resolve(request, info)
             tell(settled.notes)
             built = parts.assemble(settled, directory)
+            unused = config.unused_configurables(request.configs[1:], request.bindings)
         if info is None:
             record = {"status": "running", **settled.info(), **run_directory.origin(command)}
             directory.create(record, built.operative_config, request.overwrite)
+            if unused:
+                parts_of = ", ".join(unused)
+                tell([f"warning: Nothing in this recipe uses {parts_of}: bindings of it do nothing."])
             tell(built.notes)
         else:
             tell(_take_up(directory, info, settled, built.trainer))

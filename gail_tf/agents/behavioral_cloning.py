@@ -54,7 +54,7 @@ class BehavioralCloning(tf.Module):
         )
         self._batch_size = min(batch_size, num_rows - num_held_out)
         self._variables = policy.actor_net.trainable_variables
-        self._step = GradientStep(self._variables, learning_rate, max_norm=10.0)
+        self.step = GradientStep(self._variables, learning_rate, max_norm=10.0)
         self._best = [tf.Variable(v, trainable=False) for v in self._variables]
         self.best_loss = tf.Variable(np.inf, dtype=tf.float32, trainable=False)
         self.epochs_since_best = tf.Variable(0, dtype=tf.int32, trainable=False)
@@ -76,7 +76,7 @@ class BehavioralCloning(tf.Module):
                 loss, _ = self._loss(tf.gather(observations, indices), tf.gather(actions, indices))
                 decay = tf.add_n([tf.nn.l2_loss(v) for v in self._variables if "kernel" in v.name])
                 total = loss + self._weight_decay * decay
-            norm, _ = self._step(tape, total, progress=0.0)
+            norm, _ = self.step(tape, total, progress=0.0)
             return {"cloning/train_loss": loss, "cloning/gradient_norm": norm}
 
         seed = tf.random.fold_in(tf.constant([self._seed & 0x7FFFFFFF, 3], tf.int32), epoch)

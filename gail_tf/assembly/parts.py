@@ -29,7 +29,7 @@ class Parts(NamedTuple):
       generator, trainer: what learns, and the loop around it.
       environment_kwargs: what an exported policy needs to make its environment again, beside the id.
       operative_config: gin text of every value in effect, defaults included.
-      notes: what a person should know, a sentence each.
+      notes: what a person should know, a sentence each, with "note: " before it.
     """
 
     generator: Any
@@ -81,7 +81,7 @@ def _assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
     notes = []
     if expert is not None and generator.policy.normalizer is None:
         notes = [unscaled_note(expert, type(generator).__name__)]
-    notes = tuple(note for note in [*notes, *trainer.notes()] if note)
+    notes = tuple(f"note: {note}" for note in [*notes, *trainer.notes()] if note)
     return Parts(generator, trainer, _environment_kwargs(), gin.operative_config_str(), notes)
 
 

@@ -24,7 +24,7 @@ def test_it_takes_no_steps_and_learns():
     assert generator.prepare() == {} and generator.collect(0) == (0, [])
     losses = [generator.update(i, 0.0)["cloning/validation_loss"] for i in range(2)]
     assert losses[1] < losses[0] < np.log(2)
-    assert int(generator.cloning.optimizer.iterations) == 2 * 3 * 1  # 70 rows: one minibatch an epoch
+    assert int(generator.cloning.step.optimizer.iterations) == 2 * 3 * 1  # 70 rows: one minibatch an epoch
     assert not generator.is_finished() and generator.state() == {}
 
 
