@@ -21,7 +21,7 @@ result = gail_tf.train(
     demonstrations=demonstrations,
     environment="CartPole-v1",
     seed=0,
-    bindings=["Trainer.total_env_steps = 40_000", "Trainer.num_evaluations = 5"],
+    bindings=["Trainer.total_env_steps = 24_000", "Trainer.num_evaluations = 4"],
 )
 print(f"expert {len(rows)}, GAIL {result.return_mean:.0f}, normalised {result.normalized_return:.2f}")
 print(result.metrics[["env_steps", "evaluation/return_mean"]].dropna().to_string(index=False))

@@ -34,6 +34,6 @@ def make_environment():
     return gym.wrappers.TimeLimit(gym.wrappers.TransformReward(Docking(), lambda reward: reward / 10), 100)
 
 
-ours = ["OnPolicyGenerator.actor_network = @make_elu_actor", "Trainer.total_env_steps = 60_000"]
+ours = ["OnPolicyGenerator.actor_network = @make_elu_actor", "Trainer.total_env_steps = 30_000"]
 result = gail_tf.train("ppo/any", environment=make_environment, bindings=ours)
 print(f"return {result.return_mean:.1f}, a random policy has {result.summary['random_return']:.1f}")

@@ -27,7 +27,7 @@ result = gail_tf.train(
         "Discriminator.loss_terms = [@least_squares, @gradient_penalty]",
         "Discriminator.reward_fn = @capped",
         "capped.slope = 0.5",
-        "Trainer.total_env_steps = 40_000",
+        "Trainer.total_env_steps = 24_000",
     ],
 )
 print(f"return {result.return_mean:.0f}, normalised {result.normalized_return:.2f}")
