@@ -1,6 +1,10 @@
 """Programs of other people, which may raise anything: one line of it."""
 
 import contextlib
+import importlib
+import os
+import sys
+import types
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +22,16 @@ def foreign(what: str, advice: str) -> Iterator[None]:
         raise
     except Exception as e:
         raise UserError(f"{what} ({type(e).__name__}: {one_line(e)}); {advice} {WHERE}.") from e
+
+
+def import_module(name: str) -> types.ModuleType:
+    """Imports a module, also one that lies in the working folder.
+
+    A console script's path does not hold the working folder, that of ``python -m`` does.
+    """
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    return importlib.import_module(name)
 
 
 def one_line(text: Any, limit: int = 200) -> str:

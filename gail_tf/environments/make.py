@@ -2,11 +2,8 @@
 
 import difflib
 import functools
-import importlib
 import logging
-import os
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +12,7 @@ import gymnasium as gym
 
 import gail_tf.environments.wrappers  # noqa: F401 - registers configurables
 from gail_tf.environments.absorbing import AbsorbingState
-from gail_tf.environments.foreign import WHERE, foreign, one_line
+from gail_tf.environments.foreign import WHERE, foreign, import_module, one_line
 from gail_tf.environments.observations import as_box, time_limit
 from gail_tf.types import UserError
 
@@ -164,12 +161,9 @@ def _import_module(environment: str) -> None:
     module, _, name = environment.partition(":")
     if not module or not name or ":" in name:
         raise UserError(f"Environment {environment!r}: want an id, or module:Id with one colon inside.")
-    # A console script's path does not hold the working directory, that of python -m does.
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
     what = f"Environment {environment!r}: its module {module!r} cannot be imported"
     with foreign(what, "mend it, install it, or run in the folder it lies in"):
-        importlib.import_module(module)
+        import_module(module)
 
 
 def _import_hint(environment: str) -> str:

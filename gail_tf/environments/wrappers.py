@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import importlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -11,7 +10,7 @@ import gin
 import gymnasium as gym
 import numpy as np
 
-from gail_tf.environments.foreign import foreign
+from gail_tf.environments.foreign import foreign, import_module
 from gail_tf.types import UserError
 
 
@@ -78,6 +77,6 @@ def recalled(descriptions: Sequence[Mapping[str, Any]]) -> list[Callable[[gym.En
             advice = "evaluate it in Python, or bind plain values"
             raise UserError(f"{what}, with arguments that no file holds: {advice}.")
         with foreign(f"{what}, which cannot be imported", "run in the folder it lies in"):
-            wrapper = functools.reduce(getattr, name.split("."), importlib.import_module(module))
+            wrapper = functools.reduce(getattr, name.split("."), import_module(module))
         found.append(functools.partial(wrapper, **description["arguments"]))
     return found

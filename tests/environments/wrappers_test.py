@@ -2,6 +2,7 @@
 
 import functools
 import json
+import sys
 
 import gin
 import gymnasium as gym
@@ -66,3 +67,14 @@ def test_a_wrapper_that_cannot_be_recalled_is_named():
     (lost,) = described([functools.partial(FlattenActions, max_actions=np.arange(3))])
     with pytest.raises(UserError, match="FlattenActions, with arguments that no file holds"):
         recalled([lost])
+
+
+def test_a_wrapper_of_the_working_folder_is_recalled(tmp_path, monkeypatch):
+    """As a console script has it: the folder is not on Python's path."""
+    (tmp_path / "my_recalled_wrapper.py").write_text(
+        "import gymnasium as gym\n\n\nclass Mine(gym.Wrapper):\n    pass\n"
+    )
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path not in ("", str(tmp_path))])
+    monkeypatch.chdir(tmp_path)
+    (wrapper,) = recalled([{"wrapper": "my_recalled_wrapper:Mine", "arguments": {}}])
+    assert type(wrapper(gym.make("CartPole-v1"))).__name__ == "Mine"
