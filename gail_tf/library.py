@@ -100,11 +100,9 @@ class Result:
     @functools.cached_property
     def metrics(self):
         """A pandas DataFrame with a row a line of metrics (docs/metrics.md)."""
-        import pandas
-
         from gail_tf.reporting.runs import load_run
 
-        return pandas.DataFrame(load_run(self.run_dir).metrics)
+        return load_run(self.run_dir).frame
 
 
 def train(

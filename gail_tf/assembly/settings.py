@@ -190,8 +190,8 @@ def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
         label=request.label,
         task=request.task,
         num_threads=request.num_threads,
-        notes=notes,
-        import_folders=import_folders,
+        notes=tuple(notes),
+        import_folders=tuple(import_folders),
     )
 
 

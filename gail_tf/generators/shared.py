@@ -1,5 +1,6 @@
 """What generators share: checks of their settings, the normaliser, seeds, and what a reward source pays."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,38 +9,19 @@ import tensorflow as tf
 
 from gail_tf.networks import encoders  # noqa: F401 - registers configurables
 from gail_tf.networks.normalization import RunningMoments
+from gail_tf.optimization import checks
 from gail_tf.optimization.minibatches import Weighted
 from gail_tf.types import Metrics, RewardSource, Transition
 
-_COUNT = (lambda x: x >= 1, "1 or more")
-_COUNT_OR_NONE = (lambda x: x >= 0, "0 or more")
-_SHARE = (lambda x: 0.0 <= x <= 1.0, "0 to 1")
+_RULES = (
+    ("num_environments num_steps num_updates *batch_size segment_length", lambda x: x >= 1, "1 or more"),
+    ("num_random_steps num_prefill_steps num_warmup_updates", lambda x: x >= 0, "0 or more"),
+    ("random_share average_rate", lambda x: 0.0 <= x <= 1.0, "0 to 1"),
+    ("reward_recency", lambda x: x >= 1.0, "1 (none) or more"),
+)
 
-_RULES = {
-    "num_environments": _COUNT,
-    "num_steps": _COUNT,
-    "num_updates": _COUNT,
-    "batch_size": _COUNT,
-    "model_batch_size": _COUNT,
-    "segment_length": _COUNT,
-    "num_random_steps": _COUNT_OR_NONE,
-    "num_prefill_steps": _COUNT_OR_NONE,
-    "num_warmup_updates": _COUNT_OR_NONE,
-    "random_share": _SHARE,
-    "average_rate": _SHARE,
-    "reward_recency": (lambda x: x >= 1.0, "1 (none) or more"),
-}
-
-
-def check_settings(owner: str, settings: Mapping[str, Any]) -> None:
-    """Raises ValueError for the first of ``settings`` that breaks its rule, by the name it has in gin.
-
-    Args:
-      settings: a constructor's ``locals()``; names without a rule are left alone.
-    """
-    for name, (fits, wanted) in _RULES.items():
-        if name in settings and not fits(settings[name]):
-            raise ValueError(f"{owner}.{name} is {settings[name]}: want {wanted}.")
+check_settings = functools.partial(checks.check_settings, rules=_RULES)
+"""Of a generator's constructor, by the rules of its own settings."""
 
 
 def check_without_segments(owner: str, reward_source: RewardSource) -> None:

@@ -1,13 +1,15 @@
 """Checks of what learners are given: numbers, by the name that they have in gin, and tensors' shapes."""
 
 import fnmatch
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
-# Names may have wildcards.
-_RULES = (
+Rules = Sequence[tuple[str, Callable[[Any], bool], str]]
+"""Names, which may have wildcards; what fits; what is wanted, in words."""
+
+_RULES: Rules = (
     ("*learning_rate *temperature max_kl", lambda x: x > 0.0, "a number above 0"),
     ("*max*_norm max*_value std_from_expert", lambda x: x is None or x > 0.0, "a number above 0, or None"),
     ("num_epochs value_epochs *batch_size policy_delay num_target_samples", lambda x: x >= 1, "1 or more"),
@@ -20,14 +22,14 @@ _RULES = (
 )
 
 
-def check_settings(owner: str, settings: Mapping[str, Any]) -> None:
+def check_settings(owner: str, settings: Mapping[str, Any], rules: Rules = _RULES) -> None:
     """Raises ValueError for the first of ``settings`` that makes no sense, by the name it has in gin.
 
     Args:
       settings: a constructor's ``locals()``; names without a rule are left alone.
     """
     for name, value in settings.items():
-        for names, fits, wanted in _RULES:
+        for names, fits, wanted in rules:
             if any(fnmatch.fnmatch(name, pattern) for pattern in names.split()) and not fits(value):
                 raise ValueError(f"{owner}.{name} is {value}: want {wanted}.")
 
