@@ -13,8 +13,8 @@ from pathlib import Path
 from absl import flags
 
 from gail_tf import library
-from gail_tf.bin import training_flags
 from gail_tf.bin.command_line import run_main
+from gail_tf.bin.outcome import report
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Where the run goes: runs/demo, or a free runs/demo_N.")
 
@@ -35,7 +35,7 @@ def main(argv: Sequence[str]) -> int:
         say=functools.partial(print, flush=True),
         show_progress=sys.stderr.isatty(),
     )
-    code = training_flags.report(result, ".venv/bin/gail-train")
+    code = report(result, ".venv/bin/gail-train")
     if code:
         return code
     print("\nThe exported policy, loaded from disk and rolled out anew:")

@@ -2,7 +2,6 @@
 
 import functools
 import os
-import shlex
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +10,7 @@ from absl import flags
 
 from gail_tf.assembly import recipes
 from gail_tf.bin import command_line
+from gail_tf.bin.outcome import report
 from gail_tf.training.run_directory import RunDirectory
 from gail_tf.types import UserError
 
@@ -74,32 +74,6 @@ def _settings_text(config, bindings, **given) -> str:
     if not config:
         raise UserError("no --config given: name one, such as gail_ppo/any (--list shows all).")
     return recipes.show_text(config, [*bindings, *flag_bindings(**given)])
-
-
-def report(result, program: str) -> int:
-    """Prints what came of a training and the next command; returns the exit code.
-
-    Args:
-      result: of gail_tf.train. program: how this program is started again.
-    """
-    from gail_tf.reporting.runs import load_run
-    from gail_tf.reporting.terminal import summary_lines
-
-    folder = shlex.quote(str(result.run_dir))
-    if result.status == "interrupted":
-        steps = RunDirectory(result.run_dir).stopped_at()
-        print(f"\nStopped at {steps:,} steps. Continue from the last checkpoint with:")
-        print(f"  {program} --run_dir={folder} --resume")
-        return command_line.EXIT_INTERRUPTED
-    print("\n".join(summary_lines(load_run(result.run_dir))))
-    if result.normalized_return is not None and result.normalized_return < 0.8:
-        print(
-            f"Not there yet. If {result.run_dir}/curve.png still rises, train longer "
-            "(--gin='Trainer.total_env_steps = N'); docs/troubleshooting.md says what else to look at."
-        )
-    print(f"Curve: {result.run_dir}/curve.png   Policy: {result.run_dir}/policy")
-    print(f"Next:  gail-evaluate --policy={folder} --num_episodes=100")
-    return 0
 
 
 def _threads(asked: Mapping[str, Any]) -> int:
