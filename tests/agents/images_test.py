@@ -17,7 +17,7 @@ from gail_tf.agents.sd3 import SD3
 from gail_tf.agents.td3 import TD3
 from gail_tf.agents.trpo import TRPO
 from gail_tf.environments.actions import ActionCodec
-from gail_tf.networks.mlp import CategoricalHead, GaussianHead, SquashedGaussianHead, TanhHead, dense
+from gail_tf.networks.mlp import CategoricalHead, GaussianHead, SquashedGaussianHead, dense
 from gail_tf.types import OffPolicyBatch, OnPolicyBatch, Transition
 
 # TF-Agents builds networks on a sample of the spec; one of all 256 values overflows.
@@ -105,11 +105,15 @@ def test_on_policy(agent_class, kind):
     [(DDPG, {}), (TD3, {"policy_delay": 1}), (SD3, {"num_target_samples": 3}), (SAC, {})],
 )
 def test_off_policy(agent_class, options):
-    head = SquashedGaussianHead if agent_class is SAC else TanhHead
+    head = (
+        (lambda spec: SquashedGaussianHead(spec.shape[0], 1.0))
+        if agent_class is SAC
+        else (lambda spec: dense(spec.shape[0], "tanh", 1.0))
+    )
     agent = agent_class(
         _OBSERVATION,
         _BOX,
-        actor_network=actor(lambda spec: head(spec.shape[0], 1.0)),
+        actor_network=actor(head),
         critic_network=make_critic,
         **options,
     )
@@ -129,6 +133,6 @@ def test_cloning():
     action = (observation[:, 3, 3, 0] > 127).astype(np.int32)
     expert = Transition(observation, action, observation, zeros, zeros, zeros)
     before = weights(actor_net)
-    policy = Policy(actor_net, None, codec, False, 36)
+    policy = Policy(actor_net, None, codec, False, _OBSERVATION)
     metrics = BehavioralCloning(policy, expert, 0, batch_size=14, jit_compile=False).epoch(0)
     assert np.isfinite(metrics["cloning/validation_loss"]) and all_move(actor_net, before)
