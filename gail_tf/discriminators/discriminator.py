@@ -139,12 +139,18 @@ class Discriminator(tf.Module):
         self.features.learn(agent_rows, self._expert(num_rows, seed_mix))
         batch_size = min(self._batch_size, num_rows)
         draw_segments = self._segment_draws(segments, batch_size)
+        agent_features = None if self.features.has_images else self.features(agent_rows)
+
+        def features_at(indices):
+            # Vectors are normalised once an update; images would fill the memory as float32.
+            if agent_features is None:
+                return self.features(gathered(agent_rows, indices))
+            return tf.gather(agent_features, indices)
 
         def step(indices, seed):
             seed_rows, seed_loss = tf.unstack(tf.random.split(seed, 2))
             expert = self.features(self._expert(batch_size, seed_rows))
-            agent = self.features(gathered(agent_rows, indices))
-            batch = losses.DiscriminatorBatch(expert, agent, draw_segments(seed))
+            batch = losses.DiscriminatorBatch(expert, features_at(indices), draw_segments(seed))
             return self._train(batch, seed_loss, progress)
 
         return scan_minibatches(step, num_rows, batch_size, self._num_epochs, seed_loop)
