@@ -1,9 +1,22 @@
-"""What comes before the first use of TensorFlow: one thread, no foreign notices."""
+"""What comes before the first use of TensorFlow: one thread, no foreign notices, compiled code at hand."""
 
 import contextlib
+import hashlib
+import importlib.metadata
+import importlib.util
 import os
+import platform
+import shutil
 import sys
 import tempfile
+from pathlib import Path
+
+from gail_tf.types import UserError
+
+TF_AGENTS = "tf-agents==0.19.0"
+"""What pip is told to install."""
+_CACHE_LIMIT = 2 * 1024**3
+"""Bytes of compiled code that are kept; the least recently read goes first."""
 
 
 @contextlib.contextmanager
@@ -35,7 +48,13 @@ def import_tensorflow(num_threads: int = 1) -> None:
     """
     if "tf_agents" in sys.modules:
         return _limit_threads(num_threads)
+    if importlib.util.find_spec("tf_agents") is None:
+        raise UserError(
+            "TF-Agents is not installed: it comes without its dependencies, whose pins fit no new Python. "
+            f"Run '{sys.executable} -m pip install --no-deps {TF_AGENTS}'."
+        )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    keep_compiled_code(num_threads)
     with _quiet_stderr():
         import tensorflow as tf
         import tf_agents  # noqa: F401
@@ -55,3 +74,50 @@ def _limit_threads(num_threads: int) -> None:
     with contextlib.suppress(RuntimeError):  # at work already
         tf.config.threading.set_intra_op_parallelism_threads(num_threads)
         tf.config.threading.set_inter_op_parallelism_threads(num_threads)
+
+
+def keep_compiled_code(num_threads: int = 1) -> None:
+    """What XLA compiles is kept on disk and read back by the next run that needs the same.
+
+    Compiling is most of a run's first half minute. ``GAIL_TF_CACHE`` names the folder (default: ``gail_tf``
+    in the user's cache folder); empty, it turns this off. Code for one kind of processor and one TensorFlow
+    is not read by another. A folder that cannot be written or is short of space is left alone: TensorFlow
+    gives up a run whose code it cannot keep. Call it before TensorFlow is at work.
+    """
+    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gail_tf"
+    chosen = os.environ.get("GAIL_TF_CACHE", str(default))
+    flags = os.environ.get("TF_XLA_FLAGS", "")
+    if not chosen or "persistent_cache" in flags or any(map(str.isspace, chosen)):
+        return
+    # TensorFlow's own key knows the program, and nothing of what it was compiled for.
+    version, flags_of_xla = importlib.metadata.version("tensorflow"), os.environ.get("XLA_FLAGS", "")
+    built_for = f"{version} {platform.machine()} {_processor()} {num_threads} {flags_of_xla}"
+    folder = Path(chosen) / "xla" / hashlib.sha256(built_for.encode()).hexdigest()[:16]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _forget_the_oldest(folder)
+        has_space = shutil.disk_usage(folder).free > _CACHE_LIMIT // 4
+    except OSError:
+        return
+    if has_space and os.access(folder, os.W_OK):
+        kept = f"--tf_xla_persistent_cache_directory={folder} --tf_xla_persistent_cache_read_only=false"
+        os.environ["TF_XLA_FLAGS"] = f"{flags} {kept}".strip()
+
+
+def _processor() -> str:
+    """What instructions there are: code compiled for more of them would end the process."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith(("flags", "Features")):
+                return line
+    return platform.processor()
+
+
+def _forget_the_oldest(folder: Path) -> None:
+    """Removes files of ``folder``, the least recently read first, until those left fit the limit."""
+    files = sorted(((f.stat().st_atime, f.stat().st_size, f) for f in folder.iterdir()), reverse=True)
+    total = 0
+    for _, size, file in files:
+        total += size
+        if total > _CACHE_LIMIT:
+            file.unlink(missing_ok=True)

@@ -44,7 +44,9 @@ class BehavioralCloning(tf.Module):
         num_rows = len(expert.observation)
         if num_rows < 2:
             raise ValueError("Behavioural cloning holds rows out: want 2 transitions or more; there is 1.")
-        self._policy, self._seed, self._patience, self._max_epochs = policy, seed, patience, max_epochs
+        self._policy, self._patience, self._max_epochs = policy, patience, max_epochs
+        # A tensor, so that the compiled code is the same for every seed.
+        self._seed = tf.constant([seed & 0x7FFFFFFF, 3], tf.int32)
         self._weight_decay = weight_decay
         order = np.random.default_rng(seed).permutation(num_rows)
         num_held_out = min(max(int(round(validation_fraction * num_rows)), 1), num_rows - 1)
@@ -79,7 +81,7 @@ class BehavioralCloning(tf.Module):
             norm, _ = self.step(tape, total, progress=0.0)
             return {"cloning/train_loss": loss, "cloning/gradient_norm": norm}
 
-        seed = tf.random.fold_in(tf.constant([self._seed & 0x7FFFFFFF, 3], tf.int32), epoch)
+        seed = tf.random.fold_in(self._seed, epoch)
         metrics = scan_minibatches(step, observations.shape[0], self._batch_size, 1, seed)
         loss, distribution = self._loss(*self.held_out)
         self.num_epochs.assign_add(1)

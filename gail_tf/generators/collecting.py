@@ -37,6 +37,7 @@ class CollectingGenerator(tf.Module):
         super().__init__()
         self._environment = VectorEnvironment(make_env, num_environments, seed)
         self._reward_source, self._seed, self._num_steps = reward_source, seed, num_steps
+        self._run_seed = tf.constant(seed & 0x7FFFFFFF, tf.int32)
 
     def _act_by(self, policy: Policy, exploration_noise: float = 0.0, notes: Sequence[str] = ()) -> None:
         self._sampler = make_sampler(policy, exploration_noise)

@@ -198,7 +198,7 @@ class ModelBasedGenerator(CollectingGenerator):
         return shared.as_numbers(metrics) | {"time/update_seconds": time.perf_counter() - start}
 
     def _compiled_iteration(self, fresh: Segment, iteration, progress, num_warmup) -> dict[str, tf.Tensor]:
-        seed = shared.iteration_seed(self._seed, 4, iteration)
+        seed = shared.iteration_seed(self._run_seed, 4, iteration)
         seed_updates, seed_norms = tf.unstack(tf.random.split(seed, 2))
         # Before the updates: the fresh steps are held out until then.
         metrics = self._held_out_errors(fresh)

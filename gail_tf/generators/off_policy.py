@@ -161,17 +161,17 @@ class OffPolicyGenerator(CollectingGenerator):
 
     def _sample_then_learn(self, size, newest, iteration, progress):
         num_rows = self._num_updates * self.agent.num_batches * self._batch_size
-        seed = shared.iteration_seed(self._seed, 1, iteration)
+        seed = shared.iteration_seed(self._run_seed, 1, iteration)
         indices = tf.random.stateless_uniform([num_rows], seed, maxval=size, dtype=tf.int32)
         rows, reward_rows = self.replay.gather(indices), None
         if self._num_reward_rows:
-            seed = shared.iteration_seed(self._seed, 3, iteration)
+            seed = shared.iteration_seed(self._run_seed, 3, iteration)
             age = recent_ages(seed, self._num_reward_rows, size, self._reward_recency)
             reward_rows = self.replay.gather(tf.math.floormod(newest - age, self.replay.capacity))
         return self._learn(rows, reward_rows, iteration, progress)
 
     def _learn_from(self, rows: Transition, reward_rows: Transition | None, iteration, progress):
-        seed = shared.iteration_seed(self._seed, 2, iteration)
+        seed = shared.iteration_seed(self._run_seed, 2, iteration)
         seed_reward, seed_agent = tf.unstack(tf.random.split(seed, 2))
         metrics = {}
         if reward_rows is not None:

@@ -147,7 +147,7 @@ class OnPolicyGenerator(CollectingGenerator):
         return reward, {**metrics, **reward_metrics}
 
     def _learn(self, transition, iteration, progress, values=()):
-        seed = shared.iteration_seed(self._seed, 1, iteration)
+        seed = shared.iteration_seed(self._run_seed, 1, iteration)
         rows = Transition(*(shared.flatten_time(field) for field in transition))
         if not values:
             return self._reward_source.update(rows, seed, progress)
@@ -170,7 +170,7 @@ class OnPolicyGenerator(CollectingGenerator):
         return tf.reshape(reward, transition.reward.shape), metrics
 
     def _update_agent(self, transition, samples, reward, iteration, progress):
-        seed = shared.iteration_seed(self._seed, 2, iteration)
+        seed = shared.iteration_seed(self._run_seed, 2, iteration)
         observation = self.policy.normalize(shared.flatten_time(transition.observation))
         next_observation = self.policy.normalize(shared.flatten_time(transition.next_observation))
         value, value_tp1 = self._values(observation), self._values(next_observation)

@@ -41,9 +41,13 @@ def make_normalizer(
     return RunningMoments(observation_spec.shape), []
 
 
-def iteration_seed(seed: int, stream: int, iteration: tf.Tensor) -> tf.Tensor:
-    """The seed ``[2]`` of one of a run's streams of random numbers in ``iteration``."""
-    return tf.random.fold_in(tf.constant([seed & 0x7FFFFFFF, stream], tf.int32), iteration)
+def iteration_seed(run_seed: tf.Tensor, stream: int, iteration: tf.Tensor) -> tf.Tensor:
+    """The seed ``[2]`` of one of a run's streams of random numbers in ``iteration``.
+
+    ``run_seed`` is a tensor, int32 scalar: as a number it would be part of the compiled code, which every
+    seed of a study would then compile anew.
+    """
+    return tf.random.fold_in(tf.stack([run_seed, stream]), iteration)
 
 
 def flatten_time(tensor):

@@ -83,12 +83,12 @@ def _totals(step: Step, num_steps: int, seed: tf.Tensor) -> tuple[dict[str, Weig
         weighted = tf.nest.map_structure(lambda x: tf.cast(x, tf.float32), weighted)
         return {k: Weighted(value * weight, weight) for k, (value, weight) in weighted.items()}
 
-    # Traced once beside the loop to learn which metrics there are: a peeled first step would compile twice.
+    # Traced beside the loop, which tells what metrics there are; the loop calls it: nothing is traced twice.
     traced = tf.function(pairs, autograph=False).get_concrete_function(tf.TensorSpec((), tf.int32))
     zeros = tf.nest.map_structure(lambda _: tf.constant(0.0), traced.structured_outputs)
 
     def body(i, totals):
-        new = pairs(i)
+        new = traced(i)
         merge = {name: tf.maximum if name.endswith("_max") else tf.add for name in new}
         return i + 1, {name: Weighted(*map(merge[name], totals[name], new[name])) for name in new}
 
