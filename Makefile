@@ -1,7 +1,9 @@
 # `make demo` and `make test` are each the only command a fresh machine needs: the environment makes itself.
-# To choose the Python: make test PYTHON=/path/to/python3.10
+# To choose the Python: make test PYTHON=/path/to/python3.13
 
 VENV := .venv
+# Without its dependencies, whose pins fit no new Python; setup.py lists what it needs.
+TF_AGENTS := tf-agents==0.19.0
 INSTALLED := $(VENV)/.installed
 RUFF := $(VENV)/bin/python -m ruff
 PYTEST_FLAGS ?= -q -n auto --maxprocesses 4
@@ -38,15 +40,15 @@ clean:
 $(INSTALLED): setup.py
 	@set -e; \
 	uv=; if uv --version >/dev/null 2>&1; then uv=1; fi; \
-	fits='import sys; assert (3, 10) <= sys.version_info[:2] <= (3, 11)'; \
+	fits='import sys; assert (3, 10) <= sys.version_info[:2] <= (3, 13)'; \
 	if [ -z "$$uv" ]; then fits="$$fits; import ensurepip, venv"; fi; \
 	python=; \
-	for candidate in $(if $(PYTHON),'$(PYTHON)',python3.11 python3.10 python3 python); do \
+	for candidate in $(if $(PYTHON),'$(PYTHON)',python3.11 python3.12 python3.13 python3.10 python3 python); do \
 	  if "$$candidate" -c "$$fits" >/dev/null 2>&1; then python=$$candidate; break; fi; \
 	done; \
-	if [ -z "$$python" ] && [ -n "$$uv" ] && [ -z '$(PYTHON)' ]; then python=$$(uv python find -q '>=3.10,<3.12' 2>/dev/null || echo python3.11); fi; \
-	no_python() { echo "gail_tf runs on Python 3.10 and 3.11, and $(if $(PYTHON),$(PYTHON) is neither,none that works is here): install one" \
-	  "(Debian, Ubuntu: apt install python3.11 python3.11-venv; macOS: brew install python@3.11; anywhere: uv python install 3.11)," \
+	if [ -z "$$python" ] && [ -n "$$uv" ] && [ -z '$(PYTHON)' ]; then python=$$(uv python find -q '>=3.10,<3.14' 2>/dev/null || echo python3.11); fi; \
+	no_python() { echo "gail_tf runs on Python 3.10 to 3.13, and $(if $(PYTHON),$(PYTHON) is neither,none that works is here): install one" \
+	  "(Debian, Ubuntu: apt install python3 python3-venv; macOS: brew install python@3.13; anywhere: uv python install 3.13)," \
 	  "then run make again, or make PYTHON=/path/to/it." >&2; exit 1; }; \
 	if [ -z "$$python" ]; then no_python; fi; \
 	reusable() { [ -z '$(PYTHON)' ] && $(VENV)/bin/python -c "$$fits" >/dev/null 2>&1; }; \
@@ -54,9 +56,11 @@ $(INSTALLED): setup.py
 	  echo "Installing into $(VENV) with $$python and uv: TensorFlow is large, the first time takes minutes."; \
 	  reusable || uv venv -q --clear --python "$$python" $(VENV) 2>/dev/null || no_python; \
 	  uv pip install -q --compile-bytecode --python $(VENV)/bin/python -e '.[dev]'; \
+	  uv pip install -q --compile-bytecode --python $(VENV)/bin/python --no-deps $(TF_AGENTS); \
 	else \
 	  echo "Installing into $(VENV) with $$python and pip: TensorFlow is large, the first time takes minutes."; \
 	  { reusable && $(VENV)/bin/python -m pip --version >/dev/null 2>&1; } || "$$python" -m venv --clear $(VENV); \
 	  $(VENV)/bin/python -m pip install -qq --disable-pip-version-check -e '.[dev]'; \
+	  $(VENV)/bin/python -m pip install -qq --disable-pip-version-check --no-deps $(TF_AGENTS); \
 	fi; \
 	touch $@

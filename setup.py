@@ -4,11 +4,11 @@ import os
 import re
 import sys
 
-if not (3, 10) <= sys.version_info[:2] <= (3, 11):
+if not (3, 10) <= sys.version_info[:2] <= (3, 13):
     # python_requires alone would say which Pythons are wanted, and not what to do about it.
     sys.exit(
-        f"gail_tf runs on Python 3.10 and 3.11, this is {sys.version_info[0]}.{sys.version_info[1]}: make an "
-        "environment with one of them ('python3.11 -m venv .venv' or 'uv venv --python 3.11') and install "
+        f"gail_tf runs on Python 3.10 to 3.13, this is {sys.version_info[0]}.{sys.version_info[1]}: make an "
+        "environment with one of them ('python3.13 -m venv .venv' or 'uv venv --python 3.13') and install "
         "there."
     )
 
@@ -41,7 +41,7 @@ setup(
     name="gail_tf",
     version=version(),
     description="Adversarial imitation learning on TensorFlow and TF-Agents",
-    python_requires=">=3.10,<3.12",
+    python_requires=">=3.10,<3.14",
     packages=find_packages(include=["gail_tf", "gail_tf.*"]) + list(DATA_FOLDERS),
     package_dir=DATA_FOLDERS,
     package_data={package: ["**/*"] for package in DATA_FOLDERS},
@@ -50,17 +50,22 @@ setup(
         "tensorflow>=2.21,<2.22",
         "tf-keras>=2.21,<2.22",
         "tensorboard>=2.20,<2.22",
-        # Its own pins bring tensorflow-probability 0.23, gym 0.23, pygame 2.1.3 and typing-extensions 4.5.0.
-        "tf-agents==0.19.0",
-        "tensorflow-probability>=0.23,<0.24",
-        # The last that live with that typing-extensions (and gymnasium's, below): pip, left to search for
-        # them, takes long, and an older one never gets there.
-        "grpcio<1.75",
-        "optree<0.16",
-        # The extra classic-control would bring pygame-ce, which overwrites the pygame that TF-Agents pins.
-        "gymnasium[mujoco]>=1.1,<1.4",
-        "mujoco>=3.2,<5",
-        "etils<1.14; python_version < '3.11'",  # of mujoco; 1.14 needs 3.11, which trips an older pip
+        # TF-Agents itself is not here. Its 0.19.0 runs on every Python up to 3.13, but it pins pygame 2.1.3 and
+        # typing-extensions 4.5.0, which do not, and which little else can live with. What it needs is listed
+        # here instead, and it comes without its pins: pip install --no-deps tf-agents==0.19.0
+        # (`make` does that; gail_tf.start_up says it where it is missing).
+        "tensorflow-probability>=0.25,<0.26",
+        "gym==0.23.0",
+        "cloudpickle>=1.3",
+        "pillow",
+        "six>=1.10",
+        "protobuf>=3.11",
+        "wrapt>=1.11",
+        "typing-extensions>=4.5",
+        "setuptools",  # TF-Agents imports distutils, which left Python with 3.12
+        "gymnasium[mujoco,classic-control]>=1.1,<1.5",
+        # mujoco.batch came with 3.17. 4.0.0 factors sparse constraint matrices wrongly.
+        "mujoco>=3.17,<5,!=4.0.0",
         "ale-py>=0.10",
         "absl-py>=2.1",
         "gin-config>=0.5",
@@ -76,9 +81,9 @@ setup(
             "pytest>=8",
             "pytest-xdist>=3.5",
             "ruff>=0.17,<0.18",
-            "exceptiongroup<1.3; python_version < '3.11'",  # of pytest; for typing-extensions, as above
             # Elsewhere PyBullet is compiled, for minutes, and its configs' tests are left out.
-            "pybullet_envs_gymnasium; platform_system == 'Linux' and platform_machine == 'x86_64'",
+            "pybullet_envs_gymnasium; platform_system == 'Linux' and platform_machine == 'x86_64' "
+            "and python_version < '3.12'",
         ],
         "pybullet": ["pybullet_envs_gymnasium>=0.5"],
         "minari": ["minari>=0.5"],
