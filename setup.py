@@ -50,9 +50,9 @@ setup(
         "tensorflow>=2.21,<2.22",
         "tf-keras>=2.21,<2.22",
         "tensorboard>=2.20,<2.22",
-        # TF-Agents itself is not here. Its 0.19.0 runs on every Python up to 3.13, but it pins pygame 2.1.3 and
-        # typing-extensions 4.5.0, which do not, and which little else can live with. What it needs is listed
-        # here instead, and it comes without its pins: pip install --no-deps tf-agents==0.19.0
+        # TF-Agents itself is not here. Its 0.19.0 runs on every Python up to 3.13, but it pins pygame 2.1.3
+        # and typing-extensions 4.5.0, which do not, and which little else can live with. What it needs is
+        # listed here instead, and it comes without its pins: pip install --no-deps tf-agents==0.19.0
         # (`make` does that; gail_tf.start_up says it where it is missing).
         "tensorflow-probability>=0.25,<0.26",
         "gym==0.23.0",
