@@ -153,7 +153,7 @@ def child_main(options) -> None:
     with contextlib.redirect_stdout(sys.stderr):
         from gail_tf.start_up import import_tensorflow
 
-        import_tensorflow(num_threads=options.num_threads)
+        import_tensorflow()
         from gail_tf.training.run_directory import git_state, versions
 
         is_replay = options.child in REPLAYS

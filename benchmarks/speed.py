@@ -204,7 +204,7 @@ def child_main(options: argparse.Namespace) -> None:
     with contextlib.redirect_stdout(sys.stderr):
         from gail_tf.start_up import import_tensorflow
 
-        import_tensorflow(num_threads=1)
+        import_tensorflow()
         from gail_tf.training.run_directory import git_state, versions
 
         result = {"gail": measure_gail, "simulator": measure_simulator}[options.child](options)

@@ -12,7 +12,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from gail_tf.start_up import import_tensorflow
+from gail_tf.start_up import available_cores, import_tensorflow
 from gail_tf.types import UserError
 
 Callback = Callable[[Mapping[str, Any]], bool | None]
@@ -120,7 +120,7 @@ def train(
     task: str | None = None,
     resume: bool = False,
     overwrite: bool = False,
-    num_threads: int = 1,
+    num_threads: int | None = None,
     for_expert: bool = False,
     command: Sequence[str] = (),
     say: Callable[[str], None] | None = None,
@@ -139,7 +139,8 @@ def train(
       callbacks: each sees every line of metrics, and may end the training.
       label, task: names in reports. for_expert: refuse recipes that learn from demonstrations.
       resume: continue the run in ``run_dir`` to the same numbers; overwrite: replace it.
-      num_threads: TensorFlow's. It is fixed by what a process trains first.
+      num_threads: cores that it may use; None: all of this process, or GAIL_TF_NUM_THREADS. It changes no
+        result.
       command: what ``run.json`` says that the run was started with.
       say: takes what there is to say while it trains, a line each. show_progress: a bar on stderr.
 
@@ -147,13 +148,14 @@ def train(
       UserError: one line about what the caller can mend.
     """
     asked = dict(locals())
-    import_tensorflow(num_threads)
+    import_tensorflow()
     from gail_tf.assembly.settings import Request
 
     asked |= {
         "run_dir": tempfile.mkdtemp(prefix="gail_tf_") if run_dir is None else os.path.expanduser(run_dir),
         "configs": [config] if isinstance(config, str) else list(config),
         "bindings": list(bindings),
+        "num_threads": num_threads or available_cores(),
     }
     request = Request(**{name: asked[name] for name in Request._fields})
     return _run(request, callbacks, command, say, show_progress)

@@ -39,22 +39,22 @@ def _quiet_stderr():
             os.close(saved)
 
 
-def import_tensorflow(num_threads: int = 1) -> None:
-    """Imports gail_tf, TensorFlow and TF-Agents quietly and limits TensorFlow to ``num_threads``.
+def import_tensorflow() -> None:
+    """Imports gail_tf, TensorFlow and TF-Agents quietly and gives TensorFlow one thread.
 
-    One thread is the default: networks this small gain little from a second, and results then do not depend
-    on how work was split. TF-Agents imports the old gym, which prints that it is old. A process whose
-    TensorFlow is at work already keeps its number of threads.
+    Networks this small gain little from a second, results then do not depend on how work was split, and the
+    other cores step the environments. TF-Agents imports the old gym, which prints that it is old. A process
+    whose TensorFlow is at work already keeps its number of threads.
     """
     if "tf_agents" in sys.modules:
-        return _limit_threads(num_threads)
+        return _use_one_thread()
     if importlib.util.find_spec("tf_agents") is None:
         raise UserError(
             "TF-Agents is not installed: it comes without its dependencies, whose pins fit no new Python. "
             f"Run '{sys.executable} -m pip install --no-deps {TF_AGENTS}'."
         )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    keep_compiled_code(num_threads)
+    keep_compiled_code()
     with _quiet_stderr():
         import tensorflow as tf
         import tf_agents  # noqa: F401
@@ -65,18 +65,26 @@ def import_tensorflow(num_threads: int = 1) -> None:
     warnings.filterwarnings("ignore", category=SyntaxWarning)
     warnings.filterwarnings("ignore", message=".*precision lowered by casting.*")
     tf.get_logger().setLevel("ERROR")
-    _limit_threads(num_threads)
+    _use_one_thread()
 
 
-def _limit_threads(num_threads: int) -> None:
+def available_cores() -> int:
+    """GAIL_TF_NUM_THREADS where it is set, else the cores that this process may run on."""
+    asked = os.environ.get("GAIL_TF_NUM_THREADS")
+    if asked:
+        return max(1, int(asked))
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _use_one_thread() -> None:
     import tensorflow as tf
 
     with contextlib.suppress(RuntimeError):  # at work already
-        tf.config.threading.set_intra_op_parallelism_threads(num_threads)
-        tf.config.threading.set_inter_op_parallelism_threads(num_threads)
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
-def keep_compiled_code(num_threads: int = 1) -> None:
+def keep_compiled_code() -> None:
     """What XLA compiles is kept on disk and read back by the next run that needs the same.
 
     Compiling is most of a run's first half minute. ``GAIL_TF_CACHE`` names the folder (default: ``gail_tf``
@@ -91,7 +99,7 @@ def keep_compiled_code(num_threads: int = 1) -> None:
         return
     # TensorFlow's own key knows the program, and nothing of what it was compiled for.
     version, flags_of_xla = importlib.metadata.version("tensorflow"), os.environ.get("XLA_FLAGS", "")
-    built_for = f"{version} {platform.machine()} {_processor()} {num_threads} {flags_of_xla}"
+    built_for = f"{version} {platform.machine()} {_processor()} {flags_of_xla}"
     folder = Path(chosen) / "xla" / hashlib.sha256(built_for.encode()).hexdigest()[:16]
     try:
         folder.mkdir(parents=True, exist_ok=True)

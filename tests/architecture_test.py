@@ -50,7 +50,7 @@ _MAY_IMPORT = {
     },
     "reporting": {"types", "files"},
     "training": {"version", "types", "files", "demonstrations", "environments", "agents", "reporting"},
-    "start_up": set(),
+    "start_up": {"types"},
     "library": {"types", "environments", "reporting", "training", "assembly", "start_up"},
     "assembly": {
         "gail_tf",

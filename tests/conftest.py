@@ -20,3 +20,13 @@ def nothing_stays_bound():
     """Classes that later tests of this process construct have their own defaults again."""
     yield
     gin.clear_config()
+
+
+def pytest_collection_modifyitems(items):
+    """The longest first, so that no worker is left alone with one at the end; training's share processes."""
+    slowest = ("learning", "examples_test", "training/resume_test", "training/artifacts_test", "configs_test")
+    rank = lambda item: next((i for i, name in enumerate(slowest) if name in str(item.path)), len(slowest))  # noqa: E731
+    items.sort(key=rank)
+    for item in items:
+        if item.path.parent.name == "training":
+            item.add_marker(pytest.mark.xdist_group("training"))

@@ -45,7 +45,11 @@ def assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
     Raises:
       UserError: a value that a part does not take.
     """
-    parse_gin([], settings.config.splitlines(), settings.import_folders)
+    machine = [
+        f"make_simulators.num_threads = {settings.num_threads}",
+        f"make_simulators.is_slow = {settings.is_slow}",
+    ]
+    parse_gin([], [*machine, *settings.config.splitlines()], settings.import_folders)
     with one_line_errors():
         return _assemble(settings, run_dir)
 

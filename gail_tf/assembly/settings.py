@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -28,6 +29,7 @@ from gail_tf.assembly.recipes import check_order
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.make import make_environment
+from gail_tf.environments.makers import SLOW
 from gail_tf.environments.observations import environment_name, observation_components
 from gail_tf.training import evaluation
 from gail_tf.training.evaluation import Evaluator
@@ -98,7 +100,7 @@ class Settings(NamedTuple):
       seed: of everything random in the run.
       expert: the demonstrations, ready to learn from; None on the environment's own reward.
       random_return: mean return of uniformly random actions.
-      label, task, num_threads: as they were asked for.
+      label, task, num_threads: as they were asked for. is_slow: whether its steps are worth processes.
       notes: what a person should know, a sentence each, with "note: " or "warning: " before it.
       import_folders: where modules of one's own are, which the config imports.
     """
@@ -114,6 +116,7 @@ class Settings(NamedTuple):
     label: str | None
     task: str | None
     num_threads: int
+    is_slow: bool
     notes: Sequence[str]
     import_folders: Sequence[str]
 
@@ -146,8 +149,7 @@ def resolve(request: Request, info: Mapping[str, Any] | None = None) -> Settings
     """
     if info is not None:
         folders = parse_gin([], info["gin_config"].splitlines(), info.get("import_folders", ()))
-        own = {"num_threads": request.num_threads, **info}
-        kept = {name: own.get(name) for name in ("label", "task", "num_threads")}
+        kept = {name: info.get(name) for name in ("label", "task")}
         request = request._replace(configs=[info["config_name"]], **kept)
     else:
         if not request.configs:
@@ -174,7 +176,9 @@ def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
     env.close()
     make_real = functools.partial(make, absorbing_states=False)
     evaluator = Evaluator(make_real)
+    start = time.perf_counter()
     chance = evaluator.evaluate(evaluation.uniformly_random(make_real, 0), 20, seed=2_000_000).statistics()
+    seconds = time.perf_counter() - start
     evaluator.close()
     if expert is not None and experiment.reward_source is not None:
         notes += _settle_reward(expert, chance["length_mean"], absorbing)
@@ -190,6 +194,7 @@ def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
         label=request.label,
         task=request.task,
         num_threads=request.num_threads,
+        is_slow=seconds / (20 * chance["length_mean"]) > SLOW,
         notes=tuple(notes),
         import_folders=tuple(import_folders),
     )

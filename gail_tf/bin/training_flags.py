@@ -3,15 +3,12 @@
 import functools
 import os
 import sys
-from collections.abc import Mapping
-from typing import Any
 
 from absl import flags
 
 from gail_tf.assembly import recipes
 from gail_tf.bin import command_line
 from gail_tf.bin.outcome import report
-from gail_tf.training.run_directory import RunDirectory
 from gail_tf.types import UserError
 
 _SHARED = (
@@ -25,7 +22,7 @@ _SHARED = (
     flags.DEFINE_bool("resume", False, "Continue the run in --run_dir from its newest checkpoint."),
     flags.DEFINE_bool("overwrite", False, "Replace the run in --run_dir."),
     flags.DEFINE_integer(
-        "num_threads", 1, "TensorFlow's; more gain little. A resumed run keeps its own number.", lower_bound=1
+        "num_threads", None, "Cores to use; by default all. It changes no result.", lower_bound=1
     ),
     flags.DEFINE_bool("list", False, "Print recipes, tasks and overlays, a sentence each."),
     flags.DEFINE_bool("show", False, "Print the settings of --config and --gin, and the file of each."),
@@ -59,7 +56,7 @@ def train(script: str, **more) -> int:
     if not asked["run_dir"]:
         raise UserError("no --run_dir given: name a new directory for the run, such as --run_dir=runs/first.")
     result = library.train(
-        **asked | {"num_threads": _threads(asked)},
+        **asked,
         bindings=bindings,
         command=[script, *sys.argv[1:]],
         say=functools.partial(print, flush=True),
@@ -74,10 +71,3 @@ def _settings_text(config, bindings, **given) -> str:
     if not config:
         raise UserError("no --config given: name one, such as gail_ppo/any (--list shows all).")
     return recipes.show_text(config, [*bindings, *flag_bindings(**given)])
-
-
-def _threads(asked: Mapping[str, Any]) -> int:
-    """--num_threads; of a resumed run its own, since sums split otherwise round otherwise."""
-    run_dir = RunDirectory(os.path.expanduser(asked["run_dir"]))
-    kept = run_dir.read_info() if asked["resume"] and run_dir.run_json.is_file() else {}
-    return int(kept.get("num_threads", asked["num_threads"]))

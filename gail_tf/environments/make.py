@@ -117,6 +117,8 @@ def _making_failed(error: Exception, environment: str, kwargs: Mapping[str, Any]
 class _Named(gym.Wrapper):
     """Says whose error it is that an environment raises: it is somebody's program, and may raise anything."""
 
+    is_transparent = True  # steps and observations go through as they are
+
     def __init__(self, env: gym.Env, environment: str):
         super().__init__(env)
         self._environment = environment

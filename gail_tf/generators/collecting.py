@@ -41,7 +41,7 @@ class CollectingGenerator(tf.Module):
 
     def _act_by(self, policy: Policy, exploration_noise: float = 0.0, notes: Sequence[str] = ()) -> None:
         self._sampler = make_sampler(policy, exploration_noise)
-        self.notes = (*notes, *self._sampler.notes)
+        self.notes = (*self._environment.notes, *notes, *self._sampler.notes)
 
     def _sampling(self, *seed: int) -> Act:
         """Samples of the policy as it is now, for ``num_steps``."""

@@ -175,7 +175,8 @@ class _Children:
         command = [sys.executable, "-c", _CHILD.format(run.binary), _PACKAGE_PARENT]
         command += [*special.get(before, _flags(run)), f"--run_dir={self._out / run.name}"]
         # A library's own threads would take the other runs' cores.
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "GAIL_TF_NUM_THREADS"), "1")
+        environment = os.environ | limits
         environment.pop("GAIL_TF_PROGRESS", None)
         log.parent.mkdir(parents=True, exist_ok=True)
         with open(log, "a") as file:

@@ -55,6 +55,8 @@ TINY_MODEL_BASED = (
     "--gin=ModelBasedGenerator.num_updates = 2",
     "--gin=ModelBasedGenerator.num_warmup_updates = 2",
     "--gin=ModelBasedGenerator.jit_compile = False",
+    "--gin=ModelBasedGenerator.segment_length = 2",
+    "--gin=MGAIL.horizon = 2",
     *TINY[4:],
 )
 

@@ -1,0 +1,65 @@
+"""Who steps a vector's environments: batched MuJoCo, worker processes, or a loop."""
+
+import multiprocessing
+from collections.abc import Callable
+
+import gin
+import gymnasium as gym
+
+from gail_tf.environments import mujoco_batch
+from gail_tf.environments.observations import environment_name
+from gail_tf.environments.simulators import Loop, Simulators
+from gail_tf.environments.workers import Workers
+from gail_tf.types import UserError
+
+MAKERS = ("batched", "workers", "loop")
+SLOW = 2e-4
+"""Seconds a step from which worker processes pay: a message to one costs a quarter of it."""
+
+
+@gin.configurable
+def make_simulators(
+    make: Callable[[], gym.Env],
+    num_environments: int,
+    maker: str | None = None,
+    num_threads: int = 1,
+    is_slow: bool = False,
+) -> tuple[Simulators, str, tuple[str, ...]]:
+    """B environments, stepped by what is fastest for them. The choice changes no number.
+
+    Args:
+      make: makes one environment.
+      maker: "batched" (Gymnasium's MuJoCo tasks on MuJoCo's thread pool), "workers" (processes with a few
+        environments each) or "loop" (one after the other in this process). None chooses: batched where it
+        knows the task and its wrappers, workers where a step is slow, else the loop.
+      num_threads: cores that may be used. is_slow: whether a step takes longer than ``SLOW``.
+
+    Returns:
+      The simulators, the name of the environment, and what a person should know.
+
+    Raises:
+      UserError: a maker that there is not, or that does not know the environment.
+    """
+    env = make()
+    environment = environment_name(env)
+    if maker not in (None, *MAKERS):
+        raise UserError(f"make_simulators.maker is {maker!r}: want one of {MAKERS}, or None to choose.")
+    fits = mujoco_batch.fits(env)
+    if maker == "batched" and not fits:
+        raise UserError(
+            "make_simulators.maker is 'batched', which knows Gymnasium's v5 MuJoCo tasks without wrappers; "
+            f"this is {environment!r}: leave maker out."
+        )
+    if maker is None:
+        has_cores = min(num_threads, num_environments) > 1 and _can_fork()
+        maker = "batched" if fits else "workers" if is_slow and has_cores else "loop"
+    if maker == "batched":
+        return mujoco_batch.MujocoBatch(env, num_environments, num_threads), environment, ()
+    if maker == "workers":
+        note = f"Environments are stepped in {min(num_threads, num_environments)} processes of their own."
+        return Workers(make, env, num_environments, num_threads), environment, (note,)
+    return Loop([env, *(make() for _ in range(num_environments - 1))]), environment, ()
+
+
+def _can_fork() -> bool:
+    return "fork" in multiprocessing.get_all_start_methods()

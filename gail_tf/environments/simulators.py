@@ -1,0 +1,100 @@
+"""B environments of one kind behind one protocol: stepped one by one, or all at once.
+
+Who steps them changes how long a step takes, and no number: every maker gives what Gymnasium's own
+environments give, bit for bit.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import gymnasium as gym
+import numpy as np
+
+
+class Outcome(NamedTuple):
+    """A step of B environments, before any reset.
+
+    ``observation`` ``[B, ...]`` in the space's type; ``reward`` float64; ``terminated`` and ``truncated``
+    bool; ``is_absorbed`` bool: the step was one in the absorbing state, which is not the environment's.
+    """
+
+    observation: np.ndarray
+    reward: np.ndarray
+    terminated: np.ndarray
+    truncated: np.ndarray
+    is_absorbed: np.ndarray
+
+
+class Simulators(Protocol):
+    """B environments. Attributes: ``name`` of the maker, ``observation_space``, ``action_space``."""
+
+    name: str
+    observation_space: gym.Space
+    action_space: gym.Space
+
+    def reset(self, indices: Sequence[int], seeds: Sequence[int]) -> np.ndarray:
+        """Starts an episode in the environments at ``indices``, each with a seed; their observations."""
+
+    def step(self, actions: np.ndarray) -> Outcome:
+        """Steps all of them with actions ``[B, ...]`` in environment units; resets none."""
+
+    def state(self) -> dict[str, np.ndarray] | None:
+        """What :meth:`set_state` continues from; None where it cannot be known: actions are replayed."""
+
+    def set_state(self, state: Mapping[str, Any]) -> None: ...
+
+    def replay(self, index: int, actions: Sequence[np.ndarray]) -> list[tuple[Any, float, bool]]:
+        """Steps one environment: observation and reward of each step, and whether it is absorbed."""
+
+    def close(self) -> None: ...
+
+
+class Loop:
+    """Environments in this process, one after the other: best where a step costs less than a message."""
+
+    name = "loop"
+
+    def __init__(self, envs: Sequence[gym.Env]):
+        self._envs = envs
+        self.observation_space, self.action_space = envs[0].observation_space, envs[0].action_space
+
+    def reset(self, indices: Sequence[int], seeds: Sequence[int]) -> np.ndarray:
+        started = [self._envs[i].reset(seed=seed)[0] for i, seed in zip(indices, seeds, strict=True)]
+        return stacked(started, self.observation_space)
+
+    def step(self, actions: np.ndarray) -> Outcome:
+        observations, others = [], np.zeros((4, len(self._envs)))
+        for i, (env, action) in enumerate(zip(self._envs, actions, strict=True)):
+            # An environment may change the action that it is given.
+            observation, *others[:3, i], info = env.step(action.copy())
+            observations.append(observation)
+            others[3, i] = is_absorbed(info)
+        reward, *flags = others
+        return Outcome(stacked(observations, self.observation_space), reward, *(f != 0.0 for f in flags))
+
+    def state(self) -> None:
+        return None
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        raise NotImplementedError
+
+    def replay(self, index: int, actions: Sequence[np.ndarray]) -> list[tuple[Any, float, bool]]:
+        played = (self._envs[index].step(action.copy()) for action in actions)
+        return [(observation, reward, is_absorbed(info)) for observation, reward, _, _, info in played]
+
+    def close(self) -> None:
+        for env in self._envs:
+            env.close()
+
+
+def stacked(observations: Sequence[np.ndarray], space: gym.Space) -> np.ndarray:
+    """``[B, ...]`` in the space's own precision, whatever type an environment gives; a copy."""
+    out = np.empty((len(observations), *space.shape), space.dtype)
+    return np.stack(observations, out=out) if len(observations) else out
+
+
+def is_absorbed(info: Mapping[str, Any]) -> bool:
+    return info.get("absorbing") is True  # AbsorbingState's; an environment's own may be anything
+
+
+Make = Callable[[], gym.Env]

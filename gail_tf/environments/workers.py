@@ -1,0 +1,155 @@
+"""Slow environments in processes of their own, a few each, with shared memory in between."""
+
+import contextlib
+import multiprocessing
+import signal
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from gail_tf.environments.simulators import Loop, Outcome
+from gail_tf.types import UserError
+
+
+class Workers:
+    """B environments on worker processes, stepped at the same time; equal numbers with any number of them.
+
+    Each worker makes its environments itself and steps them in turn. Actions and what comes of them lie in
+    shared memory; a pipe says when. Processes are forked: they start at once, and an environment may be made
+    by any function.
+
+    Args:
+      make: makes one environment; called in the workers, and ``env`` is one of them that was made here.
+      num_workers: processes, at most B.
+    """
+
+    name = "worker processes"
+
+    def __init__(self, make: Callable[[], gym.Env], env: gym.Env, num_environments: int, num_workers: int):
+        self.observation_space, self.action_space = env.observation_space, env.action_space
+        env.close()
+        context = multiprocessing.get_context("fork")
+        action = np.zeros(self.action_space.shape, self.action_space.dtype)
+        observation = np.zeros(self.observation_space.shape, self.observation_space.dtype)
+        self._actions = _shared(context, num_environments, action)
+        self._outcome = Outcome(
+            _shared(context, num_environments, observation),
+            _shared(context, num_environments, np.zeros((), np.float64)),
+            *(_shared(context, num_environments, np.zeros((), bool)) for _ in range(3)),
+        )
+        self._slices = np.array_split(np.arange(num_environments), min(num_workers, num_environments))
+        self._pipes, self._processes = [], []
+        for indices in self._slices:
+            here, there = context.Pipe()
+            # A child that held the others' ends would keep them alive after this process is gone.
+            given = (there, [*self._pipes, here], make, indices, self._actions, self._outcome)
+            process = context.Process(target=_work, args=given, daemon=True)
+            process.start()
+            there.close()
+            self._pipes.append(here)
+            self._processes.append(process)
+        self._ask(range(len(self._pipes)))  # that all environments are made
+
+    def _ask(self, workers: Sequence[int], request: tuple | None = None) -> list[Any]:
+        """Sends ``request`` to ``workers``, who work at the same time; their answers."""
+        answers = []
+        if request is not None:
+            for worker in workers:
+                with contextlib.suppress(BrokenPipeError):  # the answer is missing then, and says more
+                    self._pipes[worker].send(request)
+        for worker in workers:
+            try:
+                failed, answer = self._pipes[worker].recv()
+            except (EOFError, ConnectionResetError):
+                raise self._died(worker) from None
+            if failed:
+                raise UserError(answer)
+            answers.append(answer)
+        return answers
+
+    def _died(self, worker: int) -> UserError:
+        process = self._processes[worker]
+        process.join(timeout=5)
+        first, last = self._slices[worker][[0, -1]]
+        return UserError(
+            f"The process that steps environments {first} to {last} ended with exit code {process.exitcode} "
+            "(out of memory, or killed?): the run goes on from its last checkpoint with --resume; "
+            "--gin='make_simulators.maker = \"loop\"' needs no processes."
+        )
+
+    def reset(self, indices: Sequence[int], seeds: Sequence[int]) -> np.ndarray:
+        chosen = dict(zip(indices, seeds, strict=True))
+        workers = [w for w, mine in enumerate(self._slices) if not chosen.keys().isdisjoint(mine.tolist())]
+        self._ask(workers, ("reset", chosen))
+        return self._outcome.observation[list(indices)]
+
+    def step(self, actions: np.ndarray) -> Outcome:
+        self._actions[:] = actions
+        self._ask(range(len(self._pipes)), ("step", None))
+        return Outcome(*(field.copy() for field in self._outcome))
+
+    def state(self) -> None:
+        return None
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        raise NotImplementedError
+
+    def replay(self, index: int, actions: Sequence[np.ndarray]) -> list[tuple[Any, float, bool]]:
+        worker = next(w for w, mine in enumerate(self._slices) if index in mine)
+        return self._ask([worker], ("replay", (index, list(actions))))[0]
+
+    def close(self) -> None:
+        for pipe in self._pipes:
+            with contextlib.suppress(OSError):
+                pipe.send(("close", None))
+            pipe.close()
+        for process in self._processes:
+            process.join(timeout=5)
+            process.kill()
+
+
+def _shared(context, count: int, like: np.ndarray) -> np.ndarray:
+    """``count`` of ``like`` in memory that forked processes share."""
+    size = count * like.size
+    memory = np.frombuffer(context.RawArray("b", max(1, size * like.itemsize)), dtype=like.dtype, count=size)
+    return memory.reshape(count, *like.shape)
+
+
+def _work(pipe, others, make, indices, actions: np.ndarray, outcome: Outcome) -> None:
+    """A worker's life: makes its environments, and does what it is asked until the pipe is closed."""
+    for end in others:
+        end.close()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the trainer's to answer
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        try:
+            loop = Loop([make() for _ in indices])
+            pipe.send((False, None))
+            while True:
+                verb, given = pipe.recv()
+                if verb == "close":
+                    return loop.close()
+                pipe.send((False, _do(loop, verb, given, indices, actions, outcome)))
+        except (EOFError, BrokenPipeError):
+            raise
+        except UserError as e:
+            pipe.send((True, str(e)))
+        except Exception:  # a fault of ours: the whole of it, for a report
+            pipe.send((True, f"An environment's process failed: {traceback.format_exc()}"))
+
+
+def _do(loop: Loop, verb: str, given: Any, indices: np.ndarray, actions: np.ndarray, outcome: Outcome) -> Any:
+    """Carries out one request; what comes of a reset or a step goes to shared memory."""
+    if verb == "replay":
+        index, played = given
+        return loop.replay(int(index - indices[0]), played)
+    if verb == "reset":
+        mine = [i for i in indices.tolist() if i in given]
+        outcome.observation[mine] = loop.reset([i - indices[0] for i in mine], [given[i] for i in mine])
+    else:
+        for field, values in zip(outcome, loop.step(actions[indices]), strict=True):
+            field[indices] = values
+    return None

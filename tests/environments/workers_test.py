@@ -1,0 +1,127 @@
+"""Environments in processes: the loop's numbers with any number of workers, and one line when one ends."""
+
+import functools
+import multiprocessing
+import os
+import signal
+import time
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from gail_tf.environments.absorbing import AbsorbingState
+from gail_tf.environments.make import make_environment
+from gail_tf.environments.makers import make_simulators
+from gail_tf.environments.simulators import Loop
+from gail_tf.environments.workers import Workers
+from gail_tf.types import UserError
+
+
+def pendulum():
+    return gym.make("Pendulum-v1", max_episode_steps=11)
+
+
+def cartpole():
+    return AbsorbingState(gym.make("CartPole-v1"))
+
+
+@pytest.fixture
+def workers():
+    """Makes Workers, and ends what a test left of them."""
+    made = []
+
+    def make(maker, num_environments, num_workers):
+        made.append(Workers(maker, maker(), num_environments, num_workers))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.mark.parametrize("make", [pendulum, cartpole])
+@pytest.mark.parametrize("num_workers", [1, 2, 7])
+def test_the_numbers_are_the_loops(make, num_workers, workers):
+    one, loop = workers(make, 5, num_workers), Loop([make() for _ in range(5)])
+    seeds, rng = list(range(5)), np.random.default_rng(0)
+    np.testing.assert_array_equal(one.reset(range(5), seeds), loop.reset(range(5), seeds))
+    for number in range(30):
+        sample = (
+            rng.integers(2, size=5) if make is cartpole else rng.uniform(-2, 2, (5, 1)).astype(np.float32)
+        )
+        outcomes = one.step(sample), loop.step(sample)
+        for field, expected in zip(*outcomes, strict=True):
+            np.testing.assert_array_equal(field, expected)
+        ended = np.flatnonzero(outcomes[0].terminated | outcomes[0].truncated).tolist()
+        if ended:
+            again = [number + i for i in ended]
+            np.testing.assert_array_equal(one.reset(ended, again), loop.reset(ended, again))
+
+
+def test_a_replay_is_the_loops(workers):
+    one, loop = workers(pendulum, 3, 2), Loop([pendulum() for _ in range(3)])
+    actions = list(np.linspace(-2, 2, 6, dtype=np.float32)[:, np.newaxis])
+    for simulators in (one, loop):
+        simulators.reset([0, 1, 2], [5, 6, 7])
+    for (left, reward, absorbed), (right, *others) in zip(
+        one.replay(2, actions), loop.replay(2, actions), strict=True
+    ):
+        np.testing.assert_array_equal(left, right)
+        assert [reward, absorbed] == others
+
+
+class Fails(gym.Wrapper):
+    def step(self, action):
+        raise ValueError("no such joint")
+
+
+def test_what_an_environment_raises_is_one_line(workers):
+    one = workers(functools.partial(make_environment, "Pendulum-v1", wrappers=[Fails]), 2, 2)
+    one.reset([0, 1], [0, 1])
+    with pytest.raises(UserError, match="'Pendulum-v1' raised ValueError in step: no such joint; mend"):
+        one.step(np.zeros((2, 1), np.float32))
+
+
+class Dies(gym.Wrapper):
+    def step(self, action):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_dead_worker_is_one_line(workers):
+    one = workers(lambda: Dies(pendulum()), 4, 2)
+    one.reset(range(4), range(4))
+    with pytest.raises(UserError, match="steps environments 0 to 1 ended with exit code -9 .*--resume"):
+        one.step(np.zeros((4, 1), np.float32))
+
+
+def test_no_process_is_left(workers):
+    before = set(multiprocessing.active_children())
+    one = workers(pendulum, 4, 2)
+    assert len(set(multiprocessing.active_children()) - before) == 2
+    one.close()
+    assert set(multiprocessing.active_children()) <= before
+
+
+def test_they_work_at_the_same_time(workers):
+    class Sleeps(gym.Wrapper):
+        def step(self, action):
+            time.sleep(0.2)
+            return self.env.step(action)
+
+    one = workers(lambda: Sleeps(pendulum()), 4, 4)
+    one.reset(range(4), range(4))
+    start = time.perf_counter()
+    one.step(np.zeros((4, 1), np.float32))
+    assert time.perf_counter() - start < 0.6  # one after the other: 0.8 and more
+
+
+@pytest.mark.parametrize(
+    "options, wanted",
+    [({"is_slow": True, "num_threads": 2}, Workers), ({"is_slow": True}, Loop), ({"num_threads": 2}, Loop)],
+)
+def test_processes_are_for_slow_environments_where_there_are_cores(options, wanted):
+    simulators, _, notes = make_simulators(pendulum, 2, **options)
+    assert isinstance(simulators, wanted)
+    assert bool(notes) == (wanted is Workers)
+    simulators.close()
