@@ -6,22 +6,26 @@ VENV := .venv
 TF_AGENTS := tf-agents==0.19.0
 INSTALLED := $(VENV)/.installed
 RUFF := $(VENV)/bin/python -m ruff
-PYTEST_FLAGS ?= -q -n auto --maxprocesses 4
+PYTEST_FLAGS ?= -q -n auto --maxprocesses 4 --dist loadgroup
 
-.PHONY: help demo test lint format clean
+.PHONY: help demo test test-long lint format clean
 
 help:
-	@echo "make demo    train GAIL from shipped demonstrations, evaluate it, draw its curve (2 minutes)"
-	@echo "make test    lint, then every test"
-	@echo "make lint    ruff: rules and format"
-	@echo "make format  let ruff mend what it can"
-	@echo "make clean   remove $(VENV), builds and caches; run directories stay"
+	@echo "make demo       train GAIL from shipped demonstrations, evaluate it, draw its curve (2 minutes)"
+	@echo "make test       lint, then the tests"
+	@echo "make test-long  the tests that take long and seldom find what the others do not"
+	@echo "make lint       ruff: rules and format"
+	@echo "make format     let ruff mend what it can"
+	@echo "make clean      remove $(VENV), builds and caches; run directories stay"
 
 demo: $(INSTALLED)
 	@$(VENV)/bin/python -m gail_tf.bin.demo
 
 test: lint
-	@$(VENV)/bin/python -m pytest $(PYTEST_FLAGS)
+	@$(VENV)/bin/python -m pytest $(PYTEST_FLAGS) -m "not long"
+
+test-long: $(INSTALLED)
+	@$(VENV)/bin/python -m pytest $(PYTEST_FLAGS) -m long
 
 lint: $(INSTALLED)
 	@$(RUFF) check --quiet .

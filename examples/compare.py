@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 import gail_tf
 
-SHORT = ["Trainer.total_env_steps = 8_192", "OnPolicyGenerator.jit_compile = False", "PPO.num_epochs = 4"]
+SHORT = ["Trainer.total_env_steps = 4_096", "OnPolicyGenerator.jit_compile = False", "PPO.num_epochs = 4"]
 RECIPES = {"GAIL (PPO)": ["gail_ppo/cartpole"], "GAIL-GP (PPO)": ["gail_gp/cartpole"]}
 
 results = [

@@ -7,6 +7,7 @@ Importing the package sets TF_USE_LEGACY_KERAS (TF-Agents needs Keras 2) and not
 ``evaluate`` and ``load_policy`` bring TensorFlow with them when they are first called.
 """
 
+import importlib
 import os
 import sys
 
@@ -15,12 +16,16 @@ from gail_tf.version import __version__  # noqa: F401
 __all__ = ["evaluate", "load_policy", "train"]
 
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
-# TensorFlow makes up its mind about Keras when tf.keras is first asked for, not when it is imported.
-if "tensorflow" in sys.modules and not sys.modules["tensorflow"].keras.__name__.startswith("tf_keras"):
-    raise ImportError(
-        "gail_tf: this process uses Keras 3 already, and TF-Agents needs Keras 2: import gail_tf before "
-        "tf.keras is used, or set TF_USE_LEGACY_KERAS=1 before Python starts."
-    )
+# TensorFlow makes up its mind about tf.keras when it is first asked for, not when TensorFlow is imported; but
+# "import tensorflow.keras", as others write it, would still find Keras 3 then.
+if "tensorflow" in sys.modules:
+    _keras = sys.modules["tensorflow"].keras
+    if not _keras.__name__.startswith("tf_keras"):
+        raise ImportError(
+            "gail_tf: this process uses Keras 3 already, and TF-Agents needs Keras 2: import gail_tf before "
+            "tf.keras is used, or set TF_USE_LEGACY_KERAS=1 before Python starts."
+        )
+    sys.modules["tensorflow.keras"] = importlib.import_module(_keras.__name__)
 
 
 def __getattr__(name: str):

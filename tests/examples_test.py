@@ -24,6 +24,7 @@ def test_an_example_runs(path, tmp_path):
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
         "TMPDIR": str(tmp_path),
     }
+    del environment["TF_USE_LEGACY_KERAS"]  # the suite's own import of gail_tf has set it
     done = subprocess.run(
         [sys.executable, str(path)], cwd=tmp_path, env=environment, capture_output=True, text=True
     )

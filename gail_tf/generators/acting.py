@@ -58,9 +58,11 @@ class _Sampler:
     Attributes:
       notes: what a person should know of the way it acts.
       noise: standard normal float32 ``[T, B, k]``, or, for discrete actions, Gumbel ``[T, B, n]``.
+      holds_weights: whether it acts by weights of its own until the next ``refresh``.
     """
 
     notes: Sequence[str] = ()
+    holds_weights = True
 
     def __init__(self, policy: Policy, exploration_noise: float = 0.0):
         self._policy, self._exploration_noise = policy, exploration_noise
@@ -135,6 +137,8 @@ class NetworkSampler(_Sampler):
     Args:
       reason: why it is not done in NumPy.
     """
+
+    holds_weights = False
 
     def __init__(self, policy: Policy, exploration_noise: float, reason: str):
         super().__init__(policy, exploration_noise)

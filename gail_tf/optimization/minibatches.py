@@ -88,7 +88,7 @@ def _totals(step: Step, num_steps: int, seed: tf.Tensor) -> tuple[dict[str, Weig
     zeros = tf.nest.map_structure(lambda _: tf.constant(0.0), traced.structured_outputs)
 
     def body(i, totals):
-        new = traced(i)
+        new = pairs(i) if tf.executing_eagerly() else traced(i)
         merge = {name: tf.maximum if name.endswith("_max") else tf.add for name in new}
         return i + 1, {name: Weighted(*map(merge[name], totals[name], new[name])) for name in new}
 

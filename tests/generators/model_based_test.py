@@ -129,7 +129,9 @@ def assert_complete(metrics, name, absorbing):
     assert norms["norm"][0] == metrics["model/rollout_gradient_norm_first"]
 
 
-@pytest.mark.parametrize("name, absorbing", [("CartPole", True), ("Pendulum", False)])
+@pytest.mark.parametrize(
+    "name, absorbing", [("CartPole", True), pytest.param("Pendulum", False, marks=pytest.mark.long)]
+)
 def test_equal_seeds_agree_and_a_checkpoint_continues_bit_for_bit(name, absorbing, tmp_path):
     whole, whole_source = make(name, absorbing=absorbing)
     first = iterate(whole, [0])
@@ -160,6 +162,7 @@ def test_another_seed_gives_other_steps():
     assert np.any(one.fresh.observation != other.fresh.observation)
 
 
+@pytest.mark.long
 def test_an_iteration_compiles_under_xla():
     generator, _ = make("Pendulum", jit_compile=True)
     generator.collect(0)

@@ -228,11 +228,18 @@ def test_the_policy_is_the_running_average_of_the_actor():
 
 
 @pytest.mark.parametrize(
-    "agent, jit_compile", [(TD3, False), (DDPG, False), (SAC, False), (SD3, False), (TD3, True)]
+    "agent, more",
+    [
+        (TD3, {}),
+        (DDPG, {}),
+        (SAC, {}),
+        (SD3, {}),
+        (TD3, {"collect_while_learning": True}),
+        pytest.param(TD3, {"jit_compile": True}, marks=pytest.mark.long),
+    ],
 )
-def test_resuming_equals_never_stopping(agent, jit_compile, tmp_path):
-    options = {"agent": agent, "average_rate": 0.1, "normalize_observations": True}
-    options["jit_compile"] = jit_compile
+def test_resuming_equals_never_stopping(agent, more, tmp_path):
+    options = {"agent": agent, "average_rate": 0.1, "normalize_observations": True} | more
     whole, source = make(**options)
     iterate(whole, range(4))
     path = tf.train.Checkpoint(generator=whole, source=source).write(str(tmp_path / "saved"))
@@ -246,6 +253,22 @@ def test_resuming_equals_never_stopping(agent, jit_compile, tmp_path):
     resumed.restore(state)
     assert iterate(resumed, range(4, 6)) == expected
     assert all_equal(values(whole, source), values(resumed, new_source))
+
+
+def test_collecting_while_learning_acts_by_the_policy_of_before_the_update():
+    def third_piece(initial_weights, **options):
+        generator, _ = make(num_random_steps=8, **options)
+        initial = [v.numpy() for v in generator.agent.actor_net.variables]
+        iterate(generator, range(2))  # at random; the second learns
+        if initial_weights:
+            for variable, value in zip(generator.agent.actor_net.variables, initial, strict=True):
+                variable.assign(value)
+        generator.collect(2)
+        return generator.replay.state()["replay"]
+
+    ahead = third_piece(False, collect_while_learning=True)
+    np.testing.assert_array_equal(ahead, third_piece(True))
+    assert np.any(ahead != third_piece(False))
 
 
 def test_bad_settings_are_refused():

@@ -157,6 +157,7 @@ def test_another_seed_gives_other_actions():
     assert np.any(samples[0] != samples[1])
 
 
+@pytest.mark.long
 def test_the_update_compiles_under_xla_and_is_timed():
     generator, _ = with_variance(jit_compile=True)
     generator.collect(0)

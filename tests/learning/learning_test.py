@@ -11,6 +11,7 @@ def train(config, run_dir, *bindings):
     return gail_tf.train(config, run_dir=run_dir / "run", bindings=bindings, seed=0).summary
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("config", ["ppo/cartpole", "trpo/cartpole"])
 def test_experts_learn_from_the_true_reward(config, tmp_path):
     # A random policy reaches 20, the best 500.
@@ -18,13 +19,16 @@ def test_experts_learn_from_the_true_reward(config, tmp_path):
     assert summary["return_mean"] >= 400
 
 
-@pytest.mark.parametrize("config", ["gail_ppo/cartpole", "gail_trpo/cartpole"])
+@pytest.mark.parametrize(
+    "config", ["gail_ppo/cartpole", pytest.param("gail_trpo/cartpole", marks=pytest.mark.long)]
+)
 def test_gail_imitates_one_demonstration(config, tmp_path):
     summary = train(config, tmp_path, "Trainer.total_env_steps = 60_000")
     assert summary["num_demonstrations"] == 1
     assert summary["normalized_return"] >= 0.9
 
 
+@pytest.mark.long
 def test_gail_finds_the_goal_that_ends_the_episode(tmp_path):
     # The reward is chosen from the demonstrations: one that pays for staying would never end the episode.
     summary = train("gail_ppo/acrobot", tmp_path, "Trainer.total_env_steps = 120_000")
@@ -43,6 +47,7 @@ def test_gail_walks_the_hopper(tmp_path):
     assert summary["normalized_return"] >= 0.8
 
 
+@pytest.mark.long
 def test_sac_learns_from_the_true_reward(tmp_path):
     # A random policy reaches -1,200, a good one -150.
     summary = train(
@@ -51,7 +56,9 @@ def test_sac_learns_from_the_true_reward(tmp_path):
     assert summary["return_mean"] >= -300
 
 
-@pytest.mark.parametrize("config", ["sac_gail/pendulum", "dac_td3/pendulum"])
+@pytest.mark.parametrize(
+    "config", ["sac_gail/pendulum", pytest.param("dac_td3/pendulum", marks=pytest.mark.long)]
+)
 def test_off_policy_gail_imitates(config, tmp_path):
     summary = train(config, tmp_path, "Trainer.total_env_steps = 12_000", "Trainer.num_evaluations = 1")
     assert summary["normalized_return"] >= 0.85
@@ -62,6 +69,7 @@ def test_cloning_drives_the_cart(tmp_path):
     assert summary["normalized_return"] >= 0.9
 
 
+@pytest.mark.long
 def test_mgail_balances_the_pole_from_one_demonstration(tmp_path):
     summary = train("mgail/cartpole", tmp_path, "Trainer.total_env_steps = 15_000")
     assert summary["num_demonstrations"] == 1
