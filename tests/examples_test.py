@@ -17,7 +17,13 @@ SAID = {
 }
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+_LONG = ("compare", "from_arrays", "own_environment")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, id=path.stem, marks=[pytest.mark.long] * (path.stem in _LONG)) for path in EXAMPLES],
+)
 def test_an_example_runs(path, tmp_path):
     assert len(path.read_text().splitlines()) < 40
     environment = os.environ | {

@@ -154,6 +154,7 @@ def convolution():
     return [layers.Conv2D(8, 4, strides=2, activation="elu"), layers.GlobalMaxPool2D()]
 
 
+@pytest.mark.long
 def test_a_convolution_tells_images_apart_under_xla_and_pays_the_expert_more():
     discriminator = make(
         stripes(True),

@@ -129,9 +129,8 @@ def assert_complete(metrics, name, absorbing):
     assert norms["norm"][0] == metrics["model/rollout_gradient_norm_first"]
 
 
-@pytest.mark.parametrize(
-    "name, absorbing", [("CartPole", True), pytest.param("Pendulum", False, marks=pytest.mark.long)]
-)
+@pytest.mark.parametrize("name, absorbing", [("CartPole", True), ("Pendulum", False)])
+@pytest.mark.long
 def test_equal_seeds_agree_and_a_checkpoint_continues_bit_for_bit(name, absorbing, tmp_path):
     whole, whole_source = make(name, absorbing=absorbing)
     first = iterate(whole, [0])

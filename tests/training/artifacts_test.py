@@ -121,7 +121,14 @@ def test_histograms_are_in_the_lines_of_evaluations(reference):
         assert (histogram["low"], histogram["high"]) == (line["reward/agent_min"], line["reward/agent_max"])
 
 
-@pytest.mark.parametrize("recipe", ["PPO CartPole", "TRPO Pendulum", "PPO Pendulum", "BC CartPole"])
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        "PPO CartPole",
+        *(pytest.param(name, marks=pytest.mark.long) for name in ("TRPO Pendulum", "PPO Pendulum")),
+        "BC CartPole",
+    ],
+)
 def test_evaluate_gives_the_return_of_the_summary(reference, recipe):
     run_dir, _ = reference(recipe)
     summary = json.loads((run_dir / "summary.json").read_text())
