@@ -57,6 +57,10 @@ OVERLAYS = "with/"
 _TABLES = ("Recipe.", "Overlay.")
 
 
+_ON_TOP = ("configs/with/", "with/", "--gin")
+"""How the sources begin of what goes on top of a recipe and its task."""
+
+
 class Layer(NamedTuple):
     """A piece of gin and where it comes from, as a person would look for it."""
 
@@ -283,13 +287,14 @@ def show_text(configs: Sequence[str], bindings: Sequence[str] = ()) -> str:
     found = layers(configs, bindings)
     check(configs, found)
     bound = settings(found)
-    first = _first_block(found)
+    first = _that_matter(found, bound)
     blocks = [
         [*dict.fromkeys(setting.text for setting in walk(found) if setting.key == "import")],
         ["# The settings that matter.", *_aligned([s for key, s in bound.items() if key in first])],
         ["# The rest.", *_aligned([s for key, s in bound.items() if key not in first])],
     ]
-    head = [f"# {' + '.join(configs)}{' and --gin' if bindings else ''}: {_sentence(found[0].text)}"]
+    told = [_sentence(layer.text) for layer in found if layer.text.startswith("#")]
+    head = [f"# {' + '.join(configs)}{' and --gin' if bindings else ''}", *(f"# - {line}" for line in told)]
     return "\n\n".join("\n".join(block) for block in [head, *blocks] if block)
 
 
@@ -297,6 +302,16 @@ def _aligned(shown: Sequence[Statement]) -> list[str]:
     lines = [(f"{s.key} = {s.text}", f"# {s.source}{': ' if s.comment else ''}{s.comment}") for s in shown]
     width = max((len(line) for line, _ in lines if len(line) < 60), default=0)
     return [f"{line:<{width}}  {origin}" for line, origin in lines]
+
+
+def _that_matter(found: Sequence[Layer], bound: dict[str, Statement]) -> set[str]:
+    """Keys of the recipe's first block and of every overlay on top, without those that no longer act."""
+    added = {key for key, setting in bound.items() if setting.source.startswith(_ON_TOP)}
+    referred = [re.findall(r"@(?:[\w/]+/)?(\w+)", setting.text) for setting in walk(found)]
+    now = {name for setting in bound.values() for name in re.findall(r"@(?:[\w/]+/)?(\w+)", setting.text)}
+    replaced = {name for names in referred for name in names} - now
+    own = lambda key: key.rpartition("/")[2].partition(".")[0]  # noqa: E731 - whose parameter it is
+    return {key for key in _first_block(found) | added if own(key) not in replaced}
 
 
 def _first_block(found: Sequence[Layer]) -> set[str]:

@@ -247,9 +247,11 @@ def _settle_reward(expert: Expert, random_length: float, absorbing: bool) -> lis
     if reward is None:
         reward = matching_reward(seeks_end, outlives)
         gin.parse_config(f"Discriminator.reward_fn = @{reward.__name__}")
-        why = "keep up what chance soon ends" if outlives else "last as long as chance does"
-        why = "end their episodes sooner than chance does" if seeks_end else why
-        notes = [f"note: The reward is {reward.__name__} (of docs/gail.md's table), since the experts {why}."]
+        why = "episodes outlast random ones" if outlives else "episodes last as long as random ones"
+        why = "episodes end sooner than random ones" if seeks_end else why
+        notes = [
+            f"note: The reward is {reward.__name__} (of docs/gail.md's table), since the experts' {why}."
+        ]
     warning = survival_warning(reward, seeks_end, absorbing)
     return [*notes, f"warning: {warning}"] if warning else notes
 

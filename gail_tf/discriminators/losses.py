@@ -17,7 +17,7 @@ import gin
 import tensorflow as tf
 
 from gail_tf.functions import name_of
-from gail_tf.types import Metrics
+from gail_tf.types import Metrics, UserError
 
 LogitFn = Callable[[tf.Tensor], tf.Tensor]
 
@@ -63,7 +63,11 @@ def sum_of_terms(
     metrics, values = {}, []
     for term, own_seed in zip(terms, tf.unstack(tf.random.split(seed, len(terms))), strict=True):
         seed_logits = tf.random.experimental.stateless_fold_in(own_seed, 1)
-        values.append(term(functools.partial(logit_fn, seed=seed_logits), batch, own_seed))
+        value = tf.convert_to_tensor(term(functools.partial(logit_fn, seed=seed_logits), batch, own_seed))
+        if value.shape.rank != 0:
+            given = f"Discriminator.loss_terms: {name_of(term)} gives the shape {tuple(value.shape)}"
+            raise UserError(f"{given}: want a scalar, such as the mean over the rows (tf.reduce_mean).")
+        values.append(value)
         name = f"discriminator/loss_{name_of(term)}"
         metrics[name] = metrics.get(name, 0.0) + values[-1]
     return tf.add_n(values), metrics

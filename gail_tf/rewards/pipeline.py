@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from gail_tf.functions import frozen
+from gail_tf.functions import frozen, name_of
 from gail_tf.rewards.statistics import reward_statistics
+from gail_tf.types import UserError
 
 
 class RewardPipeline(tf.Module):
@@ -19,11 +20,11 @@ class RewardPipeline(tf.Module):
 
     def __call__(self, logits: tf.Tensor) -> tf.Tensor:
         """The reward of ``logits``, same shape; differentiable, changes no state."""
-        return self._transformed(self.reward_fn(logits), update=False)
+        return self._transformed(self._raw(logits), update=False)
 
     def pay(self, agent_logits: tf.Tensor, expert_logits: tf.Tensor) -> tuple[tf.Tensor, dict]:
         """The agent's rewards, same shape, and metrics of both classes'; they move a running scale."""
-        raw = self.reward_fn(agent_logits)
+        raw = self._raw(agent_logits)
         reward = self._transformed(raw, update=True)
         metrics = reward_statistics(tf.reshape(reward, [-1]), "agent")
         metrics |= reward_statistics(self(expert_logits), "expert")
@@ -31,6 +32,16 @@ class RewardPipeline(tf.Module):
             if hasattr(transform, "scale"):
                 metrics["reward/scale"] = metrics.get("reward/scale", 1.0) * transform.scale
         return reward, metrics | self._clipped_share(raw)
+
+    def _raw(self, logits: tf.Tensor) -> tf.Tensor:
+        reward = self.reward_fn(logits)
+        if reward.shape.rank != logits.shape.rank:
+            name, shapes = name_of(self.reward_fn), (tuple(reward.shape), tuple(logits.shape))
+            raise UserError(
+                f"Discriminator.reward_fn: {name} gives the shape {shapes[0]} for logits of {shapes[1]}: "
+                "want a reward for each logit, in the same shape."
+            )
+        return reward
 
     def _transformed(self, reward: tf.Tensor, update: bool) -> tf.Tensor:
         for transform in self._transforms:

@@ -8,6 +8,7 @@ import pytest
 
 from gail_tf.assembly import recipes, settings  # noqa: F401 - gin knows every part
 from gail_tf.assembly.config import parse_gin
+from gail_tf.resources import configs_dir
 from gail_tf.types import UserError
 
 
@@ -126,6 +127,15 @@ def test_show_tells_the_value_and_the_file_of_each_setting():
     first, rest = text.split("# The rest.")
     assert "PPO.learning_rate" in first and "make_environment" not in first
     assert "make_environment" in rest
+    assert "\nvariance.coef" in first and "\nOnPolicyGenerator.segment_length" in first
+    head = first.split("\n\n")[0]
+    assert "GAIL with PPO" in head and "GAIL-VR" in head  # a sentence of each
+
+
+def test_a_setting_of_what_an_overlay_replaced_does_not_matter():
+    first, rest = recipes.show_text(["w_gail/hopper"]).split("# The rest.")
+    assert "gradient_penalty.coef" not in first and "gradient_penalty.coef" in rest
+    assert "\nDiscriminator.loss_terms = [@wasserstein_loss]" in first
 
 
 @pytest.mark.parametrize(
@@ -140,7 +150,7 @@ def test_what_show_prints_is_a_gin_file_of_the_same_settings(configs, folder):
 
 
 def test_the_settings_that_matter_are_five_to_eight():
-    for recipe in {name.split("/")[0] for name in recipes.shipped_configs() if name.endswith("/atari")}:
+    for recipe in [path.stem for path in (configs_dir() / "recipes").glob("*.gin")]:
         first = recipes.show_text([f"{recipe}/any"]).split("# The rest.")[0]
         assert 5 <= sum(line[:1].isalpha() for line in first.splitlines()) <= 8, recipe
 

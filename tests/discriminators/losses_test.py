@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gail_tf.discriminators.losses import DiscriminatorBatch, bce_loss, entropy_bonus, wasserstein_loss
+from gail_tf.discriminators.losses import (
+    DiscriminatorBatch,
+    bce_loss,
+    entropy_bonus,
+    sum_of_terms,
+    wasserstein_loss,
+)
 from gail_tf.discriminators.regularizers import gradient_penalty
+from gail_tf.types import UserError
 
 LN2 = math.log(2.0)
 SEED = tf.constant([0, 1])
@@ -131,3 +138,11 @@ def test_bce_at_logits_of_50():
     assert float(bce_loss(first, batch([-50.0], [50.0]), SEED)) == pytest.approx(100.0)
     assert float(bce_loss(first, batch([50.0], [-50.0]), SEED)) == pytest.approx(0.0, abs=1e-20)
     assert float(entropy_bonus(first, batch([50.0], [-50.0]), SEED)) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_loss_that_is_no_scalar_is_one_line():
+    def a_loss_a_row(logit_fn, batch, seed):
+        return logit_fn(batch.expert)
+
+    with pytest.raises(UserError, match=r"loss_terms: a_loss_a_row gives the shape \(2,\): want a scalar"):
+        sum_of_terms([a_loss_a_row], lambda features, seed: features[:, 0], batch([0.0, 0.0], [0.0]), SEED)

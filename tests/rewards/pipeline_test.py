@@ -10,6 +10,7 @@ import tensorflow as tf
 from gail_tf.rewards.functions import airl, plr
 from gail_tf.rewards.pipeline import RewardPipeline
 from gail_tf.rewards.transforms import NormalizedReward, clipped
+from gail_tf.types import UserError
 
 AGENT, EXPERT = tf.constant([-2.0, 1.0, 4.0, 7.0]), tf.constant([3.0, 9.0])
 
@@ -55,3 +56,8 @@ def test_parameters_of_gin_are_those_of_the_construction():
     pipeline = RewardPipeline(airl, [clipped])
     gin.clear_config()
     np.testing.assert_array_equal(pipeline(AGENT), [-2.0, 1.0, 2.5, 2.5])
+
+
+def test_a_reward_of_another_shape_is_one_line():
+    with pytest.raises(UserError, match=r"reward_fn: reduce_sum gives the shape \(\) for logits of \(3,\)"):
+        RewardPipeline(tf.reduce_sum)(tf.zeros(3))
