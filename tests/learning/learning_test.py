@@ -57,9 +57,8 @@ def test_sac_learns_from_the_true_reward(tmp_path):
     assert summary["return_mean"] >= -300
 
 
-@pytest.mark.parametrize(
-    "config", ["sac_gail/pendulum", pytest.param("dac_td3/pendulum", marks=pytest.mark.long)]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("config", ["sac_gail/pendulum", "dac_td3/pendulum"])
 def test_off_policy_gail_imitates(config, tmp_path):
     summary = train(config, tmp_path, "Trainer.total_env_steps = 10_000", "Trainer.num_evaluations = 1")
     assert summary["normalized_return"] >= 0.85

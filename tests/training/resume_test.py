@@ -62,6 +62,7 @@ def test_killed_again_and_again_a_run_ends_with_the_same_numbers(processes, reci
     assert_finished_like(run_dir, reference(recipe)[0])
 
 
+@pytest.mark.long
 def test_a_run_killed_before_its_first_checkpoint_begins_anew(processes, recipes, reference):
     run_dir = processes.folder / "killed early"
     flags = recipes["PPO CartPole"]
