@@ -89,6 +89,7 @@ class Expert(NamedTuple):
     subsample: int
     terminates: float
     length_mean: float
+    absorbing_share: float
     notes: Sequence[str]
 
 
@@ -140,12 +141,19 @@ def prepare_expert(
         subsample=loaded.subsample,
         terminates=mean(recorded.ended, 0.0),
         length_mean=mean(recorded.lengths, float(max_steps)),
+        absorbing_share=_absorbing_share(chosen, max_steps),
         notes=(
             *used.notes,
             *_notes_on_ends(recorded, whole, max_steps),
             *_notes_on_spread(used.observations),
         ),
     )
+
+
+def _absorbing_share(chosen: Demonstrations, max_steps: int) -> float:
+    """The share of the time, up to the limit of every episode, after the MDP's end."""
+    absorbed = np.maximum(max_steps - chosen.lengths, 0)[chosen.ended].sum()
+    return float(absorbed / (absorbed + chosen.lengths.sum()))
 
 
 def _chosen_and_used(

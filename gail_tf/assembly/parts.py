@@ -8,13 +8,15 @@ import gin
 import tensorflow as tf
 
 from gail_tf.assembly.config import parse_gin
-from gail_tf.assembly.expert import unscaled_note
+from gail_tf.assembly.expert import Expert, unscaled_note
 from gail_tf.assembly.settings import Experiment, Settings, one_line_errors
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.actions import ActionCodec
+from gail_tf.environments.observations import time_limit
 from gail_tf.environments.wrappers import described
 from gail_tf.functions import frozen
 from gail_tf.training.evaluation import Evaluator, normalized_score
+from gail_tf.training.imitation_distance import ImitationDistance
 from gail_tf.training.run_directory import RunDirectory
 from gail_tf.training.trainer import Trainer
 
@@ -58,6 +60,7 @@ def _assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
     experiment, expert = Experiment(), settings.expert
     env = settings.make_environment()
     absorbing, codec = isinstance(env, AbsorbingState), ActionCodec(env.action_space, settings.environment)
+    distance = expert and imitation_distance(expert, codec, time_limit(env), absorbing)
     env.close()
     tf.keras.utils.set_random_seed(settings.seed)
     reward_source, shown = None, {}
@@ -80,6 +83,7 @@ def _assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
         run_dir=run_dir,
         # Without absorbing states, whatever gin is bound to by then.
         evaluator=Evaluator(frozen(functools.partial(settings.make_environment, absorbing_states=False))),
+        distance=distance,
         normalize=lambda value: normalized_score(value, expert_return, settings.random_return),
     )
     notes = []
@@ -87,6 +91,19 @@ def _assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
         notes = [unscaled_note(expert, type(generator).__name__)]
     notes = tuple(f"note: {note}" for note in [*notes, *trainer.notes()] if note)
     return Parts(generator, trainer, _environment_kwargs(), gin.operative_config_str(), notes)
+
+
+def imitation_distance(
+    expert: Expert, codec: ActionCodec, max_steps: int, absorbing: bool
+) -> ImitationDistance | None:
+    """The distance from the demonstrations that are learned from; None of images."""
+    observation, action = expert.transitions.observation, expert.transitions.action
+    if observation.ndim != 2:
+        return None
+    if absorbing:  # the end of episodes is the distance's own business
+        is_real = observation[:, -1] == 0.0
+        observation, action = observation[is_real, :-1], action[is_real]
+    return ImitationDistance(observation, action, expert.absorbing_share, codec, max_steps)
 
 
 def _environment_kwargs() -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
   gail-evaluate --policy=RUN_DIR_OR_SAVEDMODEL [--num_episodes=N] [--seed=N] [--json] [--video=FILE.mp4]
 
-Of a run directory the final policy is evaluated (policy/); give DIR/best_policy for the best evaluation's.
+Of a run directory the policy that is kept is evaluated (policy/); others: DIR/last_policy, DIR/best_policy.
 The policy acts by its mode; with --stochastic it samples. The normalised score is
 (return - random) / (expert - random), from the returns that the policy was exported with.
 

@@ -10,8 +10,8 @@ npz file in gail_tf's or D4RL's layout, a folder of such files, minari:NAME, or 
 package's own (experts/). Without --environment the one recorded in the demonstrations is used.
 
 Into DIR go metrics.jsonl and TensorBoard logs while it trains, then summary.json, curve.png, the SavedModels
-policy/ (the last) and best_policy/ (the best evaluation). Ctrl-C saves; --resume continues a stopped or
-killed run to the same numbers.
+policy/ (nearest to the demonstrations), last_policy/ and best_policy/ (by return). Ctrl-C saves; --resume
+continues a stopped or killed run to the same numbers.
 
 Examples:
 

@@ -83,7 +83,8 @@ class RunDirectory:
     """Paths and records of one run.
 
     ``run.json`` (what was asked for, and the status), ``config.gin`` (operative), ``metrics.jsonl``,
-    ``tensorboard/``, ``checkpoints/``, ``policy/``, ``best_policy/``, ``curve.png``, ``summary.json``.
+    ``tensorboard/``, ``checkpoints/``, ``policy/``, ``last_policy/``, ``best_policy/``, ``curve.png``,
+    ``summary.json``.
     """
 
     def __init__(self, path: str | os.PathLike):
@@ -94,6 +95,7 @@ class RunDirectory:
         self.tensorboard = self.path / "tensorboard"
         self.checkpoints = self.path / "checkpoints"
         self.policy = self.path / "policy"
+        self.last_policy = self.path / "last_policy"
         self.best_policy = self.path / "best_policy"
         self.curve = self.path / "curve.png"
         self.summary = self.path / "summary.json"

@@ -52,9 +52,13 @@ def run(
     try:
         with _stop_signal(warn) as stop:
             result = trainer.run(hooks, stop.is_set)
-            export_policy(policy, run_dir.policy, metadata())
-            with trainer.best_policy:
-                export_policy(policy, run_dir.best_policy, metadata())
+            export_policy(policy, run_dir.last_policy, metadata())
+            for remembered, folder in (
+                (trainer.kept_policy, run_dir.policy),
+                (trainer.best_policy, run_dir.best_policy),
+            ):
+                with remembered:
+                    export_policy(policy, folder, metadata())
             _summarize(run_dir, trainer, result)
         # Last of all: a run killed before this line is resumed, and writes its results again.
         status = "finished"

@@ -21,6 +21,8 @@ class Interrupted(Exception):
     """Training stopped at a person's wish; the checkpoint is written."""
 
 
+KEEP = ("imitation_distance", "last", "best_return")
+
 Hook = Callable[["Trainer", Mapping[str, Any], bool], bool | None]
 """``hook(trainer, metrics, is_logged)``, after an iteration; True ends the training."""
 
@@ -36,11 +38,16 @@ class Trainer:
       num_evaluations: evaluations of the deterministic policy, evenly over training (the last one apart).
       episodes_per_evaluation, final_episodes: of an evaluation, and of the one at the end.
       evaluation_seed: episodes are reset with this and the following integers, whatever the run's seed.
+      keep: which evaluated policy a run gives out: the one whose episodes are nearest to the demonstrations
+        ("imitation_distance", which needs no reward; "last" where there is nothing to compare with), the
+        "last", or the one with the "best_return".
+      distance: episodes -> imitation distance; None without demonstrations.
       checkpoint_interval, log_interval: in iterations. Iterations between two lines of metrics leave none but
         the episodes that finished in them; evaluations always come with a line.
 
     Attributes:
       best_policy: a context in which the generator's policy has the weights of its best evaluation.
+      kept_policy: the same, of the policy that is kept.
     """
 
     def __init__(
@@ -58,7 +65,11 @@ class Trainer:
         evaluation_seed: int = 1_000_000,
         checkpoint_interval: int = 25,
         log_interval: int = 1,
+        keep: str = "imitation_distance",
+        distance: Callable[[Sequence[Mapping[str, Any]]], float] | None = None,
     ):
+        if keep not in KEEP:
+            raise ValueError(f"Trainer.keep is {keep!r}: want one of {', '.join(map(repr, KEEP))}.")
         if total_env_steps is None and total_iterations is None:
             raise ValueError("Trainer: both total_env_steps and total_iterations are None: want one of them.")
         for name, value in list(locals().items()):
@@ -72,11 +83,15 @@ class Trainer:
         self._checkpoint_interval, self._log_interval = checkpoint_interval, log_interval
         self.iteration, self.env_steps = 0, 0
         self._wall_before, self._clock = 0.0, time.perf_counter()
-        self._best_return, self.best_policy = -np.inf, BestPolicy(generator.policy)
+        self._distance = distance
+        self.keep = "last" if keep == "imitation_distance" and distance is None else keep
+        self._best_return, self.best_policy = -np.inf, RememberedPolicy(generator.policy)
+        self._kept_score, self._kept_env_steps = -np.inf, 0
+        self.kept_policy = RememberedPolicy(generator.policy)
         self._trainable = {"generator": generator}
         if reward_source is not None:
             self._trainable["reward_source"] = reward_source
-        saved = {**self._trainable, "best_policy": self.best_policy}
+        saved = {**self._trainable, "best_policy": self.best_policy, "kept_policy": self.kept_policy}
         self._checkpoints = Checkpoints(run_dir.checkpoints, saved)
         self.recent_returns: collections.deque[float] = collections.deque(maxlen=20)
         self.final_returns = np.zeros(0)
@@ -110,6 +125,7 @@ class Trainer:
         self.iteration, state, progress, notes = self._checkpoints.restore_latest()
         self._generator.restore(state)
         self.env_steps, self._best_return = progress["env_steps"], progress["best_return"]
+        self._kept_score, self._kept_env_steps = progress["kept"]
         self._wall_before, self._num_lines = progress["wall_seconds"], progress["num_lines"]
         self._unlogged = [EpisodeStatistics(*episode) for episode in progress.get("unlogged_episodes", [])]
         self._is_over = progress.get("is_over", False)
@@ -143,14 +159,24 @@ class Trainer:
                     raise Interrupted
             self._generator.finish()
             self.checkpoint()
-            final = self._evaluate(self._final_episodes)
-            log.write(self._line(_named(final)))
+            last = self._evaluate(self._final_episodes)
+            log.write(self._line(_named(last)))
             log.flush()
             # A replay buffer has megabytes, and nothing continues a whole run.
             self._checkpoints.keep_newest(1)
         finally:
             log.close()
-        return {"env_steps": self.env_steps, "iterations": self.iteration, **final}
+        return {"env_steps": self.env_steps, "iterations": self.iteration, **self._kept(last)}
+
+    def _kept(self, last: Mapping[str, Any]) -> dict[str, Any]:
+        """The statistics of the policy that is kept, and which it is, beside the last one's return."""
+        kept = last
+        if self._kept_env_steps != self.env_steps:
+            with self.kept_policy:
+                kept = self._evaluate(self._final_episodes, remember=False)
+        of_last = {name: last[name] for name in ("return_mean", "normalized_return")}
+        told = {"keep": self.keep, "kept_env_steps": self._kept_env_steps}
+        return {**kept, **told, **{f"last_{name}": value for name, value in of_last.items()}}
 
     def _prepare(self, log: MetricsLog) -> None:
         metrics = self._generator.prepare()
@@ -194,16 +220,31 @@ class Trainer:
         counters = {"iteration": self.iteration, "env_steps": self.env_steps}
         return {**counters, "wall_seconds": self.wall_seconds, **metrics}
 
-    def _evaluate(self, num_episodes: int) -> dict[str, Any]:
-        act = evaluation.deterministic(self._generator.policy)
-        evaluated = self._evaluator.evaluate(act, num_episodes, self._evaluation_seed)
+    def _evaluate(self, num_episodes: int, remember: bool = True) -> dict[str, Any]:
+        act, episodes = evaluation.deterministic(self._generator.policy), []
+        watch = None if self._distance is None else episodes.append
+        evaluated = self._evaluator.evaluate(act, num_episodes, self._evaluation_seed, watch)
         self.final_returns, statistics = evaluated.returns, evaluated.statistics()
         self._check_finite(_named(statistics))
         statistics["normalized_return"] = self._normalize(statistics["return_mean"])
+        if self._distance is not None:
+            statistics["imitation_distance"] = self._distance(episodes)
+        if remember:
+            self._remember(statistics)
+        return statistics
+
+    def _remember(self, statistics: Mapping[str, Any]) -> None:
         if statistics["return_mean"] > self._best_return:
             self._best_return = statistics["return_mean"]
             self.best_policy.remember()
-        return statistics
+        scores = {"imitation_distance": -statistics.get("imitation_distance", np.inf)}
+        score = (scores | {"best_return": statistics["return_mean"]}).get(self.keep)
+        if score is None or score > self._kept_score:  # the last is kept as it comes
+            self._kept_score, self._kept_env_steps = (
+                self._kept_score if score is None else score,
+                self.env_steps,
+            )
+            self.kept_policy.remember()
 
     def checkpoint(self) -> None:
         """Saves this iteration, once: replacing a good checkpoint by its equal would risk both."""
@@ -211,6 +252,7 @@ class Trainer:
             return
         self._check_finite({})
         progress = {"env_steps": self.env_steps, "best_return": self._best_return, "is_over": self._is_over}
+        progress["kept"] = (self._kept_score, self._kept_env_steps)
         progress |= {"num_lines": self._num_lines, "unlogged_episodes": self._unlogged}
         progress["wall_seconds"] = self.wall_seconds
         self._last_checkpoint = self._checkpoints.save(self.iteration, self._generator.state(), progress)
@@ -242,11 +284,11 @@ def filling_notes(filling: int, total: int | None, num_evaluations: int) -> list
     return [f"The first {filling:,} steps only fill the replay, and {total_is}: next to nothing is learned."]
 
 
-class BestPolicy(tf.Module):
-    """The weights of a policy at its best evaluation; as a context manager it lends them to the policy."""
+class RememberedPolicy(tf.Module):
+    """The weights of a policy at an earlier time; as a context manager it lends them to the policy."""
 
     def __init__(self, policy: tf.Module):
-        super().__init__(name="best_policy")
+        super().__init__(name="remembered_policy")
         # TF-Agents networks are in `policy.variables` only after they were built, which their factory does.
         self._live = list(policy.variables)
         self._best = [tf.Variable(v, trainable=False) for v in self._live]

@@ -20,6 +20,7 @@ FILES = [
     "checkpoints",
     "config.gin",
     "curve.png",
+    "last_policy",
     "metrics.jsonl",
     "policy",
     "run.json",

@@ -1,0 +1,79 @@
+"""How far an agent's episodes are from the demonstrations, without any reward.
+
+The sliced Wasserstein-1 distance (Rabin et al. 2011; Bonneel et al. 2015) between the two sets of
+(observation, action, absorbing indicator). An episode that terminates goes on in an absorbing state up to the
+time limit, so that a policy that falls early, or reaches its goal late, is far from an expert that does not.
+Hussenot et al. 2021 ("Hyperparameter selection for imitation learning") compare such proxies.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from gail_tf.environments.actions import ActionCodec
+
+_NUM_DIRECTIONS = 64
+_NUM_QUANTILES = 512
+
+
+class ImitationDistance:
+    """Compares episodes with demonstrations.
+
+    Every component is measured in standard deviations of the demonstrations'; the indicator counts as much
+    as all others together. 0 is the demonstrations' own; a few hundredths are another draw of the expert.
+
+    Args:
+      observations, actions: the demonstrations' rows ``[M, d]`` and ``[M, k]`` (or ``[M]``, discrete), of any
+        subset of steps; actions normalised.
+      absorbing_share: the share of an episode's time, up to the limit, that the expert spends terminated.
+      codec: translates the agent's actions. max_steps: the time limit.
+    """
+
+    def __init__(
+        self,
+        observations: np.ndarray,
+        actions: np.ndarray,
+        absorbing_share: float,
+        codec: ActionCodec,
+        max_steps: int,
+    ):
+        self._codec, self._max_steps = codec, max_steps
+        rows = self._rows(observations, actions)
+        spread = rows.std(0)
+        # A component that the expert never moves is measured in its own unit.
+        self._mean, self._scale = rows.mean(0), np.where(spread > 1e-6, spread, 1.0)
+        directions = np.random.default_rng(0).standard_normal((rows.shape[1] + 1, _NUM_DIRECTIONS))
+        directions[-1] *= np.sqrt(rows.shape[1])
+        self._directions = directions / np.sqrt(2.0 * rows.shape[1])
+        self._expert = self._quantiles(rows, absorbing_share)
+
+    def __call__(self, episodes: Sequence[Mapping[str, np.ndarray]]) -> float:
+        """The distance of ``episodes``, as :class:`Evaluator` hands them on; the mean over all directions."""
+        observations = np.concatenate([episode["observations"] for episode in episodes])
+        actions = np.concatenate([episode["actions"] for episode in episodes])
+        absorbed = sum(
+            self._max_steps - len(episode["rewards"]) for episode in episodes if episode["terminated"][-1]
+        )
+        share = absorbed / (absorbed + len(observations))
+        agent = self._quantiles(self._rows(observations, self._codec.from_environment(actions)), share)
+        return float(np.abs(agent - self._expert).mean())
+
+    def _rows(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        """``[N, f]``, float64: observations and normalised actions, discrete ones as one-hot."""
+        if self._codec.is_discrete:
+            actions = np.eye(self._codec.num_actions)[np.asarray(actions, int)]
+        return np.concatenate((observations, actions), 1).astype(np.float64)
+
+    def _quantiles(self, rows: np.ndarray, absorbing_share: float) -> np.ndarray:
+        """``[quantiles, directions]`` of the projections, a share of which are the absorbing state's."""
+        projected = ((rows - self._mean) / self._scale) @ self._directions[:-1]
+        levels = (np.arange(_NUM_QUANTILES) + 0.5) / _NUM_QUANTILES
+        weights = np.full(len(rows) + 1, (1.0 - absorbing_share) / len(rows))
+        weights[-1] = absorbing_share
+        found = np.empty((_NUM_QUANTILES, _NUM_DIRECTIONS))
+        for k, column in enumerate(projected.T):
+            values = np.append(column, self._directions[-1, k])
+            order = np.argsort(values)
+            reached = np.searchsorted(np.cumsum(weights[order]), levels)
+            found[:, k] = values[order][np.minimum(reached, len(values) - 1)]
+        return found

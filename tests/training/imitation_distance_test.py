@@ -1,0 +1,87 @@
+"""The distance to the demonstrations: small for the expert's own episodes, and in order for worse ones."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from gail_tf.environments.actions import ActionCodec
+from gail_tf.training.imitation_distance import ImitationDistance
+
+LIMIT = 100
+BOX, ARMS = ActionCodec(gym.spaces.Box(-2.0, 2.0, (1,))), ActionCodec(gym.spaces.Discrete(3))
+
+
+def episode(seed, length=LIMIT, shift=0.0, terminates=False, scale=1.0):
+    """A walk around 0 (or ``shift``) whose action follows the state."""
+    rng = np.random.default_rng(seed)
+    observations = (rng.normal(shift, scale, (length, 2)) * [1.0, 50.0]).astype(np.float32)
+    terminated = np.zeros(length, bool)
+    terminated[-1] = terminates
+    actions = np.clip(observations[:, :1] + rng.normal(0.0, 0.1, (length, 1)), -2, 2).astype(np.float32)
+    rewards = np.zeros(length)
+    return {"observations": observations, "actions": actions, "rewards": rewards, "terminated": terminated}
+
+
+def distance(episodes, absorbing_share=0.0, codec=BOX):
+    observations = np.concatenate([e["observations"] for e in episodes])
+    actions = codec.from_environment(np.concatenate([e["actions"] for e in episodes]))
+    return ImitationDistance(observations, actions, absorbing_share, codec, LIMIT)
+
+
+def test_it_is_nothing_of_the_demonstrations_and_little_of_the_experts_others():
+    expert = [episode(seed) for seed in range(4)]
+    measure = distance(expert)
+    assert measure(expert) == 0.0
+    assert 0.0 < measure([episode(seed) for seed in range(10, 20)]) < 0.05
+
+
+@pytest.mark.parametrize(
+    "worse",
+    [{"shift": s} for s in (0.2, 0.5, 1.0)]
+    + [{"length": n, "terminates": True} for n in (90, 60, 20)]
+    + [{"scale": s} for s in (0.7, 0.4, 0.1)],
+    ids=str,
+)
+def test_what_is_worse_is_further_away(worse):
+    measure = distance([episode(seed) for seed in range(4)])
+    others = [measure([episode(seed, **kwargs) for seed in range(10, 15)]) for kwargs in ({}, worse)]
+    assert others[1] > 2 * others[0]
+
+
+def test_falling_earlier_is_further_away_and_being_cut_is_not():
+    measure = distance([episode(seed) for seed in range(4)])
+    falls = [measure([episode(seed, n, terminates=True) for seed in range(5)]) for n in (80, 60, 40, 20)]
+    assert falls == sorted(falls)
+    assert measure([episode(seed, 60) for seed in range(5)]) < 0.2 * falls[1]
+
+
+def test_an_expert_that_reaches_its_goal_is_near_those_who_reach_it_as_fast():
+    expert = [episode(seed, 30, terminates=True) for seed in range(4)]
+    measure = distance(expert, absorbing_share=0.7)
+    same, late, never = (
+        measure([episode(seed, n, terminates=n < LIMIT) for seed in range(10, 15)]) for n in (30, 70, LIMIT)
+    )
+    assert same < 0.1 < late < never
+
+
+def test_units_do_not_matter_and_a_constant_component_does_no_harm():
+    def stretched(e, factor):
+        constant = np.full((len(e["rewards"]), 1), 3.0, np.float32)
+        return e | {"observations": np.concatenate((factor * e["observations"], constant), 1)}
+
+    small, large = (
+        distance([stretched(episode(s), k) for s in range(4)])(
+            [stretched(episode(s, shift=0.5), k) for s in range(5, 9)]
+        )
+        for k in (1.0, 1000.0)
+    )
+    assert small == pytest.approx(large, rel=1e-3)
+
+
+def test_discrete_actions_are_compared_by_how_often_they_are_taken():
+    def acting(seed, choices):
+        rng = np.random.default_rng(seed)
+        return episode(seed) | {"actions": rng.choice(choices, LIMIT)}
+
+    measure = distance([acting(seed, [0, 1]) for seed in range(4)], codec=ARMS)
+    assert measure([acting(9, [0, 1])]) < 0.3 * measure([acting(9, [2])])
