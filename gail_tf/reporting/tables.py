@@ -24,7 +24,8 @@ _CSV_COLUMNS = (
     "run environment algorithm config_name group seed num_demonstrations subsample status failure env_steps "
     "wall_seconds return_mean return_std num_episodes expert_return random_return normalized_return "
     "env_steps_to_90_percent wall_seconds_to_90_percent task last_five_evaluations "
-    "largest_policy_gradient_norm"
+    "largest_policy_gradient_norm demonstrations_sha256 imitation_distance kept_env_steps "
+    "last_normalized_return"
 ).split()
 _COMMAND_COLUMNS = ["run", "seed", "git_commit", "uncommitted_changes", "command"]
 
@@ -52,6 +53,7 @@ def _measures(run: Run) -> dict[str, Any]:
     maxima, norms = (run.series(POLICY_GRADIENT_NORM + end)[1] for end in ("_max", ""))
     recorded = ("config_name", "subsample", "return_mean", "return_std", "num_episodes")
     recorded += ("seed", "num_demonstrations", "status", "expert_return", "random_return")
+    recorded += ("demonstrations_sha256", "imitation_distance", "kept_env_steps", "last_normalized_return")
     own = ("environment", "algorithm", "failure", "normalized_return", "is_nan", "has_scale")
     score = run.normalized_return if run.failure is None else 0.0 if run.is_nan and run.has_scale else None
     git = run.info.get("git") or {}
