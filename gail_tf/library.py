@@ -6,6 +6,7 @@ import os
 import pathlib
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -169,8 +170,11 @@ def _run(request, callbacks: Sequence[Callback], command: Sequence[str], say, sh
 
     def tell(lines: Sequence[str]) -> None:
         notes.extend(lines)
-        for line in lines if say is not None else ():
-            say(line)
+        for line in lines:
+            if say is not None:
+                say(line)
+            elif line.startswith("warning: "):
+                warnings.warn(line.removeprefix("warning: "), stacklevel=4)
 
     try:
         with parts.GIN:

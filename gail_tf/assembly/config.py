@@ -18,7 +18,7 @@ from gail_tf.assembly.recipes import did_you_mean
 from gail_tf.types import UserError
 
 _GIN_ERRORS = (ValueError, SyntaxError, OSError, TypeError, AttributeError, ImportError, RuntimeError)
-_GIN_ERRORS += (tokenize.TokenError,)  # of a bracket that is never closed
+_GIN_ERRORS += (tokenize.TokenError, KeyError)  # of a bracket that is never closed, of a name that two have
 
 
 def parse_gin(configs: Sequence[str], bindings: Sequence[str], folders: Sequence[str] = ()) -> list[str]:
@@ -46,6 +46,7 @@ def parse_gin(configs: Sequence[str], bindings: Sequence[str], folders: Sequence
     try:
         layers = recipes.layers(configs, bindings)
         recipes.check(configs, layers)
+        _check_names(layers)
         for layer in layers:
             gin.parse_config(as_file(layer.text, layer.source))
     except UserError:
@@ -53,6 +54,16 @@ def parse_gin(configs: Sequence[str], bindings: Sequence[str], folders: Sequence
     except _GIN_ERRORS as e:
         raise UserError(f"config: {error_line(e)}{_hint(str(e))}") from e
     return folders
+
+
+def _check_names(layers: Sequence[recipes.Layer]) -> None:
+    """Raises UserError for a name without a dot that nothing refers to: gin takes it for a macro."""
+    bound = recipes.settings(layers)
+    used = {name for setting in bound.values() for name in re.findall(r"%([\w.]+)", setting.text)}
+    for key, setting in bound.items():
+        if "." not in key and key not in used:
+            wanted = "want the name of a part before it, such as Trainer.total_env_steps"
+            raise UserError(f"config: {setting.source} binds {key!r}, which nothing uses: {wanted}.")
 
 
 FLAGS = {
@@ -83,9 +94,12 @@ def _open_include(name: str) -> io.StringIO:
 def _hint(message: str) -> str:
     """Which parameter may have been meant by one that its configurable does not have."""
     hint = ""
-    if nameless := re.search(r"No configurable matching (?:reference )?'?@?([\w./]+)", message):
+    if twice := re.search(r"Ambiguous selector '[\w./]+', matches \[(.*)\]", message):
+        hint = f"write one of {twice[1]} in full, or give yours another name."
+    elif nameless := re.search(r"No configurable matching (?:reference )?'?@?([\w./]+)", message):
         names = {selector.rsplit(".", 1)[-1] for selector, _ in gin.config._REGISTRY.items()}
         hint = did_you_mean(nameless[1].split("/")[-1], sorted(names))
+        hint = f"{hint} A part of your own wants 'import its_module' before it.".strip()
     elif unknown := re.search(r"Configurable '([\w./]+)' doesn't have a parameter named '(\w+)'", message):
         names = inspect.signature(gin.get_configurable(unknown[1])).parameters
         hint = did_you_mean(unknown[2], names) or f"it has {', '.join(names)}."

@@ -288,6 +288,10 @@ def show_text(configs: Sequence[str], bindings: Sequence[str] = ()) -> str:
     check(configs, found)
     bound = settings(found)
     first = _that_matter(found, bound)
+    dead = _replaced(found, bound)
+    bound = {
+        k: s._replace(comment="without effect here") if _owner(k) in dead else s for k, s in bound.items()
+    }
     blocks = [
         [*dict.fromkeys(setting.text for setting in walk(found) if setting.key == "import")],
         ["# The settings that matter.", *_aligned([s for key, s in bound.items() if key in first])],
@@ -307,11 +311,19 @@ def _aligned(shown: Sequence[Statement]) -> list[str]:
 def _that_matter(found: Sequence[Layer], bound: dict[str, Statement]) -> set[str]:
     """Keys of the recipe's first block and of every overlay on top, without those that no longer act."""
     added = {key for key, setting in bound.items() if setting.source.startswith(_ON_TOP)}
-    referred = [re.findall(r"@(?:[\w/]+/)?(\w+)", setting.text) for setting in walk(found)]
-    now = {name for setting in bound.values() for name in re.findall(r"@(?:[\w/]+/)?(\w+)", setting.text)}
-    replaced = {name for names in referred for name in names} - now
-    own = lambda key: key.rpartition("/")[2].partition(".")[0]  # noqa: E731 - whose parameter it is
-    return {key for key in _first_block(found) | added if own(key) not in replaced}
+    replaced = _replaced(found, bound)
+    return {key for key in _first_block(found) | added if _owner(key) not in replaced}
+
+
+def _replaced(found: Sequence[Layer], bound: dict[str, Statement]) -> set[str]:
+    """Names of functions and classes that a layer refers to, and in the end nothing does."""
+    referred = lambda settings: set(re.findall(r"@(?:[\w/]+/)?(\w+)", " ".join(s.text for s in settings)))  # noqa: E731
+    return referred(walk(found)) - referred(bound.values())
+
+
+def _owner(key: str) -> str:
+    """Whose parameter ``scope/Owner.parameter`` is."""
+    return key.rpartition("/")[2].partition(".")[0]
 
 
 def _first_block(found: Sequence[Layer]) -> set[str]:

@@ -19,7 +19,7 @@ from gail_tf.types import UserError
 
 
 def make_expert(terminates, length):
-    return Expert(None, None, "", "", None, 1, 1, 1, terminates, length, ())
+    return Expert(None, None, "", "", None, 1, 1, 1, terminates, length, 0.0, ())
 
 
 @pytest.mark.parametrize(

@@ -235,3 +235,27 @@ def test_a_resumed_run_finds_its_modules_from_elsewhere(folder, monkeypatch, req
     gin.enter_interactive_mode()  # as in a new process, where nothing has registered the name
     parse_gin([], saved.splitlines(), folders)
     assert bound("Discriminator.reward_fn") == "@resumed_part"
+
+
+@pytest.mark.parametrize(
+    "binding, said",
+    [
+        ("total_env_steps = 20_000", "--gin binds 'total_env_steps', which nothing uses: want the name of a"),
+        ("Discriminator.loss_terms = [@hinge]", "A part of your own wants 'import its_module' before it"),
+    ],
+)
+def test_names_that_mean_nothing_are_told(binding, said):
+    with pytest.raises(UserError, match=said):
+        parse_gin(["gail_ppo/any"], [binding])
+
+
+def test_a_macro_that_is_used_is_none_of_them():
+    parse_gin(["gail_ppo/any"], ["rate = 0.01", "Discriminator.learning_rate = %rate"])
+    assert gin.query_parameter("Discriminator.learning_rate") is not None
+
+
+def test_a_name_that_two_parts_have_is_one_line(folder, monkeypatch):
+    write(folder / "twice.py", "import gin", "@gin.configurable", "def airl(logits):", "    return logits")
+    monkeypatch.chdir(folder)
+    with pytest.raises(UserError, match="write one of 'twice.airl', .* in full, or give yours another name"):
+        parse_gin(["gail_ppo/any"], ["import twice", "Discriminator.reward_fn = @airl"])

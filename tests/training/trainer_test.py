@@ -1,6 +1,126 @@
-import pytest
+"""The training loop around a generator that only counts: which policy is kept, and what is announced."""
 
-from gail_tf.training.trainer import filling_notes
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from gail_tf.training.evaluation import Evaluation
+from gail_tf.training.run_directory import RunDirectory
+from gail_tf.training.trainer import Interrupted, Trainer, filling_notes
+
+DISTANCES = {1: 0.5, 2: 0.1, 3: 0.3, 4: 0.2}
+RETURNS = {1: 0.0, 2: 5.0, 3: 9.0, 4: 6.0}
+
+
+class Policy(tf.Module):
+    """Acts with the number of the iteration that it comes from."""
+
+    def __init__(self):
+        super().__init__()
+        self.iteration = tf.Variable(0.0)
+
+    def deterministic(self, observation):
+        return self.iteration.read_value()
+
+
+class Counts(tf.Module):
+    steps_before_learning, notes = 0, ()
+
+    def __init__(self):
+        super().__init__()
+        self.policy = Policy()
+
+    def collect(self, iteration):
+        return 10, []
+
+    def update(self, iteration, progress):
+        self.policy.iteration.assign(iteration + 1.0)
+        return {}
+
+    def prepare(self):
+        return {}
+
+    def is_finished(self):
+        return False
+
+    def finish(self):
+        pass
+
+    def state(self):
+        return {}
+
+    def restore(self, state):
+        pass
+
+
+class Looks:
+    """An evaluator whose episodes say which policy acted in them."""
+
+    def evaluate(self, act, num_episodes, seed, watch):
+        iteration = int(act(None, 0))
+        if watch is not None:
+            watch({"iteration": iteration})
+        return Evaluation(np.full(num_episodes, RETURNS[iteration]), np.ones(num_episodes))
+
+
+def make(tmp_path, keep="imitation_distance", has_distance=True, generator=None):
+    options = {"total_env_steps": 40, "num_evaluations": 4, "checkpoint_interval": 1}
+    distance = (lambda episodes: DISTANCES[episodes[0]["iteration"]]) if has_distance else None
+    run_dir = RunDirectory(tmp_path)
+    return Trainer(
+        generator or Counts(),
+        None,
+        run_dir,
+        Looks(),
+        lambda mean: mean / 10.0,
+        keep=keep,
+        distance=distance,
+        **options,
+    )
+
+
+@pytest.mark.parametrize(
+    "options, iteration",
+    [
+        ({}, 2),
+        ({"keep": "last"}, 4),
+        ({"keep": "best_return"}, 3),
+        ({"has_distance": False}, 4),
+        ({"keep": "best_return", "has_distance": False}, 3),
+    ],
+)
+@pytest.mark.parametrize("is_interrupted", [False, True])
+def test_which_policy_is_kept(options, iteration, is_interrupted, tmp_path):
+    trainer = make(tmp_path, **options)
+    if is_interrupted:
+        with pytest.raises(Interrupted):
+            trainer.run(should_stop=lambda: trainer.iteration == 3)
+        trainer = make(tmp_path, **options)
+        trainer.resume()
+    result = trainer.run()
+    assert result["return_mean"] == RETURNS[iteration] and result["kept_env_steps"] == 10 * iteration
+    assert result["last_return_mean"] == RETURNS[4] and result["last_normalized_return"] == RETURNS[4] / 10
+    assert result["keep"] == (
+        "last" if options == {"has_distance": False} else options.get("keep", "imitation_distance")
+    )
+    assert ("imitation_distance" in result) == options.get("has_distance", True)
+    if options.get("has_distance", True):
+        assert result["imitation_distance"] == DISTANCES[iteration]
+
+
+def test_the_kept_policy_is_lent_and_given_back(tmp_path):
+    generator = Counts()
+    trainer, policy = make(tmp_path, generator=generator), generator.policy
+    trainer.run()
+    assert policy.iteration == 4.0
+    with trainer.kept_policy:
+        assert policy.iteration == 2.0
+    assert policy.iteration == 4.0
+
+
+def test_what_to_keep_is_checked(tmp_path):
+    with pytest.raises(ValueError, match="Trainer.keep is 'first': want one of 'imitation_distance', 'last'"):
+        make(tmp_path, keep="first")
 
 
 @pytest.mark.parametrize(
