@@ -255,7 +255,11 @@ def test_a_macro_that_is_used_is_none_of_them():
 
 
 def test_a_name_that_two_parts_have_is_one_line(folder, monkeypatch):
-    write(folder / "twice.py", "import gin", "@gin.configurable", "def airl(logits):", "    return logits")
+    # Names of their own: what a process has registered once, it keeps.
+    for module in ("first_with_it", "second_with_it"):
+        lines = ("import gin", "@gin.configurable", "def had_by_two(logits):", "    return logits")
+        write(folder / f"{module}.py", *lines)
     monkeypatch.chdir(folder)
-    with pytest.raises(UserError, match="write one of 'twice.airl', .* in full, or give yours another name"):
-        parse_gin(["gail_ppo/any"], ["import twice", "Discriminator.reward_fn = @airl"])
+    imports = ["import first_with_it", "import second_with_it"]
+    with pytest.raises(UserError, match="'first_with_it.had_by_two'.* in full, or give yours another name"):
+        parse_gin(["gail_ppo/any"], [*imports, "Discriminator.reward_fn = @had_by_two"])
