@@ -66,6 +66,8 @@ setup(
         "gymnasium[mujoco,classic-control]>=1.1,<1.5",
         # mujoco.batch came with 3.17. 4.0.0 factors sparse constraint matrices wrongly.
         "mujoco>=3.17,<5,!=4.0.0",
+        # MuJoCo's; 1.14 needs Python 3.11, and pip as Python 3.10 brings it never finds the one before.
+        "etils<1.14; python_version < '3.11'",
         "ale-py>=0.10",
         "absl-py>=2.1",
         "gin-config>=0.5",
