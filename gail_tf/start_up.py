@@ -72,7 +72,9 @@ def available_cores() -> int:
     """GAIL_TF_NUM_THREADS where it is set, else the cores that this process may run on."""
     asked = os.environ.get("GAIL_TF_NUM_THREADS")
     if asked:
-        return max(1, int(asked))
+        if not asked.isdecimal() or int(asked) < 1:
+            raise UserError(f"GAIL_TF_NUM_THREADS is {asked!r}: want an integer of 1 or more.")
+        return int(asked)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -92,13 +94,13 @@ def keep_compiled_code() -> None:
     is not read by another. A folder that cannot be written or is short of space is left alone: TensorFlow
     gives up a run whose code it cannot keep. Call it before TensorFlow is at work.
     """
-    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gail_tf"
-    chosen = os.environ.get("GAIL_TF_CACHE", str(default))
+    default = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "gail_tf")
+    chosen = os.environ.get("GAIL_TF_CACHE", default)
     flags = os.environ.get("TF_XLA_FLAGS", "")
     if not chosen or "persistent_cache" in flags or any(map(str.isspace, chosen)):
         return
     # TensorFlow's own key knows the program, and nothing of what it was compiled for.
-    version, flags_of_xla = importlib.metadata.version("tensorflow"), os.environ.get("XLA_FLAGS", "")
+    version, flags_of_xla = _version_of_tensorflow(), os.environ.get("XLA_FLAGS", "")
     built_for = f"{version} {platform.machine()} {_processor()} {flags_of_xla}"
     folder = Path(chosen) / "xla" / hashlib.sha256(built_for.encode()).hexdigest()[:16]
     try:
@@ -110,6 +112,12 @@ def keep_compiled_code() -> None:
     if has_space and os.access(folder, os.W_OK):
         kept = f"--tf_xla_persistent_cache_directory={folder} --tf_xla_persistent_cache_read_only=false"
         os.environ["TF_XLA_FLAGS"] = f"{flags} {kept}".strip()
+
+
+def _version_of_tensorflow() -> str:
+    """Without importing it, whose flags are read before; it may be installed as tensorflow-cpu, say."""
+    names = importlib.metadata.packages_distributions().get("tensorflow", ())
+    return " ".join(f"{name} {importlib.metadata.version(name)}" for name in sorted(set(names)))
 
 
 def _processor() -> str:

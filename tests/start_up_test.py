@@ -1,0 +1,96 @@
+"""What a process settles before TensorFlow is at work: cores, and where compiled code is kept."""
+
+import os
+
+import pytest
+
+from gail_tf import start_up
+from gail_tf.types import UserError
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The folder for compiled code, and nothing said of it in the environment."""
+    for name in ("TF_XLA_FLAGS", "XLA_FLAGS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TF_XLA_FLAGS", "")
+    monkeypatch.setenv("GAIL_TF_CACHE", str(tmp_path / "kept"))
+    return tmp_path / "kept"
+
+
+def kept_in():
+    """The folder that TensorFlow is told, None where it is told nothing."""
+    start_up.keep_compiled_code()
+    words = os.environ["TF_XLA_FLAGS"].split()
+    found = [w.split("=")[1] for w in words if w.startswith("--tf_xla_persistent_cache_directory=")]
+    assert ("--tf_xla_persistent_cache_read_only=false" in words) == bool(found)
+    return found[0] if found else None
+
+
+def test_compiled_code_is_kept_apart_for_what_it_was_compiled_for(folder, monkeypatch):
+    monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_min_cluster_size=2")
+    one = kept_in()
+    assert one.startswith(str(folder)) and os.path.isdir(one)
+    assert os.environ["TF_XLA_FLAGS"].startswith("--tf_xla_min_cluster_size=2 ")  # a person's own stay
+    monkeypatch.setenv("TF_XLA_FLAGS", "")
+    assert kept_in() == one
+    monkeypatch.setenv("TF_XLA_FLAGS", "")
+    monkeypatch.setenv("XLA_FLAGS", "--xla_backend_optimization_level=0")
+    assert kept_in() not in (one, None)
+
+
+@pytest.mark.parametrize(
+    "reason", ["turned off", "white space", "a file is there", "no space", "chosen already"]
+)
+def test_nothing_is_kept_where_that_could_end_a_run(reason, folder, monkeypatch):
+    if reason == "turned off":
+        monkeypatch.setenv("GAIL_TF_CACHE", "")
+    elif reason == "white space":  # TensorFlow would take it for two flags
+        monkeypatch.setenv("GAIL_TF_CACHE", f"{folder} of mine")
+    elif reason == "a file is there":
+        folder.touch()
+    elif reason == "no space":
+        usage = start_up.shutil.disk_usage(folder.parent)
+        monkeypatch.setattr(start_up.shutil, "disk_usage", lambda path: usage._replace(free=1000))
+    else:
+        monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_persistent_cache_prefix=mine")
+    assert kept_in() is None
+
+
+def test_what_was_not_read_for_longest_is_forgotten(folder, monkeypatch):
+    inside = kept_in()
+    for number in range(5):
+        file = os.path.join(inside, f"code_{number}")
+        with open(file, "wb") as opened:
+            opened.write(bytes(100))
+        os.utime(file, (number, 0))
+    monkeypatch.setattr(start_up, "_CACHE_LIMIT", 350)
+    monkeypatch.setenv("TF_XLA_FLAGS", "")
+    start_up.keep_compiled_code()
+    assert sorted(os.listdir(inside)) == ["code_2", "code_3", "code_4"]
+
+
+def test_cores(monkeypatch):
+    monkeypatch.delenv("GAIL_TF_NUM_THREADS", raising=False)
+    assert start_up.available_cores() >= 1
+    monkeypatch.setenv("GAIL_TF_NUM_THREADS", "3")
+    assert start_up.available_cores() == 3
+    for wrong in ("0", "-1", "many"):
+        monkeypatch.setenv("GAIL_TF_NUM_THREADS", wrong)
+        with pytest.raises(
+            UserError, match=f"GAIL_TF_NUM_THREADS is '{wrong}': want an integer of 1 or more"
+        ):
+            start_up.available_cores()
+
+
+def test_tf_agents_that_is_missing_is_one_line(monkeypatch):
+    monkeypatch.delitem(start_up.sys.modules, "tf_agents", raising=False)
+    monkeypatch.setattr(start_up.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match="-m pip install --no-deps tf-agents==0.19.0'"):
+        start_up.import_tensorflow()
+
+
+def test_the_makefile_installs_the_same_tf_agents():
+    makefile = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "Makefile")
+    with open(makefile) as file:
+        assert f"TF_AGENTS := {start_up.TF_AGENTS}\n" in file.read()
