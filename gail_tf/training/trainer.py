@@ -171,9 +171,9 @@ class Trainer:
     def _kept(self, last: Mapping[str, Any]) -> dict[str, Any]:
         """The statistics of the policy that is kept, and which it is, beside the last one's return."""
         kept = last
-        if self._kept_env_steps != self.env_steps:
+        if not self._remember(last):
             with self.kept_policy:
-                kept = self._evaluate(self._final_episodes, remember=False)
+                kept = self._evaluate(self._final_episodes)
         of_last = {name: last[name] for name in ("return_mean", "normalized_return")}
         told = {"keep": self.keep, "kept_env_steps": self._kept_env_steps}
         return {**kept, **told, **{f"last_{name}": value for name, value in of_last.items()}}
@@ -212,7 +212,9 @@ class Trainer:
             metrics = {name: value for name, value in metrics.items() if not isinstance(value, Mapping)}
         elif self.progress < 1.0:
             start = time.perf_counter()
-            metrics |= _named(self._evaluate(self._episodes_per_evaluation))
+            statistics = self._evaluate(self._episodes_per_evaluation)
+            self._remember(statistics)
+            metrics |= _named(statistics)
             metrics["time/evaluate_seconds"] = time.perf_counter() - start
         return self._line(metrics), is_logged
 
@@ -220,7 +222,7 @@ class Trainer:
         counters = {"iteration": self.iteration, "env_steps": self.env_steps}
         return {**counters, "wall_seconds": self.wall_seconds, **metrics}
 
-    def _evaluate(self, num_episodes: int, remember: bool = True) -> dict[str, Any]:
+    def _evaluate(self, num_episodes: int) -> dict[str, Any]:
         act, episodes = evaluation.deterministic(self._generator.policy), []
         watch = None if self._distance is None else episodes.append
         evaluated = self._evaluator.evaluate(act, num_episodes, self._evaluation_seed, watch)
@@ -229,22 +231,22 @@ class Trainer:
         statistics["normalized_return"] = self._normalize(statistics["return_mean"])
         if self._distance is not None:
             statistics["imitation_distance"] = self._distance(episodes)
-        if remember:
-            self._remember(statistics)
         return statistics
 
-    def _remember(self, statistics: Mapping[str, Any]) -> None:
+    def _remember(self, statistics: Mapping[str, Any]) -> bool:
+        """Remembers the policy of now where it is the best, or to be kept; returns whether it is kept."""
         if statistics["return_mean"] > self._best_return:
             self._best_return = statistics["return_mean"]
             self.best_policy.remember()
-        scores = {"imitation_distance": -statistics.get("imitation_distance", np.inf)}
-        score = (scores | {"best_return": statistics["return_mean"]}).get(self.keep)
-        if score is None or score > self._kept_score:  # the last is kept as it comes
-            self._kept_score, self._kept_env_steps = (
-                self._kept_score if score is None else score,
-                self.env_steps,
-            )
-            self.kept_policy.remember()
+        if self.keep != "last":
+            by_return = self.keep == "best_return"
+            score = statistics["return_mean"] if by_return else -statistics["imitation_distance"]
+            if score <= self._kept_score:
+                return False
+            self._kept_score = score
+        self._kept_env_steps = self.env_steps
+        self.kept_policy.remember()
+        return True
 
     def checkpoint(self) -> None:
         """Saves this iteration, once: replacing a good checkpoint by its equal would risk both."""

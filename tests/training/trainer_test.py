@@ -118,6 +118,26 @@ def test_the_kept_policy_is_lent_and_given_back(tmp_path):
     assert policy.iteration == 4.0
 
 
+def test_a_run_without_environment_steps_keeps_the_nearest_too(tmp_path):
+    class Clones(Counts):
+        def collect(self, iteration):
+            return 0, []
+
+    trainer = Trainer(
+        Clones(),
+        None,
+        RunDirectory(tmp_path),
+        Looks(),
+        lambda mean: mean / 10.0,
+        total_env_steps=None,
+        total_iterations=4,
+        num_evaluations=4,
+        distance=lambda episodes: DISTANCES[episodes[0]["iteration"]],
+    )
+    result = trainer.run()
+    assert result["return_mean"] == RETURNS[2] and result["imitation_distance"] == DISTANCES[2]
+
+
 def test_what_to_keep_is_checked(tmp_path):
     with pytest.raises(ValueError, match="Trainer.keep is 'first': want one of 'imitation_distance', 'last'"):
         make(tmp_path, keep="first")
