@@ -27,7 +27,7 @@ class MujocoBatch:
       num_environments: B. num_threads: of the pool.
     """
 
-    name = "batched MuJoCo"
+    name, has_state = "batched MuJoCo", True
 
     def __init__(self, env: gym.Env, num_environments: int, num_threads: int):
         import mujoco
@@ -37,7 +37,7 @@ class MujocoBatch:
         self.observation_space, self.action_space = env.observation_space, env.action_space
         self._plain, limit = _taken_apart(env)
         self._limit = limit.spec.max_episode_steps
-        self._task = TASKS[limit.spec.entry_point](_settings(limit), self._plain.model, self._plain.dt)
+        self._task = TASKS[limit.spec.entry_point](_settings(limit), self._plain.model)
         # Forces on bodies are of the last stage of a step, and computed on demand: each simulation then keeps
         # an MjData of its own.
         has_forces = _FORCES in self._task.fields
@@ -110,9 +110,6 @@ class MujocoBatch:
         self._batch.state[:] = state["rows"]
         self._place, self._elapsed = np.array(state["place"]), np.array(state["elapsed"])
         self._was_absorbed = np.array(state["absorbed"])
-
-    def replay(self, index: int, actions: Sequence[np.ndarray]) -> list:
-        raise NotImplementedError
 
     def close(self) -> None:
         self._env.close()

@@ -20,7 +20,7 @@ class Task:
 
     Args:
       settings: the arguments of the Gymnasium environment's constructor, defaults included.
-      model: its MjModel. dt: seconds between two steps.
+      model: its MjModel.
 
     Attributes:
       fields: names of MjData beside qpos and qvel that it reads.
@@ -30,8 +30,8 @@ class Task:
     fields: tuple[str, ...] = ()
     most_skipped = 0
 
-    def __init__(self, settings: Mapping[str, Any], model, dt: float):
-        self.settings, self.model, self.dt = settings, model, dt
+    def __init__(self, settings: Mapping[str, Any], model):
+        self.settings, self.model = settings, model
         excludes = settings.get("exclude_current_positions_from_observation", False)
         self.num_skipped = self.most_skipped if excludes else 0
 
@@ -44,7 +44,7 @@ class Task:
         return np.concatenate((data["qpos"][:, self.num_skipped :], data["qvel"]), 1)
 
     def outcome(self, data: Fields, moved: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rewards and ends ``[B]`` of a step; ``moved`` is the difference of places, by ``dt``."""
+        """Rewards and ends ``[B]`` of a step; ``moved`` is the difference of places, a second."""
         raise NotImplementedError
 
     def _control_cost(self, action: np.ndarray) -> np.ndarray:
@@ -104,8 +104,8 @@ class Ant(Task):
     most_skipped = 2
     fields = ("xpos", "cfrc_ext")
 
-    def __init__(self, settings, model, dt):
-        super().__init__(settings, model, dt)
+    def __init__(self, settings, model):
+        super().__init__(settings, model)
         self._body = model.body(settings["main_body"]).id
 
     def place(self, data):

@@ -4,7 +4,7 @@ Who steps them changes how long a step takes, and no number: every maker gives w
 environments give, bit for bit.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import gymnasium as gym
@@ -26,9 +26,16 @@ class Outcome(NamedTuple):
 
 
 class Simulators(Protocol):
-    """B environments. Attributes: ``name`` of the maker, ``observation_space``, ``action_space``."""
+    """B environments.
+
+    Attributes:
+      name: of the maker.
+      has_state: whether they tell their state, ``state`` and ``set_state``; else actions are played again,
+        ``replay``.
+    """
 
     name: str
+    has_state: bool
     observation_space: gym.Space
     action_space: gym.Space
 
@@ -38,8 +45,8 @@ class Simulators(Protocol):
     def step(self, actions: np.ndarray) -> Outcome:
         """Steps all of them with actions ``[B, ...]`` in environment units; resets none."""
 
-    def state(self) -> dict[str, np.ndarray] | None:
-        """What :meth:`set_state` continues from; None where it cannot be known: actions are replayed."""
+    def state(self) -> dict[str, np.ndarray]:
+        """What :meth:`set_state` continues from, a copy."""
 
     def set_state(self, state: Mapping[str, Any]) -> None: ...
 
@@ -52,7 +59,7 @@ class Simulators(Protocol):
 class Loop:
     """Environments in this process, one after the other: best where a step costs less than a message."""
 
-    name = "loop"
+    name, has_state = "loop", False
 
     def __init__(self, envs: Sequence[gym.Env]):
         self._envs = envs
@@ -72,12 +79,6 @@ class Loop:
         reward, *flags = others
         return Outcome(stacked(observations, self.observation_space), reward, *(f != 0.0 for f in flags))
 
-    def state(self) -> None:
-        return None
-
-    def set_state(self, state: Mapping[str, Any]) -> None:
-        raise NotImplementedError
-
     def replay(self, index: int, actions: Sequence[np.ndarray]) -> list[tuple[Any, float, bool]]:
         played = (self._envs[index].step(action.copy()) for action in actions)
         return [(observation, reward, is_absorbed(info)) for observation, reward, _, _, info in played]
@@ -95,6 +96,3 @@ def stacked(observations: Sequence[np.ndarray], space: gym.Space) -> np.ndarray:
 
 def is_absorbed(info: Mapping[str, Any]) -> bool:
     return info.get("absorbing") is True  # AbsorbingState's; an environment's own may be anything
-
-
-Make = Callable[[], gym.Env]

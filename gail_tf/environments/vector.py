@@ -71,8 +71,9 @@ class VectorEnvironment:
 
         Returns the step and the true return and length of the episodes that ended with it.
         """
-        for played, action in zip(self._actions, actions, strict=True):
-            played.append(action.copy())
+        if not self._simulators.has_state:
+            for played, action in zip(self._actions, actions, strict=True):
+                played.append(action.copy())
         outcome = self._simulators.step(actions)
         self._lengths += ~outcome.is_absorbed
         self._returns += outcome.reward
@@ -92,8 +93,8 @@ class VectorEnvironment:
     def snapshot(self) -> dict[str, np.ndarray]:
         """Everything :meth:`restore` needs, as arrays."""
         shared = {"episode": self._episode.copy(), "observation": self.observation.copy()}
-        state = self._simulators.state()
-        if state is not None:
+        if self._simulators.has_state:
+            state = self._simulators.state()
             state |= {"returns": self._returns.copy(), "lengths": self._lengths.copy()}
             return shared | {f"state_{name}": value for name, value in state.items()}
         played = [np.asarray(a) for a in self._actions]
@@ -112,15 +113,14 @@ class VectorEnvironment:
           UserError: the environment did not come back to the same observation, so it is not deterministic;
             or the snapshot is of simulators of another kind.
         """
-        has_state = self._simulators.state() is not None
-        if has_state != ("state_returns" in snapshot):
+        if self._simulators.has_state != ("state_returns" in snapshot):
             raise UserError(
                 f"The checkpoint does not fit: {self._simulators.name!r} steps the environments here, and "
                 "did not where it was made (another MuJoCo?): install the versions in run.json, or train "
                 "anew (--overwrite)."
             )
         self._episode = np.array(snapshot["episode"])
-        if has_state:
+        if self._simulators.has_state:
             state = {n.removeprefix("state_"): v for n, v in snapshot.items() if n.startswith("state_")}
             self._simulators.set_state(state)
             self._returns, self._lengths = np.array(state["returns"]), np.array(state["lengths"])

@@ -4,7 +4,7 @@ import contextlib
 import multiprocessing
 import signal
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -26,7 +26,7 @@ class Workers:
       num_workers: processes, at most B.
     """
 
-    name = "worker processes"
+    name, has_state = "worker processes", False
 
     def __init__(self, make: Callable[[], gym.Env], env: gym.Env, num_environments: int, num_workers: int):
         self.observation_space, self.action_space = env.observation_space, env.action_space
@@ -90,12 +90,6 @@ class Workers:
         self._actions[:] = actions
         self._ask(range(len(self._pipes)), ("step", None))
         return Outcome(*(field.copy() for field in self._outcome))
-
-    def state(self) -> None:
-        return None
-
-    def set_state(self, state: Mapping[str, Any]) -> None:
-        raise NotImplementedError
 
     def replay(self, index: int, actions: Sequence[np.ndarray]) -> list[tuple[Any, float, bool]]:
         worker = next(w for w, mine in enumerate(self._slices) if index in mine)
