@@ -101,6 +101,8 @@ def keep_compiled_code() -> None:
         return
     # TensorFlow's own key knows the program, and nothing of what it was compiled for.
     version, flags_of_xla = _version_of_tensorflow(), os.environ.get("XLA_FLAGS", "")
+    if version is None:
+        return
     built_for = f"{version} {platform.machine()} {_processor()} {flags_of_xla}"
     folder = Path(chosen) / "xla" / hashlib.sha256(built_for.encode()).hexdigest()[:16]
     try:
@@ -114,10 +116,12 @@ def keep_compiled_code() -> None:
         os.environ["TF_XLA_FLAGS"] = f"{flags} {kept}".strip()
 
 
-def _version_of_tensorflow() -> str:
-    """Without importing it, whose flags are read before; it may be installed as tensorflow-cpu, say."""
-    names = importlib.metadata.packages_distributions().get("tensorflow", ())
-    return " ".join(f"{name} {importlib.metadata.version(name)}" for name in sorted(set(names)))
+def _version_of_tensorflow() -> str | None:
+    """Without importing it: flags come before. None where it was installed under a name not known here."""
+    for name in ("tensorflow", "tensorflow-cpu", "tf-nightly"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            return f"{name} {importlib.metadata.version(name)}"
+    return None
 
 
 def _processor() -> str:

@@ -60,7 +60,7 @@ def _assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
     experiment, expert = Experiment(), settings.expert
     env = settings.make_environment()
     absorbing, codec = isinstance(env, AbsorbingState), ActionCodec(env.action_space, settings.environment)
-    distance = expert and imitation_distance(expert, codec, time_limit(env), absorbing)
+    distance = expert and _imitation_distance(expert, codec, time_limit(env), absorbing)
     env.close()
     tf.keras.utils.set_random_seed(settings.seed)
     reward_source, shown = None, {}
@@ -93,7 +93,7 @@ def _assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
     return Parts(generator, trainer, _environment_kwargs(), gin.operative_config_str(), notes)
 
 
-def imitation_distance(
+def _imitation_distance(
     expert: Expert, codec: ActionCodec, max_steps: int, absorbing: bool
 ) -> ImitationDistance | None:
     """The distance from the demonstrations that are learned from; None of images."""
