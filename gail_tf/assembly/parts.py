@@ -15,6 +15,7 @@ from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.observations import time_limit
 from gail_tf.environments.wrappers import described
 from gail_tf.functions import frozen
+from gail_tf.generators.acting import make_mode
 from gail_tf.training.evaluation import Evaluator, normalized_score
 from gail_tf.training.imitation_distance import ImitationDistance
 from gail_tf.training.run_directory import RunDirectory
@@ -84,6 +85,7 @@ def _assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
         # Without absorbing states, whatever gin is bound to by then.
         evaluator=Evaluator(frozen(functools.partial(settings.make_environment, absorbing_states=False))),
         distance=distance,
+        make_act=make_mode(generator.policy),
         normalize=lambda value: normalized_score(value, expert_return, settings.random_return),
     )
     notes = []

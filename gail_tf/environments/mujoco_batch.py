@@ -66,10 +66,10 @@ class MujocoBatch:
             self._elapsed[i], self._was_absorbed[i] = 0, False
         return stacked(started, self.observation_space)
 
-    def step(self, actions: np.ndarray) -> Outcome:
+    def step(self, actions: np.ndarray, active: Sequence[int] | None = None) -> Outcome:
         was_absorbed = self._was_absorbed.copy()
         self._fields["ctrl"][:] = actions
-        self._batch.step(nstep=self._plain.frame_skip)
+        self._batch.step(ids=active, nstep=self._plain.frame_skip)
         self._update_forces()
         place = self._task.place(self._fields)
         moved, self._place = (place - self._place) / self._plain.dt, place

@@ -42,8 +42,11 @@ class Simulators(Protocol):
     def reset(self, indices: Sequence[int], seeds: Sequence[int]) -> np.ndarray:
         """Starts an episode in the environments at ``indices``, each with a seed; their observations."""
 
-    def step(self, actions: np.ndarray) -> Outcome:
-        """Steps all of them with actions ``[B, ...]`` in environment units; resets none."""
+    def step(self, actions: np.ndarray, active: Sequence[int] | None = None) -> Outcome:
+        """Steps all of them with actions ``[B, ...]`` in environment units; resets none.
+
+        With ``active`` only the rows at these indices mean anything: the others' episodes are over.
+        """
 
     def state(self) -> dict[str, np.ndarray]:
         """What :meth:`set_state` continues from, a copy."""
@@ -69,15 +72,15 @@ class Loop:
         started = [self._envs[i].reset(seed=seed)[0] for i, seed in zip(indices, seeds, strict=True)]
         return stacked(started, self.observation_space)
 
-    def step(self, actions: np.ndarray) -> Outcome:
-        observations, others = [], np.zeros((4, len(self._envs)))
-        for i, (env, action) in enumerate(zip(self._envs, actions, strict=True)):
+    def step(self, actions: np.ndarray, active: Sequence[int] | None = None) -> Outcome:
+        space, others = self.observation_space, np.zeros((4, len(self._envs)))
+        observations = np.zeros((len(self._envs), *space.shape), space.dtype)
+        for i in range(len(self._envs)) if active is None else active:
             # An environment may change the action that it is given.
-            observation, *others[:3, i], info = env.step(action.copy())
-            observations.append(observation)
+            observations[i], *others[:3, i], info = self._envs[i].step(actions[i].copy())
             others[3, i] = is_absorbed(info)
         reward, *flags = others
-        return Outcome(stacked(observations, self.observation_space), reward, *(f != 0.0 for f in flags))
+        return Outcome(observations, reward, *(f != 0.0 for f in flags))
 
     def replay(self, index: int, actions: Sequence[np.ndarray]) -> list[tuple[Any, float, bool]]:
         played = (self._envs[index].step(action.copy()) for action in actions)

@@ -86,9 +86,9 @@ class Workers:
         self._ask(workers, ("reset", chosen))
         return self._outcome.observation[list(indices)]
 
-    def step(self, actions: np.ndarray) -> Outcome:
+    def step(self, actions: np.ndarray, active: Sequence[int] | None = None) -> Outcome:
         self._actions[:] = actions
-        self._ask(range(len(self._pipes)), ("step", None))
+        self._ask(range(len(self._pipes)), ("step", active))
         return Outcome(*(field.copy() for field in self._outcome))
 
     def replay(self, index: int, actions: Sequence[np.ndarray]) -> list[tuple[Any, float, bool]]:
@@ -144,6 +144,7 @@ def _do(loop: Loop, verb: str, given: Any, indices: np.ndarray, actions: np.ndar
         mine = [i for i in indices.tolist() if i in given]
         outcome.observation[mine] = loop.reset([i - indices[0] for i in mine], [given[i] for i in mine])
     else:
-        for field, values in zip(outcome, loop.step(actions[indices]), strict=True):
+        active = None if given is None else [i - indices[0] for i in given if i in indices]
+        for field, values in zip(outcome, loop.step(actions[indices], active), strict=True):
             field[indices] = values
     return None

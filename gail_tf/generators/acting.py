@@ -47,6 +47,31 @@ def make_sampler(policy: Policy, exploration_noise: float = 0.0) -> "_Sampler":
         return NetworkSampler(policy, exploration_noise, str(e))
 
 
+def make_mode(policy: Policy) -> Callable[[], Callable[[np.ndarray, int], np.ndarray]] | None:
+    """How evaluations in training act: ``policy``'s mode in NumPy; None for a network that it does not know.
+
+    Returns:
+      A function that takes the weights of now, and gives ``(observation [B, ...], step) -> actions [B, ...]``
+      in the environment's units, up to rounding those of ``policy.deterministic``.
+    """
+    sampler = make_sampler(policy)
+    if not sampler.holds_weights:
+        return None
+    sampler.noise = (np.float32(0.0),)
+
+    def act(observation: np.ndarray, step: int) -> np.ndarray:
+        del step
+        if policy.absorbing:
+            observation = np.concatenate((observation, np.zeros_like(observation[:, :1])), 1)
+        return policy.codec.to_environment(sampler.sample(observation, 0))
+
+    def with_the_weights_of_now() -> Callable[[np.ndarray, int], np.ndarray]:
+        sampler.refresh()
+        return act
+
+    return with_the_weights_of_now
+
+
 class _Sampler:
     """What all samplers share: they draw the noise of a whole iteration before it.
 

@@ -122,12 +122,10 @@ class OffPolicyGenerator(CollectingGenerator):
         self._normalizer, notes = shared.make_normalizer("OffPolicyGenerator", spec, normalize_observations)
         self.agent = agent(spec, codec.spec)
         self._actor = self.policy = Policy(self.agent.actor_net, self._normalizer, codec, absorbing, spec)
-        self._average = []
+        self._average = None
         if average_rate:
             average_net = self.agent.make_actor_net()
-            self._average = list(zip(average_net.variables, self.agent.actor_net.variables, strict=True))
-            for average, live in self._average:
-                average.assign(live)
+            self._average = shared.WeightAverage(average_net, self.agent.actor_net)
             self.policy = Policy(average_net, self._normalizer, codec, absorbing, spec)
         # Once an iteration instead of once an update: the same decay over num_updates of them.
         self._average_step = 1.0 - (1.0 - average_rate) ** num_updates
@@ -200,8 +198,8 @@ class OffPolicyGenerator(CollectingGenerator):
             return self.agent.update(tf.nest.map_structure(lambda x: x[i], batches), seed, progress)
 
         metrics |= reward_metrics | scan_updates(step, self._num_updates, seed_agent)
-        for average, live in self._average:
-            average.assign_add(self._average_step * (live - average))
+        if self._average is not None:
+            self._average.move(self._average_step)
         return metrics
 
     def _as_batch(self, rows: Transition, reward: tf.Tensor) -> OffPolicyBatch:

@@ -39,6 +39,9 @@ class OnPolicyGenerator(CollectingGenerator):
       generator_first: the reward source learns last, and gets the values that were just fitted to the rewards
         it paid (GAIL-VR, section 4.3). segment_length: steps of one environment in a segment of those; None
         is ``num_steps``.
+      average_rate: the policy that is evaluated and exported is a running average of the actor's weights,
+        moved by this fraction an iteration; 0: the actor itself. It smooths out the single update after which
+        a policy falls in some episodes.
       warm_start_epochs: epochs of behavioural cloning before the first iteration.
       jit_compile: compile with XLA.
 
@@ -65,6 +68,7 @@ class OnPolicyGenerator(CollectingGenerator):
         normalize_observations: bool = True,
         generator_first: bool = False,
         segment_length: int | None = None,
+        average_rate: float = 0.0,
         warm_start_epochs: int = 0,
         jit_compile: bool = True,
     ):
@@ -90,9 +94,14 @@ class OnPolicyGenerator(CollectingGenerator):
         actor_net = as_network(actor_network(spec, codec.spec), spec)
         value_net = as_network(value_network(spec), spec, is_scalar=True)
         self.agent = agent(spec, codec.spec, actor_net, value_net)
-        self.policy = Policy(actor_net, self._normalizer, codec, absorbing, spec)
+        self._actor = self.policy = Policy(actor_net, self._normalizer, codec, absorbing, spec)
+        self._average, self._average_rate = None, average_rate
+        if average_rate:
+            average_net = as_network(actor_network(spec, codec.spec), spec)
+            self._average = shared.WeightAverage(average_net, actor_net)
+            self.policy = Policy(average_net, self._normalizer, codec, absorbing, spec)
         self._expert, self._warm_start_epochs = expert, warm_start_epochs
-        self._act_by(self.policy, notes=notes)
+        self._act_by(self._actor, notes=notes)
         compiled = functools.partial(tf.function, jit_compile=jit_compile, autograph=False)
         self._pay = compiled(self._relabel if generator_first else self._learn_and_relabel)
         self._update_policy = compiled(self._update_agent)
@@ -103,9 +112,9 @@ class OnPolicyGenerator(CollectingGenerator):
         """Warm-starts the policy by behavioural cloning, where the config asks for it."""
         if not self._warm_start_epochs:
             return {}
-        log_std = [v for v in self.policy.actor_net.trainable_variables if "log_std" in v.name]
+        log_std = [v for v in self._actor.actor_net.trainable_variables if "log_std" in v.name]
         exploration = [v.numpy() for v in log_std]
-        cloning = BehavioralCloning(self.policy, self._expert, self._seed)
+        cloning = BehavioralCloning(self._actor, self._expert, self._seed)
         metrics = {}
         for epoch in range(self._warm_start_epochs):
             metrics = cloning.epoch(epoch)
@@ -115,6 +124,8 @@ class OnPolicyGenerator(CollectingGenerator):
         # Maximum likelihood of a deterministic expert takes the noise away that policy gradients live on.
         for variable, value in zip(log_std, exploration, strict=True):
             variable.assign(value)
+        if self._average is not None:
+            self._average.start()
         return metrics
 
     def collect(self, iteration: int) -> tuple[int, list[EpisodeStatistics]]:
@@ -171,8 +182,8 @@ class OnPolicyGenerator(CollectingGenerator):
 
     def _update_agent(self, transition, samples, reward, iteration, progress):
         seed = shared.iteration_seed(self._run_seed, 2, iteration)
-        observation = self.policy.normalize(shared.flatten_time(transition.observation))
-        next_observation = self.policy.normalize(shared.flatten_time(transition.next_observation))
+        observation = self._actor.normalize(shared.flatten_time(transition.observation))
+        next_observation = self._actor.normalize(shared.flatten_time(transition.next_observation))
         value, value_tp1 = self._values(observation), self._values(next_observation)
         values = [tf.reshape(v, reward.shape) for v in (value, value_tp1)]
         ends = transition.terminated, transition.truncated
@@ -181,6 +192,8 @@ class OnPolicyGenerator(CollectingGenerator):
         batch = OnPolicyBatch(observation, shared.flatten_time(samples), advantage, advantage + value, value)
         gradient_metrics = policy_gradient_metrics(self.agent.actor_net, batch)
         metrics = self.agent.update(batch, seed, progress)
+        if self._average is not None:
+            self._average.move(self._average_rate)
         fitted = []
         if self._generator_first:  # before the normaliser's update: in the scale in which they were fitted
             fitted = [tf.reshape(self._values(x), reward.shape) for x in (observation, next_observation)]

@@ -1,14 +1,16 @@
 """Evaluation: whole episodes of a policy in fresh environments, each from a seed of its own."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import gymnasium as gym
 import numpy as np
 
 from gail_tf.environments.actions import ActionCodec
+from gail_tf.environments.makers import make_simulators
 from gail_tf.environments.observations import observation_spec
+from gail_tf.environments.simulators import Simulators
 from gail_tf.types import UserError
 
 # Observations [n, ...] of the environment's observation_spec and a step counter -> actions [n, ...] in its
@@ -18,6 +20,7 @@ ActFn = Callable[[np.ndarray, int], np.ndarray]
 
 # Episodes run side by side up to this many; fixed, so that results do not depend on how many are asked for.
 _WIDTH = 10
+_FIELDS = ("observations", "actions", "rewards", "next_observations", "terminated", "truncated")
 
 
 class Evaluation(NamedTuple):
@@ -37,7 +40,8 @@ class Evaluator:
 
     def __init__(self, make_env: Callable[[], gym.Env]):
         self._make_env = make_env
-        self._envs: list[gym.Env] = []
+        self._simulators: Simulators | None = None
+        self._count = 0
 
     def evaluate(
         self, act: ActFn, num_episodes: int, seed: int, on_episode: Callable[[dict], None] | None = None
@@ -51,47 +55,52 @@ class Evaluator:
         """
         if num_episodes < 1:
             raise UserError(f"num_episodes is {num_episodes}: want 1 or more.")
-        while len(self._envs) < min(_WIDTH, num_episodes):
-            self._envs.append(self._make_env())
+        if self._count < min(_WIDTH, num_episodes):
+            self.close()
+            self._count = min(_WIDTH, num_episodes)
+            # In this process: worker processes would be forked in the middle of a run.
+            self._simulators, _, _ = make_simulators(self._make_env, self._count, maker=None, is_slow=False)
+        names = _FIELDS if on_episode else ("rewards",)  # what nobody sees is not kept: images are large
         returns, lengths, steps = [], [], itertools.count()
         for first in range(0, num_episodes, _WIDTH):
-            batch = self._run_together(act, min(_WIDTH, num_episodes - first), seed + first, steps)
-            for episode in batch:
+            count = min(_WIDTH, num_episodes - first)
+            for episode in self._run_together(act, count, seed + first, steps, names):
                 returns.append(float(np.sum(episode["rewards"], dtype=np.float64)))
                 lengths.append(len(episode["rewards"]))
                 if on_episode is not None:
                     on_episode(episode)
         return Evaluation(np.array(returns), np.array(lengths))
 
-    def _run_together(self, act: ActFn, count: int, seed: int, steps: Iterator[int]) -> list[dict]:
+    def _run_together(
+        self, act: ActFn, count: int, seed: int, steps: Iterator[int], names: Sequence[str]
+    ) -> list[dict]:
         # The batch is always _WIDTH wide: matrix products round differently at other widths, and an episode's
         # return must not depend on how many run beside it.
-        spec = observation_spec(self._envs[0].observation_space)
+        spec = observation_spec(self._simulators.observation_space)
         observation = np.zeros((_WIDTH, *spec.shape), spec.dtype.as_numpy_dtype)
-        names = ("observations", "actions", "rewards", "next_observations", "terminated", "truncated")
-        records = [{name: [] for name in names} for _ in range(count)]
-        for i in range(count):
-            observation[i] = self._envs[i].reset(seed=seed + i)[0]
-        active = list(range(count))
-        while active:
+        observation[:count] = self._simulators.reset(range(count), range(seed, seed + count))
+        rows, lengths, active = [], np.zeros(count, int), np.arange(count)
+        while len(active):
             actions = act(observation, next(steps))
-            for i in tuple(active):
-                # Copies: an environment may change its action, and give the same array every time.
-                action = actions[i].copy()
-                successor, reward, terminated, truncated, _ = self._envs[i].step(actions[i])
-                successor = np.array(successor, observation.dtype)
-                row = (observation[i].copy(), action, reward, successor, terminated, truncated)
-                for name, value in zip(names, row, strict=True):
-                    records[i][name].append(value)
-                observation[i] = successor
-                if terminated or truncated:
-                    active.remove(i)
-        return [{name: np.asarray(values) for name, values in record.items()} for record in records]
+            outcome = self._simulators.step(actions[: self._count], active)
+            successor = observation.copy()
+            successor[active] = outcome.observation[active]
+            fields = (observation, actions, outcome.reward, successor, outcome.terminated, outcome.truncated)
+            row = dict(zip(_FIELDS, fields, strict=True))
+            rows.append([row[name][:count] for name in names])
+            lengths[active] += 1
+            observation = successor
+            active = active[~(outcome.terminated | outcome.truncated)[active]]
+        columns = [np.stack(column) for column in zip(*rows, strict=True)]
+        fields = dict(zip(names, columns, strict=True))
+        return [
+            {name: field[:length, i] for name, field in fields.items()} for i, length in enumerate(lengths)
+        ]
 
     def close(self) -> None:
-        for env in self._envs:
-            env.close()
-        self._envs = []
+        if self._simulators is not None:
+            self._simulators.close()
+        self._simulators, self._count = None, 0
 
 
 def deterministic(policy) -> ActFn:

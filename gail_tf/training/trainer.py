@@ -12,7 +12,7 @@ import tensorflow as tf
 from gail_tf.training import evaluation
 from gail_tf.training.checkpoints import Checkpoints
 from gail_tf.training.diagnostics import DivergedError, non_finite_metrics, non_finite_variables
-from gail_tf.training.evaluation import Evaluator
+from gail_tf.training.evaluation import ActFn, Evaluator
 from gail_tf.training.run_directory import MetricsLog, RunDirectory
 from gail_tf.types import EpisodeStatistics, Generator, RewardSource
 
@@ -42,6 +42,8 @@ class Trainer:
         ("imitation_distance", which needs no reward; "last" where there is nothing to compare with), the
         "last", or the one with the "best_return".
       distance: episodes -> imitation distance; None without demonstrations.
+      make_act: gives the way in which evaluations in training act, with the policy's weights of now; None: as
+        the exported policy does, which the final evaluation always does.
       checkpoint_interval, log_interval: in iterations. Iterations between two lines of metrics leave none but
         the episodes that finished in them; evaluations always come with a line.
 
@@ -67,6 +69,7 @@ class Trainer:
         log_interval: int = 1,
         keep: str = "imitation_distance",
         distance: Callable[[Sequence[Mapping[str, Any]]], float] | None = None,
+        make_act: Callable[[], ActFn] | None = None,
     ):
         if keep not in KEEP:
             raise ValueError(f"Trainer.keep is {keep!r}: want one of {', '.join(map(repr, KEEP))}.")
@@ -84,6 +87,8 @@ class Trainer:
         self.iteration, self.env_steps = 0, 0
         self._wall_before, self._clock = 0.0, time.perf_counter()
         self._distance = distance
+        self._exported_act = lambda: evaluation.deterministic(generator.policy)
+        self._make_act = make_act or self._exported_act
         self.keep = "last" if keep == "imitation_distance" and distance is None else keep
         self._best_return, self.best_policy = -np.inf, RememberedPolicy(generator.policy)
         self._kept_score, self._kept_env_steps = -np.inf, 0
@@ -159,7 +164,7 @@ class Trainer:
                     raise Interrupted
             self._generator.finish()
             self.checkpoint()
-            last = self._evaluate(self._final_episodes)
+            last = self._evaluate(self._exported_act(), self._final_episodes)
             log.write(self._line(_named(last)))
             log.flush()
             # A replay buffer has megabytes, and nothing continues a whole run.
@@ -173,7 +178,7 @@ class Trainer:
         kept = last
         if not self._remember(last):
             with self.kept_policy:
-                kept = self._evaluate(self._final_episodes)
+                kept = self._evaluate(self._exported_act(), self._final_episodes)
         of_last = {name: last[name] for name in ("return_mean", "normalized_return")}
         told = {"keep": self.keep, "kept_env_steps": self._kept_env_steps}
         return {**kept, **told, **{f"last_{name}": value for name, value in of_last.items()}}
@@ -212,7 +217,7 @@ class Trainer:
             metrics = {name: value for name, value in metrics.items() if not isinstance(value, Mapping)}
         elif self.progress < 1.0:
             start = time.perf_counter()
-            statistics = self._evaluate(self._episodes_per_evaluation)
+            statistics = self._evaluate(self._make_act(), self._episodes_per_evaluation)
             self._remember(statistics)
             metrics |= _named(statistics)
             metrics["time/evaluate_seconds"] = time.perf_counter() - start
@@ -222,8 +227,8 @@ class Trainer:
         counters = {"iteration": self.iteration, "env_steps": self.env_steps}
         return {**counters, "wall_seconds": self.wall_seconds, **metrics}
 
-    def _evaluate(self, num_episodes: int) -> dict[str, Any]:
-        act, episodes = evaluation.deterministic(self._generator.policy), []
+    def _evaluate(self, act: ActFn, num_episodes: int) -> dict[str, Any]:
+        episodes: list[Mapping[str, Any]] = []
         watch = None if self._distance is None else episodes.append
         evaluated = self._evaluator.evaluate(act, num_episodes, self._evaluation_seed, watch)
         self.final_returns, statistics = evaluated.returns, evaluated.statistics()
