@@ -1,5 +1,6 @@
 """What a discriminator sees of a transition: named fields side by side, as one vector a row."""
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 
@@ -16,7 +17,7 @@ class TransitionFeatures(tf.Module):
     """Normalised features ``[..., f]`` of transitions.
 
     Images (uint8 fields of rank 2 and more) are scaled to [0, 1]; of all others the running mean and standard
-    deviation are kept, and they are normalised by them.
+    deviation are kept, and they are normalised by them, but for absorbing indicators.
 
     Args:
       rows: transitions ``[M, ...]`` that tell shapes and types.
@@ -38,7 +39,11 @@ class TransitionFeatures(tf.Module):
             if len(shape) < 2 or tf.as_dtype(field.dtype) != tf.uint8:
                 self._vectors.append(name)
         self._sizes = {name: math.prod(shape) for name, shape in self.input_shapes.items()}
-        self.normalizer = RunningMoments((sum(self._sizes[name] for name in self._vectors),))
+        ends = dict(
+            zip(self._vectors, itertools.accumulate(self._sizes[n] for n in self._vectors), strict=True)
+        )
+        indicators = [end - 1 for name, end in ends.items() if absorbing and name != "action"]
+        self.normalizer = RunningMoments((sum(self._sizes[name] for name in self._vectors),), indicators)
 
     @property
     def has_images(self) -> bool:

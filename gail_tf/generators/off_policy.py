@@ -119,7 +119,8 @@ class OffPolicyGenerator(CollectingGenerator):
         self._num_updates, self._batch_size, self._absorbing = num_updates, batch_size, absorbing
         self._num_reward_rows, self._reward_recency = num_reward_rows, reward_recency
         self.steps_before_learning = num_random_steps
-        self._normalizer, notes = shared.make_normalizer("OffPolicyGenerator", spec, normalize_observations)
+        wanted = normalize_observations, absorbing
+        self._normalizer, notes = shared.make_normalizer("OffPolicyGenerator", spec, *wanted)
         self.agent = agent(spec, codec.spec)
         self._actor = self.policy = Policy(self.agent.actor_net, self._normalizer, codec, absorbing, spec)
         self._average = None

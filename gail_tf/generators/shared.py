@@ -32,13 +32,16 @@ def check_without_segments(owner: str, reward_source: RewardSource) -> None:
 
 
 def make_normalizer(
-    owner: str, observation_spec: tf.TensorSpec, wanted: bool
+    owner: str, observation_spec: tf.TensorSpec, wanted: bool, absorbing: bool = False
 ) -> tuple[RunningMoments | None, list[str]]:
-    """Running moments of observations where they are ``wanted``, and notes; images go without."""
+    """Running moments of observations where they are ``wanted``, and notes; images go without.
+
+    ``absorbing``: the last component is the absorbing indicator, which stays as it is.
+    """
     if not wanted or not observation_spec.dtype.is_floating:
         note = f"Observations are images: {owner}.normalize_observations is not applied to them."
         return None, [note] if wanted else []
-    return RunningMoments(observation_spec.shape), []
+    return RunningMoments(observation_spec.shape, [observation_spec.shape[0] - 1] if absorbing else ()), []
 
 
 class WeightAverage:
@@ -72,6 +75,13 @@ def flatten_time(tensor):
     """``[T, B, ...]`` -> ``[T * B, ...]``, of a tensor or an array."""
     reshape = tf.reshape if tf.is_tensor(tensor) else np.reshape
     return reshape(tensor, [tensor.shape[0] * tensor.shape[1], *tensor.shape[2:]])
+
+
+def absorbing_rows(rows: Transition, num_rows: int) -> Transition:
+    """``num_rows`` of the absorbing state, like ``rows`` ``[N, ...]``; action 0 leads from it to itself."""
+    zeros = Transition(*(tf.zeros([num_rows, *field.shape[1:]], field.dtype) for field in rows))
+    state = tf.concat([zeros.observation[:, :-1], tf.ones([num_rows, 1])], 1)
+    return zeros._replace(observation=state, next_observation=state)
 
 
 def pay(reward_source: RewardSource, rows: Transition) -> tuple[tf.Tensor, Metrics]:

@@ -23,13 +23,14 @@ class NormalizedReward(tf.Module):
 
     ``subtract_mean=False`` (default): divides by the root of the running mean square, so a reward keeps its
     sign. ``subtract_mean=True``: subtracts the running mean and divides by the running standard deviation,
-    which changes what surviving is worth: use it only where episodes cannot end early.
+    which changes what surviving is worth: use it only where episodes cannot end early. ``memory``: rows that
+    count, those before them fade; of a critic whose zero drifts only the newest tell the mean. None: all do.
     """
 
-    def __init__(self, subtract_mean: bool = False):
+    def __init__(self, subtract_mean: bool = False, memory: int | None = None):
         super().__init__(name="normalized_reward")
         self.subtract_mean = subtract_mean
-        self.moments = RunningMoments(())
+        self.moments = RunningMoments((), memory=memory)
 
     def update(self, reward: tf.Tensor) -> None:
         self.moments.update(tf.reshape(reward, [-1]))

@@ -1,18 +1,20 @@
 """The one training loop. What it trains, and on which reward, is not its business."""
 
 import collections
+import contextlib
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gin
 import numpy as np
-import tensorflow as tf
 
 from gail_tf.training import evaluation
 from gail_tf.training.checkpoints import Checkpoints
 from gail_tf.training.diagnostics import DivergedError, non_finite_metrics, non_finite_variables
-from gail_tf.training.evaluation import ActFn, Evaluator
+from gail_tf.training.evaluation import ActFn, Evaluation, Evaluator
+from gail_tf.training.keeping import Candidate, Candidates, RememberedPolicy, score_of
 from gail_tf.training.run_directory import MetricsLog, RunDirectory
 from gail_tf.types import EpisodeStatistics, Generator, RewardSource
 
@@ -22,6 +24,9 @@ class Interrupted(Exception):
 
 
 KEEP = ("imitation_distance", "last", "best_return")
+_NUM_CANDIDATES, _CHOICE_EPISODES = 3, 10
+_CHOICE_SEED = 1_000_000
+"""Beyond ``evaluation_seed``: the episodes that choose a policy are not those that it is judged by."""
 
 Hook = Callable[["Trainer", Mapping[str, Any], bool], bool | None]
 """``hook(trainer, metrics, is_logged)``, after an iteration; True ends the training."""
@@ -37,10 +42,11 @@ class Trainer:
       total_iterations: the most iterations; None when only total_env_steps ends it.
       num_evaluations: evaluations of the deterministic policy, evenly over training (the last one apart).
       episodes_per_evaluation, final_episodes: of an evaluation, and of the one at the end.
-      evaluation_seed: episodes are reset with this and the following integers, whatever the run's seed.
+      evaluation_seed: the final episodes are reset with this and the following integers, whatever the run's
+        seed; those of training with others.
       keep: which evaluated policy a run gives out: the one whose episodes are nearest to the demonstrations
         ("imitation_distance", which needs no reward; "last" where there is nothing to compare with), the
-        "last", or the one with the "best_return".
+        "last", or the one with the "best_return". The best three of training meet again at the end.
       distance: episodes -> imitation distance; None without demonstrations.
       make_act: gives the way in which evaluations in training act, with the policy's weights of now; None: as
         the exported policy does, which the final evaluation always does.
@@ -49,7 +55,7 @@ class Trainer:
 
     Attributes:
       best_policy: a context in which the generator's policy has the weights of its best evaluation.
-      kept_policy: the same, of the policy that is kept.
+      kept_policy: the same, of the policy that is kept; after :meth:`run`.
     """
 
     def __init__(
@@ -87,16 +93,15 @@ class Trainer:
         self.iteration, self.env_steps = 0, 0
         self._wall_before, self._clock = 0.0, time.perf_counter()
         self._distance = distance
-        self._exported_act = lambda: evaluation.deterministic(generator.policy)
-        self._make_act = make_act or self._exported_act
+        self._make_act = make_act or functools.partial(evaluation.deterministic, generator.policy)
         self.keep = "last" if keep == "imitation_distance" and distance is None else keep
         self._best_return, self.best_policy = -np.inf, RememberedPolicy(generator.policy)
-        self._kept_score, self._kept_env_steps = -np.inf, 0
-        self.kept_policy = RememberedPolicy(generator.policy)
+        self._candidates = Candidates(generator.policy, 1 if self.keep == "last" else _NUM_CANDIDATES)
+        self.kept_policy: contextlib.AbstractContextManager = contextlib.nullcontext()
         self._trainable = {"generator": generator}
         if reward_source is not None:
             self._trainable["reward_source"] = reward_source
-        saved = {**self._trainable, "best_policy": self.best_policy, "kept_policy": self.kept_policy}
+        saved = {**self._trainable, "best_policy": self.best_policy, "candidates": self._candidates}
         self._checkpoints = Checkpoints(run_dir.checkpoints, saved)
         self.recent_returns: collections.deque[float] = collections.deque(maxlen=20)
         self.final_returns = np.zeros(0)
@@ -130,7 +135,7 @@ class Trainer:
         self.iteration, state, progress, notes = self._checkpoints.restore_latest()
         self._generator.restore(state)
         self.env_steps, self._best_return = progress["env_steps"], progress["best_return"]
-        self._kept_score, self._kept_env_steps = progress["kept"]
+        self._candidates.restore(progress["candidates"])
         self._wall_before, self._num_lines = progress["wall_seconds"], progress["num_lines"]
         self._unlogged = [EpisodeStatistics(*episode) for episode in progress.get("unlogged_episodes", [])]
         self._is_over = progress.get("is_over", False)
@@ -164,24 +169,30 @@ class Trainer:
                     raise Interrupted
             self._generator.finish()
             self.checkpoint()
-            last = self._evaluate(self._exported_act(), self._final_episodes)
+            last = self._evaluate_finally()
             log.write(self._line(_named(last)))
             log.flush()
             # A replay buffer has megabytes, and nothing continues a whole run.
             self._checkpoints.keep_newest(1)
+            chosen = self._choose(last)
         finally:
             log.close()
-        return {"env_steps": self.env_steps, "iterations": self.iteration, **self._kept(last)}
+        return {"env_steps": self.env_steps, "iterations": self.iteration, **chosen}
 
-    def _kept(self, last: Mapping[str, Any]) -> dict[str, Any]:
-        """The statistics of the policy that is kept, and which it is, beside the last one's return."""
-        kept = last
-        if not self._remember(last):
-            with self.kept_policy:
-                kept = self._evaluate(self._exported_act(), self._final_episodes)
-        of_last = {name: last[name] for name in ("return_mean", "normalized_return")}
-        told = {"keep": self.keep, "kept_env_steps": self._kept_env_steps}
-        return {**kept, **told, **{f"last_{name}": value for name, value in of_last.items()}}
+    def _choose(self, last: Mapping[str, Any]) -> dict[str, Any]:
+        """Sets ``kept_policy``; its statistics and which it is, beside the last one's return."""
+        kept, kept_env_steps = last, self.env_steps
+        self._remember(self._evaluate_in_training(self._episodes_per_evaluation))
+        if self.keep != "last":
+            candidate, policy = self._candidates.choose(
+                lambda: score_of(self._evaluate_in_training(_CHOICE_EPISODES), self.keep)
+            )
+            self.kept_policy, kept_env_steps = policy, candidate.env_steps
+            if candidate.iteration != self.iteration:
+                with policy:
+                    kept = self._evaluate_finally()
+        of_last = {f"last_{name}": last[name] for name in ("return_mean", "normalized_return")}
+        return {**kept, "keep": self.keep, "kept_env_steps": kept_env_steps, **of_last}
 
     def _prepare(self, log: MetricsLog) -> None:
         metrics = self._generator.prepare()
@@ -217,7 +228,7 @@ class Trainer:
             metrics = {name: value for name, value in metrics.items() if not isinstance(value, Mapping)}
         elif self.progress < 1.0:
             start = time.perf_counter()
-            statistics = self._evaluate(self._make_act(), self._episodes_per_evaluation)
+            statistics = self._evaluate_in_training(self._episodes_per_evaluation)
             self._remember(statistics)
             metrics |= _named(statistics)
             metrics["time/evaluate_seconds"] = time.perf_counter() - start
@@ -227,31 +238,34 @@ class Trainer:
         counters = {"iteration": self.iteration, "env_steps": self.env_steps}
         return {**counters, "wall_seconds": self.wall_seconds, **metrics}
 
-    def _evaluate(self, act: ActFn, num_episodes: int) -> dict[str, Any]:
+    def _evaluate_in_training(self, num_episodes: int) -> dict[str, Any]:
+        return self._evaluate(self._make_act(), num_episodes, self._evaluation_seed + _CHOICE_SEED)[1]
+
+    def _evaluate_finally(self) -> dict[str, Any]:
+        act = evaluation.deterministic(self._generator.policy)  # as the exported policy acts
+        evaluated, statistics = self._evaluate(act, self._final_episodes, self._evaluation_seed)
+        self.final_returns = evaluated.returns
+        return statistics
+
+    def _evaluate(self, act: ActFn, num_episodes: int, seed: int) -> tuple[Evaluation, dict[str, Any]]:
         episodes: list[Mapping[str, Any]] = []
         watch = None if self._distance is None else episodes.append
-        evaluated = self._evaluator.evaluate(act, num_episodes, self._evaluation_seed, watch)
-        self.final_returns, statistics = evaluated.returns, evaluated.statistics()
+        evaluated = self._evaluator.evaluate(act, num_episodes, seed, watch)
+        statistics = evaluated.statistics()
         self._check_finite(_named(statistics))
         statistics["normalized_return"] = self._normalize(statistics["return_mean"])
         if self._distance is not None:
             statistics["imitation_distance"] = self._distance(episodes)
-        return statistics
+        return evaluated, statistics
 
-    def _remember(self, statistics: Mapping[str, Any]) -> bool:
-        """Remembers the policy of now where it is the best, or to be kept; returns whether it is kept."""
+    def _remember(self, statistics: Mapping[str, Any]) -> None:
+        """Remembers the policy of now where it is the best, or one of those that may be kept."""
         if statistics["return_mean"] > self._best_return:
             self._best_return = statistics["return_mean"]
             self.best_policy.remember()
         if self.keep != "last":
-            by_return = self.keep == "best_return"
-            score = statistics["return_mean"] if by_return else -statistics["imitation_distance"]
-            if score <= self._kept_score:
-                return False
-            self._kept_score = score
-        self._kept_env_steps = self.env_steps
-        self.kept_policy.remember()
-        return True
+            score = score_of(statistics, self.keep)
+            self._candidates.offer(Candidate(score, self.iteration, self.env_steps))
 
     def checkpoint(self) -> None:
         """Saves this iteration, once: replacing a good checkpoint by its equal would risk both."""
@@ -259,7 +273,7 @@ class Trainer:
             return
         self._check_finite({})
         progress = {"env_steps": self.env_steps, "best_return": self._best_return, "is_over": self._is_over}
-        progress["kept"] = (self._kept_score, self._kept_env_steps)
+        progress["candidates"] = self._candidates.state()
         progress |= {"num_lines": self._num_lines, "unlogged_episodes": self._unlogged}
         progress["wall_seconds"] = self.wall_seconds
         self._last_checkpoint = self._checkpoints.save(self.iteration, self._generator.state(), progress)
@@ -289,26 +303,3 @@ def filling_notes(filling: int, total: int | None, num_evaluations: int) -> list
         return [f"The first {filling:,} steps only fill the replay: nothing is learned before."]
     total_is = f"Trainer.total_env_steps is {total:,}"
     return [f"The first {filling:,} steps only fill the replay, and {total_is}: next to nothing is learned."]
-
-
-class RememberedPolicy(tf.Module):
-    """The weights of a policy at an earlier time; as a context manager it lends them to the policy."""
-
-    def __init__(self, policy: tf.Module):
-        super().__init__(name="remembered_policy")
-        # TF-Agents networks are in `policy.variables` only after they were built, which their factory does.
-        self._live = list(policy.variables)
-        self._best = [tf.Variable(v, trainable=False) for v in self._live]
-
-    def remember(self) -> None:
-        for best, live in zip(self._best, self._live, strict=True):
-            best.assign(live)
-
-    def __enter__(self) -> None:
-        self._last = [v.numpy() for v in self._live]
-        for best, live in zip(self._best, self._live, strict=True):
-            live.assign(best)
-
-    def __exit__(self, *exception) -> None:
-        for last, live in zip(self._last, self._live, strict=True):
-            live.assign(last)

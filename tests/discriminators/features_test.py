@@ -75,3 +75,15 @@ def test_leading_axes_stay(leading):
         observation=tf.zeros([*leading, 4, 4, 1], tf.uint8), action=tf.zeros([*leading, 2])
     )
     assert features(features.fields(shaped)).shape == (*leading, 18)
+
+
+@pytest.mark.parametrize("inputs", [BOTH, ("next_observation", "action", "observation")])
+def test_the_absorbing_indicator_stays_as_it_is(inputs):
+    real = row([2.0, 0.0], [0.5], [2.0, 0.0])
+    absorbed = row([0.0, 1.0], [0.0], [0.0, 1.0])
+    features = TransitionFeatures(real, inputs, None, True)
+    features.learn(*[features.fields(real)] * 99, features.fields(absorbed))  # standardised: 9.9
+    (seen,) = features(features.fields(absorbed)).numpy()
+    indicators = [1] if inputs == BOTH else [1, 4]
+    np.testing.assert_array_equal(seen[indicators], 1.0)
+    assert (np.delete(seen, indicators) < -0.09).all()

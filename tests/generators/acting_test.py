@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from gail_tf.agents.policy import Policy
 from gail_tf.environments.actions import ActionCodec
-from gail_tf.generators.acting import MlpSampler, NetworkSampler, make_sampler
+from gail_tf.generators.acting import MlpSampler, NetworkSampler, make_mode, make_sampler
 from gail_tf.networks import mlp
 from gail_tf.networks.normalization import RunningMoments
 
@@ -149,3 +149,21 @@ def test_any_other_distribution_is_sampled_with_a_seed_a_step():
     one, again, other = sampler.sample(rows, 0), sampler.sample(rows, 0), sampler.sample(rows, 1)
     np.testing.assert_array_equal(one, again)
     assert not np.array_equal(one, other) and np.abs(one).max() < 1.0
+
+
+@pytest.mark.parametrize("absorbing", [False, True])
+@pytest.mark.parametrize("space", [BOX, DISCRETE])
+def test_evaluations_act_by_the_mode_with_the_weights_of_now(space, absorbing):
+    policy, rows = make_policy(space)
+    policy = Policy(policy.actor_net, policy.normalizer, policy.codec, absorbing, tf.TensorSpec((4,)))
+    make_act = make_mode(policy)
+    for scale in (1.0, -3.0):
+        for variable in policy.actor_net.trainable_variables:
+            variable.assign(variable * scale)
+        seen = rows[:, : 3 if absorbing else 4]
+        np.testing.assert_allclose(make_act()(seen, 0), policy.deterministic(seen), atol=1e-5)
+
+
+def test_without_a_twin_evaluations_act_as_the_exported_policy():
+    policy, _ = make_policy(BOX, activation="softplus")
+    assert make_mode(policy) is None

@@ -12,6 +12,7 @@ from gail_tf.agents.ppo import PPO
 from gail_tf.agents.trpo import TRPO
 from gail_tf.discriminators import losses, regularizers
 from gail_tf.discriminators.discriminator import Discriminator
+from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.generators.on_policy import OnPolicyGenerator
 from gail_tf.generators.shared import flatten_time
 from gail_tf.networks.discriminator import make_discriminator_network
@@ -317,3 +318,55 @@ def test_a_warm_start_makes_the_expert_likelier_and_leaves_the_exploration():
 
     # At a standard deviation of 1 it is half the square error: half the actions' variance is to be had.
     assert likelihood(25) > likelihood(0) + 0.25 * np.var(expert.action)
+
+
+def test_what_having_ended_is_worth_is_the_absorbing_reward_for_ever():
+    class PaysMinusOne(EnvironmentReward):
+        def reward(self, transition):
+            return -tf.ones_like(transition.reward)
+
+        def relabel(self, transition):
+            return self.reward(transition), {}
+
+    class ReportsTargets(PPO):
+        def update(self, batch, seed, progress):
+            is_absorbed = batch.observation[:, -1] > 0.0
+            change = batch.value_target - batch.value
+            return {
+                "generator/lowest_target": tf.reduce_min(batch.value_target),
+                "generator/absorbed": tf.reduce_sum(tf.cast(is_absorbed, tf.float32)),
+                "generator/change_absorbed": tf.reduce_max(tf.abs(tf.where(is_absorbed, change, 0.0))),
+            }
+
+    generator = OnPolicyGenerator(
+        lambda: AbsorbingState(cartpole()),
+        PaysMinusOne(),
+        None,
+        0,
+        absorbing=True,
+        agent=ReportsTargets,
+        num_environments=2,
+        num_steps=60,
+        gae_lambda=0.0,
+        jit_compile=False,
+    )
+    generator.collect(0)
+    metrics = generator.update(0, 0.0)
+    assert metrics["generator/absorbing_value"] == pytest.approx(-100.0, rel=1e-5)
+    assert metrics["generator/lowest_target"] == pytest.approx(-1.0 + 0.99 * -100.0, rel=1e-5)
+    assert metrics["generator/absorbed"] > 0 and metrics["generator/change_absorbed"] < 1e-3
+
+
+def test_the_policy_is_a_running_average_of_the_actor():
+    generator, _ = make(average_rate=0.25)
+    start = values(generator.policy.actor_net)
+    assert_same_bits(start, values(generator.agent.actor_net))
+    iterate(generator, [0])
+    for before, average, live in zip(
+        start, values(generator.policy.actor_net), values(generator.agent.actor_net), strict=True
+    ):
+        np.testing.assert_allclose(average, 0.75 * before + 0.25 * live, atol=1e-6)
+    moved = [
+        np.abs(live - old).max() for live, old in zip(values(generator.agent.actor_net), start, strict=True)
+    ]
+    assert max(moved) > 1e-4

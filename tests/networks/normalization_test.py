@@ -53,3 +53,17 @@ def test_the_clip_is_in_standard_deviations():
     rows = tf.constant([[2.0], [30.0], [-30.0]])
     np.testing.assert_allclose(moments.normalize(rows), [[1.0], [10.0], [-10.0]], rtol=1e-6)
     np.testing.assert_allclose(moments.normalize(rows, clip=5.0), [[1.0], [5.0], [-5.0]], rtol=1e-6)
+
+
+def test_components_may_stay_as_they_are():
+    moments = RunningMoments((2,), as_is=[1])
+    moments.update(tf.constant([[-2.0, 0.0]] * 500 + [[2.0, 0.0]] * 499 + [[2.0, 1.0]]))  # 1 in 1,000
+    np.testing.assert_allclose(moments.normalize(tf.constant([[2.0, 1.0], [-2.0, 0.0]])), [[1, 1], [-1, 0]])
+
+
+def test_with_a_memory_old_rows_fade():
+    moments = RunningMoments((), memory=4)
+    for value in (8.0, 0.0):
+        moments.update(tf.fill([12], value))
+    assert float(moments.mean) == 2.0  # 12 rows of 0 beside 4 that are left of the first
+    np.testing.assert_allclose(moments.variance, 12.0, rtol=1e-6)  # (4 * 6^2 + 12 * 2^2) / 16

@@ -32,3 +32,10 @@ def test_a_constant_reward_stays_finite():
         normalized = NormalizedReward(subtract_mean)
         normalized.update(tf.zeros([4]))
         np.testing.assert_allclose(normalized(tf.zeros([4])), expected)
+
+
+def test_with_a_memory_the_mean_follows_a_drift():
+    normalized = NormalizedReward(subtract_mean=True, memory=10)
+    for zero in (0.0, 100.0, 200.0):
+        normalized.update(tf.constant([zero - 1.0, zero + 1.0] * 500))
+    np.testing.assert_allclose(normalized.moments.mean, 199.0, atol=0.1)  # 1,000 rows beside 10 old

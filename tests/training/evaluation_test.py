@@ -70,3 +70,21 @@ def test_no_two_episodes_have_the_same_noise():
 
     episodes = episodes_of(evaluation.sampled(Policy(), seed=3), 25)  # more than run side by side
     assert len(np.unique([episode["actions"][:, 0] for episode in episodes], axis=0)) == 25
+
+
+def test_batched_simulators_and_a_loop_give_the_same_episodes():
+    def looped(**kwargs):
+        return gym.Wrapper(gym.make("Hopper-v5"))  # one that the batch does not know
+
+    found = []
+    for make_env in (lambda: gym.make("Hopper-v5"), looped):
+        episodes, evaluator = [], evaluation.Evaluator(make_env)
+        for count in (3, 12):  # more than side by side, and more than were made at first
+            noise = np.random.default_rng(0).uniform(-1.0, 1.0, (1000, 10, 3)).astype(np.float32)
+            evaluator.evaluate(lambda x, t: noise[t], count, seed=5, on_episode=episodes.append)  # noqa: B023
+        evaluator.close()
+        found.append(episodes)
+    assert len(found[0]) == 15 and len({len(episode["rewards"]) for episode in found[0]}) > 3
+    for batched, looped in zip(*found, strict=True):
+        for name, values in batched.items():
+            np.testing.assert_array_equal(values, looped[name], err_msg=name)

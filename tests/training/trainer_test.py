@@ -63,15 +63,26 @@ class Looks:
         return Evaluation(np.full(num_episodes, RETURNS[iteration]), np.ones(num_episodes))
 
 
-def make(tmp_path, keep="imitation_distance", has_distance=True, generator=None):
+def _distance(episodes):
+    return DISTANCES[episodes[0]["iteration"]]
+
+
+def make(
+    tmp_path,
+    keep="imitation_distance",
+    has_distance=True,
+    generator=None,
+    evaluator=None,
+    distance=_distance,
+):
     options = {"total_env_steps": 40, "num_evaluations": 4, "checkpoint_interval": 1}
-    distance = (lambda episodes: DISTANCES[episodes[0]["iteration"]]) if has_distance else None
+    distance = distance if has_distance else None
     run_dir = RunDirectory(tmp_path)
     return Trainer(
         generator or Counts(),
         None,
         run_dir,
-        Looks(),
+        evaluator or Looks(),
         lambda mean: mean / 10.0,
         keep=keep,
         distance=distance,
@@ -156,3 +167,28 @@ def test_what_to_keep_is_checked(tmp_path):
 def test_a_long_filling_of_the_replay_is_announced(filling, total, said):
     notes = filling_notes(filling, total, num_evaluations=20)
     assert (said in notes[0] and len(notes) == 1) if said else notes == []
+
+
+def test_the_candidates_meet_again_over_more_episodes(tmp_path):
+    """Over 5 episodes later policies look better, over 10 earlier ones."""
+    asked = []
+
+    class MoreEpisodesTellMore(Looks):
+        def evaluate(self, act, num_episodes, seed, watch):
+            asked.append((num_episodes, seed))
+            evaluated = super().evaluate(act, num_episodes, seed, watch)
+            iteration = int(act(None, 0))
+            return evaluated._replace(
+                returns=np.full(num_episodes, {5: iteration, 10: -iteration, 20: 7}[num_episodes])
+            )
+
+    trainer = make(tmp_path, keep="best_return", evaluator=MoreEpisodesTellMore())
+    result = trainer.run()
+    assert result["kept_env_steps"] == 20  # of the three that are remembered, 2, 3 and 4
+    in_training, finally_ = ({seed for n, seed in asked if (n == 20) is final} for final in (False, True))
+    assert min(in_training) >= max(finally_) + 1_000  # no episode chooses and judges
+
+
+def test_of_equal_candidates_the_later_is_kept(tmp_path):
+    result = make(tmp_path, distance=lambda episodes: 0.5).run()
+    assert result["kept_env_steps"] == 40
