@@ -16,7 +16,8 @@ from gail_tf.agents.policy import Policy
 from gail_tf.agents.ppo import PPO
 from gail_tf.generators import shared
 from gail_tf.generators.collecting import CollectingGenerator
-from gail_tf.networks.mlp import as_network, make_actor_network, make_value_network
+from gail_tf.networks.encoders import Encoded, features_spec, make_encoder
+from gail_tf.networks.mlp import MakeLayers, as_network, make_actor_network, make_value_network
 from gail_tf.types import EpisodeStatistics, OnPolicyBatch, RewardSource, Transition, ValuedSegments
 
 
@@ -35,6 +36,8 @@ class OnPolicyGenerator(CollectingGenerator):
       agent: class of the agent (PPO, TRPO). discount, gae_lambda: of the advantages.
       actor_network: ``(observation_spec, action_spec) ->`` a network, or a Keras model, whose output is a
         distribution over normalised actions. value_network: ``(observation_spec) ->`` one of values ``[B]``.
+      encoder: makes the layers, such as those of networks/encoders.py, that both networks share: each is then
+        given their features in place of observations. None: they share nothing.
       normalize_observations: running mean and std of the observations collected, frozen within an iteration.
       generator_first: the reward source learns last, and gets the values that were just fitted to the rewards
         it paid (GAIL-VR, section 4.3). segment_length: steps of one environment in a segment of those; None
@@ -60,6 +63,7 @@ class OnPolicyGenerator(CollectingGenerator):
         agent: Callable[..., Any] = PPO,
         actor_network: Callable[..., Any] = make_actor_network,
         value_network: Callable[..., Any] = make_value_network,
+        encoder: MakeLayers | None = None,
         discount: float = 0.99,
         gae_lambda: float = 0.95,
         normalize_observations: bool = True,
@@ -87,8 +91,7 @@ class OnPolicyGenerator(CollectingGenerator):
         self._generator_first, self._segment_length = generator_first, segment_length
         codec, spec = self._environment.codec, self._environment.observation_spec
         self._normalizer, notes = shared.make_normalizer("OnPolicyGenerator", spec, normalize_observations)
-        actor_net = as_network(actor_network(spec, codec.spec), spec)
-        value_net = as_network(value_network(spec), spec, is_scalar=True)
+        actor_net, value_net = _networks(spec, codec.spec, actor_network, value_network, encoder)
         self.agent = agent(spec, codec.spec, actor_net, value_net)
         self.policy = Policy(actor_net, self._normalizer, codec, absorbing, spec)
         self._expert, self._warm_start_epochs = expert, warm_start_epochs
@@ -195,3 +198,12 @@ class OnPolicyGenerator(CollectingGenerator):
 
     def _values(self, observation):
         return self.agent.value_net(observation, step_type=(), network_state=(), training=False)[0]
+
+
+def _networks(spec: tf.TensorSpec, action_spec, actor_network, value_network, encoder: MakeLayers | None):
+    """Actor and value network on observations of ``spec``; on features of one encoder where there is one."""
+    shared_net = None if encoder is None else make_encoder(spec, encoder)
+    seen = spec if shared_net is None else features_spec(shared_net)
+    actor_net = as_network(actor_network(seen, action_spec), seen)
+    value_net = as_network(value_network(seen), seen, is_scalar=True)
+    return tuple(net if shared_net is None else Encoded(shared_net, net) for net in (actor_net, value_net))

@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 
 import gin
 import tensorflow as tf
+from tf_agents.networks import network, sequential
 
-from gail_tf.networks.mlp import dense, orthogonal
+from gail_tf.networks.mlp import MakeLayers, dense, entrance, orthogonal, samplable
 
 
 def _convolutions(filters, kernels, strides, units, activation, padding) -> list[tf.keras.layers.Layer]:
@@ -42,3 +43,39 @@ def small_encoder(
 ) -> list[tf.keras.layers.Layer]:
     """Mnih et al. 2013, padded, so for images of any size: 40% of the other's products, for a CPU."""
     return _convolutions(filters, kernels, strides, units, activation, "same")
+
+
+def make_encoder(observation_spec: tf.TensorSpec, layers: MakeLayers) -> network.Network:
+    """A network of its own from observations ``[B, ...]`` to features ``[B, h]``, for others to share."""
+    spec = samplable(observation_spec)
+    made = sequential.Sequential(entrance(spec, layers), input_spec=spec, name="encoder")
+    made.create_variables(spec)
+    return made
+
+
+def features_spec(encoder: network.Network) -> tf.TensorSpec:
+    """Of one row of what ``encoder`` makes."""
+    return tf.TensorSpec(encoder.create_variables().shape, tf.float32, name="features")
+
+
+class Encoded(network.Network):
+    """``head`` on the features of ``encoder``, which other networks may share.
+
+    Attributes:
+      encoder, head: networks, observation ``[B, ...]`` -> features ``[B, h]`` -> output.
+    """
+
+    def __init__(self, encoder: network.Network, head: network.Network):
+        super().__init__(encoder.input_tensor_spec, state_spec=(), name=head.name)
+        self.encoder, self.head = encoder, head
+        self.create_variables()
+
+    def call(self, observation, step_type=(), network_state=(), training=False):
+        del step_type
+        return self.head(self.encoder(observation, training=training)[0], training=training)[0], network_state
+
+
+def shared_encoder(*networks: network.Network) -> network.Network | None:
+    """The encoder that all of ``networks`` have in common; None where they have none."""
+    encoders = [getattr(one, "encoder", None) for one in networks]
+    return encoders[0] if all(encoder is encoders[0] for encoder in encoders) else None

@@ -1,0 +1,85 @@
+"""Games of Atari from their screens: Gymnasium's preprocessing, and the newest frames in a stack."""
+
+import gin
+import gymnasium as gym
+import numpy as np
+
+from gail_tf.environments.observations import time_limit
+from gail_tf.types import UserError
+
+
+class StackedFrames(gym.Wrapper):
+    """Observes the newest ``num_frames`` frames ``[H, W]`` as uint8 ``[H, W, num_frames]``, oldest first.
+
+    Before an episode's start its first frame stands for those that there are not. So an episode's frames
+    alone give its stacks again (gail_tf/demonstrations/frames.py).
+
+    Not Gymnasium's FrameStackObservation: convolutions on a CPU want channels last.
+    """
+
+    def __init__(self, env: gym.Env, num_frames: int):
+        super().__init__(env)
+        space = env.observation_space
+        if not isinstance(space, gym.spaces.Box) or space.dtype != np.uint8 or len(space.shape) != 2:
+            raise UserError(f"StackedFrames is given observations {space}: want frames, uint8 [H, W].")
+        if num_frames < 1:
+            raise UserError(f"StackedFrames is given num_frames {num_frames}: want 1 or more.")
+        self.num_frames = num_frames
+        self.observation_space = gym.spaces.Box(0, 255, (*space.shape, num_frames), np.uint8)
+
+    def reset(self, **kwargs):
+        frame, info = self.env.reset(**kwargs)
+        self._stack = np.repeat(frame[..., None], self.num_frames, -1)
+        return self._stack, info
+
+    def step(self, action):
+        frame, *outcome = self.env.step(action)
+        self._stack = np.concatenate([self._stack[..., 1:], frame[..., None]], -1)
+        return self._stack, *outcome
+
+
+@gin.configurable
+def atari_pixels(
+    env: gym.Env,
+    num_frames: int = 4,
+    frame_skip: int = 4,
+    screen_size: int = 84,
+    noop_max: int = 30,
+    terminal_on_life_loss: bool = False,
+) -> gym.Env:
+    """A wrapper: Gymnasium's ``AtariPreprocessing``, then :class:`StackedFrames`; uint8 ``[84, 84, 4]``.
+
+    The game is made with ``frameskip`` 1, since the preprocessing skips. A time limit counts steps, each of
+    ``frame_skip`` frames, and not frames.
+
+    Args:
+      num_frames: of a stack. frame_skip: frames that an action lasts. screen_size: H and W.
+      noop_max: at most so many actions that do nothing come before an episode, drawn by its seed.
+      terminal_on_life_loss: a lost life ends an episode. Imitation wants whole games.
+
+    Raises:
+      UserError: OpenCV is missing, or the environment is not such a game.
+    """
+    try:
+        import cv2
+    except ImportError as e:
+        raise UserError("atari_pixels needs OpenCV: pip install opencv-python-headless.") from e
+    cv2.setNumThreads(1)  # a pool of threads for an image of this size costs more than it saves
+    game = env.unwrapped
+    if not hasattr(game, "ale") or getattr(game, "_frameskip", None) != 1:
+        raise UserError(
+            f"atari_pixels is given {env}: want a game of Atari made with make_environment.kwargs = "
+            "{'frameskip': 1}."
+        )
+    limit = time_limit(env)
+    # Without what gymnasium.make put around the game: its limit would count frames.
+    frames = gym.wrappers.AtariPreprocessing(game, noop_max, frame_skip, screen_size, terminal_on_life_loss)
+    stacked = StackedFrames(frames, num_frames)
+    return stacked if limit is None else gym.wrappers.TimeLimit(stacked, limit)
+
+
+def frames_in_stack(env: gym.Env) -> int | None:
+    """How many frames an observation of ``env`` stacks; None where it is no stack."""
+    while isinstance(env, gym.Wrapper) and not isinstance(env, StackedFrames):
+        env = env.env
+    return getattr(env, "num_frames", None)
