@@ -74,9 +74,9 @@ class TRPO(tf_agent.TFAgent):
         check_settings("TRPO", locals())
         if shared_encoder(actor_net, value_net) is not None:
             raise ValueError(
-                "TRPO fits the value apart from the policy, and an encoder that both share would move the policy "
-                "out of its trust region: want OnPolicyGenerator.encoder = None, and make_actor_network.encoder "
-                "and make_value_network.encoder."
+                "TRPO fits the value apart from the policy, and an encoder that both share would move the "
+                "policy out of its trust region: want OnPolicyGenerator.encoder = None, and "
+                "make_actor_network.encoder and make_value_network.encoder."
             )
         self.actor_net, self.value_net = actor_net, value_net
         self._max_kl, self._cg_iterations, self._cg_damping = max_kl, cg_iterations, cg_damping

@@ -95,6 +95,7 @@ class OnPolicyGenerator(CollectingGenerator):
         self.agent = agent(spec, codec.spec, actor_net, value_net)
         self.policy = Policy(actor_net, self._normalizer, codec, absorbing, spec)
         self._expert, self._warm_start_epochs = expert, warm_start_epochs
+        self._sees_images = not spec.dtype.is_floating
         self._act_by(self.policy, notes=notes)
         compiled = functools.partial(tf.function, jit_compile=jit_compile, autograph=False)
         self._pay = compiled(self._relabel if generator_first else self._learn_and_relabel)
@@ -175,18 +176,19 @@ class OnPolicyGenerator(CollectingGenerator):
     def _update_agent(self, transition, samples, reward, iteration, progress):
         seed = shared.iteration_seed(self._run_seed, 2, iteration)
         observation = self.policy.normalize(shared.flatten_time(transition.observation))
-        next_observation = self.policy.normalize(shared.flatten_time(transition.next_observation))
-        value, value_tp1 = self._values(observation), self._values(next_observation)
-        values = [tf.reshape(v, reward.shape) for v in (value, value_tp1)]
+        values = self._values_at(observation, transition)
+        value = shared.flatten_time(values[0])
         ends = transition.terminated, transition.truncated
         advantage = generalized_advantage(reward, *values, *ends, self._discount, self._gae_lambda)
         advantage = shared.flatten_time(advantage)
         batch = OnPolicyBatch(observation, shared.flatten_time(samples), advantage, advantage + value, value)
-        gradient_metrics = policy_gradient_metrics(self.agent.actor_net, batch)
+        gradient_metrics = {}
+        if not self._sees_images:  # of which they would cost as much as an epoch
+            gradient_metrics = policy_gradient_metrics(self.agent.actor_net, batch)
         metrics = self.agent.update(batch, seed, progress)
         fitted = []
         if self._generator_first:  # before the normaliser's update: in the scale in which they were fitted
-            fitted = [tf.reshape(self._values(x), reward.shape) for x in (observation, next_observation)]
+            fitted = self._values_at(observation, transition)
         # Last, so that the batch was collected and learned from in one scale.
         if self._normalizer is not None:
             self._normalizer.update(shared.flatten_time(transition.observation))
@@ -195,6 +197,21 @@ class OnPolicyGenerator(CollectingGenerator):
             "generator/value_mean": tf.reduce_mean(value),
         }
         return {**metrics, **gradient_metrics, **statistics}, *fitted
+
+    def _values_at(self, observation: tf.Tensor, transition: Transition) -> list[tf.Tensor]:
+        """``V(s_t)``, ``V(s'_t)`` ``[T, B]``; ``observation`` ``[T * B, ...]`` is what the networks see."""
+        shape, value_of = transition.reward.shape, lambda x: self._values(self.policy.normalize(x))
+        value_t = tf.reshape(self._values(observation), shape)
+        every_tp1 = lambda: tf.reshape(value_of(shared.flatten_time(transition.next_observation)), shape)  # noqa: E731
+        if not self._sees_images:
+            return [value_t, every_tp1()]
+        # Convolutions are dear, and a successor is the next observation, but for the last and at an end. A
+        # termination bootstraps from nothing; only a time limit needs its successor's own value.
+        last = value_of(transition.next_observation[-1])
+        following = tf.concat([value_t[1:], last[tf.newaxis]], 0)
+        is_cut = transition.truncated > 0.0
+        chosen = lambda: tf.where(is_cut, every_tp1(), following)  # noqa: E731
+        return [value_t, tf.cond(tf.reduce_any(is_cut[:-1]), chosen, lambda: following)]
 
     def _values(self, observation):
         return self.agent.value_net(observation, step_type=(), network_state=(), training=False)[0]
