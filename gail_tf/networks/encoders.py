@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import gin
+import numpy as np
 import tensorflow as tf
 from tf_agents.networks import network, sequential
 
@@ -43,6 +44,38 @@ def small_encoder(
 ) -> list[tf.keras.layers.Layer]:
     """Mnih et al. 2013, padded, so for images of any size: 40% of the other's products, for a CPU."""
     return _convolutions(filters, kernels, strides, units, activation, "same")
+
+
+class Cover(tf.keras.layers.Layer):
+    """Blackens boxes ``(top, bottom, left, right)`` of images ``[B, H, W, C]``; the ends are exclusive."""
+
+    def __init__(self, boxes: Sequence[tuple[int, int, int, int]]):
+        super().__init__(name="cover")
+        self.boxes = [tuple(box) for box in boxes]
+
+    def build(self, input_shape):
+        height, width = input_shape[1:3]
+        mask = np.ones((height, width, 1), np.float32)
+        for top, bottom, left, right in self.boxes:
+            if not (0 <= top < bottom <= height and 0 <= left < right <= width):
+                box = (top, bottom, left, right)
+                raise ValueError(
+                    f"covered.boxes has {box}: want top < bottom <= {height}, left < right <= {width}."
+                )
+            mask[top:bottom, left:right] = 0.0
+        self.mask = mask
+        super().build(input_shape)
+
+    def call(self, images):
+        return images * self.mask
+
+
+@gin.configurable
+def covered(
+    encoder: MakeLayers = small_encoder, boxes: Sequence[tuple[int, int, int, int]] = ()
+) -> list[tf.keras.layers.Layer]:
+    """``encoder`` on images whose ``boxes`` (top, bottom, left, right; pixels) are black: scores, clocks."""
+    return [Cover(boxes), *encoder()]
 
 
 def make_encoder(observation_spec: tf.TensorSpec, layers: MakeLayers) -> network.Network:
