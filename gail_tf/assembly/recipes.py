@@ -39,7 +39,7 @@ _VARIANTS = {
 }
 _GAMES = ("ms_pacman", "pong", "seaquest", "space_invaders")  # from the screen
 _VARIANTS |= {
-    f"{name}/{game}": (f"gail_ppo/{game}", f"with/{name}", "with/no_absorbing_states")
+    f"{name}/{game}": (f"gail_ppo/{game}", f"with/{name}", "pixels/task")  # no absorbing states
     for name in ("w_gail", "w_gail_gp")
     for game in _GAMES
 }

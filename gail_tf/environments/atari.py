@@ -8,6 +8,7 @@ from gail_tf.environments.observations import time_limit
 from gail_tf.types import UserError
 
 
+@gin.configurable
 class StackedFrames(gym.Wrapper):
     """Observes the newest ``num_frames`` frames ``[H, W]`` as uint8 ``[H, W, num_frames]``, oldest first.
 
@@ -17,7 +18,7 @@ class StackedFrames(gym.Wrapper):
     Not Gymnasium's FrameStackObservation: convolutions on a CPU want channels last.
     """
 
-    def __init__(self, env: gym.Env, num_frames: int):
+    def __init__(self, env: gym.Env, num_frames: int = 4):
         super().__init__(env)
         space = env.observation_space
         if not isinstance(space, gym.spaces.Box) or space.dtype != np.uint8 or len(space.shape) != 2:
@@ -63,7 +64,7 @@ def atari_pixels(
     try:
         import cv2
     except ImportError as e:
-        raise UserError("atari_pixels needs OpenCV: pip install opencv-python-headless.") from e
+        raise UserError("atari_pixels needs OpenCV: pip install 'gail_tf[atari]'.") from e
     cv2.setNumThreads(1)  # a pool of threads for an image of this size costs more than it saves
     game = env.unwrapped
     if not hasattr(game, "ale") or getattr(game, "_frameskip", None) != 1:
@@ -83,3 +84,28 @@ def frames_in_stack(env: gym.Env) -> int | None:
     while isinstance(env, gym.Wrapper) and not isinstance(env, StackedFrames):
         env = env.env
     return getattr(env, "num_frames", None)
+
+
+def described_frames(env: gym.Env) -> dict[str, object] | None:
+    """How an observation of ``env`` is made of frames, for who acts elsewhere; None where it is no stack."""
+    layer = env
+    while isinstance(layer, gym.Wrapper) and not isinstance(layer, StackedFrames):
+        layer = layer.env
+    if not isinstance(layer, StackedFrames):
+        return None
+    shape = " x ".join(str(size) for size in layer.observation_space.shape[:-1])
+    told = {
+        "observation": f"uint8 [B, {', '.join(str(size) for size in layer.observation_space.shape)}]",
+        "stack": f"the newest {layer.num_frames} frames, {shape} each, in the last axis, the oldest first",
+        "before_the_start": "an episode's first frame stands for those that there are not",
+    }
+    if not isinstance(layer.env, gym.wrappers.AtariPreprocessing):
+        return told
+    games = layer.env
+    return told | {
+        "frame": f"grey; the maximum of the last two of {games.frame_skip} frames of the emulator, resized "
+        "by area (gymnasium.wrappers.AtariPreprocessing)",
+        "frame_skip": games.frame_skip,
+        "noop_max": games.noop_max,
+        "terminal_on_life_loss": games.terminal_on_life_loss,
+    }
