@@ -194,7 +194,14 @@ def pong(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("name", ["ppo/pong", "bc/pong", "gail_vr/pong", "w_gail/pong"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "bc/pong",
+        "gail_vr/pong",
+        *(pytest.param(n, marks=pytest.mark.long) for n in ("ppo/pong", "w_gail/pong")),
+    ],
+)
 def test_a_game_from_the_screen(name, pong, tmp_path):
     bindings = [] if name == "ppo/pong" else [f"load_demonstrations.path = {str(pong)!r}"]
     lines = train([name, "with/small_encoder"], tmp_path, bindings=bindings)
