@@ -83,11 +83,14 @@ setup(
             "pytest>=8",
             "pytest-xdist>=3.5",
             "ruff>=0.17,<0.18",
+            "opencv-python-headless>=4.8",  # without it the tests of Atari's screens are left out
             # Elsewhere PyBullet is compiled, for minutes, and its configs' tests are left out.
             "pybullet_envs_gymnasium; platform_system == 'Linux' and platform_machine == 'x86_64' "
             "and python_version < '3.12'",
         ],
         "pybullet": ["pybullet_envs_gymnasium>=0.5"],
+        # Gymnasium's preprocessing of Atari's screens resizes with it.
+        "atari": ["opencv-python-headless>=4.8"],
         "minari": ["minari>=0.5"],
         "video": ["imageio>=2.34", "imageio-ffmpeg>=0.5"],
     },

@@ -162,13 +162,50 @@ def test_every_recipe_and_overlay_is_trained():
     trained = {name for _, *names in TOGETHER for name in names}
     inside = {"table_3", "table_3_gail", "credo_clip", "credo_filter", "discrete_actions"}
     shorter = {"demo"}  # binds what SMALL binds
+    elsewhere = {"small_encoder"}  # test_a_game_from_the_screen
     files = {path.stem for path in (configs_dir() / "with").glob("*.gin")}
-    assert trained | inside | shorter == files | {"reward_neg_inv_d"}
+    assert trained | inside | shorter | elsewhere == files | {"reward_neg_inv_d"}
 
 
 @pytest.mark.parametrize("name", [f"{recipe}/{task}" for task, names in CHEAP.items() for recipe in names])
 def test_a_recipe(name, tmp_path):
     train([name], tmp_path)
+
+
+@pytest.fixture(scope="module")
+def pong(tmp_path_factory):
+    """A file of frames of Pong, uniformly random actions."""
+    pytest.importorskip("cv2")
+    parse_gin(["bc/pong"], ["make_environment.max_episode_steps = 40"])
+    env, rng = make_environment(), np.random.default_rng(0)
+    frames, actions, final = [], [], []
+    for seed in range(10):
+        stack, _ = env.reset(seed=seed)
+        for _ in range(40):
+            frames.append(stack[..., -1])
+            actions.append(rng.integers(6))
+            stack = env.step(actions[-1])[0]
+        final.append(stack[..., -1])
+    path = tmp_path_factory.mktemp("pong") / "pong.npz"
+    ends = np.arange(1, 401) % 40 == 0
+    about = {"environment": json.dumps({"id": "ALE/Pong-v5"}), "rewards": np.zeros(400, np.float32)}
+    fields = {"observations": frames, "actions": actions, "terminals": ~ends & False, "timeouts": ends}
+    np.savez_compressed(path, **fields, final_observations=final, **about)
+    return path
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "bc/pong",
+        "gail_vr/pong",
+        *(pytest.param(n, marks=pytest.mark.long) for n in ("ppo/pong", "w_gail/pong")),
+    ],
+)
+def test_a_game_from_the_screen(name, pong, tmp_path):
+    bindings = [] if name == "ppo/pong" else [f"load_demonstrations.path = {str(pong)!r}"]
+    lines = train([name, "with/small_encoder"], tmp_path, bindings=bindings)
+    assert name == "bc/pong" or lines[-2]["generator/entropy"] > 1.7  # nearly uniform at the start: ln 6
 
 
 @pytest.mark.parametrize("configs", TOGETHER, ids=" ".join)

@@ -10,6 +10,9 @@ from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.optimization.minibatches import scan_minibatches
 from gail_tf.types import Transition
 
+_IMAGES_AT_ONCE = 256
+"""Held-out images that are float32 at one time."""
+
 
 @gin.configurable
 class BehavioralCloning(tf.Module):
@@ -83,21 +86,48 @@ class BehavioralCloning(tf.Module):
 
         seed = tf.random.fold_in(self._seed, epoch)
         metrics = scan_minibatches(step, observations.shape[0], self._batch_size, 1, seed)
-        loss, distribution = self._loss(*self.held_out)
+        loss, error, entropy = self._held_out_measures()
         self.num_epochs.assign_add(1)
         is_better = loss < self.best_loss
         self.best_loss.assign(tf.where(is_better, loss, self.best_loss))
         self.epochs_since_best.assign(tf.where(is_better, 0, self.epochs_since_best + 1))
         for best, variable in zip(self._best, self._variables, strict=True):
             best.assign(tf.where(is_better, variable, best))
-        error = tf.cast(distribution.mode(), tf.float32) - tf.cast(self.held_out[1], tf.float32)
-        is_discrete = self._policy.codec.is_discrete
-        error = tf.cast(tf.abs(error) > 0.5, tf.float32) if is_discrete else tf.square(error)
         return metrics | {
             "cloning/validation_loss": loss,
-            "cloning/validation_error": tf.reduce_mean(error),
-            "generator/entropy": tf.reduce_mean(distribution.entropy()),
+            "cloning/validation_error": error,
+            "generator/entropy": entropy,
         }
+
+    def _held_out_measures(self) -> tuple[tf.Tensor, ...]:
+        """Mean loss, error and entropy of the held-out rows; of images few rows at a time are float32."""
+        num_rows = self.held_out[0].shape[0]
+        if self.held_out[0].shape.rank == 2 or num_rows <= _IMAGES_AT_ONCE:
+            loss, distribution = self._loss(*self.held_out)
+            error = self._error(distribution, self.held_out[1])
+            return loss, tf.reduce_mean(error), tf.reduce_mean(distribution.entropy())
+        num_pieces = -(-num_rows // _IMAGES_AT_ONCE)
+        indices = tf.range(num_pieces * _IMAGES_AT_ONCE) % num_rows  # a last piece is filled up
+
+        def by_row(chosen):
+            observation, action = (tf.gather(field, chosen) for field in self.held_out)
+            distribution = self._policy.distribution(self._policy.normalize(observation))
+            error = tf.reshape(self._error(distribution, action), [_IMAGES_AT_ONCE, -1])
+            return -distribution.log_prob(action), tf.reduce_mean(error, -1), distribution.entropy()
+
+        pieces = tf.map_fn(
+            by_row,
+            tf.reshape(indices, [num_pieces, _IMAGES_AT_ONCE]),
+            fn_output_signature=(tf.float32, tf.float32, tf.float32),
+            parallel_iterations=1,
+        )
+        return tuple(tf.reduce_mean(tf.reshape(piece, [-1])[:num_rows]) for piece in pieces)
+
+    def _error(self, distribution, action: tf.Tensor) -> tf.Tensor:
+        """Of the mode: 1 where a discrete action is another, else the square in every dimension."""
+        error = tf.cast(distribution.mode(), tf.float32) - tf.cast(action, tf.float32)
+        is_discrete = self._policy.codec.is_discrete
+        return tf.cast(tf.abs(error) > 0.5, tf.float32) if is_discrete else tf.square(error)
 
     def epoch(self, index: int) -> dict[str, float]:
         """One pass over the training rows and one look at the held-out ones."""

@@ -10,6 +10,7 @@ from tf_agents.networks import network
 from tf_agents.trajectories import time_step as ts
 
 from gail_tf.agents.on_policy import explained_variance
+from gail_tf.networks.encoders import features_spec, shared_encoder
 from gail_tf.optimization.checks import check_settings
 from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.optimization.minibatches import scan_minibatches
@@ -23,6 +24,7 @@ class PPO(tf.Module):
     Advantages and value targets are handed in: TF-Agents masks the discount at every LAST step, which would
     treat a time limit as the end of the MDP. Advantages are normalised per minibatch, as its ``train`` does.
     Observations arrive normalised and rewards scaled, so the agent's own normalisers are off.
+    An encoder that both networks share runs once a minibatch, and learns from the whole loss.
 
     Args:
       num_epochs, batch_size: passes over a batch, and rows a minibatch.
@@ -53,13 +55,18 @@ class PPO(tf.Module):
         check_settings("PPO", locals())
         self.actor_net, self.value_net = actor_net, value_net
         self._num_epochs, self._batch_size = num_epochs, batch_size
+        variables = actor_net.trainable_variables + value_net.trainable_variables
         self.step = GradientStep(
-            sorted(actor_net.trainable_variables + value_net.trainable_variables, key=_by_name),
+            sorted({v.ref(): v for v in variables}.values(), key=_by_name),
             learning_rate,
             final_learning_rate_fraction,
             max_gradient_norm,
             make_optimizer=functools.partial(tf.keras.optimizers.legacy.Adam, epsilon=adam_epsilon),
         )
+        self._encoder = shared_encoder(actor_net, value_net)
+        if self._encoder is not None:
+            observation_spec = features_spec(self._encoder)
+            actor_net, value_net = actor_net.head, value_net.head
         # Trajectories are [1, N, ...]: dense layers take that as it is, layers that flatten would not.
         takes_time = observation_spec.shape.rank == 1
         self.agent = ppo_clip_agent.PPOClipAgent(
@@ -116,10 +123,13 @@ class PPO(tf.Module):
         mean, variance = tf.nn.moments(batch.advantage, axes=[0, 1], keepdims=True)
         zeros, ones = tf.zeros_like(batch.advantage), tf.ones_like(batch.advantage)
         mid = tf.fill(tf.shape(zeros), ts.StepType.MID)
+        observation = batch.observation
+        if self._encoder is not None:
+            observation = self._encoder(observation[0], training=True)[0][tf.newaxis]
         # Its own mask, of rows that were never given a return and an advantage.
         is_known = ~(tf.equal(batch.value_target, 0.0) & tf.equal(batch.advantage, 0.0))
         return self.agent.get_loss(
-            ts.TimeStep(mid, zeros, ones, batch.observation),
+            ts.TimeStep(mid, zeros, ones, observation),
             batch.action,
             old_log_prob,
             batch.value_target,

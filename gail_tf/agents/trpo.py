@@ -13,6 +13,7 @@ from tf_agents.trajectories import time_step as ts
 from gail_tf import types
 from gail_tf.agents import trpo_ops
 from gail_tf.agents.on_policy import normalized
+from gail_tf.networks.encoders import shared_encoder
 from gail_tf.optimization.checks import check_settings
 from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.optimization.minibatches import scan_updates, shuffled_minibatches
@@ -71,6 +72,12 @@ class TRPO(tf_agent.TFAgent):
         normalize_advantages: bool = True,
     ):
         check_settings("TRPO", locals())
+        if shared_encoder(actor_net, value_net) is not None:
+            raise ValueError(
+                "TRPO fits the value apart from the policy, and an encoder that both share would move the "
+                "policy out of its trust region: want OnPolicyGenerator.encoder = None, and "
+                "make_actor_network.encoder and make_value_network.encoder."
+            )
         self.actor_net, self.value_net = actor_net, value_net
         self._max_kl, self._cg_iterations, self._cg_damping = max_kl, cg_iterations, cg_damping
         self._backtracking = backtrack_iterations, backtrack_ratio

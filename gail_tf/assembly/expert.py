@@ -13,6 +13,7 @@ from gail_tf import demonstrations as demos
 from gail_tf.demonstrations import Demonstrations
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.actions import ActionCodec
+from gail_tf.environments.atari import frames_in_stack
 from gail_tf.environments.observations import environment_name, time_limit
 from gail_tf.functions import name_of
 from gail_tf.resources import experts_dir
@@ -164,6 +165,7 @@ def _chosen_and_used(
     seed = run_seed if loaded.seed is None else loaded.seed
     if recorded.environment is None:
         demos.check_file_name(loaded.name, environment_name(env))
+    num_frames = frames_in_stack(env)
     chosen = demos.check_matches(
         recorded,
         environment=environment_name(env),
@@ -171,9 +173,12 @@ def _chosen_and_used(
         components=components,
         num_actions=codec.num_actions,
         action_bounds=None if codec.is_discrete else (codec.space_low, codec.space_high),
+        num_frames=num_frames,
     )
     if loaded.num_trajectories is not None:
         chosen = demos.select(chosen, loaded.num_trajectories, seed)
+    if num_frames is not None:
+        chosen = demos.stacked(chosen, num_frames)
     padded = demos.pad_absorbing(chosen) if absorbing else chosen
     used = demos.subsample(padded, every, seed, absorbing)
     if used.num_transitions < demos.MIN_TRANSITIONS:

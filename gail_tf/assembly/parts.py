@@ -12,6 +12,7 @@ from gail_tf.assembly.expert import Expert, unscaled_note
 from gail_tf.assembly.settings import Experiment, Settings, one_line_errors
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.actions import ActionCodec
+from gail_tf.environments.atari import described_frames
 from gail_tf.environments.observations import time_limit
 from gail_tf.environments.wrappers import described
 from gail_tf.functions import frozen
@@ -31,6 +32,7 @@ class Parts(NamedTuple):
     Attributes:
       generator, trainer: what learns, and the loop around it.
       environment_kwargs: what an exported policy needs to make its environment again, beside the id.
+      frames: how its observations are made of frames; None where they are not.
       operative_config: gin text of every value in effect, defaults included.
       notes: what a person should know, a sentence each, with "note: " before it.
     """
@@ -38,6 +40,7 @@ class Parts(NamedTuple):
     generator: Any
     trainer: Trainer
     environment_kwargs: dict[str, Any]
+    frames: dict[str, Any] | None
     operative_config: str
     notes: tuple[str, ...]
 
@@ -62,6 +65,7 @@ def _assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
     env = settings.make_environment()
     absorbing, codec = isinstance(env, AbsorbingState), ActionCodec(env.action_space, settings.environment)
     distance = expert and _imitation_distance(expert, codec, time_limit(env), absorbing)
+    frames = described_frames(env)
     env.close()
     tf.keras.utils.set_random_seed(settings.seed)
     reward_source, shown = None, {}
@@ -92,7 +96,7 @@ def _assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
     if expert is not None and generator.policy.normalizer is None:
         notes = [unscaled_note(expert, type(generator).__name__)]
     notes = tuple(f"note: {note}" for note in [*notes, *trainer.notes()] if note)
-    return Parts(generator, trainer, _environment_kwargs(), gin.operative_config_str(), notes)
+    return Parts(generator, trainer, _environment_kwargs(), frames, gin.operative_config_str(), notes)
 
 
 def _imitation_distance(

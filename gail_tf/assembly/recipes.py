@@ -37,6 +37,12 @@ _VARIANTS = {
     "credo/ppo_gail": ("credo_ppo_gail/any",),
     "credo/tssg": ("credo_tssg/any",),
 }
+_GAMES = ("ms_pacman", "pong", "seaquest", "space_invaders")  # from the screen
+_VARIANTS |= {
+    f"{name}/{game}": (f"gail_ppo/{game}", f"with/{name}", "pixels/task")  # no absorbing states
+    for name in ("w_gail", "w_gail_gp")
+    for game in _GAMES
+}
 # with/reward_<name> binds Discriminator.reward_fn; formulas of gail_tf/rewards/functions.py.
 _REWARDS = {
     "plr": "r1 = -log(1 - D)",
@@ -82,7 +88,7 @@ def _variants() -> dict[str, tuple[str, ...]]:
         name.format(task=task): tuple(config.format(task=task) for config in stands_for)
         for name, stands_for in _VARIANTS.items()
         for task in ("any", *_stems("tasks"))
-    }
+    }  # a name in full stands behind those by {task}, and replaces one of them
 
 
 @functools.cache

@@ -34,7 +34,9 @@ _STOCHASTIC = flags.DEFINE_bool("stochastic", False, "Sample actions in place of
 _ACTION_NOISE = flags.DEFINE_float("action_noise", 0.0, "Std of noise on normalised actions.", lower_bound=0)
 _ENVIRONMENT = flags.DEFINE_string("environment", None, "A Gymnasium id, in place of the one trained in.")
 _INSPECT = flags.DEFINE_string("inspect", None, "Print what this file or folder of demonstrations holds.")
-_FIGURE = flags.DEFINE_string("figure", None, "With --inspect: draw the episodes' returns into this PNG.")
+_FIGURE = flags.DEFINE_string(
+    "figure", None, "With --inspect: draw the episodes' returns into this PNG, or of images a contact sheet."
+)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -66,7 +68,7 @@ def inspect(path: str, figure: str | None) -> None:
     found = demonstrations.load(path)
     print(demonstrations.describe(found))
     if figure:
-        demonstrations.plot_returns(found, figure)
+        demonstrations.plot(found, figure)
         print(f"Drawn: {figure}")
 
 

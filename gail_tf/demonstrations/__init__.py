@@ -1,10 +1,12 @@
 """Demonstrations: reading, checking, choosing and describing what an expert did. NumPy only."""
 # ruff: noqa: F401 - the names that the room gives
 
+from gail_tf.demonstrations.borders import border_accuracy
 from gail_tf.demonstrations.checks import as_discrete, check_file_name, check_matches
 from gail_tf.demonstrations.components import Components
 from gail_tf.demonstrations.demonstrations import Demonstrations
-from gail_tf.demonstrations.inspect import describe, plot_returns
+from gail_tf.demonstrations.frames import stacked
+from gail_tf.demonstrations.inspect import describe, plot, plot_returns
 from gail_tf.demonstrations.loading import MIN_TRANSITIONS, from_arrays, load
 from gail_tf.demonstrations.readers import Reader
 from gail_tf.demonstrations.readers.npz import named

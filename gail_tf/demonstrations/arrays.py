@@ -11,7 +11,7 @@ import numpy as np
 from gail_tf.types import UserError
 
 NUMERIC_KINDS, INTEGER_KINDS = "fiu", "iu"
-_AXES = {1: "[N]", 2: "[N, dimension]", 4: "[N, H, W, C]"}
+_AXES = {1: "[N]", 2: "[N, dimension]", 3: "[N, H, W]", 4: "[N, H, W, C]"}
 
 
 def as_array(name: str, value: object) -> np.ndarray:
@@ -72,18 +72,18 @@ def as_float32(name: str, value: object, ndim: int = 1) -> np.ndarray:
 
 
 def as_observations(name: str, value: object) -> np.ndarray:
-    """Vectors as float32 ``[N, d]``, or images as they are: uint8 ``[N, H, W, C]``."""
+    """Vectors as float32 ``[N, d]``; images ``[N, H, W, C]`` and single frames ``[N, H, W]`` stay uint8."""
     array = np.asarray(value)
     if array.ndim not in (3, 4):
         return as_float32(name, array, ndim=2)
-    if array.ndim == 3:
+    if array.ndim == 3 and array.dtype != np.uint8:
         raise UserError(
-            f"{name} has shape {list(array.shape)}; wanted vectors [N, dimension] or images [N, H, W, C]: "
-            f"give images a last axis, {name}[..., None]"
+            f"{name} has shape {list(array.shape)} and dtype {array.dtype}; wanted vectors [N, dimension], "
+            "or images [N, H, W, C] or single frames [N, H, W] of uint8: save bytes, 0 to 255"
         )
     if array.dtype != np.uint8:
         raise UserError(f"{name} are images of dtype {array.dtype}; wanted uint8: save bytes, 0 to 255")
-    _require_kind_and_axes(name, array, "u", "uint8", ndim=4)
+    _require_kind_and_axes(name, array, "u", "uint8", ndim=array.ndim)
     return _converted(array, np.uint8)
 
 

@@ -90,16 +90,18 @@ def _clip_to_bounds(demonstrations: Demonstrations, low, high) -> Demonstrations
     return demonstrations.noted(note, actions=clipped)
 
 
+def _kind(shape: tuple[int, ...], dtype: np.dtype) -> str:
+    what = {1: f"{shape[0]} components", 2: f"single frames {list(shape)} of {dtype}"}
+    return what.get(len(shape), f"images {list(shape)} of {dtype}")
+
+
 def _check_observations(
-    demonstrations: Demonstrations, space: gym.spaces.Box, environment: str
+    demonstrations: Demonstrations, space: gym.spaces.Box, environment: str, num_frames: int | None
 ) -> tuple[str, ...]:
     """Refuses observations of another shape or kind and numbers for no reading; notes those out of bounds."""
-
-    def kind(shape, dtype) -> str:
-        return f"{shape[0]} components" if len(shape) == 1 else f"images {list(shape)} of {dtype}"
-
     rows = demonstrations.observations
-    given, wanted = kind(rows.shape[1:], rows.dtype), kind(space.shape, space.dtype)
+    wanted_shape = space.shape if num_frames is None else space.shape[:-1]
+    given, wanted = _kind(rows.shape[1:], rows.dtype), _kind(wanted_shape, space.dtype)
     if given != wanted:
         raise UserError(
             f"the demonstrations' observations have {given}; wanted {wanted.removesuffix(' components')}, as "
@@ -143,12 +145,14 @@ def check_matches(
     components: Components = (),
     action_bounds: tuple[np.ndarray, np.ndarray] | None = None,
     num_actions: int | None = None,
+    num_frames: int | None = None,
 ) -> Demonstrations:
     """The demonstrations as ``environment`` can use them; says in ``notes`` what was changed.
 
     ``observation_space`` is a vector's ``[d]`` or an image's, uint8 ``[H, W, C]``; ``components`` are what a
     vector is flattened from, (key, width) each, if known. Give ``action_bounds`` (low and high, ``[k]``,
-    environment units) or ``num_actions``, not both.
+    environment units) or ``num_actions``, not both. ``num_frames``: the environment stacks so many frames to
+    an observation, and single frames are wanted, of which :func:`frames.stacked` makes such stacks.
 
     Raises:
       UserError: another environment (another version is only noted), other components, another shape or type
@@ -159,7 +163,7 @@ def check_matches(
     notes = _check_environment(demonstrations.environment, environment)
     if components:
         demonstrations = _in_order(demonstrations, components, environment)
-    notes += _check_observations(demonstrations, observation_space, environment)
+    notes += _check_observations(demonstrations, observation_space, environment, num_frames)
     demonstrations = demonstrations.noted(*notes)
     if num_actions is not None:
         return as_discrete(demonstrations, num_actions)

@@ -85,7 +85,8 @@ class Demonstrations:
     Construction converts widths (float64 to float32, 0/1 to bool) and raises UserError for anything else.
 
     Attributes:
-      observations: float32 ``[N, d]``, or images as uint8 ``[N, H, W, C]``.
+      observations: float32 ``[N, d]``; or uint8: images ``[N, H, W, C]``, or single frames ``[N, H, W]``, of
+        which the environment's stacks are made (frames.py).
       actions: float32 ``[N, k]`` in the environment's units, as executed; or int64 ``[N]`` when discrete.
       next_observations: like ``observations``, the true successor of each row, also on an episode's last.
       rewards: float32 ``[N]``, the environment's own, or None.
@@ -162,8 +163,13 @@ class Demonstrations:
 
     @property
     def are_images(self) -> bool:
-        """True when observations are uint8 ``[N, H, W, C]``."""
+        """True when observations are uint8 ``[N, H, W, C]``, or single frames."""
         return self.observations.ndim > 2
+
+    @property
+    def are_frames(self) -> bool:
+        """True when observations are single frames, uint8 ``[N, H, W]``."""
+        return self.observations.ndim == 3
 
     @property
     def is_discrete(self) -> bool:

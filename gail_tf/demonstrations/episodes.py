@@ -40,6 +40,23 @@ def _ends(rows: Rows) -> np.ndarray:
     return np.flatnonzero(rows["terminated"] | rows["truncated"]) + 1
 
 
+def followed(observations: np.ndarray, final: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """``next_observations`` ``[N, ...]``: the following row, and an episode's own last observation.
+
+    Args:
+      final: ``[E, ...]``, the last observation of each episode. ends: ``[E]``, exclusive.
+
+    Raises:
+      UserError: not one ``final`` an episode, or of another shape or type.
+    """
+    if final.shape != (len(ends), *observations.shape[1:]) or final.dtype != observations.dtype:
+        given = f"shape {list(final.shape)} for {len(ends)} episodes of {list(observations.shape)}"
+        raise UserError(f"final_observations has {given}; wanted one row an episode: record the file again")
+    following = np.roll(observations, -1, axis=0)
+    following[ends - 1] = final
+    return following
+
+
 def exclusive(terminated: np.ndarray, truncated: np.ndarray) -> tuple[np.ndarray, Notes]:
     """``truncated`` without the rows that are also terminated."""
     both = int((terminated & truncated).sum())

@@ -10,6 +10,7 @@ from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.files import write_atomically
 
 MAX_LISTED_DIMENSIONS = 32
+MAX_SHOWN_EPISODES, IMAGES_A_ROW = 6, 8
 
 
 def _summary(values: np.ndarray) -> str:
@@ -83,6 +84,43 @@ def describe(demonstrations: Demonstrations) -> str:
     if d.notes:
         lines += ["", "notes", *(f"  - {note}" for note in d.notes)]
     return "\n".join(lines) + "\n"
+
+
+def plot(demonstrations: Demonstrations, path: str | os.PathLike) -> None:
+    """Writes a PNG that suits them: a contact sheet of images, else the returns."""
+    (contact_sheet if demonstrations.are_images else plot_returns)(demonstrations, path)
+
+
+def contact_sheet(demonstrations: Demonstrations, path: str | os.PathLike) -> None:
+    """Writes a PNG with up to MAX_SHOWN_EPISODES episodes, a row each: images at even distances in time.
+
+    Of an image of more channels than three the last channel is shown, the newest frame of a stack.
+
+    Raises:
+      UserError: ``path`` cannot be written.
+    """
+    from matplotlib.figure import Figure  # slow to import, and only needed here
+
+    d = demonstrations
+    shown = np.unique(np.linspace(0, d.num_episodes - 1, MAX_SHOWN_EPISODES).astype(int))
+    figure = Figure(figsize=(1.3 * IMAGES_A_ROW + 1.4, 1.45 * len(shown) + 0.4), layout="constrained")
+    figure.suptitle(
+        f"{d.environment or 'environment not recorded'}: {len(shown)} of {d.num_episodes} episodes"
+    )
+    grid = figure.subplots(len(shown), IMAGES_A_ROW, squeeze=False)
+    for row, episode in zip(grid, shown, strict=True):
+        steps = np.linspace(0, d.rows_per_episode[episode] - 1, IMAGES_A_ROW).astype(int)
+        total = "" if d.returns is None else f"\nreturn {d.returns[episode]:g}"
+        row[0].set_ylabel(f"episode {episode}{total}", fontsize="small")
+        for axes, step in zip(row, steps, strict=True):
+            image = d.observations[d.episode_slices[episode].start + step]
+            if image.ndim == 3 and image.shape[-1] != 3:
+                image = image[..., -1]
+            axes.imshow(image, cmap="gray", vmin=0, vmax=255)
+            axes.set_title(f"step {step}", fontsize="x-small")
+            axes.set_xticks([])
+            axes.set_yticks([])
+    write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=100))
 
 
 def plot_returns(demonstrations: Demonstrations, path: str | os.PathLike) -> None:

@@ -44,6 +44,7 @@ class Discriminator(tf.Module):
       num_epochs, batch_size: passes over the agent's rows in one update; each minibatch holds ``batch_size``
         agent rows and as many expert rows, drawn with replacement; and, where a loss term needs them, as many
         agent rows again as whole segments, drawn without replacement (at least one).
+      augmentations: functions such as those of augmentations.py, applied to images in training, in order.
       dropout: share of the hidden units that are left out while training, anew for every loss term.
       learning_rate: Adam's, at the start; it falls linearly to ``final_learning_rate_fraction`` of it.
       max_gradient_norm: global norm; max_gradient_value: of each component; None leaves gradients alone.
@@ -64,6 +65,7 @@ class Discriminator(tf.Module):
         expert_weights: np.ndarray | None = None,
         inputs: Sequence[str] = ("observation", "action"),
         network: Callable[..., tf.keras.Model] = make_discriminator_network,
+        augmentations: Sequence[Callable] = (),
         dropout: float = 0.0,
         loss_terms: Sequence[Callable] = (losses.bce_loss, regularizers.gradient_penalty),
         reward_fn: Callable = rewards.plr,
@@ -92,6 +94,9 @@ class Discriminator(tf.Module):
         self.needs_segments = any(getattr(term, "needs_segments", False) for term in self._loss_terms)
         rows = Transition(*(tf.convert_to_tensor(field) for field in expert))
         self.features = TransitionFeatures(rows, inputs, num_actions, absorbing)
+        self._augmentations = tuple(frozen(augment) for augment in augmentations)
+        if augmentations and not self.features.has_images:
+            raise ValueError("Discriminator.augmentations are of images, and it sees none: want ().")
         self._expert = ExpertSampler(self.features.fields(rows), expert_weights)
         self.network = network(self.features.input_shapes)
         if dropout:
@@ -141,19 +146,25 @@ class Discriminator(tf.Module):
         draw_segments = self._segment_draws(segments, batch_size)
         agent_features = None if self.features.has_images else self.features(agent_rows)
 
-        def features_at(indices):
+        def features_at(indices, seed):
             # Vectors are normalised once an update; images would fill the memory as float32.
             if agent_features is None:
-                return self.features(gathered(agent_rows, indices))
+                return self.features(self._augmented(gathered(agent_rows, indices), seed, 4))
             return tf.gather(agent_features, indices)
 
         def step(indices, seed):
             seed_rows, seed_loss = tf.unstack(tf.random.split(seed, 2))
-            expert = self.features(self._expert(batch_size, seed_rows))
-            batch = losses.DiscriminatorBatch(expert, features_at(indices), draw_segments(seed))
+            expert = self.features(self._augmented(self._expert(batch_size, seed_rows), seed, 3))
+            batch = losses.DiscriminatorBatch(expert, features_at(indices, seed), draw_segments(seed))
             return self._train(batch, seed_loss, progress)
 
         return scan_minibatches(step, num_rows, batch_size, self._num_epochs, seed_loop)
+
+    def _augmented(self, fields: Fields, seed: tf.Tensor, stream: int) -> Fields:
+        """``fields`` ``[B, k]`` as the loss sees them; of one transition all images are changed alike."""
+        if not self._augmentations:
+            return fields
+        return self.features.with_images(fields, self._augmentations, tf.random.fold_in(seed, stream))
 
     def _train(self, batch: losses.DiscriminatorBatch, seed: tf.Tensor, progress: tf.Tensor) -> Metrics:
         """One step on normalised features ``[B, f]`` of each class; metrics are of before the step.

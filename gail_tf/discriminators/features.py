@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 
@@ -68,6 +68,17 @@ class TransitionFeatures(tf.Module):
                 leading = [-1 if size is None else size for size in value.shape[: -len(shape)]]
                 value = tf.reshape(value, [*leading, self._sizes[name]])
             fields[name] = tf.cast(value, tf.float32) if name in self._vectors else value
+        return fields
+
+    def with_images(self, fields: Fields, functions: Sequence[Callable], seed: tf.Tensor) -> Fields:
+        """``fields`` ``[B, k]``, images changed by ``functions`` of (images ``[B, ...]``, seed) in order."""
+        fields = dict(fields)
+        for name in (name for name in fields if name not in self._vectors):
+            images = tf.reshape(fields[name], [-1, *self.input_shapes[name]])
+            images = tf.ensure_shape(images, [fields[name].shape[0], *self.input_shapes[name]])
+            for i, function in enumerate(functions):
+                images = function(images, tf.random.fold_in(seed, i))
+            fields[name] = tf.reshape(images, [-1, self._sizes[name]])
         return fields
 
     def learn(self, *fields: Fields) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import gin
 import gymnasium as gym
 
+import gail_tf.environments.atari  # noqa: F401 - registers configurables
 import gail_tf.environments.wrappers  # noqa: F401 - registers configurables
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.foreign import WHERE, foreign, import_module, one_line

@@ -16,7 +16,8 @@ from gail_tf.agents.policy import Policy
 from gail_tf.agents.ppo import PPO
 from gail_tf.generators import shared
 from gail_tf.generators.collecting import CollectingGenerator
-from gail_tf.networks.mlp import as_network, make_actor_network, make_value_network
+from gail_tf.networks.encoders import Encoded, features_spec, make_encoder
+from gail_tf.networks.mlp import MakeLayers, as_network, make_actor_network, make_value_network
 from gail_tf.types import EpisodeStatistics, OnPolicyBatch, RewardSource, Transition, ValuedSegments
 
 
@@ -35,6 +36,8 @@ class OnPolicyGenerator(CollectingGenerator):
       agent: class of the agent (PPO, TRPO). discount, gae_lambda: of the advantages.
       actor_network: ``(observation_spec, action_spec) ->`` a network, or a Keras model, whose output is a
         distribution over normalised actions. value_network: ``(observation_spec) ->`` one of values ``[B]``.
+      encoder: makes the layers, such as those of networks/encoders.py, that both networks share: each is then
+        given their features in place of observations. None: they share nothing.
       normalize_observations: running mean and std of the observations collected, frozen within an iteration.
       generator_first: the reward source learns last, and gets the values that were just fitted to the rewards
         it paid (GAIL-VR, section 4.3). segment_length: steps of one environment in a segment of those; None
@@ -63,6 +66,7 @@ class OnPolicyGenerator(CollectingGenerator):
         agent: Callable[..., Any] = PPO,
         actor_network: Callable[..., Any] = make_actor_network,
         value_network: Callable[..., Any] = make_value_network,
+        encoder: MakeLayers | None = None,
         discount: float = 0.99,
         gae_lambda: float = 0.95,
         normalize_observations: bool = True,
@@ -92,16 +96,17 @@ class OnPolicyGenerator(CollectingGenerator):
         codec, spec = self._environment.codec, self._environment.observation_spec
         wanted = normalize_observations, absorbing
         self._normalizer, notes = shared.make_normalizer("OnPolicyGenerator", spec, *wanted)
-        actor_net = as_network(actor_network(spec, codec.spec), spec)
-        value_net = as_network(value_network(spec), spec, is_scalar=True)
+        make_networks = functools.partial(_networks, spec, codec.spec, actor_network, value_network, encoder)
+        actor_net, value_net = make_networks()
         self.agent = agent(spec, codec.spec, actor_net, value_net)
         self._actor = self.policy = Policy(actor_net, self._normalizer, codec, absorbing, spec)
         self._average, self._average_rate = None, average_rate
         if average_rate:
-            average_net = as_network(actor_network(spec, codec.spec), spec)
+            average_net, _ = make_networks()
             self._average = shared.WeightAverage(average_net, actor_net)
             self.policy = Policy(average_net, self._normalizer, codec, absorbing, spec)
         self._expert, self._warm_start_epochs = expert, warm_start_epochs
+        self._sees_images = not spec.dtype.is_floating
         self._act_by(self._actor, notes=notes)
         compiled = functools.partial(tf.function, jit_compile=jit_compile, autograph=False)
         self._pay = compiled(self._relabel if generator_first else self._learn_and_relabel)
@@ -184,9 +189,8 @@ class OnPolicyGenerator(CollectingGenerator):
     def _update_agent(self, transition, samples, reward, iteration, progress):
         seed = shared.iteration_seed(self._run_seed, 2, iteration)
         observation = self._actor.normalize(shared.flatten_time(transition.observation))
-        next_observation = self._actor.normalize(shared.flatten_time(transition.next_observation))
-        value, value_tp1 = self._values(observation), self._values(next_observation)
-        values, known = [tf.reshape(v, reward.shape) for v in (value, value_tp1)], {}
+        values, known = self._values_at(observation, transition), {}
+        value = shared.flatten_time(values[0])
         if self._absorbing:
             known["generator/absorbing_value"] = ended = self._absorbing_value(transition)
             states = transition.observation, transition.next_observation
@@ -195,13 +199,15 @@ class OnPolicyGenerator(CollectingGenerator):
         advantage = generalized_advantage(reward, *values, *ends, self._discount, self._gae_lambda)
         advantage = shared.flatten_time(advantage)
         batch = OnPolicyBatch(observation, shared.flatten_time(samples), advantage, advantage + value, value)
-        gradient_metrics = policy_gradient_metrics(self.agent.actor_net, batch)
+        gradient_metrics = {}
+        if not self._sees_images:  # of which they would cost as much as an epoch
+            gradient_metrics = policy_gradient_metrics(self.agent.actor_net, batch)
         metrics = self.agent.update(batch, seed, progress)
         if self._average is not None:
             self._average.move(self._average_rate)
         fitted = []
         if self._generator_first:  # before the normaliser's update: in the scale in which they were fitted
-            fitted = [tf.reshape(self._values(x), reward.shape) for x in (observation, next_observation)]
+            fitted = self._values_at(observation, transition)
         # Last, so that the batch was collected and learned from in one scale.
         if self._normalizer is not None:
             self._normalizer.update(shared.flatten_time(transition.observation))
@@ -219,5 +225,29 @@ class OnPolicyGenerator(CollectingGenerator):
         rows = shared.absorbing_rows(Transition(*(shared.flatten_time(x) for x in transition)), 1)
         return self._reward_source.reward(rows)[0] / (1.0 - self._discount)
 
+    def _values_at(self, observation: tf.Tensor, transition: Transition) -> list[tf.Tensor]:
+        """``V(s_t)``, ``V(s'_t)`` ``[T, B]``; ``observation`` ``[T * B, ...]`` is what the networks see."""
+        shape, value_of = transition.reward.shape, lambda x: self._values(self._actor.normalize(x))
+        value_t = tf.reshape(self._values(observation), shape)
+        every_tp1 = lambda: tf.reshape(value_of(shared.flatten_time(transition.next_observation)), shape)  # noqa: E731
+        if not self._sees_images:
+            return [value_t, every_tp1()]
+        # Convolutions are dear, and a successor is the next observation, but for the last and at an end. A
+        # termination bootstraps from nothing; only a time limit needs its successor's own value.
+        last = value_of(transition.next_observation[-1])
+        following = tf.concat([value_t[1:], last[tf.newaxis]], 0)
+        is_cut = transition.truncated > 0.0
+        chosen = lambda: tf.where(is_cut, every_tp1(), following)  # noqa: E731
+        return [value_t, tf.cond(tf.reduce_any(is_cut[:-1]), chosen, lambda: following)]
+
     def _values(self, observation):
         return self.agent.value_net(observation, step_type=(), network_state=(), training=False)[0]
+
+
+def _networks(spec: tf.TensorSpec, action_spec, actor_network, value_network, encoder: MakeLayers | None):
+    """Actor and value network on observations of ``spec``; on features of one encoder where there is one."""
+    shared_net = None if encoder is None else make_encoder(spec, encoder)
+    seen = spec if shared_net is None else features_spec(shared_net)
+    actor_net = as_network(actor_network(seen, action_spec), seen)
+    value_net = as_network(value_network(seen), seen, is_scalar=True)
+    return tuple(net if shared_net is None else Encoded(shared_net, net) for net in (actor_net, value_net))

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Sequence
 
 import gin
+import numpy as np
 import tensorflow as tf
+from tf_agents.networks import network, sequential
 
-from gail_tf.networks.mlp import dense, orthogonal
+from gail_tf.networks.mlp import MakeLayers, dense, entrance, orthogonal, samplable
 
 
 def _convolutions(filters, kernels, strides, units, activation, padding) -> list[tf.keras.layers.Layer]:
@@ -42,3 +44,71 @@ def small_encoder(
 ) -> list[tf.keras.layers.Layer]:
     """Mnih et al. 2013, padded, so for images of any size: 40% of the other's products, for a CPU."""
     return _convolutions(filters, kernels, strides, units, activation, "same")
+
+
+class Cover(tf.keras.layers.Layer):
+    """Blackens boxes ``(top, bottom, left, right)`` of images ``[B, H, W, C]``; the ends are exclusive."""
+
+    def __init__(self, boxes: Sequence[tuple[int, int, int, int]]):
+        super().__init__(name="cover")
+        self.boxes = [tuple(box) for box in boxes]
+
+    def build(self, input_shape):
+        height, width = input_shape[1:3]
+        mask = np.ones((height, width, 1), np.float32)
+        for top, bottom, left, right in self.boxes:
+            if not (0 <= top < bottom <= height and 0 <= left < right <= width):
+                box = (top, bottom, left, right)
+                raise ValueError(
+                    f"covered.boxes has {box}: want top < bottom <= {height}, left < right <= {width}."
+                )
+            mask[top:bottom, left:right] = 0.0
+        self.mask = mask
+        super().build(input_shape)
+
+    def call(self, images):
+        return images * self.mask
+
+
+@gin.configurable
+def covered(
+    encoder: MakeLayers = small_encoder, boxes: Sequence[tuple[int, int, int, int]] = ()
+) -> list[tf.keras.layers.Layer]:
+    """``encoder`` on images whose ``boxes`` (top, bottom, left, right; pixels) are black: scores, clocks."""
+    return [Cover(boxes), *encoder()]
+
+
+def make_encoder(observation_spec: tf.TensorSpec, layers: MakeLayers) -> network.Network:
+    """A network of its own from observations ``[B, ...]`` to features ``[B, h]``, for others to share."""
+    spec = samplable(observation_spec)
+    made = sequential.Sequential(entrance(spec, layers), input_spec=spec, name="encoder")
+    made.create_variables(spec)
+    return made
+
+
+def features_spec(encoder: network.Network) -> tf.TensorSpec:
+    """Of one row of what ``encoder`` makes."""
+    return tf.TensorSpec(encoder.create_variables().shape, tf.float32, name="features")
+
+
+class Encoded(network.Network):
+    """``head`` on the features of ``encoder``, which other networks may share.
+
+    Attributes:
+      encoder, head: networks, observation ``[B, ...]`` -> features ``[B, h]`` -> output.
+    """
+
+    def __init__(self, encoder: network.Network, head: network.Network):
+        super().__init__(encoder.input_tensor_spec, state_spec=(), name=head.name)
+        self.encoder, self.head = encoder, head
+        self.create_variables()
+
+    def call(self, observation, step_type=(), network_state=(), training=False):
+        del step_type
+        return self.head(self.encoder(observation, training=training)[0], training=training)[0], network_state
+
+
+def shared_encoder(*networks: network.Network) -> network.Network | None:
+    """The encoder that all of ``networks`` have in common; None where they have none."""
+    encoders = [getattr(one, "encoder", None) for one in networks]
+    return encoders[0] if all(encoder is encoders[0] for encoder in encoders) else None

@@ -1,8 +1,11 @@
 """The environment's own reward as a reward source: training an expert is the same loop."""
 
+from collections.abc import Callable
+
 import gin
 import tensorflow as tf
 
+from gail_tf.functions import frozen
 from gail_tf.rewards.statistics import reward_statistics
 from gail_tf.rewards.transforms import NormalizedReward
 from gail_tf.types import Metrics, Transition
@@ -13,6 +16,7 @@ class EnvironmentReward(tf.Module):
     """Pays what the environment pays, times ``scale``; it has nothing to learn.
 
     Args:
+      transform: of the environment's rewards ``[...]``, before ``scale``, such as ``@sign``; None: as is.
       normalize: divide by the running root mean square (:class:`NormalizedReward`), so that a value loss is
         of the order of 1 whatever the task's units.
     """
@@ -20,9 +24,9 @@ class EnvironmentReward(tf.Module):
     needs_segments = False
     reads_successor = True
 
-    def __init__(self, scale: float = 1.0, normalize: bool = False):
+    def __init__(self, scale: float = 1.0, normalize: bool = False, transform: Callable | None = None):
         super().__init__(name="environment_reward")
-        self._scale = scale
+        self._scale, self._transform = scale, frozen(transform)
         self._normalized = NormalizedReward() if normalize else None
 
     def update(self, agent: Transition, seed, progress, segments=None) -> dict[str, tf.Tensor]:
@@ -31,12 +35,16 @@ class EnvironmentReward(tf.Module):
 
     def reward(self, transition: Transition) -> tf.Tensor:
         """The environment's rewards, same shape."""
-        reward = self._scale * transition.reward
+        reward = self._scaled(transition)
         return reward if self._normalized is None else self._normalized(reward)
 
     def relabel(self, transition: Transition) -> tuple[tf.Tensor, Metrics]:
         """The environment's rewards, same shape."""
         if self._normalized is not None:
-            self._normalized.update(self._scale * transition.reward)
+            self._normalized.update(self._scaled(transition))
         reward = self.reward(transition)
         return reward, reward_statistics(tf.reshape(reward, [-1]), "agent")
+
+    def _scaled(self, transition: Transition) -> tf.Tensor:
+        reward = transition.reward if self._transform is None else self._transform(transition.reward)
+        return self._scale * reward

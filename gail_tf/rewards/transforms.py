@@ -18,6 +18,12 @@ def clipped(reward: tf.Tensor, maximum: float = 5.0, minimum: float | None = Non
 
 
 @gin.configurable
+def sign(reward: tf.Tensor) -> tf.Tensor:
+    """-1, 0 or 1: how Mnih et al. 2015 make the rewards of all games of Atari alike."""
+    return tf.sign(reward)
+
+
+@gin.configurable
 class NormalizedReward(tf.Module):
     """Divides by the running spread of the reward over all rows seen.
 

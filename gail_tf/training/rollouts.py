@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from gail_tf import demonstrations
 from gail_tf.environments.actions import ActionCodec
+from gail_tf.environments.atari import frames_in_stack
 from gail_tf.environments.foreign import foreign
 from gail_tf.environments.make import make_environment
 from gail_tf.environments.observations import observation_spec
@@ -150,8 +151,18 @@ def make_demonstrations(
             raise UserError(f"{given}: {environment} has discrete actions; leave it out.")
         act = evaluation.with_noise(act, codec, action_noise, seed)
     episodes: list[dict[str, np.ndarray]] = []
+    env = make_env()
+    num_frames = frames_in_stack(env)
+    env.close()
+
+    def keep(episode: dict[str, np.ndarray]) -> None:
+        if num_frames is not None:  # the newest of each stack: the frames alone give the stacks again
+            names = ("observations", "next_observations")
+            episode |= {name: episode[name][..., -1].copy() for name in names}
+        episodes.append(episode)
+
     evaluator = evaluation.Evaluator(make_env)
-    evaluator.evaluate(act, num_episodes, seed, on_episode=episodes.append)
+    evaluator.evaluate(act, num_episodes, seed, on_episode=keep)
     evaluator.close()
     fields = {name: np.concatenate([episode[name] for episode in episodes]) for name in episodes[0]}
     is_discrete = np.issubdtype(fields["actions"].dtype, np.integer)
@@ -161,7 +172,8 @@ def make_demonstrations(
     fields["truncated"] &= ~fields["terminated"]
     ends = np.cumsum([len(episode["rewards"]) for episode in episodes])
     about = {"environment": environment, "provenance": provenance}
-    demonstrations.save(out, demonstrations.Demonstrations(**fields, episode_ends=ends, **about))
+    recorded = demonstrations.Demonstrations(**fields, episode_ends=ends, **about)
+    demonstrations.save(out, recorded, compact=num_frames is not None)
 
 
 def _check_video(path: str) -> None:

@@ -25,6 +25,7 @@ class Parts(Protocol):
     generator: Generator
     trainer: Trainer
     environment_kwargs: Mapping[str, Any]
+    frames: Mapping[str, Any] | None
 
 
 def run(
@@ -46,7 +47,8 @@ def run(
     def metadata() -> dict[str, Any]:
         info, kwargs = run_dir.read_info(), dict(parts.environment_kwargs)
         found = {name: info[name] for name in (*_NAMES, "versions")} | {"env_steps": trainer.env_steps}
-        return found | ({"environment_kwargs": kwargs} if kwargs else {})
+        more = {"environment_kwargs": kwargs, "frames": parts.frames}
+        return found | {name: value for name, value in more.items() if value}
 
     status = "failed"
     try:

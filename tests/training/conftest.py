@@ -32,6 +32,20 @@ TINY_CLONING = (
     *TINY[5:],
 )
 
+# An encoder that policy and value share, another of the discriminator's, on stacks of two frames of 12 x 12.
+TINY_PIXELS = (
+    "--environment=frame_environments:Bar-v0",
+    "--gin=make_environment.wrappers = [@StackedFrames]",
+    "--gin=StackedFrames.num_frames = 2",
+    "--gin=small_encoder.filters = (4, 4)",
+    "--gin=small_encoder.units = 8",
+    "--gin=OnPolicyGenerator.encoder = @small_encoder",
+    "--gin=make_discriminator_network.encoder = @covered",
+    "--gin=covered.boxes = [(0, 2, 0, 12)]",
+    "--gin=Discriminator.augmentations = [@random_shift, @input_dropout]",
+    *TINY,
+)
+
 # The same off-policy: six iterations of 16 steps, the first two at random, a line of metrics for two.
 TINY_OFF_POLICY = (
     "--gin=OffPolicyGenerator.num_steps = 16",
@@ -131,6 +145,16 @@ def cartpole(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def bar(tmp_path_factory):
+    """Three episodes of frames in which every action is the bar's side."""
+    path = tmp_path_factory.mktemp("demonstrations") / "bar.npz"
+    sys.path.append(str(Path(__file__).parent))
+    recorded = _record("frame_environments:Bar-v0", lambda frame: int(frame[0, 9] > 0), 3)
+    demonstrations.save(path, recorded, compact=True)
+    return path
+
+
+@pytest.fixture(scope="session")
 def pendulum(tmp_path_factory):
     path = tmp_path_factory.mktemp("demonstrations") / "pendulum.npz"
     act = lambda o: np.clip(np.array([-2.0 * o[1] - o[2]], np.float32), -2.0, 2.0)  # noqa: E731
@@ -139,7 +163,7 @@ def pendulum(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def recipes(cartpole, pendulum):
+def recipes(cartpole, pendulum, bar):
     """Name of a recipe -> the flags of its tiny run."""
     trpo = ("--config=gail_trpo/any", *TINY)
     return {
@@ -156,6 +180,7 @@ def recipes(cartpole, pendulum):
         "VR CartPole": ("--config=gail_vr/any", f"--demonstrations={cartpole}", *TINY),
         "SAC Pendulum": ("--config=sac_gail/any", f"--demonstrations={pendulum}", *TINY_OFF_POLICY),
         "TRPO Pendulum": (*trpo, f"--demonstrations={pendulum}"),
+        "PPO pixels": ("--config=gail_ppo/any", f"--demonstrations={bar}", *TINY_PIXELS),
         "BC CartPole": ("--config=bc/any", f"--demonstrations={cartpole}", *TINY_CLONING),
         "MGAIL CartPole": ("--config=mgail/any", f"--demonstrations={cartpole}", *TINY_MODEL_BASED),
     }

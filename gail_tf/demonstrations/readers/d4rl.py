@@ -2,7 +2,9 @@
 
 ``observations`` (or ``obs``), ``actions`` (``acts``) and ``terminals`` (``terminated``, ``terminations``) are
 wanted; ``next_observations`` (``next_obs``), ``rewards`` (``rews``), ``timeouts`` (``truncated``,
-``truncations``) and ``environment`` may be there. Observations may be given by component, as
+``truncations``) and ``environment`` may be there. ``final_observations``, each episode's last one, may stand
+for ``next_observations`` that are the following rows. ``environment`` is an id, or JSON with an ``id`` and
+more that is of interest. Observations may be given by component, as
 ``observations/<key>``. ``metadata/...`` and ``infos/...`` are ignored, with a note. ``dones`` is refused: it
 merges terminations with time limits.
 """
@@ -17,7 +19,7 @@ import numpy as np
 from gail_tf.demonstrations import arrays
 from gail_tf.demonstrations.components import joined
 from gail_tf.demonstrations.demonstrations import Demonstrations
-from gail_tf.demonstrations.episodes import repaired
+from gail_tf.demonstrations.episodes import followed, repaired
 from gail_tf.demonstrations.readers import npz
 from gail_tf.types import UserError
 
@@ -25,6 +27,7 @@ _ALIASES = {
     "observations": ("observations", "obs"),
     "actions": ("actions", "acts"),
     "next_observations": ("next_observations", "next_obs"),
+    "final_observations": ("final_observations",),
     "rewards": ("rewards", "rews"),
     "terminals": ("terminals", "terminated", "terminations"),
     "timeouts": ("timeouts", "truncated", "truncations"),
@@ -53,18 +56,49 @@ def from_fields(fields: Mapping[str, Any], provenance: dict[str, Any]) -> Demons
     ignored = [name for name in fields if name.startswith(npz.IGNORED_PREFIXES)]
     notes = [f"Ignored the keys {', '.join(ignored)}."] if ignored else []
     arrays_by_key = {name: arrays.as_array(name, fields[name]) for name in fields if name not in ignored}
-    found, components = joined(arrays_by_key, "observations", "next_observations")
+    found, components = joined(arrays_by_key, "observations", "next_observations", "final_observations")
     found, reshaped = _without_columns(_renamed(found))
-    environment = found.pop("environment", None)
+    environment, more = _environment(found.pop("environment", None))
+    final = found.pop("final_observations", None)
     rows = {_FLAGS.get(name, name): array for name, array in arrays.as_rows(found).items()}
+    if final is not None:
+        rows = _with_final(rows, arrays.as_observations("final_observations", final))
     rows, inferred = repaired(rows)
     return Demonstrations(
         **rows,
-        environment=None if environment is None else npz.text("environment", environment),
-        provenance=provenance,
+        environment=environment,
+        provenance={**provenance, **more},
         notes=(*notes, *reshaped, *inferred),
         components=components,
     )
+
+
+def _environment(given: np.ndarray | None) -> tuple[str | None, dict[str, Any]]:
+    """The id, and what else the file says of its environment."""
+    if given is None:
+        return None, {}
+    said = npz.text("environment", given)
+    if not said.startswith("{"):
+        return said, {}
+    said = npz.from_json("environment", given)
+    if not isinstance(said.get("id"), str):
+        raise UserError("environment is JSON without a text id; wanted one, such as ALE/Pong-v5: add it")
+    return said["id"], {"environment": said}
+
+
+def _with_final(rows: dict[str, np.ndarray], final: np.ndarray) -> dict[str, np.ndarray]:
+    """``next_observations`` from each episode's last observation; the flags say where episodes end."""
+    if "next_observations" in rows:
+        raise UserError("final_observations and next_observations mean the same: remove one of them")
+    if "truncated" not in rows:
+        raise UserError("final_observations without timeouts: add timeouts, all False if no limit cut any")
+    ends = np.flatnonzero(rows["terminated"] | rows["truncated"]) + 1
+    if not len(ends) or ends[-1] != len(rows["observations"]):
+        raise UserError(
+            "final_observations are given, and the last row ends no episode (cut short?); wanted terminals "
+            "or timeouts True there: record the file again"
+        )
+    return {**rows, "next_observations": followed(rows["observations"], final, ends)}
 
 
 def _renamed(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

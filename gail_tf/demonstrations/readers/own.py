@@ -16,6 +16,7 @@ import numpy as np
 from gail_tf.demonstrations import arrays
 from gail_tf.demonstrations.components import joined
 from gail_tf.demonstrations.demonstrations import Demonstrations, as_episode_ends
+from gail_tf.demonstrations.episodes import followed
 from gail_tf.demonstrations.readers import npz
 from gail_tf.files import write_atomically
 from gail_tf.types import UserError
@@ -73,11 +74,7 @@ def _with_following_rows(fields: dict[str, np.ndarray]) -> dict[str, np.ndarray]
         arrays.as_observations(name, fields[name]) for name in ("observations", "final_observations")
     )
     ends = as_episode_ends(fields["episode_ends"], len(observations))
-    if final.shape != (ends.size, *observations.shape[1:]):
-        given = f"shape {list(final.shape)} for {ends.size} episodes of {list(observations.shape)}"
-        raise UserError(f"final_observations has {given}; wanted one row an episode: record the file again")
-    following = np.roll(observations, -1, axis=0)
-    following[ends - 1] = final
+    following = followed(observations, final, ends)
     rest = {name: value for name, value in fields.items() if name != "final_observations"}
     return {**rest, "next_observations": following}
 

@@ -1,0 +1,25 @@
+"""What a discriminator's images go through in training, so that it cannot win by a pixel.
+
+Each is ``(images uint8 [B, H, W, C], seed [2]) -> images`` of the same shape and type. All channels of an
+image, a stack's frames, are treated alike.
+"""
+
+import gin
+import tensorflow as tf
+
+
+@gin.configurable
+def random_shift(images: tf.Tensor, seed: tf.Tensor, max_pixels: int = 4) -> tf.Tensor:
+    """Moves each image by up to ``max_pixels`` along both axes, its border repeated (DrQ, 2020)."""
+    num_rows, height, width = images.shape[:3]
+    shifts = tf.random.stateless_uniform([num_rows, 2], seed, -max_pixels, max_pixels + 1, tf.int32)
+    rows = tf.clip_by_value(tf.range(height) + shifts[:, :1], 0, height - 1)
+    columns = tf.clip_by_value(tf.range(width) + shifts[:, 1:], 0, width - 1)
+    return tf.gather(tf.gather(images, rows, axis=1, batch_dims=1), columns, axis=2, batch_dims=1)
+
+
+@gin.configurable
+def input_dropout(images: tf.Tensor, seed: tf.Tensor, rate: float = 0.1) -> tf.Tensor:
+    """Blackens a share ``rate`` of each image's pixels."""
+    kept = tf.random.stateless_uniform([*images.shape[:3], 1], seed) >= rate
+    return images * tf.cast(kept, images.dtype)

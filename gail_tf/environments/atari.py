@@ -1,0 +1,111 @@
+"""Games of Atari from their screens: Gymnasium's preprocessing, and the newest frames in a stack."""
+
+import gin
+import gymnasium as gym
+import numpy as np
+
+from gail_tf.environments.observations import time_limit
+from gail_tf.types import UserError
+
+
+@gin.configurable
+class StackedFrames(gym.Wrapper):
+    """Observes the newest ``num_frames`` frames ``[H, W]`` as uint8 ``[H, W, num_frames]``, oldest first.
+
+    Before an episode's start its first frame stands for those that there are not. So an episode's frames
+    alone give its stacks again (gail_tf/demonstrations/frames.py).
+
+    Not Gymnasium's FrameStackObservation: convolutions on a CPU want channels last.
+    """
+
+    def __init__(self, env: gym.Env, num_frames: int = 4):
+        super().__init__(env)
+        space = env.observation_space
+        if not isinstance(space, gym.spaces.Box) or space.dtype != np.uint8 or len(space.shape) != 2:
+            raise UserError(f"StackedFrames is given observations {space}: want frames, uint8 [H, W].")
+        if num_frames < 1:
+            raise UserError(f"StackedFrames is given num_frames {num_frames}: want 1 or more.")
+        self.num_frames = num_frames
+        self.observation_space = gym.spaces.Box(0, 255, (*space.shape, num_frames), np.uint8)
+
+    def reset(self, **kwargs):
+        frame, info = self.env.reset(**kwargs)
+        self._stack = np.repeat(frame[..., None], self.num_frames, -1)
+        return self._stack, info
+
+    def step(self, action):
+        frame, *outcome = self.env.step(action)
+        self._stack = np.concatenate([self._stack[..., 1:], frame[..., None]], -1)
+        return self._stack, *outcome
+
+
+@gin.configurable
+def atari_pixels(
+    env: gym.Env,
+    num_frames: int = 4,
+    frame_skip: int = 4,
+    screen_size: int = 84,
+    noop_max: int = 30,
+    terminal_on_life_loss: bool = False,
+) -> gym.Env:
+    """A wrapper: Gymnasium's ``AtariPreprocessing``, then :class:`StackedFrames`; uint8 ``[84, 84, 4]``.
+
+    The game is made with ``frameskip`` 1, since the preprocessing skips. A time limit counts steps, each of
+    ``frame_skip`` frames, and not frames.
+
+    Args:
+      num_frames: of a stack. frame_skip: frames that an action lasts. screen_size: H and W.
+      noop_max: at most so many actions that do nothing come before an episode, drawn by its seed.
+      terminal_on_life_loss: a lost life ends an episode. Imitation wants whole games.
+
+    Raises:
+      UserError: OpenCV is missing, or the environment is not such a game.
+    """
+    try:
+        import cv2
+    except ImportError as e:
+        raise UserError("atari_pixels needs OpenCV: pip install 'gail_tf[atari]'.") from e
+    cv2.setNumThreads(1)  # a pool of threads for an image of this size costs more than it saves
+    game = env.unwrapped
+    if not hasattr(game, "ale") or getattr(game, "_frameskip", None) != 1:
+        raise UserError(
+            f"atari_pixels is given {env}: want a game of Atari made with make_environment.kwargs = "
+            "{'frameskip': 1}."
+        )
+    limit = time_limit(env)
+    # Without what gymnasium.make put around the game: its limit would count frames.
+    frames = gym.wrappers.AtariPreprocessing(game, noop_max, frame_skip, screen_size, terminal_on_life_loss)
+    stacked = StackedFrames(frames, num_frames)
+    return stacked if limit is None else gym.wrappers.TimeLimit(stacked, limit)
+
+
+def frames_in_stack(env: gym.Env) -> int | None:
+    """How many frames an observation of ``env`` stacks; None where it is no stack."""
+    while isinstance(env, gym.Wrapper) and not isinstance(env, StackedFrames):
+        env = env.env
+    return getattr(env, "num_frames", None)
+
+
+def described_frames(env: gym.Env) -> dict[str, object] | None:
+    """How an observation of ``env`` is made of frames, for who acts elsewhere; None where it is no stack."""
+    layer = env
+    while isinstance(layer, gym.Wrapper) and not isinstance(layer, StackedFrames):
+        layer = layer.env
+    if not isinstance(layer, StackedFrames):
+        return None
+    shape = " x ".join(str(size) for size in layer.observation_space.shape[:-1])
+    told = {
+        "observation": f"uint8 [B, {', '.join(str(size) for size in layer.observation_space.shape)}]",
+        "stack": f"the newest {layer.num_frames} frames, {shape} each, in the last axis, the oldest first",
+        "before_the_start": "an episode's first frame stands for those that there are not",
+    }
+    if not isinstance(layer.env, gym.wrappers.AtariPreprocessing):
+        return told
+    games = layer.env
+    return told | {
+        "frame": f"grey; the maximum of the last two of {games.frame_skip} frames of the emulator, resized "
+        "by area (gymnasium.wrappers.AtariPreprocessing)",
+        "frame_skip": games.frame_skip,
+        "noop_max": games.noop_max,
+        "terminal_on_life_loss": games.terminal_on_life_loss,
+    }

@@ -1,0 +1,29 @@
+"""Images are shifted or get holes, by a seed, all channels alike."""
+
+import numpy as np
+import tensorflow as tf
+
+from gail_tf.discriminators.augmentations import input_dropout, random_shift
+
+IMAGES = tf.constant(np.random.default_rng(0).integers(1, 255, (64, 6, 7, 2)).astype(np.uint8))
+SEED = tf.constant([0, 1])
+
+
+def test_an_image_is_shifted_with_its_border_repeated():
+    shifted = random_shift(IMAGES, SEED, max_pixels=1).numpy()
+    padded = np.pad(IMAGES, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
+    found = set()
+    for image, wide in zip(shifted, padded, strict=True):
+        places = [(y, x) for y in range(3) for x in range(3) if (wide[y : y + 6, x : x + 7] == image).all()]
+        assert len(places) == 1
+        found |= set(places)
+    assert len(found) == 9  # every shift is drawn
+    assert (random_shift(IMAGES, SEED, max_pixels=0).numpy() == IMAGES.numpy()).all()
+    assert (random_shift(IMAGES, SEED, max_pixels=1).numpy() == shifted).all()
+
+
+def test_a_share_of_the_pixels_is_black_in_all_channels():
+    dropped = input_dropout(IMAGES, SEED, rate=0.25).numpy()
+    is_black = dropped[..., 0] == 0
+    assert (is_black == (dropped[..., 1] == 0)).all() and abs(is_black.mean() - 0.25) < 0.03
+    assert (dropped[~is_black] == IMAGES.numpy()[~is_black]).all() and dropped.dtype == np.uint8

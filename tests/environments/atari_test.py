@@ -1,0 +1,96 @@
+"""Games from the screen: the frames are Gymnasium's, the stack is theirs, a snapshot brings them back."""
+
+import functools
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from gail_tf.environments.atari import StackedFrames, atari_pixels, described_frames, frames_in_stack
+from gail_tf.environments.make import make_environment
+from gail_tf.environments.observations import time_limit
+from gail_tf.environments.vector import VectorEnvironment
+from gail_tf.types import UserError
+
+GAME = {"frameskip": 1, "repeat_action_probability": 0.0}
+
+
+class Numbers(gym.Env):
+    """Frames of one number: 10 at reset, then one more a step."""
+
+    observation_space = gym.spaces.Box(0, 255, (2, 3), np.uint8)
+    action_space = gym.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        self._number = 10
+        return np.full((2, 3), self._number, np.uint8), {}
+
+    def step(self, action):
+        self._number += 1
+        return np.full((2, 3), self._number, np.uint8), 0.0, False, False, {}
+
+
+def test_the_newest_frame_is_last_and_the_first_stands_for_those_before_it():
+    env = StackedFrames(Numbers(), 3)
+    seen = [env.reset()[0], *(env.step(0)[0] for _ in range(3)), env.reset()[0]]
+    assert [stack[0, 0].tolist() for stack in seen] == [
+        [10, 10, 10],
+        [10, 10, 11],
+        [10, 11, 12],
+        [11, 12, 13],
+        [10, 10, 10],
+    ]
+    assert seen[0].shape == (2, 3, 3) == env.observation_space.shape
+    assert frames_in_stack(gym.wrappers.TimeLimit(env, 5)) == 3 and frames_in_stack(Numbers()) is None
+    assert "newest 3 frames, 2 x 3 each" in described_frames(env)["stack"]
+
+
+def test_what_is_no_frame_is_refused():
+    with pytest.raises(UserError, match=r"want frames, uint8 \[H, W\]"):
+        StackedFrames(gym.make("CartPole-v1"), 4)
+    with pytest.raises(UserError, match="num_frames 0: want 1 or more"):
+        StackedFrames(Numbers(), 0)
+
+
+@pytest.fixture
+def make_pong():
+    pytest.importorskip("cv2")
+    return functools.partial(
+        make_environment, "ale_py:ALE/Pong-v5", GAME, max_episode_steps=50, wrappers=[atari_pixels]
+    )
+
+
+def test_frames_are_those_of_gymnasiums_wrapper(make_pong):
+    env = make_pong()
+    theirs = gym.wrappers.AtariPreprocessing(gym.make("ALE/Pong-v5", **GAME))
+    assert env.observation_space.shape == (84, 84, 4) and time_limit(env) == 50
+    assert described_frames(env)["noop_max"] == 30
+    frames = [theirs.reset(seed=3)[0]]
+    ours = [env.reset(seed=3)[0]]
+    actions = np.random.default_rng(0).integers(6, size=50)
+    for action in actions:
+        frames.append(theirs.step(action)[0])
+        stack, _, terminated, truncated, _ = env.step(action)
+        ours.append(stack)
+    assert truncated and not terminated  # after 50 steps, not 50 frames
+    np.testing.assert_array_equal([stack[..., -1] for stack in ours], frames)
+    np.testing.assert_array_equal(ours[-1], np.moveaxis(frames[-4:], 0, -1))
+    assert len(np.unique(np.reshape(frames, [51, -1]), axis=0)) > 10
+
+
+def test_a_snapshot_brings_games_back(make_pong):
+    actions = np.random.default_rng(0).integers(6, size=(70, 2))
+    one = VectorEnvironment(make_pong, 2, seed=0)
+    for action in actions[:60]:
+        one.step(action)
+    other = VectorEnvironment(make_pong, 2, seed=0)
+    other.restore(one.snapshot())
+    for action in actions[60:]:
+        ours, theirs = one.step(action)[0], other.step(action)[0]
+        np.testing.assert_array_equal(ours.next_observation, theirs.next_observation)
+
+
+def test_a_game_that_skips_frames_itself_is_refused():
+    pytest.importorskip("cv2")
+    with pytest.raises(UserError, match="want a game of Atari made with make_environment.kwargs"):
+        make_environment("ale_py:ALE/Pong-v5", max_episode_steps=50, wrappers=[atari_pixels])

@@ -1,0 +1,16 @@
+"""What a run on frames leaves: a policy that takes stacks of bytes, and says how they are made."""
+
+import json
+
+import numpy as np
+import tensorflow as tf
+
+
+def test_the_exported_policy_takes_stacks_and_says_how_they_are_made(reference):
+    folder = reference("PPO pixels")[0] / "policy"
+    frames = json.loads((folder / "policy.json").read_text())["frames"]
+    assert frames["observation"] == "uint8 [B, 12, 12, 2]" and "the newest 2 frames" in frames["stack"]
+    policy = tf.saved_model.load(str(folder))
+    stacks = tf.constant(np.zeros((3, 12, 12, 2), np.uint8))
+    actions = policy.signatures["serving_default"](observation=stacks)["action"]
+    assert actions.shape == (3,) and set(actions.numpy()) <= {0, 1}
