@@ -123,6 +123,7 @@ def train(
     overwrite: bool = False,
     num_threads: int | None = None,
     for_expert: bool = False,
+    reward: str | os.PathLike | None = None,
     command: Sequence[str] = (),
     say: Callable[[str], None] | None = None,
     show_progress: bool = False,
@@ -139,6 +140,8 @@ def train(
       run_dir: where the run goes; None: a new temporary folder.
       callbacks: each sees every line of metrics, and may end the training.
       label, task: names in reports. for_expert: refuse recipes that learn from demonstrations.
+      reward: a run of gail-train with a discriminator, or its ``reward/``: what it learned is paid in place of
+        the environment's own reward; of recipes that learn from none.
       resume: continue the run in ``run_dir`` to the same numbers; overwrite: replace it.
       num_threads: cores that it may use; None: all of this process, or GAIL_TF_NUM_THREADS. It changes no
         result.
