@@ -24,9 +24,10 @@ def run_main(
     """Runs ``main(argv)`` under absl and exits.
 
     ``--help`` and ``-h`` print ``usage`` and the flags of main's own module, and exit with 0 (absl: with 1,
-    and every library's flags); ``--version`` prints the package's. A UserError, and a flag that is unknown or malformed, is one line on
-    stderr and exit code 2; so is an OSError that nothing nearer to it explained. With GAIL_TF_TRACEBACK=1
-    both keep their traceback. So is an argument too many. Ctrl-C exits with 130.
+    and every library's flags); ``--version`` prints the package's. A UserError, a flag that is unknown or
+    malformed and an argument too many are one line on stderr and exit code 2; so is an OSError that nothing
+    nearer to it explained. With GAIL_TF_TRACEBACK=1 errors of main keep their traceback. Ctrl-C exits with
+    130.
     Libraries' INFO notices stay quiet unless ``--verbosity`` asks for them.
 
     Args:

@@ -1,4 +1,4 @@
-"""gail-export-policy: writes a run's policy as a SavedModel, as ONNX or as TensorFlow Lite, or a page to share it.
+"""gail-export-policy: writes a run's policy as a SavedModel, ONNX or TensorFlow Lite, or to share it.
 
   gail-export-policy RUN_DIR --out=FOLDER [--format=savedmodel|onnx|tflite] [--best|--last]
   gail-export-policy RUN_DIR --out=FOLDER --model_card [--license=mit] [--film=FILE.mp4] [--push=USER/NAME]
@@ -6,7 +6,7 @@
 A SavedModel needs nothing but TensorFlow. Its signatures, for any batch size: serving_default(observation) is
 the policy's mode, sampled(observation, seed) a sample; observations go in as the environment gives them,
 actions come out in its units. policy.onnx and policy.tflite hold the mode. policy.json goes with each.
---model_card writes the folder that the Hugging Face Hub shows: policy, README.md, curve, settings, results.json.
+--model_card writes a folder for the Hugging Face Hub: policy, README.md, curve, settings, results.json.
 Without --push nothing leaves this machine.
 
 Examples:
@@ -77,6 +77,8 @@ def _check_flags() -> None:
         raise UserError(f"--out={_OUT.value} is there already: choose another name or remove it.")
     if _MODEL_CARD.value and _FORMAT.value != "savedmodel":
         raise UserError(f"--model_card holds the SavedModel: leave --format={_FORMAT.value} out.")
+    if _MODEL_CARD.value and (_BEST.value or _LAST.value):
+        raise UserError("--model_card is about the policy that is kept: leave --best and --last out.")
     for flag in (_LICENSE, _FILM, _PUSH):
         if flag.value and not _MODEL_CARD.value:
             raise UserError(f"--{flag.name} is of a model card: add --model_card or leave it out.")

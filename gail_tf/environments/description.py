@@ -10,7 +10,7 @@ from gail_tf.environments.observations import observation_components, observatio
 
 
 def described_spaces(env: gym.Env) -> dict[str, Any]:
-    """``observation`` and ``action`` of ``env``, without an absorbing indicator: sizes, order, names, bounds."""
+    """``observation`` and ``action`` of ``env``, without an absorbing indicator: sizes, names, bounds."""
     real = env.env if isinstance(env, AbsorbingState) else env
     return {"observation": _observation(real), "action": _action(real.action_space)}
 
@@ -56,7 +56,7 @@ def _bounds(space: gym.spaces.Box) -> dict[str, Any]:
 
 
 def _components(env: gym.Env) -> tuple[tuple[str, int], ...]:
-    """(name, size) in order: of what Gymnasium flattened, or of a MuJoCo task's own structure; () if unknown."""
+    """(name, size) in order, of what Gymnasium flattened or a MuJoCo task names; () if unknown."""
     if flattened := observation_components(env):
         return flattened
     structure = getattr(env.unwrapped, "observation_structure", None)

@@ -1,4 +1,4 @@
-"""AIRL's reward network: a reward of the state and, apart from it, shaping by a potential (Fu et al. 2018)."""
+"""AIRL's reward network: a reward of the state, and shaping by a potential (Fu et al. 2018)."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ _STATES = ("observation", "next_observation")
 
 
 class ShapedLogit(tf.keras.Model):
-    """``f = g(s) + discount * (1 - terminated) * h(s') - h(s)`` (Fu et al. 2018, Eq. 4). Features -> ``[B, 1]``.
+    """``f = g(s) + discount * (1 - terminated) * h(s') - h(s)`` (Fu et al. 2018, Eq. 4), ``[B, 1]``.
 
     Along an episode the two terms of h cancel, but for the first state's: whatever h is, the best policy is
     that of g alone (Ng et al. 1999). That needs h = 0 behind an end, hence ``terminated``. With absorbing

@@ -22,8 +22,8 @@ class LearnedReward(tf.Module):
       sha256: of the reward's files; None: not compared. So that a resumed run goes on with the same one.
       output: which of the model's outputs is paid: "reward", as the discriminator paid it; "logit"; or
         "unshaped", AIRL's g without its potential (the logit, where the network has none).
-      normalize: divide by the running root mean square (:class:`NormalizedReward`), so that a value loss is of
-        the order of 1.
+      normalize: divide by the running root mean square (:class:`NormalizedReward`), so that a value loss is
+        of the order of 1.
     """
 
     needs_segments = False
@@ -56,7 +56,7 @@ class LearnedReward(tf.Module):
         self._normalized = NormalizedReward() if normalize else None
 
     def check_fit(self, spaces: Mapping[str, Any], absorbing: bool, environment: str) -> None:
-        """Raises UserError unless the reward was learned in ``spaces``, as ``described_spaces`` tells them."""
+        """Raises UserError unless the reward was learned in ``spaces`` (of ``described_spaces``)."""
         learned = json.loads(self._description)
         wrong = _mismatch(learned, spaces)
         if wrong:

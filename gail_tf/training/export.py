@@ -34,8 +34,8 @@ def export_policy(policy: Policy, folder: Path, metadata: Mapping[str, Any]) -> 
     Observations of another shape have theirs, and images are uint8 where the environment's are.
     Actions are in environment units: float32 ``[B, k]`` inside the action space, or int64 ``[B]``.
     Observations go in as the environment gives them; normalisation is inside. One that holds a NaN or Inf,
-    or that is no batch, raises ``tf.errors.InvalidArgumentError``. Beside the model, ``policy.json`` says what
-    it was trained on, and how many discrete actions there are (null: continuous).
+    or that is no batch, raises ``tf.errors.InvalidArgumentError``. Beside the model, ``policy.json`` says
+    what it was trained on, and how many discrete actions there are (null: continuous).
     """
     module = _Exported(policy)
     spec, seed = policy.batch_spec, tf.TensorSpec((2,), tf.int32, name="seed")
@@ -75,7 +75,7 @@ class _Exported(tf.Module):
         self.unchecked = policy.deterministic
 
     def _checked(self, observation: tf.Tensor) -> tf.Tensor:
-        """``observation``; raises where it is no batch, or not finite. Both checks are in the graph itself."""
+        """``observation``; raises where it is no batch, or not finite, in the graph itself."""
         one = "_".join(map(str, self._spec.shape[1:]))
         # TensorFlow's message names the operation, and has no other room for advice.
         observation = tf.ensure_shape(

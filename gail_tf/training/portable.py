@@ -1,7 +1,7 @@
-"""Exported policies in other formats: ONNX and TensorFlow Lite, compared with the SavedModel as they are written.
+"""Exported policies in other formats: ONNX and TensorFlow Lite, compared with the SavedModel.
 
-What is converted is the policy's mode. Neither format can raise, so that a NaN in an observation is not refused
-there: what comes out then is undefined.
+What is converted is the policy's mode. Neither format can raise, so a NaN in an observation is not refused
+there, and what comes out then is undefined.
 """
 
 import os

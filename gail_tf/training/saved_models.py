@@ -11,8 +11,9 @@ Tensors = Mapping[str, tuple[Collection[str], Collection[str]]]
 
 # Operations that reach out of the graph. No policy and no reward of ours needs one.
 _REACHING_OUT = frozenset(
-    "PyFunc PyFuncStateless EagerPyFunc ReadFile WriteFile MatchingFiles PrintV2 Print FixedLengthRecordReaderV2 "
-    "TextLineReaderV2 TFRecordReaderV2 WholeFileReaderV2 TextLineDataset TFRecordDatasetV2 WriteSummary "
+    "PyFunc PyFuncStateless EagerPyFunc ReadFile WriteFile MatchingFiles PrintV2 Print "
+    "FixedLengthRecordReaderV2 TextLineReaderV2 "
+    "TFRecordReaderV2 WholeFileReaderV2 TextLineDataset TFRecordDatasetV2 WriteSummary "
     "CreateSummaryFileWriter SaveDatasetV2 LoadDataset RpcCall RpcServer RemoteCall".split()
 )
 

@@ -1,4 +1,4 @@
-"""AIRL's shaped logit: g(s) + discount h(s') - h(s), nothing behind an end, and no word of h along an episode."""
+"""AIRL's shaped logit: g(s) + discount h(s') - h(s), nothing behind an end, no h along an episode."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def test_the_potential_cancels_along_an_episode(network):
     ends = np.eye(5, dtype=np.float32)[-1]
     rows = tf.concat([states[:-1], states[1:], ends[:, None]], -1)
     discounts = 0.5 ** np.arange(5)
-    shaped, plain = ((discounts * fn(rows)[:, 0]).sum() for fn in (network, network.unshaped))
+    shaped, plain = ((discounts * fn(rows)[:, 0].numpy()).sum() for fn in (network, network.unshaped))
     np.testing.assert_allclose(shaped, plain - 10.0 * states[0, 1], rtol=1e-5)
 
 
