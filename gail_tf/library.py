@@ -47,6 +47,8 @@ class Policy:
         if rows.shape[1:] != tuple(self._spec.shape[1:]):
             given, one = list(observation.shape), ", ".join(map(str, self._spec.shape[1:]))
             raise UserError(f"observations have the shape {given}: want [B, {one}], or [{one}] for one.")
+        if not np.isfinite(rows).all():
+            raise UserError("observations hold a NaN or Inf, which no policy acts on: mend what gives them.")
         if deterministic:
             actions = self._model.deterministic(rows).numpy()
         else:

@@ -103,14 +103,22 @@ def _main(job: BinaryIO) -> None:
         print(json.dumps({"return": _filmed(**pickle.load(job))}))  # noqa: S301 - of the process that started this
     except Exception as e:
         traceback.print_exc()
-        files = [frame.filename for frame in traceback.extract_tb((e.__cause__ or e).__traceback__)]
         why = one_line(e) if isinstance(e, UserError) else f"{type(e).__name__}: {one_line(e)}"
         # No OpenGL shows as anything at all, such as an AttributeError of None.
-        if any(f"{os.sep}{name}{os.sep}" in file for file in files for name in ("OpenGL", "mujoco", "glfw")):
+        if any(
+            f"{os.sep}{name}{os.sep}" in file for file in _files(e) for name in ("OpenGL", "mujoco", "glfw")
+        ):
             renderer = os.environ.get("MUJOCO_GL", "glfw")
             why = f"MuJoCo finds no renderer (MUJOCO_GL is {renderer}, {why}); {_renderer_advice(os.environ)}"
         print(json.dumps({"error": why}))
         sys.exit(2)
+
+
+def _files(error: BaseException | None) -> Iterator[str]:
+    """Of the frames of ``error`` and of what it came from."""
+    while error is not None:
+        yield from (frame.filename for frame in traceback.extract_tb(error.__traceback__))
+        error = error.__cause__ or error.__context__
 
 
 def _filmed(environment, arguments: dict, actions: np.ndarray, seed: int, path: str) -> float:

@@ -51,7 +51,19 @@ def _open(path: str, environment: str | None, stochastic: bool, seed: int):
         raise UserError(f"{path}: gives {given}, {environment} takes {space}: {advice}.")
     env.close()
     act = evaluation.sampled(policy, seed) if stochastic else evaluation.deterministic(policy)
-    return act, metadata, environment, make_env
+    return _of_finite(act, environment), metadata, environment, make_env
+
+
+def _of_finite(act: evaluation.ActFn, environment: str) -> evaluation.ActFn:
+    """``act``, which the policy would end with a long error, and one line in its place."""
+
+    def checked(observation: np.ndarray, step: int) -> np.ndarray:
+        if not np.isfinite(observation).all():
+            what = f"Environment {environment!r} gives an observation with a NaN or Inf"
+            raise UserError(f"{what}, which no policy acts on: mend the environment.")
+        return act(observation, step)
+
+    return checked
 
 
 def _environment_arguments(metadata: Mapping[str, Any]) -> dict[str, Any]:
