@@ -92,6 +92,9 @@ setup(
         # Gymnasium's preprocessing of Atari's screens resizes with it.
         "atari": ["opencv-python-headless>=4.8"],
         "minari": ["minari>=0.5"],
+        # 1.17 is the first that takes TensorFlow 2.21 with NumPy 2 and protobuf 7.
+        "onnx": ["tf2onnx>=1.17", "onnx>=1.18", "onnxruntime>=1.22"],
+        "hub": ["huggingface_hub>=0.30"],
         "video": ["imageio>=2.34", "imageio-ffmpeg>=0.5"],
     },
     entry_points={

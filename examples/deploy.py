@@ -6,9 +6,14 @@ import sys
 import gail_tf
 
 DEPLOYED = """
+import json
 import sys
 import gymnasium as gym
 import tensorflow as tf
+
+with open(sys.argv[1] + "/policy.json") as file:
+    told = json.load(file)  # sizes, names and bounds of what goes in and comes out
+print(f"takes {told['observation']['shape']}, gives {told['action']['kind']} actions")
 
 act = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
 env, total, done = gym.make("CartPole-v1"), 0.0, False

@@ -47,6 +47,8 @@ class Policy:
         if rows.shape[1:] != tuple(self._spec.shape[1:]):
             given, one = list(observation.shape), ", ".join(map(str, self._spec.shape[1:]))
             raise UserError(f"observations have the shape {given}: want [B, {one}], or [{one}] for one.")
+        if not np.isfinite(rows).all():
+            raise UserError("observations hold a NaN or Inf, which no policy acts on: mend what gives them.")
         if deterministic:
             actions = self._model.deterministic(rows).numpy()
         else:
@@ -123,6 +125,7 @@ def train(
     overwrite: bool = False,
     num_threads: int | None = None,
     for_expert: bool = False,
+    reward: str | os.PathLike | None = None,
     command: Sequence[str] = (),
     say: Callable[[str], None] | None = None,
     show_progress: bool = False,
@@ -139,6 +142,8 @@ def train(
       run_dir: where the run goes; None: a new temporary folder.
       callbacks: each sees every line of metrics, and may end the training.
       label, task: names in reports. for_expert: refuse recipes that learn from demonstrations.
+      reward: a run of gail-train with a discriminator, or its ``reward/``: what it learned is paid in
+        place of the environment's own reward; of recipes that learn from none.
       resume: continue the run in ``run_dir`` to the same numbers; overwrite: replace it.
       num_threads: cores that it may use; None: all of this process, or GAIL_TF_NUM_THREADS. It changes no
         result.
@@ -248,6 +253,7 @@ def evaluate(
     seed: int = 1_000_000,
     deterministic: bool = True,
     video: str | None = None,
+    say: Callable[[Mapping[str, Any]], object] | None = None,
 ) -> dict[str, Any]:
     """Rolls a policy out; the same as ``gail-evaluate``.
 
@@ -257,6 +263,7 @@ def evaluate(
       environment: a Gymnasium id or a function that makes it; None: the one that the policy was trained in.
       seed: episode i starts from ``reset(seed=seed + i)``.
       video: a file (.mp4, .gif) for a film of the first episode; of an exported policy only.
+      say: sees the result as soon as it is there, before the film.
 
     Returns:
       ``return_mean``, ``return_std``, ``return_min``, ``return_max``, ``length_mean``, ``num_episodes``; of
@@ -268,12 +275,15 @@ def evaluate(
 
     if isinstance(policy, Policy | str | os.PathLike):
         path = policy.path if isinstance(policy, Policy) else policy
-        return rollouts.evaluate_policy(str(path), environment, num_episodes, seed, not deterministic, video)
+        how = (num_episodes, seed, not deterministic, video, say)
+        return rollouts.evaluate_policy(str(path), environment, *how)
     if environment is None:
         raise UserError("environment is None: a function does not say which it acts in; give an id.")
     evaluator = evaluation.Evaluator(functools.partial(make_environment, environment))
     result = evaluator.evaluate(lambda observation, step: policy(observation), num_episodes, seed)
     evaluator.close()
+    if say is not None:
+        say(result.statistics())
     return result.statistics()
 
 

@@ -68,6 +68,7 @@ TOGETHER = [
         "reward_neg_inv_d",
     ),
     ("gail_ppo/cartpole", "absorbing_airl", "expert_weight", "no_penalty", "state_only"),
+    ("gail_ppo/cartpole", "airl_shaped"),
     ("gail_ppo/cartpole", "spectral_norm"),
     ("gail_ppo/cartpole", "gail_gp"),
     ("gail_trpo/cartpole", "gail_vr"),

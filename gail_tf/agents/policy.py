@@ -4,9 +4,23 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from gail_tf.environments.actions import ActionCodec
+from gail_tf.networks.mlp import TanhNormal
 from gail_tf.networks.normalization import RunningMoments
 
 tfd = tfp.distributions
+
+
+def mode(distribution: tfd.Distribution) -> tf.Tensor:
+    """The mode of an actor's output, ``[B, k]`` or ``[B]``: bit for bit ``distribution.mode()``.
+
+    TFP broadcasts the mode to a shape that it finds out at run time, by operations that ONNX does not have.
+    An actor's parameters have that shape already, so they are read as they are.
+    """
+    if isinstance(distribution, TanhNormal):
+        return tf.tanh(mode(distribution.distribution))
+    if isinstance(distribution, tfd.MultivariateNormalDiag | tfd.Deterministic):
+        return distribution.loc
+    return distribution.mode()
 
 
 class Policy(tf.Module):
@@ -63,7 +77,7 @@ class Policy(tf.Module):
         return self.distribution(self.normalize(observation))
 
     def _deterministic(self, observation: tf.Tensor) -> tf.Tensor:
-        return self._in_environment(self._at_real_states(observation).mode())
+        return self._in_environment(mode(self._at_real_states(observation)))
 
     def _sampled(self, observation: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         return self._in_environment(self._at_real_states(observation).sample(seed=seed))

@@ -15,6 +15,7 @@ from absl import logging
 from gail_tf.assembly import recipes
 from gail_tf.assembly.gin_text import as_file
 from gail_tf.assembly.recipes import did_you_mean
+from gail_tf.rewards.exported import describe_reward, digest, find_reward
 from gail_tf.types import UserError
 
 _GIN_ERRORS = (ValueError, SyntaxError, OSError, TypeError, AttributeError, ImportError, RuntimeError)
@@ -72,6 +73,7 @@ FLAGS = {
     "num_demonstrations": "load_demonstrations.num_trajectories",
     "subsample": "load_demonstrations.subsample",
     "seed": "Experiment.seed",
+    "reward": "LearnedReward.path",
 }
 """The flags of gail-train that stand for a binding."""
 
@@ -83,8 +85,21 @@ def flag_bindings(**flags: Any) -> list[str]:
         path = flags["demonstrations"] = os.fspath(path)
         if not path.startswith(("shipped:", "minari:")):  # so that a run resumes from anywhere
             flags["demonstrations"] = os.path.abspath(os.path.expanduser(path))
-    given = {name: flags.get(flag) for flag, name in FLAGS.items()}
-    return [f"{name} = {value!r}" for name, value in given.items() if isinstance(value, str | int)]
+    given = {name: flags.get(flag) for flag, name in FLAGS.items() if flag != "reward"}
+    bound = [f"{name} = {value!r}" for name, value in given.items() if isinstance(value, str | int)]
+    return bound + _reward_bindings(flags.get("reward"))
+
+
+def _reward_bindings(path: str | os.PathLike | None) -> list[str]:
+    """What trains on the learned reward at ``path``: the same one when the run is resumed, from anywhere."""
+    if path is None:
+        return []
+    folder = find_reward(os.path.abspath(os.path.expanduser(path)))
+    bound = ["Experiment.reward_source = @LearnedReward", f"{FLAGS['reward']} = {str(folder)!r}"]
+    bound.append(f"LearnedReward.sha256 = {digest(folder)!r}")
+    if describe_reward(folder).get("absorbing_states"):
+        bound.append("make_environment.absorbing_states = True")
+    return bound
 
 
 def _open_include(name: str) -> io.StringIO:

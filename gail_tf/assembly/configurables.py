@@ -3,5 +3,6 @@
 from gail_tf.agents import ddpg, ppo, sac, sd3, td3, trpo  # noqa: F401
 from gail_tf.discriminators import augmentations, discriminator, losses, regularizers  # noqa: F401
 from gail_tf.generators import cloning, model_based, off_policy, on_policy  # noqa: F401
-from gail_tf.rewards import environment  # noqa: F401
+from gail_tf.networks import shaped  # noqa: F401
+from gail_tf.rewards import environment, learned  # noqa: F401
 from gail_tf.training import trainer  # noqa: F401

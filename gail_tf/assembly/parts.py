@@ -10,9 +10,11 @@ import tensorflow as tf
 from gail_tf.assembly.config import parse_gin
 from gail_tf.assembly.expert import Expert, unscaled_note
 from gail_tf.assembly.settings import Experiment, Settings, one_line_errors
+from gail_tf.discriminators.discriminator import Discriminator
+from gail_tf.discriminators.portable import PortableReward
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.actions import ActionCodec
-from gail_tf.environments.atari import described_frames
+from gail_tf.environments.description import described_spaces
 from gail_tf.environments.observations import time_limit
 from gail_tf.environments.wrappers import described
 from gail_tf.functions import frozen
@@ -32,7 +34,8 @@ class Parts(NamedTuple):
     Attributes:
       generator, trainer: what learns, and the loop around it.
       environment_kwargs: what an exported policy needs to make its environment again, beside the id.
-      frames: how its observations are made of frames; None where they are not.
+      spaces: what it says of its observations and actions.
+      learned_reward: the discriminator's reward, to be exported; None where nothing learns one.
       operative_config: gin text of every value in effect, defaults included.
       notes: what a person should know, a sentence each, with "note: " before it.
     """
@@ -40,7 +43,8 @@ class Parts(NamedTuple):
     generator: Any
     trainer: Trainer
     environment_kwargs: dict[str, Any]
-    frames: dict[str, Any] | None
+    spaces: dict[str, Any]
+    learned_reward: PortableReward | None
     operative_config: str
     notes: tuple[str, ...]
 
@@ -65,7 +69,7 @@ def _assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
     env = settings.make_environment()
     absorbing, codec = isinstance(env, AbsorbingState), ActionCodec(env.action_space, settings.environment)
     distance = expert and _imitation_distance(expert, codec, time_limit(env), absorbing)
-    frames = described_frames(env)
+    spaces = described_spaces(env)
     env.close()
     tf.keras.utils.set_random_seed(settings.seed)
     reward_source, shown = None, {}
@@ -74,6 +78,8 @@ def _assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
         shown |= {"num_actions": codec.num_actions, "absorbing": absorbing}
     if experiment.reward_source is not None:
         reward_source = experiment.reward_source(**shown)
+        if hasattr(reward_source, "check_fit"):
+            reward_source.check_fit(spaces, absorbing, settings.environment)
     generator = experiment.generator(
         make_env=settings.make_environment,
         reward_source=reward_source,
@@ -96,7 +102,12 @@ def _assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
     if expert is not None and generator.policy.normalizer is None:
         notes = [unscaled_note(expert, type(generator).__name__)]
     notes = tuple(f"note: {note}" for note in [*notes, *trainer.notes()] if note)
-    return Parts(generator, trainer, _environment_kwargs(), frames, gin.operative_config_str(), notes)
+    learned = None
+    if isinstance(reward_source, Discriminator):
+        real = generator.policy.observation_spec
+        learned = PortableReward(reward_source, codec, real, absorbing, spaces)
+    config = gin.operative_config_str()
+    return Parts(generator, trainer, _environment_kwargs(), spaces, learned, config, notes)
 
 
 def _imitation_distance(

@@ -57,6 +57,7 @@ class Request(NamedTuple):
     overwrite: bool = False
     num_threads: int = 1
     for_expert: bool = False
+    reward: str | os.PathLike | None = None
 
     def settled_by_the_run(self) -> list[str]:
         """What was asked for that a run to resume has settled already, and that cannot be given again."""

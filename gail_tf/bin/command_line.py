@@ -9,6 +9,7 @@ from pathlib import Path
 from absl import app, flags, logging
 
 from gail_tf.types import UserError
+from gail_tf.version import __version__
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -17,18 +18,22 @@ _HELP_FLAGS = {"-h", "-help", "--help", "-helpshort", "--helpshort", "-helpfull"
 _WIDTH = 100
 
 
-def run_main(main: Callable[[Sequence[str]], int | None], usage: str | None = None) -> None:
+def run_main(
+    main: Callable[[Sequence[str]], int | None], usage: str | None = None, num_arguments: int | None = 0
+) -> None:
     """Runs ``main(argv)`` under absl and exits.
 
     ``--help`` and ``-h`` print ``usage`` and the flags of main's own module, and exit with 0 (absl: with 1,
-    and every library's flags). A UserError, and a flag that is unknown or malformed, is one line on
-    stderr and exit code 2; so is an OSError that nothing nearer to it explained. With GAIL_TF_TRACEBACK=1
-    both keep their traceback. Ctrl-C exits with 130.
+    and every library's flags); ``--version`` prints the package's. A UserError, a flag that is unknown or
+    malformed and an argument too many are one line on stderr and exit code 2; so is an OSError that nothing
+    nearer to it explained. With GAIL_TF_TRACEBACK=1 errors of main keep their traceback. Ctrl-C exits with
+    130.
     Libraries' INFO notices stay quiet unless ``--verbosity`` asks for them.
 
     Args:
       main: takes the arguments left after the flags, the program's name first; returns an exit code or None.
       usage: the page that ``--help`` prints above the flags; the docstring of main's module when None.
+      num_arguments: how many it takes beside its flags, at most; None: any number.
     """
     module = sys.modules[main.__module__]
     page = inspect.cleandoc(usage if usage is not None else module.__doc__ or "")
@@ -36,12 +41,16 @@ def run_main(main: Callable[[Sequence[str]], int | None], usage: str | None = No
     def parse_flags(argv: Sequence[str]) -> list[str]:
         options = argv[1 : argv.index("--")] if "--" in argv else argv[1:]
         if _HELP_FLAGS.intersection(options):
-            print(f"{page}\n\n{_flags_page(module)}")
-            sys.exit(0)
+            _print_and_exit(f"{page}\n\n{_flags_page(module)}")
+        if "--version" in options:
+            _print_and_exit(f"gail_tf {__version__}")
         try:
             remaining = flags.FLAGS(argv)
         except flags.Error as error:
             _fail(f"{' '.join(str(error).split())} (--help lists the flags)")
+        if num_arguments is not None and len(remaining) - 1 > num_arguments:
+            stray = remaining[1 + num_arguments]
+            _fail(f"{stray!r} is no flag: want --name=value (--help lists the flags)")
         if flags.FLAGS["verbosity"].using_default_value:
             flags.FLAGS.verbosity = logging.WARNING
         return remaining
@@ -52,8 +61,7 @@ def run_main(main: Callable[[Sequence[str]], int | None], usage: str | None = No
             sys.stdout.flush()
             return code
         except BrokenPipeError:
-            # The reader (head, less) has gone: nobody is left to tell.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _forget_stdout()
             sys.exit(EXIT_USER_ERROR)
         except (UserError, OSError) as error:
             if os.environ.get("GAIL_TF_TRACEBACK"):
@@ -80,6 +88,19 @@ def program(argv0: str, script: str) -> str:
     return f"python -m gail_tf.bin.{path.stem}" if path.suffix == ".py" else path.name or script
 
 
+def _print_and_exit(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        _forget_stdout()
+    sys.exit(0)
+
+
+def _forget_stdout() -> None:
+    """The reader (head, less) has gone: nobody is left to tell."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _fail(message: str) -> None:
     print(f"error: {' '.join(message.splitlines())}", file=sys.stderr)
     sys.exit(EXIT_USER_ERROR)
@@ -87,7 +108,8 @@ def _fail(message: str) -> None:
 
 def _flags_page(module) -> str:
     own = sorted(flags.FLAGS.get_key_flags_for_module(module), key=lambda flag: flag.name)
-    return "\n".join(["Flags:", *(_flag_help(flag) for flag in own)]) if own else "No flags."
+    shown = ["Flags:", *(_flag_help(flag) for flag in own)] if own else ["No flags."]
+    return "\n".join([*shown, "", "Beside them: --help and --version."])
 
 
 def _flag_help(flag: flags.Flag) -> str:

@@ -14,7 +14,8 @@ Examples:
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from absl import flags
 
@@ -37,17 +38,21 @@ def main(argv: Sequence[str]) -> None:
         raise UserError("no --policy given: name a run directory or an exported policy.")
     from gail_tf import library
 
-    result = library.evaluate(
+    library.evaluate(
         _POLICY.value,
         _ENVIRONMENT.value,
         num_episodes=_NUM_EPISODES.value,
         seed=_SEED.value,
         deterministic=not _STOCHASTIC.value,
         video=_VIDEO.value,
+        say=_print,
     )
+
+
+def _print(result: Mapping[str, Any]) -> None:
     from gail_tf.training import rollouts
 
-    print(json.dumps(result) if _JSON.value else rollouts.describe(result))
+    print(json.dumps(result) if _JSON.value else rollouts.describe(result), flush=True)
 
 
 def run() -> None:

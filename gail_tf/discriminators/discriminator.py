@@ -34,7 +34,8 @@ class Discriminator(tf.Module):
       num_actions: number of discrete actions, None when they are continuous.
       absorbing: whether the observations carry an absorbing indicator.
       inputs: the fields it sees: ("observation", "action") is GAIL's; ("observation",) needs no actions;
-        add "next_observation" for state transitions.
+        add "next_observation" for state transitions, and "terminated" (1 where the MDP ended) for a network
+        that asks for it.
       network: shapes of the inputs -> Keras model from features ``[B, f]`` to logits ``[B, 1]``; see
         networks/discriminator.py.
       loss_terms: functions such as those of losses.py and regularizers.py; their sum is minimised.
@@ -52,10 +53,11 @@ class Discriminator(tf.Module):
     Attributes:
       needs_segments: whether a loss term needs the agent's steps in time order, with values.
       reads_successor: whether its rewards hang on ``next_observation``.
-      reward_fn: as it was bound.
+      reward_fn: as it was bound. network: of which one with an attribute ``shares_scale`` that is True sees
+        ``next_observation`` on the scale of ``observation``.
     """
 
-    INPUTS = ("observation", "action", "next_observation")
+    INPUTS = ("observation", "action", "next_observation", "terminated")
 
     def __init__(
         self,
@@ -99,6 +101,8 @@ class Discriminator(tf.Module):
             raise ValueError("Discriminator.augmentations are of images, and it sees none: want ().")
         self._expert = ExpertSampler(self.features.fields(rows), expert_weights)
         self.network = network(self.features.input_shapes)
+        if getattr(self.network, "shares_scale", False):
+            self.features.share_scale()
         if dropout:
             check_dropout(self.network)
         rate, bounds = (learning_rate, final_learning_rate_fraction), (max_gradient_norm, max_gradient_value)
@@ -111,6 +115,13 @@ class Discriminator(tf.Module):
             return self._logits_of(fields)
         rows = {name: tf.reshape(field, [-1, field.shape[-1]]) for name, field in fields.items()}
         return tf.reshape(self._logits_of(rows), tf.shape(next(iter(fields.values())))[:-1])
+
+    def unshaped(self, transition: Transition) -> tf.Tensor:
+        """What the network's method ``unshaped`` says of rows ``[N, ...]``, ``[N]``; else the logits."""
+        said = getattr(self.network, "unshaped", None)
+        if said is None:
+            return self.logits(transition)
+        return tf.squeeze(said(self.features(self.features.fields(transition))), -1)
 
     def reward(self, transition: Transition) -> tf.Tensor:
         """The reward ``[...]`` paid for ``transition``; differentiable, changes no state."""

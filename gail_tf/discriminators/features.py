@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from gail_tf.networks.normalization import RunningMoments
@@ -17,7 +18,8 @@ class TransitionFeatures(tf.Module):
     """Normalised features ``[..., f]`` of transitions.
 
     Images (uint8 fields of rank 2 and more) are scaled to [0, 1]; of all others the running mean and standard
-    deviation are kept, and they are normalised by them, but for absorbing indicators.
+    deviation are kept, and they are normalised by them, but for absorbing indicators and ``terminated``,
+    which stay the 0 or 1 that they are.
 
     Args:
       rows: transitions ``[M, ...]`` that tell shapes and types.
@@ -32,11 +34,11 @@ class TransitionFeatures(tf.Module):
     def __init__(self, rows: Transition, inputs: Sequence[str], num_actions: int | None, absorbing: bool):
         super().__init__(name="features")
         self._num_actions, self._absorbing = num_actions, absorbing
-        self.input_shapes, self._vectors = {}, []
+        self.input_shapes, self._vectors, self._scale_columns = {}, [], None
         for name in inputs:
             field, is_index = getattr(rows, name), name == "action" and num_actions
             self.input_shapes[name] = shape = (num_actions,) if is_index else tuple(field.shape[1:])
-            if len(shape) < 2 or tf.as_dtype(field.dtype) != tf.uint8:
+            if name != "terminated" and (len(shape) < 2 or tf.as_dtype(field.dtype) != tf.uint8):
                 self._vectors.append(name)
         self._sizes = {name: math.prod(shape) for name, shape in self.input_shapes.items()}
         ends = dict(
@@ -47,7 +49,20 @@ class TransitionFeatures(tf.Module):
 
     @property
     def has_images(self) -> bool:
-        return len(self._vectors) < len(self._sizes)
+        return bool(self._images)
+
+    @property
+    def _images(self) -> list[str]:
+        return [name for name in self._sizes if name not in self._vectors and name != "terminated"]
+
+    def share_scale(self) -> None:
+        """From now on ``next_observation`` is normalised as ``observation`` is: one state has one vector."""
+        firsts = dict(
+            zip(self._vectors, np.cumsum([0, *(self._sizes[n] for n in self._vectors)]), strict=False)
+        )
+        of_field = lambda name: firsts[name] + np.arange(self._sizes[name])  # noqa: E731
+        borrowed = {"next_observation": "observation"}
+        self._scale_columns = np.concatenate([of_field(borrowed.get(n, n)) for n in self._vectors])
 
     def fields(self, transition: Transition) -> Fields:
         """The named fields of ``transition`` (leading axes ``[...]``), flat.
@@ -64,6 +79,8 @@ class TransitionFeatures(tf.Module):
                     value = tf.one_hot(value, self._num_actions)
                 if self._absorbing:
                     value *= 1.0 - transition.observation[..., -1:]
+            if not shape:
+                value = tf.cast(value, tf.float32)[..., None]
             if len(shape) > 1:
                 leading = [-1 if size is None else size for size in value.shape[: -len(shape)]]
                 value = tf.reshape(value, [*leading, self._sizes[name]])
@@ -73,7 +90,7 @@ class TransitionFeatures(tf.Module):
     def with_images(self, fields: Fields, functions: Sequence[Callable], seed: tf.Tensor) -> Fields:
         """``fields`` ``[B, k]``, images changed by ``functions`` of (images ``[B, ...]``, seed) in order."""
         fields = dict(fields)
-        for name in (name for name in fields if name not in self._vectors):
+        for name in self._images:
             images = tf.reshape(fields[name], [-1, *self.input_shapes[name]])
             images = tf.ensure_shape(images, [fields[name].shape[0], *self.input_shapes[name]])
             for i, function in enumerate(functions):
@@ -88,13 +105,19 @@ class TransitionFeatures(tf.Module):
 
     def __call__(self, fields: Fields) -> tf.Tensor:
         """Float32 ``[..., f]``."""
-        images = [name for name in fields if name not in self._vectors]
-        parts = {name: tf.cast(fields[name], tf.float32) / 255.0 for name in images}
+        parts = {name: tf.cast(fields[name], tf.float32) / 255.0 for name in self._images}
+        parts |= {name: fields[name] for name in fields if name == "terminated"}
         if self._vectors:
-            vectors = self.normalizer.normalize(self._side_by_side(fields))
+            vectors = self._normalized(self._side_by_side(fields))
             sizes = [self._sizes[name] for name in self._vectors]
             parts |= dict(zip(self._vectors, tf.split(vectors, sizes, -1), strict=True))
         return tf.concat([parts[name] for name in fields], -1)
+
+    def _normalized(self, rows: tf.Tensor) -> tf.Tensor:
+        if self._scale_columns is None:
+            return self.normalizer.normalize(rows)
+        mean, scale, limit = (tf.gather(part, self._scale_columns) for part in self.normalizer.affine())
+        return tf.clip_by_value((rows - mean) * scale, -limit, limit)
 
     def _side_by_side(self, fields: Fields) -> tf.Tensor:
         return tf.concat([fields[name] for name in self._vectors], -1)

@@ -1,15 +1,17 @@
 """What an environment says of itself, and its observations as the package keeps them."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import gymnasium as gym
 import numpy as np
-import tensorflow as tf
 
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.foreign import one_line
-from gail_tf.networks.mlp import samplable
 from gail_tf.types import UserError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 def environment_name(env: gym.Env) -> str:
@@ -28,8 +30,13 @@ def time_limit(env: gym.Env) -> int | None:
     return None
 
 
-def observation_spec(space: gym.spaces.Box) -> tf.TensorSpec:
+def observation_spec(space: gym.spaces.Box) -> "tf.TensorSpec":
     """What the networks see of ``space``: uint8 where it is an image (rank 2 or more), else float32."""
+    # Here and not above: an environment is made without TensorFlow where it is filmed (film.py).
+    import tensorflow as tf
+
+    from gail_tf.networks.mlp import samplable
+
     is_image = space.dtype == np.uint8 and len(space.shape) > 1
     return samplable(tf.TensorSpec(space.shape, tf.uint8 if is_image else tf.float32, name="observation"))
 

@@ -1,4 +1,4 @@
-"""Policies as SavedModels that need nothing but TensorFlow, and back."""
+"""Policies and learned rewards as SavedModels that need nothing but TensorFlow, and back."""
 
 import os
 import shutil
@@ -11,9 +11,16 @@ import tensorflow as tf
 from gail_tf.agents.policy import Policy
 from gail_tf.files import new_folder
 from gail_tf.training.run_directory import one_line_errors, read_json, write_json
+from gail_tf.training.saved_models import check_signatures, described_signatures
 from gail_tf.types import UserError
 
 METADATA = "policy.json"
+REWARD_METADATA = "reward.json"
+_ADVICE = "choose another folder or free some space"
+_TENSORS = {
+    "serving_default": ({"observation"}, {"action"}),
+    "sampled": ({"observation", "seed"}, {"action"}),
+}
 
 
 def export_policy(policy: Policy, folder: Path, metadata: Mapping[str, Any]) -> None:
@@ -26,26 +33,73 @@ def export_policy(policy: Policy, folder: Path, metadata: Mapping[str, Any]) -> 
 
     Observations of another shape have theirs, and images are uint8 where the environment's are.
     Actions are in environment units: float32 ``[B, k]`` inside the action space, or int64 ``[B]``.
-    Observations go in as the environment gives them; normalisation is inside. Beside the model,
-    ``policy.json`` says what it was trained on, and how many discrete actions there are (null: continuous).
+    Observations go in as the environment gives them; normalisation is inside. One that holds a NaN or Inf,
+    or that is no batch, raises ``tf.errors.InvalidArgumentError``. Beside the model, ``policy.json`` says
+    what it was trained on, and how many discrete actions there are (null: continuous).
     """
-    folder = Path(folder)
-    module = tf.Module()
-    module.policy = policy  # keeps the variables alive and tracked
-    module.deterministic, module.sampled = policy.deterministic, policy.sampled
-    seed = tf.TensorSpec((2,), tf.int32, name="seed")
-    default = tf.function(lambda observation: {"action": policy.deterministic(observation)}, autograph=False)
+    module = _Exported(policy)
+    spec, seed = policy.batch_spec, tf.TensorSpec((2,), tf.int32, name="seed")
+    default = tf.function(lambda observation: {"action": module.deterministic(observation)}, autograph=False)
     sampled = tf.function(
-        lambda observation, seed: {"action": policy.sampled(observation, seed)}, autograph=False
+        lambda observation, seed: {"action": module.sampled(observation, seed)}, autograph=False
     )
     signatures = {
-        "serving_default": default.get_concrete_function(policy.batch_spec),
-        "sampled": sampled.get_concrete_function(policy.batch_spec, seed),
+        "serving_default": default.get_concrete_function(spec),
+        "sampled": sampled.get_concrete_function(spec, seed),
     }
-    advice = "choose another folder or free some space"
-    with one_line_errors(f"{folder}: the policy", advice), new_folder(folder) as temporary:
+    _save(
+        module,
+        signatures,
+        folder,
+        "the policy",
+        METADATA,
+        {**metadata, "num_actions": policy.codec.num_actions},
+    )
+
+
+class _Exported(tf.Module):
+    """What is saved of a policy: ``deterministic`` and ``sampled`` look at their observations first.
+
+    ``unchecked`` is the mode without that look, for formats that cannot raise.
+    """
+
+    def __init__(self, policy: Policy):
+        super().__init__(name="exported_policy")
+        self.policy = policy  # keeps the variables alive and tracked
+        self._spec = policy.batch_spec
+        checked = lambda observation: policy.deterministic(self._checked(observation))  # noqa: E731
+        drawn = lambda observation, seed: policy.sampled(self._checked(observation), seed)  # noqa: E731
+        seed = tf.TensorSpec((2,), tf.int32, name="seed")
+        self.deterministic = tf.function(checked, input_signature=[self._spec], autograph=False)
+        self.sampled = tf.function(drawn, input_signature=[self._spec, seed], autograph=False)
+        self.unchecked = policy.deterministic
+
+    def _checked(self, observation: tf.Tensor) -> tf.Tensor:
+        """``observation``; raises where it is no batch, or not finite, in the graph itself."""
+        one = "_".join(map(str, self._spec.shape[1:]))
+        # TensorFlow's message names the operation, and has no other room for advice.
+        observation = tf.ensure_shape(
+            observation, self._spec.shape, f"give_a_batch_B_{one}_as_observation_None"
+        )
+        if not self._spec.dtype.is_floating:
+            return observation
+        return tf.debugging.check_numerics(observation, "the policy's observation is not finite")
+
+
+def export_reward(module: tf.Module, folder: Path, metadata: Mapping[str, Any]) -> None:
+    """Writes a learned reward to ``folder`` as a SavedModel; ``module`` is a ``PortableReward``.
+
+    Its ``signatures()`` are those of the model. ``reward.json`` beside it says what it was trained on.
+    """
+    told = {**metadata, **module.description()}
+    _save(module, module.signatures(), folder, "the reward", REWARD_METADATA, told)
+
+
+def _save(module, signatures, folder: Path, what: str, name: str, metadata: Mapping[str, Any]) -> None:
+    folder = Path(folder)
+    with one_line_errors(f"{folder}: {what}", _ADVICE), new_folder(folder) as temporary:
         tf.saved_model.save(module, str(temporary), signatures)
-        write_json(temporary / METADATA, {**metadata, "num_actions": policy.codec.num_actions})
+        write_json(temporary / name, metadata)
 
 
 def find_policy(path: str | os.PathLike) -> Path:
@@ -60,8 +114,12 @@ def find_policy(path: str | os.PathLike) -> Path:
 
 
 def load_policy(path: str | os.PathLike) -> tuple[Any, dict[str, Any]]:
-    """Loads a SavedModel; returns it (``deterministic``, ``sampled``) and its metadata, {} if none."""
+    """Loads a SavedModel; returns it (``deterministic``, ``sampled``) and its metadata, {} if none.
+
+    Its signatures, and which operations it holds, are read before anything of it is loaded.
+    """
     folder = find_policy(path)
+    check_signatures(folder, _TENSORS, "a policy that gail_tf exported")
     try:
         model = tf.saved_model.load(str(folder))
     except (OSError, tf.errors.OpError, ValueError) as e:
@@ -72,17 +130,19 @@ def load_policy(path: str | os.PathLike) -> tuple[Any, dict[str, Any]]:
     return model, metadata
 
 
-def copy_policy(run_dir: str | os.PathLike, out: str | os.PathLike, best: bool) -> str:
-    """Copies a run's exported policy to ``out`` and describes its signatures, one a line."""
-    source = find_policy(Path(run_dir) / "best_policy" if best else run_dir)
-    out = Path(out)
+def policy_of(path: str | os.PathLike, best: bool = False, last: bool = False) -> Path:
+    """The SavedModel of a run's policy: the one that is kept, the best by return, or the last."""
+    if best and last:
+        raise UserError(
+            "--best and --last exclude each other: give one, or none for the policy that is kept."
+        )
+    return find_policy(Path(path) / ("best_policy" if best else "last_policy") if best or last else path)
+
+
+def copy_policy(source: str | os.PathLike, out: str | os.PathLike) -> str:
+    """Copies an exported policy to the new folder ``out``; describes its signatures, one a line."""
+    source, out = find_policy(source), Path(out)
+    model, _ = load_policy(source)
     with one_line_errors(f"{out}:", "choose another folder"), new_folder(out) as temporary:
         shutil.copytree(source, temporary, dirs_exist_ok=True)
-    lines = [f"Exported {source} to {out}"]
-    for name, function in load_policy(out)[0].signatures.items():
-        inputs, outputs = (
-            ", ".join(f"{k}: {v.dtype.name} {v.shape}" for k, v in specs.items())
-            for specs in (function.structured_input_signature[1], function.structured_outputs)
-        )
-        lines.append(f"  {name}({inputs}) -> {outputs}")
-    return "\n".join(lines)
+    return "\n".join([f"Exported {source} to {out}", *described_signatures(model)])

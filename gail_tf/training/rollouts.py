@@ -1,8 +1,9 @@
 """What gail-evaluate and gail-make-demonstrations do with an exported policy."""
 
+import contextlib
 import functools
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import tensorflow as tf
 from gail_tf import demonstrations
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack
-from gail_tf.environments.foreign import foreign
+from gail_tf.environments.film import film, renderer_set_aside
 from gail_tf.environments.make import make_environment
 from gail_tf.environments.observations import observation_spec
 from gail_tf.environments.wrappers import recalled
@@ -51,7 +52,19 @@ def _open(path: str, environment: str | None, stochastic: bool, seed: int):
         raise UserError(f"{path}: gives {given}, {environment} takes {space}: {advice}.")
     env.close()
     act = evaluation.sampled(policy, seed) if stochastic else evaluation.deterministic(policy)
-    return act, metadata, environment, make_env
+    return _of_finite(act, environment), metadata, environment, make_env
+
+
+def _of_finite(act: evaluation.ActFn, environment: str) -> evaluation.ActFn:
+    """``act``, which the policy would end with a long error, and one line in its place."""
+
+    def checked(observation: np.ndarray, step: int) -> np.ndarray:
+        if not np.isfinite(observation).all():
+            what = f"Environment {environment!r} gives an observation with a NaN or Inf"
+            raise UserError(f"{what}, which no policy acts on: mend the environment.")
+        return act(observation, step)
+
+    return checked
 
 
 def _environment_arguments(metadata: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,23 +101,41 @@ def evaluate_policy(
     seed: int,
     stochastic: bool,
     video: str | None = None,
+    say: Callable[[Mapping[str, Any]], object] | None = None,
 ) -> dict[str, Any]:
-    """Returns the statistics of ``num_episodes`` episodes and, where known, the normalised score."""
+    """Returns the statistics of ``num_episodes`` episodes and, where known, the normalised score.
+
+    Args:
+      video: a film of the first episode, from its recorded actions. say: sees the result before that is made.
+    """
+    first: list[np.ndarray] = []
+    keep = lambda episode: first or first.append(episode["actions"])  # noqa: E731
     if video:
         _check_video(video)
-    act, metadata, environment, make_env = _open(path, environment, stochastic, seed)
-    evaluator = evaluation.Evaluator(make_env)
-    result = evaluator.evaluate(act, num_episodes, seed).statistics()
-    evaluator.close()
+    with renderer_set_aside() if video else contextlib.nullcontext():
+        act, metadata, environment, make_env = _open(path, environment, stochastic, seed)
+        evaluator = evaluation.Evaluator(make_env)
+        evaluated = evaluator.evaluate(act, num_episodes, seed, keep if video else None)
+        evaluator.close()
     known = metadata if environment == metadata.get("environment") else {}
     expert, random = known.get("expert_return"), known.get("random_return")
-    result |= {"environment": environment, "policy": str(find_policy(path)), "seed": seed}
-    result |= {"stochastic": stochastic, "expert_return": expert, "random_return": random}
+    result = {**evaluated.statistics(), "environment": environment, "policy": str(find_policy(path))}
+    result |= {"seed": seed, "stochastic": stochastic, "expert_return": expert, "random_return": random}
     result["normalized_return"] = evaluation.normalized_score(result["return_mean"], expert, random)
+    result |= {"video": video} if video else {}
+    if say is not None:
+        say(result)
     if video:
-        film(functools.partial(make_env, render_mode="rgb_array"), act, seed, video)
-        result["video"] = video
+        filmed = film(environment, known.get("environment_kwargs") or {}, first[0], seed, video)
+        _check_film(video, filmed, float(evaluated.returns[0]))
     return result
+
+
+def _check_film(video: str, filmed: float, evaluated: float) -> None:
+    if abs(filmed - evaluated) > 1e-6 * max(1.0, abs(evaluated)):
+        what = f"--video={video} shows an episode of return {filmed:g}, the one evaluated has {evaluated:g}"
+        advice = "an environment has to come back to the same from a seed"
+        raise UserError(f"{what}: {advice}.")
 
 
 def describe(result: Mapping[str, Any]) -> str:
@@ -193,25 +224,3 @@ def _is_installed(package: str) -> bool:
         return importlib.util.find_spec(package) is not None
     except ValueError:  # sys.modules holds None for it: it is not to be imported
         return False
-
-
-def film(make_env, act: evaluation.ActFn, seed: int, path: str) -> None:
-    """Films one episode into ``path`` (.mp4 or .gif)."""
-    import imageio.v2 as imageio
-
-    advice = "without a display set MUJOCO_GL=egl or MUJOCO_GL=osmesa; .mp4 needs 'gail_tf[video]'"
-    with foreign(f"--video={path}: cannot be made", advice):
-        env: gym.Env = make_env()
-        dtype = observation_spec(env.observation_space).dtype.as_numpy_dtype
-        observation = env.reset(seed=seed)[0]
-        frames = [env.render()]
-        done, step = False, 0
-        while not done:
-            batch = np.repeat(np.asarray(observation, dtype)[None], 10, 0)
-            observation, _, terminated, truncated, _ = env.step(act(batch, step)[0])
-            frames.append(env.render())
-            done, step = terminated or truncated, step + 1
-        fps = env.metadata.get("render_fps", 30)
-        env.close()
-        settings = {"fps": fps} if Path(path).suffix == ".mp4" else {"duration": 1000 / fps}
-        imageio.mimsave(path, [np.asarray(f, np.uint8) for f in frames], **settings)

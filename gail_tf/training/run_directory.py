@@ -83,8 +83,8 @@ class RunDirectory:
     """Paths and records of one run.
 
     ``run.json`` (what was asked for, and the status), ``config.gin`` (operative), ``metrics.jsonl``,
-    ``tensorboard/``, ``checkpoints/``, ``policy/``, ``last_policy/``, ``best_policy/``, ``curve.png``,
-    ``summary.json``.
+    ``tensorboard/``, ``checkpoints/``, ``policy/``, ``last_policy/``, ``best_policy/``, ``reward/``,
+    ``curve.png``, ``summary.json``.
     """
 
     def __init__(self, path: str | os.PathLike):
@@ -97,6 +97,7 @@ class RunDirectory:
         self.policy = self.path / "policy"
         self.last_policy = self.path / "last_policy"
         self.best_policy = self.path / "best_policy"
+        self.reward = self.path / "reward"
         self.curve = self.path / "curve.png"
         self.summary = self.path / "summary.json"
         self._lock: int | None = None

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from gail_tf.reporting.figures import draw_run
 from gail_tf.reporting.runs import load_run
 from gail_tf.training.diagnostics import DivergedError
-from gail_tf.training.export import export_policy
+from gail_tf.training.export import export_policy, export_reward
 from gail_tf.training.run_directory import RunDirectory, now, write_json
 from gail_tf.training.trainer import Hook, Interrupted, Trainer
 from gail_tf.types import Generator, UserError
@@ -25,7 +25,8 @@ class Parts(Protocol):
     generator: Generator
     trainer: Trainer
     environment_kwargs: Mapping[str, Any]
-    frames: Mapping[str, Any] | None
+    spaces: Mapping[str, Any]
+    learned_reward: Any
 
 
 def run(
@@ -47,8 +48,7 @@ def run(
     def metadata() -> dict[str, Any]:
         info, kwargs = run_dir.read_info(), dict(parts.environment_kwargs)
         found = {name: info[name] for name in (*_NAMES, "versions")} | {"env_steps": trainer.env_steps}
-        more = {"environment_kwargs": kwargs, "frames": parts.frames}
-        return found | {name: value for name, value in more.items() if value}
+        return {**found, **parts.spaces, **({"environment_kwargs": kwargs} if kwargs else {})}
 
     status = "failed"
     try:
@@ -61,6 +61,8 @@ def run(
             ):
                 with remembered:
                     export_policy(policy, folder, metadata())
+            if parts.learned_reward is not None:
+                export_reward(parts.learned_reward, run_dir.reward, metadata())
             _summarize(run_dir, trainer, result)
         # Last of all: a run killed before this line is resumed, and writes its results again.
         status = "finished"

@@ -1,11 +1,13 @@
 """Errors at the top of every binary."""
 
+import subprocess
 import sys
 
 import pytest
 
 from gail_tf.bin import command_line
 from gail_tf.types import UserError
+from gail_tf.version import __version__
 
 
 def run(monkeypatch, main):
@@ -69,3 +71,44 @@ def test_the_code_that_main_returns_is_the_exit_code(monkeypatch):
 )
 def test_a_program_can_be_started_as_it_was(argv0, command):
     assert command_line.program(argv0, "gail-train") == command
+
+
+def test_the_version_is_told(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["prog", "--version"])
+    with pytest.raises(SystemExit) as caught:
+        command_line.run_main(raising(UserError("not called")))
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"gail_tf {__version__}\n"
+
+
+def test_an_argument_too_many_is_named(monkeypatch, capsys):
+    seen = []
+    for argv, allowed, code in (
+        (["prog", "gail_ppo/hopper"], 0, 2),
+        (["prog", "one", "two"], 1, 2),
+        (["prog", "one"], 1, None),
+        (["prog", "one", "two"], None, None),
+    ):
+        monkeypatch.setattr(sys, "argv", argv)
+        with pytest.raises(SystemExit) as caught:
+            command_line.run_main(lambda argv: seen.append(argv), "page", num_arguments=allowed)
+        assert caught.value.code == code
+    assert seen == [["prog", "one"], ["prog", "one", "two"]]
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "error: 'gail_ppo/hopper' is no flag: want --name=value (--help lists the flags)",
+        "error: 'two' is no flag: want --name=value (--help lists the flags)",
+    ]
+
+
+def test_a_reader_that_closes_the_help_page_sees_no_traceback():
+    script = "import sys; sys.argv = ['gail-train', '--help']\nfrom gail_tf.bin import train\ntrain.run()"
+    done = subprocess.run(
+        f'{sys.executable} -u -c "{script}" | true; exit ${{PIPESTATUS[0]}}',
+        shell=True,
+        executable="/bin/bash",
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": ":".join(filter(None, sys.path)), "PATH": "/usr/bin:/bin"},
+    )
+    assert (done.returncode, done.stderr) == (0, "")

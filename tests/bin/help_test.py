@@ -23,10 +23,10 @@ TRAINING = {
 ROLLOUT = {"environment", "num_episodes", "policy", "seed", "stochastic"}
 FLAGS = {
     "train": TRAINING | {"demonstrations", "num_demonstrations", "subsample"},
-    "train_expert": TRAINING,
+    "train_expert": TRAINING | {"reward"},
     "make_demonstrations": ROLLOUT | {"action_noise", "figure", "inspect", "out"},
     "evaluate": ROLLOUT | {"json", "video"},
-    "export_policy": {"best", "out", "run_dir"},
+    "export_policy": {"best", "film", "format", "last", "license", "model_card", "out", "push", "run_dir"},
     "report": {"out", "published"},
     "study": {
         "demonstrations",

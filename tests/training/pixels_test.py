@@ -8,7 +8,7 @@ import tensorflow as tf
 
 def test_the_exported_policy_takes_stacks_and_says_how_they_are_made(reference):
     folder = reference("PPO pixels")[0] / "policy"
-    frames = json.loads((folder / "policy.json").read_text())["frames"]
+    frames = json.loads((folder / "policy.json").read_text())["observation"]["frames"]
     assert frames["observation"] == "uint8 [B, 12, 12, 2]" and "the newest 2 frames" in frames["stack"]
     policy = tf.saved_model.load(str(folder))
     stacks = tf.constant(np.zeros((3, 12, 12, 2), np.uint8))

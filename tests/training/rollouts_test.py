@@ -10,6 +10,7 @@ import tensorflow as tf
 from absl import flags
 from gymnasium.envs.classic_control import CartPoleEnv
 
+from gail_tf import library
 from gail_tf.agents.policy import Policy
 from gail_tf.bin import make_demonstrations
 from gail_tf.environments.actions import ActionCodec
@@ -142,3 +143,42 @@ def test_action_noise_is_refused_for_discrete_actions(cartpole_policy, tmp_path)
     )
     assert "CartPole-v1 has discrete actions" in message and "leave it out" in message
     assert not (tmp_path / "out.npz").exists()
+
+
+class Blinks(CartPoleEnv):
+    """CartPole that loses sight at its third step."""
+
+    def step(self, action):
+        observation, *rest = super().step(action)
+        self.steps_beyond_terminated, self.seen = None, getattr(self, "seen", 0) + 1
+        return observation * (np.nan if self.seen == 3 else 1.0), *rest
+
+
+def test_a_nan_in_an_observation_is_one_line(cartpole_policy):
+    gym.register("Blinks-v0", Blinks, max_episode_steps=20)
+    try:
+        message = refusal(rollouts.evaluate_policy, str(cartpole_policy), "Blinks-v0", 1, 0, False)
+    finally:
+        gym.registry.pop("Blinks-v0")
+    assert "'Blinks-v0' gives an observation with a NaN or Inf" in message
+    with pytest.raises(UserError, match="observations hold a NaN or Inf"):
+        library.load_policy(cartpole_policy)(np.full(4, np.nan))
+
+
+def test_the_result_is_told_before_the_film_and_a_film_of_another_episode_is_refused(
+    cartpole_policy, tmp_path, monkeypatch
+):
+    pytest.importorskip("imageio", reason="pip install 'gail_tf[video]'")
+    told, path = [], str(tmp_path / "film.gif")
+
+    def film(environment, arguments, actions, seed, video):
+        assert told and (environment, seed, video) == ("CartPole-v1", 5, path)
+        return float(len(actions)) + shift
+
+    monkeypatch.setattr(rollouts, "film", film)
+    shift = 0.0
+    result = rollouts.evaluate_policy(str(cartpole_policy), None, 2, 5, False, path, told.append)
+    assert told == [result] and result["video"] == path
+    shift = 1.0
+    message = refusal(rollouts.evaluate_policy, str(cartpole_policy), None, 2, 5, False, path, told.append)
+    assert "has to come back to the same from a seed" in message

@@ -1,0 +1,156 @@
+"""Films recorded actions in a process of its own, without TensorFlow: EGL and TensorFlow end one they share.
+
+``film`` starts ``python -m gail_tf.environments.film``, which reads a job from stdin and answers in JSON.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import gymnasium as gym
+import numpy as np
+
+from gail_tf.environments.foreign import WHERE, one_line
+from gail_tf.environments.make import make_environment
+from gail_tf.environments.wrappers import recalled
+from gail_tf.types import UserError
+
+_RENDERERS = {
+    "egl": "install EGL with a driver (Debian: libegl1 libgl1-mesa-dri), or set MUJOCO_GL=osmesa",
+    "osmesa": "install OSMesa (Debian: libosmesa6), or set MUJOCO_GL=egl where there is a driver",
+    "glfw": "glfw wants a display: without one set MUJOCO_GL=egl or MUJOCO_GL=osmesa",
+}
+
+
+def film(
+    environment: str | Callable[[], gym.Env],
+    arguments: Mapping[str, Any],
+    actions: np.ndarray,
+    seed: int,
+    path: str,
+) -> float:
+    """Plays ``actions`` (``[L, ...]``, in the environment's units) from ``reset(seed=seed)`` into a film.
+
+    Args:
+      environment, arguments: of make_environment; wrappers as ``described`` tells them.
+      path: .mp4 or .gif; written whole or not at all.
+
+    Returns:
+      The return of the filmed episode.
+
+    Raises:
+      UserError: there is no renderer, or the environment cannot be rendered; in one line.
+    """
+    import cloudpickle
+
+    job = {"environment": environment, "arguments": dict(arguments), "actions": actions, "seed": seed}
+    done = subprocess.run(
+        [sys.executable, "-m", "gail_tf.environments.film"],
+        input=cloudpickle.dumps(job | {"path": os.path.abspath(path)}),
+        env=_surroundings(),
+        capture_output=True,
+    )
+    lines = done.stdout.decode(errors="replace").strip().splitlines()
+    answer = {}
+    with contextlib.suppress(ValueError, IndexError):
+        answer = json.loads(lines[-1])
+    if "return" in answer:
+        return answer["return"]
+    if os.environ.get("GAIL_TF_TRACEBACK"):
+        sys.stderr.write(done.stderr.decode(errors="replace"))
+    why = answer.get("error")
+    if why is None and done.returncode < 0:
+        name = signal.Signals(-done.returncode).name
+        why = f"its process was ended by {name}; {_renderer_advice(_surroundings())}"
+    why = why or f"its process ended with code {done.returncode}"
+    raise UserError(f"--video={path}: cannot be made: {why} {WHERE}.")
+
+
+@contextlib.contextmanager
+def renderer_set_aside() -> Iterator[None]:
+    """Without MUJOCO_GL in the block: MuJoCo loads what it names, which only the child needs."""
+    named = os.environ.pop("MUJOCO_GL", None)
+    try:
+        yield
+    finally:
+        if named is not None:
+            os.environ["MUJOCO_GL"] = named
+
+
+def _surroundings() -> dict[str, str]:
+    """The child's environment variables: this process' path, no sound, and off screen where there is none."""
+    found = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "SDL_AUDIODRIVER": "dummy"}
+    has_display = sys.platform != "linux" or any(os.environ.get(n) for n in ("DISPLAY", "WAYLAND_DISPLAY"))
+    return found if has_display else {"MUJOCO_GL": "egl", "SDL_VIDEODRIVER": "dummy"} | found
+
+
+def _renderer_advice(surroundings: Mapping[str, str]) -> str:
+    return _RENDERERS.get(surroundings.get("MUJOCO_GL", "glfw"), "MUJOCO_GL wants to be egl, osmesa or glfw")
+
+
+def _main(job: BinaryIO) -> None:
+    """The child: films the job on stdin; its last line on stdout is ``{"return"}`` or ``{"error"}``."""
+    import pickle
+
+    try:
+        print(json.dumps({"return": _filmed(**pickle.load(job))}))  # noqa: S301 - of the process that started this
+    except Exception as e:
+        traceback.print_exc()
+        why = one_line(e) if isinstance(e, UserError) else f"{type(e).__name__}: {one_line(e)}"
+        # No OpenGL shows as anything at all, such as an AttributeError of None.
+        if any(
+            f"{os.sep}{name}{os.sep}" in file for file in _files(e) for name in ("OpenGL", "mujoco", "glfw")
+        ):
+            renderer = os.environ.get("MUJOCO_GL", "glfw")
+            why = f"MuJoCo finds no renderer (MUJOCO_GL is {renderer}, {why}); {_renderer_advice(os.environ)}"
+        print(json.dumps({"error": why}))
+        sys.exit(2)
+
+
+def _files(error: BaseException | None) -> Iterator[str]:
+    """Of the frames of ``error`` and of what it came from."""
+    while error is not None:
+        yield from (frame.filename for frame in traceback.extract_tb(error.__traceback__))
+        error = error.__cause__ or error.__context__
+
+
+def _filmed(environment, arguments: dict, actions: np.ndarray, seed: int, path: str) -> float:
+    if arguments.get("wrappers"):
+        arguments["wrappers"] = recalled(arguments["wrappers"])
+    env = make_environment(environment, render_mode="rgb_array", **arguments)
+    env.reset(seed=seed)
+    total, fps = 0.0, env.metadata.get("render_fps", 30)
+    with _writer(Path(path), fps) as add_frame:
+        add_frame(env.render())
+        for action in actions:
+            total += float(env.step(action)[1])
+            add_frame(env.render())
+    env.close()
+    return total
+
+
+@contextlib.contextmanager
+def _writer(path: Path, fps: float):
+    """Takes frames ``[H, W, 3]``; the film stands under its name when it is whole."""
+    import imageio.v2 as imageio
+
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    settings = {"fps": fps, "macro_block_size": 1} if path.suffix == ".mp4" else {"duration": 1000 / fps}
+    try:
+        with imageio.get_writer(temporary, **settings) as writer:
+            yield lambda frame: writer.append_data(np.asarray(frame, np.uint8))
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    _main(sys.stdin.buffer)

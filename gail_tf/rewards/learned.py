@@ -1,0 +1,115 @@
+"""A reward that another run learned, as a reward source: it is re-optimised, and learns nothing more."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import gin
+import tensorflow as tf
+
+from gail_tf.rewards.exported import ADVICE, describe_reward, digest, find_reward
+from gail_tf.rewards.statistics import reward_statistics
+from gail_tf.rewards.transforms import NormalizedReward
+from gail_tf.types import Metrics, Transition, UserError
+
+
+@gin.configurable
+class LearnedReward(tf.Module):
+    """Pays what an exported reward says of a transition, times ``scale``.
+
+    Args:
+      path: an exported reward, or the run directory that holds it.
+      sha256: of the reward's files; None: not compared. So that a resumed run goes on with the same one.
+      output: which of the model's outputs is paid: "reward", as the discriminator paid it; "logit"; or
+        "unshaped", AIRL's g without its potential (the logit, where the network has none).
+      normalize: divide by the running root mean square (:class:`NormalizedReward`), so that a value loss is
+        of the order of 1.
+    """
+
+    needs_segments = False
+    reads_successor = True
+
+    def __init__(
+        self,
+        path: str = gin.REQUIRED,
+        sha256: str | None = None,
+        output: str = "reward",
+        scale: float = 1.0,
+        normalize: bool = True,
+    ):
+        super().__init__(name="learned_reward")
+        folder = find_reward(path)
+        if sha256 is not None and digest(folder) != sha256:
+            raise UserError(f"{folder}: has changed since the run began: start anew with --overwrite.")
+        self._folder, self._description = str(folder), json.dumps(describe_reward(folder))
+        try:
+            model = tf.saved_model.load(self._folder)
+            outputs = model.signatures["at_ends"].structured_outputs
+        except (OSError, tf.errors.OpError, ValueError, KeyError) as e:
+            reason = (str(e).splitlines() or [""])[0]
+            raise UserError(f"{folder}: is no learned reward ({reason}); {ADVICE}.") from e
+        if output not in outputs:
+            raise ValueError(f"LearnedReward.output is {output!r}: want one of {', '.join(sorted(outputs))}.")
+        # In a function, so that a checkpoint does not take its variables in: nothing moves them.
+        self._score = lambda *rows: model.normalized(*rows)[output]
+        self._scale = scale
+        self._normalized = NormalizedReward() if normalize else None
+
+    def check_fit(self, spaces: Mapping[str, Any], absorbing: bool, environment: str) -> None:
+        """Raises UserError unless the reward was learned in ``spaces`` (of ``described_spaces``)."""
+        learned = json.loads(self._description)
+        wrong = _mismatch(learned, spaces)
+        if wrong:
+            said = f"--reward={self._folder} takes {wrong[0]}, {environment} gives {wrong[1]}"
+            raise UserError(f"{said}: give an environment with the spaces of {learned.get('environment')}.")
+        if learned["absorbing_states"] != absorbing:
+            wanted = learned["absorbing_states"]
+            raise UserError(
+                f"--reward={self._folder} was learned with{'' if wanted else 'out'} absorbing states: add "
+                f"--gin='make_environment.absorbing_states = {wanted}'."
+            )
+
+    def update(self, agent: Transition, seed, progress, segments=None) -> dict[str, tf.Tensor]:
+        del agent, seed, progress, segments
+        return {}
+
+    def reward(self, transition: Transition) -> tf.Tensor:
+        """The learned rewards, shape of the leading axes."""
+        reward = self._raw(transition)
+        return reward if self._normalized is None else self._normalized(reward)
+
+    def relabel(self, transition: Transition) -> tuple[tf.Tensor, Metrics]:
+        """The same; moves the running scale, and returns metrics too."""
+        if self._normalized is not None:
+            self._normalized.update(self._raw(transition))
+        reward = self.reward(transition)
+        return reward, reward_statistics(tf.reshape(reward, [-1]), "agent")
+
+    def _raw(self, transition: Transition) -> tf.Tensor:
+        leading = tf.shape(transition.terminated)
+        rank = transition.terminated.shape.rank
+        fields = (
+            transition.observation,
+            transition.action,
+            transition.next_observation,
+            tf.cast(transition.terminated, tf.float32),
+        )
+        rows = [tf.reshape(field, tf.concat([[-1], tf.shape(field)[rank:]], 0)) for field in fields]
+        # Its variables are constants here: what is paid has no gradient to them.
+        return self._scale * tf.reshape(self._score(*rows), leading)
+
+
+def _mismatch(learned: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[str, str] | None:
+    """What the reward takes and what the environment gives, where they differ."""
+    of_states = [(d["observation"]["shape"], d["observation"]["dtype"]) for d in (learned, given)]
+    if of_states[0] != of_states[1]:
+        return tuple(f"observations {dtype} {shape}" for shape, dtype in of_states)
+    if learned["action"] != given["action"]:
+        return tuple(f"actions {_told(d['action'])}" for d in (learned, given))
+    return None
+
+
+def _told(action: Mapping[str, Any]) -> str:
+    if action["kind"] == "discrete":
+        return f"0..{action['n'] - 1}"
+    return f"of shape {action['shape']} from {action['low']} to {action['high']}"

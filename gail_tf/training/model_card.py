@@ -1,0 +1,172 @@
+"""A folder that the Hugging Face Hub shows: a run's policy with its page, figures, settings and results."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from gail_tf.environments.foreign import foreign
+from gail_tf.files import new_folder, write_atomically
+from gail_tf.training.export import load_policy
+from gail_tf.training.run_directory import RunDirectory, one_line_errors, read_json, write_json
+from gail_tf.types import UserError
+
+
+def write(
+    run_dir: str, policy: Path, out: str, license_name: str | None = None, film: str | None = None
+) -> str:
+    """Writes the folder ``out``; returns what to print.
+
+    It holds ``README.md`` (with the Hub's YAML on top), ``policy/``, ``curve.png``, ``config.gin`` without
+    the folders of this machine, ``results.json``, and the film where one is given.
+
+    Args:
+      run_dir: a finished run. policy: its exported policy, the one that ``summary.json`` is about.
+      license_name: as the Hub names it; None: "unknown".
+
+    Raises:
+      UserError: the run is not finished, the film is none, or the folder cannot be written.
+    """
+    run = RunDirectory(run_dir)
+    if not run.summary.is_file():
+        raise UserError(f"{run_dir}: a model card is of a finished run (summary.json): give its directory.")
+    summary, info = read_json(run.summary), read_json(run.run_json)
+    if film is not None and (Path(film).suffix not in (".mp4", ".gif") or not Path(film).is_file()):
+        raise UserError(
+            f"--film={film}: is no film (.mp4, .gif); make one with gail-evaluate --video=FILE.mp4."
+        )
+    metadata = load_policy(policy)[1]
+    folder = Path(out)
+    with one_line_errors(f"{out}:", "choose another folder"), new_folder(folder) as temporary:
+        shutil.copytree(policy, temporary / "policy")
+        write_json(temporary / "results.json", _results(summary, info))
+        write_atomically(temporary / "config.gin", without_folders(run.config.read_text()))
+        if run.curve.is_file():
+            shutil.copy(run.curve, temporary)
+        shown = f"replay{Path(film).suffix}" if film else None
+        if film:
+            shutil.copy(film, temporary / shown)
+        card = _card(summary, info, metadata, license_name or "unknown", shown)
+        write_atomically(temporary / "README.md", card)
+    said = "" if license_name else " Its licence reads 'unknown': name one with --license."
+    return f"Wrote the model card {folder}/README.md and what it shows.{said}"
+
+
+def uploader(name: str) -> Callable[[str], str]:
+    """A function that uploads a folder to USER/NAME on the Hub and returns what to print.
+
+    Raises:
+      UserError: the name is none, or huggingface_hub is not installed; now, and not when all is written.
+    """
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        raise UserError(f"--push={name}: want USER/NAME, as huggingface.co shows it.")
+    try:
+        from huggingface_hub import HfApi
+    except ImportError as e:
+        raise UserError("--push needs huggingface_hub: pip install 'gail_tf[hub]'.") from e
+
+    def upload(folder: str) -> str:
+        with foreign(f"--push={name}: cannot be uploaded", f"log in with 'hf auth login'; {folder} stays"):
+            api = HfApi()
+            api.create_repo(name, exist_ok=True)
+            api.upload_folder(repo_id=name, folder_path=folder, commit_message="Policy of gail_tf")
+        return f"Uploaded {folder} to https://huggingface.co/{name}"
+
+    return upload
+
+
+def without_folders(config: str) -> str:
+    """``config`` with the names of files in place of this machine's paths: it goes to strangers."""
+    return re.sub(r"""(['"])[/~][^'"\n]*/([^'"/\n]+)\1""", r"\1\2\1", config)
+
+
+def _results(summary: Mapping[str, Any], info: Mapping[str, Any]) -> dict[str, Any]:
+    """``results.json``, by the names that stable-baselines3's models on the Hub have, and ours."""
+    ours = ("environment", "algorithm", "seed", "normalized_return", "expert_return", "random_return")
+    return {
+        "mean_reward": summary["return_mean"],
+        "std_reward": summary["return_std"],
+        "is_deterministic": True,
+        "n_eval_episodes": summary["num_episodes"],
+        "eval_datetime": info.get("ended"),
+        **{name: summary.get(name) for name in (*ours, "env_steps", "num_demonstrations")},
+    }
+
+
+def _card(summary, info, metadata, license_name: str, film: str | None) -> str:
+    environment, algorithm = summary["environment"], summary["algorithm"]
+    version, show = info["versions"]["gail_tf"], "!" if film and film.endswith(".gif") else ""
+    result = f"{summary['return_mean']:.2f} +/- {summary['return_std']:.2f}"
+    parts = [
+        _front_matter(environment, algorithm, result, license_name),
+        f"# {algorithm} on {environment}",
+        f"A policy for {environment}, trained by {algorithm} with gail_tf {version}.",
+        _table(summary, result),
+        f"{show}[Film of one episode]({film})" if film else "",
+        "![Learning curve](curve.png)",
+        _use(metadata),
+        "## Settings\n\n`config.gin` holds every value in effect, `policy/policy.json` versions and spaces.",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _front_matter(environment: str, algorithm: str, result: str, license_name: str) -> str:
+    """The Hub's YAML. A JSON string is a YAML string too, whatever is in it."""
+    quoted = {name: json.dumps(value) for name, value in (("environment", environment), ("result", result))}
+    tags = [environment, "reinforcement-learning", "imitation-learning", "gail_tf", "tensorflow"]
+    task = "reinforcement-learning"
+    return "\n".join(
+        [
+            "---",
+            "library_name: gail_tf",
+            f"license: {json.dumps(license_name)}",
+            f"pipeline_tag: {task}",
+            "tags:",
+            *(f"- {json.dumps(tag)}" for tag in tags),
+            "model-index:",
+            f"- name: {json.dumps(algorithm)}",
+            "  results:",
+            f"  - task: {{type: {task}, name: {task}}}",
+            f"    dataset: {{name: {quoted['environment']}, type: {quoted['environment']}}}",
+            "    metrics:",
+            f"    - {{type: mean_reward, value: {quoted['result']}, name: mean_reward, verified: false}}",
+            "---",
+        ]
+    )
+
+
+def _table(summary: Mapping[str, Any], result: str) -> str:
+    normalized = summary.get("normalized_return")
+    rows = [
+        ("return", f"{result} over {summary['num_episodes']} episodes, by the policy's mode"),
+        ("expert, random policy", " and ".join(map(_number, _known(summary)))),
+        ("normalised return", "unknown" if normalized is None else f"{normalized:.3f}"),
+        ("demonstrations", str(summary.get("num_demonstrations") or "none")),
+        ("environment steps", f"{summary['env_steps']:,}"),
+        ("seed", str(summary["seed"])),
+    ]
+    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
+
+
+def _known(summary: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    return summary.get("expert_return"), summary.get("random_return")
+
+
+def _number(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.1f}"
+
+
+def _use(metadata: Mapping[str, Any]) -> str:
+    observation = metadata.get("observation", {})
+    dtype = observation.get("dtype", "float32")
+    shape = ", ".join(map(str, ["B", *observation.get("shape", ["d"])]))
+    code = (
+        "import tensorflow as tf\n\n"
+        'act = tf.saved_model.load("policy").signatures["serving_default"]\n'
+        f'actions = act(observation=observations)["action"]  # {dtype} [{shape}]'
+    )
+    warning = "A SavedModel is a program: load one only from somebody that you trust."
+    told = "`policy/policy.json` says what goes in and what comes out."
+    return f"## Use\n\n```python\n{code}\n```\n\n{told} {warning}"

@@ -1,0 +1,149 @@
+"""Exported policies in other formats: ONNX and TensorFlow Lite, compared with the SavedModel.
+
+What is converted is the policy's mode. Neither format can raise, so a NaN in an observation is not refused
+there, and what comes out then is undefined.
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from gail_tf.files import new_folder, write_atomically
+from gail_tf.training.export import METADATA, copy_policy, find_policy, load_policy
+from gail_tf.training.run_directory import one_line_errors
+from gail_tf.types import UserError
+
+# Of every operator set from 13 on; onnxruntime has read this one since 1.10 (2021).
+_OPSET = 15
+_COMPARED_ROWS = 256
+
+Act = Callable[[np.ndarray], np.ndarray]
+"""Observations ``[B, ...]`` -> actions ``[B, ...]``."""
+
+
+def export_savedmodel(source: str | os.PathLike, out: str | os.PathLike) -> str:
+    """Copies the policy's SavedModel to the folder ``out``; returns what to print."""
+    return copy_policy(source, out)
+
+
+def export_onnx(source: str | os.PathLike, out: str | os.PathLike) -> str:
+    """Writes ``policy.onnx`` and ``policy.json`` to the folder ``out``; returns what to print.
+
+    The input is ``observation``, the output ``action``, with types and shapes of the SavedModel's.
+    """
+    _wanted("onnx", "tf2onnx", "onnx", "onnxruntime")
+    return _export(source, Path(out), "policy.onnx", _as_onnx, _act_of_onnx)
+
+
+def export_tflite(source: str | os.PathLike, out: str | os.PathLike) -> str:
+    """Writes ``policy.tflite`` and ``policy.json`` to the folder ``out``; returns what to print."""
+    return _export(source, Path(out), "policy.tflite", _as_tflite, _act_of_tflite)
+
+
+FORMATS = {"savedmodel": export_savedmodel, "onnx": export_onnx, "tflite": export_tflite}
+"""Name of a format -> function from a policy's folder and the folder to write, to what is printed."""
+
+
+def _export(source, out: Path, name: str, convert: Callable, load: Callable[[bytes], Act]) -> str:
+    source = find_policy(source)
+    model, _ = load_policy(source)
+    specs = model.signatures["serving_default"].structured_input_signature[1]
+    spec = tf.TensorSpec(specs["observation"].shape, specs["observation"].dtype, name="observation")
+    # Policies of before this format have checked functions only.
+    mode = getattr(model, "unchecked", model.deterministic)
+    what = f"{source}: cannot be written as {name}"
+    content = _explained(what, lambda: convert(mode, spec))
+    difference = _explained(what, lambda: _largest_difference(mode, load(content), spec))
+    with one_line_errors(f"{out}:", "choose another folder"), new_folder(out) as temporary:
+        write_atomically(temporary / name, content)
+        if (source / METADATA).is_file():
+            shutil.copy(source / METADATA, temporary)
+    return "\n".join(
+        [
+            f"Exported {source} to {out / name}",
+            f"  observation: {spec.dtype.name} {spec.shape} -> action",
+            f"  of {_COMPARED_ROWS} random observations no action differs by more than {difference:.1e} "
+            "from the SavedModel's",
+        ]
+    )
+
+
+def _explained(what: str, attempt: Callable[[], Any]) -> Any:
+    """What ``attempt`` returns; a converter may raise anything, and says it in one line."""
+    try:
+        return attempt()
+    except UserError:
+        raise
+    except Exception as e:
+        reason = " ".join(str(e).split())[:200]
+        advice = "an operation of its network has no counterpart there; deploy the SavedModel"
+        raise UserError(f"{what} ({type(e).__name__}: {reason}); {advice}.") from e
+
+
+def _wanted(extra: str, *packages: str) -> None:
+    for package in packages:
+        try:
+            __import__(package)
+        except ImportError as e:
+            raise UserError(f"--format={extra} needs {package}: pip install 'gail_tf[{extra}]'.") from e
+
+
+def _as_onnx(mode: Callable, spec: tf.TensorSpec) -> bytes:
+    import logging
+
+    import tf2onnx
+
+    logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)  # its complaints come back as an error of ours
+    named = tf.function(lambda observation: {"action": mode(observation)}, autograph=False)
+    proto, _ = tf2onnx.convert.from_function(named, [spec], opset=_OPSET)
+    return proto.SerializeToString()
+
+
+def _act_of_onnx(content: bytes) -> Act:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return lambda observations: session.run(["action"], {"observation": observations})[0]
+
+
+def _as_tflite(mode: Callable, spec: tf.TensorSpec) -> bytes:
+    named = tf.function(lambda observation: {"action": mode(observation)}, autograph=False)
+    function = named.get_concrete_function(spec)
+    return tf.lite.TFLiteConverter.from_concrete_functions([function], named).convert()
+
+
+def _act_of_tflite(content: bytes) -> Act:
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the interpreter's future name
+        interpreter = tf.lite.Interpreter(model_content=content, num_threads=1)
+    index = interpreter.get_input_details()[0]["index"]
+
+    def act(observations: np.ndarray) -> np.ndarray:
+        interpreter.resize_tensor_input(index, observations.shape)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(index, observations)
+        interpreter.invoke()
+        return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+
+    return act
+
+
+def _largest_difference(mode: Callable, act: Act, spec: tf.TensorSpec) -> float:
+    rng = np.random.default_rng(0)
+    shape = (_COMPARED_ROWS, *spec.shape[1:])
+    is_image = spec.dtype == tf.uint8
+    rows = rng.integers(256, size=shape, dtype=np.uint8) if is_image else rng.normal(size=shape)
+    rows = rows.astype(spec.dtype.as_numpy_dtype)
+    expected, given = mode(tf.constant(rows)).numpy(), act(rows)
+    if given.shape != expected.shape or given.dtype != expected.dtype:
+        raise ValueError(f"it gives {given.dtype} {given.shape}, want {expected.dtype} {expected.shape}")
+    return float(np.abs(given.astype(np.float64) - expected).max())

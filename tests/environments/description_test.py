@@ -1,0 +1,77 @@
+"""What policy.json says of observations and actions."""
+
+import json
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from gail_tf.environments.description import described_spaces
+from gail_tf.environments.make import make_environment
+
+
+def test_a_mujoco_task_names_its_parts():
+    pytest.importorskip("mujoco")
+    spaces = described_spaces(make_environment("Hopper-v5"))
+    observation = spaces["observation"]
+    assert observation["shape"] == [11] and observation["dtype"] == "float32"
+    assert observation["components"] == [
+        {"name": "qpos", "first": 0, "size": 5},
+        {"name": "qvel", "first": 5, "size": 6},
+    ]
+    assert observation["names"][:2] == ["qpos[0]", "qpos[1]"] and observation["names"][-1] == "qvel[5]"
+    assert observation["low"] == [None] * 11 and observation["frames"] is None
+    action = {"kind": "continuous", "shape": [3], "dtype": "float32", "low": [-1.0] * 3, "high": [1.0] * 3}
+    assert spaces["action"] == action
+
+
+def test_without_names_there_are_bounds_and_no_indicator():
+    for absorbing in (False, True):
+        spaces = described_spaces(make_environment("CartPole-v1", absorbing_states=absorbing))
+        assert spaces["observation"]["shape"] == [4]
+        assert spaces["observation"]["names"] is spaces["observation"]["components"] is None
+        np.testing.assert_allclose(spaces["observation"]["high"][0], 4.8, rtol=1e-6)
+        assert spaces["observation"]["high"][1] is None
+        assert spaces["action"] == {"kind": "discrete", "shape": [], "dtype": "int64", "n": 2}
+        json.dumps(spaces, allow_nan=False)
+
+
+class Arm(gym.Env):
+    """A Dict of observations, of which a scalar."""
+
+    observation_space = gym.spaces.Dict(
+        {"angle": gym.spaces.Box(-1, 1, (1,)), "goal": gym.spaces.Box(-2, 2, (2,))}
+    )
+    action_space = gym.spaces.Discrete(2)
+
+
+def test_a_flattened_dict_keeps_its_keys():
+    observation = described_spaces(make_environment(Arm, max_episode_steps=5))["observation"]
+    assert observation["names"] == ["angle", "goal[0]", "goal[1]"]
+    assert observation["low"] == [-1.0, -2.0, -2.0]
+
+
+class Camera(gym.Env):
+    observation_space = gym.spaces.Box(0, 255, (8, 8), np.uint8)
+    action_space = gym.spaces.Discrete(2)
+
+
+def test_stacked_frames_are_told():
+    stacked = make_environment(
+        Camera, max_episode_steps=5, wrappers=[lambda env: gym.wrappers.FrameStackObservation(env, 4)]
+    )
+    observation = described_spaces(stacked)["observation"]
+    assert observation["shape"] == [4, 8, 8] and observation["dtype"] == "uint8"
+    assert (observation["low"], observation["high"]) == (0.0, 255.0)
+    assert observation["frames"] == {"number": 4, "axis": 0, "order": "oldest first", "padding": "reset"}
+
+
+def test_a_wrapper_of_observations_takes_the_names():
+    pytest.importorskip("mujoco")
+    turned = make_environment(
+        "Hopper-v5",
+        wrappers=[
+            lambda env: gym.wrappers.TransformObservation(env, lambda o: o[::-1], env.observation_space)
+        ],
+    )
+    assert described_spaces(turned)["observation"]["names"] is None

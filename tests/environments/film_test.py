@@ -1,0 +1,63 @@
+"""Films are made from actions in a process of their own, and a missing renderer is one line."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from gail_tf.environments.film import film, renderer_set_aside
+from gail_tf.types import UserError
+
+imageio = pytest.importorskip("imageio.v2", reason="pip install 'gail_tf[video]'")
+pytest.importorskip("pygame", reason="CartPole is drawn by pygame")
+
+
+def test_a_film_shows_every_step_of_the_actions(tmp_path):
+    path = tmp_path / "folder" / "film.gif"
+    total = film("CartPole-v1", {}, np.ones(5, np.int64), 3, str(path))
+    assert total == 5.0
+    frames = imageio.mimread(path)
+    assert len(frames) in (5, 6)  # a GIF shows two equal frames as one
+    assert frames[0].shape[2] >= 3
+    assert np.any(frames[0] != frames[-1])
+    assert os.listdir(path.parent) == ["film.gif"]
+
+
+def test_wrappers_and_limits_are_the_policys(tmp_path):
+    wrappers = [{"wrapper": "gymnasium.wrappers:TransformReward", "arguments": {"func": None}}]
+    with pytest.raises(UserError, match="NoneType"):
+        film("CartPole-v1", {"wrappers": wrappers}, np.ones(2, np.int64), 3, str(tmp_path / "film.gif"))
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("renderer", "sentence"),
+    [
+        ("osmesa", "MUJOCO_GL is osmesa.*libosmesa6"),
+        ("nonsense", "MUJOCO_GL wants to be egl, osmesa or glfw"),
+    ],
+)
+def test_a_missing_renderer_is_one_line(tmp_path, monkeypatch, renderer, sentence):
+    pytest.importorskip("mujoco")
+    probe = "import mujoco.osmesa" if renderer == "osmesa" else "raise SystemExit(1)"
+    if subprocess.run([sys.executable, "-c", probe], capture_output=True).returncode == 0:
+        pytest.skip("OSMesa is installed")
+    monkeypatch.setenv("MUJOCO_GL", renderer)
+    with pytest.raises(UserError, match=sentence) as error:
+        film("Hopper-v5", {}, np.zeros((1, 3), np.float32), 0, str(tmp_path / "film.gif"))
+    assert "\n" not in str(error.value) and os.listdir(tmp_path) == []
+
+
+def test_the_renderer_is_set_aside_and_comes_back(monkeypatch):
+    monkeypatch.setenv("MUJOCO_GL", "egl")
+    with renderer_set_aside():
+        assert "MUJOCO_GL" not in os.environ
+    assert os.environ["MUJOCO_GL"] == "egl"
+
+
+def test_the_process_of_films_has_no_tensorflow():
+    script = "import sys, gail_tf.environments.film\nassert 'tensorflow' not in sys.modules"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    subprocess.run([sys.executable, "-c", script], check=True, env=environment)
