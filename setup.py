@@ -35,7 +35,16 @@ DATA_FOLDERS = {
     if os.path.isdir(os.path.join(HERE, folder))
 }
 
-BINARIES = ("train", "train_expert", "make_demonstrations", "evaluate", "export_policy", "report", "study")
+BINARIES = (
+    "train",
+    "train_expert",
+    "make_demonstrations",
+    "evaluate",
+    "export_policy",
+    "report",
+    "study",
+    "tune",
+)
 
 setup(
     name="gail_tf",
@@ -89,6 +98,9 @@ setup(
         ],
         "pybullet": ["pybullet_envs_gymnasium>=0.5"],
         "minari": ["minari>=0.5"],
+        "ray": ["ray>=2.40"],
+        "slurm": ["submitit>=1.5"],
+        "tune": ["optuna>=5,<6"],
         "video": ["imageio>=2.34", "imageio-ffmpeg>=0.5"],
     },
     entry_points={

@@ -29,8 +29,11 @@ FLAGS = {
     "export_policy": {"best", "out", "run_dir"},
     "report": {"out", "published"},
     "study": {
+        "address",
         "demonstrations",
         "dry_run",
+        "engine",
+        "engine_gin",
         "gin",
         "only",
         "out",
