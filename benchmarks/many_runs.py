@@ -22,12 +22,13 @@ NUM_ARMS, NUM_TASKS, NUM_LINES = 20, 5, 21
 
 
 def write_study(path: Path, num_runs: int) -> None:
-    """A study of ``num_runs`` runs at least, whose environments differ in their time limit's name alone."""
+    """A study of ``num_runs`` runs at least."""
     tasks = {f"task_{i}": {"environment": "CartPole-v1"} for i in range(NUM_TASKS)}
-    arms = {f"Arm {i}": {"configs": ["gail_ppo/cartpole"], "bindings": [f"b.c = {i}"]} for i in range(NUM_ARMS)}
+    configs = {"configs": ["gail_ppo/cartpole"]}
+    arms = {f"Arm {i}": {**configs, "bindings": [f"PPO.num_epochs = {i + 1}"]} for i in range(NUM_ARMS)}
     seeds = -(-num_runs // (NUM_ARMS * NUM_TASKS))
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"# Made by many_runs.py.\nStudy.tasks = {tasks}\nStudy.arms = {arms}\nStudy.seeds = {seeds}\n")
+    path.write_text(f"Study.tasks = {tasks}\nStudy.arms = {arms}\nStudy.seeds = {seeds}\n")
 
 
 def write_run(folder: Path, flags: tuple[str, ...], seed: int, generator: np.random.Generator) -> None:
@@ -69,9 +70,9 @@ def write_run(folder: Path, flags: tuple[str, ...], seed: int, generator: np.ran
 
 
 def timed(name: str, *arguments: str) -> tuple[float, float]:
-    """Wall seconds of a command, and the largest memory of all children so far in MB."""
+    """Wall and CPU seconds of a command."""
     path = os.pathsep.join(filter(None, (str(HERE.parent), os.environ.get("PYTHONPATH"))))
-    start = time.perf_counter()
+    start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         [sys.executable, "-m", f"gail_tf.bin.{name}", *arguments],
         env=os.environ | {"PYTHONPATH": path},
@@ -81,8 +82,9 @@ def timed(name: str, *arguments: str) -> tuple[float, float]:
     )
     if done.returncode:
         sys.exit(f"error: gail-{name} failed: {done.stderr.strip()[-500:]}")
-    seconds = time.perf_counter() - start
-    return seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return time.perf_counter() - start, cpu
 
 
 def main() -> None:
@@ -103,12 +105,13 @@ def main() -> None:
     runs = load_study(str(study))[1].runs()
     for run in runs:
         write_run(runs_dir / run.name, run.flags, int(run.name.rpartition("/")[2]), generator)
-    rows = [("writing the runs' files", time.perf_counter() - start, 0.0)]
-    rows += [("gail-study --dry_run", *timed("study", f"--study={study}", f"--out={runs_dir}", "--dry_run"))]
+    wrote = time.perf_counter() - start
+    rows = [("gail-study --dry_run", *timed("study", f"--study={study}", f"--out={runs_dir}", "--dry_run"))]
     rows += [("gail-report", *timed("report", str(runs_dir), f"--out={args.out / 'report'}"))]
-    print(f"| {len(runs):,} runs | seconds | MB |\n|---|---:|---:|")
-    for name, seconds, megabytes in rows:
-        print(f"| {name} | {seconds:.1f} | {f'{megabytes:.0f}' if megabytes else ''} |")
+    print(f"{len(runs):,} runs, written in {wrote:.0f} s\n")
+    print("| command | seconds | CPU seconds |\n|---|---:|---:|")
+    for name, seconds, cpu in rows:
+        print(f"| {name} | {seconds:.1f} | {cpu:.1f} |")
 
 
 if __name__ == "__main__":

@@ -137,14 +137,16 @@ class _Left:
         return 1 + len(same)
 
 
-def drive(source: Source, engine: Engine, out: Path, told: str, total: int, done: int = 0) -> bool:
+def drive(
+    source: Source, engine: Engine, out: Path, told: str, total: int, done: int = 0, unit: str = "run"
+) -> bool:
     """Trains what ``source`` gives out until it gives nothing more; returns whether a person stopped it.
 
     Args:
-      told: the line to begin with. total, done: runs, for the bar.
+      told: the line to begin with. total, done, unit: for the bar.
     """
     show = sys.stderr.isatty() or bool(os.environ.get("GAIL_TF_PROGRESS"))
-    bar = tqdm(total=total, initial=done, unit="run", disable=not show, dynamic_ncols=True, smoothing=0)
+    bar = tqdm(total=total, initial=done, unit=unit, disable=not show, dynamic_ncols=True, smoothing=0)
 
     def say(line: str) -> None:
         with bar.external_write_mode():
