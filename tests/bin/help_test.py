@@ -43,6 +43,18 @@ FLAGS = {
         "shard",
         "study",
     },
+    "tune": {
+        "address",
+        "demonstrations",
+        "engine",
+        "engine_gin",
+        "gin",
+        "out",
+        "processes",
+        "trials",
+        "trials_at_a_time",
+        "tune",
+    },
 }
 
 WITHOUT_TENSORFLOW = """
