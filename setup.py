@@ -98,7 +98,7 @@ setup(
         ],
         "pybullet": ["pybullet_envs_gymnasium>=0.5"],
         "minari": ["minari>=0.5"],
-        "ray": ["ray>=2.40"],
+        "ray": ["ray>=2.52"],
         "slurm": ["submitit>=1.5"],
         "tune": ["optuna>=5,<6"],
         "video": ["imageio>=2.34", "imageio-ffmpeg>=0.5"],

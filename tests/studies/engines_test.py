@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -96,6 +97,19 @@ def counting(folder):
     return (Path(folder) / "run.json").exists() and info(folder)["count"] > 1
 
 
+@pytest.fixture
+def ctrl_c():
+    """Ctrl-C raises, as in a terminal: a suite that was started in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def interrupt_when(condition):
+    wait_for(condition)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
 # --- which engine
 
 
@@ -121,15 +135,25 @@ def test_a_wrong_engine_says_what_is_wrong(name, bindings, wanted):
         load_engine(name, bindings)
 
 
-def test_an_engine_of_ones_own_comes_from_a_file(tmp_path):
-    (tmp_path / "my_engine_test_part.py").write_text(
-        "import gin\nfrom gail_tf.studies.engines.local import LocalEngine\n"
-        "@gin.configurable\nclass Mine(LocalEngine):\n    pass\n"
-    )
+@pytest.fixture
+def own_engine(tmp_path, monkeypatch):
+    """A gin file with the engine that docs/own_parts.md shows."""
+    page = (Path(PARENT) / "docs/own_parts.md").read_text()
+    (code,) = re.findall(r"^```python\n# my_engine.py\n(.*?)^```", page, re.M | re.S)
+    monkeypatch.setattr(sys, "path", [*sys.path])  # which reading a gin file adds to
+    (tmp_path / "my_engine.py").write_text(code)
     gin_file = tmp_path / "mine.gin"
-    gin_file.write_text("import my_engine_test_part\nmake_engine.engine = @Mine\nMine.processes = 5\n")
-    found = load_engine(str(gin_file))
-    assert (type(found).__name__, found.processes) == ("Mine", 5)
+    gin_file.write_text("import my_engine\nmake_engine.engine = @PoolEngine\nPoolEngine.workers = 3\n")
+    return str(gin_file)
+
+
+def test_an_engine_of_ones_own_trains_and_stops(tmp_path, own_engine, ctrl_c):
+    out, runs = tmp_path / "out", plan("A", "B", "Long")
+    threading.Thread(target=interrupt_when, args=[lambda: counting(out / "long/t/0")]).start()
+    engine = load_engine(own_engine)
+    assert (type(engine).__name__, engine.workers) == ("PoolEngine", 3)
+    assert runner.run_study(runs, out, engine) == (2, 0, 0, True, 0)
+    assert info(out / "long/t/0")["status"] == "interrupted"
 
 
 def test_a_run_trains_with_the_threads_it_asks_for(tmp_path):
@@ -235,14 +259,7 @@ def slurm(tmp_path, monkeypatch):
     )
 
 
-@pytest.fixture
-def ctrl_c():
-    """Ctrl-C raises, as in a terminal: a suite that was started in the background ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
+@pytest.mark.long
 def test_jobs_of_an_array_train_and_other_engines_take_them_for_finished(tmp_path, slurm, capsys):
     runs, out = plan("A", seeds=3), tmp_path / "out"
     assert runner.run_study(runs, out, slurm(at_a_time=2)) == (3, 0, 0, False, 0)
@@ -256,11 +273,7 @@ def test_ctrl_c_ends_jobs_with_a_checkpoint_and_another_engine_goes_on(
 ):
     runs, folder = plan("Long"), tmp_path / "long/t/0"
 
-    def interrupt():
-        wait_for(lambda: counting(folder))
-        os.kill(os.getpid(), signal.SIGINT)
-
-    threading.Thread(target=interrupt).start()
+    threading.Thread(target=interrupt_when, args=[lambda: counting(folder)]).start()
     outcome = runner.run_study(runs, tmp_path, slurm())
     assert outcome.stopped and outcome.exit_code == 130
     assert "long/t/0: stopped, and can be resumed" in capsys.readouterr().out
