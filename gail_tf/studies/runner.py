@@ -233,18 +233,18 @@ def _status(run: StudyRun, out: Path) -> str | None:
 
 def _ending(run: StudyRun, code: int, out: Path) -> tuple[str, str]:
     """How a run ended that left ``code``, and a line about it."""
-    if code == STOPPED_EXIT_CODE:
-        return STOPPED, "stopped, and can be resumed"
-    if code == 0:
+    status = _status(run, out)
+    if code == 0 or status == FINISHED:  # a signal may end a process that has nothing more to write
         summary = read_object(out / run.name / "summary.json")
         score = summary["normalized_return"]
         score = "" if score is None else f", normalised {score:.3f}"
         took = text.duration(summary["wall_seconds"])
         return FINISHED, f"return {text.score(summary['return_mean'])}{score}, {took}"
+    if code == STOPPED_EXIT_CODE:
+        return STOPPED, "stopped, and can be resumed"
     log = _log(run, out)
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
     said = lines[-1].removeprefix("error: ") if lines else "nothing was printed"
-    status = _status(run, out)
     if status == DIVERGED:
         return DIVERGED, f"diverged: {said}"
     if code == REFUSED_EXIT_CODE and status is None:  # one that a full disk stopped left a run

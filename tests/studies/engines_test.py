@@ -149,7 +149,12 @@ def own_engine(tmp_path, monkeypatch):
 
 def test_an_engine_of_ones_own_trains_and_stops(tmp_path, own_engine, ctrl_c):
     out, runs = tmp_path / "out", plan("A", "B", "Long")
-    threading.Thread(target=interrupt_when, args=[lambda: counting(out / "long/t/0")]).start()
+
+    def two_are_done_and_one_is_not():
+        states = [jobs.status(job(out, run_dir=str(out / f"{arm}/t/0"))) for arm in ("a", "b", "long")]
+        return states == ["finished", "finished", "running"]
+
+    threading.Thread(target=interrupt_when, args=[two_are_done_and_one_is_not]).start()
     engine = load_engine(own_engine)
     assert (type(engine).__name__, engine.workers) == ("PoolEngine", 3)
     assert runner.run_study(runs, out, engine) == (2, 0, 0, True, 0)
