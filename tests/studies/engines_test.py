@@ -303,6 +303,13 @@ def test_a_job_that_has_to_make_room_saves_and_is_submitted_again(tmp_path, slur
     assert again.function.job == task.job
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "here:there"])
+def test_an_address_where_no_cluster_is_is_one_line_and_soon(tmp_path, address):
+    pytest.importorskip("ray", reason="the extra is not installed: pip install 'gail_tf[ray]'")
+    with pytest.raises(UserError, match=f"--address={address}: no Ray cluster answers"):
+        runner.run_study(plan("A"), tmp_path, load_engine("ray", [f"RayEngine.address = {address!r}"]))
+
+
 @pytest.mark.parametrize(("engine", "module"), [("ray", "ray"), ("slurm", "submitit")])
 def test_a_missing_extra_is_one_line(tmp_path, monkeypatch, engine, module):
     monkeypatch.setitem(sys.modules, module, None)

@@ -1,6 +1,7 @@
 """The engine of many machines: each run is a task of a Ray cluster that is there already."""
 
 import logging
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -42,12 +43,12 @@ class RayEngine:
             import ray
         except ImportError as e:
             raise UserError("--engine=ray needs Ray: pip install 'gail_tf[ray]'") from e
+        _check_answers(self._address)
         try:
             quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
             ray.init(address=self._address, **quiet)
         except (ConnectionError, ValueError, RuntimeError) as e:
-            what = f"--address={self._address}: no Ray cluster answers ({str(e).splitlines()[0]})"
-            raise UserError(f"{what}: start one, with `ray start --head` (docs/studies.md).") from e
+            raise _no_cluster(self._address, _first_line(e)) from e
         self._ray, self._mark = ray, away.make_mark(out)
         self._task = ray.remote(max_retries=self._retries)(away.train)
 
@@ -100,6 +101,21 @@ class RayEngine:
                 self._ray.wait(list(self._running), num_returns=len(self._running))
             away.remove_mark(self._mark)
             self._ray.shutdown()
+
+
+def _check_answers(address: str) -> None:
+    """Ray itself would ask an address where nobody is for many minutes, and then abort the process."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon:
+        try:
+            socket.create_connection((host, int(port)), timeout=10).close()
+        except (OSError, ValueError) as e:
+            raise _no_cluster(address, str(e)) from e
+
+
+def _no_cluster(address: str, reason: str) -> UserError:
+    what = f"--address={address}: no Ray cluster answers ({reason})"
+    return UserError(f"{what}: start one, with `ray start --head` (docs/studies.md).")
 
 
 def _first_line(error: Exception) -> str:
