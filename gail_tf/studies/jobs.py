@@ -22,6 +22,7 @@ CHILD = (
 LEASHED_CHILD = CHILD.replace("from", "from gail_tf.studies.jobs import hold_leash; hold_leash(); from", 1)
 PACKAGE_PARENT = str(Path(__file__).resolve().parents[2])
 
+_POLL_SECONDS = 0.2
 _GRACE_SECONDS = 60.0  # for an iteration and a checkpoint, before a process is told a second time
 
 
@@ -109,7 +110,10 @@ class Attempt:
             if self._stopping:
                 return STOPPED_EXIT_CODE
             self._process = start(self._job, leashed=True)
-            return self._process.wait()
+            # Not one wait: Ray's interrupt is no signal, and is seen between two statements only.
+            while (code := self._process.poll()) is None:
+                time.sleep(_POLL_SECONDS)
+            return code
         except KeyboardInterrupt:
             return self.stop()
 

@@ -30,14 +30,19 @@ def best_line(book: Any) -> str:
     return f"Best: {label_of(best)}, {best.value:.4g}: {', '.join(binding_lines(best.params))}"
 
 
+def is_complete(trial: Any) -> bool:
+    """Whether it had all its seeds; one that was stopped early has a value too, of those it had."""
+    return trial.state.name == "COMPLETE"
+
+
 def _rank(trial: Any) -> tuple:
     """Complete ones first, the best first; then by how far they got."""
     costs = costs_of(trial)
-    return (trial.value is None, -len(costs), max(costs.values(), default=math.inf), trial.number)
+    return (not is_complete(trial), -len(costs), max(costs.values(), default=math.inf), trial.number)
 
 
 def _best(trials: list[Any]) -> Any | None:
-    return trials[0] if trials and trials[0].value is not None else None
+    return trials[0] if trials and is_complete(trials[0]) else None
 
 
 def _outcome(trial: Any) -> str:
@@ -53,8 +58,7 @@ def importances(book: Any) -> dict[str, float]:
     """Share of each setting in what tells good complete trials from others (PED-ANOVA); empty for too few."""
     import optuna
 
-    complete = book.get_trials(states=[optuna.trial.TrialState.COMPLETE])
-    if len({trial.value for trial in complete}) < 4:
+    if len({trial.value for trial in book.get_trials() if is_complete(trial)}) < 4:
         return {}
     return optuna.importance.get_param_importances(
         book, evaluator=optuna.importance.PedAnovaImportanceEvaluator()
@@ -63,7 +67,7 @@ def importances(book: Any) -> dict[str, float]:
 
 def _page(tune: Tune, book: Any, trials: list[Any]) -> str:
     aim = getattr(tune.aim, "__name__", "the aim")
-    complete = sum(trial.value is not None for trial in trials)
+    complete = sum(map(is_complete, trials))
     seeds = ", ".join(map(str, tune.seeds))
     said = (
         f"{len(trials)} of {tune.num_trials} trials, {complete} of them on all seeds ({seeds}) and tasks "

@@ -11,6 +11,7 @@ import sys
 import gin
 import pytest
 
+from gail_tf.lease import Lease
 from gail_tf.studies import tune
 from gail_tf.studies.engines.local import LocalEngine
 from gail_tf.studies.tune import Tune
@@ -109,6 +110,10 @@ def test_who_is_behind_after_a_seed_gets_no_more(tmp_path, trained):
     assert early and whole and {row["num_runs"] for row in whole} == {"3"}
     assert all(int(row["num_runs"]) < 3 for row in early)
     assert len(trained()) == sum(int(row["num_runs"]) for row in rows)
+    page = (tmp_path / "out/tune.md").read_text()
+    assert f"8 of 8 trials, {len(whole)} of them on all seeds (1000, 1001, 1002)" in page
+    named = (tmp_path / "out/best.gin").read_text().splitlines()[0].rsplit(": ")[-1].rstrip(".")
+    assert named in {row["trial"] for row in whole}
     # Nobody was stopped who was the best of all that had come as far.
     best = min(rows, key=lambda row: float(row["t/1000"]))
     assert best["ended"] == "complete"
@@ -169,6 +174,24 @@ def test_another_search_in_the_same_folder_is_refused(tmp_path, trained):
     with pytest.raises(UserError, match="holds a search with other space"):
         searched(tmp_path / "out", space={"PPO.learning_rate": ("log", 1e-4, 1e-1)})
     assert trained() == []
+
+
+def test_a_missing_extra_is_one_line(tmp_path, monkeypatch):
+    from gail_tf.studies import search
+
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(UserError, match=r"gail-tune needs Optuna: pip install 'gail_tf\[tune\]'"):
+        search.open_book(Tune(["bc/any"], TASKS, SPACE), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_commands_do_not_search_in_one_folder(tmp_path, trained):
+    searched(tmp_path, num_trials=1)
+    other = Lease(tmp_path)
+    other.take()
+    with pytest.raises(UserError, match="is in use by process"):
+        searched(tmp_path, num_trials=2)
+    other.release()
 
 
 @pytest.mark.parametrize(
