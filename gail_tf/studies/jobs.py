@@ -123,6 +123,6 @@ class Attempt:
         if self._process is None:
             return STOPPED_EXIT_CODE
         if self._process.poll() is None:
-            self._process.terminate()  # no SIGINT: Ray's processes have it blocked, and so have their children
+            self._process.terminate()  # no SIGINT: Ray blocks it in its processes, and so in their children
         code = self._process.wait()
         return STOPPED_EXIT_CODE if code < 0 else code  # ended before it could save: nothing had begun
