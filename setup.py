@@ -35,7 +35,16 @@ DATA_FOLDERS = {
     if os.path.isdir(os.path.join(HERE, folder))
 }
 
-BINARIES = ("train", "train_expert", "make_demonstrations", "evaluate", "export_policy", "report", "study")
+BINARIES = (
+    "train",
+    "train_expert",
+    "make_demonstrations",
+    "evaluate",
+    "export_policy",
+    "report",
+    "study",
+    "tune",
+)
 
 setup(
     name="gail_tf",
@@ -95,6 +104,9 @@ setup(
         # 1.17 is the first that takes TensorFlow 2.21 with NumPy 2 and protobuf 7.
         "onnx": ["tf2onnx>=1.17", "onnx>=1.18", "onnxruntime>=1.22"],
         "hub": ["huggingface_hub>=0.30"],
+        "ray": ["ray>=2.52"],
+        "slurm": ["submitit>=1.5"],
+        "tune": ["optuna>=5,<6"],
         "video": ["imageio>=2.34", "imageio-ffmpeg>=0.5"],
     },
     entry_points={

@@ -29,6 +29,7 @@ _MAY_IMPORT = {
     "functions": set(),
     "resources": set(),
     "files": {"types"},
+    "lease": {"types"},
     "optimization": {"types"},
     "networks": {"types", "functions"},
     "rewards": {"types", "functions", "networks"},
@@ -49,7 +50,16 @@ _MAY_IMPORT = {
         "mgail",
     },
     "reporting": {"types", "files"},
-    "training": {"version", "types", "files", "demonstrations", "environments", "agents", "reporting"},
+    "training": {
+        "version",
+        "types",
+        "files",
+        "lease",
+        "demonstrations",
+        "environments",
+        "agents",
+        "reporting",
+    },
     "start_up": {"types"},
     "library": {"types", "environments", "reporting", "training", "assembly", "start_up"},
     "assembly": {
@@ -71,7 +81,7 @@ _MAY_IMPORT = {
         "reporting",
         "training",
     },
-    "studies": {"types", "resources", "reporting", "assembly"},
+    "studies": {"types", "files", "lease", "resources", "reporting", "assembly"},
 }
 
 

@@ -1,12 +1,14 @@
 """gail-study: trains a grid of runs, arms x tasks x seeds, and picks up what is missing.
 
   gail-study --study=NAME_OR_PATH [--out=DIR] [--processes=2] [--only=REGEX] [--demonstrations=DIR]
+             [--engine=local|ray|slurm|MINE.gin] [--address=auto]
 
 NAME is a shipped study (configs/studies/), PATH a gin file of your own. A run is one gail-train (or
 gail-train-expert) process with one thread; its directory is OUT/<arm>/<task>/<seed>, what it prints goes to
 OUT/logs. Finished runs are left alone, interrupted and failed ones resumed, so the command can be given again
 until all are there. A run that a NaN stopped stays as it is and counts as diverged. Ctrl-C lets the running
-ones save and stop.
+ones save and stop. --engine says where runs train: on this machine, on a Ray cluster, as an array job of
+Slurm, or by an engine of your own; any of them continues what another began.
 
 Exit code: 0 when every run finished or diverged, 1 when some failed, 2 for wrong input (before anything is
 started, or, for values and bindings that gail-train does not take, by the first seed), 130 after Ctrl-C.
@@ -16,6 +18,8 @@ Examples:
   gail-study --study=main_job --dry_run
   gail-study --study=main_job --demonstrations=recordings --only='^gail_ppo/hopper/'
   gail-study --study=mine.gin --out=runs/mine --processes=8 --shard=1/4      (on the first of four machines)
+  gail-study --study=mine.gin --out=/shared/mine --engine=ray --address=auto
+  gail-study --study=mine.gin --out=/shared/mine --engine=slurm --engine_gin='SlurmEngine.minutes = 120'
   gail-report runs/mine --out=report/mine
 """
 
@@ -25,13 +29,13 @@ from pathlib import Path
 
 from absl import flags
 
+from gail_tf.bin import engine_flags
 from gail_tf.bin.command_line import run_main
 from gail_tf.studies import runner, study
 from gail_tf.types import UserError
 
 _STUDY = flags.DEFINE_string("study", None, "A shipped study's name or a path to a gin file.")
 _OUT = flags.DEFINE_string("out", None, "The study's folder: runs/<name of the study> when not given.")
-_PROCESSES = flags.DEFINE_integer("processes", 2, "Runs at a time, one thread each.", lower_bound=1)
 _ONLY = flags.DEFINE_string("only", "", "A regular expression: the runs whose <arm>/<task>/<seed> it finds.")
 _SHARD = flags.DEFINE_string("shard", None, "i/n: every n-th of these runs, from the i-th on.")
 _SEEDS = flags.DEFINE_integer("seeds", None, "Seeds 0 to N - 1, whatever the study says.", lower_bound=1)
@@ -41,6 +45,7 @@ _DEMONSTRATIONS = flags.DEFINE_string(
 )
 _DRY_RUN = flags.DEFINE_bool("dry_run", False, "List the runs with their state and command; start nothing.")
 _RETRY_FAILED = flags.DEFINE_bool("retry_failed", False, "Train diverged runs anew.")
+engine_flags.declare_in(__name__)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -55,7 +60,8 @@ def main(argv: Sequence[str]) -> int:
     if _DRY_RUN.value:
         print(runner.list_runs(runs, out))
         return 0
-    outcome = runner.run_study(runs, out, _PROCESSES.value, _RETRY_FAILED.value)
+    engine = engine_flags.chosen()
+    outcome = runner.run_study(runs, out, engine, _RETRY_FAILED.value)
     folder = shlex.quote(str(out))
     print(outcome.summary(len(runs)))
     if outcome.finished:

@@ -5,6 +5,7 @@ A run directory holds ``run.json`` (from its first second), ``metrics.jsonl`` (g
 """
 
 import dataclasses
+import functools
 import json
 import math
 import os
@@ -99,9 +100,16 @@ class Run:
 
     def series(self, name: str, against: str = "env_steps") -> Curve:
         """Float arrays ``(x [N], y [N])`` of the lines where both are finite numbers; N may be 0."""
+        if name not in self._names:  # most of what a report asks for
+            return np.zeros(0), np.zeros(0)
         pairs = [(finite_or_none(line.get(against)), finite_or_none(line.get(name))) for line in self.metrics]
         x, y = np.array([pair for pair in pairs if None not in pair], float).reshape(-1, 2).T
         return x, y
+
+    @functools.cached_property
+    def _names(self) -> frozenset[str]:
+        """Of every metric that a line has."""
+        return frozenset().union(*self.metrics)
 
     def lines_with(self, name: str) -> list[Mapping[str, Any]]:
         """The lines of metrics where ``name`` is an object, such as a histogram."""

@@ -1,20 +1,24 @@
 """Runs a study's training processes, some at a time; what is finished stays, what was stopped resumes."""
 
 import collections
+import contextlib
+import itertools
 import os
 import shlex
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from tqdm import tqdm
 
 from gail_tf.reporting import text
 from gail_tf.reporting.runs import read_object
+from gail_tf.studies.engine import Engine
+from gail_tf.studies.engines.local import LocalEngine
+from gail_tf.studies.jobs import REFUSED_EXIT_CODE, STOPPED_EXIT_CODE, Job
 from gail_tf.studies.study import LOGS, StudyRun
 from gail_tf.types import UserError
 
@@ -22,16 +26,6 @@ from gail_tf.types import UserError
 FINISHED, DIVERGED, RESUME, NEW = "finished", "diverged", "to resume", "to train"
 # How a process may end beside finished and diverged. Refused: its settings are wrong, and it left no run.
 FAILED, REFUSED, STOPPED = "failed", "refused", "stopped"
-
-STOPPED_EXIT_CODE, REFUSED_EXIT_CODE = 130, 2
-_POLL_SECONDS = 0.1
-
-# As ``python -m`` does, but without the current folder on the path: a clone in it is a folder named gail_tf,
-# which hides an editable install. Argument: the folder that holds the package, should it not be installed.
-_CHILD = (
-    "import sys; sys.path[:1] = []; sys.path.append(sys.argv.pop(1)); from gail_tf.bin.{} import run; run()"
-)
-_PACKAGE_PARENT = str(Path(__file__).resolve().parents[2])
 
 # Not compared between what a run was made with and what the study asks for: where things are.
 _PLACES = ("--run_dir", "--demonstrations", "--resume", "--overwrite", "--noresume", "--nooverwrite")
@@ -93,100 +87,126 @@ def list_runs(runs: Sequence[StudyRun], out: Path) -> str:
     return "\n".join([*lines, f"{len(runs)} runs: {', '.join(told)}"])
 
 
-def run_study(runs: Sequence[StudyRun], out: Path, processes: int = 2, retry_failed: bool = False) -> Outcome:
-    """Trains what is not finished, ``processes`` runs at a time, and prints a line about each.
+class Source(Protocol):
+    """What there is to train, for ``drive``."""
+
+    def next(self) -> StudyRun | None:
+        """The next run to train; None where there is none, or none before another one has ended."""
+
+    def ended(self, run: StudyRun, ending: str) -> int:
+        """Takes note of how a run of ``next`` ended (a state, FAILED, ...); returns how many are done."""
+
+
+def run_study(
+    runs: Sequence[StudyRun], out: Path, engine: Engine | None = None, retry_failed: bool = False
+) -> Outcome:
+    """Trains what is not finished, as many runs at a time as the engine takes; prints a line about each.
 
     Ctrl-C and SIGTERM stop the running ones after their iteration, with a checkpoint; again: at once.
 
     Args:
       out: the study's folder; run directories are ``out/<run's name>``, logs ``out/logs/<run's name>.log``.
+      engine: where they train; two at a time on this machine when None.
       retry_failed: whether diverged runs are trained anew (after a change of the code, say).
     """
-    states = {run: state(run, out) for run in runs}
+    engine = engine or LocalEngine()
     done = [FINISHED] if retry_failed else [FINISHED, DIVERGED]
-    waiting = [run for run in runs if states[run] not in done]
-    show = sys.stderr.isatty() or bool(os.environ.get("GAIL_TF_PROGRESS"))
-    look = {"unit": "run", "disable": not show, "dynamic_ncols": True, "smoothing": 0}
-    endings = collections.Counter()
-    bar = tqdm(total=len(runs), initial=len(runs) - len(waiting), **look)
-    with bar, _Children(out) as children:
-
-        def say(line: str) -> None:
-            with bar.external_write_mode():
-                print(line, flush=True)
-
-        say(f"{len(runs)} runs, {len(waiting)} to do, {processes} at a time, into {out}")
-        while (waiting and not children.stopping) or children.running:
-            while waiting and len(children.running) < processes and not children.stopping:
-                run = waiting.pop(0)
-                children.start(run, states[run])
-            for run, code in children.ended():
-                ending, line = _ending(run, code, out)
-                say(f"{run.name}: {line}")
-                cell = run.name.rpartition("/")[0] + "/"  # all seeds of an arm on a task
-                same = [w for w in waiting if ending == REFUSED and w.name.startswith(cell)]
-                waiting = [other for other in waiting if other not in same]
-                endings[ending] += 1 + len(same)
-                bar.update(1 + len(same))
-            bar.refresh()
-            time.sleep(_POLL_SECONDS)
+    left = _Left(run for run in runs if state(run, out) not in done)
+    told = f"{len(runs)} runs, {len(left.waiting)} to do, {engine.says}, into {out}"
+    stopped = drive(left, engine, out, told, len(runs), len(runs) - len(left.waiting))
     counts = collections.Counter(_status(run, out) for run in runs)
-    numbers = counts[FINISHED], counts[DIVERGED], endings[FAILED]
-    return Outcome(*numbers, children.stopping, endings[REFUSED])
+    numbers = counts[FINISHED], counts[DIVERGED], left.endings[FAILED]
+    return Outcome(*numbers, stopped, left.endings[REFUSED])
 
 
-class _Children:
-    """The training processes, and the signals on their way to them.
+class _Left:
+    """The runs of a study that are not done yet, in their order."""
 
-    Each has a session of its own, so a terminal's Ctrl-C reaches this process alone, which hands on one.
+    def __init__(self, runs: Iterable[StudyRun]):
+        self.waiting, self.endings = collections.deque(runs), collections.Counter()
+
+    def next(self) -> StudyRun | None:
+        return self.waiting.popleft() if self.waiting else None
+
+    def ended(self, run: StudyRun, ending: str) -> int:
+        cell = run.name.rpartition("/")[0] + "/"  # all seeds of an arm on a task
+        same = [w for w in self.waiting if ending == REFUSED and w.name.startswith(cell)]
+        for other in same:
+            self.waiting.remove(other)
+        self.endings[ending] += 1 + len(same)
+        return 1 + len(same)
+
+
+def drive(
+    source: Source, engine: Engine, out: Path, told: str, total: int, done: int = 0, unit: str = "run"
+) -> bool:
+    """Trains what ``source`` gives out until it gives nothing more; returns whether a person stopped it.
+
+    Args:
+      told: the line to begin with. total, done, unit: for the bar.
     """
+    show = sys.stderr.isatty() or bool(os.environ.get("GAIL_TF_PROGRESS"))
+    bar = tqdm(total=total, initial=done, unit=unit, disable=not show, dynamic_ncols=True, smoothing=0)
 
-    def __init__(self, out: Path):
-        self._out = out
-        self.running: dict[StudyRun, subprocess.Popen] = {}
-        self.stopping = False
+    def say(line: str) -> None:
+        with bar.external_write_mode():
+            print(line, flush=True)
 
-    def __enter__(self) -> "_Children":
-        self._before = {s: signal.signal(s, self._stop) for s in (signal.SIGINT, signal.SIGTERM)}
-        return self
+    engine.open(out)
+    running: dict[str, StudyRun] = {}
+    with bar, contextlib.closing(engine), _stop_signals(engine, running) as pass_on:
+        say(told)
+        while True:
+            is_stopped = pass_on()
+            room = 0 if is_stopped else engine.room()
+            batch = list(itertools.islice(iter(source.next, None), max(0, room)))
+            if batch:
+                running |= {run.name: run for run in batch}
+                engine.start([_job(run, out) for run in batch])
+            if not running and not batch:
+                return is_stopped
+            for name, code in engine.ended():
+                run = running.pop(name)
+                ending, line = _ending(run, code, out)
+                say(f"{name}: {line}")
+                bar.update(source.ended(run, ending))
+            bar.refresh()
+            time.sleep(engine.poll_seconds if running else 0)
 
-    def __exit__(self, *exception) -> None:
-        if self.running:  # Something broke here: the runs can be resumed.
-            self._interrupt()
-            for process in self.running.values():
-                process.wait()
-        for number, handler in self._before.items():
+
+@contextlib.contextmanager
+def _stop_signals(engine: Engine, running: Mapping[str, StudyRun]) -> Iterator[Callable[[], bool]]:
+    """Catches Ctrl-C and SIGTERM. What it yields hands them on, and returns whether there was one."""
+    caught = handed_on = 0
+
+    def catch(number: int, frame: Any) -> None:
+        nonlocal caught
+        when = "at once" if caught else "after their iteration (again: at once)"
+        print(f"\nStopping {len(running)} run(s) {when}.", file=sys.stderr)
+        caught += 1
+
+    def hand_on() -> bool:
+        nonlocal handed_on
+        while handed_on < caught:
+            engine.stop(at_once=bool(handed_on))
+            handed_on += 1
+        return bool(caught)
+
+    before = {s: signal.signal(s, catch) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield hand_on
+    except BaseException:  # Something broke here: the runs can be resumed.
+        engine.stop(at_once=False)
+        raise
+    finally:
+        for number, handler in before.items():
             signal.signal(number, handler)
 
-    def _stop(self, number: int, frame: Any) -> None:
-        when = "at once" if self.stopping else "after their iteration (again: at once)"
-        self.stopping = True
-        print(f"\nStopping {len(self.running)} run(s) {when}.", file=sys.stderr)
-        self._interrupt()
 
-    def _interrupt(self) -> None:
-        for process in self.running.values():
-            if process.poll() is None:
-                process.send_signal(signal.SIGINT)
-
-    def start(self, run: StudyRun, before: str) -> None:
-        log = _log(run, self._out)
-        special = {RESUME: ["--resume"], DIVERGED: [*_flags(run), "--overwrite"]}
-        command = [sys.executable, "-c", _CHILD.format(run.binary), _PACKAGE_PARENT]
-        command += [*special.get(before, _flags(run)), f"--run_dir={self._out / run.name}"]
-        # A library's own threads would take the other runs' cores.
-        limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "GAIL_TF_NUM_THREADS"), "1")
-        environment = os.environ | limits
-        environment.pop("GAIL_TF_PROGRESS", None)
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with open(log, "a") as file:
-            streams = {"stdin": subprocess.DEVNULL, "stdout": file, "stderr": file}
-            self.running[run] = subprocess.Popen(command, env=environment, start_new_session=True, **streams)
-
-    def ended(self) -> list[tuple[StudyRun, int]]:
-        """The runs that ended since the last call, with their exit codes."""
-        ended = [run for run, process in self.running.items() if process.poll() is not None]
-        return [(run, self.running.pop(run).returncode) for run in ended]
+def _job(run: StudyRun, out: Path) -> Job:
+    """With absolute places: the engine may be another machine's."""
+    places = os.path.abspath(out / run.name), os.path.abspath(_log(run, out))
+    return Job(run.name, run.binary, tuple(_flags(run)), *places, run.num_cpus, run.num_gpus)
 
 
 def _flags(run: StudyRun) -> list[str]:
@@ -213,18 +233,18 @@ def _status(run: StudyRun, out: Path) -> str | None:
 
 def _ending(run: StudyRun, code: int, out: Path) -> tuple[str, str]:
     """How a run ended that left ``code``, and a line about it."""
-    if code == STOPPED_EXIT_CODE:
-        return STOPPED, "stopped, and can be resumed"
-    if code == 0:
+    status = _status(run, out)
+    if code == 0 or status == FINISHED:  # a signal may end a process that has nothing more to write
         summary = read_object(out / run.name / "summary.json")
         score = summary["normalized_return"]
         score = "" if score is None else f", normalised {score:.3f}"
         took = text.duration(summary["wall_seconds"])
         return FINISHED, f"return {text.score(summary['return_mean'])}{score}, {took}"
+    if code == STOPPED_EXIT_CODE:
+        return STOPPED, "stopped, and can be resumed"
     log = _log(run, out)
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
     said = lines[-1].removeprefix("error: ") if lines else "nothing was printed"
-    status = _status(run, out)
     if status == DIVERGED:
         return DIVERGED, f"diverged: {said}"
     if code == REFUSED_EXIT_CODE and status is None:  # one that a full disk stopped left a run

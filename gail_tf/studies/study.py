@@ -38,6 +38,7 @@ class Arm:
       tasks: names of the tasks it runs on; None for all.
       seeds: in place of the task's and the study's; None for those.
       true_reward: whether it learns from the environment's own reward, without demonstrations.
+      num_cpus, num_gpus: that a run of it asks for; None for the study's.
     """
 
     label: str
@@ -46,6 +47,8 @@ class Arm:
     tasks: Sequence[str] | None = None
     seeds: Seeds | None = None
     true_reward: bool = False
+    num_cpus: float | None = None
+    num_gpus: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,12 +84,15 @@ class StudyRun(NamedTuple):
       binary: the module of gail_tf.bin that trains it.
       flags: of that binary, without ``--run_dir`` and ``--demonstrations``.
       demonstrations: the value of ``--demonstrations``; None when it learns from the true reward.
+      num_cpus, num_gpus: that it asks for, of engines that give them out.
     """
 
     name: str
     binary: str
     flags: tuple[str, ...]
     demonstrations: str | None
+    num_cpus: float = 1
+    num_gpus: float = 0
 
 
 @gin.configurable
@@ -98,6 +104,7 @@ class Study:
       tasks: name -> the fields of a ``Task``.
       seeds: a number N for 0 to N - 1, or the seeds themselves.
       bindings: gin bindings of every run, before the arm's and the task's.
+      num_cpus, num_gpus: that a run asks for; it trains with as many threads as whole CPUs.
     """
 
     def __init__(
@@ -106,8 +113,12 @@ class Study:
         tasks: Mapping[str, Mapping[str, Any]] = gin.REQUIRED,
         seeds: Seeds = 5,
         bindings: Sequence[str] = (),
+        num_cpus: float = 1,
+        num_gpus: float = 0,
     ):
         check_type("Study.bindings", bindings, Sequence[str])
+        _check_resources("Study", num_cpus, num_gpus)
+        self.num_cpus, self.num_gpus = num_cpus, num_gpus
         _check(tasks and arms, "Study.arms and Study.tasks: want one arm and one task or more.")
         _seed_list("Study.seeds", seeds)
         self.seeds, self.bindings = seeds, bindings
@@ -150,7 +161,10 @@ class Study:
         flags += [f"--seed={seed}", f"--label={arm.label}", f"--task={task.name}"]
         binary = "train_expert" if arm.true_reward else "train"
         demonstrations = None if arm.true_reward else _demonstrations(task, folder)
-        return StudyRun(f"{slug(arm.label)}/{task.name}/{seed}", binary, tuple(flags), demonstrations)
+        name = f"{slug(arm.label)}/{task.name}/{seed}"
+        cpus = self.num_cpus if arm.num_cpus is None else arm.num_cpus
+        gpus = self.num_gpus if arm.num_gpus is None else arm.num_gpus
+        return StudyRun(name, binary, tuple(flags), demonstrations, cpus, gpus)
 
 
 def load_study(name: str) -> tuple[str, Study]:
@@ -242,10 +256,18 @@ def _arm(label: str, fields: Any, tasks: Mapping[str, Task]) -> Arm:
     arm = _of_fields(Arm, where, label, {"configs": fields} if isinstance(fields, list | tuple) else fields)
     can_be_folder = slug(label) not in ("", LOGS)
     _check(can_be_folder, f"{where}: a label makes a folder's name, which this one cannot: rename it.")
+    _check_resources(where, arm.num_cpus, arm.num_gpus)
     _check(arm.configs, f"{where}.configs is empty: want the name of one config or more.")
     for name in arm.tasks or ():
         _check(name in tasks, f"{where}.tasks: there is no task {name!r}; there are {', '.join(tasks)}.")
     return arm
+
+
+def _check_resources(where: str, num_cpus: float | None, num_gpus: float | None) -> None:
+    check_type(f"{where}.num_cpus", num_cpus, float | None)
+    check_type(f"{where}.num_gpus", num_gpus, float | None)
+    _check(num_cpus is None or num_cpus > 0, f"{where}.num_cpus = {num_cpus}: want more than 0.")
+    _check(num_gpus is None or num_gpus >= 0, f"{where}.num_gpus = {num_gpus}: want 0 or more.")
 
 
 def _task(name: str, fields: Any) -> Task:

@@ -1,7 +1,6 @@
 """A run directory: the files other programs rely on, each written whole or not at all."""
 
 import contextlib
-import fcntl
 import functools
 import json
 import os
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gail_tf.files import new_folder, write_atomically
+from gail_tf.lease import Lease
 from gail_tf.types import UserError
 from gail_tf.version import __version__
 
@@ -100,7 +100,7 @@ class RunDirectory:
         self.reward = self.path / "reward"
         self.curve = self.path / "curve.png"
         self.summary = self.path / "summary.json"
-        self._lock: int | None = None
+        self._lease = Lease(self.path)
 
     @property
     def exists(self) -> bool:
@@ -153,23 +153,16 @@ class RunDirectory:
         """Takes the directory for this process, until it ends; two trainings in one would spoil each other.
 
         Raises:
-          UserError: another process trains in it.
+          UserError: another process trains in it, here or on another machine that sees the folder.
         """
-        self.unlock()
-        self._lock = os.open(self.path, os.O_RDONLY)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as e:
-            self.unlock()
-            what = f"--run_dir={self.path} is being trained in by another process"
-            raise UserError(f"{what}: wait for it or end it first.") from e
-        except OSError:
-            pass  # A file system without locks: then nothing is promised.
+        self._lease.take()
 
     def unlock(self) -> None:
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        self._lease.release()
+
+    def check_lock(self) -> None:
+        """Raises UserError where another machine took the directory while this process stood still."""
+        self._lease.check()
 
     def clean(self) -> None:
         """Removes what killed processes left half written. Only for the holder of the lock."""
@@ -181,6 +174,7 @@ class RunDirectory:
         return read_json(self.run_json)
 
     def update_info(self, **fields: Any) -> None:
+        self.check_lock()
         write_json(self.run_json, self.read_info() | fields)
 
     def stopped_at(self) -> int:
@@ -207,7 +201,7 @@ class MetricsLog:
     def __init__(self, run_dir: RunDirectory, num_lines: int = 0):
         import tensorflow as tf
 
-        self._tf, self.num_lines = tf, num_lines
+        self._tf, self.num_lines, self._check_lock = tf, num_lines, run_dir.check_lock
         self._writing = functools.partial(one_line_errors, f"{run_dir.metrics}:")
         with self._writing():
             # Unbuffered: a line is in the file when write() returns, whatever becomes of the process.
@@ -215,6 +209,7 @@ class MetricsLog:
             self._writer = tf.summary.create_file_writer(str(run_dir.tensorboard))
 
     def write(self, metrics: Mapping[str, Any]) -> None:
+        self._check_lock()
         metrics = {name: value for name, value in metrics.items() if value is not None}
         step = metrics["env_steps"] or metrics["iteration"]
         with self._writing():

@@ -29,8 +29,11 @@ FLAGS = {
     "export_policy": {"best", "film", "format", "last", "license", "model_card", "out", "push", "run_dir"},
     "report": {"out", "published"},
     "study": {
+        "address",
         "demonstrations",
         "dry_run",
+        "engine",
+        "engine_gin",
         "gin",
         "only",
         "out",
@@ -39,6 +42,18 @@ FLAGS = {
         "seeds",
         "shard",
         "study",
+    },
+    "tune": {
+        "address",
+        "demonstrations",
+        "engine",
+        "engine_gin",
+        "gin",
+        "out",
+        "processes",
+        "trials",
+        "trials_at_a_time",
+        "tune",
     },
 }
 

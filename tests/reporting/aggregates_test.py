@@ -97,6 +97,26 @@ def test_probability_of_improvement_is_rliables():
     assert aggregates.probability_of_improvement(list(x.T), list(y.T)) == found
 
 
+def test_counts_of_draws_give_the_bits_that_resampled_pairs_give():
+    x, y = np.random.default_rng(4).normal(size=(2, 6)).round(1)
+    found = aggregates.probability_of_improvement([x, x[:4]], [y[:5], y])
+    generator, samples = np.random.default_rng(0), []
+    for ours, theirs in ((x, y[:5]), (x[:4], y)):
+        rows = generator.integers(0, len(ours), (aggregates.BOOTSTRAP_RESAMPLES, len(ours)))
+        columns = generator.integers(0, len(theirs), (aggregates.BOOTSTRAP_RESAMPLES, len(theirs)))
+        pairs = np.sign(ours[rows][:, :, None] - theirs[columns][:, None, :]) / 2 + 0.5
+        samples.append(pairs.mean((1, 2)))
+    low, high = np.quantile(np.mean(samples, axis=0), (0.025, 0.975))
+    assert (found.low, found.high) == (low, high)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 10, 33])
+def test_the_interquartile_mean_has_scipys_bits(size):
+    stats = pytest.importorskip("scipy.stats")
+    values = np.random.default_rng(size).normal(size=size)
+    assert aggregates.interquartile_mean(values) == stats.trim_mean(values, 0.25)
+
+
 @pytest.mark.parametrize(
     "final, info, diverged",
     [

@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-from gail_tf.studies import runner
+from gail_tf.studies import jobs, runner
+from gail_tf.studies.engines.local import LocalEngine
 from gail_tf.studies.study import Study, StudyRun
 from gail_tf.types import UserError
 
@@ -80,8 +81,8 @@ def info(path):
 
 def test_a_clone_in_the_current_folder_does_not_hide_the_package(tmp_path):
     (tmp_path / "gail_tf").mkdir()
-    code = runner._CHILD.format("report")
-    command = [PYTHON, "-c", code, runner._PACKAGE_PARENT, "--help"]
+    code = jobs.CHILD.format("report")
+    command = [PYTHON, "-c", code, jobs.PACKAGE_PARENT, "--help"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0 and "gail-report" in done.stdout, done.stderr
 
@@ -122,7 +123,7 @@ def test_a_failed_run_is_resumed_the_next_time(tmp_path, capsys):
 
 
 def test_what_is_refused_is_tried_once_and_not_with_every_seed(tmp_path, capsys):
-    outcome = runner.run_study(plan("A", "Misspelt", seeds=3), tmp_path, processes=1)
+    outcome = runner.run_study(plan("A", "Misspelt", seeds=3), tmp_path, engine=LocalEngine(1))
     assert outcome == (3, 0, 0, False, 3) and outcome.exit_code == 2
     assert outcome.summary(6) == "3 of 6 runs finished, 3 refused (mend the study's settings)"
     assert "misspelt/t/0: refused: config: no such binding" in capsys.readouterr().out
@@ -168,7 +169,7 @@ def test_ctrl_c_stops_the_children_and_starts_no_more(tmp_path, capsys, ctrl_c):
     runs = plan("Endless", "A", seeds=2)
     interrupt_when(lambda: (tmp_path / "endless/t/0/run.json").exists() and (tmp_path / "a/t/0").exists())
     start = time.monotonic()
-    outcome = runner.run_study(runs, tmp_path, processes=2)
+    outcome = runner.run_study(runs, tmp_path, engine=LocalEngine(2))
     assert time.monotonic() - start < 30
     assert outcome.stopped and outcome.exit_code == 130
     assert info(tmp_path / "endless/t/0")["status"] == "interrupted"

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 
 import pytest
 
@@ -149,4 +150,4 @@ def test_two_processes_do_not_train_in_one_directory(processes, interrupted):
     finally:
         holder.unlock()
     assert result.code == 2
-    assert "is being trained in by another process" in result.err
+    assert f"is in use by process {os.getpid()} on {socket.gethostname()}: wait" in result.err

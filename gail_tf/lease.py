@@ -1,0 +1,242 @@
+"""A folder that one process writes into: who holds it, on which machine, and whether it is still there.
+
+``flock`` settles this on one machine and on many shared file systems, not on all. A lease is a file in the
+folder that names the holder and that the holder touches every few seconds. It counts as abandoned as soon as
+its process is gone, where that can be seen, and otherwise when it has not been touched for STALE_SECONDS.
+Ages are taken by the file system's own clock, since the clocks of two machines differ.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gail_tf.types import UserError
+
+NAME = ".lease"
+BEAT_SECONDS = 10.0  # between two touches
+STALE_SECONDS = 60.0  # untouched for so long, a holder that cannot be seen from here counts as dead
+
+
+class Holder(NamedTuple):
+    """Who holds a folder.
+
+    Attributes:
+      host, pid: as a person looks for them.
+      machine: tells machines (and containers) of one name apart: process numbers mean the same within one.
+      started: of the process, in ticks since that machine started; None where the system does not say.
+      folder: the inode: a copy of the folder is not held by who holds the original.
+      token: of this very lease.
+    """
+
+    host: str
+    pid: int
+    machine: str
+    started: str | None
+    folder: int
+    token: str
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}"
+
+
+class Lease:
+    """Holds ``folder`` for this process, from ``take`` to ``release`` or to the process' end."""
+
+    def __init__(self, folder: str | os.PathLike):
+        self.folder = Path(folder)
+        self._file = Path(os.path.abspath(folder)) / NAME  # wherever this process goes meanwhile
+        self._own: Holder | None = None
+        self._lock: int | None = None
+        self._over, self._beaten, self._thief = threading.Event(), 0.0, None
+
+    def take(self) -> None:
+        """Makes the folder this process' own.
+
+        Raises:
+          UserError: another process holds it, which is named with its machine; or it cannot be written.
+        """
+        self.release()
+        self._lock = os.open(self.folder, os.O_RDONLY)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as e:
+            self._unlock()
+            raise _held(self.folder, _read(self._file)) from e
+        except OSError:
+            pass  # A file system without locks: the file alone has to do.
+        own = _this_process(self.folder)
+        while not _put(self._file, own):
+            if rival := holder(self.folder):
+                self._unlock()
+                raise _held(self.folder, rival)
+            _remove_abandoned(self._file)
+        self._own, self._over, self._beaten, self._thief = own, threading.Event(), time.monotonic(), None
+        threading.Thread(target=self._keep_touching, args=(self._over,), daemon=True).start()
+
+    def release(self) -> None:
+        """Gives the folder back; does nothing where it is not held."""
+        self._over.set()
+        if self._own is not None and _read(self._file) == self._own:
+            self._file.unlink(missing_ok=True)
+        self._own = None
+        self._unlock()
+
+    def check(self) -> None:
+        """To be called before writing: a process that stood still for long may have lost the folder.
+
+        Raises:
+          UserError: another process took it meanwhile.
+        """
+        if self._own is not None and time.monotonic() - self._beaten > STALE_SECONDS / 2:
+            self._beat()
+        if self._thief is not None:
+            what = f"{self.folder} was taken over by {self._thief}, since this process stood still for long"
+            raise UserError(f"{what}: nothing more is written here.")
+
+    def _keep_touching(self, over: threading.Event) -> None:
+        while not over.wait(BEAT_SECONDS):
+            self._beat()
+
+    def _beat(self) -> None:
+        with contextlib.suppress(OSError):  # a full or vanished disk: the run itself says more
+            found = _read(self._file)
+            if found == self._own:
+                os.utime(self._file)  # the server's clock, not this machine's
+                self._beaten = time.monotonic()
+            elif found is not None and self._own is not None:
+                self._thief = found
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def holder(folder: str | os.PathLike) -> Holder | None:
+    """Who holds the folder; None where nobody does any more."""
+    folder = Path(folder)
+    found = _read(folder / NAME)
+    if found is None or found.folder != _inode(folder):
+        return None
+    if found.machine == _machine():
+        return found if _started(found.pid) == found.started and _is_alive(found.pid) else None
+    return found if _age(folder / NAME) < STALE_SECONDS else None
+
+
+def wait_until_free(
+    folder: str | os.PathLike, seconds: float, is_over: Callable[[], Any] = lambda: False
+) -> Holder | None:
+    """Waits as long as somebody holds the folder, ``seconds`` at most; returns who still holds it, or None.
+
+    Args:
+      is_over: asked between two looks; a true value ends the waiting.
+    """
+    end = time.monotonic() + seconds
+    while (found := holder(folder)) and time.monotonic() < end and not is_over():
+        time.sleep(0.2)
+    return found
+
+
+def _held(folder: Path, rival: Holder | None) -> UserError:
+    return UserError(f"{folder} is in use by {rival or 'another process'}: wait for it or end it first.")
+
+
+def _this_process(folder: Path) -> Holder:
+    pid = os.getpid()
+    return Holder(socket.gethostname(), pid, _machine(), _started(pid), _inode(folder), uuid.uuid4().hex)
+
+
+def _put(file: Path, own: Holder) -> bool:
+    """Makes the file, whole, unless it is there: then False."""
+    temporary = file.with_name(f"{file.name}.{own.token}")
+    try:
+        temporary.write_text(json.dumps(own._asdict()))
+        try:
+            os.link(temporary, file)
+        except FileExistsError:
+            return False
+        except OSError:  # A file system without links.
+            with open(file, "x") as opened:
+                opened.write(json.dumps(own._asdict()))
+        return True
+    except FileExistsError:
+        return False
+    except OSError as e:
+        what = f"{file.parent}: cannot be written ({e.strerror or e})"
+        raise UserError(f"{what}: free some space, or mend the folder's permissions.") from e
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _remove_abandoned(file: Path) -> None:
+    """Of two that do this at the same time, neither removes what the other has put there meanwhile."""
+    abandoned = _read(file)
+    aside = file.with_name(f"{file.name}.{uuid.uuid4().hex}")
+    with contextlib.suppress(FileNotFoundError):  # gone already
+        os.rename(file, aside)
+        if (moved := _read(aside)) is not None and moved != abandoned:
+            _put(file, moved)
+        aside.unlink()
+
+
+def _read(file: Path) -> Holder | None:
+    """None where there is none, or no whole one."""
+    try:
+        return Holder(**json.loads(file.read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _age(file: Path) -> float:
+    """Seconds since the file was touched, by the file system's clock; 0 where that cannot be asked."""
+    probe = file.with_name(f"{file.name}.{uuid.uuid4().hex}")
+    try:
+        probe.touch()
+        return probe.stat().st_mtime - file.stat().st_mtime
+    except OSError:
+        return 0.0
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink()
+
+
+def _inode(folder: Path) -> int:
+    return os.stat(folder).st_ino
+
+
+def _machine() -> str:
+    """Host name, boot and container: process numbers of two processes can be compared where it is equal."""
+    boot, container = "", ""
+    with contextlib.suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        container = os.readlink("/proc/self/ns/pid")
+    return " ".join((socket.gethostname(), boot, container))
+
+
+def _started(pid: int) -> str | None:
+    """Ticks; None where the system does not say, or of a process that ended and whose parent does not ask."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    state, *numbers = stat.rpartition(")")[2].split()  # the name before it may hold anything
+    return None if state in "ZX" else numbers[18]
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # Another user's.
+    return True

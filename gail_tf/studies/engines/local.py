@@ -1,0 +1,54 @@
+"""The engine of one machine: processes of its own, some at a time."""
+
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import gin
+
+from gail_tf.studies import jobs
+from gail_tf.studies.jobs import Job
+from gail_tf.types import UserError
+
+
+@gin.configurable
+class LocalEngine:
+    """Trains on this machine.
+
+    Args:
+      processes: runs at a time.
+    """
+
+    poll_seconds = 0.1
+
+    def __init__(self, processes: int = 2):
+        if processes < 1:
+            raise UserError(f"LocalEngine.processes = {processes}: want 1 or more.")
+        self.processes = processes
+        self.says = f"{processes} at a time"
+        self._running: dict[str, subprocess.Popen] = {}
+
+    def open(self, out: Path) -> None:
+        pass
+
+    def room(self) -> int:
+        return self.processes - len(self._running)
+
+    def start(self, batch: Sequence[Job]) -> None:
+        for job in batch:
+            self._running[job.name] = jobs.start(job)
+
+    def ended(self) -> list[tuple[str, int]]:
+        names = [name for name, process in self._running.items() if process.poll() is not None]
+        return [(name, self._running.pop(name).returncode) for name in names]
+
+    def stop(self, at_once: bool) -> None:
+        del at_once  # a process counts itself how often it was told
+        for process in self._running.values():
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+
+    def close(self) -> None:
+        for process in self._running.values():
+            process.wait()

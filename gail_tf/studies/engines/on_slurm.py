@@ -1,0 +1,115 @@
+"""The engine of a Slurm cluster: the runs are an array job, written and submitted by submitit."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import gin
+
+from gail_tf.studies.jobs import STOPPED_EXIT_CODE, Attempt, Job, status
+from gail_tf.studies.study import LOGS
+from gail_tf.types import UserError
+
+_LOST_EXIT_CODE = 1
+
+
+@gin.configurable
+class SlurmEngine:
+    """Submits array jobs, one for all runs that ask for the same, and waits for them.
+
+    A job that Slurm preempts or whose time is over saves, and is submitted again by itself.
+
+    Args:
+      parameters: as submitit's ``update_parameters`` takes them, such as slurm_partition.
+      minutes: of a job, after which it saves and is submitted again.
+      at_a_time: runs that train at the same time.
+      array_size: jobs in one array at most (Slurm's MaxArraySize, less one).
+      cluster: "slurm"; "local" is submitit's stand-in on this machine, for trying.
+    """
+
+    poll_seconds = 5.0
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Any] | None = None,
+        minutes: int = 240,
+        at_a_time: int = 100,
+        array_size: int = 1000,
+        cluster: str = "slurm",
+    ):
+        if min(minutes, at_a_time, array_size) < 1:
+            wrong = f"minutes = {minutes}, at_a_time = {at_a_time}, array_size = {array_size}"
+            raise UserError(f"SlurmEngine: {wrong}: want 1 or more.")
+        self.says = f"{at_a_time} at a time by {cluster}"
+        self._parameters = {"name": "gail-study", "timeout_min": minutes, **(parameters or {})}
+        if cluster == "slurm":
+            self._parameters = {"slurm_array_parallelism": at_a_time, **self._parameters}
+        else:
+            self.poll_seconds = 0.5
+        self._cluster, self._array_size = cluster, array_size if cluster == "slurm" else at_a_time
+        self._running: dict[str, Any] = {}
+        self._stopping, self._folder, self._submitit = False, None, None
+
+    def open(self, out: Path) -> None:
+        try:
+            import submitit
+        except ImportError as e:
+            raise UserError("--engine=slurm needs submitit: pip install 'gail_tf[slurm]'") from e
+        if self._cluster == "slurm" and submitit.SlurmExecutor.affinity() < 0:
+            raise UserError(
+                "--engine=slurm: there is no srun on this machine: log in to one of the cluster's."
+            )
+        self._submitit, self._folder = submitit, Path(out).absolute() / LOGS / "slurm"
+
+    def room(self) -> int:
+        return self._array_size - len(self._running)
+
+    def start(self, batch: Sequence[Job]) -> None:
+        asks = lambda job: (job.num_cpus, job.num_gpus)  # noqa: E731
+        for (num_cpus, num_gpus), same in itertools.groupby(sorted(batch, key=asks), asks):
+            executor = self._submitit.AutoExecutor(folder=self._folder, cluster=self._cluster)
+            wants = {"cpus_per_task": max(1, int(num_cpus)), "gpus_per_node": int(-(-num_gpus // 1))}
+            executor.update_parameters(**wants, **self._parameters)
+            with executor.batch():  # one array
+                tasks = {job.name: executor.submit(Task(job)) for job in same}
+            self._running |= tasks
+
+    def ended(self) -> list[tuple[str, int]]:
+        names = [name for name, task in self._running.items() if task.done()]
+        return [(name, self._code(self._running.pop(name))) for name in names]
+
+    def _code(self, task: Any) -> int:
+        try:
+            return task.result()
+        except (self._submitit.core.utils.UncompletedJobError, self._submitit.core.utils.FailedJobError):
+            return STOPPED_EXIT_CODE if self._stopping else _LOST_EXIT_CODE
+
+    def stop(self, at_once: bool) -> None:
+        self._stopping = True
+        for task in self._running.values():
+            task.cancel(check=False)
+
+    def close(self) -> None:
+        pass  # Slurm's jobs need nobody that waits.
+
+
+class Task:
+    """What a job of the array calls; submitit asks for ``checkpoint`` when the job has to make room."""
+
+    def __init__(self, job: Job):
+        self.job, self._attempt = job, None
+
+    def __call__(self) -> int:
+        self._attempt = Attempt(self.job)
+        return self._attempt.run()
+
+    def checkpoint(self) -> Any:
+        import submitit
+
+        if self._attempt is not None:
+            self._attempt.stop()
+        return submitit.helpers.DelayedSubmission(Task(self.job))
+
+    def __repr__(self) -> str:
+        return f"{self.job.name} ({status(self.job) or 'new'})"

@@ -1,0 +1,128 @@
+"""One training process of a study, on whatever machine: its command, its start, its end."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from gail_tf import lease
+from gail_tf.reporting.runs import read_object
+
+STOPPED_EXIT_CODE, REFUSED_EXIT_CODE = 130, 2
+
+# As ``python -m`` does, but without the current folder on the path: a clone in it is a folder named gail_tf,
+# which hides an editable install. Argument: the folder that holds the package, should it not be installed.
+CHILD = (
+    "import sys; sys.path[:1] = []; sys.path.append(sys.argv.pop(1)); from gail_tf.bin.{} import run; run()"
+)
+LEASHED_CHILD = CHILD.replace("from", "from gail_tf.studies.jobs import hold_leash; hold_leash(); from", 1)
+PACKAGE_PARENT = str(Path(__file__).resolve().parents[2])
+
+_POLL_SECONDS = 0.2
+_GRACE_SECONDS = 60.0  # for an iteration and a checkpoint, before a process is told a second time
+
+
+class Job(NamedTuple):
+    """A run as an engine gets it.
+
+    Attributes:
+      name: ``<arm>/<task>/<seed>``.
+      binary: the module of gail_tf.bin that trains it.
+      flags: of that binary, without ``--run_dir``.
+      run_dir, log: where it trains, and the file that its words are appended to.
+      num_cpus, num_gpus: what it asks for. Without GPUs a fraction of a CPU is one thread.
+    """
+
+    name: str
+    binary: str
+    flags: tuple[str, ...]
+    run_dir: str
+    log: str
+    num_cpus: float = 1
+    num_gpus: float = 0
+
+
+def status(job: Job) -> str | None:
+    """What the run's run.json says of it; None where there is none."""
+    info = read_object(Path(job.run_dir) / "run.json")
+    return info and str(info.get("status"))
+
+
+def start(job: Job, leashed: bool = False) -> subprocess.Popen:
+    """Starts the training: anew, or from its checkpoint where there is a run; one that a NaN stopped anew.
+
+    Args:
+      leashed: whether the training stops, with a checkpoint, when this process is no more.
+    """
+    found = status(job)
+    flags = ["--resume"] if found else list(job.flags)
+    flags = [*job.flags, "--overwrite"] if found == "diverged" else flags
+    code = (LEASHED_CHILD if leashed else CHILD).format(job.binary)
+    command = [sys.executable, "-c", code, PACKAGE_PARENT, *flags, f"--run_dir={job.run_dir}"]
+    # A library's own threads would take the other runs' cores.
+    threads = str(max(1, int(job.num_cpus)))
+    limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "GAIL_TF_NUM_THREADS"), threads)
+    environment = os.environ | limits
+    environment.pop("GAIL_TF_PROGRESS", None)
+    Path(job.log).parent.mkdir(parents=True, exist_ok=True)
+    # A session of its own, so that a terminal's Ctrl-C reaches the study alone, which hands on one.
+    with open(job.log, "a") as file:
+        stdin = subprocess.PIPE if leashed else subprocess.DEVNULL
+        streams = {"stdin": stdin, "stdout": file, "stderr": file}
+        return subprocess.Popen(command, env=environment, start_new_session=True, **streams)
+
+
+def hold_leash() -> None:
+    """Stops this process, with a checkpoint, when the one that started it is gone and stdin closes."""
+
+    def watch() -> None:
+        while os.read(0, 1):  # not through sys.stdin, which a process that ends cannot close meanwhile
+            pass
+        for _ in range(2):  # after the iteration, and, should that take too long, at once
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(_GRACE_SECONDS)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+class Attempt:
+    """A training on a machine that the study's own process may not be on: waited for where it runs.
+
+    A lost attempt is repeated somewhere else, so it first waits until the process of the one before has
+    stopped or its machine counts as dead, and it leaves alone what is finished.
+    """
+
+    def __init__(self, job: Job):
+        self._job, self._process, self._stopping = job, None, False
+
+    def run(self) -> int:
+        """Trains to the end; returns the exit code. A KeyboardInterrupt stops it with a checkpoint."""
+        try:
+            folder = Path(self._job.run_dir)
+            if folder.is_dir():
+                lease.wait_until_free(folder, lease.STALE_SECONDS + _GRACE_SECONDS, lambda: self._stopping)
+            if status(self._job) == "finished":
+                return 0
+            if self._stopping:
+                return STOPPED_EXIT_CODE
+            self._process = start(self._job, leashed=True)
+            # Not one wait: Ray's interrupt is no signal, and is seen between two statements only.
+            while (code := self._process.poll()) is None:
+                time.sleep(_POLL_SECONDS)
+            return code
+        except KeyboardInterrupt:
+            return self.stop()
+
+    def stop(self) -> int:
+        """Asks the training to save and stop, and waits until it has; returns its exit code."""
+        self._stopping = True
+        if self._process is None:
+            return STOPPED_EXIT_CODE
+        if self._process.poll() is None:
+            self._process.terminate()  # no SIGINT: Ray blocks it in its processes, and so in their children
+        code = self._process.wait()
+        return STOPPED_EXIT_CODE if code < 0 else code  # ended before it could save: nothing had begun

@@ -1,0 +1,261 @@
+"""The search itself: what Optuna's book says, which run comes next, which trial gets no more seeds."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gail_tf.lease import Lease
+from gail_tf.reporting.runs import read_object
+from gail_tf.studies import runner
+from gail_tf.studies.engine import Engine
+from gail_tf.studies.jobs import REFUSED_EXIT_CODE, STOPPED_EXIT_CODE
+from gail_tf.studies.study import StudyRun, check_inputs
+from gail_tf.studies.tune import Tune
+from gail_tf.types import UserError
+
+JOURNAL = "optuna.journal"
+_NAME = "gail-tune"
+_LABEL, _RUNS, _REFUSED = "label", "runs", "refused"  # what the book keeps of a trial beside its values
+
+
+def open_book(tune: Tune, out: Path) -> Any:
+    """The Optuna study in ``out``, made or taken up again.
+
+    Raises:
+      UserError: Optuna is missing, or the folder holds a search of other settings.
+    """
+    try:
+        import optuna
+    except ImportError as e:
+        raise UserError("gail-tune needs Optuna: pip install 'gail_tf[tune]'") from e
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    out.mkdir(parents=True, exist_ok=True)
+    journal, pruners, factor = optuna.storages.journal, optuna.pruners, tune.reduction_factor
+    file = str(out / JOURNAL)
+    # A lock by a file that is made, not by a link: not every file system has links.
+    backend = journal.JournalFileBackend(file, lock_obj=journal.JournalFileOpenLock(file))
+    halving = factor and pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=factor)
+    book = optuna.create_study(
+        study_name=_NAME,
+        storage=optuna.storages.JournalStorage(backend),
+        sampler=optuna.samplers.TPESampler(seed=tune.sampler_seed, constant_liar=True),
+        pruner=halving or pruners.NopPruner(),
+        load_if_exists=True,
+    )
+    wanted, found = tune.settings(), book.user_attrs.get("settings")
+    for name, value in wanted.items() if found else ():
+        if found.get(name) != value:
+            told = f"there: {found.get(name)}; asked for: {value}"
+            raise UserError(f"{out} holds a search with other {name} ({told}): choose another --out.")
+    if found is None:
+        book.set_user_attr("settings", wanted)
+    return book
+
+
+def ended_trials(book: Any) -> list[Any]:
+    """Those that count: complete, stopped early, or refused by gail-train; as Optuna's FrozenTrial."""
+    from optuna.trial import TrialState
+
+    ended = book.get_trials(states=[TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL])
+    return [t for t in ended if t.state != TrialState.FAIL or t.user_attrs.get(_REFUSED)]
+
+
+def label_of(trial: Any) -> str:
+    return trial.user_attrs[_LABEL]
+
+
+def costs_of(trial: Any) -> dict[str, float]:
+    """``<task>/<seed>`` -> cost, of the runs that count so far; infinite where a NaN stopped it."""
+    return trial.user_attrs.get(_RUNS, {})
+
+
+@dataclasses.dataclass(eq=False)
+class _Trial:
+    """A trial under way.
+
+    Attributes:
+      of: Optuna's Trial. rungs: its runs, a list a seed. rung: the seed that it is at.
+      waiting, running: runs of this seed that have not begun, and that have not ended.
+      is_broken: whether a run did not end; the next command goes on with it.
+    """
+
+    of: Any
+    rungs: list[list[StudyRun]]
+    rung: int = 0
+    waiting: list[StudyRun] = dataclasses.field(default_factory=list)
+    running: int = 0
+    is_broken: bool = False
+
+
+class Search:
+    """A source of runs (``runner.drive``): trial by trial, seed by seed; who falls behind gets no more seeds.
+
+    Args:
+      at_a_time: trials under way at the same time.
+    """
+
+    def __init__(
+        self,
+        tune: Tune,
+        book: Any,
+        out: Path,
+        at_a_time: int,
+        demonstrations=None,
+        bindings: Sequence[str] = (),
+    ):
+        self._tune, self._book, self._out, self._at_a_time = tune, book, out, at_a_time
+        self._given = demonstrations, bindings
+        self._distributions = {name: one.distribution() for name, one in tune.space.items()}
+        self._active: list[_Trial] = []
+        self._of_run: dict[str, _Trial] = {}
+        self.num_broken, self.num_refused = 0, 0
+        self._take_up()
+
+    def _take_up(self) -> None:
+        """Trials that a process left behind begin again under their labels: their runs are there still."""
+        from optuna.trial import TrialState
+
+        for trial in self._book.get_trials(states=[TrialState.RUNNING]):
+            if set(trial.params) == set(self._distributions) and _LABEL in trial.user_attrs:
+                self._book.enqueue_trial(trial.params, user_attrs={_LABEL: label_of(trial)})
+            self._book.tell(trial.number, state=TrialState.FAIL)
+
+    def next(self) -> StudyRun | None:
+        while True:
+            for trial in self._active:
+                if trial.waiting:
+                    run = trial.waiting.pop(0)
+                    trial.running += 1
+                    self._of_run[run.name] = trial
+                    return run
+            counted = len(ended_trials(self._book)) + len(self._active) + self.num_broken
+            if len(self._active) >= self._at_a_time or counted >= self._tune.num_trials:
+                return None
+            self._begin()
+
+    def _begin(self) -> None:
+        trial = self._book.ask(self._distributions)
+        label = trial.user_attrs.get(_LABEL) or f"trial {trial.number}"
+        trial.set_user_attr(_LABEL, label)
+        runs, size = self._tune.runs(label, trial.params, *self._given), len(self._tune.tasks)
+        begun = _Trial(trial, [runs[i : i + size] for i in range(0, len(runs), size)])
+        self._active.append(begun)
+        self._advance(begun)
+
+    def ended(self, run: StudyRun, ending: str) -> int:
+        from optuna.trial import TrialState
+
+        trial = self._of_run.pop(run.name)
+        trial.running -= 1
+        if ending not in (runner.FINISHED, runner.DIVERGED):
+            trial.waiting, trial.is_broken = [], True
+        if ending == runner.REFUSED and _REFUSED not in trial.of.user_attrs:
+            trial.of.set_user_attr(_REFUSED, run.name)
+        if trial.running or trial.waiting:
+            return 0
+        if not trial.is_broken:
+            return self._advance(trial)
+        self._active.remove(trial)
+        if _REFUSED in trial.of.user_attrs:
+            self.num_refused += 1
+            self._book.tell(trial.of, state=TrialState.FAIL)
+            return 1
+        self.num_broken += 1
+        return 0
+
+    def _advance(self, trial: _Trial) -> int:
+        """To the first seed with runs to train, or to the trial's end; whether it ended, as 0 or 1."""
+        from optuna.trial import TrialState
+
+        while True:
+            runs = trial.rungs[trial.rung]
+            states = {run: runner.state(run, self._out) for run in runs}
+            trial.waiting = [r for r in runs if states[r] not in (runner.FINISHED, runner.DIVERGED)]
+            if trial.waiting:
+                return 0
+            costs = {**costs_of(trial.of), **{_place(run): self._cost(run, states[run]) for run in runs}}
+            trial.of.set_user_attr(_RUNS, costs)
+            worst = max(costs.values())
+            trial.rung += 1
+            trial.of.report(worst, trial.rung)
+            is_last = trial.rung == len(trial.rungs)
+            if math.isinf(worst) or not is_last and trial.of.should_prune():
+                self._book.tell(trial.of, state=TrialState.PRUNED)
+            elif is_last:
+                self._book.tell(trial.of, worst)
+            else:
+                continue
+            self._active.remove(trial)
+            return 1
+
+    def _cost(self, run: StudyRun, state: str) -> float:
+        if state == runner.DIVERGED:
+            return math.inf
+        cost = self._tune.aim(read_object(self._out / run.name / "summary.json") or {})
+        if cost is None or not math.isfinite(cost):
+            aim = getattr(self._tune.aim, "__name__", "Tune.aim")
+            what = f"{self._out / run.name}: its summary.json has nothing for {aim}"
+            raise UserError(f"{what}: bind another one, such as Tune.aim = @lost_return.")
+        return float(cost)
+
+
+def _place(run: StudyRun) -> str:
+    return run.name.partition("/")[2]
+
+
+class Found(NamedTuple):
+    """What came of a search so far.
+
+    Attributes:
+      num_ended, num_trials: how many trials ended, and are wanted.
+      num_broken: trials that another command goes on with, since a run of theirs failed or was stopped.
+      num_refused: trials of this command whose settings gail-train does not take.
+      stopped: whether a person stopped it.
+    """
+
+    num_ended: int
+    num_trials: int
+    num_broken: int
+    num_refused: int
+    stopped: bool
+
+    @property
+    def exit_code(self) -> int:
+        if self.stopped:
+            return STOPPED_EXIT_CODE
+        return REFUSED_EXIT_CODE if self.num_refused else 1 if self.num_broken else 0
+
+    def summary(self) -> str:
+        others = {
+            f"{self.num_refused} refused (mend Tune.space)": self.num_refused,
+            f"{self.num_broken} cut short (the same command goes on)": self.num_broken,
+        }
+        return ", ".join([f"{self.num_ended} of {self.num_trials} trials ended", *filter(others.get, others)])
+
+
+def run_search(
+    tune: Tune, engine: Engine, out: Path, book: Any, at_a_time: int = 4, demonstrations=None, bindings=()
+) -> Found:
+    """Trains trials until as many as wanted have ended; prints a line about each run.
+
+    Args:
+      out: its folder, which only one process searches in. book: of ``open_book``.
+      at_a_time: trials under way at the same time. demonstrations, bindings: as ``Study.runs`` takes them.
+
+    Raises:
+      UserError: another process searches there, or an input is missing.
+    """
+    check_inputs(tune.runs("check", {}, demonstrations, bindings))
+    lease = Lease(out)
+    lease.take()
+    try:
+        search = Search(tune, book, out, at_a_time, demonstrations, bindings)
+        done = len(ended_trials(book))
+        told = f"{tune.num_trials} trials, {tune.num_trials - done} to do, {engine.says}, into {out}"
+        stopped = runner.drive(search, engine, out, told, tune.num_trials, done, "trial")
+    finally:
+        lease.release()
+    counts = len(ended_trials(book)), tune.num_trials, search.num_broken, search.num_refused
+    return Found(*counts, stopped)

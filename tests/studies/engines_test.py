@@ -1,0 +1,318 @@
+"""Engines: which one a name stands for, a run away from the study's folder, Slurm's stand-in, a leash."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from gail_tf import lease
+from gail_tf.studies import jobs, runner
+from gail_tf.studies.engine import load_engine
+from gail_tf.studies.engines import away
+from gail_tf.studies.engines.local import LocalEngine
+from gail_tf.studies.jobs import Attempt, Job
+from gail_tf.studies.study import Study
+from gail_tf.types import UserError
+
+PYTHON = sys.executable
+PARENT = str(Path(jobs.__file__).resolve().parents[2])
+
+# Stands for Python: "-c CODE PARENT FLAGS". Counts to its goal, an iteration at a time; saves when told to.
+TRAINING = """#!{python}
+import json, os, pathlib, signal, sys, time
+flags = dict(word.lstrip("-").partition("=")[::2] for word in sys.argv[4:])
+run_dir = pathlib.Path(flags["run_dir"])
+file = run_dir / "run.json"
+if "resume" in flags:
+    info = json.loads(file.read_text())
+else:
+    info = {{"command": ["gail-train", *sys.argv[4:]], "goal": 400 if flags["label"] == "Long" else 3,
+            "count": 0, "resumed": 0, "threads": os.environ["GAIL_TF_NUM_THREADS"]}}
+info["resumed"] += "resume" in flags
+run_dir.mkdir(parents=True, exist_ok=True)
+told = []
+signal.signal(signal.SIGINT, lambda *_: told.append(1))
+signal.signal(signal.SIGTERM, lambda *_: told.append(1))
+def write(status):
+    (run_dir / ".new").write_text(json.dumps(info | {{"status": status, "pid": os.getpid()}}))
+    os.replace(run_dir / ".new", file)
+print("counting from", info["count"], flush=True)
+if "leash" in sys.argv[2]:
+    sys.path.append(sys.argv[3])
+    from gail_tf.studies.jobs import hold_leash
+    hold_leash()
+while info["count"] < info["goal"] and not told:
+    time.sleep(0.05)
+    info["count"] += 1
+    write("running")
+if info["count"] < info["goal"]:
+    write("interrupted")
+    sys.exit(130)
+summary = {{"return_mean": 1.0 * info["count"], "normalized_return": 0.5, "wall_seconds": 1.0}}
+(run_dir / "summary.json").write_text(json.dumps(summary))
+write("finished")
+"""
+
+
+@pytest.fixture(autouse=True)
+def training(tmp_path, monkeypatch):
+    script = tmp_path / "training"
+    script.write_text(TRAINING.format(python=PYTHON))
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(script))
+    monkeypatch.delenv("GAIL_TF_PROGRESS", raising=False)
+
+
+def plan(*labels, seeds=1, **study):
+    return Study(
+        {label: ["bc/any"] for label in labels}, {"t": {"environment": "X-v0"}}, seeds, **study
+    ).runs()
+
+
+def job(out, label="Short", **changes):
+    flags = ("--config=bc/any", f"--label={label}")
+    made = Job("a/t/0", "train", flags, str(out / "a/t/0"), str(out / "logs/a/t/0.log"))
+    return made._replace(**changes)
+
+
+def info(folder):
+    return json.loads((Path(folder) / "run.json").read_text())
+
+
+def wait_for(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def counting(folder):
+    return (Path(folder) / "run.json").exists() and info(folder)["count"] > 1
+
+
+@pytest.fixture
+def ctrl_c():
+    """Ctrl-C raises, as in a terminal: a suite that was started in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def interrupt_when(condition):
+    wait_for(condition)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+# --- which engine
+
+
+def test_shipped_engines_have_names_and_settings():
+    assert load_engine("local", ["LocalEngine.processes = 3"]).room() == 3
+    assert load_engine("ray", ["RayEngine.address = 'x:1'"]).says == "on the Ray cluster x:1"
+    assert load_engine("slurm", ["SlurmEngine.at_a_time = 7"]).says == "7 at a time by slurm"
+
+
+@pytest.mark.parametrize(
+    ("name", "bindings", "wanted"),
+    [
+        ("rey", [], "--engine=rey: neither a gin file nor a shipped engine; did you mean ray"),
+        ("local", ["LocalEngine.processes = 0"], "LocalEngine.processes = 0: want 1 or more"),
+        ("local", ["LocalEngine.processes = 'two'"], "want an integer"),
+        ("ray", ["RayEngine.retries = -1"], "retries = -1"),
+        ("slurm", ["SlurmEngine.minutes = 0"], "minutes = 0"),
+        ("slurm", ["SlurmEngine.partition = 'x'"], "doesn't have a parameter named 'partition'"),
+    ],
+)
+def test_a_wrong_engine_says_what_is_wrong(name, bindings, wanted):
+    with pytest.raises(UserError, match=wanted):
+        load_engine(name, bindings)
+
+
+@pytest.fixture
+def own_engine(tmp_path, monkeypatch):
+    """A gin file with the engine that docs/own_parts.md shows."""
+    page = (Path(PARENT) / "docs/own_parts.md").read_text()
+    (code,) = re.findall(r"^```python\n# my_engine.py\n(.*?)^```", page, re.M | re.S)
+    monkeypatch.setattr(sys, "path", [*sys.path])  # which reading a gin file adds to
+    (tmp_path / "my_engine.py").write_text(code)
+    gin_file = tmp_path / "mine.gin"
+    gin_file.write_text("import my_engine\nmake_engine.engine = @PoolEngine\nPoolEngine.workers = 3\n")
+    return str(gin_file)
+
+
+def test_an_engine_of_ones_own_trains_and_stops(tmp_path, own_engine, ctrl_c):
+    out, runs = tmp_path / "out", plan("A", "B", "Long")
+
+    def two_are_done_and_one_is_not():
+        states = [jobs.status(job(out, run_dir=str(out / f"{arm}/t/0"))) for arm in ("a", "b", "long")]
+        return states == ["finished", "finished", "running"]
+
+    threading.Thread(target=interrupt_when, args=[two_are_done_and_one_is_not]).start()
+    engine = load_engine(own_engine)
+    assert (type(engine).__name__, engine.workers) == ("PoolEngine", 3)
+    assert runner.run_study(runs, out, engine) == (2, 0, 0, True, 0)
+    assert info(out / "long/t/0")["status"] == "interrupted"
+
+
+def test_a_run_trains_with_the_threads_it_asks_for(tmp_path):
+    arms = {"A": {"configs": ["bc/any"], "num_cpus": 4}, "B": {"configs": ["bc/any"], "num_cpus": 0.5}}
+    runs = Study(arms, {"t": {"environment": "X-v0"}}, seeds=1, num_gpus=0.25).runs()
+    assert [(run.num_cpus, run.num_gpus) for run in runs] == [(4, 0.25), (0.5, 0.25)]
+    runner.run_study(runs, tmp_path, LocalEngine(2))
+    assert [info(tmp_path / run.name)["threads"] for run in runs] == ["4", "1"]
+    with pytest.raises(UserError, match="num_cpus = 0: want more than 0"):
+        Study({"A": {"configs": ["bc/any"], "num_cpus": 0}}, {"t": {"environment": "X-v0"}})
+
+
+# --- an attempt that may be repeated
+
+
+def test_an_attempt_leaves_alone_what_is_finished_and_resumes_the_rest(tmp_path):
+    assert Attempt(job(tmp_path)).run() == 0 and info(tmp_path / "a/t/0")["count"] == 3
+    assert Attempt(job(tmp_path)).run() == 0
+    assert (tmp_path / "logs/a/t/0.log").read_text() == "counting from 0\n"
+    file = tmp_path / "a/t/0/run.json"
+    file.write_text(json.dumps(info(file.parent) | {"status": "running", "count": 1}))
+    assert Attempt(job(tmp_path)).run() == 0
+    assert (tmp_path / "logs/a/t/0.log").read_text().endswith("counting from 1\n")
+
+
+def test_an_attempt_waits_for_the_one_before(tmp_path):
+    folder = tmp_path / "a/t/0"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(json.dumps({"status": "running", "goal": 1, "count": 0, "resumed": 0}))
+    before = lease.Lease(folder)
+    before.take()
+    thread = threading.Thread(target=Attempt(job(tmp_path)).run)
+    thread.start()
+    time.sleep(0.5)
+    assert info(folder)["resumed"] == 0
+    before.release()
+    thread.join()
+    assert info(folder)["resumed"] == 1 and info(folder)["status"] == "finished"
+
+
+def test_a_training_stops_with_a_checkpoint_when_its_waiter_is_killed(tmp_path):
+    waiter = (
+        "import sys; from gail_tf.studies.jobs import Attempt, Job;"
+        f"sys.executable = {sys.executable!r}; Attempt(Job(*{tuple(job(tmp_path, 'Long'))!r})).run()"
+    )
+    environment = os.environ | {"PYTHONPATH": PARENT}
+    with subprocess.Popen([PYTHON, "-c", waiter], env=environment) as process:
+        wait_for(lambda: counting(tmp_path / "a/t/0"))
+        process.kill()
+    wait_for(lambda: info(tmp_path / "a/t/0")["status"] == "interrupted")
+
+
+# --- away from the study's folder
+
+
+def test_a_machine_that_sees_the_folder_trains_in_it(tmp_path):
+    mark = away.make_mark(tmp_path)
+    ending = away.train(job(tmp_path), mark, has_begun=False)
+    assert (ending.code, ending.run, ending.log) == (0, None, None)
+    assert info(tmp_path / "a/t/0")["status"] == "finished"
+    away.remove_mark(mark)
+    assert not mark.is_seen()
+
+
+def test_of_a_machine_that_does_not_see_the_folder_the_run_comes_back(tmp_path):
+    unseen = away.Mark(str(tmp_path / "elsewhere"), "words")
+    ending = away.train(job(tmp_path), unseen, has_begun=False)
+    assert ending.code == 0 and not (tmp_path / "a").exists()
+    away.take_back(ending, job(tmp_path))
+    assert info(tmp_path / "a/t/0")["status"] == "finished"
+    assert (tmp_path / "logs/a/t/0.log").read_text() == "counting from 0\n"
+    assert json.loads((tmp_path / "a/t/0/summary.json").read_text())["return_mean"] == 3.0
+
+
+def test_a_run_begun_here_is_sent_there_and_goes_on(tmp_path):
+    folder, unseen = tmp_path / "a/t/0", away.Mark(str(tmp_path / "elsewhere"), "words")
+    (folder / "checkpoints").mkdir(parents=True)
+    (folder / "run.json").write_text(
+        json.dumps({"status": "interrupted", "goal": 9, "count": 7, "resumed": 0})
+    )
+    (folder / "checkpoints/1").write_bytes(b"\0\1")
+    assert away.train(job(tmp_path), unseen, has_begun=True).code is None  # it asks for the run
+    ending = away.train(job(tmp_path), unseen, has_begun=True, sent=away.read_files(folder))
+    away.take_back(ending, job(tmp_path))
+    assert (info(folder)["count"], info(folder)["resumed"]) == (9, 1)
+    assert (folder / "checkpoints/1").read_bytes() == b"\0\1"
+
+
+# --- Slurm, played by submitit's executor for one machine
+
+
+@pytest.fixture
+def slurm(tmp_path, monkeypatch):
+    """Makes an engine whose jobs are submitit's own processes; only the trainings they start are played."""
+    pytest.importorskip("submitit", reason="the extra is not installed: pip install 'gail_tf[slurm]'")
+    played, site = sys.executable, tmp_path / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(f"import sys; sys.executable = {played!r}")
+    monkeypatch.setattr(sys, "executable", PYTHON)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(site), PARENT, *filter(None, sys.path)]))
+    return lambda at_a_time=8: load_engine(
+        "slurm", ["SlurmEngine.cluster = 'local'", f"SlurmEngine.at_a_time = {at_a_time}"]
+    )
+
+
+@pytest.mark.long
+def test_jobs_of_an_array_train_and_other_engines_take_them_for_finished(tmp_path, slurm, capsys):
+    runs, out = plan("A", seeds=3), tmp_path / "out"
+    assert runner.run_study(runs, out, slurm(at_a_time=2)) == (3, 0, 0, False, 0)
+    assert "a/t/2: return 3.00, normalised 0.500, 1 s" in capsys.readouterr().out
+    assert runner.run_study(runs, out, LocalEngine(2)).finished == 3
+    assert "3 runs, 0 to do" in capsys.readouterr().out
+
+
+def test_ctrl_c_ends_jobs_with_a_checkpoint_and_another_engine_goes_on(
+    tmp_path, slurm, ctrl_c, capsys, monkeypatch
+):
+    runs, folder = plan("Long"), tmp_path / "long/t/0"
+
+    threading.Thread(target=interrupt_when, args=[lambda: counting(folder)]).start()
+    outcome = runner.run_study(runs, tmp_path, slurm())
+    assert outcome.stopped and outcome.exit_code == 130
+    assert "long/t/0: stopped, and can be resumed" in capsys.readouterr().out
+    assert info(folder)["status"] == "interrupted"
+    (folder / "run.json").write_text(json.dumps(info(folder) | {"goal": 1 + info(folder)["count"]}))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "training"))
+    assert runner.run_study(runs, tmp_path).finished == 1 and info(folder)["resumed"] == 1
+
+
+def test_a_job_that_has_to_make_room_saves_and_is_submitted_again(tmp_path, slurm, monkeypatch):
+    from gail_tf.studies.engines.on_slurm import Task
+
+    slurm()
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "training"))
+    task, codes = Task(job(tmp_path, "Long")), []
+    thread = threading.Thread(target=lambda: codes.append(task()))
+    thread.start()
+    wait_for(lambda: counting(tmp_path / "a/t/0"))
+    again = task.checkpoint()
+    thread.join()
+    assert codes == [130] and info(tmp_path / "a/t/0")["status"] == "interrupted"
+    assert again.function.job == task.job
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "here:there"])
+def test_an_address_where_no_cluster_is_is_one_line_and_soon(tmp_path, address):
+    pytest.importorskip("ray", reason="the extra is not installed: pip install 'gail_tf[ray]'")
+    with pytest.raises(UserError, match=f"--address={address}: no Ray cluster answers"):
+        runner.run_study(plan("A"), tmp_path, load_engine("ray", [f"RayEngine.address = {address!r}"]))
+
+
+@pytest.mark.parametrize(("engine", "module"), [("ray", "ray"), ("slurm", "submitit")])
+def test_a_missing_extra_is_one_line(tmp_path, monkeypatch, engine, module):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(UserError, match=rf"pip install 'gail_tf\[{engine}\]'"):
+        runner.run_study(plan("A"), tmp_path, load_engine(engine))
+    assert not (tmp_path / "a").exists()

@@ -1,0 +1,235 @@
+"""A search: what is drawn, which seed comes next, what is stopped early, and that nothing is trained twice.
+
+Training is played by a script: its distance to the demonstrations is a function of a setting and the seed.
+"""
+
+import csv
+import math
+import re
+import sys
+
+import gin
+import pytest
+
+from gail_tf.lease import Lease
+from gail_tf.studies import tune
+from gail_tf.studies.engines.local import LocalEngine
+from gail_tf.studies.tune import Tune
+from gail_tf.types import UserError
+
+# Its distance is |log10(PPO.learning_rate) + 3| + seed / 1e5: best at 1e-3, worst for the last seed.
+TRAINING = """#!{python}
+import json, math, os, pathlib, sys
+flags = [word.lstrip("-").partition("=")[::2] for word in sys.argv[4:]]
+given = dict(flags)
+bound = dict(value.split(" = ") for name, value in flags if name == "gin")
+run_dir = pathlib.Path(given["run_dir"])
+rate = float(bound.get("PPO.learning_rate", 1e-3))
+with open(os.environ["TRAINED"], "a") as file:
+    file.write(run_dir.parts[-3] + " " + given.get("seed", "resumed") + chr(10))
+if float(os.environ.get("REFUSED_ABOVE", 1)) < rate:
+    print("error: config: out of range", file=sys.stderr)
+    sys.exit(2)
+if os.environ.get("BREAK") == given.get("seed"):
+    sys.exit("Traceback: out of luck")
+run_dir.mkdir(parents=True)
+distance = abs(math.log10(rate) + 3) + int(given["seed"]) / 1e5
+status = "diverged" if float(os.environ.get("NAN_BELOW", 0)) > rate else "finished"
+summary = {{"imitation_distance": distance, "return_mean": 1.0, "normalized_return": 1 - distance,
+           "wall_seconds": 1.0}}
+if "no_distance" in bound:
+    del summary["imitation_distance"]
+if status == "finished":
+    (run_dir / "summary.json").write_text(json.dumps(summary))
+(run_dir / "run.json").write_text(json.dumps({{"status": status, "command": sys.argv[4:]}}))
+sys.exit(2 if status == "diverged" else 0)
+"""
+TASKS = {"t": {"environment": "X-v0", "demonstrations": "minari:none"}}
+SPACE = {"PPO.learning_rate": ("log", 1e-5, 1e-1)}
+
+
+@pytest.fixture
+def trained(tmp_path, monkeypatch):
+    """Returns a function that gives the runs trained since its last call, as [trial, seed]."""
+    pytest.importorskip("optuna", reason="gail-tune's extra is not installed: pip install 'gail_tf[tune]'")
+    script, log = tmp_path / "training", tmp_path / "trained"
+    script.write_text(TRAINING.format(python=sys.executable))
+    script.chmod(0o755)
+    log.touch()
+    monkeypatch.setattr(sys, "executable", str(script))
+    monkeypatch.setenv("TRAINED", str(log))
+    monkeypatch.delenv("GAIL_TF_PROGRESS", raising=False)
+
+    def lines():
+        found = [line.split() for line in log.read_text().splitlines()]
+        log.write_text("")
+        return found
+
+    return lines
+
+
+def searched(out, at_a_time=1, **changes):
+    from gail_tf.studies import search, tune_report
+
+    given = dict(configs=["bc/any"], tasks=TASKS, space=SPACE, num_trials=6, reduction_factor=0) | changes
+    asked = Tune(**given)
+    book = search.open_book(asked, out)
+    found = search.run_search(asked, LocalEngine(2), out, book, at_a_time)
+    tune_report.write_report(asked, book, out)
+    return found
+
+
+def trials(out):
+    with open(out / "trials.csv") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_trial_costs_what_its_worst_seed_does(tmp_path, trained):
+    found = searched(tmp_path / "out", at_a_time=2)
+    assert found == (6, 6, 0, 0, False) and found.exit_code == 0
+    rows = trials(tmp_path / "out")
+    assert len(rows) == 6 and {row["ended"] for row in rows} == {"complete"}
+    for row in rows:
+        distance = abs(math.log10(float(row["PPO.learning_rate"])) + 3) + 1002 / 1e5
+        assert float(row["worst"]) == pytest.approx(distance)
+        assert float(row["t/1000"]) == pytest.approx(distance - 2e-5)
+    assert sorted(trained()) == sorted([f"trial_{t}", str(s)] for t in range(6) for s in (1000, 1001, 1002))
+    best = min(rows, key=lambda row: float(row["worst"]))
+    gin_lines = (tmp_path / "out/best.gin").read_text().splitlines()
+    assert gin_lines[0].startswith("# Best of 6 trials") and best["trial"] in gin_lines[0]
+    assert gin_lines[-1] == f"PPO.learning_rate = {best['PPO.learning_rate']}"
+    page = (tmp_path / "out/tune.md").read_text()
+    assert "| `PPO.learning_rate` | 100% |" in page and f"## Best: {best['trial']}" in page
+
+
+def test_who_is_behind_after_a_seed_gets_no_more(tmp_path, trained):
+    searched(tmp_path / "out", num_trials=8, reduction_factor=2)
+    rows = trials(tmp_path / "out")
+    early = [row for row in rows if row["ended"] == "stopped early"]
+    whole = [row for row in rows if row["ended"] == "complete"]
+    assert early and whole and {row["num_runs"] for row in whole} == {"3"}
+    assert all(int(row["num_runs"]) < 3 for row in early)
+    assert len(trained()) == sum(int(row["num_runs"]) for row in rows)
+    page = (tmp_path / "out/tune.md").read_text()
+    assert f"8 of 8 trials, {len(whole)} of them on all seeds (1000, 1001, 1002)" in page
+    named = (tmp_path / "out/best.gin").read_text().splitlines()[0].rsplit(": ")[-1].rstrip(".")
+    assert named in {row["trial"] for row in whole}
+    # Nobody was stopped who was the best of all that had come as far.
+    best = min(rows, key=lambda row: float(row["t/1000"]))
+    assert best["ended"] == "complete"
+
+
+def test_the_same_command_trains_nothing_twice_and_goes_on(tmp_path, trained):
+    out = tmp_path / "out"
+    searched(out, num_trials=3)
+    before, first = trials(out), trained()
+    assert searched(out, num_trials=3) == (3, 3, 0, 0, False) and trained() == []
+    assert trials(out) == before
+    searched(out, num_trials=5)
+    assert {trial for trial, _ in trained()} == {"trial_3", "trial_4"}
+    assert trials(out)[:3] == before and len(first) == 9
+
+
+def test_a_trial_that_was_cut_short_goes_on_under_its_name(tmp_path, trained, monkeypatch):
+    out = tmp_path / "out"
+    monkeypatch.setenv("BREAK", "1001")
+    found = searched(out, num_trials=2)
+    assert found == (0, 2, 2, 0, False) and found.exit_code == 1
+    assert found.summary() == "0 of 2 trials ended, 2 cut short (the same command goes on)"
+    assert not (out / "best.gin").exists()
+    trained()
+    monkeypatch.delenv("BREAK")
+    assert searched(out, num_trials=2) == (2, 2, 0, 0, False)
+    assert trained() == [[f"trial_{t}", str(s)] for t in (0, 1) for s in (1001, 1002)]
+    assert [row["trial"] for row in trials(out)] == ["trial 0", "trial 1"]
+
+
+def test_a_nan_is_the_worst_there_is(tmp_path, trained, monkeypatch):
+    monkeypatch.setenv("NAN_BELOW", "1e-3")
+    searched(tmp_path / "out", num_trials=8)
+    lost = [row for row in trials(tmp_path / "out") if float(row["PPO.learning_rate"]) < 1e-3]
+    assert {(row["ended"], row["num_runs"], row["worst"]) for row in lost} == {("stopped early", "1", "inf")}
+
+
+def test_what_is_refused_counts_as_a_trial_and_is_said(tmp_path, trained, monkeypatch):
+    monkeypatch.setenv("REFUSED_ABOVE", "1e-3")
+    found = searched(tmp_path / "out", num_trials=8)
+    rows = [row for row in trials(tmp_path / "out") if row["ended"] == "refused"]
+    assert rows and all(float(row["PPO.learning_rate"]) > 1e-3 for row in rows)
+    assert found == (8, 8, 0, len(rows), False) and found.exit_code == 2
+
+
+def test_a_run_without_what_is_aimed_at_is_said(tmp_path, trained):
+    with pytest.raises(UserError, match="nothing for imitation_distance: bind another one, such as Tune.aim"):
+        searched(tmp_path / "out", bindings=["no_distance = 1"])
+    found = searched(tmp_path / "other", bindings=["no_distance = 1"], aim=tune.lost_return, num_trials=1)
+    assert found.num_ended == 1
+
+
+def test_another_search_in_the_same_folder_is_refused(tmp_path, trained):
+    searched(tmp_path / "out", num_trials=1)
+    trained()
+    with pytest.raises(UserError, match="holds a search with other seeds .*choose another --out"):
+        searched(tmp_path / "out", seeds=2)
+    with pytest.raises(UserError, match="holds a search with other space"):
+        searched(tmp_path / "out", space={"PPO.learning_rate": ("log", 1e-4, 1e-1)})
+    assert trained() == []
+
+
+def test_a_missing_extra_is_one_line(tmp_path, monkeypatch):
+    from gail_tf.studies import search
+
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(UserError, match=r"gail-tune needs Optuna: pip install 'gail_tf\[tune\]'"):
+        search.open_book(Tune(["bc/any"], TASKS, SPACE), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_commands_do_not_search_in_one_folder(tmp_path, trained):
+    searched(tmp_path, num_trials=1)
+    other = Lease(tmp_path)
+    other.take()
+    with pytest.raises(UserError, match="is in use by process"):
+        searched(tmp_path, num_trials=2)
+    other.release()
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        (dict(seeds=[3, 1000]), "seeds 0 to 9 are those of reported tables"),
+        (dict(space={}), "Tune.space is empty"),
+        (dict(space={"rate": ("log", 1e-5, 1e-3)}), "want the name of a binding, such as PPO.learning_rate"),
+        (dict(space={"P.x": ("normal", 0, 1)}), "begins with one of uniform, log, int, log_int, choice"),
+        (dict(space={"P.x": ("log", 0, 1)}), "want bounds above 0"),
+        (dict(space={"P.x": ("uniform", 1, 1)}), "want two numbers after it, the lower one first"),
+        (dict(space={"P.x": ("int", 1, 2.5)}), "want two whole numbers after it"),
+        (dict(space={"P.x": ("choice", 1)}), "two different choices or more"),
+        (dict(num_trials=0), "Tune.num_trials = 0"),
+        (dict(reduction_factor=1), "Tune.reduction_factor = 1"),
+        (dict(tasks={"t": {}}), "'environment' is missing"),
+    ],
+)
+def test_a_wrong_search_says_what_is_wrong(given, wanted):
+    with pytest.raises(UserError, match=re.escape(wanted)):
+        Tune(**dict(configs=["bc/any"], tasks=TASKS, space=SPACE) | given)
+
+
+def test_values_are_gin_that_a_recipe_takes():
+    values = {"A.rate": 1e-05, "A.size": 3, "A.reward_fn": "@airl", "A.activation": "'tanh'"}
+    lines = ["A.rate = 1e-05", "A.size = 3", "A.reward_fn = @airl", "A.activation = 'tanh'"]
+    assert tune.binding_lines(values) == lines
+    space = {"A.b": ("choice", "@airl", "@plr", 3, (64, 64))}
+    assert Tune(["bc/any"], TASKS, space).space["A.b"].given == ("@airl", "@plr", "3", "(64, 64)")
+
+
+@pytest.mark.parametrize("name", tune.shipped_searches())
+def test_a_shipped_search_loads(name):
+    short, found = tune.load_tune(name)
+    assert short == name and min(found.seeds) >= 1000
+    gin.clear_config()
+
+
+def test_a_missing_search_is_said():
+    with pytest.raises(UserError, match="--tune=cartpol: .* did you mean cartpole"):
+        tune.load_tune("cartpol")
