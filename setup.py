@@ -35,7 +35,16 @@ DATA_FOLDERS = {
     if os.path.isdir(os.path.join(HERE, folder))
 }
 
-BINARIES = ("train", "train_expert", "make_demonstrations", "evaluate", "export_policy", "report", "study")
+BINARIES = (
+    "train",
+    "train_expert",
+    "make_demonstrations",
+    "evaluate",
+    "export_policy",
+    "report",
+    "study",
+    "doctor",
+)
 
 setup(
     name="gail_tf",

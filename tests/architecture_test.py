@@ -49,7 +49,17 @@ _MAY_IMPORT = {
         "mgail",
     },
     "reporting": {"types", "files"},
-    "training": {"version", "types", "files", "demonstrations", "environments", "agents", "reporting"},
+    "doctor": {"types", "reporting"},
+    "training": {
+        "version",
+        "types",
+        "files",
+        "demonstrations",
+        "environments",
+        "agents",
+        "reporting",
+        "doctor",
+    },
     "start_up": {"types"},
     "library": {"types", "environments", "reporting", "training", "assembly", "start_up"},
     "assembly": {
@@ -165,7 +175,7 @@ def test_no_module_imports_itself_through_others():
 
 
 @pytest.mark.parametrize(
-    "module", [m for m in MODULES if m.split(".")[0] in ("reporting", "demonstrations", "studies")]
+    "module", [m for m in MODULES if m.split(".")[0] in ("reporting", "doctor", "demonstrations", "studies")]
 )
 def test_reading_files_drawing_and_planning_need_no_tensorflow(module):
     seen, todo = set(), [module]

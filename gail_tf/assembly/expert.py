@@ -91,6 +91,7 @@ class Expert(NamedTuple):
     length_mean: float
     absorbing_share: float
     notes: Sequence[str]
+    facts: Mapping[str, Any] | None = None
 
 
 def resolve_demonstrations(path: str) -> str:
@@ -147,7 +148,13 @@ def prepare_expert(
             *_notes_on_ends(recorded, whole, max_steps),
             *_notes_on_spread(used.observations),
         ),
+        facts=demos.facts(chosen, max_steps, _action_bounds(codec)),
     )
+
+
+def _action_bounds(codec: ActionCodec) -> tuple[np.ndarray, np.ndarray] | None:
+    """Of an action space that is all intervals."""
+    return None if codec.is_discrete or not codec.is_bounded else (codec.space_low, codec.space_high)
 
 
 def _absorbing_share(chosen: Demonstrations, max_steps: int) -> float:

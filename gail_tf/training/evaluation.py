@@ -39,6 +39,11 @@ class Evaluator:
         self._make_env = make_env
         self._envs: list[gym.Env] = []
 
+    @property
+    def action_space(self) -> gym.Space:
+        """Of the environments that were evaluated in last."""
+        return self._envs[0].action_space
+
     def evaluate(
         self, act: ActFn, num_episodes: int, seed: int, on_episode: Callable[[dict], None] | None = None
     ) -> Evaluation:

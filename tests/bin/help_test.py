@@ -28,6 +28,7 @@ FLAGS = {
     "evaluate": ROLLOUT | {"json", "video"},
     "export_policy": {"best", "out", "run_dir"},
     "report": {"out", "published"},
+    "doctor": {"json"},
     "study": {
         "demonstrations",
         "dry_run",

@@ -1,0 +1,99 @@
+"""All checks in the order of docs/troubleshooting.md, and what they find of a run."""
+
+import errno
+import fcntl
+import os
+import pathlib
+from collections.abc import Callable, Iterable, Sequence
+
+from gail_tf.doctor import adversary, course, data, generator, process
+from gail_tf.doctor.case import Case, Finding
+from gail_tf.reporting.runs import Path, Run, find_runs, load_run, read_object
+from gail_tf.types import UserError
+
+CHECKS: Sequence[Callable[[Case], Finding | None]] = (
+    process.died,
+    process.diverged,
+    data.lengths,
+    data.ends,
+    data.blind_actions,
+    data.actions_at_bounds,
+    data.small_actions,
+    adversary.ends_at_once,
+    adversary.never_ends,
+    adversary.too_strong,
+    adversary.too_weak,
+    generator.entropy_gone,
+    generator.entropy_grows,
+    generator.large_steps,
+    generator.no_steps,
+    generator.value_lost,
+    generator.vanished_gradient,
+    generator.exploding_gradient,
+    generator.saturated,
+    course.lost,
+    course.too_few_steps,
+    process.evaluated_too_little,
+)
+
+
+def diagnose(run: Run, is_training: bool = False) -> list[Finding]:
+    """What is wrong with a run; empty where nothing is known to be.
+
+    Args:
+      is_training: whether a process is at work in its directory.
+    """
+    case = Case(run, is_training)
+    found = [finding for check in CHECKS if (finding := check(case)) is not None]
+    return found or [finding for finding in [course.not_learned(case)] if finding is not None]
+
+
+def open_run(path: pathlib.Path) -> Run:
+    """As ``load_run``; a process that died before its first line of metrics is a run without any.
+
+    Raises:
+      UserError: it is not a run directory, a file in it is damaged, or it trains and has no metrics yet.
+    """
+    try:
+        return load_run(path)
+    except UserError:
+        info = read_object(path / "run.json")
+        metrics = path / "metrics.jsonl"
+        is_empty = not metrics.is_file() or not metrics.stat().st_size
+        if info is None or not is_empty or info.get("status") != "running" or is_locked(path):
+            raise
+        return Run(path, info, [], None)
+
+
+def is_locked(path: pathlib.Path) -> bool:
+    """Whether a process trains in a run directory, and so holds its lock; False where nothing tells."""
+    try:
+        folder = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in (errno.EWOULDBLOCK, errno.EACCES)
+    finally:
+        os.close(folder)
+    return False
+
+
+def diagnose_all(paths: Iterable[Path]) -> tuple[list[tuple[Run, list[Finding]]], list[str]]:
+    """Every readable run among and below ``paths`` with its findings, and a line about each that is not.
+
+    Raises:
+      UserError: a path does not exist, there is no run in it, or none of them can be read.
+    """
+    found, problems = [], []
+    for path in find_runs(paths):
+        try:
+            run = open_run(path)
+        except UserError as error:
+            problems.append(str(error))
+        else:
+            found.append((run, diagnose(run, is_locked(path))))
+    if not found:
+        raise UserError(problems[0])
+    return found, problems
