@@ -34,7 +34,7 @@ def ends_at_once(case: Case) -> Finding | None:
         "--gin='Discriminator.reward_fn = @plr'",
         "--gin='Discriminator.reward_fn = @airl' --gin='make_environment.absorbing_states = True'",
     )
-    return Finding("reward that seeks the end", figures, change)
+    return Finding(figures, change)
 
 
 def never_ends(case: Case) -> Finding | None:
@@ -46,7 +46,6 @@ def never_ends(case: Case) -> Finding | None:
     if case.fact("terminated_share") <= 0.5 or expert >= random or length < 1.3 * expert:
         return None
     return Finding(
-        "reward that avoids the end",
         f"the expert ends its episodes after {expert:.0f} steps, the agent goes on for {length:.0f}, and no "
         f"step is paid less than {unpaid:.2g}: every further one pays",
         (
@@ -81,9 +80,8 @@ def too_strong(case: Case) -> Finding | None:
         "or in other units, or observations that are scaled otherwise."
     )
     return Finding(
-        "discriminator too strong",
         f"accuracies {accuracies[0]:.3f} on the expert and {accuracies[1]:.3f} on the agent in the last "
-        f"third, first in line {first}, P(expert) {probability:.2f}",
+        f"third, for the first time in line {first} of the metrics, P(expert) {probability:.2f}",
         change,
     )
 
@@ -95,7 +93,6 @@ def too_weak(case: Case) -> Finding | None:
         return None
     rate, epochs = "Discriminator.learning_rate", case.setting("Discriminator.num_epochs", 4)
     return Finding(
-        "discriminator too weak",
         f"accuracies {accuracies[0]:.2f} on the expert and {accuracies[1]:.2f} on the agent in the last "
         f"third, where the agent is at {case.standing}",
         (

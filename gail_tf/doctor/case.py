@@ -27,14 +27,14 @@ class Finding(NamedTuple):
     """A verdict.
 
     Attributes:
-      name: as in the table of docs/troubleshooting.md.
       figures: what it rests on, in words.
       change: what to do about it, a sentence or a command each, the first to try first.
+      name: as in the table of docs/troubleshooting.md; a check leaves it to who asks.
     """
 
-    name: str
     figures: str
     change: Sequence[str]
+    name: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

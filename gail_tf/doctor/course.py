@@ -20,7 +20,6 @@ def lost(case: Case) -> Finding | None:
     has_kept = kept is not None and case.score is not None and case.score > last
     policy = f"{case.run.path} (kept from {kept:,} steps)" if has_kept else f"{case.run.path}/best_policy"
     return Finding(
-        "policy lost after it was there",
         f"{scores[best]:.2f} of the expert at {steps[best]:,.0f} steps, {last:.2f} at the end",
         (
             f"gail-evaluate --policy={policy.replace(' (', '  # ').rstrip(')')}",
@@ -44,7 +43,6 @@ def too_few_steps(case: Case) -> Finding | None:
     steps = int(case.run.total("env_steps") or 0)
     change = f"--gin='Trainer.total_env_steps = {3 * steps}'" if steps else "more iterations"
     return Finding(
-        "too few steps",
         f"it still rises: {abs(before):.2f} {unit} in the third quarter of the evaluations, {abs(late):.2f} "
         f"in the last, after {steps:,} steps",
         (change,),
@@ -57,7 +55,6 @@ def not_learned(case: Case) -> Finding | None:
         return None
     data, task = case.run.info.get("demonstrations"), case.run.environment
     return Finding(
-        "not learned",
         f"it ends at {case.standing} (good is {GOOD_SCORE} or more), and no other sign of the table is there",
         (
             f"gail-train-expert --config=ppo/any --environment={task} --run_dir=runs/check",

@@ -29,7 +29,6 @@ def lengths(case: Case) -> Finding | None:
     else:
         return None
     return Finding(
-        "demonstrations of other lengths",
         figures,
         (
             "Record whole episodes, under the time limit of the environment to train in.",
@@ -45,7 +44,6 @@ def ends(case: Case) -> Finding | None:
     if share is None or share <= 0.5 or case.is_good:
         return None
     return Finding(
-        "demonstrations with timeouts marked as ends",
         f"{share:.0%} of them end as terminated, exactly at the time limit of {limit:.0f} steps",
         ("Record those steps as `timeouts` (truncated), not as `terminals`.", _inspect(case)),
     )
@@ -57,7 +55,6 @@ def blind_actions(case: Case) -> Finding | None:
     if noise is None or noise < MAX_ACTION_NOISE or case.is_good:
         return None
     return Finding(
-        "demonstrations whose actions do not fit their observations",
         f"actions at neighbouring observations differ by {noise:.2f} of what any two differ by (experts: "
         "below 0.5)",
         (
@@ -74,7 +71,6 @@ def actions_at_bounds(case: Case) -> Finding | None:
     if share is None or share < MAX_AT_BOUNDS or case.is_good:
         return None
     return Finding(
-        "demonstrations with actions at their bounds",
         f"{share:.0%} of their components sit on the bounds of the action space",
         (
             "Are they in the environment's units? Record them as executed, uncut and unscaled.",
@@ -90,7 +86,6 @@ def small_actions(case: Case) -> Finding | None:
     if span is None or span > MIN_ACTION_RANGE or case.is_good:
         return None
     return Finding(
-        "demonstrations with actions in other units",
         f"the widest component of their actions spans {span:.0%} of the action space",
         (
             "Compare the range with the space's: recorded actions may have been rescaled.",

@@ -4,37 +4,43 @@ import errno
 import fcntl
 import os
 import pathlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 
 from gail_tf.doctor import adversary, course, data, generator, process
 from gail_tf.doctor.case import Case, Finding
 from gail_tf.reporting.runs import Path, Run, find_runs, load_run, read_object
 from gail_tf.types import UserError
 
-CHECKS: Sequence[Callable[[Case], Finding | None]] = (
-    process.died,
-    process.diverged,
-    data.lengths,
-    data.ends,
-    data.blind_actions,
-    data.actions_at_bounds,
-    data.small_actions,
-    adversary.ends_at_once,
-    adversary.never_ends,
-    adversary.too_strong,
-    adversary.too_weak,
-    generator.entropy_gone,
-    generator.entropy_grows,
-    generator.large_steps,
-    generator.no_steps,
-    generator.value_lost,
-    generator.vanished_gradient,
-    generator.exploding_gradient,
-    generator.saturated,
-    course.lost,
-    course.too_few_steps,
-    process.evaluated_too_little,
-)
+Check = Callable[[Case], Finding | None]
+
+CHECKS: Mapping[str, Check] = {
+    "process died": process.died,
+    "NaN": process.diverged,
+    "demonstrations of other lengths": data.lengths,
+    "demonstrations with timeouts marked as ends": data.ends,
+    "demonstrations whose actions do not fit their observations": data.blind_actions,
+    "demonstrations with actions at their bounds": data.actions_at_bounds,
+    "demonstrations with actions in other units": data.small_actions,
+    "reward that seeks the end": adversary.ends_at_once,
+    "reward that avoids the end": adversary.never_ends,
+    "discriminator too strong": adversary.too_strong,
+    "discriminator too weak": adversary.too_weak,
+    "entropy gone": generator.entropy_gone,
+    "entropy grows": generator.entropy_grows,
+    "policy steps too large": generator.large_steps,
+    "no step accepted": generator.no_steps,
+    "value does not follow": generator.value_lost,
+    "vanished gradient": generator.vanished_gradient,
+    "exploding gradient": generator.exploding_gradient,
+    "saturated actions": generator.saturated,
+    "policy lost after it was there": course.lost,
+    "too few steps": course.too_few_steps,
+    "evaluation too short": process.evaluated_too_little,
+}
+"""Name -> check, in the order in which a person should look: what comes first may cause what follows."""
+
+LAST_RESORT: Mapping[str, Check] = {"not learned": course.not_learned}
+"""Asked where none of the others found anything."""
 
 
 def diagnose(run: Run, is_training: bool = False) -> list[Finding]:
@@ -44,8 +50,12 @@ def diagnose(run: Run, is_training: bool = False) -> list[Finding]:
       is_training: whether a process is at work in its directory.
     """
     case = Case(run, is_training)
-    found = [finding for check in CHECKS if (finding := check(case)) is not None]
-    return found or [finding for finding in [course.not_learned(case)] if finding is not None]
+    return _found(CHECKS, case) or _found(LAST_RESORT, case)
+
+
+def _found(checks: Mapping[str, Check], case: Case) -> list[Finding]:
+    asked = ((name, check(case)) for name, check in checks.items())
+    return [finding._replace(name=name) for name, finding in asked if finding is not None]
 
 
 def open_run(path: pathlib.Path) -> Run:

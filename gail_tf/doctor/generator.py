@@ -35,7 +35,6 @@ def entropy_gone(case: Case) -> Finding | None:
         return None
     coefficient = "PPO.entropy_coef" if "TRPO" not in case.run.algorithm else "TRPO.entropy_coef"
     return Finding(
-        "entropy gone",
         f"generator/entropy fell from {first:.2f} to {then:.2f} within the first third",
         (
             f"--gin='{coefficient} = 1e-3'  # now {case.setting(coefficient, 0.0):g}",
@@ -57,7 +56,6 @@ def entropy_grows(case: Case) -> Finding | None:
     now = case.setting(coefficient, 0.0)
     change = [f"--gin='{coefficient} = 0.0'  # now {now:g}"] if now else []
     return Finding(
-        "entropy grows",
         f"generator/entropy went from {values[0]:.2f} to {late:.2f} in the last third",
         (*change, "A reward without a gradient does it too: see the findings about the discriminator."),
     )
@@ -71,7 +69,6 @@ def large_steps(case: Case) -> Finding | None:
     rate, epochs = "PPO.learning_rate", case.setting("PPO.num_epochs", 10)
     now = case.setting(rate, 5e-4)
     return Finding(
-        "policy steps too large",
         f"generator/kl is above {LARGE_KL} in {share:.0%} of the updates, its median {np.median(values):.2g}",
         (f"--gin='{rate} = 1e-4'  # now {now:g}", f"--gin='PPO.num_epochs = 5'  # now {epochs:g}"),
     )
@@ -83,7 +80,6 @@ def no_steps(case: Case) -> Finding | None:
     if not case.is_poor or not late.size or late.mean() >= 0.5:
         return None
     return Finding(
-        "no step accepted",
         f"TRPO's line search accepted {late.mean():.0%} of the steps in the last third",
         (
             "--gin='TRPO.value_epochs = 10'",
@@ -107,7 +103,6 @@ def value_lost(case: Case) -> Finding | None:
             change[1],
         ]
     return Finding(
-        "value does not follow",
         f"generator/explained_variance is {late:.2f} in the last third (where it follows: 0.3 to 1)",
         change,
     )
@@ -119,7 +114,6 @@ def vanished_gradient(case: Case) -> Finding | None:
     if not case.is_poor or not late.size or np.median(late) > FALL * np.median(early):
         return None
     return Finding(
-        "vanished gradient",
         f"generator/policy_gradient_norm fell from {np.median(early):.2g} to {np.median(late):.2g}",
         (
             "--gin='gradient_penalty.coef = 10.0'",
@@ -146,7 +140,6 @@ def exploding_gradient(case: Case) -> Finding | None:
                     else "SAC.critic_learning_rate = 1e-4"
                 )
             return Finding(
-                "exploding gradient",
                 f"{name} grew from {np.median(early):.2g} to {np.median(late):.2g}",
                 (f"--gin='{rate}'", "--gin='Discriminator.reward_transforms = [@NormalizedReward()]'"),
             )
@@ -161,7 +154,6 @@ def saturated(case: Case) -> Finding | None:
     if not case.is_poor or share is None or share < SATURATED or experts > 0.5:
         return None
     return Finding(
-        "saturated actions",
         f"{share:.0%} of the agent's action components sit on the bounds, {experts:.0%} of the expert's",
         (
             "--gin='make_actor_network.initial_log_std = -2.0'",

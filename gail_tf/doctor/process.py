@@ -16,7 +16,6 @@ def died(case: Case) -> Finding | None:
     steps = case.run.last.get("env_steps", 0)
     how = "no process trains in it" if status == "running" else "it ended with an error"
     return Finding(
-        "process died",
         f'its status is "{status}" after {steps:,} steps, and {how}',
         (
             f"gail-train --run_dir={case.run.path} --resume",
@@ -38,7 +37,6 @@ def diverged(case: Case) -> Finding | None:
     grown = ", ".join(f"{what} at most {values.max():.3g}" for what, values in norms.items())
     before = f" ({grown})" if grown else " (before its first line of metrics)"
     return Finding(
-        "NaN",
         f"a NaN or Inf stopped it after {case.run.last.get('env_steps', 0):,} steps{before}",
         (
             f"{_slower(case)}  # a fifth of the rate",
@@ -71,7 +69,6 @@ def evaluated_too_little(case: Case) -> Finding | None:
     else:
         return None
     return Finding(
-        "evaluation too short",
         figures,
         (
             f"gail-evaluate --policy={case.run.path} --num_episodes=100",

@@ -40,10 +40,11 @@ def run_lines(run: Run, findings: Sequence[Finding]) -> list[str]:
     if not findings:
         return [*lines, f"  {HEALTHY}", *_signs(run)]
     for finding in findings:
-        lines += [f"  {finding.name}: {finding.figures}"]
-        lines += [
-            f"    {'try' if number == 0 else 'or':<4} {what}" for number, what in enumerate(finding.change)
-        ]
+        lines.append(f"  {finding.name}: {finding.figures}")
+        for number, what in enumerate(finding.change):
+            is_typed = what.startswith(("--", "gail-"))
+            label = "try" if number == 0 else "or" if is_typed else ""
+            lines.append(f"    {label:<4} {what}")
     return lines
 
 

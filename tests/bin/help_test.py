@@ -25,7 +25,7 @@ FLAGS = {
     "train": TRAINING | {"demonstrations", "num_demonstrations", "subsample"},
     "train_expert": TRAINING,
     "make_demonstrations": ROLLOUT | {"action_noise", "figure", "inspect", "out"},
-    "evaluate": ROLLOUT | {"json", "video"},
+    "evaluate": ROLLOUT | {"demonstrations", "json", "video"},
     "export_policy": {"best", "out", "run_dir"},
     "report": {"out", "published"},
     "doctor": {"json"},
