@@ -67,7 +67,7 @@ def too_strong(case: Case) -> Finding | None:
     accuracies = _accuracies(case)
     if not case.is_poor or accuracies is None or min(accuracies) < STRONG:
         return None
-    probability, rate = case.late_median("discriminator/expert_probability"), "Discriminator.learning_rate"
+    rate = "Discriminator.learning_rate"
     rows = [case.values(f"discriminator/accuracy_{who}")[1:] for who in ("expert", "agent")]
     first = int(np.argmax(np.minimum(*rows) >= STRONG)) + 2 if min(map(len, rows)) else 1
     change = ["--gin='gradient_penalty.coef = 10.0'", "--gin='Discriminator.num_epochs = 1'"]
@@ -81,7 +81,7 @@ def too_strong(case: Case) -> Finding | None:
     )
     return Finding(
         f"accuracies {accuracies[0]:.3f} on the expert and {accuracies[1]:.3f} on the agent in the last "
-        f"third, for the first time in line {first} of the metrics, P(expert) {probability:.2f}",
+        f"third, for the first time in line {first} of the metrics",
         change,
     )
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import gymnasium as gym
 import numpy as np
 
+from gail_tf.demonstrations import share_at_limits
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.observations import observation_spec
 from gail_tf.types import UserError
@@ -21,14 +22,21 @@ _WIDTH = 10
 
 
 class Evaluation(NamedTuple):
-    """True returns and lengths of N episodes, arrays ``[N]``."""
+    """True returns and lengths of N episodes, arrays ``[N]``.
+
+    ``at_bounds`` is the share of action components that sit on the bounds of their space; None of discrete
+    and of unbounded actions.
+    """
 
     returns: np.ndarray
     lengths: np.ndarray
+    at_bounds: float | None = None
 
     def statistics(self) -> dict[str, float]:
         of_returns = {name: float(getattr(self.returns, name)()) for name in ("mean", "std", "min", "max")}
         statistics = {f"return_{name}": value for name, value in of_returns.items()}
+        if self.at_bounds is not None:
+            statistics["actions_at_bounds"] = self.at_bounds
         return statistics | {"length_mean": float(self.lengths.mean()), "num_episodes": len(self.returns)}
 
 
@@ -38,11 +46,6 @@ class Evaluator:
     def __init__(self, make_env: Callable[[], gym.Env]):
         self._make_env = make_env
         self._envs: list[gym.Env] = []
-
-    @property
-    def action_space(self) -> gym.Space:
-        """Of the environments that were evaluated in last."""
-        return self._envs[0].action_space
 
     def evaluate(
         self, act: ActFn, num_episodes: int, seed: int, on_episode: Callable[[dict], None] | None = None
@@ -58,15 +61,17 @@ class Evaluator:
             raise UserError(f"num_episodes is {num_episodes}: want 1 or more.")
         while len(self._envs) < min(_WIDTH, num_episodes):
             self._envs.append(self._make_env())
-        returns, lengths, steps = [], [], itertools.count()
+        returns, lengths, shares, steps = [], [], [], itertools.count()
         for first in range(0, num_episodes, _WIDTH):
             batch = self._run_together(act, min(_WIDTH, num_episodes - first), seed + first, steps)
             for episode in batch:
                 returns.append(float(np.sum(episode["rewards"], dtype=np.float64)))
                 lengths.append(len(episode["rewards"]))
+                shares.append(_share_at_bounds(episode["actions"], self._envs[0].action_space))
                 if on_episode is not None:
                     on_episode(episode)
-        return Evaluation(np.array(returns), np.array(lengths))
+        at_bounds = None if None in shares else float(np.average(shares, weights=lengths))
+        return Evaluation(np.array(returns), np.array(lengths), at_bounds)
 
     def _run_together(self, act: ActFn, count: int, seed: int, steps: Iterator[int]) -> list[dict]:
         # The batch is always _WIDTH wide: matrix products round differently at other widths, and an episode's
@@ -97,6 +102,13 @@ class Evaluator:
         for env in self._envs:
             env.close()
         self._envs = []
+
+
+def _share_at_bounds(actions: np.ndarray, space: gym.Space) -> float | None:
+    """Of the components of ``actions`` ``[L, k]``; None where the space is not all intervals."""
+    if not isinstance(space, gym.spaces.Box) or not space.is_bounded():
+        return None
+    return share_at_limits(actions, space.low, space.high)
 
 
 def deterministic(policy) -> ActFn:

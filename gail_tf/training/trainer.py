@@ -6,11 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gin
-import gymnasium as gym
 import numpy as np
 import tensorflow as tf
 
-from gail_tf.demonstrations import share_at_limits
 from gail_tf.training import evaluation
 from gail_tf.training.checkpoints import Checkpoints
 from gail_tf.training.diagnostics import DivergedError, non_finite_metrics, non_finite_variables
@@ -225,23 +223,14 @@ class Trainer:
         return {**counters, "wall_seconds": self.wall_seconds, **metrics}
 
     def _evaluate(self, num_episodes: int) -> dict[str, Any]:
-        act, episodes, actions = evaluation.deterministic(self._generator.policy), [], []
-
-        def watch(episode: dict) -> None:
-            actions.append(episode["actions"])
-            if self._distance is not None:  # Nobody asks for the others' observations, which may be images.
-                episodes.append(episode)
-
+        act, episodes = evaluation.deterministic(self._generator.policy), []
+        watch = None if self._distance is None else episodes.append
         evaluated = self._evaluator.evaluate(act, num_episodes, self._evaluation_seed, watch)
         self.final_returns, statistics = evaluated.returns, evaluated.statistics()
         self._check_finite(_named(statistics))
         statistics["normalized_return"] = self._normalize(statistics["return_mean"])
         if self._distance is not None:
             statistics["imitation_distance"] = self._distance(episodes)
-        space = self._evaluator.action_space
-        if isinstance(space, gym.spaces.Box) and space.is_bounded():
-            share = share_at_limits(np.concatenate(actions), space.low, space.high)
-            statistics["actions_at_bounds"] = share
         return statistics
 
     def _remember(self, statistics: Mapping[str, Any]) -> bool:

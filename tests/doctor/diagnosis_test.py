@@ -20,8 +20,10 @@ from gail_tf.types import UserError
 
 HERE = pathlib.Path(__file__).parent
 HEALTHY = sorted((HERE / "runs" / "healthy").iterdir())
-TABLE = re.findall(r"^\| `(\w+)` \| ([^|]+?) \| `", (HERE / "README.md").read_text(), re.MULTILINE)
-SICK = dict(TABLE)  # Name of the run -> the finding that it was made for.
+_TABLE = (HERE / "README.md").read_text().split("## Healthy")[0]
+SICK = dict(
+    re.findall(r"^\| `(\w+)` \| ([^|]+?) \| `gail-", _TABLE, re.MULTILINE)
+)  # Name of the run -> the finding that it was made for.
 
 
 def names_of(path):
@@ -91,7 +93,11 @@ def poor(status="finished", score=0.2, facts=(), settings="", algorithm="GAIL (P
     info = {"status": status, "algorithm": algorithm, "environment": "Hopper-v5", "gin_config": settings}
     info |= {"expert_return": 100.0, "random_return": 0.0, "random_length": 20.0}
     info["demonstration_facts"] = {**FACTS, **dict(facts)}
-    summary = {"return_mean": 100.0 * score, "return_std": 1.0, "num_episodes": 20} if status == "finished" else None
+    summary = (
+        {"return_mean": 100.0 * score, "return_std": 1.0, "num_episodes": 20}
+        if status == "finished"
+        else None
+    )
     return Run(pathlib.Path("runs/mine"), info, lines, summary)
 
 
@@ -242,6 +248,21 @@ def test_several_runs_have_a_line_each_and_what_they_share():
     assert len(lines) == 3 + 1 + 1 + 1
     assert lines[3] == "1 of 3 runs: nothing wrong found"
     assert lines[5].startswith("  policy steps too large: 2 of 3 runs; try --gin='PPO.learning_rate = 1e-4'")
+
+
+@pytest.mark.long
+def test_a_run_trained_sick_is_found_and_says_so_itself(tmp_path):
+    """What costs every step that the agent stays on its feet."""
+    import gail_tf
+
+    bindings = ("Discriminator.reward_fn = @log_d", "Trainer.total_env_steps = 24576")
+    result = gail_tf.train("gail_ppo/hopper", bindings=bindings, run_dir=tmp_path / "sick", seed=3)
+    run = load_run(result.run_dir)
+    findings = diagnosis.diagnose(run)
+    assert findings[0].name == "reward that seeks the end"
+    assert "reward that seeks the end" in "\n".join(text.summary_lines(run, findings))
+    assert run.info["demonstration_facts"]["length_mean"] == 1000.0
+    assert run.series("evaluation/actions_at_bounds")[1].size == 13
 
 
 BLOCKED = """
