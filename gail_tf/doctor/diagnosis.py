@@ -35,12 +35,14 @@ CHECKS: Mapping[str, Check] = {
     "saturated actions": generator.saturated,
     "policy lost after it was there": course.lost,
     "too few steps": course.too_few_steps,
-    "evaluation too short": process.evaluated_too_little,
 }
 """Name -> check, in the order in which a person should look: what comes first may cause what follows."""
 
 LAST_RESORT: Mapping[str, Check] = {"not learned": course.not_learned}
 """Asked where none of the others found anything."""
+
+OF_FIGURES: Mapping[str, Check] = {"evaluation too short": process.evaluated_too_little}
+"""They cause nothing: they say how far the figures can be believed."""
 
 
 def diagnose(run: Run, is_training: bool = False) -> list[Finding]:
@@ -50,7 +52,7 @@ def diagnose(run: Run, is_training: bool = False) -> list[Finding]:
       is_training: whether a process is at work in its directory.
     """
     case = Case(run, is_training)
-    return _found(CHECKS, case) or _found(LAST_RESORT, case)
+    return (_found(CHECKS, case) or _found(LAST_RESORT, case)) + _found(OF_FIGURES, case)
 
 
 def _found(checks: Mapping[str, Check], case: Case) -> list[Finding]:
