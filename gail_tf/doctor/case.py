@@ -69,6 +69,27 @@ class Case:
         return value if (value := finite_or_none(self.settings.get(name))) is not None else default
 
     @property
+    def agent(self) -> str:
+        """What updates the policy, as gin calls it: PPO, SAC, MGAIL, BehavioralCloning."""
+        for name in ("OnPolicyGenerator.agent", "OffPolicyGenerator.agent"):
+            if name in self.settings:
+                return str(self.settings[name]).lstrip("@")
+        bound = {name.split(".")[0] for name in self.settings}
+        return next((name for name in ("MGAIL", "BehavioralCloning") if name in bound), "PPO")
+
+    @property
+    def slower_policy(self) -> str:
+        """The binding that makes the policy's steps smaller."""
+        for rate in ("learning_rate", "actor_learning_rate", "policy_learning_rate"):
+            name = f"{self.agent}.{rate}"
+            if name in self.settings:
+                now = self.setting(name, 1e-3)
+                return f"--gin='{name} = {min(now / 5, 1e-4):.2g}'  # now {now:g}"
+        return (
+            "--gin='TRPO.max_kl = 0.005'" if self.agent == "TRPO" else f"a smaller {self.agent}.learning_rate"
+        )
+
+    @property
     def progress(self) -> float | None:
         """Share of the budget of environment steps; None where that is unknown."""
         steps = finite_or_none(self.run.last.get("env_steps"))

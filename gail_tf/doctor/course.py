@@ -1,5 +1,7 @@
 """Checks of how the return went: lost again, cut off while it rose, never there."""
 
+import shlex
+
 from gail_tf.doctor.case import GOOD_SCORE, Case, Finding
 
 THERE = 0.5  # Of the expert: what was never there is not lost.
@@ -24,7 +26,7 @@ def lost(case: Case) -> Finding | None:
         (
             f"gail-evaluate --policy={policy.replace(' (', '  # ').rstrip(')')}",
             "--gin='Discriminator.final_learning_rate_fraction = 0.1'",
-            "--gin='PPO.final_learning_rate_fraction = 0.0'  # the default",
+            case.slower_policy,
         ),
     )
 
@@ -41,7 +43,8 @@ def too_few_steps(case: Case) -> Finding | None:
     if late - before < STILL_RISING or values[-1] < LOST * values.max():
         return None
     steps = int(case.run.total("env_steps") or 0)
-    change = f"--gin='Trainer.total_env_steps = {3 * steps}'" if steps else "more iterations"
+    budget = ("total_env_steps", steps) if steps else ("total_iterations", int(case.run.last["iteration"]))
+    change = f"--gin='Trainer.{budget[0]} = {3 * budget[1]}'"
     return Finding(
         f"it still rises: {abs(before):.2f} {unit} in the third quarter of the evaluations, {abs(late):.2f} "
         f"in the last, after {steps:,} steps",
@@ -58,7 +61,8 @@ def not_learned(case: Case) -> Finding | None:
         f"it ends at {case.standing} (good is {GOOD_SCORE} or more), and no other sign of the table is there",
         (
             f"gail-train-expert --config=ppo/any --environment={task} --run_dir=runs/check",
-            f"gail-train --config=bc/any --environment={task} --demonstrations={data} --run_dir=runs/bc",
+            f"gail-train --config=bc/any --environment={task} --demonstrations={shlex.quote(str(data))} "
+            "--run_dir=runs/bc",
             "More steps, other seeds, more demonstrations.",
         ),
     )

@@ -33,15 +33,22 @@ def entropy_gone(case: Case) -> Finding | None:
     is_gone = then < GONE * first if size is None else then < first - NARROW * size
     if not is_gone:
         return None
-    coefficient = "PPO.entropy_coef" if "TRPO" not in case.run.algorithm else "TRPO.entropy_coef"
     return Finding(
         f"generator/entropy fell from {first:.2f} to {then:.2f} within the first third",
         (
-            f"--gin='{coefficient} = 1e-3'  # now {case.setting(coefficient, 0.0):g}",
+            *_entropy_coef(case, 1e-3),
             "--gin='make_actor_network.initial_log_std = 0.0'  # continuous actions",
-            "--gin='PPO.learning_rate = 1e-4'",
+            case.slower_policy,
         ),
     )
+
+
+def _entropy_coef(case: Case, wanted: float) -> list[str]:
+    """The binding of the entropy's coefficient, where the agent has one and it is another."""
+    name = f"{case.agent}.entropy_coef"
+    now = case.setting(name, 0.0)
+    has_one = case.agent in ("PPO", "TRPO", "MGAIL")
+    return [f"--gin='{name} = {wanted:g}'  # now {now:g}"] if has_one and now != wanted else []
 
 
 def entropy_grows(case: Case) -> Finding | None:
@@ -52,12 +59,12 @@ def entropy_grows(case: Case) -> Finding | None:
     is_grown = late > values[0] + WIDE * size if size else late > 0.98 * values[0]
     if not is_grown:
         return None
-    coefficient = "PPO.entropy_coef" if "TRPO" not in case.run.algorithm else "TRPO.entropy_coef"
-    now = case.setting(coefficient, 0.0)
-    change = [f"--gin='{coefficient} = 0.0'  # now {now:g}"] if now else []
     return Finding(
         f"generator/entropy went from {values[0]:.2f} to {late:.2f} in the last third",
-        (*change, "A reward without a gradient does it too: see the findings about the discriminator."),
+        (
+            *_entropy_coef(case, 0.0),
+            "A reward without a gradient does it too: see the findings about the discriminator.",
+        ),
     )
 
 
@@ -66,11 +73,13 @@ def large_steps(case: Case) -> Finding | None:
     values = case.values("generator/kl")
     if not case.is_poor or values.size < 6 or (share := float((values > LARGE_KL).mean())) < 0.25:
         return None
-    rate, epochs = "PPO.learning_rate", case.setting("PPO.num_epochs", 10)
-    now = case.setting(rate, 5e-4)
+    epochs = case.setting("PPO.num_epochs", 10)
     return Finding(
         f"generator/kl is above {LARGE_KL} in {share:.0%} of the updates, its median {np.median(values):.2g}",
-        (f"--gin='{rate} = 1e-4'  # now {now:g}", f"--gin='PPO.num_epochs = 5'  # now {epochs:g}"),
+        (
+            case.slower_policy,
+            *([f"--gin='PPO.num_epochs = 5'  # now {epochs:g}"] if case.agent == "PPO" else []),
+        ),
     )
 
 
@@ -94,8 +103,12 @@ def value_lost(case: Case) -> Finding | None:
     late = case.late_median("generator/explained_variance")
     if not case.is_poor or late is None or late > 0.05:
         return None
-    change = ["--gin='PPO.num_epochs = 20'", "--gin='Discriminator.learning_rate = 1e-4'"]
-    if "TRPO" in case.run.algorithm:
+    epochs = case.setting("PPO.num_epochs", 10)
+    change = [
+        f"--gin='PPO.num_epochs = {2 * epochs:.0f}'  # now {epochs:g}",
+        "--gin='Discriminator.learning_rate = 1e-4'",
+    ]
+    if case.agent == "TRPO":
         rate = case.setting("TRPO.value_learning_rate", 1e-3)
         change = [
             f"--gin='TRPO.value_learning_rate = 1e-3'  # now {rate:g}",
@@ -132,16 +145,13 @@ def exploding_gradient(case: Case) -> Finding | None:
     ):
         early, late = case.early(name), case.late(name)
         if case.is_poor and late.size and np.median(late) > RISE * max(np.median(early), 1e-6):
-            rate = "Discriminator.max_gradient_norm = 10.0"
-            if name.startswith("generator"):
-                rate = (
-                    "PPO.learning_rate = 1e-4"
-                    if "PPO" in case.run.algorithm
-                    else "SAC.critic_learning_rate = 1e-4"
-                )
+            bound = "--gin='Discriminator.max_gradient_norm = 10.0'"
             return Finding(
                 f"{name} grew from {np.median(early):.2g} to {np.median(late):.2g}",
-                (f"--gin='{rate}'", "--gin='Discriminator.reward_transforms = [@NormalizedReward()]'"),
+                (
+                    case.slower_policy if name.startswith("generator") else bound,
+                    "--gin='Discriminator.reward_transforms = [@NormalizedReward()]'",
+                ),
             )
     return None
 
@@ -157,7 +167,7 @@ def saturated(case: Case) -> Finding | None:
         f"{share:.0%} of the agent's action components sit on the bounds, {experts:.0%} of the expert's",
         (
             "--gin='make_actor_network.initial_log_std = -2.0'",
-            "--gin='PPO.learning_rate = 1e-4'",
+            case.slower_policy,
             "Compare the range of the demonstrations' actions with the action space.",
         ),
     )

@@ -1,5 +1,7 @@
 """Checks of the process and of what it measured: died, diverged, evaluated too little."""
 
+import shlex
+
 import numpy as np
 
 from gail_tf.doctor.case import Case, Finding
@@ -18,7 +20,7 @@ def died(case: Case) -> Finding | None:
     return Finding(
         f'its status is "{status}" after {steps:,} steps, and {how}',
         (
-            f"gail-train --run_dir={case.run.path} --resume",
+            f"gail-train --run_dir={shlex.quote(str(case.run.path))} --resume",
             "If it dies again: memory (off-policy, OffPolicyGenerator.replay_capacity), a full disk, "
             "or the environment's own error.",
         ),
@@ -39,18 +41,11 @@ def diverged(case: Case) -> Finding | None:
     return Finding(
         f"a NaN or Inf stopped it after {case.run.last.get('env_steps', 0):,} steps{before}",
         (
-            f"{_slower(case)}  # a fifth of the rate",
+            case.slower_policy,
             "--gin='Discriminator.max_gradient_norm = 10.0'",
             "Look at the rewards and observations for outliers.",
         ),
     )
-
-
-def _slower(case: Case) -> str:
-    """The agent's rate, lowered."""
-    rates = [name for name in case.settings if name.endswith("learning_rate") and name[:4] != "Disc"]
-    name = next(iter(sorted(rates, key=lambda rate: "value" in rate)), "PPO.learning_rate")
-    return f"--gin='{name} = {case.setting(name, 1e-3) / 5:.3g}'"
 
 
 def evaluated_too_little(case: Case) -> Finding | None:
@@ -71,7 +66,7 @@ def evaluated_too_little(case: Case) -> Finding | None:
     return Finding(
         figures,
         (
-            f"gail-evaluate --policy={case.run.path} --num_episodes=100",
+            f"gail-evaluate --policy={shlex.quote(str(case.run.path))} --num_episodes=100",
             "--gin='Trainer.episodes_per_evaluation = 5' --gin='Trainer.final_episodes = 50'",
         ),
     )
