@@ -61,9 +61,10 @@ def facts(
     found |= {"cut_short_share": float(cut.mean()), "action_noise": action_noise(d)}
     if d.returns is not None:
         found["return_std"] = float(d.returns.std())
+    if not d.is_discrete:
+        found["action_size"] = int(d.actions.shape[1])
     if bounds is not None:
         low, high = bounds
-        found["action_size"] = int(low.size)
         found["actions_at_bounds"] = share_at_limits(d.actions, low, high)
         # The widest of all components: an expert may leave some of them alone.
         found["action_range"] = float((np.ptp(d.actions, axis=0) / (high - low)).max())

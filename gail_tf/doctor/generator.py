@@ -12,25 +12,22 @@ FALL, RISE = 1e-3, 1e3  # Of the gradient's norm, late against early; the same r
 SATURATED = 0.95
 
 
-def _nats(case: Case) -> float | None:
-    """Per unit of the limits on a Gaussian's entropy: its components; None of a discrete policy."""
-    if not case.values("evaluation/actions_at_bounds").size and case.fact("action_size") is None:
+def _components(case: Case) -> float | None:
+    """How many an action has, 0 of discrete ones; None where run.json does not tell."""
+    if not case.facts and not case.values("evaluation/actions_at_bounds").size:
         return None
-    return case.fact("action_size") or 1.0
+    return case.fact("action_size") or float(case.values("evaluation/actions_at_bounds").size > 0)
 
 
 def entropy_gone(case: Case) -> Finding | None:
     """Exploration was over in the first third."""
     values = case.values("generator/entropy")
     is_learning = case.values("generator/kl").size or case.values("generator/objective").size
-    if not case.is_poor or values.size < 6 or not is_learning:
+    size = _components(case)
+    if not case.is_poor or values.size < 6 or not is_learning or size is None:
         return None
-    first, then, size = (
-        values[0],
-        float(np.median(values[values.size // 4 : values.size // 3 + 1])),
-        _nats(case),
-    )
-    is_gone = then < GONE * first if size is None else then < first - NARROW * size
+    first, then = values[0], float(np.median(values[values.size // 4 : values.size // 3 + 1]))
+    is_gone = then < first - NARROW * size if size else then < GONE * first
     if not is_gone:
         return None
     return Finding(
@@ -53,8 +50,9 @@ def _entropy_coef(case: Case, wanted: float) -> list[str]:
 
 def entropy_grows(case: Case) -> Finding | None:
     """The policy becomes more random than it began."""
-    values, late, size = case.values("generator/entropy"), case.late_median("generator/entropy"), _nats(case)
-    if not case.is_poor or late is None or not case.values("generator/kl").size:
+    values, late = case.values("generator/entropy"), case.late_median("generator/entropy")
+    size = _components(case)
+    if not case.is_poor or late is None or size is None or not case.values("generator/kl").size:
         return None
     is_grown = late > values[0] + WIDE * size if size else late > 0.98 * values[0]
     if not is_grown:

@@ -243,11 +243,14 @@ def test_what_cannot_be_read_is_one_line(tmp_path, killed):
 
 
 def test_several_runs_have_a_line_each_and_what_they_share():
-    runs = [poor(generator__kl=0.3), poor(generator__kl=0.2), poor(score=0.95)]
+    rate = "PPO.learning_rate = 0.02"
+    runs = [poor(generator__kl=kl, settings=rate) for kl in (0.3, 0.2)] + [poor(score=0.95)]
     lines = text.lines([(run, diagnosis.diagnose(run)) for run in runs])
     assert len(lines) == 3 + 1 + 1 + 1
     assert lines[3] == "1 of 3 runs: nothing wrong found"
-    assert lines[5].startswith("  policy steps too large: 2 of 3 runs; try --gin='PPO.learning_rate = 1e-4'")
+    assert lines[5].startswith(
+        "  policy steps too large: 2 of 3 runs; try --gin='PPO.learning_rate = 0.0001'"
+    )
 
 
 @pytest.mark.long
