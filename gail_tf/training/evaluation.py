@@ -106,7 +106,10 @@ class Evaluator:
 
 def _share_at_bounds(actions: np.ndarray, space: gym.Space) -> float | None:
     """Of the components of ``actions`` ``[L, k]``; None where the space is not all intervals."""
-    if not isinstance(space, gym.spaces.Box) or not space.is_bounded():
+    if not isinstance(space, gym.spaces.Box):
+        return None
+    width = space.high.astype(np.float64) - space.low.astype(np.float64)
+    if not (width < np.finfo(np.float32).max).all():  # Bounds like the largest float32 stand for none.
         return None
     return share_at_limits(actions, space.low, space.high)
 

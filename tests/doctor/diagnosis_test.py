@@ -253,6 +253,16 @@ def test_several_runs_have_a_line_each_and_what_they_share():
     )
 
 
+def test_a_summary_ends_with_the_findings_and_where_to_read_on():
+    run = poor(generator__kl=0.3)
+    lines = text.summary_lines(run, diagnosis.diagnose(run))
+    assert [" ".join(line.split()) for line in lines] == [
+        "doctor policy steps too large",
+        "gail-doctor runs/mine says what to change",
+    ]
+    assert [" ".join(line.split()) for line in text.summary_lines(run, [])] == ["doctor nothing wrong found"]
+
+
 @pytest.mark.long
 def test_a_run_trained_sick_is_found_and_says_so_itself(tmp_path):
     """What costs every step that the agent stays on its feet."""

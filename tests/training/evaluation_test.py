@@ -70,3 +70,20 @@ def test_no_two_episodes_have_the_same_noise():
 
     episodes = episodes_of(evaluation.sampled(Policy(), seed=3), 25)  # more than run side by side
     assert len(np.unique([episode["actions"][:, 0] for episode in episodes], axis=0)) == 25
+
+
+def test_the_share_of_actions_on_their_bounds_is_that_of_all_steps():
+    """Acts on the bound in two of five steps."""
+    act = lambda observation, step: centre(observation, step) + (2.0 if step % 2 else 0.0)  # noqa: E731
+    evaluated = evaluation.Evaluator(Reuses).evaluate(act, 2, seed=0)
+    assert evaluated.statistics()["actions_at_bounds"] == 0.4
+
+
+def test_unbounded_and_discrete_actions_have_no_such_share():
+    for space in (gym.spaces.Box(-np.inf, np.inf, (1,)), gym.spaces.Box(-3.4e38, 3.4e38, (1,))):
+
+        class Free(Reuses):
+            action_space = space
+
+        evaluated = evaluation.Evaluator(Free).evaluate(centre, 1, seed=0)
+        assert "actions_at_bounds" not in evaluated.statistics()
