@@ -31,9 +31,9 @@ def lengths(case: Case) -> Finding | None:
     return Finding(
         figures,
         (
+            _inspect(case),
             "Record whole episodes, under the time limit of the environment to train in.",
             f"--gin='make_environment.max_episode_steps = {longest:.0f}'  # if that was its limit",
-            _inspect(case),
         ),
     )
 
@@ -45,7 +45,7 @@ def ends(case: Case) -> Finding | None:
         return None
     return Finding(
         f"{share:.0%} of them end as terminated, exactly at the time limit of {limit:.0f} steps",
-        ("Record those steps as `timeouts` (truncated), not as `terminals`.", _inspect(case)),
+        (_inspect(case), "Record those steps as `timeouts` (truncated), not as `terminals`."),
     )
 
 
@@ -58,9 +58,9 @@ def blind_actions(case: Case) -> Finding | None:
         f"actions at neighbouring observations differ by {noise:.2f} of what any two differ by (experts: "
         "below 0.5)",
         (
+            _inspect(case),
             "Look for rows in another order, or an action that is stored one step late.",
             "--gin=\"Discriminator.inputs = ('observation', 'next_observation')\"  # if the states are right",
-            _inspect(case),
         ),
     )
 
@@ -73,9 +73,9 @@ def actions_at_bounds(case: Case) -> Finding | None:
     return Finding(
         f"{share:.0%} of their components sit on the bounds of the action space",
         (
+            _inspect(case),
             "Are they in the environment's units? Record them as executed, uncut and unscaled.",
             "--gin='make_actor_network.initial_log_std = -2.0'  # if the expert is so",
-            _inspect(case),
         ),
     )
 
@@ -88,7 +88,7 @@ def small_actions(case: Case) -> Finding | None:
     return Finding(
         f"the widest component of their actions spans {span:.0%} of the action space",
         (
-            "Compare the range with the space's: recorded actions may have been rescaled.",
             _inspect(case),
+            "Compare the range with the space's: recorded actions may have been rescaled.",
         ),
     )
