@@ -275,7 +275,7 @@ def test_a_run_trained_sick_is_found_and_says_so_itself(tmp_path):
     assert findings[0].name == "reward that seeks the end"
     assert "reward that seeks the end" in "\n".join(text.summary_lines(run, findings))
     assert run.info["demonstration_facts"]["length_mean"] == 1000.0
-    assert run.series("evaluation/actions_at_bounds")[1].size == 13
+    assert run.series("evaluation/actions_at_bounds")[1].size == 12
 
 
 BLOCKED = """
