@@ -21,7 +21,7 @@ def ends_at_once(case: Case) -> Finding | None:
     length, expert = _length(case), case.fact("length_mean")
     paid, mean = case.late_median("reward/agent_max"), case.late_median("reward/agent_mean")
     absorbing = case.late_median("reward/absorbing_mean")
-    if not case.is_poor or None in (length, expert, paid) or length > 0.5 * expert:
+    if not case.is_poor or None in (length, expert, paid, mean) or length > 0.5 * expert:
         return None
     figures = f"episodes last {length:.0f} steps, the expert's {expert:.0f}, and "
     if paid <= 0.0:
@@ -43,7 +43,7 @@ def never_ends(case: Case) -> Finding | None:
     random = case.run.number("random_length")
     if not case.is_poor or None in (length, expert, unpaid, random) or unpaid < 0.0:
         return None
-    if case.fact("terminated_share") <= 0.5 or expert >= random or length < 1.3 * expert:
+    if (case.fact("terminated_share") or 0.0) <= 0.5 or expert >= random or length < 1.3 * expert:
         return None
     return Finding(
         f"the expert ends its episodes after {expert:.0f} steps, the agent goes on for {length:.0f}, and no "

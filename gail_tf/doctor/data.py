@@ -20,7 +20,7 @@ def lengths(case: Case) -> Finding | None:
     """Most recordings stop before the time limit, and did not end there."""
     share, limit = case.fact("cut_short_share"), case.fact("max_steps")
     mean, longest = case.fact("length_mean"), case.fact("length_max")
-    if share is None or limit is None or case.is_good:
+    if None in (share, limit, mean, longest) or case.is_good:
         return None
     if longest > limit:
         figures = f"they last up to {longest:.0f} steps, and the time limit is {limit:.0f}"
@@ -41,7 +41,7 @@ def lengths(case: Case) -> Finding | None:
 def ends(case: Case) -> Finding | None:
     """Ends at the time limit: timeouts that are marked as terminals."""
     share, limit = case.fact("ended_at_limit_share"), case.fact("max_steps")
-    if share is None or share <= 0.5 or case.is_good:
+    if None in (share, limit) or share <= 0.5 or case.is_good:
         return None
     return Finding(
         f"{share:.0%} of them end as terminated, exactly at the time limit of {limit:.0f} steps",

@@ -61,6 +61,21 @@ def as_going_on(run, metrics):
     return dataclasses.replace(run, metrics=metrics, summary=None, info={**run.info, "status": "running"})
 
 
+@pytest.mark.parametrize("name", SICK)
+def test_the_checks_go_through_whatever_is_missing(name):
+    """They run at the end of every training, which must not fail by them."""
+    run, rng = load_run(HERE / "runs" / "sick" / name), np.random.default_rng(0)
+    for _ in range(30):
+        less = {key for line in run.metrics for key in line if rng.random() < 0.3} - {"iteration"}
+        metrics = [{key: line[key] for key in line if key not in less} for line in run.metrics]
+        info = {key: value for key, value in run.info.items() if rng.random() < 0.7}
+        facts = info.get("demonstration_facts") or {}
+        info["demonstration_facts"] = {key: facts[key] for key in facts if rng.random() < 0.7}
+        summary = {key: value for key, value in (run.summary or {}).items() if rng.random() < 0.7}
+        part = Run(run.path, info, metrics, summary or None)
+        text.run_lines(part, diagnosis.diagnose(part))
+
+
 def test_troubleshooting_has_the_findings_in_their_order_under_their_names():
     page = (HERE.parents[1] / "docs" / "troubleshooting.md").read_text()
     table = page.split("| finding | sign | change |\n")[1].split("\n\n")[0]
