@@ -34,7 +34,7 @@ def test_ten_sicknesses_and_ten_healthy_runs_are_on_file():
     assert set(SICK) == {path.name for path in (HERE / "runs" / "sick").iterdir()}
     assert len(set(SICK.values())) >= 10 <= len(HEALTHY)
     families = {load_run(path).algorithm for path in HEALTHY}
-    assert len(families) >= 2, families
+    assert len(families) >= 4, families
 
 
 @pytest.mark.parametrize("name", SICK)
@@ -45,7 +45,7 @@ def test_a_run_made_sick_is_found_to_be_so(name):
 @pytest.mark.parametrize("path", HEALTHY, ids=lambda path: path.name)
 def test_a_healthy_run_is_not_accused(path):
     run = load_run(path)
-    assert diagnosis.diagnose(run) == []
+    assert diagnosis.diagnose(run, is_training=run.info["status"] == "running") == []
     assert text.names([]) in "\n".join(text.run_lines(run, []))
 
 
@@ -55,6 +55,10 @@ def test_a_healthy_run_is_not_accused_while_it_goes_on(path):
     for known in range(1, len(run.metrics), 2):
         part = as_going_on(run, run.metrics[:known])
         assert diagnosis.diagnose(part, is_training=True) == [], known
+
+
+def test_a_killed_run_was_healthy_until_then():
+    assert diagnosis.diagnose(load_run(HERE / "runs" / "sick" / "killed"), is_training=True) == []
 
 
 def as_going_on(run, metrics):
