@@ -18,6 +18,10 @@ GOOD_DISTANCE = 0.35
 """The same where no return tells: seven policies of Hopper-v5 have 0.84 of the expert at a distance of 0.33
 and 0.63 at 0.62."""
 
+MIN_VALUES = 10
+"""Lines of a metric below which it is not judged: a discriminator that learns is near 0.5 at first
+(0.13 and 0.86 in the first seven of a healthy run of gail_trpo/cartpole)."""
+
 EARLIEST = 0.3
 """Share of the budget before which a low return accuses nobody: of eight healthy runs of gail_ppo/hopper one
 had 0.23 of the expert then, with accuracies of 0.99."""
@@ -101,14 +105,14 @@ class Case:
         return self.run.series(name, against="iteration")[1]
 
     def early(self, name: str) -> np.ndarray:
-        """The first tenth of its values, at least 3; empty where there are fewer than 6."""
+        """The first tenth of its values, at least 3; empty where there are fewer than MIN_VALUES."""
         values = self.values(name)
-        return values[: max(3, values.size // 10)] if values.size >= 6 else values[:0]
+        return values[: max(3, values.size // 10)] if values.size >= MIN_VALUES else values[:0]
 
     def late(self, name: str) -> np.ndarray:
-        """The last third of its values; empty where there are fewer than 6."""
+        """The last third of its values; empty where there are fewer than MIN_VALUES."""
         values = self.values(name)
-        return values[-(values.size // 3) :] if values.size >= 6 else values[:0]
+        return values[-(values.size // 3) :] if values.size >= MIN_VALUES else values[:0]
 
     def late_median(self, name: str) -> float | None:
         return float(np.median(late)) if (late := self.late(name)).size else None

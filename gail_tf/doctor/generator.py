@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gail_tf.doctor.case import Case, Finding
+from gail_tf.doctor.case import MIN_VALUES, Case, Finding
 
 GONE = 0.1  # Of a discrete policy's first entropy, within the first third.
 NARROW = 3.0  # Nats a component below a Gaussian's first entropy, likewise: a std of a twentieth.
@@ -24,7 +24,7 @@ def entropy_gone(case: Case) -> Finding | None:
     values = case.values("generator/entropy")
     is_learning = case.values("generator/kl").size or case.values("generator/objective").size
     size = _components(case)
-    if not case.is_poor or values.size < 6 or not is_learning or size is None:
+    if not case.is_poor or values.size < MIN_VALUES or not is_learning or size is None:
         return None
     first, then = values[0], float(np.median(values[values.size // 4 : values.size // 3 + 1]))
     is_gone = then < first - NARROW * size if size else then < GONE * first
@@ -69,7 +69,7 @@ def entropy_grows(case: Case) -> Finding | None:
 def large_steps(case: Case) -> Finding | None:
     """The policy moves too far in an update."""
     values = case.values("generator/kl")
-    if not case.is_poor or values.size < 6 or (share := float((values > LARGE_KL).mean())) < 0.25:
+    if not case.is_poor or values.size < MIN_VALUES or (share := float((values > LARGE_KL).mean())) < 0.25:
         return None
     epochs = case.setting("PPO.num_epochs", 10)
     return Finding(
