@@ -44,6 +44,7 @@ BINARIES = (
     "report",
     "study",
     "tune",
+    "doctor",
 )
 
 setup(

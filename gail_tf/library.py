@@ -254,6 +254,7 @@ def evaluate(
     deterministic: bool = True,
     video: str | None = None,
     say: Callable[[Mapping[str, Any]], object] | None = None,
+    demonstrations: str | None = None,
 ) -> dict[str, Any]:
     """Rolls a policy out; the same as ``gail-evaluate``.
 
@@ -264,10 +265,12 @@ def evaluate(
       seed: episode i starts from ``reset(seed=seed + i)``.
       video: a file (.mp4, .gif) for a film of the first episode; of an exported policy only.
       say: sees the result as soon as it is there, before the film.
+      demonstrations: a path or "shipped:NAME", to measure the imitation distance from; None: those that the
+        policy's run learned from. Of an exported policy only.
 
     Returns:
       ``return_mean``, ``return_std``, ``return_min``, ``return_max``, ``length_mean``, ``num_episodes``; of
-      an exported policy also ``normalized_return`` and what it rests on.
+      an exported policy also ``normalized_return``, ``imitation_distance`` and what they rest on.
     """
     import_tensorflow()
     from gail_tf.environments.make import make_environment
@@ -275,7 +278,8 @@ def evaluate(
 
     if isinstance(policy, Policy | str | os.PathLike):
         path = policy.path if isinstance(policy, Policy) else policy
-        how = (num_episodes, seed, not deterministic, video, say)
+        expert = None if demonstrations is None else _demonstrations_file(demonstrations)
+        how = (num_episodes, seed, not deterministic, video, say, expert)
         return rollouts.evaluate_policy(str(path), environment, *how)
     if environment is None:
         raise UserError("environment is None: a function does not say which it acts in; give an id.")
@@ -285,6 +289,12 @@ def evaluate(
     if say is not None:
         say(result.statistics())
     return result.statistics()
+
+
+def _demonstrations_file(name: str) -> str:
+    from gail_tf.assembly.expert import resolve_demonstrations
+
+    return resolve_demonstrations(name)
 
 
 def load_policy(path: str | os.PathLike) -> Policy:

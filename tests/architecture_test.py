@@ -50,6 +50,7 @@ _MAY_IMPORT = {
         "mgail",
     },
     "reporting": {"types", "files"},
+    "doctor": {"types", "reporting"},
     "training": {
         "version",
         "types",
@@ -59,6 +60,7 @@ _MAY_IMPORT = {
         "environments",
         "agents",
         "reporting",
+        "doctor",
     },
     "start_up": {"types"},
     "library": {"types", "environments", "reporting", "training", "assembly", "start_up"},
@@ -175,7 +177,7 @@ def test_no_module_imports_itself_through_others():
 
 
 @pytest.mark.parametrize(
-    "module", [m for m in MODULES if m.split(".")[0] in ("reporting", "demonstrations", "studies")]
+    "module", [m for m in MODULES if m.split(".")[0] in ("reporting", "doctor", "demonstrations", "studies")]
 )
 def test_reading_files_drawing_and_planning_need_no_tensorflow(module):
     seen, todo = set(), [module]

@@ -18,6 +18,7 @@ from gail_tf.environments.observations import environment_name, time_limit
 from gail_tf.functions import name_of
 from gail_tf.resources import experts_dir
 from gail_tf.rewards import functions as rewards
+from gail_tf.training.imitation_distance import absorbing_share
 from gail_tf.types import Transition, UserError
 
 SHIPPED = "shipped:"
@@ -92,6 +93,7 @@ class Expert(NamedTuple):
     length_mean: float
     absorbing_share: float
     notes: Sequence[str]
+    facts: Mapping[str, Any] | None = None
 
 
 def resolve_demonstrations(path: str) -> str:
@@ -142,19 +144,19 @@ def prepare_expert(
         subsample=loaded.subsample,
         terminates=mean(recorded.ended, 0.0),
         length_mean=mean(recorded.lengths, float(max_steps)),
-        absorbing_share=_absorbing_share(chosen, max_steps),
+        absorbing_share=absorbing_share(chosen.lengths, chosen.ended, max_steps),
         notes=(
             *used.notes,
             *_notes_on_ends(recorded, whole, max_steps),
             *_notes_on_spread(used.observations),
         ),
+        facts=demos.facts(chosen, max_steps, _action_bounds(codec)),
     )
 
 
-def _absorbing_share(chosen: Demonstrations, max_steps: int) -> float:
-    """The share of the time, up to the limit of every episode, after the MDP's end."""
-    absorbed = np.maximum(max_steps - chosen.lengths, 0)[chosen.ended].sum()
-    return float(absorbed / (absorbed + chosen.lengths.sum()))
+def _action_bounds(codec: ActionCodec) -> tuple[np.ndarray, np.ndarray] | None:
+    """Of an action space that is all intervals."""
+    return None if codec.is_discrete or not codec.is_bounded else (codec.space_low, codec.space_high)
 
 
 def _chosen_and_used(

@@ -100,7 +100,7 @@ class Settings(NamedTuple):
       make_environment: makes it as the config has it, by gin or by the caller's factory.
       seed: of everything random in the run.
       expert: the demonstrations, ready to learn from; None on the environment's own reward.
-      random_return: mean return of uniformly random actions.
+      random_return, random_length: mean return and length under uniformly random actions.
       label, task, num_threads: as they were asked for. is_slow: whether its steps are worth processes.
       notes: what a person should know, a sentence each, with "note: " or "warning: " before it.
       import_folders: where modules of one's own are, which the config imports.
@@ -114,6 +114,7 @@ class Settings(NamedTuple):
     seed: int
     expert: Expert | None
     random_return: float
+    random_length: float
     label: str | None
     task: str | None
     num_threads: int
@@ -128,7 +129,7 @@ class Settings(NamedTuple):
 
 
 _INFO = ("label", "task", "algorithm", "environment", "seed", "config_name", "random_return", "num_threads")
-_INFO += ("import_folders",)
+_INFO += ("random_length", "import_folders")
 _EXPERT_INFO = {
     "num_demonstrations": "num_trajectories",
     "num_demonstration_transitions": "num_transitions",
@@ -136,6 +137,7 @@ _EXPERT_INFO = {
     "demonstrations": "path",
     "demonstrations_sha256": "sha256",
     "expert_return": "return_mean",
+    "demonstration_facts": "facts",
 }
 
 
@@ -192,6 +194,7 @@ def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
         seed=experiment.seed,
         expert=expert,
         random_return=chance["return_mean"],
+        random_length=chance["length_mean"],
         label=request.label,
         task=request.task,
         num_threads=request.num_threads,

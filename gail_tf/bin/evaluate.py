@@ -1,10 +1,13 @@
 """gail-evaluate: rolls a policy out and prints its returns.
 
   gail-evaluate --policy=RUN_DIR_OR_SAVEDMODEL [--num_episodes=N] [--seed=N] [--json] [--video=FILE.mp4]
+                [--demonstrations=PATH]
 
 Of a run directory the policy that is kept is evaluated (policy/); others: DIR/last_policy, DIR/best_policy.
 The policy acts by its mode; with --stochastic it samples. The normalised score is
-(return - random) / (expert - random), from the returns that the policy was exported with.
+(return - random) / (expert - random), from the returns that the policy was exported with. The distance
+needs no reward: it is that of the episodes from the demonstrations (those that the run learned from, or
+--demonstrations), beside that of a random policy and that of one half of the demonstrations from the other.
 
 Examples:
 
@@ -30,6 +33,9 @@ _SEED = flags.DEFINE_integer(
 _STOCHASTIC = flags.DEFINE_bool("stochastic", False, "Sample actions in place of taking the mode.")
 _ENVIRONMENT = flags.DEFINE_string("environment", None, "A Gymnasium id, in place of the one trained in.")
 _JSON = flags.DEFINE_bool("json", False, "Print the result as one JSON object, on the last line.")
+_DEMONSTRATIONS = flags.DEFINE_string(
+    "demonstrations", None, "What to measure the distance from; else what the run learned from."
+)
 _VIDEO = flags.DEFINE_string("video", None, "Film the first episode into this file (.mp4 or .gif).")
 
 
@@ -46,6 +52,7 @@ def main(argv: Sequence[str]) -> None:
         deterministic=not _STOCHASTIC.value,
         video=_VIDEO.value,
         say=_print,
+        demonstrations=_DEMONSTRATIONS.value,
     )
 
 

@@ -12,6 +12,8 @@ def report(result, program: str) -> int:
     Args:
       result: of gail_tf.train. program: how this program is started again.
     """
+    from gail_tf.doctor.diagnosis import diagnose
+    from gail_tf.doctor.text import summary_lines as doctor_lines
     from gail_tf.reporting.runs import load_run
     from gail_tf.reporting.terminal import summary_lines
 
@@ -21,12 +23,8 @@ def report(result, program: str) -> int:
         print(f"\nStopped at {steps:,} steps. Continue from the last checkpoint with:")
         print(f"  {program} --run_dir={folder} --resume")
         return command_line.EXIT_INTERRUPTED
-    print("\n".join(summary_lines(load_run(result.run_dir))))
-    if result.normalized_return is not None and result.normalized_return < 0.8:
-        print(
-            f"Not there yet. If {result.run_dir}/curve.png still rises, train longer "
-            "(--gin='Trainer.total_env_steps = N'); docs/troubleshooting.md says what else to look at."
-        )
+    run = load_run(result.run_dir)
+    print("\n".join([*summary_lines(run), *doctor_lines(run, diagnose(run))]))
     print(f"Curve: {result.run_dir}/curve.png   Policy: {result.run_dir}/policy")
     print(f"Next:  gail-evaluate --policy={folder} --num_episodes=100")
     return 0

@@ -5,6 +5,7 @@ from gail_tf.demonstrations.borders import border_accuracy
 from gail_tf.demonstrations.checks import as_discrete, check_file_name, check_matches
 from gail_tf.demonstrations.components import Components
 from gail_tf.demonstrations.demonstrations import Demonstrations
+from gail_tf.demonstrations.facts import facts, share_at_limits
 from gail_tf.demonstrations.frames import stacked
 from gail_tf.demonstrations.inspect import describe, plot, plot_returns
 from gail_tf.demonstrations.loading import MIN_TRANSITIONS, from_arrays, load

@@ -5,6 +5,7 @@ Each function saves a PNG (atomically) and returns its Figure.
 
 import functools
 import operator
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -20,12 +21,16 @@ from gail_tf.reporting.groups import Group, tasks_of
 from gail_tf.reporting.runs import Curve, Path, Run
 
 UNFINISHED = "unfinished or diverged run"
+_LETTERS_AN_INCH = 14  # Of a foot, in its font's size.
 
 Series = Callable[[str], Curve]  # of a run's metric, against its steps or its iterations
 
 
-def draw_run(run: Run, path: Path) -> Figure:
-    """Draws a run's learning curve and diagnostics, a panel for each group of metrics that the run has."""
+def draw_run(run: Run, path: Path, foot: str = "") -> Figure:
+    """Draws a run's learning curve and diagnostics, a panel for each group of metrics that the run has.
+
+    ``foot`` is a line below them, such as gail-doctor's findings.
+    """
     against = "env_steps" if any(line.get("env_steps") for line in run.metrics) else "iteration"
     series = functools.partial(run.series, against=against)
     shown = [title for title, lines in _PANELS.items() if any(series(name)[1].size for name in lines)]
@@ -44,6 +49,9 @@ def draw_run(run: Run, path: Path) -> Figure:
     seed = "" if run.seed is None else f", seed {run.seed}"
     title = f"{run.algorithm} on {run.environment}{seed}" + (f" ({run.failure})" if run.failure else "")
     panels.figure.suptitle(title, fontsize=12, fontweight="bold")
+    if foot:
+        width = int(panels.figure.get_figwidth() * _LETTERS_AN_INCH)
+        panels.figure.supxlabel("\n".join(textwrap.wrap(foot, width)), fontsize=8, color=GREY)
     return panels.save(path)
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import gymnasium as gym
 import numpy as np
 
+from gail_tf.demonstrations import share_at_limits
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.makers import make_simulators
 from gail_tf.environments.observations import observation_spec
@@ -24,14 +25,21 @@ _FIELDS = ("observations", "actions", "rewards", "next_observations", "terminate
 
 
 class Evaluation(NamedTuple):
-    """True returns and lengths of N episodes, arrays ``[N]``."""
+    """True returns and lengths of N episodes, arrays ``[N]``.
+
+    ``at_bounds`` is the share of action components that sit on the bounds of their space; None of discrete
+    and of unbounded actions.
+    """
 
     returns: np.ndarray
     lengths: np.ndarray
+    at_bounds: float | None = None
 
     def statistics(self) -> dict[str, float]:
         of_returns = {name: float(getattr(self.returns, name)()) for name in ("mean", "std", "min", "max")}
         statistics = {f"return_{name}": value for name, value in of_returns.items()}
+        if self.at_bounds is not None:
+            statistics["actions_at_bounds"] = self.at_bounds
         return statistics | {"length_mean": float(self.lengths.mean()), "num_episodes": len(self.returns)}
 
 
@@ -60,16 +68,18 @@ class Evaluator:
             self._count = min(_WIDTH, num_episodes)
             # In this process: worker processes would be forked in the middle of a run.
             self._simulators, _, _ = make_simulators(self._make_env, self._count, maker=None, is_slow=False)
-        names = _FIELDS if on_episode else ("rewards",)  # what nobody sees is not kept: images are large
-        returns, lengths, steps = [], [], itertools.count()
+        names = _FIELDS if on_episode else ("actions", "rewards")  # images are large, and nobody sees them
+        returns, lengths, shares, steps = [], [], [], itertools.count()
         for first in range(0, num_episodes, _WIDTH):
             count = min(_WIDTH, num_episodes - first)
             for episode in self._run_together(act, count, seed + first, steps, names):
                 returns.append(float(np.sum(episode["rewards"], dtype=np.float64)))
                 lengths.append(len(episode["rewards"]))
+                shares.append(_share_at_bounds(episode["actions"], self._simulators.action_space))
                 if on_episode is not None:
                     on_episode(episode)
-        return Evaluation(np.array(returns), np.array(lengths))
+        at_bounds = None if None in shares else float(np.average(shares, weights=lengths))
+        return Evaluation(np.array(returns), np.array(lengths), at_bounds)
 
     def _run_together(
         self, act: ActFn, count: int, seed: int, steps: Iterator[int], names: Sequence[str]
@@ -101,6 +111,16 @@ class Evaluator:
         if self._simulators is not None:
             self._simulators.close()
         self._simulators, self._count = None, 0
+
+
+def _share_at_bounds(actions: np.ndarray, space: gym.Space) -> float | None:
+    """Of the components of ``actions`` ``[L, k]``; None where the space is not all intervals."""
+    if not isinstance(space, gym.spaces.Box):
+        return None
+    width = space.high.astype(np.float64) - space.low.astype(np.float64)
+    if not (width < np.finfo(np.float32).max).all():  # Bounds like the largest float32 stand for none.
+        return None
+    return share_at_limits(actions, space.low, space.high)
 
 
 def deterministic(policy) -> ActFn:

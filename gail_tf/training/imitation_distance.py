@@ -16,6 +16,16 @@ _NUM_DIRECTIONS = 64
 _NUM_QUANTILES = 512
 
 
+def absorbing_share(lengths: np.ndarray, ended: np.ndarray, max_steps: int) -> float:
+    """The share of the time, up to the limit of every episode, after the MDP's end.
+
+    Args:
+      lengths: ``[E]`` in steps. ended: bool ``[E]``, whether the MDP did.
+    """
+    absorbed = np.maximum(max_steps - lengths, 0)[ended].sum()
+    return float(absorbed / (absorbed + lengths.sum()))
+
+
 class ImitationDistance:
     """Compares episodes with demonstrations.
 

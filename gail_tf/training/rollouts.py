@@ -18,8 +18,9 @@ from gail_tf.environments.film import film, renderer_set_aside
 from gail_tf.environments.make import make_environment
 from gail_tf.environments.observations import observation_spec
 from gail_tf.environments.wrappers import recalled
-from gail_tf.training import evaluation
+from gail_tf.training import evaluation, nearness
 from gail_tf.training.export import find_policy, load_policy
+from gail_tf.training.nearness import Yardstick
 from gail_tf.types import UserError
 
 
@@ -102,31 +103,35 @@ def evaluate_policy(
     stochastic: bool,
     video: str | None = None,
     say: Callable[[Mapping[str, Any]], object] | None = None,
+    expert: str | None = None,
 ) -> dict[str, Any]:
-    """Returns the statistics of ``num_episodes`` episodes and, where known, the normalised score.
+    """Returns the statistics of ``num_episodes`` episodes and, where known, normalised score and distances.
 
     Args:
       video: a film of the first episode, from its recorded actions. say: sees the result before that is made.
+      expert: a file of demonstrations to compare with; None: those that the policy's run learned from.
     """
-    first: list[np.ndarray] = []
-    keep = lambda episode: first or first.append(episode["actions"])  # noqa: E731
     if video:
         _check_video(video)
     with renderer_set_aside() if video else contextlib.nullcontext():
         act, metadata, environment, make_env = _open(path, environment, stochastic, seed)
-        evaluator = evaluation.Evaluator(make_env)
-        evaluated = evaluator.evaluate(act, num_episodes, seed, keep if video else None)
+        yardstick, unknown = _yardstick(path, expert, make_env, environment == metadata.get("environment"))
+        evaluator, episodes = evaluation.Evaluator(make_env), []
+        is_watched = video is not None or yardstick is not None
+        evaluated = evaluator.evaluate(act, num_episodes, seed, episodes.append if is_watched else None)
         evaluator.close()
+        distances = {"no_distance": unknown} if yardstick is None else yardstick.measure(episodes)
     known = metadata if environment == metadata.get("environment") else {}
     expert, random = known.get("expert_return"), known.get("random_return")
-    result = {**evaluated.statistics(), "environment": environment, "policy": str(find_policy(path))}
+    result = evaluated.statistics() | distances
+    result |= {"environment": environment, "policy": str(find_policy(path))}
     result |= {"seed": seed, "stochastic": stochastic, "expert_return": expert, "random_return": random}
     result["normalized_return"] = evaluation.normalized_score(result["return_mean"], expert, random)
     result |= {"video": video} if video else {}
     if say is not None:
         say(result)
     if video:
-        filmed = film(environment, known.get("environment_kwargs") or {}, first[0], seed, video)
+        filmed = film(environment, known.get("environment_kwargs") or {}, episodes[0]["actions"], seed, video)
         _check_film(video, filmed, float(evaluated.returns[0]))
     return result
 
@@ -136,6 +141,21 @@ def _check_film(video: str, filmed: float, evaluated: float) -> None:
         what = f"--video={video} shows an episode of return {filmed:g}, the one evaluated has {evaluated:g}"
         advice = "an environment has to come back to the same from a seed"
         raise UserError(f"{what}: {advice}.")
+
+
+def _yardstick(path: str, expert: str | None, make_env, is_own: bool) -> tuple[Yardstick | None, str | None]:
+    """What to measure the distance with, or None and why there is none."""
+    if expert is not None:
+        return Yardstick(demonstrations.load(expert), expert, make_env), None
+    if not is_own:
+        return None, "the policy was trained in another environment: add --demonstrations=PATH"
+    try:
+        found = nearness.of_run(find_policy(path))
+        if found is None:
+            return None, "no demonstrations are known: add --demonstrations=PATH"
+        return Yardstick(*found, make_env), None
+    except UserError as error:  # A moved file is no reason to say nothing of the return.
+        return None, str(error)
 
 
 def describe(result: Mapping[str, Any]) -> str:
@@ -150,9 +170,23 @@ def describe(result: Mapping[str, Any]) -> str:
     if result["normalized_return"] is not None:
         known = f"(expert {result['expert_return']:.1f}, random {result['random_return']:.1f})"
         lines.append(f"  normalised  {result['normalized_return']:.3f}  {known}")
+    lines += _distance_lines(result)
     if "video" in result:
         lines.append(f"  video       {result['video']}")
     return "\n".join(lines)
+
+
+def _distance_lines(result: Mapping[str, Any]) -> list[str]:
+    """The distance from the demonstrations, beside what it can be held against, and in words."""
+    if "imitation_distance" not in result:
+        return [f"  distance    unknown: {result['no_distance']}"]
+    beside = [f"random policy {result['random_distance']:.3f}"]
+    if result["held_out_distance"] is not None:
+        beside.append(f"held-out demonstrations {result['held_out_distance']:.3f}")
+    return [
+        f"  distance    {result['imitation_distance']:.3f}  ({', '.join(beside)})",
+        f"  Without any reward: the policy is {result['nearness']}.",
+    ]
 
 
 def make_demonstrations(

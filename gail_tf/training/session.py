@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
+from gail_tf.doctor.diagnosis import diagnose
+from gail_tf.doctor.text import names
 from gail_tf.reporting.figures import draw_run
 from gail_tf.reporting.runs import load_run
 from gail_tf.training.diagnostics import DivergedError
@@ -88,7 +90,8 @@ def _summarize(run_dir: RunDirectory, trainer: Trainer, result: Mapping[str, Any
     summary |= {"wall_seconds": trainer.wall_seconds, **result}
     write_json(run_dir.summary, summary | {"git_commit": (info["git"] or {}).get("commit")})
     loaded = load_run(run_dir.path)
-    draw_run(dataclasses.replace(loaded, info={**loaded.info, "status": "finished"}), run_dir.curve)
+    finished = dataclasses.replace(loaded, info={**loaded.info, "status": "finished"})
+    draw_run(finished, run_dir.curve, f"gail-doctor: {names(diagnose(finished))}")
 
 
 @contextlib.contextmanager

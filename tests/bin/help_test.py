@@ -25,9 +25,10 @@ FLAGS = {
     "train": TRAINING | {"demonstrations", "num_demonstrations", "subsample"},
     "train_expert": TRAINING | {"reward"},
     "make_demonstrations": ROLLOUT | {"action_noise", "figure", "inspect", "out"},
-    "evaluate": ROLLOUT | {"json", "video"},
     "export_policy": {"best", "film", "format", "last", "license", "model_card", "out", "push", "run_dir"},
+    "evaluate": ROLLOUT | {"demonstrations", "json", "video"},
     "report": {"out", "published"},
+    "doctor": {"json"},
     "study": {
         "address",
         "demonstrations",

@@ -51,6 +51,14 @@ def test_a_full_run_has_all_six_panels(make_run_dir, tmp_path, rendered):
     assert "environment steps" in ax.get_xlabel()
 
 
+def test_findings_stand_below_the_panels_whatever_their_length(make_run_dir, tmp_path):
+    run = load_run(make_run_dir(metrics=ALL_METRICS))
+    figure = figures.draw_run(run, tmp_path / "curve.png", "gail-doctor: " + "discriminator too strong; " * 9)
+    assert figure.get_supxlabel().startswith("gail-doctor: discriminator too strong;")
+    assert "\n" in figure.get_supxlabel()
+    assert figures.draw_run(run, tmp_path / "curve.png").get_supxlabel() == ""
+
+
 def test_panels_without_data_are_left_out_and_cloning_counts_iterations(make_run_dir, tmp_path):
     losses = {"cloning/train_loss": 0.25, "cloning/validation_loss": 0.5}
     run = load_run(make_run_dir(steps_per_line=0, algorithm="bc", metrics=losses))

@@ -48,6 +48,7 @@ def test_a_run_prints_its_result_and_nothing_on_stderr(reference):
         _, result = reference(recipe)
         assert result.err == "", recipe
         assert "finished" in result.out and "gail-evaluate --policy=" in result.out
+        assert re.search(r"^  doctor  +\w", result.out, re.MULTILINE), recipe
 
 
 def test_the_progress_bar_shows_the_few_that_matter(processes, recipes):

@@ -88,3 +88,20 @@ def test_batched_simulators_and_a_loop_give_the_same_episodes():
     for batched, looped in zip(*found, strict=True):
         for name, values in batched.items():
             np.testing.assert_array_equal(values, looped[name], err_msg=name)
+
+
+def test_the_share_of_actions_on_their_bounds_is_that_of_all_steps():
+    """Acts on the bound in two of five steps."""
+    act = lambda observation, step: centre(observation, step) + (2.0 if step % 2 else 0.0)  # noqa: E731
+    evaluated = evaluation.Evaluator(Reuses).evaluate(act, 2, seed=0)
+    assert evaluated.statistics()["actions_at_bounds"] == 0.4
+
+
+def test_unbounded_and_discrete_actions_have_no_such_share():
+    for space in (gym.spaces.Box(-np.inf, np.inf, (1,)), gym.spaces.Box(-3.4e38, 3.4e38, (1,))):
+
+        class Free(Reuses):
+            action_space = space
+
+        evaluated = evaluation.Evaluator(Free).evaluate(centre, 1, seed=0)
+        assert "actions_at_bounds" not in evaluated.statistics()

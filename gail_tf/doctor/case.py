@@ -1,0 +1,176 @@
+"""What the checks read of a run, and what they find."""
+
+import ast
+import dataclasses
+import functools
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gail_tf.reporting.runs import Run, finite_or_none
+
+GOOD_SCORE = 0.8
+"""Normalised return from which a run is not accused of how it learned: nothing of it is to be changed."""
+
+GOOD_DISTANCE = 0.35
+"""The same where no return tells: seven policies of Hopper-v5 have 0.84 of the expert at a distance of 0.33
+and 0.63 at 0.62."""
+
+MIN_VALUES = 10
+"""Lines of a metric below which it is not judged: a discriminator that learns is near 0.5 at first
+(0.13 and 0.86 in the first seven of a healthy run of gail_trpo/cartpole)."""
+
+EARLIEST = 0.3
+"""Share of the budget before which a low return accuses nobody: of eight healthy runs of gail_ppo/hopper one
+had 0.23 of the expert then, with accuracies of 0.99."""
+
+
+class Finding(NamedTuple):
+    """A verdict.
+
+    Attributes:
+      figures: what it rests on, in words.
+      change: what to do about it, a sentence or a command each, the first to try first.
+      name: as in the table of docs/troubleshooting.md; a check leaves it to who asks.
+    """
+
+    figures: str
+    change: Sequence[str]
+    name: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A run, as the checks see it.
+
+    Attributes:
+      is_training: whether a process is at work in the run's directory.
+    """
+
+    run: Run
+    is_training: bool = False
+
+    @property
+    def is_finished(self) -> bool:
+        return self.run.failure is None
+
+    @functools.cached_property
+    def facts(self) -> Mapping[str, Any]:
+        """``demonstration_facts`` of run.json; empty without demonstrations and in older runs."""
+        return self.run.info.get("demonstration_facts") or {}
+
+    def fact(self, name: str) -> float | None:
+        return finite_or_none(self.facts.get(name))
+
+    @functools.cached_property
+    def settings(self) -> Mapping[str, Any]:
+        """The config's bindings: Python values where they are some, else gin's text."""
+        return _bindings(str(self.run.info.get("gin_config") or ""))
+
+    def setting(self, name: str, default: float) -> float:
+        return value if (value := finite_or_none(self.settings.get(name))) is not None else default
+
+    @property
+    def agent(self) -> str:
+        """What updates the policy, as gin calls it: PPO, SAC, MGAIL, BehavioralCloning."""
+        for name in ("OnPolicyGenerator.agent", "OffPolicyGenerator.agent"):
+            if name in self.settings:
+                return str(self.settings[name]).lstrip("@")
+        bound = {name.split(".")[0] for name in self.settings}
+        return next((name for name in ("MGAIL", "BehavioralCloning") if name in bound), "PPO")
+
+    @property
+    def slower_policy(self) -> str:
+        """The binding that makes the policy's steps smaller."""
+        for rate in ("learning_rate", "actor_learning_rate", "policy_learning_rate"):
+            name = f"{self.agent}.{rate}"
+            if name in self.settings:
+                now = self.setting(name, 1e-3)
+                return f"--gin='{name} = {min(now / 5, 1e-4):.2g}'  # now {now:g}"
+        return (
+            "--gin='TRPO.max_kl = 0.005'" if self.agent == "TRPO" else f"a smaller {self.agent}.learning_rate"
+        )
+
+    @property
+    def progress(self) -> float | None:
+        """Share of the budget of environment steps; None where that is unknown."""
+        steps = finite_or_none(self.run.last.get("env_steps"))
+        total = finite_or_none(self.settings.get("Trainer.total_env_steps"))
+        return steps / total if steps is not None and total else None
+
+    def values(self, name: str) -> np.ndarray:
+        """A metric's finite values in order, ``[N]``."""
+        return self.run.series(name, against="iteration")[1]
+
+    def early(self, name: str) -> np.ndarray:
+        """The first tenth of its values, at least 3; empty where there are fewer than MIN_VALUES."""
+        values = self.values(name)
+        return values[: max(3, values.size // 10)] if values.size >= MIN_VALUES else values[:0]
+
+    def late(self, name: str) -> np.ndarray:
+        """The last third of its values; empty where there are fewer than MIN_VALUES."""
+        values = self.values(name)
+        return values[-(values.size // 3) :] if values.size >= MIN_VALUES else values[:0]
+
+    def late_median(self, name: str) -> float | None:
+        return float(np.median(late)) if (late := self.late(name)).size else None
+
+    @functools.cached_property
+    def scores(self) -> np.ndarray:
+        """Normalised returns of the evaluations; returns above the random policy's without an expert's."""
+        returns = self.values("evaluation/return_mean")
+        random, expert = (self.run.number(f"{who}_return") for who in ("random", "expert"))
+        if random is None:
+            return returns[:0]
+        return (returns - random) / (expert - random if self.run.has_scale else 1.0)
+
+    @property
+    def score(self) -> float | None:
+        """Normalised return of the policy that is kept, before the end of the last evaluation's."""
+        if not self.run.has_scale:
+            return None
+        final = self.run.normalized_return
+        return final if final is not None else float(self.scores[-1]) if self.scores.size else None
+
+    @property
+    def distance(self) -> float | None:
+        """Imitation distance of the policy that is kept, before the end of the last evaluation's."""
+        distances = self.values("evaluation/imitation_distance")
+        final = self.run.number("imitation_distance")
+        return final if final is not None else float(distances[-1]) if distances.size else None
+
+    @property
+    def is_good(self) -> bool | None:
+        """Whether it imitates; None where nothing tells."""
+        if self.score is not None:
+            return self.score >= GOOD_SCORE
+        return None if self.distance is None else self.distance <= GOOD_DISTANCE
+
+    @property
+    def is_poor(self) -> bool:
+        """Whether it had its time, and does not imitate."""
+        had_time = self.is_finished or (self.progress or 0.0) >= EARLIEST
+        return had_time and self.is_good is False
+
+    @property
+    def standing(self) -> str:
+        """How good it is, in a few words; empty where nothing tells."""
+        known = []
+        if self.score is not None:
+            known.append(f"{self.score:.2f} of the expert")
+        if self.distance is not None:
+            known.append(f"imitation distance {self.distance:.2f}")
+        return ", ".join(known)
+
+
+def _bindings(text: str) -> dict[str, Any]:
+    """{"Trainer.total_env_steps": 600000, ...} from gin text."""
+    found = {}
+    for name, value in re.findall(r"^([\w./]+) *= *(.+?)\s*$", text.replace("\\\n", " "), re.MULTILINE):
+        try:
+            found[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            found[name] = value
+    return found

@@ -1,0 +1,68 @@
+"""Checks of how the return went: lost again, cut off while it rose, never there."""
+
+import shlex
+
+from gail_tf.doctor.case import GOOD_SCORE, Case, Finding
+
+THERE = 0.5  # Of the expert: what was never there is not lost.
+LOST = 0.8  # Of the best evaluation; the last policies of eight healthy runs on Hopper-v5: 0.87 and more.
+STILL_RISING = 0.05  # Between random (0) and expert (1), from one quarter of the evaluations to the next.
+
+
+def lost(case: Case) -> Finding | None:
+    """The last policy is worse than one before. While a run goes on, one bad evaluation proves nothing."""
+    scores, steps = case.scores, case.run.series("evaluation/return_mean")[0]
+    if scores.size < 4 or not case.run.has_scale:
+        return None
+    last = float(scores[-1] if case.is_finished else scores[-2:].max())
+    best = int(scores.argmax())
+    if scores[best] < THERE or last >= LOST * scores[best]:
+        return None
+    kept = case.run.value("kept_env_steps")
+    has_kept = kept is not None and case.score is not None and case.score > last
+    policy = f"{case.run.path} (kept from {kept:,} steps)" if has_kept else f"{case.run.path}/best_policy"
+    return Finding(
+        f"{scores[best]:.2f} of the expert at {steps[best]:,.0f} steps, {last:.2f} at the end",
+        (
+            f"gail-evaluate --policy={policy.replace(' (', '  # ').rstrip(')')}",
+            "--gin='Discriminator.final_learning_rate_fraction = 0.1'",
+            case.slower_policy,
+        ),
+    )
+
+
+def too_few_steps(case: Case) -> Finding | None:
+    """It ended while it still got better."""
+    values, unit = case.scores, "of the expert"
+    if not case.run.has_scale:
+        values, unit = -case.values("evaluation/imitation_distance"), "in imitation distance"
+    if not (case.is_finished and case.is_poor) or values.size < 8:
+        return None
+    quarter = values.size // 4
+    before, late = float(values[-2 * quarter : -quarter].mean()), float(values[-quarter:].mean())
+    if late - before < STILL_RISING or values[-1] < LOST * values.max():
+        return None
+    steps = int(case.run.total("env_steps") or 0)
+    budget = ("total_env_steps", steps) if steps else ("total_iterations", int(case.run.last["iteration"]))
+    change = f"--gin='Trainer.{budget[0]} = {3 * budget[1]}'"
+    return Finding(
+        f"it still rises: {abs(before):.2f} {unit} in the third quarter of the evaluations, {abs(late):.2f} "
+        f"in the last, after {steps:,} steps",
+        (change,),
+    )
+
+
+def not_learned(case: Case) -> Finding | None:
+    """It does not imitate, for whatever reason; asked last, when nothing else was found."""
+    if not (case.is_finished and case.is_poor):
+        return None
+    data, task = case.run.info.get("demonstrations"), case.run.environment
+    return Finding(
+        f"it ends at {case.standing} (good is {GOOD_SCORE} or more), and no other sign of the table is there",
+        (
+            f"gail-train-expert --config=ppo/any --environment={task} --run_dir=runs/check",
+            f"gail-train --config=bc/any --environment={task} --demonstrations={shlex.quote(str(data))} "
+            "--run_dir=runs/bc",
+            "More steps, other seeds, more demonstrations.",
+        ),
+    )

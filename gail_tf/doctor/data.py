@@ -1,0 +1,94 @@
+"""Checks of the demonstrations, from the facts of them in run.json."""
+
+from gail_tf.doctor.case import Case, Finding
+
+# Of the demonstrations: 0.46 is the most among all shipped tasks (Humanoid-v5 by every 20th step), and
+# 0.92 the least among the same with their actions shuffled.
+MAX_ACTION_NOISE = 0.8
+# Of a good expert of Reacher-v5 the widest component spans 0.37 of its interval.
+MIN_ACTION_RANGE = 0.25
+# Experts of Walker2d-v5, Hopper-v5 and Pendulum-v1 are at their bounds with up to a third of their actions.
+MAX_AT_BOUNDS = 0.6
+_INSPECT = "gail-make-demonstrations --inspect={path}"
+
+
+def _inspect(case: Case) -> str:
+    return _INSPECT.format(path=case.run.info.get("demonstrations"))
+
+
+def lengths(case: Case) -> Finding | None:
+    """Most recordings stop before the time limit, and did not end there."""
+    share, limit = case.fact("cut_short_share"), case.fact("max_steps")
+    mean, longest = case.fact("length_mean"), case.fact("length_max")
+    if None in (share, limit, mean, longest) or case.is_good:
+        return None
+    if longest > limit:
+        figures = f"they last up to {longest:.0f} steps, and the time limit is {limit:.0f}"
+    elif share > 0.5:
+        figures = f"{share:.0%} of them stop, at {mean:.0f} steps in the mean, with no end before {limit:.0f}"
+    else:
+        return None
+    return Finding(
+        figures,
+        (
+            _inspect(case),
+            "Record whole episodes, under the time limit of the environment to train in.",
+            f"--gin='make_environment.max_episode_steps = {longest:.0f}'  # if that was its limit",
+        ),
+    )
+
+
+def ends(case: Case) -> Finding | None:
+    """Ends at the time limit: timeouts that are marked as terminals."""
+    share, limit = case.fact("ended_at_limit_share"), case.fact("max_steps")
+    if None in (share, limit) or share <= 0.5 or case.is_good:
+        return None
+    return Finding(
+        f"{share:.0%} of them end as terminated, exactly at the time limit of {limit:.0f} steps",
+        (_inspect(case), "Record those steps as `timeouts` (truncated), not as `terminals`."),
+    )
+
+
+def blind_actions(case: Case) -> Finding | None:
+    """The observation says next to nothing of the expert's action."""
+    noise = case.fact("action_noise")
+    if noise is None or noise < MAX_ACTION_NOISE or case.is_good:
+        return None
+    return Finding(
+        f"actions at neighbouring observations differ by {noise:.2f} of what any two differ by (experts: "
+        "below 0.5)",
+        (
+            _inspect(case),
+            "Look for rows in another order, or an action that is stored one step late.",
+            "--gin=\"Discriminator.inputs = ('observation', 'next_observation')\"  # if the states are right",
+        ),
+    )
+
+
+def actions_at_bounds(case: Case) -> Finding | None:
+    """Nearly all of the expert's actions are cut."""
+    share = case.fact("actions_at_bounds")
+    if share is None or share < MAX_AT_BOUNDS or case.is_good:
+        return None
+    return Finding(
+        f"{share:.0%} of their components sit on the bounds of the action space",
+        (
+            _inspect(case),
+            "Are they in the environment's units? Record them as executed, uncut and unscaled.",
+            "--gin='make_actor_network.initial_log_std = -2.0'  # if the expert is so",
+        ),
+    )
+
+
+def small_actions(case: Case) -> Finding | None:
+    """The expert uses a small part of the action space."""
+    span = case.fact("action_range")
+    if span is None or span > MIN_ACTION_RANGE or case.is_good:
+        return None
+    return Finding(
+        f"the widest component of their actions spans {span:.0%} of the action space",
+        (
+            _inspect(case),
+            "Compare the range with the space's: recorded actions may have been rescaled.",
+        ),
+    )

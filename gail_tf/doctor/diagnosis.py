@@ -1,0 +1,111 @@
+"""All checks in the order of docs/troubleshooting.md, and what they find of a run."""
+
+import errno
+import fcntl
+import os
+import pathlib
+from collections.abc import Callable, Iterable, Mapping
+
+from gail_tf.doctor import adversary, course, data, generator, process
+from gail_tf.doctor.case import Case, Finding
+from gail_tf.reporting.runs import Path, Run, find_runs, load_run, read_object
+from gail_tf.types import UserError
+
+Check = Callable[[Case], Finding | None]
+
+CHECKS: Mapping[str, Check] = {
+    "process died": process.died,
+    "NaN": process.diverged,
+    "demonstrations of other lengths": data.lengths,
+    "demonstrations with timeouts marked as ends": data.ends,
+    "demonstrations whose actions do not fit their observations": data.blind_actions,
+    "demonstrations with actions at their bounds": data.actions_at_bounds,
+    "demonstrations with actions in other units": data.small_actions,
+    "reward that seeks the end": adversary.ends_at_once,
+    "reward that avoids the end": adversary.never_ends,
+    "discriminator too strong": adversary.too_strong,
+    "discriminator too weak": adversary.too_weak,
+    "entropy gone": generator.entropy_gone,
+    "entropy grows": generator.entropy_grows,
+    "policy steps too large": generator.large_steps,
+    "no step accepted": generator.no_steps,
+    "value does not follow": generator.value_lost,
+    "vanished gradient": generator.vanished_gradient,
+    "exploding gradient": generator.exploding_gradient,
+    "saturated actions": generator.saturated,
+    "policy lost after it was there": course.lost,
+    "too few steps": course.too_few_steps,
+}
+"""Name -> check, in the order in which a person should look: what comes first may cause what follows."""
+
+LAST_RESORT: Mapping[str, Check] = {"not learned": course.not_learned}
+"""Asked where none of the others found anything."""
+
+OF_FIGURES: Mapping[str, Check] = {"evaluation too short": process.evaluated_too_little}
+"""They cause nothing: they say how far the figures can be believed."""
+
+
+def diagnose(run: Run, is_training: bool = False) -> list[Finding]:
+    """What is wrong with a run; empty where nothing is known to be.
+
+    Args:
+      is_training: whether a process is at work in its directory.
+    """
+    case = Case(run, is_training)
+    return (_found(CHECKS, case) or _found(LAST_RESORT, case)) + _found(OF_FIGURES, case)
+
+
+def _found(checks: Mapping[str, Check], case: Case) -> list[Finding]:
+    asked = ((name, check(case)) for name, check in checks.items())
+    return [finding._replace(name=name) for name, finding in asked if finding is not None]
+
+
+def open_run(path: pathlib.Path) -> Run:
+    """As ``load_run``; a process that died before its first line of metrics is a run without any.
+
+    Raises:
+      UserError: it is not a run directory, a file in it is damaged, or it trains and has no metrics yet.
+    """
+    try:
+        return load_run(path)
+    except UserError:
+        info = read_object(path / "run.json")
+        metrics = path / "metrics.jsonl"
+        is_empty = not metrics.is_file() or not metrics.stat().st_size
+        if info is None or not is_empty or info.get("status") != "running" or is_locked(path):
+            raise
+        return Run(path, info, [], None)
+
+
+def is_locked(path: pathlib.Path) -> bool:
+    """Whether a process trains in a run directory, and so holds its lock; False where nothing tells."""
+    try:
+        folder = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in (errno.EWOULDBLOCK, errno.EACCES)
+    finally:
+        os.close(folder)
+    return False
+
+
+def diagnose_all(paths: Iterable[Path]) -> tuple[list[tuple[Run, list[Finding]]], list[str]]:
+    """Every readable run among and below ``paths`` with its findings, and a line about each that is not.
+
+    Raises:
+      UserError: a path does not exist, there is no run in it, or none of them can be read.
+    """
+    found, problems = [], []
+    for path in find_runs(paths):
+        try:
+            run = open_run(path)
+        except UserError as error:
+            problems.append(str(error))
+        else:
+            found.append((run, diagnose(run, is_locked(path))))
+    if not found:
+        raise UserError(problems[0])
+    return found, problems

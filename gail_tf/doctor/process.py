@@ -1,0 +1,72 @@
+"""Checks of the process and of what it measured: died, diverged, evaluated too little."""
+
+import shlex
+
+import numpy as np
+
+from gail_tf.doctor.case import Case, Finding
+
+MIN_EPISODES = 3  # Of an evaluation; shipped: 5, and 20 at the end.
+MAX_STANDARD_ERROR = 0.1  # Of the final mean, between random (0) and expert (1): such a figure ranks nothing.
+
+
+def died(case: Case) -> Finding | None:
+    """run.json says that it trains, and nobody holds the directory; or it failed."""
+    status = case.run.info.get("status")
+    if status not in ("running", "failed") or (status == "running" and case.is_training):
+        return None
+    steps = case.run.last.get("env_steps", 0)
+    how = "no process trains in it" if status == "running" else "it ended with an error"
+    return Finding(
+        f'its status is "{status}" after {steps:,} steps, and {how}',
+        (
+            f"gail-train --run_dir={shlex.quote(str(case.run.path))} --resume",
+            "If it dies again: memory (off-policy, OffPolicyGenerator.replay_capacity), a full disk, "
+            "or the environment's own error.",
+        ),
+    )
+
+
+def diverged(case: Case) -> Finding | None:
+    """A NaN or Inf stopped it."""
+    if not case.run.is_nan:
+        return None
+    norms = {
+        what: values
+        for what in ("discriminator/gradient_norm", "generator/policy_gradient_norm", "generator/value_loss")
+        if (values := case.values(what)).size
+    }
+    grown = ", ".join(f"{what} at most {values.max():.3g}" for what, values in norms.items())
+    before = f" ({grown})" if grown else " (before its first line of metrics)"
+    return Finding(
+        f"a NaN or Inf stopped it after {case.run.last.get('env_steps', 0):,} steps{before}",
+        (
+            case.slower_policy,
+            "--gin='Discriminator.max_gradient_norm = 10.0'",
+            "Look at the rewards and observations for outliers.",
+        ),
+    )
+
+
+def evaluated_too_little(case: Case) -> Finding | None:
+    """Too few episodes for the figure, or for choosing the policy that is kept."""
+    summary = case.run.summary or {}
+    final, std = summary.get("num_episodes"), summary.get("return_std")
+    each = case.setting("Trainer.episodes_per_evaluation", 5)
+    is_chosen = summary.get("keep", "imitation_distance") != "last" and len(case.scores) > 2
+    if final is not None and final < MIN_EPISODES or (is_chosen and each < MIN_EPISODES):
+        figures = f"{each:.0f} episodes an evaluation" + (f", {final} at the end" if final else "")
+    elif case.run.has_scale and final and std is not None:
+        error = abs(case.run.normalize(std) - case.run.normalize(0.0)) / np.sqrt(final)
+        if error <= MAX_STANDARD_ERROR:
+            return None
+        figures = f"{final} episodes at the end leave the score a standard error of {error:.2f}"
+    else:
+        return None
+    return Finding(
+        figures,
+        (
+            f"gail-evaluate --policy={shlex.quote(str(case.run.path))} --num_episodes=100",
+            "--gin='Trainer.episodes_per_evaluation = 5' --gin='Trainer.final_episodes = 50'",
+        ),
+    )

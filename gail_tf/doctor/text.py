@@ -1,0 +1,96 @@
+"""Findings as people read them."""
+
+import collections
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+from gail_tf.doctor.case import Case, Finding
+from gail_tf.reporting.runs import Run
+
+HEALTHY = "nothing wrong found"
+
+
+def names(findings: Sequence[Finding]) -> str:
+    """All of them in one line: what stands at the end of a summary and of curve.png."""
+    return "; ".join(finding.name for finding in findings) or HEALTHY
+
+
+def summary_lines(run: Run, findings: Sequence[Finding]) -> list[str]:
+    """What stands at the end of a run's printed summary: a line, and where to read on."""
+    more = [f"  {'':<16}gail-doctor {shlex.quote(str(run.path))} says what to change"] if findings else []
+    return [f"  {'doctor':<16}{names(findings)}", *more]
+
+
+def lines(found: Sequence[tuple[Run, Sequence[Finding]]]) -> list[str]:
+    """One run at length, or several with a line each and what they have in common."""
+    if len(found) == 1:
+        return run_lines(*found[0])
+    return [*(short_line(*each) for each in found), *shared_lines(found)]
+
+
+def as_object(found: Sequence[tuple[Run, Sequence[Finding]]]) -> dict[str, Any]:
+    """The same for a program: {path: [{"name", "figures", "change"}, ...]}."""
+    return {str(run.path): [finding._asdict() for finding in findings] for run, findings in found}
+
+
+def run_lines(run: Run, findings: Sequence[Finding]) -> list[str]:
+    """A run at length: a line what it is, then each finding with figures and changes."""
+    lines = [f"{run.name}: {_state(run)}"]
+    if not findings:
+        return [*lines, f"  {HEALTHY}", *_signs(run)]
+    for finding in findings:
+        lines.append(f"  {finding.name}: {finding.figures}")
+        for number, what in enumerate(finding.change):
+            is_typed = what.startswith(("--", "gail-"))
+            label = "try" if number == 0 else "or" if is_typed else ""
+            lines.append(f"    {label:<4} {what}")
+    return lines
+
+
+def short_line(run: Run, findings: Sequence[Finding]) -> str:
+    """A run in a line, among others."""
+    return f"{run.name}: {names(findings)} ({_state(run)})"
+
+
+def shared_lines(found: Sequence[tuple[Run, Sequence[Finding]]]) -> list[str]:
+    """What several runs have in common: every finding of two or more, with what to change first."""
+    by_name: dict[str, list[Finding]] = collections.defaultdict(list)
+    for _, findings in found:
+        for finding in findings:
+            by_name[finding.name].append(finding)
+    common = sorted(by_name.items(), key=lambda item: -len(item[1]))
+    lines = [
+        f"  {name}: {len(them)} of {len(found)} runs; try {_first_change(them)}"
+        for name, them in common
+        if len(them) > 1
+    ]
+    healthy = sum(not findings for _, findings in found)
+    return [f"{healthy} of {len(found)} runs: {HEALTHY}", *(["In common:", *lines] if lines else [])]
+
+
+def _first_change(findings: Sequence[Finding]) -> str:
+    """What most of them would change first."""
+    return collections.Counter(finding.change[0] for finding in findings).most_common(1)[0][0]
+
+
+def _state(run: Run) -> str:
+    """Algorithm, environment, how far, how good."""
+    standing = Case(run).standing
+    status = run.failure or f"finished after {run.total('env_steps') or 0:,} steps"
+    return f"{run.algorithm} on {run.environment}, {status}" + (f", {standing}" if standing else "")
+
+
+def _signs(run: Run) -> list[str]:
+    """What speaks for a run in which nothing is wrong."""
+    case = Case(run)
+    known = {
+        "discriminator's accuracy on expert": "discriminator/accuracy_expert",
+        "on agent": "discriminator/accuracy_agent",
+        "KL of an update": "generator/kl",
+        "explained variance": "generator/explained_variance",
+        "entropy": "generator/entropy",
+    }
+    values = {what: case.late_median(name) for what, name in known.items()}
+    shown = ", ".join(f"{what} {value:.2g}" for what, value in values.items() if value is not None)
+    return [f"  in the last third: {shown}"] if shown else []

@@ -1,0 +1,56 @@
+"""What run.json keeps of demonstrations for gail-doctor."""
+
+import numpy as np
+import pytest
+
+from gail_tf import demonstrations as demos
+
+BOUNDS = np.array([-2.0], np.float32), np.array([2.0], np.float32)
+
+
+def test_lengths_and_ends_by_hand(d4rl):
+    facts = demos.facts(demos.from_arrays(d4rl()), max_steps=2, bounds=None)
+    # Episodes of 3 steps, that ends beyond the limit, and of 2 that a limit cuts.
+    assert (facts["length_mean"], facts["length_min"], facts["length_max"]) == (2.5, 2.0, 3.0)
+    assert (facts["terminated_share"], facts["ended_at_limit_share"], facts["cut_short_share"]) == (
+        0.5,
+        0.5,
+        0.0,
+    )
+    assert facts["return_std"] == 1.5  # 6 and 9
+    assert "actions_at_bounds" not in facts and facts["action_noise"] is None
+    assert demos.facts(demos.from_arrays(d4rl()), 100, None)["cut_short_share"] == 0.5
+
+
+def test_actions_are_held_against_their_space(d4rl):
+    actions = np.array([[-2.0], [2.0], [0.0], [1.0], [-2.0]], np.float32)
+    facts = demos.facts(demos.from_arrays(d4rl(actions=actions)), 100, BOUNDS)
+    assert (facts["actions_at_bounds"], facts["action_range"], facts["action_size"]) == (0.6, 1.0, 1)
+    facts = demos.facts(demos.from_arrays(d4rl(actions=0.1 * actions)), 100, BOUNDS)
+    assert facts["actions_at_bounds"] == 0.0 and facts["action_range"] == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("is_discrete", [False, True])
+def test_actions_that_follow_the_observation_have_no_noise_and_shuffled_ones_all(is_discrete):
+    rng = np.random.default_rng(0)
+    observations = rng.uniform(-1, 1, (400, 2)).astype(np.float32)
+    actions = (observations[:, 0] > 0).astype(np.int64) if is_discrete else np.sin(3 * observations[:, :1])
+    noise = [
+        demos.facts(of(observations, each), 400, None)["action_noise"]
+        for each in (actions, rng.permutation(actions))
+    ]
+    assert noise[0] < 0.1 < 0.8 < noise[1] < 1.2
+    assert demos.facts(of(observations, np.zeros_like(actions)), 400, None)["action_noise"] is None
+
+
+def of(observations, actions):
+    """One episode that a limit cuts."""
+    is_last = np.arange(len(actions)) == len(actions) - 1
+    return demos.Demonstrations(
+        observations=observations,
+        actions=actions,
+        next_observations=observations,
+        terminated=np.zeros_like(is_last),
+        truncated=is_last,
+        episode_ends=np.array([len(actions)]),
+    )

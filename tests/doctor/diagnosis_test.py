@@ -1,0 +1,328 @@
+"""Runs made sick on purpose are found to be so, each by its own name; healthy ones are not accused."""
+
+import dataclasses
+import fcntl
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from gail_tf.doctor import diagnosis, text
+from gail_tf.doctor.case import Case
+from gail_tf.reporting.runs import Run, load_run
+from gail_tf.types import UserError
+
+HERE = pathlib.Path(__file__).parent
+HEALTHY = sorted((HERE / "runs" / "healthy").iterdir())
+_TABLE = (HERE / "README.md").read_text().split("## Healthy")[0]
+SICK = dict(
+    re.findall(r"^\| `(\w+)` \| ([^|]+?) \| `gail-", _TABLE, re.MULTILINE)
+)  # Name of the run -> the finding that it was made for.
+
+
+def names_of(path):
+    return [finding.name for finding in diagnosis.diagnose(load_run(path))]
+
+
+def test_ten_sicknesses_and_ten_healthy_runs_are_on_file():
+    assert set(SICK) == {path.name for path in (HERE / "runs" / "sick").iterdir()}
+    assert len(set(SICK.values())) >= 10 <= len(HEALTHY)
+    families = {load_run(path).algorithm for path in HEALTHY}
+    assert len(families) >= 4, families
+
+
+@pytest.mark.parametrize("name", SICK)
+def test_a_run_made_sick_is_found_to_be_so(name):
+    assert SICK[name] in names_of(HERE / "runs" / "sick" / name)
+
+
+@pytest.mark.parametrize("path", HEALTHY, ids=lambda path: path.name)
+def test_a_healthy_run_is_not_accused(path):
+    run = load_run(path)
+    assert diagnosis.diagnose(run, is_training=run.info["status"] == "running") == []
+    assert text.names([]) in "\n".join(text.run_lines(run, []))
+
+
+@pytest.mark.parametrize("path", HEALTHY, ids=lambda path: path.name)
+def test_a_healthy_run_is_not_accused_while_it_goes_on(path):
+    run = load_run(path)
+    for known in range(1, len(run.metrics), 2):
+        part = as_going_on(run, run.metrics[:known])
+        assert diagnosis.diagnose(part, is_training=True) == [], known
+
+
+def test_a_killed_run_was_healthy_until_then():
+    assert diagnosis.diagnose(load_run(HERE / "runs" / "sick" / "killed"), is_training=True) == []
+
+
+def as_going_on(run, metrics):
+    return dataclasses.replace(run, metrics=metrics, summary=None, info={**run.info, "status": "running"})
+
+
+@pytest.mark.parametrize("name", SICK)
+def test_the_checks_go_through_whatever_is_missing(name):
+    """They run at the end of every training, which must not fail by them."""
+    run, rng = load_run(HERE / "runs" / "sick" / name), np.random.default_rng(0)
+    for _ in range(30):
+        less = {key for line in run.metrics for key in line if rng.random() < 0.3} - {"iteration"}
+        metrics = [{key: line[key] for key in line if key not in less} for line in run.metrics]
+        info = {key: value for key, value in run.info.items() if rng.random() < 0.7}
+        facts = info.get("demonstration_facts") or {}
+        info["demonstration_facts"] = {key: facts[key] for key in facts if rng.random() < 0.7}
+        summary = {key: value for key, value in (run.summary or {}).items() if rng.random() < 0.7}
+        part = Run(run.path, info, metrics, summary or None)
+        text.run_lines(part, diagnosis.diagnose(part))
+
+
+def test_troubleshooting_has_the_findings_in_their_order_under_their_names():
+    page = (HERE.parents[1] / "docs" / "troubleshooting.md").read_text()
+    table = page.split("| finding | sign | change |\n")[1].split("\n\n")[0]
+    rows = [line.split("|")[1].strip() for line in table.splitlines()[1:]]
+    assert rows == [*diagnosis.CHECKS, *diagnosis.LAST_RESORT, *diagnosis.OF_FIGURES]
+
+
+FACTS = {
+    "max_steps": 1000,
+    "length_mean": 1000.0,
+    "length_max": 1000.0,
+    "terminated_share": 0.0,
+    "ended_at_limit_share": 0.0,
+    "cut_short_share": 0.0,
+    "action_noise": 0.1,
+    "action_size": 3,
+    "action_range": 1.0,
+    "actions_at_bounds": 0.1,
+}
+
+
+def poor(status="finished", score=0.2, facts=(), settings="", algorithm="GAIL (PPO)", **metrics):
+    """A run of 30 lines; ``metrics`` (``__`` for a slash) are a value for all, or the values of all."""
+    lines = []
+    for i in range(30):
+        line = {"iteration": i + 1, "env_steps": 1000 * (i + 1), "evaluation/return_mean": 100.0 * score}
+        for name, values in metrics.items():
+            line[name.replace("__", "/", 1)] = values if np.isscalar(values) else values[i]
+        lines.append(line)
+    info = {"status": status, "algorithm": algorithm, "environment": "Hopper-v5", "gin_config": settings}
+    info |= {"expert_return": 100.0, "random_return": 0.0, "random_length": 20.0}
+    info["demonstration_facts"] = {**FACTS, **dict(facts)}
+    summary = (
+        {"return_mean": 100.0 * score, "return_std": 1.0, "num_episodes": 20}
+        if status == "finished"
+        else None
+    )
+    return Run(pathlib.Path("runs/mine"), info, lines, summary)
+
+
+def found(run, **kwargs):
+    return [finding.name for finding in diagnosis.diagnose(run, **kwargs)]
+
+
+def ramp(first, last):
+    return list(np.geomspace(first, last, 30))
+
+
+GRADIENT = "generator__policy_gradient_norm"
+
+
+@pytest.mark.parametrize(
+    "finding, run, less",
+    [
+        ("discriminator too strong", {"discriminator__accuracy_expert": 0.995}, 0.98),
+        ("discriminator too weak", {"discriminator__accuracy_expert": 0.55}, 0.7),
+        ("policy steps too large", {"generator__kl": 0.2}, 0.05),
+        ("no step accepted", {"generator__step_accepted": 0.3}, 0.9),
+        ("value does not follow", {"generator__explained_variance": -0.2}, 0.5),
+        ("saturated actions", {"evaluation__actions_at_bounds": 0.99}, 0.5),
+    ],
+)
+def test_each_level_accuses_beyond_its_limit_alone(finding, run, less):
+    name, value = next(iter(run.items()))
+    also = {"discriminator__accuracy_agent": value} if name.startswith("discriminator") else {}
+    assert found(poor(**run, **also)) == [finding]
+    below = {**dict.fromkeys(run, less), **dict.fromkeys(also, less)}
+    assert found(poor(**below)) == ["not learned"]
+    assert found(poor(score=0.95, **run, **also)) == []
+    early = poor("running", settings="Trainer.total_env_steps = 1000000", **run, **also)
+    assert found(early, is_training=True) == []
+
+
+def test_gradients_are_held_against_their_own_beginning():
+    assert found(poor(**{GRADIENT: ramp(10.0, 1e-6)})) == ["vanished gradient"]
+    assert found(poor(**{GRADIENT: ramp(0.01, 1e6)})) == ["exploding gradient"]
+    assert found(poor(**{GRADIENT: ramp(1.0, 0.1)})) == ["not learned"]
+
+
+def test_entropy_is_measured_a_component():
+    gone = {"generator__kl": 0.01, "evaluation__actions_at_bounds": 0.1}
+    assert found(poor(generator__entropy=np.linspace(1.2, -40, 30), **gone)) == ["entropy gone"]
+    assert found(poor(generator__entropy=np.linspace(1.2, -4.0, 30), **gone)) == ["not learned"]
+    assert found(poor(generator__entropy=np.linspace(1.2, 9.0, 30), **gone)) == ["entropy grows"]
+
+
+@pytest.mark.parametrize(
+    "finding, facts",
+    [
+        ("demonstrations of other lengths", {"length_max": 1200.0}),
+        ("demonstrations of other lengths", {"cut_short_share": 0.8}),
+        ("demonstrations with timeouts marked as ends", {"ended_at_limit_share": 1.0}),
+        ("demonstrations whose actions do not fit their observations", {"action_noise": 0.95}),
+        ("demonstrations with actions at their bounds", {"actions_at_bounds": 0.9}),
+        ("demonstrations with actions in other units", {"action_range": 0.1}),
+    ],
+)
+def test_facts_of_demonstrations_accuse_them_unless_the_run_is_good(finding, facts):
+    assert found(poor(facts=facts)) == [finding]
+    assert found(poor(score=0.95, facts=facts)) == []
+
+
+def test_a_policy_is_lost_by_the_last_evaluation_and_not_by_one_in_between():
+    def with_scores(scores):
+        run = poor(score=0.9)
+        for line, score in zip(run.metrics, scores, strict=True):
+            line["evaluation/return_mean"] = 100.0 * score
+        return run
+
+    assert found(with_scores([*np.linspace(0.0, 0.95, 29), 0.6])) == ["policy lost after it was there"]
+    assert found(with_scores([*np.linspace(0.0, 0.95, 15), 0.5, *[0.9] * 14])) == []
+
+
+def test_what_still_rises_wants_more_steps():
+    run = poor(score=0.6)
+    for i, line in enumerate(run.metrics):
+        line["evaluation/return_mean"] = 2.0 * (i + 1)
+    (finding,) = diagnosis.diagnose(run)
+    assert (finding.name, finding.change) == ("too few steps", ("--gin='Trainer.total_env_steps = 90000'",))
+
+
+def test_a_final_figure_of_few_episodes_or_of_wide_spread_is_too_little():
+    run = poor(score=0.9)
+    assert found(run) == []
+    for change in ({"num_episodes": 2}, {"return_std": 60.0}):
+        assert found(dataclasses.replace(run, summary={**run.summary, **change})) == ["evaluation too short"]
+
+
+def test_without_an_experts_return_the_distance_tells():
+    def of(distance):
+        run = poor(evaluation__imitation_distance=distance, generator__kl=0.3)
+        return dataclasses.replace(run, info={**run.info, "expert_return": None})
+
+    assert found(of(0.9)) == ["policy steps too large"]
+    assert found(of(0.1)) == []
+    assert Case(of(0.1)).standing == "imitation distance 0.10"
+
+
+@pytest.fixture
+def killed(tmp_path):
+    """A run as ``kill -9`` leaves it: status running, no summary."""
+    path = tmp_path / "killed"
+    shutil.copytree(HEALTHY[0], path)
+    (path / "summary.json").unlink()
+    info = json.loads((path / "run.json").read_text())
+    (path / "run.json").write_text(json.dumps({**info, "status": "running"}))
+    return path
+
+
+def test_a_run_whose_process_is_gone_has_died_and_one_that_holds_its_folder_has_not(killed):
+    assert [finding.name for finding in asked(killed)] == ["process died"]
+    folder = os.open(killed, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    try:
+        assert asked(killed) == []
+    finally:
+        os.close(folder)
+
+
+def asked(path):
+    ((_, findings),), problems = diagnosis.diagnose_all([path])
+    assert problems == []
+    return findings
+
+
+def test_a_process_that_died_before_its_first_line_is_found_too(killed):
+    (killed / "metrics.jsonl").unlink()
+    assert [finding.name for finding in asked(killed)] == ["process died"]
+
+
+def test_what_cannot_be_read_is_one_line(tmp_path, killed):
+    with pytest.raises(UserError, match="no such directory"):
+        diagnosis.diagnose_all([tmp_path / "none"])
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "run.json").write_text("{")
+    with pytest.raises(UserError, match="is damaged"):
+        diagnosis.diagnose_all([tmp_path / "damaged"])
+    found, (problem,) = diagnosis.diagnose_all([tmp_path])
+    assert len(found) == 1 and "is damaged" in problem
+
+
+def test_several_runs_have_a_line_each_and_what_they_share():
+    rate = "PPO.learning_rate = 0.02"
+    runs = [poor(generator__kl=kl, settings=rate) for kl in (0.3, 0.2)] + [poor(score=0.95)]
+    lines = text.lines([(run, diagnosis.diagnose(run)) for run in runs])
+    assert len(lines) == 3 + 1 + 1 + 1
+    assert lines[3] == "1 of 3 runs: nothing wrong found"
+    assert lines[5].startswith(
+        "  policy steps too large: 2 of 3 runs; try --gin='PPO.learning_rate = 0.0001'"
+    )
+
+
+def test_a_summary_ends_with_the_findings_and_where_to_read_on():
+    run = poor(generator__kl=0.3)
+    lines = text.summary_lines(run, diagnosis.diagnose(run))
+    assert [" ".join(line.split()) for line in lines] == [
+        "doctor policy steps too large",
+        "gail-doctor runs/mine says what to change",
+    ]
+    assert [" ".join(line.split()) for line in text.summary_lines(run, [])] == ["doctor nothing wrong found"]
+
+
+@pytest.mark.long
+def test_a_run_trained_sick_is_found_and_says_so_itself(tmp_path):
+    """What costs every step that the agent stays on its feet."""
+    import gail_tf
+
+    bindings = ("Discriminator.reward_fn = @log_d", "Trainer.total_env_steps = 24576")
+    result = gail_tf.train("gail_ppo/hopper", bindings=bindings, run_dir=tmp_path / "sick", seed=3)
+    run = load_run(result.run_dir)
+    findings = diagnosis.diagnose(run)
+    assert findings[0].name == "reward that seeks the end"
+    assert "reward that seeks the end" in "\n".join(text.summary_lines(run, findings))
+    assert run.info["demonstration_facts"]["length_mean"] == 1000.0
+    assert run.series("evaluation/actions_at_bounds")[1].size == 12
+
+
+BLOCKED = """
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("tensorflow", "tf_agents", "tf_keras", "gin"):
+            raise ImportError(f"{name} is imported")
+sys.meta_path.insert(0, Absent())
+from gail_tf.bin import doctor
+doctor.run()
+"""
+
+
+def doctor(*arguments):
+    """gail-doctor as a user starts it, in a Python without TensorFlow."""
+    environment = {**os.environ, "PYTHONPATH": ":".join(filter(None, sys.path))}
+    command = [sys.executable, "-c", BLOCKED, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_the_command_exits_with_0_1_and_2():
+    code, said, errors = doctor(HEALTHY[0])
+    assert (code, errors) == (0, "") and "nothing wrong found" in said
+    code, said, _ = doctor(HERE / "runs" / "sick" / "sign_cost", "--json")
+    ((finding, *_),) = json.loads(said).values()
+    assert code == 1 and finding["name"] == "reward that seeks the end" and finding["change"]
+    code, said, errors = doctor("nowhere")
+    assert (code, said) == (2, "") and errors.startswith("error: nowhere: no such directory")
+    assert doctor()[0] == 2

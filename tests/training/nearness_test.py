@@ -1,0 +1,132 @@
+"""How near a policy is to its expert, told without a reward: gail-evaluate and its distance."""
+
+import json
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from gail_tf import demonstrations as demos
+from gail_tf.agents.policy import Policy
+from gail_tf.environments.actions import ActionCodec
+from gail_tf.environments.make import make_environment
+from gail_tf.networks.mlp import make_actor_network
+from gail_tf.resources import experts_dir
+from gail_tf.training import evaluation, export, nearness, rollouts
+from gail_tf.types import UserError
+
+CARTPOLE = str(experts_dir() / "CartPole-v1" / "demonstrations.npz")
+
+
+def make_env():
+    return make_environment("CartPole-v1")
+
+
+def episodes_of(act, count=4):
+    evaluator, episodes = evaluation.Evaluator(make_env), []
+    evaluator.evaluate(act, count, 0, episodes.append)
+    evaluator.close()
+    return episodes
+
+
+@pytest.fixture(scope="module")
+def balancing():
+    """Demonstrations that really are of one policy: pushes against the pole's fall."""
+    act = lambda observation, step: (observation @ [1.0, 1.5, 20.0, 3.5] > 0).astype(np.int64)  # noqa: E731
+    fields = {"environment": "CartPole-v1"}
+    episodes = episodes_of(act, 8)
+    names = ("observations", "actions", "next_observations", "terminated", "truncated")
+    arrays = {name: np.concatenate([episode[name] for episode in episodes]) for name in names}
+    ends = np.cumsum([len(episode["rewards"]) for episode in episodes])
+    return demos.Demonstrations(**arrays, **fields, episode_ends=ends), act
+
+
+def test_the_experts_other_episodes_are_near_and_chance_is_far(balancing):
+    expert, act = balancing
+    yardstick = nearness.Yardstick(expert, "mine", make_env)
+    near = yardstick.measure(episodes_of(act, 6))
+    assert near["imitation_distance"] < 0.1 < 0.4 < near["random_distance"]
+    assert 0.0 < near["held_out_distance"] < 0.5 * near["random_distance"]
+    assert "near" in near["nearness"] and "hardly" not in near["nearness"]
+    chance = yardstick.measure(episodes_of(evaluation.uniformly_random(make_env, 1), 6))
+    assert chance["imitation_distance"] > 3 * near["imitation_distance"]
+    assert chance["nearness"] == "hardly nearer to its expert than a random policy"
+
+
+def test_one_demonstration_has_no_half_to_hold_out(balancing):
+    one = demos.select(balancing[0], 1, 0)
+    measured = nearness.Yardstick(one, "mine", make_env).measure(episodes_of(balancing[1], 1))
+    assert measured["held_out_distance"] is None
+
+
+@pytest.mark.parametrize(
+    "distance, words",
+    [
+        (0.01, "as near"),
+        (0.1, "near to"),
+        (0.3, "most of"),
+        (0.6, "part of"),
+        (0.9, "hardly"),
+        (2.0, "hardly"),
+    ],
+)
+def test_words_go_by_the_share_of_the_way_from_chance_to_held_out_demonstrations(distance, words):
+    assert nearness.in_words(distance, at_random=1.0, held_out=0.0).startswith(words)
+
+
+@pytest.fixture(scope="module")
+def policy(tmp_path_factory):
+    """An untrained policy in a run directory that knows its demonstrations."""
+    codec, spec = ActionCodec(gym.spaces.Discrete(2)), tf.TensorSpec((4,), tf.float32)
+    run = tmp_path_factory.mktemp("runs") / "run"
+    run.mkdir()
+    actor = make_actor_network(spec, codec.spec)
+    export.export_policy(
+        Policy(actor, None, codec, False, spec), run / "policy", {"environment": "CartPole-v1"}
+    )
+    (run / "run.json").write_text(
+        json.dumps({"demonstrations": CARTPOLE, "num_demonstrations": 1, "seed": 0})
+    )
+    return run
+
+
+def evaluated(path, expert=None):
+    return rollouts.evaluate_policy(str(path), None, 2, 0, False, expert=expert)
+
+
+def test_a_runs_demonstrations_are_found_and_the_same_can_be_given(policy, tmp_path):
+    found = evaluated(policy)
+    # The run learned from one of several: so does the comparison, as training did.
+    one = demos.select(demos.load(CARTPOLE), 1, 0)
+    demos.save(str(tmp_path / "one.npz"), one)
+    given = evaluated(policy / "policy", str(tmp_path / "one.npz"))
+    assert found["imitation_distance"] == given["imitation_distance"] > 0.0
+    said = rollouts.describe(found)
+    assert f"distance    {found['imitation_distance']:.3f}  (random policy" in said
+    assert said.splitlines()[-1] == f"  Without any reward: the policy is {found['nearness']}."
+    json.dumps(found)
+
+
+def test_without_demonstrations_the_line_says_what_to_give(policy, tmp_path):
+    export.copy_policy(policy, tmp_path / "alone", best=False)
+    alone = evaluated(tmp_path / "alone")
+    assert "imitation_distance" not in alone
+    assert "distance    unknown: no demonstrations are known: add --demonstrations=PATH" in rollouts.describe(
+        alone
+    )
+
+
+def test_demonstrations_that_moved_leave_the_return_and_say_so(policy, tmp_path):
+    info = json.loads((policy / "run.json").read_text())
+    run = tmp_path / "moved"
+    export.copy_policy(policy, run / "policy", best=False)
+    (run / "run.json").write_text(json.dumps({**info, "demonstrations": "gone.npz"}))
+    moved = evaluated(run)
+    assert moved["return_mean"] > 0 and "gone.npz" in moved["no_distance"]
+
+
+def test_given_demonstrations_must_fit(policy, tmp_path):
+    other = str(experts_dir() / "Pendulum-v1" / "demonstrations.npz")
+    with pytest.raises(UserError, match="Pendulum"):
+        evaluated(policy, other)
