@@ -39,6 +39,8 @@ CHAINS = {
     "TRPO Pendulum": ("first iteration",),
     "BC CartPole": ("third iteration",),
     "MGAIL CartPole": ("third iteration",),
+    "MGAIL CartPole, ahead": ("checkpoint", "third iteration"),
+    "SAC Pendulum, ahead": ("checkpoint", "third iteration"),
 }
 
 
