@@ -111,8 +111,11 @@ def gin_bindings(options: argparse.Namespace) -> list[str]:
     ]
 
 
-def make_generator(options: argparse.Namespace):
-    """Generator and discriminator as gail-train builds them, without evaluation, logs and checkpoints."""
+def make_generator(options: argparse.Namespace, more: Sequence[str] = ()):
+    """Generator and discriminator as gail-train builds them, without evaluation, logs and checkpoints.
+
+    ``more`` are gin bindings on top.
+    """
     import tensorflow as tf
 
     from gail_tf.assembly import settings  # noqa: F401 - gin knows every part
@@ -123,7 +126,7 @@ def make_generator(options: argparse.Namespace):
     from gail_tf.environments.make import make_environment
     from gail_tf.generators.on_policy import OnPolicyGenerator
 
-    parse_gin(["gail_ppo/any"], gin_bindings(options))
+    parse_gin(["gail_ppo/any"], [*gin_bindings(options), *more])
     probe = make_environment()
     codec = ActionCodec(probe.action_space, options.environment)
     expert = prepare_expert(load_demonstrations(), probe, codec, run_seed=options.seed)
