@@ -83,7 +83,7 @@ def ppo_nature(options):
         for net in ("actor", "value")
         for b in ("hidden = ()", "encoder = @nature_encoder")
     ]
-    sizes = ["OnPolicyGenerator.num_environments = 8", "OnPolicyGenerator.num_steps = 128"]
+    sizes = ["OnPolicyGenerator.num_environments = 8", "OnPolicyGenerator.num_steps = 64"]
     sizes += [
         "PPO.num_epochs = 4",
         "PPO.batch_size = 256",
