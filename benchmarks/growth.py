@@ -29,9 +29,8 @@ def measure(num_envs, num_threads, batch_size, repetitions, is_updating):
 
     import_tensorflow()
     flags = SimpleNamespace(environment="Hopper-v5", demonstrations=str(HOPPER), num_envs=num_envs)
-    vars(flags).update(without_xla=False, reward="plr", seed=0)
-    more = [f"make_simulators.num_threads = {num_threads}", f"PPO.batch_size = {batch_size}"]
-    generator = speed.make_generator(flags, more)
+    vars(flags).update(without_xla=False, reward="plr", seed=0, num_threads=num_threads)
+    generator = speed.make_generator(flags, [f"PPO.batch_size = {batch_size}"])
     seconds = {"collect": [], "update": []}
     for iteration in range(repetitions + 1):
         start = time.perf_counter()

@@ -37,7 +37,7 @@ def ppo_gail(options, num_copies=1, minibatch_size=64):
     import tensorflow as tf
 
     flags = SimpleNamespace(environment="Hopper-v5", demonstrations=options.demonstrations, num_envs=8)
-    vars(flags).update(without_xla=False, reward="plr", seed=0)
+    vars(flags).update(without_xla=False, reward="plr", seed=0, num_threads=1)
     more = [f"PPO.batch_size = {minibatch_size}"]
     if num_copies > 1:
         more += ["OnPolicyGenerator.num_steps = 64", "Discriminator.batch_size = 8192"]
