@@ -128,13 +128,14 @@ def measure(options) -> dict:
 def measure_replay(name) -> dict:
     """Seconds to write the checkpoint of a full buffer, uncompressed, and to read it back."""
     import numpy as np
+    import tensorflow as tf
 
     from gail_tf.generators.replay import ReplayBuffer
     from gail_tf.training.checkpoints import Checkpoints
     from gail_tf.types import Transition
 
     observation, action = REPLAYS[name]
-    replay = ReplayBuffer(CAPACITY, observation, action)
+    replay = ReplayBuffer(CAPACITY, tf.TensorSpec((observation,)), action)
     rng = np.random.default_rng(0)
     for _ in range(100):
         rows = [rng.normal(size=(CAPACITY // 100, d)) for d in (observation, action, observation)]

@@ -2,11 +2,11 @@
 
     python benchmarks/speed.py --peer_python=PEER/bin/python --demonstrations=Hopper-v5.npz
 
-PEER is the virtual environment of imitation_peer.py. Every measurement is a process of its own with one
-thread, and they run one after the other, so nothing else should run on the machine. A repetition is: ours,
-the peer, ours without XLA, the simulator alone; ratios are taken within a repetition. Then the number of
-environments varies, with the transitions of a batch held. Progress goes to standard error, Markdown tables
-to standard output, every figure into --out.
+PEER is the virtual environment of imitation_peer.py. Every measurement is a process of its own that may use
+--num_threads cores (ours: for the simulators, the peer: PyTorch). They run one after the other, so nothing
+else should run on the machine. A repetition is: ours, the peer, ours without XLA, the simulator alone; ratios
+are taken within a repetition. Then the number of environments varies, with the transitions of a batch held.
+Progress goes to standard error, Markdown tables to standard output, every figure into --out.
 """
 
 import argparse
@@ -93,6 +93,7 @@ def gin_bindings(options: argparse.Namespace) -> list[str]:
         f"OnPolicyGenerator.num_environments = {options.num_envs}",
         f"OnPolicyGenerator.num_steps = {num_steps}",
         f"OnPolicyGenerator.jit_compile = {not options.without_xla}",
+        f"make_simulators.num_threads = {options.num_threads}",
         f"PPO.num_epochs = {SETTINGS['num_epochs']}",
         f"PPO.batch_size = {SETTINGS['minibatch_size']}",
         f"PPO.learning_rate = {SETTINGS['learning_rate']}",
@@ -111,8 +112,11 @@ def gin_bindings(options: argparse.Namespace) -> list[str]:
     ]
 
 
-def make_generator(options: argparse.Namespace):
-    """Generator and discriminator as gail-train builds them, without evaluation, logs and checkpoints."""
+def make_generator(options: argparse.Namespace, more: Sequence[str] = ()):
+    """Generator and discriminator as gail-train builds them, without evaluation, logs and checkpoints.
+
+    ``more`` are gin bindings on top.
+    """
     import tensorflow as tf
 
     from gail_tf.assembly import settings  # noqa: F401 - gin knows every part
@@ -123,7 +127,7 @@ def make_generator(options: argparse.Namespace):
     from gail_tf.environments.make import make_environment
     from gail_tf.generators.on_policy import OnPolicyGenerator
 
-    parse_gin(["gail_ppo/any"], gin_bindings(options))
+    parse_gin(["gail_ppo/any"], [*gin_bindings(options), *more])
     probe = make_environment()
     codec = ActionCodec(probe.action_space, options.environment)
     expert = prepare_expert(load_demonstrations(), probe, codec, run_seed=options.seed)
@@ -173,11 +177,13 @@ def measure_gail(options: argparse.Namespace) -> dict[str, Any]:
 
 def measure_simulator(options: argparse.Namespace) -> dict[str, Any]:
     """Seconds of stepping the same vector of environments with random actions, drawn beforehand."""
+    import gin
     from gymnasium.vector.utils import batch_space
 
     from gail_tf.environments.make import make_environment
     from gail_tf.environments.vector import VectorEnvironment
 
+    gin.bind_parameter("make_simulators.num_threads", options.num_threads)
     make = functools.partial(make_environment, options.environment)
     probe = make()
     space = batch_space(probe.action_space, options.num_envs)
@@ -216,14 +222,16 @@ def child_main(options: argparse.Namespace) -> None:
 # --- The driver: children one after the other, ratios, tables. ---
 
 
-def run_child(command: Sequence[str], name: str, with_python_path: bool = True) -> dict[str, Any]:
+def run_child(
+    command: Sequence[str], name: str, with_python_path: bool = True, num_threads: int = 1
+) -> dict[str, Any]:
     """Runs one measurement and returns what it printed.
 
     Raises:
       ChildError: it failed; one line with the end of what it wrote to standard error.
     """
     threads = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    environment = dict(os.environ) | dict.fromkeys(threads, "1")
+    environment = dict(os.environ) | dict.fromkeys(threads, str(num_threads))
     if not with_python_path:
         environment.pop("PYTHONPATH", None)  # the peer must not find our packages
     try:
@@ -258,10 +266,11 @@ def child_command(options, program: str, flags: Sequence[str], num_envs: int) ->
     if program != "imitation":
         child = "simulator" if program == "simulator" else "gail"
         command = [sys.executable, str(HERE / "speed.py"), f"--child={child}", *flags]
-        command += [f"--reward={options.reward}"]
+        command += [f"--reward={options.reward}", f"--num_threads={options.num_threads}"]
         return command + ["--without_xla"] * (program == "gail_without_xla")
     command = [options.peer_python, str(HERE / "imitation_peer.py"), *flags]
-    command += [f"--num_steps={NUM_TRANSITIONS // num_envs}", "--num_threads=1"]
+    command += [f"--num_steps={NUM_TRANSITIONS // num_envs}", f"--num_threads={options.num_threads}"]
+    command += ["--parallel"] * options.peer_parallel
     for name, value in SETTINGS.items():
         command += [f"--{name}", *map(str, value if isinstance(value, tuple) else (value,))]
     return command
@@ -270,9 +279,12 @@ def child_command(options, program: str, flags: Sequence[str], num_envs: int) ->
 def measure(options, program: str, environment: str, path: Path, repetition: int, num_envs: int) -> dict:
     """One measurement, with what it is of; says on standard error how fast it was."""
     name = f"{PROGRAMS[program]}, {environment}, {num_envs} environments, repetition {repetition + 1}"
-    flags = common_flags(options, environment, path, repetition, num_envs)
+    is_peer = program == "imitation"
+    # The peer's Gymnasium has no v5; v4 is the same model, stepped alike, and ours steps only v5 in a batch.
+    of = environment.replace("-v5", "-v4") if is_peer else environment
+    flags = common_flags(options, of, path, repetition, num_envs)
     command = child_command(options, program, flags, num_envs)
-    result = run_child(command, name, with_python_path=program != "imitation")
+    result = run_child(command, name, not is_peer, options.num_threads if is_peer else 1)
     result.pop("flags", None)  # the peer's: they hold paths, and are ours anyway
     print(f"{name}: {result['env_steps_per_second']:,.0f} steps/s", file=sys.stderr, flush=True)
     what = {"program": program, "environment": environment, "num_envs": num_envs, "repetition": repetition}
@@ -419,7 +431,9 @@ def markdown(results: Mapping) -> str:
             f"Warm-up with compilation, left out above: {compiled:.0f} s with XLA, {plain:.0f} s without."
         ]
     machine, versions = results["machine"], results["versions"]
-    parts += [f"{machine['cpu']}, {machine['num_cpus']} CPUs, one thread a process."]
+    parts += [
+        f"{machine['cpu']}, {machine['num_cpus']} CPUs, {results['settings']['num_threads']} threads a side."
+    ]
     parts += [f"{PROGRAMS[p]}: {', '.join(f'{k} {v}' for k, v in versions[p].items())}." for p in versions]
     return "\n\n".join(parts)
 
@@ -436,7 +450,7 @@ def describe_machine() -> dict[str, Any]:
 
 def new_results(options) -> dict[str, Any]:
     """The JSON before any measurement; paths of this machine are left out."""
-    names = ("env_steps", "num_warmup_rounds", "num_envs", "repetitions", "reward")
+    names = ("env_steps", "num_warmup_rounds", "num_envs", "num_threads", "repetitions", "reward")
     settings = {name: getattr(options, name) for name in names} | SETTINGS
     settings["demonstrations"] = options.demonstrations.name if options.demonstrations else None
     return {
@@ -504,6 +518,7 @@ def add_shared_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--env_steps", type=positive, default=30_000, help="to time, at least")
     parser.add_argument("--num_warmup_rounds", type=positive, default=1, help="before the clock starts")
     parser.add_argument("--num_envs", type=divisor, default=8)
+    parser.add_argument("--num_threads", type=positive, default=2, help="that each side may use")
     parser.add_argument("--reward", default="plr", help="ours, a function of rewards.py")
 
 
@@ -526,7 +541,8 @@ def parse_flags(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--demonstrations", type=Path, help="npz for every environment but CartPole, whose expert is scripted"
     )
-    parser.add_argument("--environments", nargs="+", default=["Hopper-v4", "CartPole-v1"])
+    parser.add_argument("--environments", nargs="+", default=["Hopper-v5", "CartPole-v1"])
+    parser.add_argument("--peer_parallel", action="store_true", help="the peer: one process an environment")
     parser.add_argument("--repetitions", type=positive, default=3)
     parser.add_argument(
         "--scaling",

@@ -13,7 +13,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from gail_tf.start_up import available_cores, import_tensorflow
+from gail_tf.start_up import available_cores, import_tensorflow, use_device
 from gail_tf.types import UserError
 
 Callback = Callable[[Mapping[str, Any]], bool | None]
@@ -124,6 +124,7 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     num_threads: int | None = None,
+    device: str | None = None,
     for_expert: bool = False,
     reward: str | os.PathLike | None = None,
     command: Sequence[str] = (),
@@ -147,6 +148,7 @@ def train(
       resume: continue the run in ``run_dir`` to the same numbers; overwrite: replace it.
       num_threads: cores that it may use; None: all of this process, or GAIL_TF_NUM_THREADS. It changes no
         result.
+      device: "cpu" or "gpu", where TensorFlow computes; None: a GPU where it finds one. A process has one.
       command: what ``run.json`` says that the run was started with.
       say: takes what there is to say while it trains, a line each. show_progress: a bar on stderr.
 
@@ -184,6 +186,9 @@ def _run(request, callbacks: Sequence[Callback], command: Sequence[str], say, sh
     try:
         with parts.GIN:
             info = _begin(request, directory)
+            if info is not None and request.device is None:
+                request = request._replace(device=info.get("device"))
+            use_device(request.device)
             settled = settings.resolve(request, info)
             tell(settled.notes)
             built = parts.assemble(settled, directory)

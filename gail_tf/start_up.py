@@ -68,6 +68,30 @@ def import_tensorflow() -> None:
     _use_one_thread()
 
 
+def use_device(device: str | None) -> None:
+    """TensorFlow computes on the "cpu" or on a "gpu" from now on; None: on a GPU where it finds one.
+
+    Raises:
+      UserError: no GPU is found, or TensorFlow is at work on one already.
+    """
+    if device not in (None, "cpu", "gpu"):
+        raise UserError(f"--device={device}: want cpu or gpu.")
+    if device is None:
+        return
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if device == "gpu" and not gpus:
+        raise UserError(
+            "--device=gpu: TensorFlow finds no GPU here. Take --device=cpu, or install its libraries: "
+            "pip install 'tensorflow[and-cuda]'."
+        )
+    try:
+        tf.config.set_visible_devices(gpus if device == "gpu" else [], "GPU")
+    except RuntimeError as e:
+        raise UserError(f"--device={device}: TensorFlow is at work with other devices: start anew.") from e
+
+
 def available_cores() -> int:
     """GAIL_TF_NUM_THREADS where it is set, else the cores that this process may run on."""
     asked = os.environ.get("GAIL_TF_NUM_THREADS")

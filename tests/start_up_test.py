@@ -94,3 +94,46 @@ def test_the_makefile_installs_the_same_tf_agents():
     makefile = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "Makefile")
     with open(makefile) as file:
         assert f"TF_AGENTS := {start_up.TF_AGENTS}\n" in file.read()
+
+
+class _Devices:
+    """TensorFlow's configuration on a machine with ``gpus``."""
+
+    def __init__(self, gpus):
+        self.gpus, self.visible = gpus, "untouched"
+
+    def list_physical_devices(self, kind):
+        assert kind == "GPU"
+        return self.gpus
+
+    def set_visible_devices(self, devices, kind):
+        assert kind == "GPU"
+        if self.gpus == ["at work"]:
+            raise RuntimeError
+        self.visible = devices
+
+
+@pytest.mark.parametrize("device, visible", [(None, "untouched"), ("cpu", []), ("gpu", ["GPU:0"])])
+def test_the_device_is_what_is_asked_for(device, visible, monkeypatch):
+    import tensorflow as tf
+
+    devices = _Devices(["GPU:0"])
+    monkeypatch.setattr(tf, "config", devices)
+    start_up.use_device(device)
+    assert devices.visible == visible
+
+
+@pytest.mark.parametrize(
+    "device, gpus, message",
+    [
+        ("gpu", [], "finds no GPU here. Take --device=cpu"),
+        ("tpu", [], "want cpu or gpu"),
+        ("cpu", ["at work"], "start anew"),
+    ],
+)
+def test_a_device_that_cannot_be_had_is_one_line(device, gpus, message, monkeypatch):
+    import tensorflow as tf
+
+    monkeypatch.setattr(tf, "config", _Devices(gpus))
+    with pytest.raises(UserError, match=message):
+        start_up.use_device(device)

@@ -56,6 +56,7 @@ class Request(NamedTuple):
     resume: bool = False
     overwrite: bool = False
     num_threads: int = 1
+    device: str | None = None
     for_expert: bool = False
     reward: str | os.PathLike | None = None
 
@@ -101,7 +102,7 @@ class Settings(NamedTuple):
       seed: of everything random in the run.
       expert: the demonstrations, ready to learn from; None on the environment's own reward.
       random_return, random_length: mean return and length under uniformly random actions.
-      label, task, num_threads: as they were asked for. is_slow: whether its steps are worth processes.
+      label, task, num_threads, device: as they were asked for. is_slow: whether steps are worth processes.
       notes: what a person should know, a sentence each, with "note: " or "warning: " before it.
       import_folders: where modules of one's own are, which the config imports.
     """
@@ -118,6 +119,7 @@ class Settings(NamedTuple):
     label: str | None
     task: str | None
     num_threads: int
+    device: str | None
     is_slow: bool
     notes: Sequence[str]
     import_folders: Sequence[str]
@@ -129,7 +131,7 @@ class Settings(NamedTuple):
 
 
 _INFO = ("label", "task", "algorithm", "environment", "seed", "config_name", "random_return", "num_threads")
-_INFO += ("random_length", "import_folders")
+_INFO += ("random_length", "device", "import_folders")
 _EXPERT_INFO = {
     "num_demonstrations": "num_trajectories",
     "num_demonstration_transitions": "num_transitions",
@@ -198,6 +200,7 @@ def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
         label=request.label,
         task=request.task,
         num_threads=request.num_threads,
+        device=request.device,
         is_slow=seconds / (20 * chance["length_mean"]) > SLOW,
         notes=tuple(notes),
         import_folders=tuple(import_folders),

@@ -24,6 +24,9 @@ _SHARED = (
     flags.DEFINE_integer(
         "num_threads", None, "Cores to use; by default all. It changes no result.", lower_bound=1
     ),
+    flags.DEFINE_enum(
+        "device", None, ["cpu", "gpu"], "Where TensorFlow computes; by default on a GPU if it finds one."
+    ),
     flags.DEFINE_bool("list", False, "Print recipes, tasks and overlays, a sentence each."),
     flags.DEFINE_bool("show", False, "Print the settings of --config and --gin, and the file of each."),
 )

@@ -1,5 +1,6 @@
 """Steps of a vector of environments under any way of acting, as the generators store them."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import tensorflow as tf
 from gail_tf.agents.policy import Policy
 from gail_tf.environments.vector import VectorEnvironment
 from gail_tf.generators.acting import make_sampler
+from gail_tf.generators.ahead import Ahead, Piece
 from gail_tf.types import EpisodeStatistics, RewardSource, Transition
 
 Act = Callable[[np.ndarray, int], np.ndarray]
@@ -38,9 +40,18 @@ class CollectingGenerator(tf.Module):
         self._environment = VectorEnvironment(make_env, num_environments, seed)
         self._reward_source, self._seed, self._num_steps = reward_source, seed, num_steps
         self._run_seed = tf.constant(seed & 0x7FFFFFFF, tf.int32)
+        self._ahead = Ahead()
 
-    def _act_by(self, policy: Policy, exploration_noise: float = 0.0, notes: Sequence[str] = ()) -> None:
+    def _act_by(
+        self,
+        policy: Policy,
+        exploration_noise: float = 0.0,
+        notes: Sequence[str] = (),
+        while_learning: bool = False,
+    ) -> None:
+        """Collects by ``policy``; ``while_learning`` where it acts by weights of its own, too."""
         self._sampler = make_sampler(policy, exploration_noise)
+        self._collects_ahead = while_learning and self._sampler.holds_weights
         self.notes = (*self._environment.notes, *notes, *self._sampler.notes)
 
     def _sampling(self, *seed: int) -> Act:
@@ -56,13 +67,28 @@ class CollectingGenerator(tf.Module):
         return False
 
     def finish(self) -> None:
-        """Nothing is left to do."""
+        """Leaves no steps under way."""
+        self._ahead.take()
 
     def state(self) -> dict[str, np.ndarray]:
-        return self._environment.snapshot()
+        piece = self._ahead.state()  # waits for it: the environments stand behind it then
+        return self._environment.snapshot() | piece
 
     def restore(self, state: Mapping[str, Any]) -> None:
+        self._ahead.restore(state)
         self._environment.restore(state)
+
+    def _begin(self, act: Act) -> None:
+        """Takes the steps of the next :meth:`_piece` in a thread from now on."""
+        self._ahead.begin(functools.partial(self._take, act))
+
+    def _piece(self, make_act: Callable[[], Act]) -> Piece:
+        """The steps that were begun before, or else those taken now by what ``make_act`` gives."""
+        return self._ahead.take() or self._take(make_act())
+
+    def _take(self, act: Act) -> Piece:
+        transition, _, episodes = self._steps(act)
+        return transition, episodes
 
     def _steps(self, act: Act) -> tuple[Transition, np.ndarray, list[EpisodeStatistics]]:
         """Takes ``num_steps`` in every environment.

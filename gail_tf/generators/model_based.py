@@ -13,7 +13,7 @@ import tensorflow as tf
 from gail_tf.agents.policy import Policy
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.generators import shared
-from gail_tf.generators.collecting import CollectingGenerator
+from gail_tf.generators.collecting import Act, CollectingGenerator
 from gail_tf.mgail.forward_model import h_step_error, one_step_error, termination_accuracy
 from gail_tf.mgail.learner import MGAIL
 from gail_tf.mgail.segments import Segment, SegmentReplay, cut_windows, first_flags
@@ -85,6 +85,7 @@ class ModelBasedGenerator(CollectingGenerator):
         demonstrations, and the steps of each.
       replay_window: time steps of each environment from which rollouts start; None: the whole replay.
       reward_recency: k, by which the reward source is shown new steps more often, as OffPolicyGenerator's.
+      collect_while_learning: as OffPolicyGenerator's: one iteration's lag, for the use of a second core.
       jit_compile: compile with XLA.
 
     Attributes:
@@ -112,6 +113,7 @@ class ModelBasedGenerator(CollectingGenerator):
         segment_length: int = 5,
         replay_window: int | None = None,
         reward_recency: float = 1.0,
+        collect_while_learning: bool = False,
         jit_compile: bool = True,
     ):
         _check(locals())
@@ -142,7 +144,8 @@ class ModelBasedGenerator(CollectingGenerator):
         widths = observation_dim, self.learner.actions.action_dim
         self.replay = SegmentReplay(replay_capacity, num_environments, *widths, self._num_random)
         self.policy = Policy(self.learner.average_net, self._normalizer, codec, False, spec)
-        self._act_by(Policy(self.learner.actor_net, self._normalizer, codec, False, spec))
+        actor = Policy(self.learner.actor_net, self._normalizer, codec, False, spec)
+        self._act_by(actor, while_learning=collect_while_learning)
         rows, known = expert_rows(expert, absorbing, self.learner.actions.vector)
         self._expert, self._expert_known = tf.nest.map_structure(tf.constant, (rows, known))
         self._normalizer.update(self._expert.observation)
@@ -165,6 +168,18 @@ class ModelBasedGenerator(CollectingGenerator):
         return blocks * self._num_steps * self._environment.num_environments, episodes
 
     def _collect_block(self, num_random: int, *seed: int) -> tuple[Segment, list[EpisodeStatistics]]:
+        transition, episodes = self._piece(lambda: self._acting(num_random, *seed))
+        observation, action, successor, _, terminated, truncated = transition
+        is_first = first_flags(self._ended, terminated, truncated)
+        self._ended = np.maximum(terminated[-1], truncated[-1])
+        executed = self.learner.actions.vector(action).numpy()
+        # Drawn again: a resumed run has the steps that were under way, and not their noise.
+        self._sampler.start(seed, self._num_steps, self._environment.num_environments)
+        noise = self._sampler.noise
+        return Segment(observation, executed, noise, successor, terminated, truncated, is_first), episodes
+
+    def _acting(self, num_random: int, *seed: int) -> Act:
+        """Acts by the policy as it is now, but for the first ``num_random`` steps, which are uniform."""
         codec, sample, random = self.policy.codec, self._sampling(*seed), np.random.default_rng((*seed, 1))
         shape = (self._environment.num_environments, *codec.spec.shape)
 
@@ -175,13 +190,7 @@ class ModelBasedGenerator(CollectingGenerator):
                 return random.integers(codec.num_actions, size=shape, dtype=np.int32)
             return random.uniform(-1.0, 1.0, shape).astype(np.float32)
 
-        transition, _, episodes = self._steps(act)
-        observation, action, successor, _, terminated, truncated = transition
-        is_first = first_flags(self._ended, terminated, truncated)
-        self._ended = np.maximum(terminated[-1], truncated[-1])
-        executed = self.learner.actions.vector(action).numpy()
-        noise = self._sampler.noise
-        return Segment(observation, executed, noise, successor, terminated, truncated, is_first), episodes
+        return act
 
     def _update_moments(self, observation, next_observation) -> None:
         rows = shared.flatten_time(observation)
@@ -193,6 +202,8 @@ class ModelBasedGenerator(CollectingGenerator):
         fresh = tf.nest.map_structure(tf.constant, self.fresh)
         index, progress = tf.constant(iteration, tf.int32), tf.constant(progress, tf.float32)
         start = time.perf_counter()
+        if self._collects_ahead:
+            self._begin(self._acting(0, self._seed, iteration + 1, 0))
         num_warmup = tf.constant(self._num_warmup if iteration == 0 else 0, tf.int32)
         metrics = self._iterate(fresh, index, progress, num_warmup)
         return shared.as_numbers(metrics) | {"time/update_seconds": time.perf_counter() - start}

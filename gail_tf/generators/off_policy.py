@@ -1,6 +1,5 @@
 """The off-policy generator: collect a little, learn from the replay buffer under today's reward."""
 
-import functools
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,7 +13,6 @@ from gail_tf.agents.policy import Policy
 from gail_tf.agents.td3 import TD3
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.generators import shared
-from gail_tf.generators.ahead import Ahead, Piece
 from gail_tf.generators.collecting import Act, CollectingGenerator
 from gail_tf.generators.replay import ReplayBuffer
 from gail_tf.optimization.minibatches import recent_ages, scan_updates
@@ -130,8 +128,7 @@ class OffPolicyGenerator(CollectingGenerator):
             self.policy = Policy(average_net, self._normalizer, codec, absorbing, spec)
         # Once an iteration instead of once an update: the same decay over num_updates of them.
         self._average_step = 1.0 - (1.0 - average_rate) ** num_updates
-        self._act_by(self._actor, self.agent.exploration_noise, notes)
-        self._ahead, self._collects_ahead = Ahead(), collect_while_learning and self._sampler.holds_weights
+        self._act_by(self._actor, self.agent.exploration_noise, notes, collect_while_learning)
         self.replay = ReplayBuffer(replay_capacity, spec, codec.spec.shape[0])
         self._learn = tf.function(self._learn_from, jit_compile=jit_compile, autograph=False)
         # The gather is outside of what XLA compiles, which would take the whole table as an argument.
@@ -139,7 +136,7 @@ class OffPolicyGenerator(CollectingGenerator):
 
     def collect(self, iteration: int) -> tuple[int, list[EpisodeStatistics]]:
         """Takes ``num_steps`` in every environment, at random until there were ``num_random_steps``."""
-        transition, episodes = self._ahead.take() or self._piece(self._acting(iteration))
+        transition, episodes = self._piece(lambda: self._acting(iteration))
         if self._absorbing:  # what is done there changes nothing: the critic learns of one action alone
             action = transition.action * (1.0 - transition.observation[..., -1:])
             transition = transition._replace(action=action)
@@ -156,17 +153,13 @@ class OffPolicyGenerator(CollectingGenerator):
         random = np.random.default_rng((self._seed, iteration)).uniform(-1.0, 1.0, shape)
         return lambda observation, t: random[t].astype(np.float32)
 
-    def _piece(self, act: Act) -> Piece:
-        transition, _, episodes = self._steps(act)
-        return transition, episodes
-
     def update(self, iteration: int, progress: float) -> dict[str, float]:
         """Reward source, relabelling and ``num_updates`` agent updates; nothing while acting at random."""
         if self.replay.num_added < self.steps_before_learning:
             return {}
         start = time.perf_counter()
         if self._collects_ahead:
-            self._ahead.begin(functools.partial(self._piece, self._acting(iteration + 1)))
+            self._begin(self._acting(iteration + 1))
         integers = (tf.constant(i, tf.int32) for i in (self.replay.size, self.replay.newest, iteration))
         metrics = self._sample_and_learn(*integers, tf.constant(progress, tf.float32))
         return shared.as_numbers(metrics) | {"time/update_seconds": time.perf_counter() - start}
@@ -214,14 +207,9 @@ class OffPolicyGenerator(CollectingGenerator):
             observation, rows.action, reward, next_observation, rows.terminated, can_act, can_act_next
         )
 
-    def finish(self) -> None:
-        self._ahead.take()
-
     def state(self) -> dict[str, np.ndarray]:
-        piece = self._ahead.state()  # waits for it: the environments stand behind it then
-        return super().state() | self.replay.state() | piece
+        return super().state() | self.replay.state()
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._ahead.restore(state)
         super().restore(state)
         self.replay.restore(state)

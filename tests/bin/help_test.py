@@ -8,6 +8,7 @@ import pytest
 
 TRAINING = {
     "config",
+    "device",
     "environment",
     "gin",
     "label",

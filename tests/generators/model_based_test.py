@@ -129,10 +129,11 @@ def assert_complete(metrics, name, absorbing):
     assert norms["norm"][0] == metrics["model/rollout_gradient_norm_first"]
 
 
+@pytest.mark.parametrize("ahead", [False, True])
 @pytest.mark.parametrize("name, absorbing", [("CartPole", True), ("Pendulum", False)])
 @pytest.mark.long
-def test_equal_seeds_agree_and_a_checkpoint_continues_bit_for_bit(name, absorbing, tmp_path):
-    whole, whole_source = make(name, absorbing=absorbing)
+def test_equal_seeds_agree_and_a_checkpoint_continues_bit_for_bit(name, absorbing, ahead, tmp_path):
+    whole, whole_source = make(name, absorbing=absorbing, collect_while_learning=ahead)
     first = iterate(whole, [0])
     assert counts(whole, whole_source) == (5, [2, 2, 5])  # 3 warm-up updates of two, then 2 of all
     path = tf.train.Checkpoint(generator=whole, source=whole_source).write(str(tmp_path / "saved"))
@@ -143,7 +144,7 @@ def test_equal_seeds_agree_and_a_checkpoint_continues_bit_for_bit(name, absorbin
     for _, metrics in first + second:
         assert_complete(metrics, name, absorbing)
 
-    resumed, source = make(name, absorbing=absorbing)
+    resumed, source = make(name, absorbing=absorbing, collect_while_learning=ahead)
     assert iterate(resumed, [0]) == first  # a second instance of the same seed
     for variable in resumed.learner.trainable_variables:
         variable.assign(variable + 1.0)  # whatever it starts from, the checkpoint decides
@@ -152,6 +153,27 @@ def test_equal_seeds_agree_and_a_checkpoint_continues_bit_for_bit(name, absorbin
     assert iterate(resumed, [1, 2]) == second
     for one, other in zip(values(whole, whole_source), values(resumed, source), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_collecting_while_learning_acts_by_the_policy_of_before_the_update_and_resumes():
+    learning, _ = make("Pendulum", collect_while_learning=True)
+    iterate(learning, [0])
+    weights = [variable.numpy() for variable in learning.learner.actor_net.variables]
+    resumed, _ = make("Pendulum", collect_while_learning=True)
+    resumed.restore(learning.state())
+    before, after = make("Pendulum")[0], make("Pendulum")[0]
+    before.collect(0)
+    after.collect(0)
+    for variable, value in zip(after.learner.actor_net.variables, weights, strict=True):
+        variable.assign(value)
+    pieces = []
+    for generator in (learning, resumed, before, after):
+        generator.collect(1)
+        pieces.append(generator.fresh)
+    ahead, *same, other = pieces
+    for piece in same:
+        tf.nest.map_structure(np.testing.assert_array_equal, ahead, piece)
+    assert np.any(ahead.action != other.action)
 
 
 def test_another_seed_gives_other_steps():

@@ -166,6 +166,8 @@ def pendulum(tmp_path_factory):
 def recipes(cartpole, pendulum, bar):
     """Name of a recipe -> the flags of its tiny run."""
     trpo = ("--config=gail_trpo/any", *TINY)
+    sac = ("--config=sac_gail/any", f"--demonstrations={pendulum}", *TINY_OFF_POLICY)
+    mgail = ("--config=mgail/any", f"--demonstrations={cartpole}", *TINY_MODEL_BASED)
     return {
         "PPO CartPole": ("--config=gail_ppo/any", f"--demonstrations={cartpole}", *TINY),
         "TRPO CartPole": (*trpo, f"--demonstrations={cartpole}"),
@@ -178,11 +180,13 @@ def recipes(cartpole, pendulum, bar):
             "--gin=make_environment.max_episode_steps = 100",
         ),
         "VR CartPole": ("--config=gail_vr/any", f"--demonstrations={cartpole}", *TINY),
-        "SAC Pendulum": ("--config=sac_gail/any", f"--demonstrations={pendulum}", *TINY_OFF_POLICY),
+        "SAC Pendulum": sac,
+        "SAC Pendulum, ahead": (*sac, "--gin=OffPolicyGenerator.collect_while_learning = True"),
         "TRPO Pendulum": (*trpo, f"--demonstrations={pendulum}"),
         "PPO pixels": ("--config=gail_ppo/any", f"--demonstrations={bar}", *TINY_PIXELS),
         "BC CartPole": ("--config=bc/any", f"--demonstrations={cartpole}", *TINY_CLONING),
-        "MGAIL CartPole": ("--config=mgail/any", f"--demonstrations={cartpole}", *TINY_MODEL_BASED),
+        "MGAIL CartPole": mgail,
+        "MGAIL CartPole, ahead": (*mgail, "--gin=ModelBasedGenerator.collect_while_learning = True"),
     }
 
 

@@ -41,6 +41,8 @@ CHAINS = {
     "BC CartPole": ("third iteration",),
     "MGAIL CartPole": ("third iteration",),
     "PPO pixels": ("third iteration",),
+    "MGAIL CartPole, ahead": ("checkpoint", "third iteration"),
+    "SAC Pendulum, ahead": ("checkpoint", "third iteration"),
 }
 
 
