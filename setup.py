@@ -83,12 +83,16 @@ setup(
             "pytest>=8",
             "pytest-xdist>=3.5",
             "ruff>=0.17,<0.18",
+            "minari[hdf5,hf]>=0.5",
+            "pyarrow>=15",
             # Elsewhere PyBullet is compiled, for minutes, and its configs' tests are left out.
             "pybullet_envs_gymnasium; platform_system == 'Linux' and platform_machine == 'x86_64' "
             "and python_version < '3.12'",
         ],
         "pybullet": ["pybullet_envs_gymnasium>=0.5"],
-        "minari": ["minari>=0.5"],
+        "minari": ["minari[hdf5,hf]>=0.5"],
+        "arrow": ["pyarrow>=15"],  # Parquet, LeRobot, and what imitation saves
+        "sb3": ["stable-baselines3>=2.3"],
         "video": ["imageio>=2.34", "imageio-ffmpeg>=0.5"],
     },
     entry_points={
