@@ -15,7 +15,7 @@ MIN_TRANSITIONS = 2
 def load(
     path: str | os.PathLike, reader: Reader | None = None, observation_keys: Sequence[str] | None = None
 ) -> Demonstrations:
-    """Reads a file, a folder of files of one format (sorted by name), a data set's folder, or ``minari:NAME``.
+    """Reads a file, a folder of files of one format (sorted by name), a data set, or ``minari:NAME``.
 
     The format is told from what is inside; docs/demonstrations.md lists them.
 

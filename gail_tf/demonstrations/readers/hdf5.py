@@ -69,5 +69,5 @@ def not_known(path: str) -> Demonstrations | None:
             raise UserError(f"{advice} (found {found})")
     raise UserError(
         f"is HDF5 that is not D4RL's or robomimic's ({found}); wanted arrays observations, "
-        "actions, terminals, or data/demo_0/actions and obs: rename them, or write the arrays with numpy.savez"
+        "actions, terminals, or data/demo_0/actions and obs: rename them, or save the arrays with numpy.savez"
     )

@@ -93,6 +93,8 @@ def from_columns(columns: Mapping[str, np.ndarray], provenance: dict[str, Any]) 
     """
     roles = {name: _role(name) for name in columns if not _IGNORED.fullmatch(name)}
     _require_known(roles)
+    if not all(map(len, columns.values())):
+        raise UserError("holds no rows; wanted one a step: record some")
     ignored = [name for name in columns if name not in roles]
     notes = [f"Ignored the columns {', '.join(ignored)}."] if ignored else []
     fields: dict[str, np.ndarray] = {}
@@ -163,8 +165,8 @@ def _side_by_side(
     """``[N, d]`` of several columns, or one as it is; and their components, where they have names."""
     if len(names) == 1:
         column = columns[names[0]]
-        is_action = _role(names[0]) == "actions"
-        rows = column if column.ndim > 1 or is_action else column[:, None]
+        is_discrete = _role(names[0]) == "actions" and column.dtype.kind in arrays.INTEGER_KINDS
+        rows = column if column.ndim > 1 or is_discrete else column[:, None]
     else:
         rows = np.concatenate([columns[name].reshape(len(columns[name]), -1) for name in names], axis=1)
     widths: dict[str, int] = {}
@@ -191,8 +193,6 @@ def _with_ends(fields: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], li
     episode = fields.pop("episode", None)
     if episode is None:
         return fields, notes
-    if not len(episode):
-        raise UserError("holds no rows; wanted one a step: record some")
     ends = np.append(episode[1:] != episode[:-1], True)
     pieces, distinct = int(ends.sum()), len(set(episode.tolist()))
     if pieces != distinct:
