@@ -1,4 +1,4 @@
-"""What gail-evaluate and gail-make-demonstrations do with an exported policy."""
+"""What gail-evaluate does with an exported policy."""
 
 import functools
 import importlib.util
@@ -10,8 +10,6 @@ import gymnasium as gym
 import numpy as np
 import tensorflow as tf
 
-from gail_tf import demonstrations
-from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.foreign import foreign
 from gail_tf.environments.make import make_environment
 from gail_tf.environments.observations import observation_spec
@@ -21,7 +19,7 @@ from gail_tf.training.export import find_policy, load_policy
 from gail_tf.types import UserError
 
 
-def _open(path: str, environment: str | None, stochastic: bool, seed: int):
+def open_policy(path: str, environment: str | None, stochastic: bool, seed: int):
     """Loads the policy and checks that it fits the environment it is to act in; returns how it acts."""
     policy, metadata = load_policy(path)
     environment = environment or metadata.get("environment")
@@ -91,7 +89,7 @@ def evaluate_policy(
     """Returns the statistics of ``num_episodes`` episodes and, where known, the normalised score."""
     if video:
         _check_video(video)
-    act, metadata, environment, make_env = _open(path, environment, stochastic, seed)
+    act, metadata, environment, make_env = open_policy(path, environment, stochastic, seed)
     evaluator = evaluation.Evaluator(make_env)
     result = evaluator.evaluate(act, num_episodes, seed).statistics()
     evaluator.close()
@@ -121,47 +119,6 @@ def describe(result: Mapping[str, Any]) -> str:
     if "video" in result:
         lines.append(f"  video       {result['video']}")
     return "\n".join(lines)
-
-
-def make_demonstrations(
-    path: str,
-    out: str,
-    environment: str | None,
-    num_episodes: int,
-    seed: int,
-    stochastic: bool,
-    action_noise: float = 0.0,
-) -> None:
-    """Records episodes of a policy into the npz file ``out``.
-
-    ``action_noise`` is the std of Gaussian noise on normalised continuous actions, which are cut afterwards.
-    """
-    if not out.endswith(".npz"):  # before the rollouts, which take their time
-        raise UserError(f"{out}: demonstrations are written as .npz: choose a path that ends so.")
-    act, metadata, environment, make_env = _open(path, environment, stochastic, seed)
-    provenance = {"policy": metadata, "num_episodes": num_episodes, "seed": seed, "stochastic": stochastic}
-    provenance |= {"action_noise": action_noise, "made_by": "gail-make-demonstrations"}
-    if action_noise:
-        env = make_env()
-        codec = ActionCodec(env.action_space, environment)
-        env.close()
-        if codec.is_discrete:
-            given = f"--action_noise={action_noise}"
-            raise UserError(f"{given}: {environment} has discrete actions; leave it out.")
-        act = evaluation.with_noise(act, codec, action_noise, seed)
-    episodes: list[dict[str, np.ndarray]] = []
-    evaluator = evaluation.Evaluator(make_env)
-    evaluator.evaluate(act, num_episodes, seed, on_episode=episodes.append)
-    evaluator.close()
-    fields = {name: np.concatenate([episode[name] for episode in episodes]) for name in episodes[0]}
-    is_discrete = np.issubdtype(fields["actions"].dtype, np.integer)
-    dtypes = {"actions": np.int64 if is_discrete else np.float32, "rewards": np.float32}
-    for name, dtype in (dtypes | {"terminated": bool, "truncated": bool}).items():
-        fields[name] = fields[name].astype(dtype)
-    fields["truncated"] &= ~fields["terminated"]
-    ends = np.cumsum([len(episode["rewards"]) for episode in episodes])
-    about = {"environment": environment, "provenance": provenance}
-    demonstrations.save(out, demonstrations.Demonstrations(**fields, episode_ends=ends, **about))
 
 
 def _check_video(path: str) -> None:

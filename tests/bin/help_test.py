@@ -24,7 +24,8 @@ ROLLOUT = {"environment", "num_episodes", "policy", "seed", "stochastic"}
 FLAGS = {
     "train": TRAINING | {"demonstrations", "num_demonstrations", "subsample"},
     "train_expert": TRAINING,
-    "make_demonstrations": ROLLOUT | {"action_noise", "figure", "inspect", "out"},
+    "make_demonstrations": ROLLOUT
+    | {"action_noise", "figure", "fps", "inspect", "keys", "observation_keys", "out", "play"},
     "evaluate": ROLLOUT | {"json", "video"},
     "export_policy": {"best", "out", "run_dir"},
     "report": {"out", "published"},
