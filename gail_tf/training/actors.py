@@ -4,8 +4,11 @@ The first two are programs of whoever made them: a zip holds pickles, a SavedMod
 files. They are only loaded after their spaces or signatures were read and fit, and a person was told.
 """
 
+import io
 import json
 import re
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -79,35 +82,51 @@ def _stable_baselines3(path: str, env: gym.Env, environment: str, stochastic: bo
             f"{path}: is no zip of stable-baselines3 ({one_line(error)}); save it again."
         ) from error
     if not is_a_model:
-        raise UserError(
-            f"{path}: is no zip of stable-baselines3 (no policy_class); give one that save() wrote."
-        )
-    try:
-        import stable_baselines3
-    except ImportError as error:
-        raise UserError(f"{path}: needs stable-baselines3: pip install 'gail_tf[sb3]'.") from error
-    with foreign(
-        f"{path}: stable-baselines3 cannot load it as {algorithm}", "load it with the version it has"
-    ):
-        model = getattr(stable_baselines3, algorithm).load(path, device="cpu")
-    for what in ("observation_space", "action_space"):
-        given, wanted = getattr(model, what), getattr(env, what)
-        if not _is_alike(given, wanted):
-            raise UserError(
-                f"{path}: its {what} is {one_line(given)}, {environment} has {one_line(wanted)}: give the "
-                "environment it was trained in."
-            )
+        raise UserError(f"{path}: is no zip of stable-baselines3 (no policy_class); give what save() wrote.")
+    worker, told = _started(path, algorithm, stochastic)
+    for name, space in (("observation_space", env.observation_space), ("action_space", env.action_space)):
+        if not _is_alike(told[name], space):
+            worker.kill()
+            given = f"{path}: its {name} is {told[name]['text']}, {environment} has {one_line(space)}"
+            raise UserError(f"{given}: give the environment it was trained in.")
 
     def act(observations: np.ndarray) -> np.ndarray:
-        return model.predict(observations, deterministic=not stochastic)[0]
+        try:
+            content = io.BytesIO()
+            np.save(content, observations, allow_pickle=False)
+            worker.stdin.write(len(content.getvalue()).to_bytes(8, "big") + content.getvalue())
+            worker.stdin.flush()
+            answer = worker.stdout.read(int.from_bytes(worker.stdout.read(8), "big"))
+            return np.load(io.BytesIO(answer), allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise UserError(f"{path}: stable-baselines3 stopped ({one_line(error)}).") from error
 
     return Actor(lambda: act, True, f"stable-baselines3 {algorithm}", f"{path} {TRUST}")
 
 
-def _is_alike(one: gym.Space, other: gym.Space) -> bool:
-    if isinstance(one, gym.spaces.Discrete) or isinstance(other, gym.spaces.Discrete):
-        return type(one) is type(other) and one.n == other.n
-    return isinstance(one, gym.spaces.Box) and isinstance(other, gym.spaces.Box) and one.shape == other.shape
+def _started(path: str, algorithm: str, stochastic: bool) -> tuple[subprocess.Popen, dict[str, Any]]:
+    """The process in which the policy acts, and its spaces. It ends with ours, whose end closes its input."""
+    file = Path(__file__).with_name("stable_baselines3_worker.py")
+    command = [sys.executable, str(file), path, algorithm, str(not stochastic)]
+    worker = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    try:
+        told = json.loads(worker.stdout.readline())
+    except ValueError:
+        told = {"error": "it ended without a word", "missing": None}
+    if "error" in told:
+        worker.kill()
+        if told["missing"] == "stable_baselines3":
+            raise UserError(f"{path}: needs stable-baselines3: pip install 'gail_tf[sb3]'.")
+        why = f"cannot load it as {algorithm} ({one_line(told['error'])})"
+        raise UserError(f"{path}: stable-baselines3 {why}; save it with the version that is installed.")
+    return worker, told
+
+
+def _is_alike(told: dict[str, Any], space: gym.Space) -> bool:
+    size = int(space.n) if isinstance(space, gym.spaces.Discrete) else list(space.shape)
+    return told["kind"] == type(space).__name__ and told["size"] == size
 
 
 # SavedModels
