@@ -94,6 +94,8 @@ setup(
             "pytest-xdist>=3.5",
             "ruff>=0.17,<0.18",
             "opencv-python-headless>=4.8",  # without it the tests of Atari's screens are left out
+            "minari[hdf5,hf]>=0.5",
+            "pyarrow>=15",
             # Elsewhere PyBullet is compiled, for minutes, and its configs' tests are left out.
             "pybullet_envs_gymnasium; platform_system == 'Linux' and platform_machine == 'x86_64' "
             "and python_version < '3.12'",
@@ -101,13 +103,15 @@ setup(
         "pybullet": ["pybullet_envs_gymnasium>=0.5"],
         # Gymnasium's preprocessing of Atari's screens resizes with it.
         "atari": ["opencv-python-headless>=4.8"],
-        "minari": ["minari>=0.5"],
         # 1.17 is the first that takes TensorFlow 2.21 with NumPy 2 and protobuf 7.
         "onnx": ["tf2onnx>=1.17", "onnx>=1.18", "onnxruntime>=1.22"],
         "hub": ["huggingface_hub>=0.30"],
         "ray": ["ray>=2.52"],
         "slurm": ["submitit>=1.5"],
         "tune": ["optuna>=5,<6"],
+        "minari": ["minari[hdf5,hf]>=0.5"],
+        "arrow": ["pyarrow>=15"],  # Parquet, LeRobot, and what imitation saves
+        "sb3": ["stable-baselines3>=2.3"],
         "video": ["imageio>=2.34", "imageio-ffmpeg>=0.5"],
     },
     entry_points={

@@ -18,7 +18,7 @@ from gail_tf.start_up import import_tensorflow
 import_tensorflow()
 
 from gail_tf import demonstrations  # noqa: E402 - TensorFlow is imported quietly first
-from gail_tf.training import rollouts  # noqa: E402
+from gail_tf.training import recording  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 
@@ -41,7 +41,7 @@ def pack(run_dir, num_episodes):
     folder.mkdir()
     shutil.copytree(run_dir / "policy", folder / "policy")
     file = folder / "demonstrations.npz"
-    rollouts.make_demonstrations(
+    recording.make_demonstrations(
         str(folder / "policy"), str(file), None, num_episodes, seed=0, stochastic=False
     )
     recorded = demonstrations.load(str(file))

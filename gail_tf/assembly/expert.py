@@ -50,6 +50,7 @@ def load_demonstrations(
     subsample: int = 1,
     seed: int | None = None,
     reader: Callable | None = None,
+    observation_keys: Sequence[str] | None = None,
     given: Mapping[str, Any] | Demonstrations | None = None,
 ) -> LoadedDemonstrations:
     """Loads what a config binds, or takes what a program gives.
@@ -60,12 +61,11 @@ def load_demonstrations(
       subsample: keep one transition in so many.
       seed: chooses trajectories and offsets; None is the run's seed.
       reader: path -> ``Demonstrations``, or None for what it does not read; asked before the package's own.
+      observation_keys: names of the components to observe, in their order; None takes all.
       given: arrays by D4RL's keys, or ``Demonstrations``, in place of ``path``.
     """
     if given is None and path is None:
-        raise UserError(
-            "no demonstrations given: add --demonstrations=PATH (an npz file or a folder of them)."
-        )
+        raise UserError("no demonstrations given: add --demonstrations=PATH (a file or a folder of them).")
     file = None
     if isinstance(given, Demonstrations):
         name, recorded = "the demonstrations", given
@@ -73,7 +73,7 @@ def load_demonstrations(
         name, recorded = "the arrays", demos.from_arrays(given)
     else:
         name = file = resolve_demonstrations(path)
-        recorded = demos.load(file, reader)
+        recorded = demos.load(file, reader, observation_keys)
     sha256 = digest(file, recorded)
     return LoadedDemonstrations(name, recorded, sha256, num_trajectories, subsample, seed)
 

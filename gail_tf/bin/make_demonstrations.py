@@ -1,22 +1,33 @@
-"""gail-make-demonstrations: records demonstrations from a policy, or shows what a file of them holds.
+"""gail-make-demonstrations: records demonstrations of what acts, or shows what a file of them holds.
 
-  gail-make-demonstrations --policy=RUN_DIR_OR_SAVEDMODEL --out=FILE.npz [--num_episodes=N] [--seed=N]
-  gail-make-demonstrations --inspect=PATH [--figure=FILE.png]
+  gail-make-demonstrations --policy=POLICY --out=OUT [--environment=ID] [--num_episodes=N] [--seed=N]
+  gail-make-demonstrations --play --environment=ID --out=OUT [--keys=KEYS] [--fps=N]
+  gail-make-demonstrations --inspect=PATH [--environment=ID] [--figure=FILE.png]
 
-The policy acts by its mode; with --stochastic it samples, and --action_noise=STD adds Gaussian noise to
+POLICY is a run directory or exported policy, a stable-baselines3 .zip, a SavedModel of anybody's whose
+serving_default takes observations and gives actions, or module:function of yours, observation -> action (a
+class is made anew for every episode). All but the first want --environment. A .zip and a SavedModel are
+programs: load only those that you trust. OUT is FILE.npz, or minari:NAME for a Minari data set.
+
+A policy acts by its mode; with --stochastic it samples, and --action_noise=STD adds Gaussian noise to
 continuous actions (CREDO's experts: 0.01), in a scale where the action range is -1 to 1. Every transition is
 kept: how dense and how many are choices of training (--subsample and --num_demonstrations of gail-train).
+
+--inspect reads every format that gail-train reads. With --environment it holds the file against steps of the
+environment, and warns of columns that cannot be the same: in another order, in other units.
 
 Examples:
 
   gail-make-demonstrations --policy=runs/expert --num_episodes=25 --out=expert.npz
-  gail-make-demonstrations --inspect=expert.npz --figure=expert.png
+  gail-make-demonstrations --policy=ppo.zip --environment=CartPole-v1 --out=minari:cartpole/ppo-v0
+  gail-make-demonstrations --policy=controllers:swing_up --environment=Pendulum-v1 --out=swing_up.npz
+  gail-make-demonstrations --play --environment=ALE/Freeway-v5 --num_episodes=2 --out=freeway.npz
+  gail-make-demonstrations --inspect=expert.npz --environment=Hopper-v5 --figure=expert.png
 """
 
 import math
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
 
 from absl import flags
 
@@ -24,8 +35,11 @@ from gail_tf.bin.command_line import run_main
 from gail_tf.start_up import import_tensorflow
 from gail_tf.types import UserError
 
-_POLICY = flags.DEFINE_string("policy", None, "A run directory or an exported policy.")
-_OUT = flags.DEFINE_string("out", None, "The npz file to write; never overwritten.")
+_POLICY = flags.DEFINE_string("policy", None, "A run directory, a policy, a .zip, or module:function.")
+_PLAY = flags.DEFINE_bool("play", False, "A person acts, at the keyboard (discrete actions).")
+_KEYS = flags.DEFINE_string("keys", None, "With --play: one character an action, in place of 0, 1, 2, ...")
+_FPS = flags.DEFINE_integer("fps", None, "With --play: steps in a second.", lower_bound=1)
+_OUT = flags.DEFINE_string("out", None, "The npz file to write, or minari:NAME; never overwritten.")
 _NUM_EPISODES = flags.DEFINE_integer("num_episodes", 25, "Episodes to record.", lower_bound=1)
 _SEED = flags.DEFINE_integer(
     "seed", 0, "Episode i starts from reset(seed=SEED + i).", lower_bound=0, upper_bound=2**31 - 1
@@ -37,36 +51,57 @@ _INSPECT = flags.DEFINE_string("inspect", None, "Print what this file or folder 
 _FIGURE = flags.DEFINE_string(
     "figure", None, "With --inspect: draw the episodes' returns into this PNG, or of images a contact sheet."
 )
+_OBSERVATION_KEYS = flags.DEFINE_list(
+    "observation_keys", None, "With --inspect: the components to look at, such as object,robot0_eef_pos."
+)
 
 
 def main(argv: Sequence[str]) -> None:
     if not math.isfinite(_ACTION_NOISE.value):
         raise UserError(f"--action_noise={_ACTION_NOISE.value}: want a finite number of 0 or more.")
     if _INSPECT.value:
-        if _POLICY.value or _OUT.value:
-            raise UserError("--inspect looks at a file, --policy and --out record one: want either.")
-        return inspect(_INSPECT.value, _FIGURE.value)
-    if not _POLICY.value or not _OUT.value:
-        raise UserError("want --policy=PATH and --out=FILE.npz to record, or --inspect=PATH to look at one.")
-    if not _OUT.value.endswith(".npz"):
-        raise UserError(f"--out={_OUT.value}: want a name that ends in .npz, such as {_OUT.value}.npz.")
-    if Path(_OUT.value).exists():
-        raise UserError(f"--out={_OUT.value} is there already: choose another name or remove it.")
-    import_tensorflow()
-    from gail_tf.training import rollouts
-
-    asked = (_POLICY, _OUT, _ENVIRONMENT, _NUM_EPISODES, _SEED, _STOCHASTIC, _ACTION_NOISE)
-    rollouts.make_demonstrations(*(flag.value for flag in asked))
-    inspect(_OUT.value, None)
+        if _POLICY.value or _OUT.value or _PLAY.value:
+            raise UserError("--inspect looks at a file, --policy, --play and --out record one: want either.")
+        return inspect(_INSPECT.value, _FIGURE.value, _ENVIRONMENT.value, _OBSERVATION_KEYS.value)
+    if _PLAY.value == bool(_POLICY.value) or not _OUT.value:
+        raise UserError(
+            "want --policy=PATH or --play, and --out=FILE.npz, to record, or --inspect=PATH to look at one."
+        )
+    record()
+    inspect(_OUT.value)
     out = shlex.quote(_OUT.value)
     print(f"Train on them:  gail-train --config=gail_ppo/any --demonstrations={out} --run_dir=runs/new")
 
 
-def inspect(path: str, figure: str | None) -> None:
+def record() -> None:
+    """Writes --out, from a policy or a person."""
+    import_tensorflow()
+    from gail_tf.training import play, recording
+
+    recording.check_out(_OUT.value)
+    if not _PLAY.value:
+        asked = (_POLICY, _OUT, _ENVIRONMENT, _NUM_EPISODES, _SEED, _STOCHASTIC, _ACTION_NOISE)
+        return recording.make_demonstrations(*(flag.value for flag in asked))
+    asked = (_ENVIRONMENT, _OUT, _NUM_EPISODES, _SEED, _KEYS, _FPS)
+    play.make_demonstrations(*(flag.value for flag in asked))
+
+
+def inspect(
+    path: str, figure: str | None = None, environment: str | None = None, keys: Sequence[str] | None = None
+) -> None:
+    """Prints what a file holds, and how it compares with an environment."""
     from gail_tf import demonstrations
 
-    found = demonstrations.load(path)
+    found = demonstrations.load(path, observation_keys=keys)
     print(demonstrations.describe(found))
+    if environment:
+        import_tensorflow()
+        from gail_tf.training import reference
+
+        compared = reference.compare_with(found, environment)
+        print("\n".join([f"held against {environment}", *compared.lines]))
+        said = [f"warning: {warning}" for warning in compared.warnings]
+        print("\n".join(said or ["Nothing speaks against these columns."]))
     if figure:
         demonstrations.plot(found, figure)
         print(f"Drawn: {figure}")

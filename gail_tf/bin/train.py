@@ -5,9 +5,11 @@
 NAME is <recipe>/<task>, an overlay with/<name> after it, or your own gin file; --list shows all, --show
 what a name stands for. Recipes are gail_ppo, gail_trpo and bc (behavioural cloning); sac_gail and dac_td3 for
 continuous actions, with fewer environment steps; mgail, which goes through a learned model; gail_vr, gail_gp,
-w_gail, w_gail_gp; td3_gail, ddpg_gail, sd3_gail. The task "any" takes every Gymnasium environment. PATH is an
-npz file in gail_tf's or D4RL's layout, a folder of such files, minari:NAME, or shipped:NAME for one of the
-package's own (experts/). Without --environment the one recorded in the demonstrations is used.
+w_gail, w_gail_gp; td3_gail, ddpg_gail, sd3_gail. The task "any" takes every Gymnasium environment.
+
+PATH is a file or folder of demonstrations (npz, D4RL, robomimic, imitation, CSV, Parquet, LeRobot and others:
+docs/demonstrations.md), minari:NAME, or shipped:NAME for one of the package's own (experts/). Without
+--environment the one recorded in the demonstrations is used.
 
 Into DIR go metrics.jsonl and TensorBoard logs while it trains, then summary.json, curve.png, the SavedModels
 policy/ (nearest to the demonstrations), last_policy/ and best_policy/ (by return). Ctrl-C saves; --resume
@@ -30,7 +32,7 @@ from gail_tf.bin import training_flags
 from gail_tf.bin.command_line import run_main
 
 _DATA = (
-    flags.DEFINE_string("demonstrations", None, "An npz file, a folder of them, or shipped:NAME."),
+    flags.DEFINE_string("demonstrations", None, "A file or folder, minari:NAME, or shipped:NAME."),
     flags.DEFINE_integer(
         "num_demonstrations", None, "How many trajectories, drawn by the seed; else all.", lower_bound=1
     ),

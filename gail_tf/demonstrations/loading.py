@@ -1,9 +1,10 @@
 """Demonstrations of a file, a folder, a data set's name, or arrays: the first reader that knows them."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gail_tf.demonstrations.components import columns_in_order, listed
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.readers import READERS, Reader, d4rl, npz
 from gail_tf.types import UserError
@@ -11,8 +12,12 @@ from gail_tf.types import UserError
 MIN_TRANSITIONS = 2
 
 
-def load(path: str | os.PathLike, reader: Reader | None = None) -> Demonstrations:
-    """Reads an npz file, a folder of npz files (sorted by name), or ``minari:<dataset id>``.
+def load(
+    path: str | os.PathLike, reader: Reader | None = None, observation_keys: Sequence[str] | None = None
+) -> Demonstrations:
+    """Reads a file, a folder of files of one format (sorted by name), a data set, or ``minari:NAME``.
+
+    The format is told from what is inside; docs/demonstrations.md lists them.
 
     What the file leaves out is inferred only where that is sound, and said in ``notes``:
 
@@ -28,13 +33,14 @@ def load(path: str | os.PathLike, reader: Reader | None = None) -> Demonstration
     Args:
       path: what to read; "~" is the home folder.
       reader: asked before the package's own; see :mod:`gail_tf.demonstrations.readers`.
+      observation_keys: the components to take as the observation, in this order; None takes all.
 
     Raises:
       UserError: one line that begins with the path: what was found, what is wanted, what to do.
     """
     name = os.fspath(path)
     with npz.named(name):
-        return _require_enough(_read(os.path.expanduser(name), reader))
+        return _require_enough(with_keys(_read(os.path.expanduser(name), reader), observation_keys))
 
 
 def from_arrays(fields: Mapping[str, Any], name: str = "the arrays") -> Demonstrations:
@@ -60,6 +66,31 @@ def _read(path: str, reader: Reader | None) -> Demonstrations:
                 "Demonstrations, as demonstrations.from_arrays makes, or None for what it does not read"
             )
     raise npz.not_an_archive(path)
+
+
+def with_keys(demonstrations: Demonstrations, keys: Sequence[str] | None) -> Demonstrations:
+    """The demonstrations with the components ``keys`` of their observations alone, in that order.
+
+    Raises:
+      UserError: components that are not there, or observations that have none.
+    """
+    if keys is None:
+        return demonstrations
+    components = demonstrations.components
+    if components is None:
+        raise UserError("the observations have no named components: leave observation_keys out")
+    unknown = [key for key in keys if key not in dict(components)]
+    if unknown or not keys or len(set(keys)) < len(keys):
+        given = f"observation_keys are {', '.join(keys) or 'none'}"
+        raise UserError(f"{given}; wanted some of {listed(components)}, each once: mend the names")
+    chosen = tuple((key, dict(components)[key]) for key in keys)
+    columns = columns_in_order(components, chosen)
+    return demonstrations.noted(
+        f"Took the components {listed(chosen)} of {listed(components)}.",
+        observations=demonstrations.observations[:, columns],
+        next_observations=demonstrations.next_observations[:, columns],
+        components=chosen,
+    )
 
 
 def _require_enough(demonstrations: Demonstrations) -> Demonstrations:

@@ -12,8 +12,6 @@ import numpy as np
 import tensorflow as tf
 
 from gail_tf import demonstrations
-from gail_tf.environments.actions import ActionCodec
-from gail_tf.environments.atari import frames_in_stack
 from gail_tf.environments.film import film, renderer_set_aside
 from gail_tf.environments.make import make_environment
 from gail_tf.environments.observations import observation_spec
@@ -24,7 +22,7 @@ from gail_tf.training.nearness import Yardstick
 from gail_tf.types import UserError
 
 
-def _open(path: str, environment: str | None, stochastic: bool, seed: int):
+def open_policy(path: str, environment: str | None, stochastic: bool, seed: int):
     """Loads the policy and checks that it fits the environment it is to act in; returns how it acts."""
     policy, metadata = load_policy(path)
     environment = environment or metadata.get("environment")
@@ -114,7 +112,7 @@ def evaluate_policy(
     if video:
         _check_video(video)
     with renderer_set_aside() if video else contextlib.nullcontext():
-        act, metadata, environment, make_env = _open(path, environment, stochastic, seed)
+        act, metadata, environment, make_env = open_policy(path, environment, stochastic, seed)
         yardstick, unknown = _yardstick(path, expert, make_env, environment == metadata.get("environment"))
         evaluator, episodes = evaluation.Evaluator(make_env), []
         is_watched = video is not None or yardstick is not None
@@ -187,58 +185,6 @@ def _distance_lines(result: Mapping[str, Any]) -> list[str]:
         f"  distance    {result['imitation_distance']:.3f}  ({', '.join(beside)})",
         f"  Without any reward: the policy is {result['nearness']}.",
     ]
-
-
-def make_demonstrations(
-    path: str,
-    out: str,
-    environment: str | None,
-    num_episodes: int,
-    seed: int,
-    stochastic: bool,
-    action_noise: float = 0.0,
-) -> None:
-    """Records episodes of a policy into the npz file ``out``.
-
-    ``action_noise`` is the std of Gaussian noise on normalised continuous actions, which are cut afterwards.
-    """
-    if not out.endswith(".npz"):  # before the rollouts, which take their time
-        raise UserError(f"{out}: demonstrations are written as .npz: choose a path that ends so.")
-    act, metadata, environment, make_env = _open(path, environment, stochastic, seed)
-    provenance = {"policy": metadata, "num_episodes": num_episodes, "seed": seed, "stochastic": stochastic}
-    provenance |= {"action_noise": action_noise, "made_by": "gail-make-demonstrations"}
-    if action_noise:
-        env = make_env()
-        codec = ActionCodec(env.action_space, environment)
-        env.close()
-        if codec.is_discrete:
-            given = f"--action_noise={action_noise}"
-            raise UserError(f"{given}: {environment} has discrete actions; leave it out.")
-        act = evaluation.with_noise(act, codec, action_noise, seed)
-    episodes: list[dict[str, np.ndarray]] = []
-    env = make_env()
-    num_frames = frames_in_stack(env)
-    env.close()
-
-    def keep(episode: dict[str, np.ndarray]) -> None:
-        if num_frames is not None:  # the newest of each stack: the frames alone give the stacks again
-            names = ("observations", "next_observations")
-            episode |= {name: episode[name][..., -1].copy() for name in names}
-        episodes.append(episode)
-
-    evaluator = evaluation.Evaluator(make_env)
-    evaluator.evaluate(act, num_episodes, seed, on_episode=keep)
-    evaluator.close()
-    fields = {name: np.concatenate([episode[name] for episode in episodes]) for name in episodes[0]}
-    is_discrete = np.issubdtype(fields["actions"].dtype, np.integer)
-    dtypes = {"actions": np.int64 if is_discrete else np.float32, "rewards": np.float32}
-    for name, dtype in (dtypes | {"terminated": bool, "truncated": bool}).items():
-        fields[name] = fields[name].astype(dtype)
-    fields["truncated"] &= ~fields["terminated"]
-    ends = np.cumsum([len(episode["rewards"]) for episode in episodes])
-    about = {"environment": environment, "provenance": provenance}
-    recorded = demonstrations.Demonstrations(**fields, episode_ends=ends, **about)
-    demonstrations.save(out, recorded, compact=num_frames is not None)
 
 
 def _check_video(path: str) -> None:

@@ -25,9 +25,10 @@ ROLLOUT = {"environment", "num_episodes", "policy", "seed", "stochastic"}
 FLAGS = {
     "train": TRAINING | {"demonstrations", "num_demonstrations", "subsample"},
     "train_expert": TRAINING | {"reward"},
-    "make_demonstrations": ROLLOUT | {"action_noise", "figure", "inspect", "out"},
     "export_policy": {"best", "film", "format", "last", "license", "model_card", "out", "push", "run_dir"},
     "evaluate": ROLLOUT | {"demonstrations", "json", "video"},
+    "make_demonstrations": ROLLOUT
+    | {"action_noise", "figure", "fps", "inspect", "keys", "observation_keys", "out", "play"},
     "report": {"out", "published"},
     "doctor": {"json"},
     "study": {

@@ -3,6 +3,8 @@
 Row by row: observation 0 1 2 10 11, next observation 1 2 3 11 12, reward 1 2 3 4 5.
 """
 
+import pathlib
+
 import numpy as np
 import pytest
 
@@ -67,3 +69,35 @@ def are_equal():
                 assert getattr(other, name).dtype == value.dtype, name
 
     return are_equal
+
+
+FILES = pathlib.Path(__file__).parent / "files"
+
+
+@pytest.fixture
+def made():
+    """The path of a file that another project's code wrote (files/README.md)."""
+    return lambda name: str(FILES / name)
+
+
+@pytest.fixture
+def reference():
+    """The episodes that those files hold, in D4RL's keys."""
+    return lambda environment: dict(np.load(FILES / f"reference_{environment}.npz"))
+
+
+@pytest.fixture
+def holds():
+    """The demonstrations are ``reference``, all of it, or without the last step of each episode."""
+
+    def holds(demonstrations, reference, without_last=False):
+        ends = reference["terminals"] | reference["timeouts"]
+        kept = ~ends if without_last else np.ones(len(ends), bool)
+        names = ("observations", "actions", "next_observations", "rewards")
+        for name in (name for name in names if name != "rewards" or demonstrations.rewards is not None):
+            assert np.array_equal(getattr(demonstrations, name), reference[name][kept]), name
+        starts = np.flatnonzero(np.append(True, ends[:-1]))
+        assert demonstrations.returns == pytest.approx(np.add.reduceat(reference["rewards"], starts))
+        assert demonstrations.lengths.tolist() == np.diff(starts, append=len(ends)).tolist()
+
+    return holds

@@ -43,8 +43,9 @@ def test_what_is_ignored_is_not_even_read(tmp_path, d4rl):
         (b"", "the file is empty"),
         (pickle.dumps({"observations": 1}), "is a pickle, which is never loaded"),
         (b"\x93NUMPY\x01\x00", "is a single .npy array"),
-        (b"\x89HDF\r\n\x1a\n", "is HDF5"),
-        (b"observations,actions\n", "is not an .npz archive"),
+        (b"\x89HDF\r\n\x1a\n", "cannot be read as HDF5"),
+        (b"observations,actions\n", "holds no rows"),
+        (b"some text\n", "of no format that is known; wanted an .npz archive, HDF5, Parquet or CSV"),
         (b"PK\x03\x04 nonsense", "damaged or cut short"),
     ],
 )
@@ -94,7 +95,7 @@ def test_a_reader_of_ones_own_reads_its_format_and_passes_on_others(tmp_path, re
     np.savez(tmp_path / "a.npz", **d4rl())
     assert demos.load(tmp_path / "mine.txt", read_table).observations.tolist() == [[0], [1]]
     assert demos.load(tmp_path / "a.npz", read_table).num_transitions == 5
-    refuses(tmp_path / "mine.txt", "not an .npz archive")
+    refuses(tmp_path / "mine.txt", "of no format that is known")
 
 
 def test_a_reader_that_gives_something_else_is_named(tmp_path, refuses):

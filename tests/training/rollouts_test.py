@@ -15,7 +15,7 @@ from gail_tf.agents.policy import Policy
 from gail_tf.bin import make_demonstrations
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.networks.mlp import make_actor_network, make_deterministic_actor
-from gail_tf.training import export, rollouts
+from gail_tf.training import export, recording, rollouts
 from gail_tf.types import UserError
 
 
@@ -119,8 +119,8 @@ def test_a_film_that_cannot_be_written_is_refused_first(monkeypatch, video, abse
 
 
 def test_demonstrations_without_the_suffix_are_refused_first(monkeypatch):
-    assert "choose a path that ends so" in refusal(
-        rollouts.make_demonstrations, "no_policy", "out", None, 1, 0, False
+    assert "want a name that ends in .npz" in refusal(
+        recording.make_demonstrations, "no_policy", "out", None, 1, 0, False
     )
     monkeypatch.setattr(sys, "argv", ["gail-make-demonstrations"])
     flags.FLAGS(["gail-make-demonstrations", "--policy=no_policy", "--out=out"])
@@ -132,7 +132,7 @@ def test_demonstrations_without_the_suffix_are_refused_first(monkeypatch):
 
 def test_action_noise_is_refused_for_discrete_actions(cartpole_policy, tmp_path):
     message = refusal(
-        rollouts.make_demonstrations,
+        recording.make_demonstrations,
         str(cartpole_policy),
         str(tmp_path / "out.npz"),
         None,

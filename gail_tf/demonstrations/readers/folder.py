@@ -1,44 +1,48 @@
-"""A folder of npz files, read in the order of their names; they must hold one kind of data."""
+"""A folder of files of one suffix, read in the order of their names; they must hold one kind of data."""
 
 import pathlib
 
 import numpy as np
 
 from gail_tf.demonstrations.demonstrations import Demonstrations
-from gail_tf.demonstrations.readers import d4rl, npz, own
+from gail_tf.demonstrations.readers import npz
+from gail_tf.demonstrations.readers.files import FILE_READERS, SUFFIXES
 from gail_tf.types import UserError
 
 
 def read(path: str) -> Demonstrations | None:
-    """Reads the npz files of a folder; None where ``path`` is not a folder."""
+    """Reads the files of a folder: those of the first of SUFFIXES that is there. None for no folder."""
     folder = pathlib.Path(path)
     if not folder.is_dir():
         return None
     visible = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    files = [entry for entry in visible if entry.suffix == ".npz"]
-    if not files:
+    of_suffix = {suffix: [entry for entry in visible if entry.suffix == suffix] for suffix in SUFFIXES}
+    suffix = next((suffix for suffix, entries in of_suffix.items() if entries), None)
+    if suffix is None:
         raise UserError(
-            "is a folder without .npz files; wanted at least one: give the folder that holds them"
+            "is a folder without .npz files, and no data set of Minari, LeRobot or imitation; wanted at "
+            "least one file (.npz, .hdf5, .parquet, .csv): give the folder that holds them"
         )
+    files = of_suffix[suffix]
     parts = {file.name: _read_file(file) for file in files}
-    return _concatenated(parts, len(visible) - len(files))
+    return _concatenated(parts, len(visible) - len(files), suffix)
 
 
 def _read_file(file: pathlib.Path) -> Demonstrations:
     with npz.named(file.name):
-        part = own.read(str(file)) or d4rl.read(str(file))
-        if part is None:
+        found = next((part for read in FILE_READERS if (part := read(str(file))) is not None), None)
+        if found is None:
             raise npz.not_an_archive(str(file))
-        return part
+        return found
 
 
-def _concatenated(parts: dict[str, Demonstrations], num_others: int) -> Demonstrations:
+def _concatenated(parts: dict[str, Demonstrations], num_others: int, suffix: str) -> Demonstrations:
     """All rows of ``parts``, by file name."""
     _require_agreement(parts)
     several, first = list(parts.values()), next(iter(parts.values()))
     notes = [f"{name}: {note}" for name, part in parts.items() for note in part.notes]
     if num_others:
-        notes.append(f"Ignored {num_others} entries of the folder that are not .npz files.")
+        notes.append(f"Ignored {num_others} entries of the folder that are not {suffix} files.")
     offsets = np.cumsum([0] + [part.num_transitions for part in several[:-1]])
     arrays = [part.per_step | part.per_episode for part in several]
     return Demonstrations(

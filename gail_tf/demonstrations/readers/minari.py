@@ -1,5 +1,10 @@
-"""``minari:<dataset id>``: a Minari dataset that is on this machine; its episodes hold T + 1 observations."""
+"""Minari data sets that are on this machine, HDF5 or Arrow; their episodes hold T + 1 observations.
 
+``minari:NAME`` (``minari:mujoco/hopper/expert-v0``), or the folder of one.
+"""
+
+import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
@@ -8,17 +13,44 @@ import numpy as np
 from gail_tf.demonstrations.components import Components, concatenated
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.episodes import exclusive
+from gail_tf.demonstrations.readers.outside import package, parsing
 from gail_tf.types import UserError
 
 PREFIX = "minari:"
+INSTALL = "pip install 'minari[hdf5,hf]'"
 
 
 def read(path: str) -> Demonstrations | None:
     """Reads the dataset that ``path`` names; None where it does not begin with ``minari:``."""
     if not path.startswith(PREFIX):
         return None
-    dataset = _dataset(path.removeprefix(PREFIX))
-    episodes = list(dataset.iterate_episodes())
+    name = path.removeprefix(PREFIX)
+    return _read(lambda minari: minari.load_dataset(name), name, f"minari download {name}")
+
+
+def read_folder(path: str) -> Demonstrations | None:
+    """Reads a dataset's folder, or the ``data`` in it; None where ``path`` is neither."""
+    folder = pathlib.Path(path)
+    inner = folder / "data" if (folder / "data").is_dir() else folder
+    if inner.name != "data" or not (inner / "metadata.json").is_file():
+        return None
+    return _read(lambda minari: minari.MinariDataset(inner), inner.resolve().parent.name, "copy it again")
+
+
+def _read(load: Callable[[Any], Any], name: str, advice: str) -> Demonstrations:
+    minari = package("minari", "Minari's data sets", INSTALL)
+    try:
+        dataset = load(minari)
+    except Exception as error:  # it looks into files of anybody's
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        wanted = f"wanted a dataset on this machine: {advice}"
+        raise UserError(f"Minari cannot load it ({reason}); {wanted}") from error
+    return _from_dataset(dataset, name)
+
+
+def _from_dataset(dataset: Any, name: str) -> Demonstrations:
+    with parsing("a Minari data set"):
+        episodes = list(dataset.iterate_episodes())
     if not episodes:
         raise UserError("the dataset has no episodes; wanted at least one: choose another")
     if not all(isinstance(episode.actions, np.ndarray) for episode in episodes):
@@ -42,22 +74,10 @@ def read(path: str) -> Demonstrations | None:
         truncated=truncated,
         episode_ends=ends,
         environment=None if dataset.env_spec is None else dataset.env_spec.id,
-        provenance={"format": "Minari", "dataset": path.removeprefix(PREFIX)},
+        provenance={"format": "Minari", "dataset": name},
         notes=tuple(notes),
         components=components,
     )
-
-
-def _dataset(dataset_id: str) -> Any:
-    try:
-        import minari
-    except ImportError as error:
-        raise UserError("minari is not installed; wanted it for minari: paths: pip install minari") from error
-    try:
-        return minari.load_dataset(dataset_id)
-    except (OSError, ValueError, KeyError) as error:
-        wanted = f"wanted a dataset on this machine: minari download {dataset_id}"
-        raise UserError(f"Minari cannot load it ({error}); {wanted}") from error
 
 
 def _flattened(observations: list[Any], dataset: Any) -> tuple[list[np.ndarray], Components | None]:

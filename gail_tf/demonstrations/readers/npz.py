@@ -3,9 +3,10 @@
 import contextlib
 import json
 import os
+import re
 import zipfile
 import zlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,10 @@ import numpy as np
 from gail_tf.types import UserError
 
 IGNORED_PREFIXES = ("metadata/", "infos/")
+_CONVERT = (
+    "load it with numpy.load(FILE, allow_pickle=True) and save it with numpy.savez, "
+    "{name}=numpy.concatenate([numpy.ravel(x) for x in old['{name}']])"
+)
 
 
 @contextlib.contextmanager
@@ -35,15 +40,31 @@ def members(path: str, own: bool) -> dict[str, np.ndarray] | None:
     Raises:
       UserError: the file is damaged or encrypted.
     """
+    return _members(path, lambda names: own == ("format_version" in names), ())
+
+
+def members_with(
+    path: str, names: Collection[str], ignored: Collection[str] = ()
+) -> dict[str, np.ndarray] | None:
+    """The arrays of an npz that has all of ``names``; None where it is not one. As :func:`members` else.
+
+    ``ignored`` are not read, and empty.
+    """
+    return _members(path, lambda found: set(names) <= found, ignored)
+
+
+def _members(
+    path: str, is_wanted: Callable[[set[str]], bool], ignored: Collection[str]
+) -> dict[str, np.ndarray] | None:
     try:
         if not os.path.isfile(path) or not _begins_as_zip(path):
             return None
         with np.load(path, allow_pickle=False) as archive:
-            if own != ("format_version" in archive.files):
+            if not is_wanted(set(archive.files)):
                 return None
+            skipped = {name for name in archive.files if name.startswith(IGNORED_PREFIXES) or name in ignored}
             return {
-                name: np.empty(0) if name.startswith(IGNORED_PREFIXES) else _member(archive, name)
-                for name in archive.files
+                name: np.empty(0) if name in skipped else _member(archive, name) for name in archive.files
             }
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise UserError(f"damaged or cut short ({error}); wanted a complete .npz: copy it again") from error
@@ -62,11 +83,11 @@ def _member(archive: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
     try:
         array = archive[name]
     except ValueError as error:
-        pickled = "pickled Python objects, which are never loaded because that can run code"
-        why = pickled if "Object arrays" in str(error) else error
-        raise UserError(
-            f"{name} cannot be read ({why}); wanted an array of numbers: save it again"
-        ) from error
+        why, advice = error, "save it again"
+        if "Object arrays" in str(error):
+            why = "pickled Python objects, which are never loaded because that can run code"
+            advice = f"if you trust the file, {_CONVERT.format(name=name)}"
+        raise UserError(f"{name} cannot be read ({why}); wanted an array of numbers: {advice}") from error
     if not isinstance(array, np.ndarray):
         raise UserError(f"{name} is not a NumPy array; wanted arrays only: write them with numpy.savez")
     return array
@@ -104,16 +125,19 @@ def from_json(name: str, array: np.ndarray) -> Any:
 def not_an_archive(path: str) -> UserError:
     """Tells apart, by the first bytes, what no reader knows."""
     if not os.path.exists(path):
-        return UserError("there is no such file; wanted an .npz, a folder of them, minari:ID: check the path")
+        said = "there is no such file; wanted a file, a folder or minari:NAME: check the path"
+        is_minari = re.fullmatch(r"([\w-]+/)+[\w-]+-v\d+", path)
+        return UserError(f"{said}, or for Minari's data set write minari:{path}" if is_minari else said)
     with open(path, "rb") as file:
         magic = file.read(6)
-    advice = "wanted an .npz archive: write the arrays with numpy.savez"
+    advice = "wanted an .npz archive, HDF5, Parquet or CSV: write the arrays with numpy.savez"
     if not magic:
         return UserError(f"the file is empty; {advice}")
-    kinds = {
-        b"\x93NUMPY": "a single .npy array",
-        b"\x89HDF": "HDF5",
-        b"\x80": "a pickle, which is never loaded because that can run code",
-    }
-    kind = next((kind for start, kind in kinds.items() if magic.startswith(start)), "not an .npz archive")
+    if magic.startswith(b"\x80"):
+        return UserError(
+            "the file is a pickle, which is never loaded because that can run code; wanted arrays: if you "
+            "trust it, load it yourself with pickle.load and write its arrays with numpy.savez(FILE, "
+            "observations=..., actions=..., terminals=..., timeouts=...)"
+        )
+    kind = "a single .npy array" if magic.startswith(b"\x93NUMPY") else "of no format that is known"
     return UserError(f"the file is {kind}; {advice}")

@@ -1,5 +1,6 @@
 """Minari, by a stand-in for its module with the few names that are used."""
 
+import shutil
 import sys
 from types import SimpleNamespace
 
@@ -86,4 +87,44 @@ def test_errors(give, refuses, monkeypatch):
     give(SimpleNamespace(observations=column(0, 1), actions={"left": np.zeros(1)}))
     refuses(NAME, "actions are not arrays")
     monkeypatch.setitem(sys.modules, "minari", None)
-    refuses(NAME, "pip install minari")
+    refuses(NAME, r"pip install .minari\[hdf5,hf\]")
+
+
+# Data sets that Minari wrote.
+
+
+@pytest.fixture
+def local(monkeypatch, made):
+    pytest.importorskip("minari")
+    pytest.importorskip("pyarrow")
+    monkeypatch.setenv("MINARI_DATASETS_PATH", made("minari"))
+
+
+@pytest.mark.parametrize("back_end", ["hdf5", "arrow"])
+def test_both_back_ends_by_name_and_by_folder(local, made, are_equal, back_end):
+    d = demos.load(f"minari:classic/cartpole/{back_end}-v0")
+    assert d.environment == "CartPole-v1" and d.lengths.tolist() == [32, 34, 40]
+    assert d.ended.tolist() == [True, True, False]
+    env = gym.make("CartPole-v1")
+    assert np.array_equal(env.reset(seed=6)[0], d.observations[0])
+    for action, successor in zip(d.actions[:32], d.next_observations[:32], strict=True):
+        assert np.array_equal(env.step(action)[0], successor)
+    folder = demos.load(made(f"minari/classic/cartpole/{back_end}-v0"))
+    assert np.array_equal(folder.observations, d.observations) and folder.notes == d.notes
+
+
+def test_a_dict_of_observations(local):
+    d = demos.load("minari:reach-v0")
+    assert d.components == (("goal", 2), ("position", 2))
+    moved = d.next_observations - d.observations
+    assert not moved[:, :2].any()
+    assert moved[:, 2:] == pytest.approx(d.actions, abs=1e-6)
+
+
+def test_a_damaged_or_absent_data_set_is_one_line(local, made, tmp_path, refuses):
+    refuses("minari:classic/other/expert-v0", "minari download classic/other/expert-v0")
+    refuses("mujoco/hopper/expert-v0", "for Minari's data set write minari:mujoco/hopper/expert-v0")
+    folder = shutil.copytree(made("minari/reach-v0"), tmp_path / "reach-v0")
+    file = folder / "data" / "main_data.hdf5"
+    file.write_bytes(file.read_bytes()[:1000])
+    refuses(folder, "Minari cannot load it|cannot be read as a Minari data set")

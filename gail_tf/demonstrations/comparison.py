@@ -1,0 +1,331 @@
+"""Are these columns what the environment gives? Held against steps of it, component by component.
+
+A file whose columns stand in another order, or in other units, trains without an error and learns nothing.
+What an expert visits differs from what chance visits, so ranges alone accuse nobody. Tests are of what holds
+for every policy:
+
+* bounds: values lie in the declared space;
+* starts: first observations lie where resets do;
+* still: what no action moves within an episode does not move in the file; what always moves does;
+* laws: a change in one step that is proportional to one other component, to a product of two, or to an action
+  (a position's to its velocity), is so in the file, with the same factor.
+
+A law counts where it holds in random steps and in steps under the file's own actions. Columns are called
+exchanged where exchanging them mends at least MENDED tests.
+"""
+
+import itertools
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from gail_tf.demonstrations.components import Components
+from gail_tf.demonstrations.demonstrations import Demonstrations
+
+MAX_ROWS = 1500  # of the file; more tell no more
+MIN_STEPS = 50  # of the environment; fewer prove nothing
+MAX_PRODUCTS = 24  # Components up to which products of two are asked for.
+LAW = 0.5  # Share of a change that a law leaves over, at most, in the environment.
+BROKEN = 0.25  # What a file's steps leave over beyond that, where the law is broken.
+MENDED = 2
+TOLERANCE = 1e-3  # Of a component's spread: rounding, and files saved with few digits.
+
+
+class Steps(NamedTuple):
+    """Steps of the environment: observations and successors ``[M, d]``, actions ``[M, k]`` or int ``[M]``."""
+
+    observations: np.ndarray
+    actions: np.ndarray
+    next_observations: np.ndarray
+
+
+class Reference(NamedTuple):
+    """What the environment does: first observations ``[R, d]``, bounds ``[d]``, and steps of both kinds."""
+
+    starts: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    random: Steps
+    replayed: Steps
+    num_actions: int | None
+
+
+class _Law(NamedTuple):
+    """The change of ``target`` is ``factor`` times the product of ``columns`` (states, then actions).
+
+    The states are those before (0), amid (1) or after (2) the step; ``left`` is what it leaves over.
+    """
+
+    target: int
+    columns: tuple[int, ...]
+    when: int
+    factor: float
+    left: float
+
+
+class _Test(NamedTuple):
+    kind: str
+    column: int
+    involved: frozenset[int]
+    law: _Law | None = None
+
+
+class Comparison(NamedTuple):
+    """``lines`` is a table for people; ``warnings`` what cannot be the same, a sentence each."""
+
+    lines: list[str]
+    warnings: list[str]
+
+
+def compare(demonstrations: Demonstrations, reference: Reference, components: Components = ()) -> Comparison:
+    """Holds vectors ``[N, d]`` against the environment's; ``components`` are its names, if it has any."""
+    width = demonstrations.observations.shape[1]
+    names = _names(components, width)
+    tests = _tests(reference, width)
+    file = _File(demonstrations, reference)
+    order, moved = list(range(width)), []
+    broken = file.broken(tests, order)
+    others: list[list[int]] = []
+    while moves := _best_moves(file, tests, order, broken, components):
+        # What mends as much is only told where one exchange is all.
+        others = [] if others or order != sorted(order) else moves[1:]
+        order = moves[0]
+        broken = file.broken(tests, order)
+    moved = [i for i, at in enumerate(order) if i != at]
+    warnings = [_told_of_order(order, moved, names, others)] if moved else []
+    warnings += [_told(test, file, names) for test in broken]
+    return Comparison(
+        _table(demonstrations, reference, names, {t.column for t in broken} | set(moved)), warnings
+    )
+
+
+def _names(components: Components, width: int) -> list[str]:
+    named = [f"{i} ({key}[{j}])" for i, (key, j) in enumerate(_spread(components))]
+    return named if len(named) == width else [str(i) for i in range(width)]
+
+
+def _spread(components: Components) -> Iterable[tuple[str, int]]:
+    return ((key, j) for key, size in components for j in range(size))
+
+
+# What holds in the environment.
+
+
+def _features(steps: Steps, num_actions: int | None) -> np.ndarray:
+    """``[WHEN, M, d + k]``: states before, amid and after each step, then actions."""
+    before, after = steps.observations.astype(np.float64), steps.next_observations.astype(np.float64)
+    actions = steps.actions.astype(np.float64)
+    if num_actions is not None:
+        actions = (actions.reshape(-1)[:, None] == np.arange(num_actions)) - 1.0 / num_actions
+    actions = actions.reshape(len(before), -1)
+    states = (before, (before + after) / 2, after)
+    return np.stack([np.concatenate([state, actions], axis=1) for state in states])
+
+
+def _changes(steps: Steps) -> np.ndarray:
+    return steps.next_observations.astype(np.float64) - steps.observations
+
+
+def _left_over(changes: np.ndarray, predicted: np.ndarray) -> float:
+    """Share of what is left of ``changes`` ``[M]`` without ``predicted``; 0 where both are nothing."""
+    size = max(np.linalg.norm(changes), np.linalg.norm(predicted), 1e-12)
+    return float(np.linalg.norm(changes - predicted) / size)
+
+
+def _tests(reference: Reference, width: int) -> list[_Test]:
+    tests = [_Test("bounds", i, frozenset([i])) for i in range(width)]
+    tests += [_Test("start", i, frozenset([i])) for i in range(width)]
+    if len(reference.random.observations) < MIN_STEPS:
+        return tests
+    moves = np.concatenate([_changes(reference.random), _changes(reference.replayed)])
+    moving = (np.abs(moves) > 1e-9).mean(axis=0)
+    tests += [_Test("still", int(i), frozenset([int(i)])) for i in np.flatnonzero(moving == 0)]
+    tests += [_Test("moving", int(i), frozenset([int(i)])) for i in np.flatnonzero(moving > 0.99)]
+    for law in _laws(reference, width):
+        states = {column for column in law.columns if column < width}
+        tests.append(_Test("law", law.target, frozenset({law.target, *states}), law))
+    return tests
+
+
+def _laws(reference: Reference, width: int) -> list[_Law]:
+    """One for each component whose change is proportional to a feature, or to a product of two states."""
+    features, changes = _features(reference.random, reference.num_actions), _changes(reference.random)
+    names: list[tuple[int, ...]] = [(j,) for j in range(features.shape[2])]
+    if width <= MAX_PRODUCTS:
+        names += itertools.combinations_with_replacement(range(width), 2)
+    table = np.stack([features[:, :, list(columns)].prod(axis=2) for columns in names], axis=2)
+    squares = np.maximum((table**2).sum(axis=1), 1e-12)
+    both = [(features, changes)]
+    if len(reference.replayed.observations):
+        replayed = _features(reference.replayed, reference.num_actions)
+        both.append((replayed, _changes(reference.replayed)))
+    laws = []
+    for i in np.flatnonzero(changes.any(axis=0)):
+        inner = np.einsum("m,wmf->wf", changes[:, i], table)
+        when, best = np.unravel_index((inner**2 / squares).argmax(), inner.shape)
+        law = _Law(int(i), names[best], int(when), float(inner[when, best] / squares[when, best]), 0.0)
+        left = max(_left_over(change[:, i], _predicted(law, known)) for known, change in both)
+        if left < LAW:
+            laws.append(law._replace(left=left))
+    return laws
+
+
+def _predicted(law: _Law, features: np.ndarray) -> np.ndarray:
+    return law.factor * features[law.when][:, list(law.columns)].prod(axis=1)
+
+
+# What holds in the file.
+
+
+class _File:
+    """The file's rows, whose columns may be taken in another order: ``order[i]`` is taken as column i."""
+
+    def __init__(self, demonstrations: Demonstrations, reference: Reference):
+        d, self._reference = demonstrations, reference
+        rows = np.unique(np.linspace(0, d.num_transitions - 1, MAX_ROWS).astype(int))
+        steps = Steps(d.observations[rows], d.actions[rows], d.next_observations[rows])
+        self.features, self.changes = _features(steps, reference.num_actions), _changes(steps)
+        both = np.concatenate([d.observations, d.next_observations])
+        self.low, self.high = both.min(axis=0), both.max(axis=0)
+        self.starts = d.observations[[rows.start for rows in d.episode_slices]]
+        seen = (reference.starts, reference.random.observations, reference.replayed.observations)
+        self._slack = TOLERANCE * np.concatenate(seen).std(axis=0, dtype=np.float64) + 1e-6
+
+    def broken(self, tests: Sequence[_Test], order: Sequence[int]) -> list[_Test]:
+        """The tests that fail with the columns in ``order``."""
+        return [test for test in tests if self._is_broken(test, order)]
+
+    def _is_broken(self, test: _Test, order: Sequence[int]) -> bool:
+        i, at, reference = test.column, order[test.column], self._reference
+        slack = self._slack[i]
+        if test.kind == "bounds":
+            span = float(reference.high[i]) - float(reference.low[i])
+            slack = max(slack, TOLERANCE * span) if np.isfinite(span) else slack
+            return bool(self.low[at] < reference.low[i] - slack or self.high[at] > reference.high[i] + slack)
+        if test.kind == "start":
+            low, high = self.reset_range(i)
+            outside = (self.starts[:, at] < low) | (self.starts[:, at] > high)
+            return bool(outside.mean() > 0.5)
+        if test.kind == "still":
+            return bool(np.abs(self.changes[:, at]).max() > slack)
+        if test.kind == "moving":
+            return bool((self.changes[:, at] == 0).mean() > 0.99)
+        width = len(order)
+        columns = tuple(order[c] if c < width else c for c in test.law.columns)
+        predicted = _predicted(test.law._replace(columns=columns), self.features)
+        return _left_over(self.changes[:, at], predicted) > test.law.left + BROKEN
+
+    def reset_range(self, i: int) -> tuple[float, float]:
+        """Where resets put component ``i``, widened by as much again: a hundred do not reach the edges."""
+        low, high = float(self._reference.starts[:, i].min()), float(self._reference.starts[:, i].max())
+        slack = (high - low) / 2 + self._slack[i]
+        return low - slack, high + slack
+
+
+def _best_moves(
+    file: _File, tests: Sequence[_Test], order: list[int], broken: list[_Test], components: Components
+) -> list[list[int]]:
+    """The orders after the exchanges that mend most, and MENDED at least; none where none does."""
+    suspects, best, gain = sorted(frozenset().union(*(test.involved for test in broken))), [], MENDED
+    for tried in _exchanges(order, suspects, components):
+        touched = {i for i, (a, b) in enumerate(zip(order, tried, strict=True)) if a != b}
+        affected = [test for test in tests if test.involved & touched]
+        mended = len(file.broken(affected, order)) - len(file.broken(affected, tried))
+        if mended >= gain and tried not in best:
+            best, gain = [*(best if mended == gain else []), tried], mended
+    return best
+
+
+def _exchanges(order: list[int], suspects: Sequence[int], components: Components) -> Iterable[list[int]]:
+    """Orders that differ by two columns, by two blocks of one width, or by the order of the components."""
+    width = len(order)
+    if not suspects:
+        return
+    for i in suspects:
+        for j in range(width):
+            if j != i and (j > i or j not in suspects):
+                yield _exchanged(order, i, j, 1)
+    if width <= MAX_PRODUCTS:
+        for size in range(2, width // 2 + 1):
+            for i in range(width - 2 * size + 1):
+                for j in range(i + size, width - size + 1):
+                    yield _exchanged(order, i, j, size)
+    if 1 < len(components) <= 4 and sum(size for _, size in components) == width:
+        for permutation in itertools.permutations(range(len(components))):
+            if list(permutation) != sorted(permutation):
+                yield _as_if_in(order, components, permutation)
+
+
+def _exchanged(order: list[int], i: int, j: int, size: int) -> list[int]:
+    tried = list(order)
+    tried[i : i + size], tried[j : j + size] = order[j : j + size], order[i : i + size]
+    return tried
+
+
+def _as_if_in(order: list[int], components: Components, permutation: Sequence[int]) -> list[int]:
+    """``order`` of a file that wrote the components in the order of ``permutation``."""
+    starts = np.cumsum([0] + [components[i][1] for i in permutation])
+    at = {i: int(start) for i, start in zip(permutation, starts, strict=False)}
+    return [order[at[i] + j] for i, (_, size) in enumerate(components) for j in range(size)]
+
+
+# What there is to say.
+
+
+def _told_of_order(order: list[int], moved: list[int], names: list[str], others: list[list[int]]) -> str:
+    mended = "In the other order they behave as the environment's do."
+    if (pairs := _pairs(order)) and 2 * len(pairs) == len(moved):
+        what = ", ".join(f"{names[i]} and {names[j]}" for i, j in pairs)
+        for other in others:
+            what += "; or " + ", ".join(f"{names[i]} and {names[j]}" for i, j in _pairs(other))
+        return f"Columns look exchanged: {what}. {mended}"
+    what = ", ".join(f"column {order[i]} as {names[i]}" for i in moved)
+    return f"Columns look to be in another order: take {what}. {mended}"
+
+
+def _pairs(order: list[int]) -> list[tuple[int, int]]:
+    return [(i, at) for i, at in enumerate(order) if i < at and order[at] == i]
+
+
+def _told(test: _Test, file: _File, names: list[str]) -> str:
+    name = f"Component {names[test.column]}"
+    i = test.column
+    if test.kind == "bounds":
+        return f"{name} goes from {file.low[i]:.4g} to {file.high[i]:.4g}, beyond the declared space."
+    if test.kind == "start":
+        low, high = file.starts[:, i].min(), file.starts[:, i].max()
+        wanted = "{:.4g} to {:.4g}".format(*file.reset_range(i))
+        return (
+            f"{name} begins episodes at {low:.4g} to {high:.4g}, resets at {wanted}: other units, another "
+            "order, or recorded from the middle of episodes?"
+        )
+    if test.kind == "still":
+        return f"{name} changes within episodes, and no action changes the environment's: another order?"
+    if test.kind == "moving":
+        return f"{name} never changes within episodes, and the environment's always does: another order?"
+    width = len(names)
+    what = " x ".join(
+        f"component {names[c]}" if c < width else f"action {c - width}" for c in test.law.columns
+    )
+    return (
+        f"{name} does not change by {test.law.factor:.3g} x {what} in a step, as the environment's does: "
+        "other units, another time step, or another order?"
+    )
+
+
+def _table(
+    demonstrations: Demonstrations, reference: Reference, names: list[str], marked: set[int]
+) -> list[str]:
+    seen = np.concatenate(
+        [reference.starts, reference.random.next_observations, reference.replayed.next_observations]
+    )
+    rows = demonstrations.observations
+    head = ("component", "file min", "file max", "env. min", "env. max", "declared")
+    lines = [f"{head[0]:>24}" + "".join(f"{name:>11}" for name in head[1:])]
+    for i, name in enumerate(names):
+        numbers = (rows[:, i].min(), rows[:, i].max(), seen[:, i].min(), seen[:, i].max())
+        declared = f"{reference.low[i]:.4g} to {reference.high[i]:.4g}"
+        cells = "".join(f"{number:>11.4g}" for number in numbers)
+        lines.append(f"{name[:24]:>24}{cells}   {declared}{'   <-' if i in marked else ''}")
+    return lines

@@ -1,0 +1,73 @@
+"""HDF5: D4RL's files, and what is shared with other formats in HDF5. Nothing in it is ever unpickled.
+
+D4RL's keys are those of :mod:`gail_tf.demonstrations.readers.d4rl`; groups ``infos`` and ``metadata`` are
+ignored. https://github.com/Farama-Foundation/D4RL/wiki/Tasks
+"""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from gail_tf.demonstrations.demonstrations import Demonstrations
+from gail_tf.demonstrations.readers import d4rl
+from gail_tf.demonstrations.readers.outside import first_bytes, package, parsing, source
+from gail_tf.types import UserError
+
+_MAGIC = b"\x89HDF\r\n\x1a\n"
+
+
+def read(path: str) -> Demonstrations | None:
+    """Reads D4RL's HDF5; None where the file is no HDF5, or has groups where D4RL has arrays."""
+    with opened(path) as file:
+        if file is None or not _is_flat(file):
+            return None
+        fields: dict[str, Any] = {}
+        for name in file:
+            if name in ("infos", "metadata"):
+                fields |= {f"{name}/{key}": np.empty(0) for key in file[name]}
+            elif hasattr(file[name], "shape"):
+                fields[name] = array(name, file[name])
+            else:  # components of a Dict
+                fields |= {f"{name}/{key}": array(f"{name}/{key}", file[name][key]) for key in file[name]}
+    return d4rl.from_fields(fields, source("D4RL HDF5", path))
+
+
+def _is_flat(file: Any) -> bool:
+    return any(hasattr(file[name], "shape") for name in file) or "observations" in file
+
+
+@contextlib.contextmanager
+def opened(path: str) -> Iterator[Any]:
+    """The open h5py.File; None where ``path`` is no HDF5. What h5py raises inside becomes one line."""
+    if first_bytes(path, len(_MAGIC)) != _MAGIC:
+        yield None
+        return
+    h5py = package("h5py", "HDF5", "pip install h5py")
+    with parsing("HDF5"), h5py.File(path, "r") as file:
+        yield file
+
+
+def array(name: str, dataset: Any) -> np.ndarray:
+    """The array of a dataset; UserError for what holds no numbers (text and references are refused)."""
+    if not hasattr(dataset, "shape"):
+        raise UserError(f"{name} is a group; wanted an array: give the arrays their own names")
+    if dataset.dtype.kind not in "fiub":
+        raise UserError(f"{name} has dtype {dataset.dtype}; wanted numbers: save it as an array of numbers")
+    return np.asarray(dataset[()])
+
+
+def not_known(path: str) -> Demonstrations | None:
+    """Refuses HDF5 that no reader before this one knows, by what is inside; None for any other file."""
+    with opened(path) as file:
+        if file is None:
+            return None
+        found = ", ".join(list(file)[:5]) or "nothing"
+        if any(name.startswith("episode_") for name in file):
+            advice = "is the inside of a Minari data set: give the folder above data/, or minari:NAME"
+            raise UserError(f"{advice} (found {found})")
+    raise UserError(
+        f"is HDF5 that is not D4RL's or robomimic's ({found}); wanted arrays observations, "
+        "actions, terminals, or data/demo_0/actions and obs: rename them, or save the arrays with numpy.savez"
+    )

@@ -1,0 +1,49 @@
+"""What readers of other projects' formats share: their packages, and one line for whatever those raise."""
+
+import contextlib
+import hashlib
+import importlib
+import pathlib
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+from gail_tf.types import UserError
+
+
+def package(name: str, format_name: str, install: str) -> ModuleType:
+    """The module ``name``; UserError with the pip command where it is not installed."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        top = name.split(".")[0]
+        raise UserError(f"{top} is not installed; wanted it for {format_name}: {install}") from error
+
+
+@contextlib.contextmanager
+def parsing(format_name: str) -> Iterator[None]:
+    """One line for whatever a parser raises over a malformed file: it may raise anything at all."""
+    try:
+        yield
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UserError(
+            f"cannot be read as {format_name} ({reason}); wanted it whole: copy it again"
+        ) from error
+
+
+def first_bytes(path: str, count: int) -> bytes:
+    """The beginning of a file; nothing where ``path`` is no file."""
+    if not pathlib.Path(path).is_file():
+        return b""
+    with open(path, "rb") as file:
+        return file.read(count)
+
+
+def source(format_name: str, path: str) -> dict[str, Any]:
+    """Provenance of a file."""
+    file = pathlib.Path(path)
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    return {"format": format_name, "file": file.name, "sha256": sha256}

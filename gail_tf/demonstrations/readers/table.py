@@ -1,0 +1,215 @@
+"""Tables with named columns, CSV and Parquet: a row is a step, episodes stand one after the other.
+
+``observation.<name>``, ``next_observation.<name>`` and ``action.<name>`` (or ``obs_0``, ``act_0`` and the
+like) are columns of numbers, or, in Parquet, of lists; ``reward``, ``terminated``, ``truncated`` and
+``episode`` are what they say. An ``episode`` that changes ends one. ``info.*`` and clocks are ignored.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from gail_tf.demonstrations import arrays
+from gail_tf.demonstrations.components import Components
+from gail_tf.demonstrations.demonstrations import Demonstrations
+from gail_tf.demonstrations.readers import d4rl
+from gail_tf.demonstrations.readers.outside import first_bytes, package, parsing, source
+from gail_tf.types import UserError
+
+INSTALL = "pip install 'gail_tf[arrow]'"
+_HEAD = 1 << 16
+
+_VECTOR = re.compile(
+    r"(?P<role>next_observations?|next_obs|observations?|obs|actions?|acts?)(?:[._/\[ ]+(?P<rest>.+?)\]?)?",
+    re.IGNORECASE,
+)
+_ROLES = {"n": "next_observations", "o": "observations", "a": "actions"}
+_SCALARS = {
+    "rewards": ("reward", "rewards", "rew", "rews", "next.reward"),
+    "terminals": ("terminated", "terminal", "terminals", "termination", "terminations"),
+    "timeouts": ("truncated", "timeout", "timeouts", "truncation", "truncations"),
+    "episode": ("episode", "episode_id", "episode_index", "trajectory", "trajectory_id"),
+}
+_IGNORED = re.compile(
+    r"(info|infos|metadata)[._/].*|index|frame_index|task_index|(time_?)?step|t|time|timestamp", re.IGNORECASE
+)
+_WANTED = (
+    "observation.<name>, action.<name>, terminated, truncated (and reward, next_observation.<name>, episode)"
+)
+
+
+def read_csv(path: str) -> Demonstrations | None:
+    """Reads comma, semicolon or tab separated text with a header; None where the file is no such text."""
+    head = first_bytes(path, _HEAD)
+    if not head or b"\0" in head:
+        return None
+    header = head.split(b"\n", 1)[0].decode("utf-8-sig", "replace").strip()
+    separator = max(",;\t", key=header.count)
+    if not any(_role(name.strip(' "')) for name in header.split(separator)):
+        return None
+    pandas = package("pandas", "CSV", "pip install pandas")
+    with parsing("CSV"):
+        frame = pandas.read_csv(path, sep=separator, encoding="utf-8-sig", skipinitialspace=True)
+    if len(header.split(separator)) != len(frame.columns) or not isinstance(frame.index, pandas.RangeIndex):
+        raise UserError(
+            f"has {len(header.split(separator))} names in its first line, and rows of another length"
+        )
+    return from_columns({name: frame[name].to_numpy() for name in frame}, source("CSV", path))
+
+
+def read_parquet(path: str) -> Demonstrations | None:
+    """Reads a Parquet file; None where the file is none."""
+    if first_bytes(path, 4) != b"PAR1":
+        return None
+    return from_columns(parquet_columns(path), source("Parquet", path))
+
+
+def parquet_columns(path: str) -> dict[str, np.ndarray]:
+    """The columns of a Parquet file, ``[N]`` of numbers or ``[N, ...]`` of lists of equal lengths."""
+    parquet = package("pyarrow.parquet", "Parquet", INSTALL)
+    with parsing("Parquet"):
+        table = parquet.ParquetFile(path).read()
+        table.validate(full=True)
+        columns = {name: table.column(name).to_pylist() for name in table.column_names}
+    return {name: arrays.as_array(name, column) for name, column in columns.items()}
+
+
+def _role(column: str) -> str | None:
+    """observations, next_observations, actions, or the name of a scalar; None for what is unknown."""
+    for name, aliases in _SCALARS.items():
+        if column.lower() in aliases:
+            return name
+    found = _VECTOR.fullmatch(column)
+    return found and _ROLES[found["role"][0].lower()]
+
+
+def from_columns(columns: Mapping[str, np.ndarray], provenance: dict[str, Any]) -> Demonstrations:
+    """Demonstrations of named columns.
+
+    Raises:
+      UserError: unknown, missing or doubled columns, episodes in pieces, cells that are not numbers.
+    """
+    roles = {name: _role(name) for name in columns if not _IGNORED.fullmatch(name)}
+    _require_known(roles)
+    if not all(map(len, columns.values())):
+        raise UserError("holds no rows; wanted one a step: record some")
+    ignored = [name for name in columns if name not in roles]
+    notes = [f"Ignored the columns {', '.join(ignored)}."] if ignored else []
+    fields: dict[str, np.ndarray] = {}
+    for name, role in roles.items():
+        _require_numbers(name, columns[name], role)
+        if role in _SCALARS:
+            if role in fields:
+                raise UserError(
+                    f"two columns mean {role}, the second is {name}; wanted one: remove the other"
+                )
+            fields[role] = columns[name]
+    components = None
+    for role in _ROLES.values():
+        if names := _in_order([name for name, found in roles.items() if found == role]):
+            fields[role], found = _side_by_side(names, columns)
+            components = found if role == "observations" else components
+            if role == "next_observations":
+                _require_alike(names, [name for name, found in roles.items() if found == "observations"])
+    fields, more = _with_ends(fields)
+    read = d4rl.from_fields(fields, provenance)
+    return read.noted(*notes, *more, components=components)
+
+
+def _require_known(roles: Mapping[str, str | None]) -> None:
+    done = [name for name in roles if name.lower() in ("done", "dones", "next.done")]
+    if done:
+        raise UserError(
+            f"the column {done[0]} merges two; wanted terminated, where the MDP ended, and truncated, where "
+            "a limit cut the episode: write those"
+        )
+    if unknown := [name for name, role in roles.items() if role is None]:
+        raise UserError(f"unknown columns {', '.join(unknown[:5])}; wanted {_WANTED}: rename, or info.<name>")
+    if missing := [role for role in ("observations", "actions") if role not in roles.values()]:
+        raise UserError(f"no column of {' or '.join(missing)}; wanted {_WANTED}: add them")
+
+
+def _require_numbers(name: str, column: np.ndarray, role: str) -> None:
+    if column.dtype.kind not in "fiub" and role != "episode":
+        bad = next((i for i, cell in enumerate(column) if not isinstance(cell, int | float)), 0)
+        cell = column[bad] if len(column) else None
+        raise UserError(f"column {name}, row {bad} is {cell!r:.40}; wanted numbers: mend or remove the rows")
+
+
+def _in_order(names: list[str]) -> list[str]:
+    """As in the file, but numbered ones by their numbers; those of one component beside each other."""
+    numbers = [re.search(r"(\d+)\]?$", name) for name in names]
+    if all(numbers):
+        parts = [(_key(name), int(number[1])) for name, number in zip(names, numbers, strict=True)]
+        keys = list(dict.fromkeys(key for key, _ in parts))
+        order = sorted(range(len(names)), key=lambda i: (keys.index(parts[i][0]), parts[i][1]))
+        return [names[i] for i in order]
+    keys = list(dict.fromkeys(map(_key, names)))
+    return sorted(names, key=lambda name: keys.index(_key(name)))
+
+
+def _key(name: str) -> str:
+    """The component that a column belongs to: position for observation.position.x or obs_position_0."""
+    rest = _VECTOR.fullmatch(name)["rest"] or ""
+    if re.fullmatch(r"\d+", rest):
+        return ""
+    without_number = re.sub(r"[._/\[]?\d+\]?$", "", rest)
+    return without_number if without_number != rest else re.sub(r"[./\[][^./\[]*$", "", rest)
+
+
+def _side_by_side(
+    names: list[str], columns: Mapping[str, np.ndarray]
+) -> tuple[np.ndarray, Components | None]:
+    """``[N, d]`` of several columns, or one as it is; and their components, where they have names."""
+    if len(names) == 1:
+        column = columns[names[0]]
+        is_discrete = _role(names[0]) == "actions" and column.dtype.kind in arrays.INTEGER_KINDS
+        rows = column if column.ndim > 1 or is_discrete else column[:, None]
+    else:
+        rows = np.concatenate([columns[name].reshape(len(columns[name]), -1) for name in names], axis=1)
+    widths: dict[str, int] = {}
+    for name in names:
+        widths[_key(name)] = widths.get(_key(name), 0) + int(np.prod(columns[name].shape[1:]))
+    is_named = "" not in widths and rows.ndim == 2
+    return rows, tuple(widths.items()) if is_named else None
+
+
+def _require_alike(successors: list[str], observations: list[str]) -> None:
+    def rests(names: list[str]) -> list[str | None]:
+        return [_VECTOR.fullmatch(name)["rest"] for name in _in_order(names)]
+
+    if rests(successors) != rests(observations):
+        raise UserError(
+            f"next_observation has the columns {', '.join(successors[:5])}, observation "
+            f"{', '.join(observations[:5])}; wanted the same names in the same order: rename or reorder them"
+        )
+
+
+def _with_ends(fields: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], list[str]]:
+    """``fields`` with terminals, and timeouts where the column ``episode`` tells where episodes end."""
+    fields, notes = dict(fields), []
+    episode = fields.pop("episode", None)
+    if episode is None:
+        return fields, notes
+    ends = np.append(episode[1:] != episode[:-1], True)
+    pieces, distinct = int(ends.sum()), len(set(episode.tolist()))
+    if pieces != distinct:
+        raise UserError(
+            f"the rows of {distinct} episodes stand in {pieces} pieces; wanted each episode's rows together, "
+            "in the order of its steps: sort by episode and step"
+        )
+    if "terminals" not in fields:
+        fields["terminals"] = np.zeros(len(ends), bool)
+        if "timeouts" not in fields:
+            notes = ["Whether episodes ended or were cut is not recorded: all taken as cut."]
+    terminals = np.asarray(fields["terminals"]).astype(bool)
+    timeouts = np.asarray(fields.get("timeouts", np.zeros(len(ends), bool)))
+    if timeouts.dtype.kind in "biuf":
+        timeouts = timeouts.astype(bool)
+    inside = (terminals | timeouts) & ~ends
+    if inside.any():
+        raise UserError(f"row {inside.argmax()} ends an episode, and the column episode goes on; mend either")
+    fields["timeouts"] = timeouts | (ends & ~terminals)
+    return fields, notes

@@ -1,0 +1,223 @@
+"""What acts beside our own policies: stable-baselines3's zips, SavedModels of others, Python functions.
+
+The first two are programs of whoever made them: a zip holds pickles, a SavedModel operations that can write
+files. They are only loaded after their spaces or signatures were read and fit, and a person was told.
+"""
+
+import io
+import json
+import re
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+import tensorflow as tf
+
+from gail_tf.environments.foreign import foreign, import_module, one_line
+from gail_tf.environments.observations import observation_spec
+from gail_tf.types import UserError
+
+TRUST = "is a program of whoever made it: load only what you trust."
+_FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+
+class Actor(NamedTuple):
+    """``begin()`` gives a function from observations ``[B, ...]`` to actions ``[B, ...]``.
+
+    Attributes:
+      is_batched: whether one such function serves many episodes side by side; else B is 1, and ``begin`` is
+        called at the start of every episode.
+      kind: for the provenance. warning: what a person should know of it; None for one's own code.
+    """
+
+    begin: Callable[[], Callable[[np.ndarray], np.ndarray]]
+    is_batched: bool
+    kind: str
+    warning: str | None
+
+
+def find(path: str, env: gym.Env, environment: str, stochastic: bool) -> Actor | None:
+    """What ``path`` names, checked against ``env``; None where it is a policy of ours, or nothing.
+
+    Raises:
+      UserError: other spaces, a missing package, a function that cannot be imported.
+    """
+    if not is_foreign(path):
+        return None
+    if Path(path).is_file():
+        return _stable_baselines3(path, env, environment, stochastic)
+    if Path(path).is_dir():
+        return _saved_model(path, env, environment, stochastic)
+    return _function(path, stochastic)
+
+
+def is_foreign(path: str) -> bool:
+    """Whether ``find`` knows it. Reads no more than the names in it."""
+    if Path(path).is_file():
+        return zipfile.is_zipfile(path)
+    if (Path(path) / "saved_model.pb").is_file():
+        return not _is_ours(_signatures(Path(path)))
+    return bool(_FUNCTION.fullmatch(path)) and not Path(path).exists()
+
+
+# stable-baselines3
+
+# A setting that one algorithm has alone; the zip does not name the algorithm. DDPG is a TD3 there.
+_ALGORITHMS = {"clip_range": "PPO", "target_entropy": "SAC", "exploration_rate": "DQN", "policy_delay": "TD3"}
+
+
+def _stable_baselines3(path: str, env: gym.Env, environment: str, stochastic: bool) -> Actor:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            settings = json.loads(archive.read("data"))
+        algorithm = next((name for key, name in _ALGORITHMS.items() if key in settings), "A2C")
+        is_a_model = "policy_class" in settings
+    except (KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"{path}: is no zip of stable-baselines3 ({one_line(error)}); save it again."
+        ) from error
+    if not is_a_model:
+        raise UserError(f"{path}: is no zip of stable-baselines3 (no policy_class); give what save() wrote.")
+    worker, told = _started(path, algorithm, stochastic)
+    for name, space in (("observation_space", env.observation_space), ("action_space", env.action_space)):
+        if not _is_alike(told[name], space):
+            worker.kill()
+            given = f"{path}: its {name} is {told[name]['text']}, {environment} has {one_line(space)}"
+            raise UserError(f"{given}: give the environment it was trained in.")
+
+    def act(observations: np.ndarray) -> np.ndarray:
+        try:
+            content = io.BytesIO()
+            np.save(content, observations, allow_pickle=False)
+            worker.stdin.write(len(content.getvalue()).to_bytes(8, "big") + content.getvalue())
+            worker.stdin.flush()
+            answer = worker.stdout.read(int.from_bytes(worker.stdout.read(8), "big"))
+            return np.load(io.BytesIO(answer), allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise UserError(f"{path}: stable-baselines3 stopped ({one_line(error)}).") from error
+
+    return Actor(lambda: act, True, f"stable-baselines3 {algorithm}", f"{path} {TRUST}")
+
+
+def _started(path: str, algorithm: str, stochastic: bool) -> tuple[subprocess.Popen, dict[str, Any]]:
+    """The process in which the policy acts, and its spaces. It ends with ours, whose end closes its input."""
+    file = Path(__file__).with_name("stable_baselines3_worker.py")
+    command = [sys.executable, str(file), path, algorithm, str(not stochastic)]
+    worker = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    try:
+        told = json.loads(worker.stdout.readline())
+    except ValueError:
+        told = {"error": "it ended without a word", "missing": None}
+    if "error" in told:
+        worker.kill()
+        if told["missing"] == "stable_baselines3":
+            raise UserError(f"{path}: needs stable-baselines3: pip install 'gail_tf[sb3]'.")
+        why = f"cannot load it as {algorithm} ({one_line(told['error'])})"
+        raise UserError(f"{path}: stable-baselines3 {why}; save it with the version that is installed.")
+    return worker, told
+
+
+def _is_alike(told: dict[str, Any], space: gym.Space) -> bool:
+    size = int(space.n) if isinstance(space, gym.spaces.Discrete) else list(space.shape)
+    return told["kind"] == type(space).__name__ and told["size"] == size
+
+
+# SavedModels
+
+
+def _signatures(folder: Path) -> dict[str, Any]:
+    """Those of a SavedModel by name, read off the file: nothing is loaded."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    model = saved_model_pb2.SavedModel()
+    try:
+        model.ParseFromString((folder / "saved_model.pb").read_bytes())
+        return dict(model.meta_graphs[0].signature_def)
+    except Exception as error:  # protobuf's own kinds
+        raise UserError(f"{folder}: is no SavedModel ({one_line(error)}); export it again.") from error
+
+
+def _is_ours(signatures: dict[str, Any]) -> bool:
+    return {"serving_default", "sampled"} <= set(signatures)
+
+
+def _saved_model(path: str, env: gym.Env, environment: str, stochastic: bool) -> Actor:
+    signatures = _signatures(Path(path))
+    if "serving_default" not in signatures:
+        found = ", ".join(name for name in signatures if not name.startswith("__")) or "none"
+        raise UserError(f"{path}: has no signature serving_default (found {found}); export it with one.")
+    if stochastic:
+        raise UserError(f"{path}: --stochastic wants a policy of gail_tf or stable-baselines3; leave it out.")
+    inputs, outputs = signatures["serving_default"].inputs, signatures["serving_default"].outputs
+    if len(inputs) != 1:
+        raise UserError(f"{path}: takes {', '.join(sorted(inputs))}; want one input, observations [B, ...].")
+    (given,), output = inputs, "action" if "action" in outputs else next(iter(outputs), None)
+    if output is None or (len(outputs) > 1 and output != "action"):
+        raise UserError(f"{path}: gives {', '.join(sorted(outputs))}; want one output, or one named action.")
+    takes, gives = _spec(inputs[given]), _spec(outputs[output])
+    wanted = tf.TensorSpec([None, *observation_spec(env.observation_space).shape])
+    _require_shape(path, "takes observations", takes, wanted, environment)
+    is_discrete = isinstance(env.action_space, gym.spaces.Discrete)
+    action = tf.TensorSpec([None] if is_discrete else [None, *env.action_space.shape])
+    _require_shape(path, "gives actions", gives, action, environment)
+    if is_discrete != gives.dtype.is_integer:
+        raise UserError(f"{path}: gives {gives.dtype.name}, {environment} takes {env.action_space}.")
+    with foreign(f"{path}: TensorFlow cannot load it", "export it again"):
+        model = tf.saved_model.load(path)
+        signature = model.signatures["serving_default"]
+
+    def act(observations: np.ndarray) -> np.ndarray:
+        assert model is not None  # its variables live as long as it
+        return signature(**{given: tf.constant(observations, takes.dtype)})[output].numpy()
+
+    return Actor(lambda: act, True, "SavedModel", f"{path} {TRUST}")
+
+
+def _spec(info: Any) -> tf.TensorSpec:
+    sizes = [axis.size if axis.size >= 0 else None for axis in info.tensor_shape.dim]
+    shape = tf.TensorShape(None if info.tensor_shape.unknown_rank else sizes)
+    return tf.TensorSpec(shape, tf.dtypes.as_dtype(info.dtype))
+
+
+def _require_shape(
+    path: str, what: str, spec: tf.TensorSpec, wanted: tf.TensorSpec, environment: str
+) -> None:
+    if not spec.shape.is_compatible_with(wanted.shape) or (spec.shape.rank and spec.shape[0] is not None):
+        raise UserError(
+            f"{path}: {what} {spec.shape} of {spec.dtype.name}, {environment} wants {wanted.shape}: give the "
+            "environment it was made for."
+        )
+
+
+# Python
+
+
+def _function(path: str, stochastic: bool) -> Actor:
+    if stochastic:
+        raise UserError(f"{path}: --stochastic wants a policy; a function samples for itself: leave it out.")
+    module, _, name = path.partition(":")
+    with foreign(
+        f"{path}: cannot be imported", "check the names; the module lies in this folder or is installed"
+    ):
+        found = getattr(import_module(module), name)
+    if not callable(found):
+        raise UserError(f"{path}: is a {type(found).__name__}; want a function, observation -> action.")
+
+    def begin() -> Callable[[np.ndarray], np.ndarray]:
+        with foreign(f"{path}: cannot be made", "want a class without arguments"):
+            act = found() if isinstance(found, type) else found
+
+        def act_on_one(observations: np.ndarray) -> np.ndarray:
+            with foreign(f"{path}: fails", "mend the function"):
+                return np.asarray(act(observations[0].copy()))[None]
+
+        return act_on_one
+
+    return Actor(begin, False, "Python function", None)

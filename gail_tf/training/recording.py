@@ -1,0 +1,278 @@
+"""gail-make-demonstrations: episodes of anything that acts, written as npz or as a Minari data set."""
+
+import functools
+import itertools
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from gail_tf import demonstrations
+from gail_tf.environments.actions import ActionCodec
+from gail_tf.environments.atari import frames_in_stack
+from gail_tf.environments.foreign import one_line
+from gail_tf.environments.make import make_environment
+from gail_tf.training import actors, evaluation, rollouts
+from gail_tf.types import UserError
+
+MINARI = "minari:"
+Episode = Mapping[str, np.ndarray]
+"""Arrays with a row a step by the names of ``Demonstrations``, as ``Evaluator`` gives them."""
+
+
+def check_out(out: str) -> None:
+    """Raises UserError where ``out`` cannot be written, before anything acts."""
+    if out.startswith(MINARI):
+        _check_minari(out)
+    elif not out.endswith(".npz"):
+        raise UserError(
+            f"--out={out}: want a name that ends in .npz, such as {out}.npz, or minari:NAME for Minari."
+        )
+    elif Path(out).exists():
+        raise UserError(f"--out={out} is there already: choose another name or remove it.")
+
+
+def make_demonstrations(
+    path: str,
+    out: str,
+    environment: str | None,
+    num_episodes: int,
+    seed: int,
+    stochastic: bool,
+    action_noise: float = 0.0,
+) -> None:
+    """Records episodes of what ``path`` names into ``out``, an npz or ``minari:NAME``.
+
+    ``path`` is a run directory or SavedModel of ours, or what :mod:`gail_tf.training.actors` knows.
+    ``action_noise`` is the std of Gaussian noise on normalised continuous actions, which are cut afterwards.
+    """
+    check_out(out)
+    record = _record_foreign if actors.is_foreign(path) else _record_own
+    episodes, environment, make_env, about = record(
+        path, environment, num_episodes, seed, stochastic, action_noise
+    )
+    provenance = {"num_episodes": num_episodes, "seed": seed, "stochastic": stochastic}
+    provenance |= {"action_noise": action_noise, "made_by": "gail-make-demonstrations", **about}
+    save(out, episodes, environment, make_env, provenance)
+
+
+def _record_own(
+    path: str, environment: str | None, num_episodes: int, seed: int, stochastic: bool, noise: float
+):
+    act, metadata, environment, make_env = rollouts.open_policy(path, environment, stochastic, seed)
+    if noise:
+        act = evaluation.with_noise(act, _codec(make_env, environment, noise), noise, seed)
+    return _evaluated(make_env, act, num_episodes, seed), environment, make_env, {"policy": metadata}
+
+
+def _record_foreign(
+    path: str, environment: str | None, num_episodes: int, seed: int, stochastic: bool, noise: float
+):
+    if environment is None:
+        raise UserError(f"{path}: does not say which environment it is for: add --environment=ID.")
+    make_env = functools.partial(make_environment, environment, absorbing_states=False)
+    env = make_env()
+    actor = actors.find(path, env, environment, stochastic)
+    if actor.warning:
+        print(f"note: {actor.warning}", file=sys.stderr)
+    codec = _codec(make_env, environment, noise) if noise else None
+    cut = _Cut(env.action_space, path)
+    if actor.is_batched:
+        act_on_rows = actor.begin()
+
+        def act(observations: np.ndarray, step: int) -> np.ndarray:
+            return cut(act_on_rows(observations))
+
+        env.close()
+        act = evaluation.with_noise(act, codec, noise, seed) if noise else act
+        episodes = _evaluated(make_env, act, num_episodes, seed)
+    else:
+        steps = itertools.count()
+
+        def begin() -> Callable[[np.ndarray], np.ndarray]:
+            act_on_one = actor.begin()
+            act = lambda rows, step: cut(act_on_one(rows))  # noqa: E731
+            act = evaluation.with_noise(act, codec, noise, seed + next(steps)) if noise else act
+            return lambda rows: act(rows, 0)
+
+        episodes = [_episode(env, begin(), seed + i) for i in range(num_episodes)]
+        env.close()
+    if cut.count:
+        print(
+            f"note: {cut.count} actions lay outside {environment}'s space, and were cut to it.",
+            file=sys.stderr,
+        )
+    return episodes, environment, make_env, {"policy": {"path": path, "kind": actor.kind}}
+
+
+def _codec(make_env: Callable[[], gym.Env], environment: str, noise: float) -> ActionCodec:
+    env = make_env()
+    codec = ActionCodec(env.action_space, environment)
+    env.close()
+    if codec.is_discrete:
+        raise UserError(f"--action_noise={noise}: {environment} has discrete actions; leave it out.")
+    return codec
+
+
+def _evaluated(make_env, act: evaluation.ActFn, num_episodes: int, seed: int) -> list[Episode]:
+    episodes: list[Episode] = []
+    evaluator = evaluation.Evaluator(make_env)
+    evaluator.evaluate(act, num_episodes, seed, on_episode=episodes.append)
+    evaluator.close()
+    return episodes
+
+
+class _Cut:
+    """Actions as they can be executed, so that they are recorded as executed; counts those that were cut."""
+
+    def __init__(self, space: gym.Space, path: str):
+        self._space, self._path, self.count = space, path, 0
+
+    def __call__(self, actions: np.ndarray) -> np.ndarray:
+        space, actions = self._space, np.asarray(actions)
+        wrong = UserError(f"{self._path}: gave the action {one_line(actions[0])}; want one of {space}.")
+        if isinstance(space, gym.spaces.Discrete):
+            actions = actions.reshape(len(actions), -1)
+            if actions.shape[1] != 1 or not np.isin(actions, np.arange(space.n) + space.start).all():
+                raise wrong
+            return actions[:, 0].astype(np.int64)
+        if actions.dtype.kind not in "fiu" or actions[0].size != np.prod(space.shape, dtype=int):
+            raise wrong
+        actions = actions.reshape(len(actions), *space.shape).astype(space.dtype)
+        if not np.isfinite(actions).all():
+            raise wrong
+        cut = np.clip(actions, space.low, space.high)
+        self.count += int((cut != actions).reshape(len(cut), -1).any(axis=1).sum())
+        return cut
+
+
+def _episode(env: gym.Env, act: Callable[[np.ndarray], np.ndarray], seed: int) -> Episode:
+    """One episode from ``reset(seed=seed)`` of a function on single observations."""
+
+    def steps() -> Iterator[tuple]:
+        dtype = rollouts.observation_spec(env.observation_space).dtype.as_numpy_dtype
+        observation, done = np.array(env.reset(seed=seed)[0], dtype), False
+        while not done:
+            action = act(observation[None])[0]
+            # A copy: an environment may change its action, and give the same array every time.
+            successor, reward, terminated, truncated, _ = env.step(np.copy(action)[()])
+            successor = np.array(successor, dtype)
+            yield observation, action, reward, successor, terminated, truncated
+            observation, done = successor, terminated or truncated
+
+    return stacked(list(steps()))
+
+
+def stacked(steps: list[tuple]) -> Episode:
+    """An episode of (observation, action, reward, successor, terminated, truncated)."""
+    names = ("observations", "actions", "rewards", "next_observations", "terminated", "truncated")
+    return {name: np.asarray(column) for name, column in zip(names, zip(*steps, strict=True), strict=True)}
+
+
+def save(
+    out: str,
+    episodes: list[Episode],
+    environment: str,
+    make_env: Callable[[], gym.Env],
+    provenance: dict[str, Any],
+) -> None:
+    """Writes episodes to ``out``, an npz or ``minari:NAME``; of stacked frames an npz keeps the frames."""
+    if not out.startswith(MINARI) and _stacks_frames(make_env):
+        episodes = [_newest_frames(episode) for episode in episodes]
+    fields = {name: np.concatenate([episode[name] for episode in episodes]) for name in episodes[0]}
+    is_discrete = np.issubdtype(fields["actions"].dtype, np.integer)
+    dtypes = {"actions": np.int64 if is_discrete else np.float32, "rewards": np.float32}
+    for name, dtype in (dtypes | {"terminated": bool, "truncated": bool}).items():
+        fields[name] = fields[name].astype(dtype)
+    fields["truncated"] &= ~fields["terminated"]
+    ends = np.cumsum([len(episode["rewards"]) for episode in episodes])
+    about = {"environment": environment, "provenance": provenance}
+    recorded = demonstrations.Demonstrations(**fields, episode_ends=ends, **about)
+    if out.startswith(MINARI):
+        _save_minari(out, recorded, make_env)
+    else:
+        demonstrations.save(out, recorded, compact=_stacks_frames(make_env))
+
+
+def _stacks_frames(make_env: Callable[[], gym.Env]) -> bool:
+    env = make_env()
+    num_frames = frames_in_stack(env)
+    env.close()
+    return num_frames is not None
+
+
+def _newest_frames(episode: Episode) -> Episode:
+    """The newest frame of each stack: the frames alone give the stacks again."""
+    names = ("observations", "next_observations")
+    return {**episode, **{name: episode[name][..., -1].copy() for name in names}}
+
+
+# Minari
+
+
+def _minari():
+    try:
+        import minari
+    except ImportError as error:
+        raise UserError("--out=minari:NAME needs Minari: pip install 'gail_tf[minari]'.") from error
+    return minari
+
+
+def _check_minari(out: str) -> None:
+    _minari()
+    from minari.dataset.minari_dataset import parse_dataset_id
+    from minari.storage.datasets_root_dir import get_dataset_path
+
+    name = out.removeprefix(MINARI)
+    try:
+        parse_dataset_id(name)
+    except ValueError as error:
+        raise UserError(
+            f"--out={out}: {one_line(error)}; want a name such as minari:cartpole/mine-v0."
+        ) from error
+    if Path(get_dataset_path(name)).exists():
+        raise UserError(f"--out={out} is there already: choose another name, or minari delete {name}.")
+
+
+def _save_minari(out: str, recorded: demonstrations.Demonstrations, make_env: Callable[[], gym.Env]) -> None:
+    """One buffer an episode, of T + 1 observations; the spaces are those that the package learns in."""
+    minari = _minari()
+    from minari.data_collector import EpisodeBuffer
+    from minari.storage.datasets_root_dir import get_dataset_path
+
+    buffers = [
+        EpisodeBuffer(
+            id=i,
+            observations=np.concatenate([recorded.observations[rows], recorded.next_observations[rows][-1:]]),
+            actions=recorded.actions[rows],
+            rewards=recorded.rewards[rows].tolist(),
+            terminations=recorded.terminated[rows].tolist(),
+            truncations=recorded.truncated[rows].tolist(),
+        )
+        for i, rows in enumerate(recorded.episode_slices)
+    ]
+    env = make_env()
+    about = {"author": "unknown", "author_email": "unknown", "code_permalink": "unknown"}
+    policy = recorded.provenance.get("policy") or {}
+    algorithm = policy.get("algorithm") or policy.get("kind") or "unknown"
+    try:
+        minari.create_dataset_from_buffers(
+            out.removeprefix(MINARI),
+            buffers,
+            env=env.unwrapped.spec,
+            action_space=env.action_space,
+            observation_space=env.observation_space,
+            algorithm_name=str(algorithm),
+            description="Recorded by gail-make-demonstrations.",
+            jpeg_encoding=False,
+            **about,
+        )
+    except Exception as error:  # it looks at everything
+        shutil.rmtree(get_dataset_path(out.removeprefix(MINARI)), ignore_errors=True)
+        raise UserError(f"--out={out}: Minari cannot write it ({one_line(error)}); write an .npz.") from error
+    finally:
+        env.close()

@@ -1,0 +1,115 @@
+"""A point that is pushed to a goal: columns position (2), velocity (2), goal (2)."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from gail_tf.demonstrations import Demonstrations
+from gail_tf.demonstrations.comparison import Reference, Steps, compare
+
+COMPONENTS = (("position", 2), ("velocity", 2), ("goal", 2))
+
+
+def episode(rng, act, length=30):
+    """Positions change by 0.1 velocity, velocities by 0.2 action; goals stay. Resets are at rest."""
+    state = np.concatenate([rng.uniform(-1, 1, 2), np.zeros(2), rng.uniform(5, 6, 2)])
+    rows = []
+    for _ in range(length):
+        action = act(state)
+        position, velocity, goal = state[:2], state[2:4], state[4:]
+        successor = np.concatenate([position + 0.1 * velocity, velocity + 0.2 * action, goal])
+        rows.append((state, action, successor))
+        state = successor
+    return [np.array(column) for column in zip(*rows, strict=True)]
+
+
+def steps(seed, act, num_episodes=10):
+    rng = np.random.default_rng(seed)
+    episodes = [episode(rng, lambda state: act(state, rng)) for _ in range(num_episodes)]
+    return [np.concatenate(column).astype(np.float32) for column in zip(*episodes, strict=True)]
+
+
+def at_random(state, rng):
+    return rng.uniform(-1, 1, 2)
+
+
+def towards_the_goal(state, rng):
+    return np.clip(state[4:] - state[:2] - 2 * state[2:4], -1, 1)
+
+
+@pytest.fixture(scope="module")
+def reference():
+    rng = np.random.default_rng(9)
+    starts = np.array([episode(rng, lambda state: np.zeros(2), 1)[0][0] for _ in range(100)])
+    low, high = np.full(6, -np.inf), np.full(6, np.inf)
+    return Reference(starts, low, high, Steps(*steps(1, at_random)), Steps(*steps(2, towards_the_goal)), None)
+
+
+@pytest.fixture
+def recorded():
+    observations, actions, next_observations = steps(3, towards_the_goal)
+    truncated = np.arange(300) % 30 == 29
+    ends = np.flatnonzero(truncated) + 1
+    fields = {"terminated": np.zeros(300, bool), "truncated": truncated, "episode_ends": ends}
+    return Demonstrations(
+        observations=observations, actions=actions, next_observations=next_observations, **fields
+    )
+
+
+def reordered(recorded, order):
+    return dataclasses.replace(
+        recorded,
+        observations=recorded.observations[:, order],
+        next_observations=recorded.next_observations[:, order],
+    )
+
+
+def test_an_expert_that_goes_where_chance_does_not_is_not_accused(recorded, reference):
+    assert compare(recorded, reference, COMPONENTS).warnings == []
+
+
+@pytest.mark.parametrize(
+    "order, named",
+    [
+        ([4, 5, 2, 3, 0, 1], "0 (position[0]) and 4 (goal[0]), 1 (position[1]) and 5 (goal[1])"),
+        ([0, 1, 2, 4, 3, 5], "3 (velocity[1]) and 4 (goal[0])"),
+        ([1, 0, 3, 2, 4, 5], None),  # both axes exchanged, and the actions not
+        ([2, 3, 0, 1, 4, 5], "0 (position[0]) and 2 (velocity[0]), 1 (position[1]) and 3 (velocity[1])"),
+    ],
+)
+def test_exchanged_columns_are_named(recorded, reference, order, named):
+    found = compare(reordered(recorded, order), reference, COMPONENTS)
+    if named is None:
+        assert found.warnings
+    else:
+        assert found.warnings == [
+            f"Columns look exchanged: {named}. In the other order they behave as the environment's do."
+        ]
+        assert sum(line.endswith("<-") for line in found.lines) == 2 * named.count(" and ")
+
+
+def test_components_in_another_order_are_named(recorded, reference):
+    found = compare(reordered(recorded, [4, 5, 0, 1, 2, 3]), reference, COMPONENTS)
+    assert len(found.warnings) == 1
+    assert "another order: take column 2 as 0 (position[0]), column 3 as 1" in found.warnings[0]
+
+
+def test_other_units_are_told_apart_from_another_order(recorded, reference):
+    scale = np.array([1, 1, 57.3, 1, 1, 1], np.float32)
+    fields = {name: getattr(recorded, name) * scale for name in ("observations", "next_observations")}
+    (warning, *others) = compare(dataclasses.replace(recorded, **fields), reference).warnings
+    assert "Component 0 does not change by 0.1 x component 2" in warning
+    assert len(others) == 1 and "Component 2 does not change by 0.2 x action 0" in others[0]
+
+
+def test_values_beyond_the_declared_space_are_told(recorded, reference):
+    bounded = reference._replace(high=np.array([3.0, 9, 9, 9, 9, 9]))
+    (warning,) = compare(recorded, bounded).warnings
+    assert warning.startswith("Component 0 goes from -") and warning.endswith("beyond the declared space.")
+
+
+def test_episodes_that_do_not_begin_at_resets_are_told(recorded, reference):
+    moved = reference._replace(starts=reference.starts + np.array([50, 0, 0, 0, 0, 0]))
+    (warning,) = compare(recorded, moved).warnings
+    assert "Component 0 begins episodes at" in warning and "resets at 4" in warning

@@ -1,0 +1,65 @@
+"""LeRobot's data sets, in the layouts of v2.1 and v3, as LeRobot wrote them."""
+
+import json
+import shutil
+
+import pytest
+
+from gail_tf import demonstrations as demos
+
+pytest.importorskip("pyarrow")
+
+
+@pytest.mark.parametrize("name, version", [("lerobot_v2_1", "v2.1"), ("lerobot_v3_0", "v3.0")])
+def test_a_data_set_that_lerobot_recorded(made, reference, holds, name, version):
+    d = demos.load(made(name))
+    holds(d, reference("Pendulum-v1"), without_last=True)
+    assert d.components == (("state", 3),) and d.provenance["format"] == f"LeRobot {version}"
+    assert "not recorded by LeRobot" in d.notes[-1]
+
+
+@pytest.fixture
+def changed(made, tmp_path):
+    """A copy of the v3 data set whose info.json is changed."""
+
+    def changed(change):
+        folder = shutil.copytree(made("lerobot_v3_0"), tmp_path / "data_set")
+        info = json.loads((folder / "meta" / "info.json").read_text())
+        change(info)
+        (folder / "meta" / "info.json").write_text(json.dumps(info))
+        return folder
+
+    return changed
+
+
+def test_videos_are_left_out_and_said(changed):
+    camera = {"dtype": "video", "shape": [4, 4, 3]}
+    d = demos.load(changed(lambda info: info["features"].update({"observation.images.top": camera})))
+    assert "Left out what is no vector: observation.images.top" in d.notes[-1]
+
+
+@pytest.mark.parametrize(
+    "change, sentence",
+    [
+        (lambda info: info.update(codebase_version="v1.6"), "LeRobot's v1.6; wanted v2.0, v2.1 or v3"),
+        (lambda info: info.pop("features"), "cannot be read as LeRobot's meta/info.json"),
+        (lambda info: info["features"].pop("observation.state"), "no observation of numbers"),
+        (
+            lambda info: info["features"].update({"observation.arm": {"dtype": "float32"}}),
+            "no column observation.arm",
+        ),
+    ],
+)
+def test_malformed_descriptions(changed, refuses, change, sentence):
+    refuses(changed(change), sentence)
+
+
+def test_missing_and_damaged_data(changed, refuses):
+    folder = changed(lambda info: None)
+    file = folder / "data/chunk-000/file-000.parquet"
+    file.write_bytes(file.read_bytes()[:2000])
+    refuses(folder, "cannot be read as Parquet")
+    file.unlink()
+    refuses(folder, "has no data/")
+    (folder / "meta" / "info.json").write_text("{")
+    refuses(folder, "meta/info.json")

@@ -1,0 +1,133 @@
+"""CSV and Parquet with named columns."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gail_tf import demonstrations as demos
+
+NAMES = ("position", "velocity", "angle", "angular_velocity")
+
+
+@pytest.mark.parametrize("name", ["table.csv", "table.parquet"])
+def test_a_table_that_pandas_wrote(made, reference, holds, name):
+    if name.endswith("parquet"):
+        pytest.importorskip("pyarrow")
+    d, wanted = demos.load(made(name)), reference("CartPole-v1")
+    holds(d, wanted)
+    assert np.array_equal(d.terminated, wanted["terminals"])
+    assert np.array_equal(d.truncated, wanted["timeouts"])
+    assert d.components == tuple((name, 1) for name in NAMES) and d.notes == ()
+
+
+COLUMNS = {
+    "obs_0": [0.0, 1, 2, 10, 11],
+    "next_obs_0": [1.0, 2, 3, 11, 12],
+    "action": [0.1, 0.2, 0.3, 0.4, 0.5],
+    "terminated": [0, 0, 1, 0, 0],
+    "truncated": [0, 0, 0, 0, 1],
+}
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(separator=",", **changes):
+        columns = {name: value for name, value in {**COLUMNS, **changes}.items() if value is not None}
+        path = tmp_path / "a.csv"
+        pd.DataFrame(columns).to_csv(path, index=False, sep=separator)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_separators(write, separator):
+    d = demos.load(write(separator))
+    assert d.observations.tolist() == [[0], [1], [2], [10], [11]] and d.components is None
+    assert d.terminated.tolist() == [0, 0, 1, 0, 0] and d.truncated.tolist() == [0, 0, 0, 0, 1]
+
+
+def test_numbered_columns_stand_in_the_order_of_their_numbers(write):
+    more = {f"obs_{i}": np.full(5, i) for i in (10, 2, 1)}
+    d = demos.load(write(next_obs_0=None, **more))
+    assert d.observations[1].tolist() == [1, 1, 2, 10]
+
+
+def test_columns_of_one_component_stand_together_under_its_name(write):
+    changes = {"obs_0": None, "next_obs_0": None, "episode": [0, 0, 0, 1, 1]}
+    changes |= {"observation.at.x": np.arange(5), "observation.goal": np.full(5, 7)}
+    d = demos.load(write(**changes, **{"observation.at.y": np.arange(5) + 50}))
+    assert d.components == (("at", 2), ("goal", 1))
+    assert d.observations[1].tolist() == [1, 51, 7]
+
+
+def test_the_column_episode_tells_where_episodes_end(write):
+    changes = {"terminated": None, "truncated": None, "episode": ["a", "a", "a", "b", "b"]}
+    d = demos.load(write(**changes))
+    assert d.lengths.tolist() == [3, 2] and d.truncated.tolist() == [0, 0, 1, 0, 1]
+    assert "all taken as cut" in d.notes[0]
+    ended = demos.load(write(truncated=None, episode=[0, 0, 0, 1, 1]))
+    assert ended.ended.tolist() == [True, False] and ended.truncated.tolist() == [0, 0, 0, 0, 1]
+
+
+def test_clocks_and_infos_are_ignored_and_said(write):
+    d = demos.load(write(timestamp=np.arange(5), **{"info.seed": [1] * 5}))
+    assert d.notes == ("Ignored the columns timestamp, info.seed.",)
+
+
+@pytest.mark.parametrize(
+    "changes, sentence",
+    [
+        ({"action": None}, "no column of actions"),
+        ({"obs_0": None, "next_obs_0": None}, "no column of observations"),
+        ({"acton": [0] * 5}, "unknown columns acton"),
+        ({"done": [0] * 5}, "the column done merges two"),
+        ({"obs_0": ["0", "one", "2", "3", "4"]}, "column obs_0, row 0 is '0'; wanted numbers"),
+        ({"obs_0": [0, None, 2, 10, 11]}, "observations row 1, component 0 is nan"),
+        ({"obs_1": [0] * 5}, "next_observation has the columns next_obs_0, observation obs_0, obs_1"),
+        ({"reward": [0] * 5, "rewards": [0] * 5}, "two columns mean rewards"),
+        ({"episode": [0, 1, 0, 1, 1]}, "the rows of 2 episodes stand in 4 pieces"),
+        ({"episode": [0, 0, 0, 0, 0]}, "row 2 ends an episode, and the column episode goes on"),
+        ({"truncated": [0, 0, 0, 0, 3]}, "timeouts row 4 is 3"),
+        ({"terminated": None}, "missing keys terminals"),
+    ],
+)
+def test_malformed_tables(write, refuses, changes, sentence):
+    refuses(write(**changes), sentence)
+
+
+def test_rows_that_do_not_fit_the_header(tmp_path, refuses):
+    (tmp_path / "a.csv").write_text("obs_0,action,terminated\n1,2,0\n1,2,0,5\n")
+    refuses(tmp_path / "a.csv", "cannot be read as CSV")
+    (tmp_path / "a.csv").write_text("obs_0,action,terminated\n1,2,0,5\n1,2,0,5\n")
+    refuses(tmp_path / "a.csv", "3 names in its first line")
+    (tmp_path / "a.csv").write_text("obs_0,action,terminated,truncated\n")
+    refuses(tmp_path / "a.csv", "no rows|shape")
+    (tmp_path / "a.csv").write_bytes(b"obs_0,action,terminated\n\xff\xfe,1,0\n")
+    refuses(tmp_path / "a.csv", "cannot be read as CSV")
+
+
+def test_damaged_parquet(tmp_path, made, refuses):
+    pytest.importorskip("pyarrow")
+    content = open(made("table.parquet"), "rb").read()
+    (tmp_path / "a").write_bytes(content[:5000])
+    refuses(tmp_path / "a", "cannot be read as Parquet")
+
+
+def test_lists_in_parquet_are_vectors(tmp_path, refuses):
+    pytest.importorskip("pyarrow")
+    frame = pd.DataFrame(
+        {**COLUMNS, "obs_0": [[float(i), 0.0] for i in range(5)], "next_obs_0": [[0.0, 0.0]] * 5}
+    )
+    frame.drop(columns="next_obs_0").to_parquet(tmp_path / "a")
+    assert demos.load(tmp_path / "a").observations.shape == (3, 2)  # less two last steps
+    frame["obs_0"] = [[0.0], [0.0, 1.0], [], [1.0], [2.0]]
+    frame.to_parquet(tmp_path / "a")
+    refuses(tmp_path / "a", "obs_0 is ragged")
+
+
+def test_without_pyarrow_the_line_says_what_to_install(made, refuses, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    refuses(made("table.parquet"), r"pyarrow is not installed; .*pip install 'gail_tf\[arrow\]'")

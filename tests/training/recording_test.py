@@ -1,0 +1,81 @@
+"""Where demonstrations are written to, and a person at the keyboard."""
+
+import numpy as np
+import pytest
+
+from gail_tf import demonstrations
+from gail_tf.environments.make import make_environment
+from gail_tf.training import play, recording
+from gail_tf.types import UserError
+
+
+def test_a_minari_data_set_holds_what_an_npz_does(tmp_path, monkeypatch):
+    pytest.importorskip("minari")
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "data_sets"))
+    (tmp_path / "my_controllers.py").write_text("def act(o): return int(o[3] < 0)")
+    monkeypatch.chdir(tmp_path)
+    recorded = []
+    for out in (str(tmp_path / "o.npz"), "minari:cartpole/mine-v0"):
+        recording.make_demonstrations("my_controllers:act", out, "CartPole-v1", 3, 0, False)
+        recorded.append(demonstrations.load(out))
+    for name in ("observations", "actions", "next_observations", "rewards", "terminated", "truncated"):
+        assert np.array_equal(*(getattr(d, name) for d in recorded)), name
+    assert recorded[1].environment == "CartPole-v1"
+    with pytest.raises(UserError, match="is there already: .*minari delete cartpole/mine-v0"):
+        recording.check_out("minari:cartpole/mine-v0")
+    with pytest.raises(UserError, match="want a name such as minari:"):
+        recording.check_out("minari:a name")
+
+
+@pytest.fixture
+def keyboard(monkeypatch):
+    """Holds a key down in a window that nobody sees."""
+    pygame = pytest.importorskip("pygame")
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+
+    def hold(key, then_close_after=None):
+        calls = iter(range(10**6))
+
+        def events():
+            call = next(calls)
+            if call == 0:
+                return [pygame.event.Event(pygame.KEYDOWN, key=ord(key))]
+            return [pygame.event.Event(pygame.QUIT)] if call == then_close_after else []
+
+        monkeypatch.setattr(pygame.event, "get", events)
+
+    return hold
+
+
+def make_env(**kwargs):
+    return make_environment("CartPole-v1", **kwargs)
+
+
+def test_a_person_plays_two_episodes(keyboard):
+    keyboard("d")
+    said = []
+    episodes = play.record(make_env, "CartPole-v1", 2, seed=7, keys="ad", fps=10_000, say=said.append)
+    assert [episode["actions"][1:].all() for episode in episodes] == [True, True]
+    for i, episode in enumerate(episodes):
+        assert np.array_equal(episode["observations"][0], make_env().reset(seed=7 + i)[0])
+        assert np.array_equal(episode["observations"][1:], episode["next_observations"][:-1])
+        assert episode["terminated"][-1]
+    assert said[0] == "Keys: a is 0, d is 1; Escape ends." and "Episode 2 of 2: return" in said[2]
+
+
+def test_a_window_that_is_closed_leaves_what_came_to_its_end(keyboard):
+    keyboard("1", then_close_after=25)
+    assert len(play.record(make_env, "CartPole-v1", 9, seed=0, fps=10_000, say=str)) in (1, 2)
+    keyboard("1", then_close_after=3)
+    with pytest.raises(UserError, match="no episode of CartPole-v1 was played to its end"):
+        play.record(make_env, "CartPole-v1", 9, seed=0, fps=10_000, say=str)
+
+
+def test_keys_are_one_an_action():
+    env = make_env()
+    assert play.keys_of(env, None, "CartPole-v1") == {"0": 0, "1": 1}
+    for keys in ("a", "aa", "abc"):
+        with pytest.raises(UserError, match="want 2 different characters"):
+            play.keys_of(env, keys, "CartPole-v1")
+    with pytest.raises(UserError, match="continuous actions"):
+        play.record(lambda **kwargs: make_environment("Pendulum-v1", **kwargs), "Pendulum-v1", 1, 0)

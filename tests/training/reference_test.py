@@ -1,0 +1,41 @@
+"""Shipped demonstrations are what their environments give; with columns exchanged they are not."""
+
+import dataclasses
+
+import pytest
+
+from gail_tf import demonstrations
+from gail_tf.resources import experts_dir
+from gail_tf.training.reference import compare_with
+
+
+def shipped(name):
+    return demonstrations.load(experts_dir() / name / "demonstrations.npz")
+
+
+QUICK = ("Acrobot-v1", "CartPole-v1", "MountainCar-v0", "Pendulum-v1", "Reacher-v5")
+SLOW = ("Ant-v5", "HalfCheetah-v5", "Hopper-v5", "Humanoid-v5", "Walker2d-v5")
+
+
+@pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=pytest.mark.long) for name in SLOW)])
+def test_none_that_is_shipped_is_accused(name):
+    assert compare_with(shipped(name), name).warnings == []
+
+
+@pytest.mark.parametrize(
+    "name, i, j",
+    [("CartPole-v1", 0, 2), ("Pendulum-v1", 0, 1), ("MountainCar-v0", 0, 1), ("Acrobot-v1", 4, 5)],
+)
+def test_exchanged_columns_are_named(name, i, j):
+    d, order = shipped(name), list(range(shipped(name).observations.shape[1]))
+    order[i], order[j] = j, i
+    fields = {what: getattr(d, what)[:, order] for what in ("observations", "next_observations")}
+    (warning,) = compare_with(dataclasses.replace(d, **fields), name).warnings
+    assert warning.startswith(f"Columns look exchanged: {i} and {j}")
+
+
+def test_what_training_would_refuse_is_a_warning():
+    (warning,) = compare_with(
+        dataclasses.replace(shipped("CartPole-v1"), environment=None), "Pendulum-v1"
+    ).warnings
+    assert warning.startswith("gail-train will refuse it: ") and "4 components; wanted 3" in warning
