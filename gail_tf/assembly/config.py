@@ -80,11 +80,16 @@ def flag_bindings(**flags: Any) -> list[str]:
     """FLAGS as lines of gin, so that the config tells the whole of it; what is no text is left out."""
     path = flags.get("demonstrations")
     if isinstance(path, str | os.PathLike):
-        path = flags["demonstrations"] = os.fspath(path)
-        if not path.startswith(("shipped:", "minari:")):  # so that a run resumes from anywhere
-            flags["demonstrations"] = os.path.abspath(os.path.expanduser(path))
+        flags["demonstrations"] = absolute_path(path)
     given = {name: flags.get(flag) for flag, name in FLAGS.items()}
     return [f"{name} = {value!r}" for name, value in given.items() if isinstance(value, str | int)]
+
+
+def absolute_path(path: str | os.PathLike) -> str:
+    """Of demonstrations, so that a run resumes from anywhere; a data set's name as it is."""
+    path = os.fspath(path)
+    is_name = path.startswith(("shipped:", "minari:"))
+    return path if is_name else os.path.abspath(os.path.expanduser(path))
 
 
 def _open_include(name: str) -> io.StringIO:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from absl import flags
 
-from gail_tf.bin.command_line import run_main
+from gail_tf.bin.command_line import program, run_main
 from gail_tf.start_up import import_tensorflow
 from gail_tf.types import UserError
 
@@ -57,7 +57,8 @@ def main(argv: Sequence[str]) -> None:
     rollouts.make_demonstrations(*(flag.value for flag in asked))
     inspect(_OUT.value, None)
     out = shlex.quote(_OUT.value)
-    print(f"Train on them:  gail-train --config=gail_ppo/any --demonstrations={out} --run_dir=runs/new")
+    train = program("gail-train")
+    print(f"Train on them:  {train} --config=gail_ppo/any --demonstrations={out} --run_dir=runs/new")
 
 
 def inspect(path: str, figure: str | None) -> None:

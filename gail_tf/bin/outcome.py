@@ -6,11 +6,11 @@ from gail_tf.bin import command_line
 from gail_tf.training.run_directory import RunDirectory
 
 
-def report(result, program: str) -> int:
+def report(result, script: str) -> int:
     """Prints what came of a training and the next command; returns the exit code.
 
     Args:
-      result: of gail_tf.train. program: how this program is started again.
+      result: of gail_tf.train. script: the console script that resumes it.
     """
     from gail_tf.reporting.runs import load_run
     from gail_tf.reporting.terminal import summary_lines
@@ -19,7 +19,7 @@ def report(result, program: str) -> int:
     if result.status == "interrupted":
         steps = RunDirectory(result.run_dir).stopped_at()
         print(f"\nStopped at {steps:,} steps. Continue from the last checkpoint with:")
-        print(f"  {program} --run_dir={folder} --resume")
+        print(f"  {command_line.program(script)} --run_dir={folder} --resume")
         return command_line.EXIT_INTERRUPTED
     print("\n".join(summary_lines(load_run(result.run_dir))))
     if result.normalized_return is not None and result.normalized_return < 0.8:
@@ -28,5 +28,5 @@ def report(result, program: str) -> int:
             "(--gin='Trainer.total_env_steps = N'); docs/troubleshooting.md says what else to look at."
         )
     print(f"Curve: {result.run_dir}/curve.png   Policy: {result.run_dir}/policy")
-    print(f"Next:  gail-evaluate --policy={folder} --num_episodes=100")
+    print(f"Next:  {command_line.program('gail-evaluate')} --policy={folder} --num_episodes=100")
     return 0

@@ -10,15 +10,19 @@ TRAINING = {
     "config",
     "environment",
     "gin",
+    "group",
     "label",
     "list",
     "num_threads",
     "overwrite",
     "resume",
     "run_dir",
+    "run_name",
     "seed",
     "show",
+    "tags",
     "task",
+    "tracker",
 }
 ROLLOUT = {"environment", "num_episodes", "policy", "seed", "stochastic"}
 FLAGS = {
