@@ -1,6 +1,8 @@
 """The pages: links and anchors lead somewhere, and the parts that own_parts.md shows run as they stand."""
 
+import csv
 import re
+import shlex
 import sys
 import types
 from pathlib import Path
@@ -64,6 +66,21 @@ def test_every_page_is_reached_from_the_readme():
 
 def test_the_readme_is_short():
     assert len((ROOT / "README.md").read_text().split()) < MAX_README_WORDS
+
+
+RESULTS = sorted((ROOT / "docs" / "results").rglob("commands.csv"))
+
+
+@pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.parent.name)
+def test_recorded_commands_paste_and_belong_to_recorded_results(path):
+    commands, results = (
+        list(csv.DictReader(file.read_text().splitlines())) for file in (path, path.with_name("results.csv"))
+    )
+    for row in commands:
+        program, *words = shlex.split(row["command"])
+        assert program in ("gail-train", "gail-train-expert"), row["command"]
+        assert all(re.match(r"--\w+(=|$)", word) for word in words), row["command"]
+    assert [(row["run"], row["seed"]) for row in commands] == [(row["run"], row["seed"]) for row in results]
 
 
 @pytest.fixture(scope="module")

@@ -215,7 +215,8 @@ def _ending(run: StudyRun, code: int, out: Path) -> tuple[str, str]:
     """How a run ended that left ``code``, and a line about it."""
     if code == STOPPED_EXIT_CODE:
         return STOPPED, "stopped, and can be resumed"
-    if code == 0:
+    # A signal that meets the exit of a process cannot undo what it has finished.
+    if code == 0 or code < 0 and _status(run, out) == FINISHED:
         summary = read_object(out / run.name / "summary.json")
         score = summary["normalized_return"]
         score = "" if score is None else f", normalised {score:.3f}"
