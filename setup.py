@@ -89,6 +89,9 @@ setup(
         ],
         "pybullet": ["pybullet_envs_gymnasium>=0.5"],
         "minari": ["minari>=0.5"],
+        "wandb": ["wandb>=0.19"],
+        # The client: with `mlflow` itself installed the tracker uses that.
+        "mlflow": ["mlflow-skinny>=2.14"],
         "video": ["imageio>=2.34", "imageio-ffmpeg>=0.5"],
     },
     entry_points={

@@ -11,7 +11,7 @@ package's own (experts/). Without --environment the one recorded in the demonstr
 
 Into DIR go metrics.jsonl and TensorBoard logs while it trains, then summary.json, curve.png, the SavedModels
 policy/ (nearest to the demonstrations), last_policy/ and best_policy/ (by return). Ctrl-C saves; --resume
-continues a stopped or killed run to the same numbers.
+continues a stopped or killed run to the same numbers, and starts one where there is none.
 
 Examples:
 
