@@ -1,6 +1,5 @@
 """What a person sees while it trains: a bar in a terminal, a line an evaluation in a log."""
 
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ from tqdm import tqdm
 from gail_tf.training.trainer import Trainer
 
 _LEARNS = ("discriminator/", "generator/", "cloning/", "model/")
+_PARTS = ("collect", "discriminator", "generator", "update")  # of an iteration's time, without evaluation
 
 
 class ProgressBar:
@@ -21,7 +21,6 @@ class ProgressBar:
 
     def __init__(self, trainer: Trainer, show: bool, say: Callable[[str], None] | None = None):
         self._say, self._evaluated, self._is_compiled = say, None, False
-        self._begun = time.perf_counter()
         in_steps = trainer.total_env_steps is not None
         self._bar = tqdm(
             total=trainer.total_env_steps if in_steps else trainer.total_iterations,
@@ -34,7 +33,6 @@ class ProgressBar:
         )
 
     def __enter__(self) -> "ProgressBar":
-        self._begun = time.perf_counter()
         self._bar.set_postfix_str("compiling")
         if self._bar.disable and self._say is not None:
             self._say("Compiling: the first iteration takes longer.")
@@ -67,12 +65,11 @@ class ProgressBar:
             self._say(f"{where}: evaluated {self._evaluated}{recent}{rate}")
 
     def _tell_of_compiling(self, metrics: Mapping[str, Any]) -> None:
-        """Says once how long it took, after the first iteration of this process that learned something."""
-        now = time.perf_counter()
-        seconds, self._begun = now - self._begun, now
+        """Says once how long the first iteration of this process took that learned something."""
         if self._is_compiled or not any(name.startswith(_LEARNS) for name in metrics):
             return
         self._is_compiled = True
+        seconds = sum(metrics.get(f"time/{part}_seconds", 0.0) for part in _PARTS)
         if self._say is not None:
             with self._bar.external_write_mode():
                 self._say(f"Compiling and the first iteration that learns took {seconds:.1f} s.")

@@ -67,8 +67,8 @@ def in_the_final_evaluation():
     from gail_tf.training.trainer import Trainer
 
     def wrap(evaluate):
-        def wrapped(self, num_episodes):
-            result = evaluate(self, num_episodes)
+        def wrapped(self, act, num_episodes, seed):
+            result = evaluate(self, act, num_episodes, seed)
             if num_episodes == self._final_episodes:
                 die()
             return result
