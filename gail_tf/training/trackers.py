@@ -3,11 +3,11 @@
 A tracker is made by a function of a :class:`TrackedRun`, bound by ``Trainer.trackers``. It changes no result.
 """
 
-import contextlib
 import functools
+import importlib.util
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -88,12 +88,20 @@ def _made(make: Callable[[TrackedRun], Tracker], run: TrackedRun) -> Tracker:
         raise UserError(f"Tracker {name} cannot be started ({why}): mend it, or leave it out.") from e
 
 
-@contextlib.contextmanager
-def _needs(package: str, extra: str) -> Iterator[None]:
+def check_installed(makers: Sequence[Callable[[TrackedRun], Tracker]]) -> None:
+    """Raises UserError where a maker's ``requires``, a package and the extra that has it, is not there."""
+    for make in makers:
+        package, extra = getattr(make, "requires", (None, None))
+        if package is not None and not _is_installed(package):
+            name = getattr(make, "__name__", str(make))
+            raise UserError(f"Tracker {name} needs {package}: pip install 'gail_tf[{extra}]'.")
+
+
+def _is_installed(package: str) -> bool:
     try:
-        yield
-    except ImportError as e:
-        raise UserError(f"this tracker needs {package}: pip install 'gail_tf[{extra}]' ({e}).") from e
+        return importlib.util.find_spec(package) is not None
+    except ValueError:  # sys.modules holds None for it: it is not to be imported
+        return False
 
 
 class TensorBoard:
@@ -157,9 +165,10 @@ class WandB:
       project, entity: where the run appears; the entity is your account's default when None.
     """
 
+    requires = ("wandb", "wandb")
+
     def __init__(self, run: TrackedRun, project: str = "gail_tf", entity: str | None = None):
-        with _needs("wandb", "wandb"):
-            import wandb
+        import wandb
 
         self._run = wandb.init(
             project=project,
@@ -193,10 +202,11 @@ class MLflow:
       experiment: the experiment's name; it is made where it is not there.
     """
 
+    requires = ("mlflow", "mlflow")
+
     def __init__(self, run: TrackedRun, experiment: str = "gail_tf"):
-        with _needs("mlflow", "mlflow"):
-            import mlflow
-            from mlflow import entities
+        import mlflow
+        from mlflow import entities
 
         self._entities, self._client = entities, mlflow.MlflowClient()
         found = self._client.get_experiment_by_name(experiment)

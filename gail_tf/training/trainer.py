@@ -16,7 +16,7 @@ from gail_tf.training.diagnostics import DivergedError, non_finite_metrics, non_
 from gail_tf.training.evaluation import ActFn, Evaluation, Evaluator
 from gail_tf.training.keeping import Candidate, Candidates, RememberedPolicy, score_of
 from gail_tf.training.run_directory import MetricsLog, RunDirectory
-from gail_tf.training.trackers import TrackedRun, Tracker
+from gail_tf.training.trackers import TrackedRun, Tracker, check_installed
 from gail_tf.types import EpisodeStatistics, Generator, RewardSource
 
 
@@ -93,6 +93,7 @@ class Trainer:
         self._num_evaluations, self._evaluation_seed = num_evaluations, evaluation_seed
         self._episodes_per_evaluation, self._final_episodes = episodes_per_evaluation, final_episodes
         self._checkpoint_interval, self._log_interval = checkpoint_interval, log_interval
+        check_installed(trackers)  # now: there is no run directory yet
         self._trackers = trackers
         self.iteration, self.env_steps = 0, 0
         self._wall_before, self._clock = 0.0, time.perf_counter()
