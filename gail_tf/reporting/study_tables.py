@@ -144,7 +144,7 @@ def _reasons(runs: pd.DataFrame) -> list[str]:
         for name, found in signals.items():
             if isinstance(found, str):
                 columns[found][name] = None
-    said = [f"{tables.NOTHING}: {why} ({', '.join(names)})." for why, names in columns.items() if names]
+    said = [f"{tables.NOTHING}: {why} ({'; '.join(names)})." for why, names in columns.items() if names]
     if any(aggregates.largest_fall(run) is None for run in shown):
         said.append(f"{tables.NOTHING} under Fall: no expert's return is known, or too few evaluations.")
     if any(aggregates.share_below_expert(run) is None for run in shown):
