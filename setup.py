@@ -112,6 +112,9 @@ setup(
         "minari": ["minari[hdf5,hf]>=0.5"],
         "arrow": ["pyarrow>=15"],  # Parquet, LeRobot, and what imitation saves
         "sb3": ["stable-baselines3>=2.3"],
+        "wandb": ["wandb>=0.19"],
+        # The client: with `mlflow` itself installed the tracker uses that.
+        "mlflow": ["mlflow-skinny>=2.14"],
         "video": ["imageio>=2.34", "imageio-ffmpeg>=0.5"],
     },
     entry_points={

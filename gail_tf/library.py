@@ -74,7 +74,8 @@ class Result:
     Attributes:
       run_dir: the run directory (docs/run_directory.md).
       status: "finished", or "interrupted" after a Ctrl-C, and then ``resume=True`` continues.
-      returns: float64 ``[N]``, of the final evaluation's episodes; empty where it was interrupted.
+      returns: float64 ``[N]``, of the final evaluation's episodes; empty where it was interrupted, or
+        finished already.
       summary: ``summary.json``: ``return_mean``, ``normalized_return``, ``env_steps`` and more; {} likewise.
       notes: what there was to say, a sentence each.
     """
@@ -121,6 +122,9 @@ def train(
     callbacks: Sequence[Callback] = (),
     label: str | None = None,
     task: str | None = None,
+    run_name: str | None = None,
+    group: str | None = None,
+    tags: Sequence[str] = (),
     resume: bool = False,
     overwrite: bool = False,
     num_threads: int | None = None,
@@ -142,10 +146,12 @@ def train(
       bindings: of gin, such as "Trainer.total_env_steps = 300_000".
       run_dir: where the run goes; None: a new temporary folder.
       callbacks: each sees every line of metrics, and may end the training.
-      label, task: names in reports. for_expert: refuse recipes that learn from demonstrations.
       reward: a run of gail-train with a discriminator, or its ``reward/``: what it learned is paid in
         place of the environment's own reward; of recipes that learn from none.
-      resume: continue the run in ``run_dir`` to the same numbers; overwrite: replace it.
+      label, task: names in reports. run_name, group, tags: what trackers call the run.
+      for_expert: refuse recipes that learn from demonstrations.
+      resume: continue the run in ``run_dir`` to the same numbers; start it where there is none. What is given
+        beside it has to be what the run was made with. overwrite: replace the run.
       num_threads: cores that it may use; None: all of this process, or GAIL_TF_NUM_THREADS. It changes no
         result.
       device: "cpu" or "gpu", where TensorFlow computes; None: a GPU where it finds one. A process has one.
@@ -174,6 +180,7 @@ def _run(request, callbacks: Sequence[Callback], command: Sequence[str], say, sh
     from gail_tf.training import progress, run_directory, session
 
     directory, notes = run_directory.RunDirectory(request.run_dir), []
+    is_new = _is_new(request, directory)
 
     def tell(lines: Sequence[str]) -> None:
         notes.extend(lines)
@@ -184,8 +191,11 @@ def _run(request, callbacks: Sequence[Callback], command: Sequence[str], say, sh
                 warnings.warn(line.removeprefix("warning: "), stacklevel=4)
 
     try:
+        info = None if is_new else _begin(request, directory)
+        if info is not None and info.get("status") == "finished":
+            tell([f"{directory.path} is finished already: nothing to resume."])
+            return _result(directory, "finished", notes)
         with parts.GIN:
-            info = _begin(request, directory)
             if info is not None and request.device is None:
                 request = request._replace(device=info.get("device"))
             use_device(request.device)
@@ -208,31 +218,39 @@ def _run(request, callbacks: Sequence[Callback], command: Sequence[str], say, sh
             status = session.run(built, directory, [bar, *hooks], warn)
     finally:
         directory.unlock()
-    is_whole = status == "finished"
-    summary = run_directory.read_json(directory.summary) if is_whole else {}
-    returns = built.trainer.final_returns if is_whole else np.zeros(0)
+    return _result(directory, status, notes, built.trainer.final_returns)
+
+
+def _result(directory, status: str, notes: Sequence[str], returns: Sequence[float] = ()) -> Result:
+    from gail_tf.training.run_directory import read_json
+
+    summary = read_json(directory.summary) if status == "finished" else {}
+    returns = np.asarray(returns if status == "finished" else (), float)
     return Result(directory.path, status, returns, summary, tuple(notes))
 
 
-def _begin(request, directory) -> Mapping[str, Any] | None:
-    """``run.json`` of the run to resume, its directory taken; None for a new run, which may be made there."""
+def _is_new(request, directory) -> bool:
+    """Whether there is a run to make; where there is, its directory can be made."""
     if request.resume and request.overwrite:
         raise UserError("--resume and --overwrite exclude each other: give one.")
-    if not request.resume:
-        if request.configs:
-            directory.check_available(request.overwrite)
-        return None
-    if not directory.run_json.is_file():
+    if request.resume and directory.run_json.is_file():
+        return False
+    if request.resume and not request.configs:
         what = f"--run_dir={directory.path} holds no run to resume (no run.json)"
         raise UserError(f"{what}: check the name, or start it with --config.")
-    info = directory.read_info()
-    if info.get("status") == "finished":
-        raise UserError(f"--run_dir={directory.path} is finished: nothing to resume.")
-    if given := " and ".join(f"--{flag}" for flag in request.settled_by_the_run()):
-        raise UserError(f"--resume takes everything from the run itself: leave {given} out.")
+    if request.configs:
+        directory.check_available(request.overwrite)
+    return True
+
+
+def _begin(request, directory) -> Mapping[str, Any]:
+    """``run.json`` of the run to resume, which is what was asked for; its directory is taken."""
+    from gail_tf.assembly.resuming import check_same
+
+    check_same(request, directory.read_info())
     directory.lock()
     directory.clean()
-    return info
+    return directory.read_info()
 
 
 def _take_up(directory, info: Mapping[str, Any], settled, trainer) -> list[str]:

@@ -1,6 +1,8 @@
 """The pages: links and anchors lead somewhere, and the parts that own_parts.md shows run as they stand."""
 
+import csv
 import re
+import shlex
 import sys
 import types
 from pathlib import Path
@@ -64,6 +66,24 @@ def test_every_page_is_reached_from_the_readme():
 
 def test_the_readme_is_short():
     assert len((ROOT / "README.md").read_text().split()) < MAX_README_WORDS
+
+
+RESULTS = sorted((ROOT / "docs" / "results").rglob("commands.csv"))
+
+
+@pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.parent.name)
+def test_recorded_commands_paste_and_belong_to_recorded_results(path):
+    commands, results = (
+        list(csv.DictReader(file.read_text().splitlines())) for file in (path, path.with_name("results.csv"))
+    )
+    for row in commands:
+        program, *words = shlex.split(row["command"])
+        if program == "python":
+            assert (ROOT / words.pop(0)).is_file(), row["command"]
+        else:
+            assert program in ("gail-train", "gail-train-expert"), row["command"]
+        assert all(re.match(r"--\w+(=|$)", word) for word in words), row["command"]
+    assert {(row["run"], row["seed"]) for row in commands} == {(row["run"], row["seed"]) for row in results}
 
 
 @pytest.fixture(scope="module")
@@ -145,3 +165,13 @@ def test_the_reader_reads_what_was_written(parts, tmp_path):
     assert demonstrations.terminated.tolist() == [False, True, False]
     assert demonstrations.truncated.tolist() == [False, False, True]
     np.testing.assert_array_equal(demonstrations.next_observations, [[3, 4], [5, 6], [9, 9]])
+
+
+def test_the_tracker_writes_numbers_and_results(parts, tmp_path):
+    from gail_tf.training.trackers import tracked_run
+
+    tracker = parts["my_tracker"].Spreadsheet(tracked_run(tmp_path, {}))
+    tracker.write(64, {"discriminator/loss": 0.5})
+    tracker.finish("finished", {"return_mean": 3.0})
+    rows = (tmp_path / "numbers.csv").read_text().splitlines()
+    assert rows == ["64,discriminator/loss,0.5", "finished,return_mean,3.0"]

@@ -82,9 +82,7 @@ def flag_bindings(**flags: Any) -> list[str]:
     """FLAGS as lines of gin, so that the config tells the whole of it; what is no text is left out."""
     path = flags.get("demonstrations")
     if isinstance(path, str | os.PathLike):
-        path = flags["demonstrations"] = os.fspath(path)
-        if not path.startswith(("shipped:", "minari:")):  # so that a run resumes from anywhere
-            flags["demonstrations"] = os.path.abspath(os.path.expanduser(path))
+        flags["demonstrations"] = absolute_path(path)
     given = {name: flags.get(flag) for flag, name in FLAGS.items() if flag != "reward"}
     bound = [f"{name} = {value!r}" for name, value in given.items() if isinstance(value, str | int)]
     return bound + _reward_bindings(flags.get("reward"))
@@ -100,6 +98,13 @@ def _reward_bindings(path: str | os.PathLike | None) -> list[str]:
     if describe_reward(folder).get("absorbing_states"):
         bound.append("make_environment.absorbing_states = True")
     return bound
+
+
+def absolute_path(path: str | os.PathLike) -> str:
+    """Of demonstrations, so that a run resumes from anywhere; a data set's name as it is."""
+    path = os.fspath(path)
+    is_name = path.startswith(("shipped:", "minari:"))
+    return path if is_name else os.path.abspath(os.path.expanduser(path))
 
 
 def _open_include(name: str) -> io.StringIO:

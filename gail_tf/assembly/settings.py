@@ -25,6 +25,7 @@ from gail_tf.assembly.expert import (
     seeks_the_end,
     survival_warning,
 )
+from gail_tf.assembly.gin_text import statements
 from gail_tf.assembly.recipes import check_order
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.actions import ActionCodec
@@ -34,6 +35,9 @@ from gail_tf.environments.observations import environment_name, observation_comp
 from gail_tf.training import evaluation
 from gail_tf.training.evaluation import Evaluator
 from gail_tf.types import UserError
+
+NAMES = ("label", "task", "run_name", "group", "tags")
+"""The flags that name a run and change nothing in it."""
 
 
 class Request(NamedTuple):
@@ -53,26 +57,15 @@ class Request(NamedTuple):
     seed: int | None = None
     label: str | None = None
     task: str | None = None
+    run_name: str | None = None
+    group: str | None = None
+    tags: Sequence[str] = ()
     resume: bool = False
     overwrite: bool = False
     num_threads: int = 1
     device: str | None = None
     for_expert: bool = False
     reward: str | os.PathLike | None = None
-
-    def settled_by_the_run(self) -> list[str]:
-        """What was asked for that a run to resume has settled already, and that cannot be given again."""
-        bound = {flag: getattr(self, flag) for flag in FLAGS}
-        # Objects are no settings: the run cannot have kept them, so they are given again.
-        bound = {flag: value for flag, value in bound.items() if isinstance(value, str | os.PathLike | int)}
-        given = {
-            "config": self.configs,
-            "gin": self.bindings,
-            **bound,
-            "label": self.label,
-            "task": self.task,
-        }
-        return [flag for flag, value in given.items() if value not in (None, [], ())]
 
 
 @gin.configurable
@@ -102,7 +95,8 @@ class Settings(NamedTuple):
       seed: of everything random in the run.
       expert: the demonstrations, ready to learn from; None on the environment's own reward.
       random_return, random_length: mean return and length under uniformly random actions.
-      label, task, num_threads, device: as they were asked for. is_slow: whether steps are worth processes.
+      label, task, run_name, group, tags, num_threads, device: as they were asked for.
+      is_slow: whether its steps are worth processes.
       notes: what a person should know, a sentence each, with "note: " or "warning: " before it.
       import_folders: where modules of one's own are, which the config imports.
     """
@@ -118,6 +112,9 @@ class Settings(NamedTuple):
     random_length: float
     label: str | None
     task: str | None
+    run_name: str | None
+    group: str | None
+    tags: Sequence[str]
     num_threads: int
     device: str | None
     is_slow: bool
@@ -127,10 +124,18 @@ class Settings(NamedTuple):
     def info(self) -> dict[str, Any]:
         """What ``run.json`` says of them."""
         of_expert = {key: getattr(self.expert, name, None) for key, name in _EXPERT_INFO.items()}
-        return {name: getattr(self, name) for name in _INFO} | of_expert | {"gin_config": self.config}
+        bound = {one.key: _literal(one.value, one.text) for one in statements(self.config, "config")}
+        own = {name: getattr(self, name) for name in _INFO}
+        return own | of_expert | {"bindings": bound, "gin_config": self.config}
 
 
-_INFO = ("label", "task", "algorithm", "environment", "seed", "config_name", "random_return", "num_threads")
+def _literal(value: Any, text: str) -> Any:
+    """A number or string as it is; anything else as gin text."""
+    is_string = text.startswith(("'", '"'))
+    return value if is_string or isinstance(value, bool | int | float) else text
+
+
+_INFO = (*NAMES, "algorithm", "environment", "seed", "config_name", "random_return", "num_threads")
 _INFO += ("random_length", "device", "import_folders")
 _EXPERT_INFO = {
     "num_demonstrations": "num_trajectories",
@@ -154,7 +159,7 @@ def resolve(request: Request, info: Mapping[str, Any] | None = None) -> Settings
     """
     if info is not None:
         folders = parse_gin([], info["gin_config"].splitlines(), info.get("import_folders", ()))
-        kept = {name: info.get(name) for name in ("label", "task")}
+        kept = {name: info.get(name) for name in NAMES} | {"tags": info.get("tags", ())}
         request = request._replace(configs=[info["config_name"]], **kept)
     else:
         if not request.configs:
@@ -197,8 +202,7 @@ def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
         expert=expert,
         random_return=chance["return_mean"],
         random_length=chance["length_mean"],
-        label=request.label,
-        task=request.task,
+        **{name: getattr(request, name) for name in NAMES},
         num_threads=request.num_threads,
         device=request.device,
         is_slow=seconds / (20 * chance["length_mean"]) > SLOW,

@@ -2,6 +2,8 @@
 
 import inspect
 import os
+import shlex
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -78,14 +80,33 @@ def run_main(
     app.run(guarded_main, flags_parser=parse_flags)
 
 
-def program(argv0: str, script: str) -> str:
-    """How this program was started, to be typed again: the console script's name, or python -m.
+def program(script: str, argv0: str | None = None) -> str:
+    """How a console script of ours is started from here, to be typed as it stands.
+
+    Its name where the shell finds it, else its path, beside the program that runs or beside Python; without
+    one, ``python -m``.
 
     Args:
-      argv0: sys.argv[0]. script: the console script's name.
+      script: such as gail-train. argv0: sys.argv[0] when None.
     """
-    path = Path(argv0)
-    return f"python -m gail_tf.bin.{path.stem}" if path.suffix == ".py" else path.name or script
+    started = Path(sys.argv[0] if argv0 is None else argv0)
+    # Of python -m the folder is the package's, which has no scripts.
+    for path in (started.parent / script, Path(sys.executable).parent / script):
+        if path.is_file():
+            return _typed(path)
+    return f"{_typed(Path(sys.executable))} -m gail_tf.bin.{script.removeprefix('gail-').replace('-', '_')}"
+
+
+def _typed(path: Path) -> str:
+    """A program's path as short as a shell takes it here."""
+    found = shutil.which(path.name)
+    if found is not None and os.path.abspath(found) == os.path.abspath(path):
+        return path.name
+    absolute, here = Path(os.path.abspath(path)), Path.cwd()
+    if not absolute.is_relative_to(here):
+        return shlex.quote(str(absolute))
+    inside = absolute.relative_to(here)
+    return shlex.quote(str(inside) if inside.parent.name else f"./{inside}")
 
 
 def _print_and_exit(text: str) -> None:

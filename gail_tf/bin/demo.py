@@ -6,6 +6,7 @@ It is gail-train with the config gail_ppo/demo, then gail-evaluate, in one go.
 """
 
 import functools
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 from absl import flags
 
 from gail_tf import library
-from gail_tf.bin.command_line import run_main
+from gail_tf.bin.command_line import program, run_main
 from gail_tf.bin.outcome import report
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Where the run goes: runs/demo, or a free runs/demo_N.")
@@ -35,20 +36,21 @@ def main(argv: Sequence[str]) -> int:
         say=functools.partial(print, flush=True),
         show_progress=sys.stderr.isatty(),
     )
-    code = report(result, ".venv/bin/gail-train")
+    code = report(result, "gail-train")
     if code:
         return code
     print("\nThe exported policy, loaded from disk and rolled out anew:")
     from gail_tf.training import rollouts
 
     print(rollouts.describe(library.evaluate(result.policy, num_episodes=20, seed=2_000_000)))
+    train, evaluate = program("gail-train"), program("gail-evaluate")
     print(
         f"\nNow try:\n"
-        f"  .venv/bin/gail-train --config=gail_ppo/any --demonstrations=mine.npz --environment=ID \\\n"
+        f"  {train} --config=gail_ppo/any --demonstrations=mine.npz --environment=ID \\\n"
         f"      --run_dir=runs/mine\n"
-        f"  .venv/bin/gail-train --config=gail_trpo/cartpole --run_dir=runs/cartpole\n"
-        f"  .venv/bin/gail-evaluate --policy={run_dir} --num_episodes=100\n"
-        f"  .venv/bin/tensorboard --logdir=runs"
+        f"  {train} --config=gail_trpo/cartpole --run_dir=runs/cartpole\n"
+        f"  {evaluate} --policy={shlex.quote(run_dir)} --num_episodes=100\n"
+        f"  {program('tensorboard')} --logdir=runs"
     )
     return 0
 

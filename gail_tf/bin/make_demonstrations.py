@@ -31,7 +31,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from gail_tf.bin.command_line import run_main
+from gail_tf.bin.command_line import program, run_main
 from gail_tf.start_up import import_tensorflow
 from gail_tf.types import UserError
 
@@ -70,7 +70,8 @@ def main(argv: Sequence[str]) -> None:
     record()
     inspect(_OUT.value)
     out = shlex.quote(_OUT.value)
-    print(f"Train on them:  gail-train --config=gail_ppo/any --demonstrations={out} --run_dir=runs/new")
+    train = program("gail-train")
+    print(f"Train on them:  {train} --config=gail_ppo/any --demonstrations={out} --run_dir=runs/new")
 
 
 def record() -> None:

@@ -6,11 +6,11 @@ from gail_tf.bin import command_line
 from gail_tf.training.run_directory import RunDirectory
 
 
-def report(result, program: str) -> int:
+def report(result, script: str) -> int:
     """Prints what came of a training and the next command; returns the exit code.
 
     Args:
-      result: of gail_tf.train. program: how this program is started again.
+      result: of gail_tf.train. script: the console script that resumes it.
     """
     from gail_tf.doctor.diagnosis import diagnose
     from gail_tf.doctor.text import summary_lines as doctor_lines
@@ -21,10 +21,10 @@ def report(result, program: str) -> int:
     if result.status == "interrupted":
         steps = RunDirectory(result.run_dir).stopped_at()
         print(f"\nStopped at {steps:,} steps. Continue from the last checkpoint with:")
-        print(f"  {program} --run_dir={folder} --resume")
+        print(f"  {command_line.program(script)} --run_dir={folder} --resume")
         return command_line.EXIT_INTERRUPTED
     run = load_run(result.run_dir)
     print("\n".join([*summary_lines(run), *doctor_lines(run, diagnose(run))]))
     print(f"Curve: {result.run_dir}/curve.png   Policy: {result.run_dir}/policy")
-    print(f"Next:  gail-evaluate --policy={folder} --num_episodes=100")
+    print(f"Next:  {command_line.program('gail-evaluate')} --policy={folder} --num_episodes=100")
     return 0

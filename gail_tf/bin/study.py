@@ -30,7 +30,7 @@ from pathlib import Path
 from absl import flags
 
 from gail_tf.bin import engine_flags
-from gail_tf.bin.command_line import run_main
+from gail_tf.bin.command_line import program, run_main
 from gail_tf.studies import runner, study
 from gail_tf.types import UserError
 
@@ -65,7 +65,7 @@ def main(argv: Sequence[str]) -> int:
     folder = shlex.quote(str(out))
     print(outcome.summary(len(runs)))
     if outcome.finished:
-        print(f"Next:  gail-report {folder} --out={folder}/report")
+        print(f"Next:  {program('gail-report')} {folder} --out={folder}/report")
     return outcome.exit_code
 
 

@@ -13,7 +13,7 @@ docs/demonstrations.md), minari:NAME, or shipped:NAME for one of the package's o
 
 Into DIR go metrics.jsonl and TensorBoard logs while it trains, then summary.json, curve.png, the SavedModels
 policy/ (nearest to the demonstrations), last_policy/ and best_policy/ (by return). Ctrl-C saves; --resume
-continues a stopped or killed run to the same numbers.
+continues a stopped or killed run to the same numbers, and starts one where there is none.
 
 Examples:
 

@@ -7,7 +7,6 @@ import sys
 from absl import flags
 
 from gail_tf.assembly import recipes
-from gail_tf.bin import command_line
 from gail_tf.bin.outcome import report
 from gail_tf.types import UserError
 
@@ -19,7 +18,11 @@ _SHARED = (
     flags.DEFINE_integer("seed", None, "Of all that is random.", lower_bound=0, upper_bound=2**31 - 1),
     flags.DEFINE_string("label", None, "The name in reports, in place of the algorithm's."),
     flags.DEFINE_string("task", None, "The task's name in reports, where an environment serves several."),
-    flags.DEFINE_bool("resume", False, "Continue the run in --run_dir from its newest checkpoint."),
+    flags.DEFINE_string("run_name", None, "What trackers call the run; the folder's name when not given."),
+    flags.DEFINE_string("group", None, "A name that trackers show several runs under."),
+    flags.DEFINE_list("tags", [], "Words for trackers to find the run by, with commas between them."),
+    flags.DEFINE_multi_string("tracker", [], "Also log to WandB, MLflow, or a tracker of your own, by name."),
+    flags.DEFINE_bool("resume", False, "Continue the run in --run_dir, or start it where there is none."),
     flags.DEFINE_bool("overwrite", False, "Replace the run in --run_dir."),
     flags.DEFINE_integer(
         "num_threads", None, "Cores to use; by default all. It changes no result.", lower_bound=1
@@ -50,6 +53,8 @@ def train(script: str, **more) -> int:
 
     asked = {holder.name: holder.value for holder in _SHARED} | more
     bindings = asked.pop("gin")
+    if trackers := asked.pop("tracker"):
+        bindings = [*bindings, f"Trainer.trackers = [{', '.join(f'@{name}' for name in trackers)}]"]
     if asked.pop("list"):
         print(recipes.list_text())
         return 0
@@ -65,7 +70,7 @@ def train(script: str, **more) -> int:
         say=functools.partial(print, flush=True),
         show_progress=sys.stderr.isatty() or bool(os.environ.get("GAIL_TF_PROGRESS")),
     )
-    return report(result, command_line.program(sys.argv[0], script))
+    return report(result, script)
 
 
 def _settings_text(config, bindings, **given) -> str:

@@ -83,7 +83,7 @@ class Panels:
         FigureCanvasAgg(self.figure)
 
     def add(self, index: int, title: str, x_label: str | None = None, y_label: str | None = None) -> Axes:
-        """The panel at ``index``, row by row; the leftmost alone have the label of the vertical axis.
+        """The panel at ``index``, row by row.
 
         A horizontal axis with a label counts steps or iterations, as people read them (20k, 1.5M).
         """
@@ -97,7 +97,7 @@ class Panels:
             ax.set_xlabel(x_label, fontsize=9)
             ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
             ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: text.count(value)))
-        if y_label and index % self.num_columns == 0:
+        if y_label:
             ax.set_ylabel(y_label, fontsize=9)
         return ax
 

@@ -175,7 +175,7 @@ class LinePanel(NamedTuple):
 def draw_lines(
     groups: Sequence[Group], line_panels: Sequence[LinePanel], path: Path, dotted: bool = True, **layout: Any
 ) -> Figure:
-    """Draws panels with a line a group, and their legend under them.
+    """Draws panels with a line a group, and their legend under them; a row's first says what it shows.
 
     Args:
       groups: all of a report, so that a label looks the same in every figure.
@@ -188,7 +188,9 @@ def draw_lines(
     panels = canvas.Panels(len(line_panels), labels=labels, **layout)
     for index, panel in enumerate(line_panels):
         if panel.groups:
-            ax = panels.add(index, panel.title, panel.x_label, panel.y_label)
+            row = line_panels[index - index % panels.num_columns : index]
+            y_label = None if any(before.groups for before in row) else panel.y_label
+            ax = panels.add(index, panel.title, panel.x_label, y_label)
             for group in panel.groups:
                 handle = panel.draw(ax, group, look[group.label])
                 handles[group.label] = handles.get(group.label) or handle

@@ -86,13 +86,19 @@ def draw_family(groups: Sequence[Group], family: str, path: Path) -> Figure | No
         return None
     tasks, panels = tasks_of(shown), []
     num_columns = len(tasks) if len(metrics) > 1 else min(len(tasks), 4)
-    for index, (name, task) in enumerate(itertools.product(metrics, tasks)):
-        here = [group for group in _having(shown, [name]) if group.task == task]
+    cells = {
+        (name, task): [group for group in _having(shown, [name]) if group.task == task]
+        for name, task in itertools.product(metrics, tasks)
+    }
+    for index, ((name, task), here) in enumerate(cells.items()):
         values = [run.series(name)[1] for group in here for run in group.runs]
         scale = _scale(np.concatenate([np.zeros(0), *values]), family in LOGARITHMIC)
         curve_of = functools.partial(_smoothed, name=name, logarithmic=scale["value"] == "log")
-        title = task if index < num_columns or len(metrics) == 1 else ""
-        x_label = "environment steps" if index >= len(metrics) * len(tasks) - num_columns else ""
+        # Panels without a line are left out, so a column begins and ends where its lines do.
+        column = [other for other in metrics if cells[other, task]]
+        title = task if name == column[0] else ""
+        is_last = name == column[-1] and index + num_columns >= (len(cells) if len(metrics) == 1 else 0)
+        x_label = "environment steps" if is_last else ""
         draw = functools.partial(draw_group, curve_of=curve_of)
         finish = functools.partial(_finish, scale=scale)
         panels.append(LinePanel(title, x_label, metrics[name], here, draw, finish))

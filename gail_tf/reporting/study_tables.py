@@ -18,6 +18,8 @@ from gail_tf.reporting.runs import Path, Run, natural_key
 from gail_tf.types import UserError
 
 _SHARE = 0.1  # of a training, at its beginning and at its end
+_ABSENT = "the run did not log it"
+_SHORT = f"no line of the metrics falls into the first {_SHARE:.0%}"
 _ADVANTAGE = "generator/advantage_std"
 _HISTOGRAM = "reward/agent_histogram"
 _LOSSES = ("discriminator/loss_bce_loss", "discriminator/loss_wasserstein_loss")
@@ -131,13 +133,34 @@ def signal_table(runs: pd.DataFrame) -> str | None:
         "five, in normalised return. Under 90% again: the share of the evaluations after the first with a "
         "normalised return of 0.9 that are under it. Both: median [minimum, maximum]."
     )
+    explanation = " ".join([explanation, *_reasons(runs)])
     return f"{tables.markdown(rows, 2)}\n\n{explanation}\n"
+
+
+def _reasons(runs: pd.DataFrame) -> list[str]:
+    """Sentences about the cells that have a dash: why they have no number."""
+    shown, columns = _with_signal(runs), {_ABSENT: {}, _SHORT: {}}
+    for signals in map(_signals, shown):
+        for name, found in signals.items():
+            if isinstance(found, str):
+                columns[found][name] = None
+    said = [f"{tables.NOTHING}: {why} ({'; '.join(names)})." for why, names in columns.items() if names]
+    if any(aggregates.largest_fall(run) is None for run in shown):
+        said.append(f"{tables.NOTHING} under Fall: no expert's return is known, or too few evaluations.")
+    if any(aggregates.share_below_expert(run) is None for run in shown):
+        said.append(f"{tables.NOTHING} under Under 90% again: no evaluation before the last reached 0.9.")
+    return said
+
+
+def _with_signal(runs: pd.DataFrame) -> list[Run]:
+    """The finished runs that have what the table shows."""
+    wanted = ("discriminator/loss", _ADVANTAGE)
+    return [run for run in runs.of[runs.failure.isna()] if all(run.series(name)[1].size for name in wanted)]
 
 
 def _signal_row(runs: pd.DataFrame) -> dict[str, str] | None:
     """None for a group without a finished run that has what the table shows."""
-    wanted = ("discriminator/loss", _ADVANTAGE)
-    shown = [run for run in runs.of[runs.failure.isna()] if all(run.series(name)[1].size for name in wanted)]
+    shown = _with_signal(runs)
     if not shown:
         return None
     signals = list(map(_signals, shown))
@@ -151,8 +174,8 @@ def _signal_row(runs: pd.DataFrame) -> dict[str, str] | None:
     }
 
 
-def _signals(run: Run) -> dict[str, tuple[float, float] | None]:
-    """One run's early and late means, by the table's columns."""
+def _signals(run: Run) -> dict[str, tuple[float, float] | str]:
+    """One run's early and late means, by the table's columns; where there are none, why."""
     scales = dict(zip(*run.series("reward/scale"), strict=True))
 
     def in_reward_units(steps, values):
@@ -173,14 +196,16 @@ def _signals(run: Run) -> dict[str, tuple[float, float] | None]:
     }
 
 
-def _early_and_late(steps: np.ndarray, values: np.ndarray) -> tuple[float, float] | None:
-    """Means over the first and the last tenth of the steps; None where one has no value."""
+def _early_and_late(steps: np.ndarray, values: np.ndarray) -> tuple[float, float] | str:
+    """Means over the first and the last tenth of the steps; where one has no value, why."""
     early, late = steps <= _SHARE * steps[-1:], steps > (1.0 - _SHARE) * steps[-1:]
-    return (float(values[early].mean()), float(values[late].mean())) if early.any() else None
+    if early.any():
+        return float(values[early].mean()), float(values[late].mean())
+    return _SHORT if values.size else _ABSENT
 
 
-def _changes(pairs: Sequence[tuple[float, float] | None]) -> str:
-    known = [pair for pair in pairs if pair is not None]
+def _changes(pairs: Sequence[tuple[float, float] | str]) -> str:
+    known = [pair for pair in pairs if not isinstance(pair, str)]
     return " → ".join(f"{value:.2g}" for value in np.median(known, axis=0)) if known else tables.NOTHING
 
 

@@ -101,6 +101,7 @@ class Study:
 
     Args:
       arms: label -> the fields of an ``Arm``, or its list of configs alone.
+      grid: binding -> its values; every arm is there once for each combination, the combination in its label.
       tasks: name -> the fields of a ``Task``.
       seeds: a number N for 0 to N - 1, or the seeds themselves.
       bindings: gin bindings of every run, before the arm's and the task's.
@@ -115,6 +116,7 @@ class Study:
         bindings: Sequence[str] = (),
         num_cpus: float = 1,
         num_gpus: float = 0,
+        grid: Mapping[str, Sequence[Any]] | None = None,
     ):
         check_type("Study.bindings", bindings, Sequence[str])
         _check_resources("Study", num_cpus, num_gpus)
@@ -123,7 +125,8 @@ class Study:
         _seed_list("Study.seeds", seeds)
         self.seeds, self.bindings = seeds, bindings
         self.tasks = {name: _task(name, fields) for name, fields in tasks.items()}
-        self.arms = {label: _arm(label, fields, self.tasks) for label, fields in arms.items()}
+        arms = [_arm(label, fields, self.tasks) for label, fields in arms.items()]
+        self.arms = {made.label: made for arm in arms for made in _grid(arm, grid or {})}
         slugs = {}
         for label in self.arms:
             other = slugs.setdefault(slug(label), label)
@@ -268,6 +271,25 @@ def _check_resources(where: str, num_cpus: float | None, num_gpus: float | None)
     check_type(f"{where}.num_gpus", num_gpus, float | None)
     _check(num_cpus is None or num_cpus > 0, f"{where}.num_cpus = {num_cpus}: want more than 0.")
     _check(num_gpus is None or num_gpus >= 0, f"{where}.num_gpus = {num_gpus}: want 0 or more.")
+
+
+def _grid(arm: Arm, grid: Mapping[str, Sequence[Any]]) -> Iterable[Arm]:
+    """``arm`` once for each combination of the grid's values; strings among them are gin's own text."""
+    _check(isinstance(grid, Mapping), f"Study.grid = {grid!r}: want a dict from bindings to lists of values.")
+    for name, values in grid.items():
+        where = f"Study.grid[{name!r}] = {values!r}"
+        _check("." in name, f"{where}: want the name of a binding, such as PPO.learning_rate.")
+        texts = [str(value) for value in values] if isinstance(values, list | tuple) else []
+        _check(texts and len(set(texts)) == len(texts), f"{where}: want a list of different values.")
+    for values in itertools.product(*grid.values()):
+        pairs = list(zip(grid, map(str, values), strict=True))
+        # Names of their own where the last word is enough to tell the settings apart.
+        short = [name.rsplit(".", 1)[-1] for name in grid]
+        names = short if len(set(short)) == len(short) else list(grid)
+        told = [f"{name}={value.lstrip('@')}" for name, (_, value) in zip(names, pairs, strict=True)]
+        label = ", ".join([arm.label, *told])
+        bindings = [*arm.bindings, *(f"{name} = {value}" for name, value in pairs)]
+        yield dataclasses.replace(arm, label=label, bindings=bindings)
 
 
 def _task(name: str, fields: Any) -> Task:

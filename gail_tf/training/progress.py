@@ -8,15 +8,19 @@ from tqdm import tqdm
 
 from gail_tf.training.trainer import Trainer
 
+_LEARNS = ("discriminator/", "generator/", "cloning/", "model/")
+_PARTS = ("collect", "discriminator", "generator", "update")  # of an iteration's time, without evaluation
+
 
 class ProgressBar:
-    """A hook of the trainer that draws a bar with return, discriminator accuracy, steps/s and time left.
+    """A hook of the trainer that draws a bar: return, last evaluation, discriminator accuracy, time left.
 
-    Where it is not shown, ``say`` is told a line for every evaluation. It is a context manager.
+    Where it is not shown, ``say`` is told a line for every evaluation. Either way it is told how long the
+    iteration took that began with compiling: the first one that learns. It is a context manager.
     """
 
     def __init__(self, trainer: Trainer, show: bool, say: Callable[[str], None] | None = None):
-        self._say = say
+        self._say, self._evaluated, self._is_compiled = say, None, False
         in_steps = trainer.total_env_steps is not None
         self._bar = tqdm(
             total=trainer.total_env_steps if in_steps else trainer.total_iterations,
@@ -29,6 +33,9 @@ class ProgressBar:
         )
 
     def __enter__(self) -> "ProgressBar":
+        self._bar.set_postfix_str("compiling")
+        if self._bar.disable and self._say is not None:
+            self._say("Compiling: the first iteration takes longer.")
         return self
 
     def __exit__(self, *exception) -> None:
@@ -37,19 +44,32 @@ class ProgressBar:
     def __call__(self, trainer: Trainer, metrics: Mapping[str, Any], is_logged: bool) -> None:
         """Shows where ``trainer`` is."""
         del is_logged
+        self._tell_of_compiling(metrics)
         done = trainer.env_steps if trainer.total_env_steps is not None else trainer.iteration
         self._bar.update(min(done, self._bar.total) - self._bar.n)
         evaluated, shown = metrics.get("evaluation/return_mean"), {}
         if trainer.recent_returns:
             shown["return"] = f"{np.mean(trainer.recent_returns):.0f}"
-        elif evaluated is not None and not self._bar.disable:
-            shown["return"] = f"{evaluated:.0f}"
         if "discriminator/accuracy_expert" in metrics:
             accuracies = metrics["discriminator/accuracy_expert"], metrics["discriminator/accuracy_agent"]
             shown["D accuracy"] = f"{0.5 * sum(accuracies):.2f}"
-        self._bar.set_postfix(shown, refresh=False)
-        if self._bar.disable and evaluated is not None and self._say is not None:
+        if evaluated is not None:
+            self._evaluated = f"{evaluated:.1f}"
+        if not self._bar.disable:
+            last = {"evaluated": self._evaluated} if self._evaluated else {}
+            self._bar.set_postfix(last | shown, refresh=False)
+        elif evaluated is not None and self._say is not None:
             recent = "".join(f", {name} {value}" for name, value in shown.items())
             rate = f", {metrics['time/steps_per_second']:,.0f} steps/s" if metrics["env_steps"] else ""
             where = f"{100 * trainer.progress:3.0f}%  {trainer.env_steps:,} steps"
-            self._say(f"{where}: evaluated {evaluated:.1f}{recent}{rate}")
+            self._say(f"{where}: evaluated {self._evaluated}{recent}{rate}")
+
+    def _tell_of_compiling(self, metrics: Mapping[str, Any]) -> None:
+        """Says once how long the first iteration of this process took that learned something."""
+        if self._is_compiled or not any(name.startswith(_LEARNS) for name in metrics):
+            return
+        self._is_compiled = True
+        seconds = sum(metrics.get(f"time/{part}_seconds", 0.0) for part in _PARTS)
+        if self._say is not None:
+            with self._bar.external_write_mode():
+                self._say(f"Compiling and the first iteration that learns took {seconds:.1f} s.")

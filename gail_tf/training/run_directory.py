@@ -9,12 +9,15 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from gail_tf.files import new_folder, write_atomically
 from gail_tf.lease import Lease
+from gail_tf.training.trackers import TensorBoard, TrackedRun, Tracker, Trackers, tracked_run
 from gail_tf.types import UserError
 from gail_tf.version import __version__
 
@@ -75,8 +78,8 @@ def git_state() -> dict[str, Any] | None:
 
 def origin(command: Sequence[str]) -> dict[str, Any]:
     """Where a run that begins now comes from, for ``run.json``."""
-    times = {"started": now(), "wall_seconds": 0.0}
-    return {"command": list(command), **times, "versions": versions(), "git": git_state()}
+    found = {"id": uuid.uuid4().hex, "command": list(command), "started": now(), "wall_seconds": 0.0}
+    return {**found, "versions": versions(), "git": git_state()}
 
 
 class RunDirectory:
@@ -190,44 +193,52 @@ class RunDirectory:
 
 
 class MetricsLog:
-    """Writes metrics to ``metrics.jsonl`` and TensorBoard under the same names; None is left out of both.
+    """Writes metrics to ``metrics.jsonl``, TensorBoard and trackers under the same names, without None.
 
-    TensorBoard has the numbers alone; a dictionary (a histogram) is in the file only.
+    Only the file has everything: TensorBoard and trackers have the numbers with a "/" in their name.
 
     Args:
       num_lines: how many lines ``metrics.jsonl`` has already.
+      trackers: what makes trackers beside TensorBoard (trackers.py).
     """
 
-    def __init__(self, run_dir: RunDirectory, num_lines: int = 0):
-        import tensorflow as tf
-
-        self._tf, self.num_lines, self._check_lock = tf, num_lines, run_dir.check_lock
+    def __init__(
+        self,
+        run_dir: RunDirectory,
+        num_lines: int = 0,
+        trackers: Sequence[Callable[[TrackedRun], Tracker]] = (),
+    ):
+        self.num_lines, self._check_lock = num_lines, run_dir.check_lock
         self._writing = functools.partial(one_line_errors, f"{run_dir.metrics}:")
+        run = tracked_run(run_dir.path, run_dir.read_info() if run_dir.run_json.exists() else {})
         with self._writing():
             # Unbuffered: a line is in the file when write() returns, whatever becomes of the process.
             self._file = open(run_dir.metrics, "ab", buffering=0)  # noqa: SIM115 - closed in close()
-            self._writer = tf.summary.create_file_writer(str(run_dir.tensorboard))
+            self._board = TensorBoard(run_dir.tensorboard, run)
+        self._others = Trackers(trackers, run)
 
     def write(self, metrics: Mapping[str, Any]) -> None:
         self._check_lock()
         metrics = {name: value for name, value in metrics.items() if value is not None}
         step = metrics["env_steps"] or metrics["iteration"]
+        shown = {k: v for k, v in metrics.items() if "/" in k and not isinstance(v, Mapping)}
         with self._writing():
             _write_whole(self._file, json.dumps(metrics).encode() + b"\n")
             self.num_lines += 1
-            with self._writer.as_default(step=step):
-                for name, value in metrics.items():
-                    if "/" in name and not isinstance(value, Mapping):
-                        self._tf.summary.scalar(name, value)
+            self._board.write(step, shown)
+        self._others.write(step, shown)
 
     def flush(self) -> None:
         with self._writing():
-            self._writer.flush()
+            self._board.flush()
 
-    def close(self) -> None:
+    def close(self, status: str = "failed", results: Mapping[str, Any] = MappingProxyType({})) -> None:
+        """Ends all of them; ``status`` and ``results`` as trackers take them."""
         self._file.close()
+        self._others.finish(status, results)
         with self._writing():
-            self._writer.close()
+            self._board.finish(status, results)
+            self._board.close()
 
 
 def _write_whole(file, content: bytes) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from gail_tf.training.trainer import Hook, Interrupted, Trainer
 from gail_tf.types import Generator, UserError
 
 _NAMES = ("environment", "algorithm", "seed", "expert_return", "random_return")
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _DATA_NAMES = ("config_name", "num_demonstrations", "num_demonstration_transitions", "subsample")
 
 
@@ -36,8 +38,8 @@ def run(
 ) -> str:
     """Trains to the end and writes what a finished run leaves; returns its status, as in ``run.json``.
 
-    The first Ctrl-C (or SIGTERM) stops it after the iteration, a second at once; in a thread, where Python
-    delivers no signals, neither does. "interrupted" can be resumed.
+    The first Ctrl-C (or SIGTERM, or SIGHUP) stops it after the iteration, a second at once; in a thread,
+    where Python delivers no signals, neither does. "interrupted" can be resumed.
 
     Args:
       warn: takes the line that answers a Ctrl-C.
@@ -96,10 +98,12 @@ def _summarize(run_dir: RunDirectory, trainer: Trainer, result: Mapping[str, Any
 
 @contextlib.contextmanager
 def _stop_signal(warn: Callable[[str], None] | None) -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C (or SIGTERM) sets, to stop after an iteration; a second ends it."""
-    stop = threading.Event()
+    """An event that the first of _SIGNALS sets, to stop after an iteration; a second one ends it."""
+    stop, terminals = threading.Event(), [number for number in (1, 2) if os.isatty(number)]
 
     def handle(number, frame) -> None:
+        if number == signal.SIGHUP:
+            _leave(terminals)
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
@@ -107,10 +111,20 @@ def _stop_signal(warn: Callable[[str], None] | None) -> Iterator[threading.Event
             warn("\nStopping after this iteration (again: at once, and back to the last checkpoint).")
 
     is_main = threading.current_thread() is threading.main_thread()
-    numbers = (signal.SIGINT, signal.SIGTERM) if is_main else ()
-    before = {number: signal.signal(number, handle) for number in numbers}
+    # What is ignored stays so: nohup is how a person asks for a run that outlives its terminal.
+    heard = [n for n in _SIGNALS if signal.getsignal(n) != signal.SIG_IGN] if is_main else []
+    before = {number: signal.signal(number, handle) for number in heard}
     try:
         yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _leave(terminals: Sequence[int]) -> None:
+    """Points these file descriptors at nothing: a terminal that is gone fails who writes to it."""
+    if terminals:
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for number in terminals:
+            os.dup2(nothing, number)
+        os.close(nothing)

@@ -16,6 +16,7 @@ from gail_tf.training.diagnostics import DivergedError, non_finite_metrics, non_
 from gail_tf.training.evaluation import ActFn, Evaluation, Evaluator
 from gail_tf.training.keeping import Candidate, Candidates, RememberedPolicy, score_of
 from gail_tf.training.run_directory import MetricsLog, RunDirectory
+from gail_tf.training.trackers import TrackedRun, Tracker, check_installed
 from gail_tf.types import EpisodeStatistics, Generator, RewardSource
 
 
@@ -50,6 +51,7 @@ class Trainer:
       distance: episodes -> imitation distance; None without demonstrations.
       make_act: gives the way in which evaluations in training act, with the policy's weights of now; None: as
         the exported policy does, which the final evaluation always does.
+      trackers: what makes trackers beside TensorBoard, such as [@WandB] (trackers.py).
       checkpoint_interval, log_interval: in iterations. Iterations between two lines of metrics leave none but
         the episodes that finished in them; evaluations always come with a line.
 
@@ -74,6 +76,7 @@ class Trainer:
         checkpoint_interval: int = 25,
         log_interval: int = 1,
         keep: str = "imitation_distance",
+        trackers: Sequence[Callable[[TrackedRun], Tracker]] = (),
         distance: Callable[[Sequence[Mapping[str, Any]]], float] | None = None,
         make_act: Callable[[], ActFn] | None = None,
     ):
@@ -90,6 +93,8 @@ class Trainer:
         self._num_evaluations, self._evaluation_seed = num_evaluations, evaluation_seed
         self._episodes_per_evaluation, self._final_episodes = episodes_per_evaluation, final_episodes
         self._checkpoint_interval, self._log_interval = checkpoint_interval, log_interval
+        check_installed(trackers)  # now: there is no run directory yet
+        self._trackers = trackers
         self.iteration, self.env_steps = 0, 0
         self._wall_before, self._clock = 0.0, time.perf_counter()
         self._distance = distance
@@ -152,10 +157,11 @@ class Trainer:
           hooks: called in order after every iteration; training ends early where one of them returns True.
           should_stop: asked after every iteration; True checkpoints and raises Interrupted.
         """
-        log = MetricsLog(self._run_dir, self._num_lines)
-        if self._last_checkpoint is None:
-            self._prepare(log)
+        log = MetricsLog(self._run_dir, self._num_lines, self._trackers)
+        status, results = "failed", {}
         try:
+            if self._last_checkpoint is None:
+                self._prepare(log)
             while not self._is_over and self.progress < 1.0 and not self._generator.is_finished():
                 metrics, is_logged = self._iterate()
                 if is_logged:
@@ -167,16 +173,28 @@ class Trainer:
                 if should_stop():
                     self.checkpoint()
                     raise Interrupted
-            self._generator.finish()
-            self.checkpoint()
-            last = self._evaluate_finally()
-            log.write(self._line(_named(last)))
-            log.flush()
-            # A replay buffer has megabytes, and nothing continues a whole run.
-            self._checkpoints.keep_newest(1)
-            chosen = self._choose(last)
+            results = self._finish(log)
+            status = "finished"
+        except (Interrupted, KeyboardInterrupt):
+            status = "interrupted"
+            raise
+        except DivergedError:
+            status = "diverged"
+            raise
         finally:
-            log.close()
+            log.close(status, results)
+        return results
+
+    def _finish(self, log: MetricsLog) -> dict[str, Any]:
+        """What comes after the last iteration; returns what ``run`` does."""
+        self._generator.finish()
+        self.checkpoint()
+        last = self._evaluate_finally()
+        log.write(self._line(_named(last)))
+        log.flush()
+        # A replay buffer has megabytes, and nothing continues a whole run.
+        self._checkpoints.keep_newest(1)
+        chosen = self._choose(last)
         return {"env_steps": self.env_steps, "iterations": self.iteration, **chosen}
 
     def _choose(self, last: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,15 +11,19 @@ TRAINING = {
     "device",
     "environment",
     "gin",
+    "group",
     "label",
     "list",
     "num_threads",
     "overwrite",
     "resume",
     "run_dir",
+    "run_name",
     "seed",
     "show",
+    "tags",
     "task",
+    "tracker",
 }
 ROLLOUT = {"environment", "num_episodes", "policy", "seed", "stochastic"}
 FLAGS = {

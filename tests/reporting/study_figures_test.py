@@ -66,6 +66,24 @@ def test_a_family_that_no_run_has_is_no_file(make_groups, tmp_path):
     assert not path.exists()
 
 
+def test_panels_that_are_left_out_take_no_title_or_label_with_them(make_groups, tmp_path):
+    critic, value = "generator/critic_mean", "generator/value_mean"
+
+    def what(label, task, *_):
+        return {"metrics": {critic: 1.0} if task == "left" else {value: 1.0}}
+
+    figure = study_figures.draw_family(
+        make_groups("A", ["left", "right"], what=what), "values", tmp_path / "f"
+    )
+    left, right = figure.axes
+    assert (left.get_title(loc="left"), right.get_title(loc="left")) == (
+        "Hopper-v5: left",
+        "Hopper-v5: right",
+    )
+    assert (left.get_xlabel(), right.get_xlabel()) == ("environment steps", "environment steps")
+    assert (left.get_ylabel(), right.get_ylabel()) == ("critic: mean", "value: mean")
+
+
 def test_an_arm_looks_the_same_where_others_lack_the_metric(make_groups, tmp_path):
     def what(label, *_):
         return {"metrics": {"generator/critic_mean": 1.0} if label == "B + C" else {NORM: 1.0}}

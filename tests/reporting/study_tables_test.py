@@ -211,6 +211,7 @@ def test_the_signal_is_compared_early_and_late_in_the_units_of_the_reward(make_s
         "0.71 [0.71, 0.71]",
     ]
     assert cells(lines, "Ant-v0", "A") == ["2", *changes]
+    assert lines[-1].endswith("–: the run did not log it (std; Reward, expert: mean).")
     assert cells(lines, "Ant-v0", "B") == ["1 (+1 NaN)", *changes]
 
 
@@ -226,7 +227,12 @@ def test_a_critics_loss_is_in_the_table_too_and_short_runs_have_no_early_part(ma
     assert row[1:6] == ["1.3 → 1.3", "1 → 1", "–", "–", "-1 → -1"]
     short = {name: value[:2] if isinstance(value, list) else value for name, value in SIGNAL.items()}
     groups = make_study({arm: {"Bee": [1.0]} for arm in "CD"}, metrics=short, returns=[0.0] * 2)
-    assert set(cells(study_tables.signal_table(groups).splitlines(), "Bee-v0", "C")[1:]) == {"–"}
+    table = study_tables.signal_table(groups)
+    assert set(cells(table.splitlines(), "Bee-v0", "C")[1:]) == {"–"}
+    assert "–: the run did not log it (std; Reward, expert: mean)." in table
+    assert "–: no line of the metrics falls into the first 10% (Reward, agent: median; mean;" in table
+    assert "– under Fall: no expert's return is known, or too few evaluations." in table
+    assert "– under Under 90% again: no evaluation before the last reached 0.9." in table
 
 
 def test_the_signal_wants_two_arms_with_a_discriminator_and_values(make_study):

@@ -58,6 +58,9 @@ if what == "Flaky" and info["attempts"] == 1:
 summary = {{"return_mean": 900.0, "normalized_return": 0.9, "wall_seconds": 61.0}}
 (run_dir / "summary.json").write_text(json.dumps(summary))
 write("finished")
+if what == "Hit":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGINT)
 """
 
 
@@ -98,6 +101,12 @@ def test_finished_runs_are_left_alone(tmp_path, capsys):
     assert capsys.readouterr().out.startswith("4 runs, 0 to do")
     assert info(out / "a/t/0")["attempts"] == 1
     assert (out / "logs/a/t/0.log").read_text().count("attempt") == 1
+
+
+def test_a_finished_run_that_a_signal_hits_at_its_exit_is_finished(tmp_path, capsys):
+    outcome = runner.run_study(plan("Hit"), tmp_path / "out")
+    assert outcome == (1, 0, 0, False, 0)
+    assert "hit/t/0: return 900.0" in capsys.readouterr().out
 
 
 def test_a_run_on_the_true_reward_is_trained_as_an_expert(tmp_path):

@@ -198,3 +198,44 @@ def test_a_grid_in_yaml_is_refused_by_name():
 def test_an_unknown_study_names_the_shipped_ones():
     with pytest.raises(UserError, match="--study=main_jop: neither a file nor a shipped study.*main_job"):
         study.load_study("main_jop")
+
+
+GRID = {"PPO.learning_rate": [3e-4, 1e-3], "Discriminator.reward_fn": ["@airl", "@plr"]}
+
+
+def test_a_grid_makes_an_arm_of_every_combination():
+    made = Study(
+        {"A": {"configs": ["bc/any"], "bindings": ["X.y = 1"]}},
+        TASKS,
+        seeds=1,
+        grid=GRID,
+    ).arms
+    assert list(made) == [
+        "A, learning_rate=0.0003, reward_fn=airl",
+        "A, learning_rate=0.0003, reward_fn=plr",
+        "A, learning_rate=0.001, reward_fn=airl",
+        "A, learning_rate=0.001, reward_fn=plr",
+    ]
+    first = next(iter(made.values()))
+    assert first.bindings == ["X.y = 1", "PPO.learning_rate = 0.0003", "Discriminator.reward_fn = @airl"]
+
+
+def test_settings_of_one_last_name_are_told_in_full():
+    grid = {"PPO.learning_rate": [1e-3], "Discriminator.learning_rate": [1e-4]}
+    (label,) = Study({"A": ["bc/any"]}, TASKS, seeds=1, grid=grid).arms
+    assert label == "A, PPO.learning_rate=0.001, Discriminator.learning_rate=0.0001"
+
+
+@pytest.mark.parametrize(
+    "grid, says",
+    [
+        ({"learning_rate": [1.0]}, "want the name of a binding"),
+        ({"PPO.learning_rate": 1.0}, "want a list of different values"),
+        ({"PPO.learning_rate": []}, "want a list of different values"),
+        ({"PPO.learning_rate": [1, 1]}, "want a list of different values"),
+        ([1], "Study.grid"),
+    ],
+)
+def test_a_malformed_grid_is_one_line(grid, says):
+    with pytest.raises(UserError, match=says):
+        Study({"A": ["bc/any"]}, TASKS, seeds=1, grid=grid)

@@ -138,8 +138,61 @@ def test_a_resumed_run_takes_no_other_settings(processes, interrupted):
     before = sorted(os.listdir(interrupted[0]))
     result = processes("train", f"--run_dir={interrupted[0]}", "--resume", "--seed=3", "--environment=X-v0")
     assert result.code == 2
-    assert "leave --environment and --seed out" in result.err
+    line = result.err.strip()
+    assert "--environment is X-v0, and the run has CartPole-v1; --seed is 3, and the run has 0" in line
+    assert "leave these out" in line and "\n" not in line
     assert sorted(os.listdir(interrupted[0])) == before
+
+
+def test_the_same_command_with_resume_continues(processes, recipes, reference):
+    """As a requeued job gives it: whatever it was that ended the one before."""
+    command = ("train", f"--run_dir={processes.folder / 'requeued'}", *recipes["PPO CartPole"], "--resume")
+    assert processes(*command, fault="Ctrl-C").code == 130  # there was nothing to resume yet
+    result = processes(*command)
+    assert result.code == 0 and "Resuming" in result.out, result.err
+    assert_finished_like(processes.folder / "requeued", reference("PPO CartPole")[0])
+    before = (processes.folder / "requeued" / "run.json").read_text()
+    again = processes(*command)
+    assert again.code == 0 and "is finished already" in again.out and "gail-evaluate" in again.out
+    assert (processes.folder / "requeued" / "run.json").read_text() == before
+
+
+@pytest.mark.parametrize(
+    "flag, says",
+    [
+        ("--gin=PPO.num_epochs = 3", "--gin binds PPO.num_epochs to 3, and the run has 2"),
+        ("--gin=PPO.clip_range = 0.1", "--gin binds PPO.clip_range to 0.1, and the run has"),
+        ("--config=gail_trpo/any", "--config is gail_trpo/any, and the run has gail_ppo/any"),
+        ("--demonstrations=/none.npz", "--demonstrations is /none.npz, and the run has /"),
+        ("--tags=a,b", "--tags is a, b, and the run has none"),
+        ("--label=mine", "--label is mine, and the run has none"),
+    ],
+)
+def test_what_the_run_does_not_have_is_refused_by_name(processes, interrupted, flag, says):
+    result = processes("train", f"--run_dir={interrupted[0]}", "--resume", flag)
+    assert result.code == 2 and says in result.err and "leave this out" in result.err
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_signals_save_as_ctrl_c_does(processes, recipes, name):
+    run_dir = processes.folder / name
+    result = processes("train", f"--run_dir={run_dir}", *recipes["BC CartPole"], fault=name)
+    assert result.code == 130, result.err
+    assert json.loads((run_dir / "run.json").read_text())["status"] == "interrupted"
+    assert "000000002" in os.listdir(run_dir / "checkpoints")
+
+
+def test_nohup_outlives_its_terminal(processes, recipes):
+    run_dir = processes.folder / "nohup"
+    result = processes("train", f"--run_dir={run_dir}", *recipes["BC CartPole"], fault="SIGHUP under nohup")
+    assert result.code == 0, result.err
+
+
+def test_a_run_whose_terminal_closes_is_saved(processes, recipes):
+    run_dir = processes.folder / "hung up"
+    result = processes("train", f"--run_dir={run_dir}", *recipes["BC CartPole"], fault="terminal closes")
+    assert result.code == 130, result.err
+    assert json.loads((run_dir / "run.json").read_text())["status"] == "interrupted"
 
 
 def test_two_processes_do_not_train_in_one_directory(processes, interrupted):

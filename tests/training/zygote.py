@@ -67,8 +67,8 @@ def in_the_final_evaluation():
     from gail_tf.training.trainer import Trainer
 
     def wrap(evaluate):
-        def wrapped(self, num_episodes):
-            result = evaluate(self, num_episodes)
+        def wrapped(self, act, num_episodes, seed):
+            result = evaluate(self, act, num_episodes, seed)
             if num_episodes == self._final_episodes:
                 die()
             return result
@@ -92,6 +92,26 @@ def after_the_summary():
         replace(RunDirectory, "update_info", on_call(1, die))
 
     replace(session, "write_json", on_call(1, arm))
+
+
+def under_nohup():
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    during_update(2, lambda: os.kill(os.getpid(), signal.SIGHUP))
+
+
+def terminal_closes():
+    """A controlling terminal with a progress bar on it, whose other end is closed in the second iteration."""
+    import fcntl
+    import termios
+
+    os.setsid()
+    other, terminal = os.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+    os.dup2(terminal, 1)
+    os.dup2(terminal, 2)
+    os.close(terminal)
+    os.environ["TQDM_MININTERVAL"] = "0"  # so that the bar is drawn after every iteration
+    during_update(2, lambda: os.close(other))
 
 
 def small_files():
@@ -139,6 +159,10 @@ FAULTS = {
     "two Ctrl-C": lambda: during_update(
         2, lambda: [os.kill(os.getpid(), signal.SIGINT), os.kill(os.getpid(), signal.SIGINT)]
     ),
+    "SIGTERM": lambda: during_update(2, lambda: os.kill(os.getpid(), signal.SIGTERM)),
+    "SIGHUP": lambda: during_update(2, lambda: os.kill(os.getpid(), signal.SIGHUP)),
+    "SIGHUP under nohup": under_nohup,
+    "terminal closes": terminal_closes,
     "full disk": small_files,
     "none, with forked runs": forked_runs,
     "none, with a progress bar": lambda: os.environ.update(GAIL_TF_PROGRESS="1"),

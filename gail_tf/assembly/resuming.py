@@ -1,0 +1,85 @@
+"""Whether what is asked for beside ``--resume`` is what the run was made with."""
+
+import ast
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gail_tf.assembly.config import FLAGS, absolute_path
+from gail_tf.assembly.expert import resolve_demonstrations
+from gail_tf.assembly.gin_text import statements
+from gail_tf.assembly.settings import NAMES, Request
+from gail_tf.rewards.exported import find_reward
+from gail_tf.types import UserError
+
+
+def check_same(request: Request, info: Mapping[str, Any]) -> None:
+    """Raises UserError for the first settings that are given and that the run does not have, by name.
+
+    What is left out is the run's own. Objects (arrays, a function that makes the environment) are no settings
+    and are not compared; neither is num_threads, which changes no result.
+
+    Args:
+      info: ``run.json`` of the run to resume.
+    """
+    other = [*_other_values(request, info), *_other_bindings(request.bindings, info)]
+    if other:
+        raise UserError(
+            f"--resume: {'; '.join(other)}. A run goes on with its own settings: leave "
+            f"{'this' if len(other) == 1 else 'these'} out, or start anew with another --run_dir."
+        )
+
+
+def _other_values(request: Request, info: Mapping[str, Any]) -> list[str]:
+    given = {"config": " + ".join(request.configs)}
+    given |= {flag: getattr(request, flag) for flag in (*FLAGS, *NAMES)}
+    bound = info.get("bindings") or {}
+    recorded = info | {"config": info["config_name"], "reward": bound.get(FLAGS["reward"])}
+    found = []
+    for flag, value in given.items():
+        is_setting = isinstance(value, str | os.PathLike | int) or flag == "tags"
+        if value in (None, "", (), []) or not is_setting:
+            continue
+        was = recorded.get(flag)
+        if _plain(flag, value) != _plain(flag, was):
+            found.append(f"--{flag} is {_shown(value)}, and the run has {_shown(was)}")
+    return found
+
+
+def _plain(flag: str, value: Any) -> Any:
+    """A value as two of them are compared."""
+    if flag == "demonstrations" and isinstance(value, str | os.PathLike):
+        return resolve_demonstrations(absolute_path(value))
+    if flag == "reward" and value is not None:
+        return str(find_reward(os.path.abspath(os.path.expanduser(value))))
+    return list(value) if flag == "tags" and value else value
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        value = ", ".join(value)
+    return str(value) if value not in (None, "") else "none"
+
+
+def _other_bindings(bindings: Sequence[str], info: Mapping[str, Any]) -> list[str]:
+    """Those of ``bindings`` whose value the run does not have; an import changes nothing by itself."""
+    recorded = {one.key: one for one in statements(info["gin_config"], "run.json")}
+    found = []
+    for one in statements("\n".join(bindings), "--gin"):
+        if one.key == "import":
+            continue
+        was = recorded.get(one.key)
+        if was is None or _value(one.text) != _value(was.text):
+            has = was.text if was else "none"
+            found.append(f"--gin binds {one.key} to {one.text}, and the run has {has}")
+    return found
+
+
+def _value(text: str) -> Any:
+    """What a binding's ``text`` stands for; of ``@a.b.c`` the last name, since records have it in full."""
+    quoted = re.sub(r"([@%])(?:[\w/]+\.)*([\w/]+)", r"'\1\2'", text)
+    try:
+        return ast.literal_eval(quoted.replace("'()", "()'"))
+    except (ValueError, SyntaxError):
+        return "".join(text.split())

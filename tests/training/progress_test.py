@@ -1,0 +1,52 @@
+"""What a person sees while it trains."""
+
+import types
+
+import pytest
+
+from gail_tf.training.progress import ProgressBar
+
+FILLING = {"env_steps": 10, "time/collect_seconds": 9.0, "time/steps_per_second": 5.0}
+LEARNED = {**FILLING, "discriminator/accuracy_expert": 0.5, "discriminator/accuracy_agent": 0.75}
+LEARNED |= {"time/collect_seconds": 0.25, "time/generator_seconds": 12.0, "time/discriminator_seconds": 0.5}
+LEARNED |= {"time/evaluate_seconds": 100.0}
+EVALUATED = {**LEARNED, "evaluation/return_mean": 123.46}
+
+
+@pytest.fixture
+def trainer():
+    return types.SimpleNamespace(
+        total_env_steps=100, total_iterations=None, env_steps=0, iteration=0, progress=0.0, recent_returns=[]
+    )
+
+
+def show(trainer, *lines, in_terminal):
+    said = []
+    with ProgressBar(trainer, in_terminal, said.append) as bar:
+        for metrics in lines:
+            trainer.env_steps += 10
+            trainer.progress = trainer.env_steps / 100
+            bar(trainer, metrics, True)
+    return said
+
+
+def test_compiling_is_announced_and_timed_once_in_a_log(trainer):
+    said = show(trainer, FILLING, LEARNED, LEARNED, in_terminal=False)
+    assert said == [
+        "Compiling: the first iteration takes longer.",
+        "Compiling and the first iteration that learns took 12.8 s.",
+    ]
+
+
+def test_a_log_has_a_line_an_evaluation(trainer):
+    said = show(trainer, LEARNED, EVALUATED, in_terminal=False)
+    assert said[2:] == [" 20%  20 steps: evaluated 123.5, D accuracy 0.62, 5 steps/s"]
+
+
+def test_a_terminals_bar_says_compiling_and_keeps_the_last_evaluation(trainer, capsys, monkeypatch):
+    monkeypatch.setenv("TQDM_MININTERVAL", "0")
+    said = show(trainer, EVALUATED, LEARNED, in_terminal=True)
+    assert said == ["Compiling and the first iteration that learns took 12.8 s."]
+    drawn = capsys.readouterr().err.split("\r")
+    assert any("0.00/100" in line and "compiling" in line for line in drawn)
+    assert "20.0/100" in drawn[-1] and "evaluated=123.5" in drawn[-1] and "compiling" not in drawn[-1]
