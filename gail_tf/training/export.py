@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from gail_tf.agents.policy import Policy
+from gail_tf.environments.foreign import one_line
 from gail_tf.files import new_folder
 from gail_tf.training.run_directory import one_line_errors, read_json, write_json
 from gail_tf.types import UserError
@@ -64,8 +65,9 @@ def load_policy(path: str | os.PathLike) -> tuple[Any, dict[str, Any]]:
     folder = find_policy(path)
     try:
         model = tf.saved_model.load(str(folder))
-    except (OSError, tf.errors.OpError, ValueError) as e:
-        raise UserError(f"{folder}: is no SavedModel ({str(e).splitlines()[0]}); export it again.") from e
+    except Exception as e:  # damaged files bring out errors of any kind: IndexError, KeyError, DecodeError
+        why = one_line(str(e) or type(e).__name__)
+        raise UserError(f"{folder}: is no SavedModel, or damaged ({why}); export it again.") from e
     if not hasattr(model, "deterministic") or not hasattr(model, "sampled"):
         raise UserError(f"{folder}: is a SavedModel of something else; give a policy that gail_tf exported.")
     metadata = read_json(folder / METADATA) if (folder / METADATA).is_file() else {}
@@ -76,10 +78,11 @@ def copy_policy(run_dir: str | os.PathLike, out: str | os.PathLike, best: bool) 
     """Copies a run's exported policy to ``out`` and describes its signatures, one a line."""
     source = find_policy(Path(run_dir) / "best_policy" if best else run_dir)
     out = Path(out)
+    model = load_policy(source)[0]  # a damaged one is not copied
     with one_line_errors(f"{out}:", "choose another folder"), new_folder(out) as temporary:
         shutil.copytree(source, temporary, dirs_exist_ok=True)
     lines = [f"Exported {source} to {out}"]
-    for name, function in load_policy(out)[0].signatures.items():
+    for name, function in model.signatures.items():
         inputs, outputs = (
             ", ".join(f"{k}: {v.dtype.name} {v.shape}" for k, v in specs.items())
             for specs in (function.structured_input_signature[1], function.structured_outputs)
