@@ -4,7 +4,8 @@
 
 Every trial follows from the seed, its part and its number. Results are JSON lines in the folder; a trial that
 is there is not done again, so the same command goes on where it stopped. The report is written at the end
-and after every ten minutes. Needs root for full disks of its own; without, file sizes are limited.
+and after every ten minutes. --again does once more what went wrong; the report tells of both. Needs root for
+full disks of its own; without, file sizes are limited.
 """
 
 import argparse
@@ -34,6 +35,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--scale", type=float, default=1.0, help="of the numbers of trials, and of the soak")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "gail_tf_campaign")
+    parser.add_argument("--again", action="store_true", help="only trials that went wrong")
     parser.add_argument("--corpus", type=Path, action="append", help="a folder of good demonstrations")
     parser.add_argument("--report", type=Path, help="where the report goes, such as docs/reliability.md")
     return parser.parse_args()
@@ -75,10 +77,6 @@ def _parts(scale: float, corpora: tuple[Path, ...]) -> dict[str, tuple[int, Call
     return parts | {"soak": (soak.NUM_SOAKS, lambda *trial: soak.soak(*trial, scale))}
 
 
-def _done(file: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
-
-
 def _commit() -> str:
     git = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12"]
     return subprocess.run(git, capture_output=True, text=True).stdout.strip()
@@ -93,17 +91,23 @@ def _try(run: Callable[..., dict[str, Any]], number: int, draw: random.Random, w
     return result | {"seconds": round(time.monotonic() - began, 1)}
 
 
+def _open_trials(file: Path, number: int, arguments: argparse.Namespace) -> list[int]:
+    """Those that were not done yet with this seed; with --again those that went wrong."""
+    from tests.campaign import report
+
+    results = {r["trial"]: r for r in report.read(file) if r["seed"] == arguments.seed}
+    if arguments.again:
+        return [trial for trial, result in results.items() if not result["ok"]]
+    return [trial for trial in range(number) if trial not in results]
+
+
 def _work(arguments: argparse.Namespace, parts, workshop) -> None:
     """Trials of all chosen parts in turn, the one that is furthest behind next, until the time is over."""
     from tests.campaign import report
 
     end, reported = time.monotonic() + 60.0 * arguments.minutes, time.monotonic()
     files = {name: arguments.folder / f"{name}.jsonl" for name in parts}
-    # Of a few hundred a trial that stops a run takes as long as a hundred spoilt files.
-    todo = {name: collections.deque(range(parts[name][0])) for name in parts}
-    for name, file in files.items():
-        finished = {result["trial"] for result in _done(file)}
-        todo[name] = collections.deque(number for number in todo[name] if number not in finished)
+    todo = {name: collections.deque(_open_trials(files[name], parts[name][0], arguments)) for name in parts}
     commit = _commit()
     while any(todo.values()) and time.monotonic() < end:
         name = max((n for n in todo if todo[n]), key=lambda n: len(todo[n]) / parts[n][0])
@@ -143,7 +147,7 @@ def main() -> int:
         report.write(arguments.folder, parts, arguments.report)
     print(report.text(arguments.folder, parts))
     return int(
-        any(not result["ok"] for name in parts for result in _done(arguments.folder / f"{name}.jsonl"))
+        any(not result["ok"] for name in parts for result in report.read(arguments.folder / f"{name}.jsonl"))
     )
 
 

@@ -2,6 +2,7 @@
 
 import collections
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,23 +39,32 @@ def text(folder: Path, parts: Mapping[str, Any]) -> str:
     Args:
       parts: name -> (number of trials of a whole campaign, ...).
     """
-    results = {name: _read(folder / f"{name}.jsonl") for name in parts}
-    lines = ["| part | planned | run | right | wrong |", "|---|---|---|---|---|"]
+    results = {name: read(folder / f"{name}.jsonl") for name in parts}
+    body = []
     for name, (planned, *_) in parts.items():
         rows = results[name]
-        right = sum(row["ok"] for row in rows)
-        lines.append(f"| {_TITLES[name]} | {planned} | {len(rows)} | {right} | {len(rows) - right} |")
+        right, mended = sum(row["ok"] for row in rows), sum(row["ok"] and row["was_wrong"] for row in rows)
+        body.append([_TITLES[name], planned, len(rows), right, mended, len(rows) - right])
+    head = ["part", "planned", "run", "right", "of these wrong before a fix", "wrong"]
     commits = sorted({row["commit"] for rows in results.values() for row in rows})
     hours = sum(row["seconds"] for rows in results.values() for row in rows) / 3_600
     seeds = sorted({row["seed"] for rows in results.values() for row in rows})
     told = f"Seed {', '.join(map(str, seeds)) or '-'}, commit {', '.join(commits) or '-'}, {hours:.1f} hours."
-    sections = [_kills(results["kills"]), _malformed(results["malformed"]), _soaks(results["soak"])]
+    tables = {"kills": _kills, "malformed": _malformed, "soak": _soaks}
+    sections = [table(results[name]) for name, table in tables.items() if name in results]
     sections.append(_faults(results))
-    return "\n\n".join(["\n".join(lines), told, *filter(None, sections)]) + "\n"
+    return "\n\n".join([_table(head, body), told, *filter(None, sections)]) + "\n"
 
 
-def _read(file: Path) -> Results:
-    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+def read(file: Path) -> Results:
+    """The last result of every trial; ``was_wrong`` says whether an earlier one of it was wrong."""
+    found: dict[tuple[int, int], dict[str, Any]] = {}
+    for line in file.read_text().splitlines() if file.exists() else []:
+        row = json.loads(line)
+        before = found.pop((row["seed"], row["trial"]), None)
+        was_wrong = before is not None and (before["was_wrong"] or not before["ok"])
+        found[row["seed"], row["trial"]] = row | {"was_wrong": was_wrong}
+    return list(found.values())
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
@@ -125,7 +135,9 @@ def _faults(results: Mapping[str, Results]) -> str:
             if not row["ok"]:
                 known = [str(row[key]) for key in ("family", "format", "fault", "done", "how") if key in row]
                 what = " ".join("; ".join(map(str, row["wrong"])).split())
+                what = re.sub(r"(/[\w.+-]+){2,}/", ".../", what)  # of no use on another machine
                 said = what if len(what) < 300 else what[:120] + " ... " + what[-160:]
-                lines.append(f"- {name} {row['trial']} ({', '.join(known)[:120]}): {said.replace('|', '/')}")
+                told = f"{', '.join(known)[:120]}: {said}".replace("`", "'")
+                lines.append(f"- {name} {row['trial']} `{told}`")
     more = [f"- and {len(lines) - _MOST_FAULTS} more"] if len(lines) > _MOST_FAULTS else []
     return "Wrong:\n\n" + "\n".join([*lines[:_MOST_FAULTS], *more]) if lines else ""
