@@ -66,7 +66,7 @@ def make_environment(
         env = make(**kwargs)
     except UserError:
         raise
-    except Exception as e:  # a constructor may fail in any way at all
+    except (Exception, SystemExit) as e:  # a constructor may fail in any way at all
         raise _making_failed(e, name, kwargs) from e
     env = _Named(as_box(_wrapped(env, wrappers, name), name), name)
     if time_limit(env) is None:
@@ -93,7 +93,7 @@ def _wrapped(env: gym.Env, wrappers: Sequence[Callable], environment: str) -> gy
     return env
 
 
-def _making_failed(error: Exception, environment: str, kwargs: Mapping[str, Any]) -> UserError:
+def _making_failed(error: BaseException, environment: str, kwargs: Mapping[str, Any]) -> UserError:
     """What to say of an environment that could not be made."""
     why = one_line(error)
     if isinstance(error, gym.error.DependencyNotInstalled):
@@ -132,7 +132,7 @@ class _Named(gym.Wrapper):
     def _guarded(self, verb: str, *args, **kwargs):
         try:
             return getattr(self.env, verb)(*args, **kwargs)
-        except Exception as e:
+        except (Exception, SystemExit) as e:  # sys.exit() would end the run without a word
             raised = f"raised {type(e).__name__} in {verb}: {one_line(e)}"
             raise UserError(
                 f"Environment {self._environment!r} {raised}; mend the environment {WHERE}."
