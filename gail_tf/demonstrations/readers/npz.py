@@ -55,7 +55,7 @@ def members(path: str, own: bool) -> dict[str, np.ndarray] | None:
 
 def _begins_as_zip(path: str) -> bool:
     with open(path, "rb") as file:
-        return file.read(2) == b"PK"
+        return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")  # anything else NumPy takes for a pickle
 
 
 def _member(archive: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
