@@ -1,5 +1,6 @@
 """Policies as SavedModels that need nothing but TensorFlow, and back."""
 
+import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -15,6 +16,13 @@ from gail_tf.training.run_directory import one_line_errors, read_json, write_jso
 from gail_tf.types import UserError
 
 METADATA = "policy.json"
+_METADATA_TYPES = {
+    "environment": str,
+    "environment_kwargs": dict,
+    "num_actions": int,
+    "expert_return": int | float,
+    "random_return": int | float,
+}
 
 
 def export_policy(policy: Policy, folder: Path, metadata: Mapping[str, Any]) -> None:
@@ -70,8 +78,19 @@ def load_policy(path: str | os.PathLike) -> tuple[Any, dict[str, Any]]:
         raise UserError(f"{folder}: is no SavedModel, or damaged ({why}); export it again.") from e
     if not hasattr(model, "deterministic") or not hasattr(model, "sampled"):
         raise UserError(f"{folder}: is a SavedModel of something else; give a policy that gail_tf exported.")
-    metadata = read_json(folder / METADATA) if (folder / METADATA).is_file() else {}
-    return model, metadata
+    return model, _metadata(folder / METADATA)
+
+
+def _metadata(path: Path) -> dict[str, Any]:
+    """What ``path`` says, {} where it is not there; raises UserError where that is nothing we wrote."""
+    found = read_json(path) if path.is_file() else {}
+    what = "no JSON object" if not isinstance(found, dict) else None
+    for name, kind in _METADATA_TYPES.items() if what is None else ():
+        if found.get(name) is not None and not isinstance(found[name], kind):
+            what = f"{name} = {json.dumps(found[name])}"
+    if what is not None:
+        raise UserError(f"{path}: is damaged ({what}); export the policy again.")
+    return found
 
 
 def copy_policy(run_dir: str | os.PathLike, out: str | os.PathLike, best: bool) -> str:

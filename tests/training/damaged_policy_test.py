@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from gail_tf.training import export
+from gail_tf.training import export, rollouts
 from gail_tf.types import UserError
 
 
@@ -37,3 +37,22 @@ def test_a_damaged_policy_is_one_line_and_is_not_copied(reference, tmp_path, dam
     with pytest.raises(UserError, match="export it again"):
         export.copy_policy(run_dir, tmp_path / "out", best=False)
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+_UNKNOWN = '{"environment": "CartPole-v1", "environment_kwargs": {"max_steps": 3}}'
+_METADATA = {
+    '["CartPole-v1"]': "no JSON object",
+    '{"environment": 7}': "environment = 7",
+    '{"environment_kwargs": "k"}': 'environment_kwargs = "k"',
+    '{"num_actions": "2"}': 'num_actions = "2"',
+    _UNKNOWN: "environment_kwargs has max_steps",
+}
+
+
+@pytest.mark.parametrize("content", _METADATA)
+def test_a_damaged_description_is_one_line(reference, tmp_path, content):
+    policy = shutil.copytree(reference("BC CartPole")[0] / "policy", tmp_path / "policy")
+    (policy / "policy.json").write_text(content)
+    with pytest.raises(UserError, match=_METADATA[content]) as error:
+        rollouts.evaluate_policy(str(policy), None, 1, 0, False)
+    assert "export the policy again" in str(error.value) and "\n" not in str(error.value)
