@@ -22,7 +22,11 @@ _SHARED = (
     flags.DEFINE_bool("resume", False, "Continue the run in --run_dir from its newest checkpoint."),
     flags.DEFINE_bool("overwrite", False, "Replace the run in --run_dir."),
     flags.DEFINE_integer(
-        "num_threads", None, "Cores to use; by default all. It changes no result.", lower_bound=1
+        "num_threads",
+        None,
+        "Cores to use; by default all. It changes no result.",
+        lower_bound=1,
+        upper_bound=4096,
     ),
     flags.DEFINE_bool("list", False, "Print recipes, tasks and overlays, a sentence each."),
     flags.DEFINE_bool("show", False, "Print the settings of --config and --gin, and the file of each."),
