@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import gail_tf
+
 _DATA = "--demonstrations=shipped:CartPole-v1"
 _GOOD: dict[str, tuple[str, ...]] = {
     "train": ("--config=gail_ppo/any", _DATA, "--run_dir=new"),
@@ -33,12 +35,11 @@ _NO_NUMBERS = (
     "",
     "1.5",
     "1e5",
-    "0x10",
+    "0xg",
     "nan",
     "None",
     "9" * 30,
     "-0.0",
-    "１",
     "1;2",
     "true",
     "--",
@@ -114,8 +115,11 @@ def command(draw: random.Random, parameters: Sequence[str]) -> tuple[tuple[str, 
 
 
 def parameters_of(config: Path) -> list[str]:
-    """The settings of an operative config that are numbers."""
-    return re.findall(r"^([\w.]+\.\w+) = -?[\d.][\d.e+-]*$", config.read_text(), re.MULTILINE)
+    """The settings of an operative config that are numbers, but those of other packages' classes."""
+    found = re.findall(r"^(\w+)(\.\w+) = -?[\d.][\d.e+-]*$", config.read_text(), re.MULTILINE)
+    sources = "".join(path.read_text() for path in Path(gail_tf.__file__).parent.rglob("*.py"))
+    own = set(re.findall(r"^(?:class|def) (\w+)", sources, re.MULTILINE))
+    return [name + parameter for name, parameter in found if name in own]
 
 
 def _with(binary: str, *more: str) -> tuple[str, ...]:
