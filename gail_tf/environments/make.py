@@ -9,6 +9,7 @@ from typing import Any
 
 import gin
 import gymnasium as gym
+import numpy as np
 
 import gail_tf.environments.wrappers  # noqa: F401 - registers configurables
 from gail_tf.environments.absorbing import AbsorbingState
@@ -122,12 +123,37 @@ class _Named(gym.Wrapper):
     def __init__(self, env: gym.Env, environment: str):
         super().__init__(env)
         self._environment = environment
+        self._shape = env.observation_space.shape
 
     def reset(self, **kwargs):
-        return self._guarded("reset", **kwargs)
+        outcome = self._guarded("reset", **kwargs)
+        if not isinstance(outcome, tuple) or len(outcome) != 2:
+            raise self._gave("reset", _shown(outcome), "(observation, info), as Gymnasium has it since 0.26")
+        self._check_observation("reset", outcome[0])
+        return outcome
 
     def step(self, action):
-        return self._guarded("step", action)
+        outcome = self._guarded("step", action)
+        if not isinstance(outcome, tuple) or len(outcome) != 5:
+            wanted = "(observation, reward, terminated, truncated, info), as Gymnasium has it since 0.26"
+            raise self._gave("step", _shown(outcome), wanted)
+        self._check_observation("step", outcome[0])
+        reward = outcome[1]
+        if not isinstance(reward, int | float | np.number) and (reward is None or np.size(reward) != 1):
+            raise self._gave("step", f"the reward {one_line(reward, 60)}", "one number")
+        return outcome
+
+    def _check_observation(self, verb: str, observation: Any) -> None:
+        """Raises UserError unless it is numbers of the space's shape: NumPy would say less, or fit it in."""
+        array = observation if isinstance(observation, np.ndarray) else np.asarray(observation, object)
+        if array.shape != self._shape or array.dtype.kind not in "biufO":
+            given = f"an observation of shape {list(array.shape)} and type {array.dtype}"
+            raise self._gave(
+                verb, given, f"numbers of shape {list(self._shape)}, as its observation_space says"
+            )
+
+    def _gave(self, verb: str, given: str, wanted: str) -> UserError:
+        return UserError(f"Environment {self._environment!r} gave {given} in {verb}; want {wanted}: mend it.")
 
     def _guarded(self, verb: str, *args, **kwargs):
         try:
@@ -137,6 +163,10 @@ class _Named(gym.Wrapper):
             raise UserError(
                 f"Environment {self._environment!r} {raised}; mend the environment {WHERE}."
             ) from e
+
+
+def _shown(outcome: Any) -> str:
+    return f"{len(outcome)} values" if isinstance(outcome, tuple) else f"a {type(outcome).__name__}"
 
 
 def _checked_kwargs(kwargs: Mapping[str, Any] | None, max_episode_steps: int | None) -> dict[str, Any]:
