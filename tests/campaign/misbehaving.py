@@ -125,8 +125,11 @@ class Hangs(Tame):
 
 
 class NotDeterministic(Tame):
-    def changed(self, observation, *rest):
-        noise = np.frombuffer(os.urandom(2), np.uint16)[0] / 2**20
+    """From the ``k``-th step on; noise in one step alone would leave the last observation as it was."""
+
+    def step(self, action):
+        observation, *rest = super().step(action)
+        noise = np.frombuffer(os.urandom(2), np.uint16)[0] / 2**20 if self.count >= self.k else 0.0
         return observation + np.float32(noise), *rest
 
 

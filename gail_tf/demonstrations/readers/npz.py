@@ -77,7 +77,7 @@ def require_keys(
 ) -> None:
     """Raises UserError for keys that are missing, and for unknown ones: they may be misspelt."""
     missing = ", ".join(name for name in required if name not in found)
-    unknown = ", ".join(sorted(set(found) - set(accepted)))
+    unknown = ", ".join(name or "''" for name in sorted(set(found) - set(accepted)))
     if unknown:
         raise UserError(f"unknown keys {unknown}; accepted are {', '.join(accepted)}: remove or rename{hint}")
     if missing:
