@@ -1,5 +1,6 @@
 """A day of simulated time in minutes: memory and file handles are to stay where they were."""
 
+import os
 import random
 import threading
 from collections.abc import Callable
@@ -21,7 +22,7 @@ MEMORY, HANDLES = 0.10, 4
 def soak(number: int, draw: random.Random, workshop: Workshop, scale: float) -> dict[str, Any]:
     """One of the soaks in turn, ``scale`` times as long."""
     name, (work, seconds_a_step, steps) = list(_SOAKS.items())[number % len(_SOAKS)]
-    samples = forked(_thinned, work, workshop.empty("soak"), scale)
+    samples = forked(_thinned, work, workshop.empty("soak"), scale, workshop.output())
     wrong = _rising(samples)
     simulated = None if steps is None else round(steps * scale * seconds_a_step / 3_600, 1)
     memory, handles = ([round(float(row[i]), 1) for row in (samples[0], samples[-1])] for i in (0, 1))
@@ -62,7 +63,11 @@ def _sample() -> list[float]:
     return [pages * 4096 / 2**20, len(list(Path("/proc/self/fd").iterdir())), threading.active_count()]
 
 
-def _thinned(work: Callable[..., list[list[float]]], folder: Path, scale: float) -> list[list[float]]:
+def _thinned(work: Callable, folder: Path, scale: float, output: Path) -> list[list[float]]:
+    """At most 300 samples of ``work``; what it prints goes into a file."""
+    printed = os.open(f"{output}.out", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    os.dup2(printed, 1)
+    os.dup2(printed, 2)
     samples = work(folder, scale)
     return samples[:: -(-len(samples) // 300)]
 
