@@ -10,6 +10,7 @@ full disks of its own; without, file sizes are limited.
 
 import argparse
 import collections
+import fcntl
 import json
 import os
 import random
@@ -39,6 +40,17 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--corpus", type=Path, action="append", help="a folder of good demonstrations")
     parser.add_argument("--report", type=Path, help="where the report goes, such as docs/reliability.md")
     return parser.parse_args()
+
+
+def _lock(folder: Path) -> int | None:
+    """Takes the folder until this process ends; None where another campaign has it."""
+    taken = os.open(folder / "lock", os.O_WRONLY | os.O_CREAT)
+    try:
+        fcntl.flock(taken, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return None
+    os.set_inheritable(taken, False)
+    return taken
 
 
 def _import_everything(cache: Path) -> None:
@@ -128,6 +140,11 @@ def main() -> int:
     arguments = _arguments()
     arguments.folder = arguments.folder.resolve()
     arguments.folder.mkdir(parents=True, exist_ok=True)
+    if _lock(arguments.folder) is None:
+        print(
+            f"error: --folder={arguments.folder}: another campaign works there: name another", file=sys.stderr
+        )
+        return 2
     cache = arguments.folder / "cache"
     _import_everything(cache)
     from tests.campaign import corpus, report
