@@ -133,7 +133,11 @@ def _faults(results: Mapping[str, Results]) -> str:
     for name, rows in results.items():
         for row in rows:
             if not row["ok"]:
-                known = [str(row[key]) for key in ("family", "format", "fault", "done", "how") if key in row]
+                known = [
+                    str(row[key])
+                    for key in ("family", "format", "fault", "done", "how", "soak")
+                    if key in row
+                ]
                 what = " ".join("; ".join(map(str, row["wrong"])).split())
                 what = re.sub(r"(/[\w.+-]+){2,}/", ".../", what)  # of no use on another machine
                 said = what if len(what) < 300 else what[:120] + " ... " + what[-160:]
