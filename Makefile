@@ -6,14 +6,16 @@ VENV := .venv
 TF_AGENTS := tf-agents==0.19.0
 INSTALLED := $(VENV)/.installed
 RUFF := $(VENV)/bin/python -m ruff
+CAMPAIGN_FLAGS ?= --minutes=60 --folder=runs/campaign --report=docs/reliability.md
 PYTEST_FLAGS ?= -q -n auto --maxprocesses 4 --dist loadgroup
 
-.PHONY: help demo test test-long lint format clean
+.PHONY: help demo test test-long campaign lint format clean
 
 help:
 	@echo "make demo       train GAIL from shipped demonstrations, evaluate it, draw its curve (2 minutes)"
 	@echo "make test       lint, then the tests"
 	@echo "make test-long  the tests that take long and seldom find what the others do not"
+	@echo "make campaign   kills, full disks, damage, malformed input, soaks: an hour, or CAMPAIGN_FLAGS='--minutes=N'"
 	@echo "make lint       ruff: rules and format"
 	@echo "make format     let ruff mend what it can"
 	@echo "make clean      remove $(VENV), builds and caches; run directories stay"
@@ -26,6 +28,9 @@ test: lint
 
 test-long: $(INSTALLED)
 	@$(VENV)/bin/python -m pytest $(PYTEST_FLAGS) -m long
+
+campaign: $(INSTALLED)
+	@$(VENV)/bin/python -m tests.campaign $(CAMPAIGN_FLAGS)
 
 lint: $(INSTALLED)
 	@$(RUFF) check --quiet .

@@ -64,6 +64,8 @@ def import_tensorflow() -> None:
     # autograph of TF-Agents' generated code; gymnasium on float64 bounds cast to float32.
     warnings.filterwarnings("ignore", category=SyntaxWarning)
     warnings.filterwarnings("ignore", message=".*precision lowered by casting.*")
+    # A NaN or Inf ends the run by name; NumPy's notice of the subtraction that met it says less.
+    warnings.filterwarnings("ignore", "invalid value encountered", RuntimeWarning, "gail_tf")
     tf.get_logger().setLevel("ERROR")
     _use_one_thread()
 

@@ -25,7 +25,11 @@ _SHARED = (
     flags.DEFINE_bool("resume", False, "Continue the run in --run_dir, or start it where there is none."),
     flags.DEFINE_bool("overwrite", False, "Replace the run in --run_dir."),
     flags.DEFINE_integer(
-        "num_threads", None, "Cores to use; by default all. It changes no result.", lower_bound=1
+        "num_threads",
+        None,
+        "Cores to use; by default all. It changes no result.",
+        lower_bound=1,
+        upper_bound=4096,
     ),
     flags.DEFINE_enum(
         "device", None, ["cpu", "gpu"], "Where TensorFlow computes; by default on a GPU if it finds one."

@@ -9,6 +9,7 @@ from typing import Any
 
 import gin
 import gymnasium as gym
+import numpy as np
 
 import gail_tf.environments.atari  # noqa: F401 - registers configurables
 import gail_tf.environments.wrappers  # noqa: F401 - registers configurables
@@ -67,7 +68,7 @@ def make_environment(
         env = make(**kwargs)
     except UserError:
         raise
-    except Exception as e:  # a constructor may fail in any way at all
+    except (Exception, SystemExit) as e:  # a constructor may fail in any way at all
         raise _making_failed(e, name, kwargs) from e
     env = _Named(as_box(_wrapped(env, wrappers, name), name), name)
     if time_limit(env) is None:
@@ -94,7 +95,7 @@ def _wrapped(env: gym.Env, wrappers: Sequence[Callable], environment: str) -> gy
     return env
 
 
-def _making_failed(error: Exception, environment: str, kwargs: Mapping[str, Any]) -> UserError:
+def _making_failed(error: BaseException, environment: str, kwargs: Mapping[str, Any]) -> UserError:
     """What to say of an environment that could not be made."""
     why = one_line(error)
     if isinstance(error, gym.error.DependencyNotInstalled):
@@ -123,21 +124,50 @@ class _Named(gym.Wrapper):
     def __init__(self, env: gym.Env, environment: str):
         super().__init__(env)
         self._environment = environment
+        self._shape = env.observation_space.shape
 
     def reset(self, **kwargs):
-        return self._guarded("reset", **kwargs)
+        outcome = self._guarded("reset", **kwargs)
+        if not isinstance(outcome, tuple) or len(outcome) != 2:
+            raise self._gave("reset", _shown(outcome), "(observation, info), as Gymnasium has it since 0.26")
+        self._check_observation("reset", outcome[0])
+        return outcome
 
     def step(self, action):
-        return self._guarded("step", action)
+        outcome = self._guarded("step", action)
+        if not isinstance(outcome, tuple) or len(outcome) != 5:
+            wanted = "(observation, reward, terminated, truncated, info), as Gymnasium has it since 0.26"
+            raise self._gave("step", _shown(outcome), wanted)
+        self._check_observation("step", outcome[0])
+        reward = outcome[1]
+        if not isinstance(reward, int | float | np.number) and (reward is None or np.size(reward) != 1):
+            raise self._gave("step", f"the reward {one_line(reward, 60)}", "one number")
+        return outcome
+
+    def _check_observation(self, verb: str, observation: Any) -> None:
+        """Raises UserError unless it is numbers of the space's shape: NumPy would say less, or fit it in."""
+        array = observation if isinstance(observation, np.ndarray) else np.asarray(observation, object)
+        if array.shape != self._shape or array.dtype.kind not in "biufO":
+            given = f"an observation of shape {list(array.shape)} and type {array.dtype}"
+            raise self._gave(
+                verb, given, f"numbers of shape {list(self._shape)}, as its observation_space says"
+            )
+
+    def _gave(self, verb: str, given: str, wanted: str) -> UserError:
+        return UserError(f"Environment {self._environment!r} gave {given} in {verb}; want {wanted}: mend it.")
 
     def _guarded(self, verb: str, *args, **kwargs):
         try:
             return getattr(self.env, verb)(*args, **kwargs)
-        except Exception as e:
+        except (Exception, SystemExit) as e:  # sys.exit() would end the run without a word
             raised = f"raised {type(e).__name__} in {verb}: {one_line(e)}"
             raise UserError(
                 f"Environment {self._environment!r} {raised}; mend the environment {WHERE}."
             ) from e
+
+
+def _shown(outcome: Any) -> str:
+    return f"{len(outcome)} values" if isinstance(outcome, tuple) else f"a {type(outcome).__name__}"
 
 
 def _checked_kwargs(kwargs: Mapping[str, Any] | None, max_episode_steps: int | None) -> dict[str, Any]:

@@ -195,6 +195,11 @@ class TanhNormal(tfd.TransformedDistribution):
     def __init__(self, mean: tf.Tensor, std: tf.Tensor):
         super().__init__(tfd.MultivariateNormalDiag(mean, std), tfp.bijectors.Tanh(), name="tanh_normal")
 
+    @classmethod
+    def _parameter_properties(cls, dtype, num_classes=None):
+        # As inherited; TFP prints a page of warning where a subclass does not say so itself.
+        return super()._parameter_properties(dtype, num_classes=num_classes)
+
     def mode(self) -> tf.Tensor:
         """The squashed mean: what SAC evaluates; the density's own mode may lie elsewhere."""
         return tf.tanh(self.distribution.mean())

@@ -91,7 +91,7 @@ class Checkpoints:
             if damage := self._damage(folder):
                 damaged.append(f"checkpoint {folder.name} is damaged ({damage})")
                 continue
-            self._checkpoint.read(str(folder / "variables")).assert_existing_objects_matched()
+            self._read_variables(folder)
             with np.load(folder / "state.npz", allow_pickle=False) as arrays:
                 state = dict(arrays)
             progress = json.loads((folder / "progress.json").read_text())
@@ -101,6 +101,17 @@ class Checkpoints:
             return iteration, state, progress, [f"{what}: using the one before." for what in damaged]
         found = "; ".join(damaged) or "there is none"
         raise UserError(f"{self._folder}: no intact checkpoint ({found}); train anew with --overwrite.")
+
+    def _read_variables(self, folder: Path) -> None:
+        """Raises UserError where the parts of this run have other variables than the checkpoint."""
+        try:
+            self._checkpoint.read(str(folder / "variables")).assert_existing_objects_matched()
+        except (
+            AssertionError,
+            ValueError,
+        ) as e:  # TensorFlow's message lists every variable, with its values
+            what = f"{folder}: holds other variables than this run's parts have"
+            raise UserError(f"{what}: resume it with the version of gail_tf that began it.") from e
 
     @staticmethod
     def _damage(folder: Path) -> str | None:

@@ -1,5 +1,6 @@
 """Policies and learned rewards as SavedModels that need nothing but TensorFlow, and back."""
 
+import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from gail_tf.agents.policy import Policy
+from gail_tf.environments.foreign import one_line
 from gail_tf.files import new_folder
 from gail_tf.training.run_directory import one_line_errors, read_json, write_json
 from gail_tf.training.saved_models import check_signatures, described_signatures
@@ -20,6 +22,13 @@ _ADVICE = "choose another folder or free some space"
 _TENSORS = {
     "serving_default": ({"observation"}, {"action"}),
     "sampled": ({"observation", "seed"}, {"action"}),
+}
+_METADATA_TYPES = {
+    "environment": str,
+    "environment_kwargs": dict,
+    "num_actions": int,
+    "expert_return": int | float,
+    "random_return": int | float,
 }
 
 
@@ -122,12 +131,24 @@ def load_policy(path: str | os.PathLike) -> tuple[Any, dict[str, Any]]:
     check_signatures(folder, _TENSORS, "a policy that gail_tf exported")
     try:
         model = tf.saved_model.load(str(folder))
-    except (OSError, tf.errors.OpError, ValueError) as e:
-        raise UserError(f"{folder}: is no SavedModel ({str(e).splitlines()[0]}); export it again.") from e
+    except Exception as e:  # damaged files bring out errors of any kind: IndexError, KeyError, DecodeError
+        why = one_line(str(e) or type(e).__name__)
+        raise UserError(f"{folder}: is no SavedModel, or damaged ({why}); export it again.") from e
     if not hasattr(model, "deterministic") or not hasattr(model, "sampled"):
         raise UserError(f"{folder}: is a SavedModel of something else; give a policy that gail_tf exported.")
-    metadata = read_json(folder / METADATA) if (folder / METADATA).is_file() else {}
-    return model, metadata
+    return model, _metadata(folder / METADATA)
+
+
+def _metadata(path: Path) -> dict[str, Any]:
+    """What ``path`` says, {} where it is not there; raises UserError where that is nothing we wrote."""
+    found = read_json(path) if path.is_file() else {}
+    what = "no JSON object" if not isinstance(found, dict) else None
+    for name, kind in _METADATA_TYPES.items() if what is None else ():
+        if found.get(name) is not None and not isinstance(found[name], kind):
+            what = f"{name} = {json.dumps(found[name])}"
+    if what is not None:
+        raise UserError(f"{path}: is damaged ({what}); export the policy again.")
+    return found
 
 
 def policy_of(path: str | os.PathLike, best: bool = False, last: bool = False) -> Path:

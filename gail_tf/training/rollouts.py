@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import importlib.util
+import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,9 @@ def _of_finite(act: evaluation.ActFn, environment: str) -> evaluation.ActFn:
 def _environment_arguments(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of make_environment under which a policy was trained."""
     arguments = dict(metadata.get("environment_kwargs") or {})
+    if unknown := arguments.keys() - inspect.signature(make_environment).parameters.keys():
+        what = f"policy.json: environment_kwargs has {', '.join(sorted(unknown))}"
+        raise UserError(f"{what}, which no environment takes: it is damaged; export the policy again.")
     return arguments | {"wrappers": recalled(arguments["wrappers"])} if "wrappers" in arguments else arguments
 
 

@@ -76,7 +76,7 @@ def _members(
 
 def _begins_as_zip(path: str) -> bool:
     with open(path, "rb") as file:
-        return file.read(2) == b"PK"
+        return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")  # anything else NumPy takes for a pickle
 
 
 def _member(archive: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
@@ -98,7 +98,7 @@ def require_keys(
 ) -> None:
     """Raises UserError for keys that are missing, and for unknown ones: they may be misspelt."""
     missing = ", ".join(name for name in required if name not in found)
-    unknown = ", ".join(sorted(set(found) - set(accepted)))
+    unknown = ", ".join(name or "''" for name in sorted(set(found) - set(accepted)))
     if unknown:
         raise UserError(f"unknown keys {unknown}; accepted are {', '.join(accepted)}: remove or rename{hint}")
     if missing:

@@ -1,0 +1,58 @@
+"""A policy whose files are damaged is refused in one line, and not copied."""
+
+import shutil
+
+import pytest
+
+from gail_tf.training import export, rollouts
+from gail_tf.types import UserError
+
+
+def _cut_out_of_the_index(folder):
+    index = folder / "variables" / "variables.index"
+    content = index.read_bytes()
+    index.write_bytes(content[: len(content) // 2] + content[len(content) // 2 + 64 :])
+
+
+def _data_as_index(folder):
+    variables = folder / "variables"
+    shutil.copy(variables / "variables.data-00000-of-00001", variables / "variables.index")
+
+
+def _no_graph(folder):
+    (folder / "saved_model.pb").write_bytes(b"")
+
+
+DAMAGES = (_cut_out_of_the_index, _data_as_index, _no_graph)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_policy_is_one_line_and_is_not_copied(reference, tmp_path, damage):
+    run_dir = tmp_path / "run"
+    shutil.copytree(reference("BC CartPole")[0], run_dir)
+    damage(run_dir / "policy")
+    with pytest.raises(UserError, match="export it again") as error:
+        export.load_policy(run_dir)
+    assert "\n" not in str(error.value)
+    with pytest.raises(UserError, match="export it again"):
+        export.copy_policy(run_dir, tmp_path / "out", best=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+_UNKNOWN = '{"environment": "CartPole-v1", "environment_kwargs": {"max_steps": 3}}'
+_METADATA = {
+    '["CartPole-v1"]': "no JSON object",
+    '{"environment": 7}': "environment = 7",
+    '{"environment_kwargs": "k"}': 'environment_kwargs = "k"',
+    '{"num_actions": "2"}': 'num_actions = "2"',
+    _UNKNOWN: "environment_kwargs has max_steps",
+}
+
+
+@pytest.mark.parametrize("content", _METADATA)
+def test_a_damaged_description_is_one_line(reference, tmp_path, content):
+    policy = shutil.copytree(reference("BC CartPole")[0] / "policy", tmp_path / "policy")
+    (policy / "policy.json").write_text(content)
+    with pytest.raises(UserError, match=_METADATA[content]) as error:
+        rollouts.evaluate_policy(str(policy), None, 1, 0, False)
+    assert "export the policy again" in str(error.value) and "\n" not in str(error.value)
