@@ -178,14 +178,21 @@ def _put(file: Path, own: Holder) -> bool:
 
 
 def _remove_abandoned(file: Path) -> None:
-    """Of two that do this at the same time, neither removes what the other has put there meanwhile."""
-    abandoned = _read(file)
-    aside = file.with_name(f"{file.name}.{uuid.uuid4().hex}")
-    with contextlib.suppress(FileNotFoundError):  # gone already
-        os.rename(file, aside)
-        if (moved := _read(aside)) is not None and moved != abandoned:
-            _put(file, moved)
-        aside.unlink()
+    """Removes a lease that nobody holds any more; one process at a time looks again and removes."""
+    turn = file.with_name(f"{file.name}.turn")
+    try:
+        os.mkdir(turn)
+    except FileExistsError:
+        if _age(turn) > STALE_SECONDS:  # who made it was killed before it could remove it
+            with contextlib.suppress(OSError):
+                os.rmdir(turn)
+        time.sleep(0.01)
+        return
+    try:
+        if holder(file.parent) is None:
+            file.unlink(missing_ok=True)
+    finally:
+        os.rmdir(turn)
 
 
 def _read(file: Path) -> Holder | None:
