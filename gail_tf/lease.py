@@ -122,13 +122,17 @@ class Lease:
 
 def holder(folder: str | os.PathLike) -> Holder | None:
     """Who holds the folder; None where nobody does any more."""
-    folder = Path(folder)
-    found = _read(folder / NAME)
-    if found is None or found.folder != _inode(folder):
-        return None
+    file = Path(folder) / NAME
+    found = _read(file)
+    return found if found is not None and _is_live(found, file) else None
+
+
+def _is_live(found: Holder, file: Path) -> bool:
+    if found.folder != _inode(file.parent):
+        return False
     if found.machine == _machine():
-        return found if _started(found.pid) == found.started and _is_alive(found.pid) else None
-    return found if _age(folder / NAME) < STALE_SECONDS else None
+        return _started(found.pid) == found.started and _is_alive(found.pid)
+    return _age(file) < STALE_SECONDS
 
 
 def wait_until_free(
@@ -189,8 +193,12 @@ def _remove_abandoned(file: Path) -> None:
         time.sleep(0.01)
         return
     try:
-        if holder(file.parent) is None:
-            file.unlink(missing_ok=True)
+        # What was read decides, not whether there is a file: one that appears meanwhile is somebody's own.
+        found = _parsed(file.read_text(errors="replace"))
+        if found is None or not _is_live(found, file):
+            file.unlink()
+    except FileNotFoundError:
+        pass
     finally:
         os.rmdir(turn)
 
@@ -198,8 +206,15 @@ def _remove_abandoned(file: Path) -> None:
 def _read(file: Path) -> Holder | None:
     """None where there is none, or no whole one."""
     try:
-        return Holder(**json.loads(file.read_text()))
-    except (OSError, ValueError, TypeError):
+        return _parsed(file.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _parsed(text: str) -> Holder | None:
+    try:
+        return Holder(**json.loads(text))
+    except (ValueError, TypeError):
         return None
 
 
