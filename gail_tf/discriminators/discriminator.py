@@ -216,7 +216,7 @@ class Discriminator(tf.Module):
         """Logits ``[...]`` of fields ``[..., k]``; of images ``[N, k]`` few rows at a time are float32."""
         score = lambda rows: self._logits(self.features(rows))  # noqa: E731
         num_rows = num_rows_of(rows)
-        if not self.features.has_images or num_rows <= _IMAGES_AT_ONCE:
+        if not self.features.has_images or num_rows is None or num_rows <= _IMAGES_AT_ONCE:
             return score(rows)
         num_chunks = -(-num_rows // _IMAGES_AT_ONCE)
         indices = tf.range(num_chunks * _IMAGES_AT_ONCE) % num_rows

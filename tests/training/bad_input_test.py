@@ -172,7 +172,7 @@ CASES = {
     "resume and overwrite": ("train", ["--resume", "--overwrite"], "exclude each other"),
     "no policy": ("evaluate", ["--policy={tmp}/none"], "holds no policy"),
     "no episodes": ("evaluate", ["--policy={tmp}/none", "--num_episodes=0"], "num_episodes"),
-    "no policy to export": ("export_policy", ["--out={tmp}/out"], "--run_dir"),
+    "no policy to export": ("export_policy", ["--out={tmp}/out"], "want one RUN_DIR"),
     "nothing to record": ("make_demonstrations", [], "want --policy=PATH"),
     "noise without end": (
         "make_demonstrations",

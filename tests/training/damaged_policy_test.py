@@ -35,7 +35,7 @@ def test_a_damaged_policy_is_one_line_and_is_not_copied(reference, tmp_path, dam
         export.load_policy(run_dir)
     assert "\n" not in str(error.value)
     with pytest.raises(UserError, match="export it again"):
-        export.copy_policy(run_dir, tmp_path / "out", best=False)
+        export.copy_policy(run_dir, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 

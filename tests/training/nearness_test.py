@@ -109,7 +109,7 @@ def test_a_runs_demonstrations_are_found_and_the_same_can_be_given(policy, tmp_p
 
 
 def test_without_demonstrations_the_line_says_what_to_give(policy, tmp_path):
-    export.copy_policy(policy, tmp_path / "alone", best=False)
+    export.copy_policy(policy, tmp_path / "alone")
     alone = evaluated(tmp_path / "alone")
     assert "imitation_distance" not in alone
     assert "distance    unknown: no demonstrations are known: add --demonstrations=PATH" in rollouts.describe(
@@ -120,7 +120,7 @@ def test_without_demonstrations_the_line_says_what_to_give(policy, tmp_path):
 def test_demonstrations_that_moved_leave_the_return_and_say_so(policy, tmp_path):
     info = json.loads((policy / "run.json").read_text())
     run = tmp_path / "moved"
-    export.copy_policy(policy, run / "policy", best=False)
+    export.copy_policy(policy, run / "policy")
     (run / "run.json").write_text(json.dumps({**info, "demonstrations": "gone.npz"}))
     moved = evaluated(run)
     assert moved["return_mean"] > 0 and "gone.npz" in moved["no_distance"]
