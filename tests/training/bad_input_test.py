@@ -174,6 +174,11 @@ CASES = {
     "no episodes": ("evaluate", ["--policy={tmp}/none", "--num_episodes=0"], "num_episodes"),
     "no policy to export": ("export_policy", ["--out={tmp}/out"], "want one RUN_DIR"),
     "nothing to record": ("make_demonstrations", [], "want --policy=PATH"),
+    "a record of no known kind": (
+        "make_demonstrations",
+        ["--policy={tmp}/none", "--out={tmp}/out"],
+        "/out: want a name that ends in .npz",
+    ),
     "noise without end": (
         "make_demonstrations",
         ["--policy={tmp}/none", "--out={tmp}/new.npz", "--action_noise=inf"],

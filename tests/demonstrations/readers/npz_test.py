@@ -15,7 +15,7 @@ def test_a_flipped_bit_in_the_first_bytes_is_one_line(tmp_path):
         spoilt = content.copy()
         spoilt[at] ^= 4
         path.write_bytes(spoilt)
-        with pytest.raises(UserError, match="a.npz: the file is not an .npz archive"):
+        with pytest.raises(UserError, match="a.npz: the file is of no format that is known"):
             demonstrations.load(path)
 
 
