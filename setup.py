@@ -94,8 +94,13 @@ setup(
             "pytest-xdist>=3.5",
             "ruff>=0.17,<0.18",
             "opencv-python-headless>=4.8",  # without it the tests of Atari's screens are left out
+            # Without these the tests of other formats, of ONNX and of gail-tune are left out.
             "minari[hdf5,hf]>=0.5",
             "pyarrow>=15",
+            "tf2onnx>=1.17",
+            "onnx>=1.18",
+            "onnxruntime>=1.22",
+            "optuna>=5,<6",
             # Elsewhere PyBullet is compiled, for minutes, and its configs' tests are left out.
             "pybullet_envs_gymnasium; platform_system == 'Linux' and platform_machine == 'x86_64' "
             "and python_version < '3.12'",
