@@ -141,9 +141,10 @@ def own_engine(tmp_path, monkeypatch):
     page = (Path(PARENT) / "docs/own_parts.md").read_text()
     (code,) = re.findall(r"^```python\n# my_engine.py\n(.*?)^```", page, re.M | re.S)
     monkeypatch.setattr(sys, "path", [*sys.path])  # which reading a gin file adds to
-    (tmp_path / "my_engine.py").write_text(code)
+    # A process registers a name once, and another test shows that the page's parts can be imported.
+    (tmp_path / "my_engine.py").write_text(code.replace("PoolEngine", "OwnEngine"))
     gin_file = tmp_path / "mine.gin"
-    gin_file.write_text("import my_engine\nmake_engine.engine = @PoolEngine\nPoolEngine.workers = 3\n")
+    gin_file.write_text("import my_engine\nmake_engine.engine = @OwnEngine\nOwnEngine.workers = 3\n")
     return str(gin_file)
 
 
@@ -156,7 +157,7 @@ def test_an_engine_of_ones_own_trains_and_stops(tmp_path, own_engine, ctrl_c):
 
     threading.Thread(target=interrupt_when, args=[two_are_done_and_one_is_not]).start()
     engine = load_engine(own_engine)
-    assert (type(engine).__name__, engine.workers) == ("PoolEngine", 3)
+    assert (type(engine).__name__, engine.workers) == ("OwnEngine", 3)
     assert runner.run_study(runs, out, engine) == (2, 0, 0, True, 0)
     assert info(out / "long/t/0")["status"] == "interrupted"
 
