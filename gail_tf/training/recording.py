@@ -1,6 +1,7 @@
 """gail-make-demonstrations: episodes of anything that acts, written as npz or as a Minari data set."""
 
 import functools
+import inspect
 import itertools
 import shutil
 import sys
@@ -256,7 +257,10 @@ def _save_minari(out: str, recorded: demonstrations.Demonstrations, make_env: Ca
         for i, rows in enumerate(recorded.episode_slices)
     ]
     env = make_env()
-    about = {"author": "unknown", "author_email": "unknown", "code_permalink": "unknown"}
+    about: dict[str, Any] = {"author": "unknown", "author_email": "unknown", "code_permalink": "unknown"}
+    # From 0.5.4 on Minari makes JPEGs of images, which are not the same images, unless it is told not to.
+    if "jpeg_encoding" in inspect.signature(minari.create_dataset_from_buffers).parameters:
+        about["jpeg_encoding"] = False
     policy = recorded.provenance.get("policy") or {}
     algorithm = policy.get("algorithm") or policy.get("kind") or "unknown"
     try:
@@ -268,7 +272,6 @@ def _save_minari(out: str, recorded: demonstrations.Demonstrations, make_env: Ca
             observation_space=env.observation_space,
             algorithm_name=str(algorithm),
             description="Recorded by gail-make-demonstrations.",
-            jpeg_encoding=False,
             **about,
         )
     except Exception as error:  # it looks at everything

@@ -95,7 +95,7 @@ def test_errors(give, refuses, monkeypatch):
 
 @pytest.fixture
 def local(monkeypatch, made):
-    pytest.importorskip("minari")
+    pytest.importorskip("minari", "0.5.4", "Minari reads no files of a later Minari")
     pytest.importorskip("pyarrow")
     monkeypatch.setenv("MINARI_DATASETS_PATH", made("minari"))
 
