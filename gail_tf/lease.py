@@ -131,7 +131,7 @@ def _is_live(found: Holder, file: Path) -> bool:
     if found.folder != _inode(file.parent):
         return False
     if found.machine == _machine():
-        return _started(found.pid) == found.started and _is_alive(found.pid)
+        return _started(found.pid) == found.started and is_alive(found.pid)
     return _age(file) < STALE_SECONDS
 
 
@@ -254,7 +254,8 @@ def _started(pid: int) -> str | None:
     return None if state in "ZX" else numbers[18]
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether there is a process of this number on this machine, anybody's."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 from gail_tf.files import new_folder, write_atomically
-from gail_tf.lease import Lease
+from gail_tf.lease import Lease, is_alive
 from gail_tf.training.trackers import TensorBoard, TrackedRun, Tracker, Trackers, tracked_run
 from gail_tf.types import UserError
 from gail_tf.version import __version__
@@ -251,22 +251,12 @@ def _remove_leftovers(folder: Path, name: str) -> None:
     """Removes from ``folder`` the temporary ``.name.PID.tmp`` and ``.old`` of processes that are no more."""
     for leftover in folder.glob(f".{name}*.*"):
         found = re.fullmatch(rf"\.{re.escape(name) or '.+'}\.(\d+)\.(?:tmp|old)", leftover.name)
-        if found is None or _is_alive(int(found[1])):
+        if found is None or is_alive(int(found[1])):
             continue
         if leftover.is_dir() and not leftover.is_symlink():
             shutil.rmtree(leftover, ignore_errors=True)
         else:
             leftover.unlink(missing_ok=True)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass  # Another user's.
-    return True
 
 
 def _remove_empty(folder: Path, stop: Path) -> None:
