@@ -7,7 +7,7 @@ import gymnasium as gym
 import numpy as np
 
 from gail_tf.demonstrations import arrays
-from gail_tf.demonstrations.components import Components, columns_in_order, listed
+from gail_tf.demonstrations.components import Components, listed
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.types import UserError
 
@@ -128,13 +128,8 @@ def _in_order(demonstrations: Demonstrations, components: Components, environmen
             f"the demonstrations' observations have the components {listed(given)}; wanted "
             f"{listed(components)}, as {environment} has: record those, under these names"
         )
-    columns = columns_in_order(given, components)
-    return demonstrations.noted(
-        f"Put the components of the observations in the environment's order: {listed(components)}.",
-        observations=demonstrations.observations[:, columns],
-        next_observations=demonstrations.next_observations[:, columns],
-        components=components,
-    )
+    note = f"Put the components of the observations in the environment's order: {listed(components)}."
+    return demonstrations.with_components(components, note)
 
 
 def check_matches(

@@ -58,7 +58,7 @@ def joined(fields: Mapping[str, np.ndarray], *names: str) -> tuple[dict[str, np.
 
 
 def columns_in_order(given: Components, wanted: Components) -> np.ndarray:
-    """int ``[d]``: the columns of ``given``, in the order of ``wanted``, which has the same components."""
+    """int ``[d]``: the columns of ``given``, in the order of ``wanted``, whose components are among them."""
     widths = dict(given)
     starts = dict(zip(widths, np.cumsum([0, *widths.values()]), strict=False))
     return np.concatenate([starts[key] + np.arange(width) for key, width in wanted])

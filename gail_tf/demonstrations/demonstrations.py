@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gail_tf.demonstrations import arrays
-from gail_tf.demonstrations.components import Components
+from gail_tf.demonstrations.components import Components, columns_in_order
 from gail_tf.types import UserError
 
 PER_STEP = ("observations", "actions", "next_observations", "rewards", "terminated", "truncated")
@@ -139,6 +139,16 @@ class Demonstrations:
     def noted(self, *notes: str, **changes: Any) -> "Demonstrations":
         """The same with ``changes``, and ``notes`` that say what was changed."""
         return dataclasses.replace(self, **changes, notes=(*self.notes, *notes))
+
+    def with_components(self, chosen: Components, note: str) -> "Demonstrations":
+        """The same with the observations' components ``chosen``, which are among theirs, in this order."""
+        columns = columns_in_order(self.components, chosen)
+        return self.noted(
+            note,
+            observations=self.observations[:, columns],
+            next_observations=self.next_observations[:, columns],
+            components=chosen,
+        )
 
     @property
     def per_step(self) -> dict[str, np.ndarray]:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gail_tf.demonstrations.components import columns_in_order, listed
+from gail_tf.demonstrations.components import listed
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.readers import READERS, Reader, d4rl, npz
 from gail_tf.types import UserError
@@ -84,13 +84,8 @@ def with_keys(demonstrations: Demonstrations, keys: Sequence[str] | None) -> Dem
         given = f"observation_keys are {', '.join(keys) or 'none'}"
         raise UserError(f"{given}; wanted some of {listed(components)}, each once: mend the names")
     chosen = tuple((key, dict(components)[key]) for key in keys)
-    columns = columns_in_order(components, chosen)
-    return demonstrations.noted(
-        f"Took the components {listed(chosen)} of {listed(components)}.",
-        observations=demonstrations.observations[:, columns],
-        next_observations=demonstrations.next_observations[:, columns],
-        components=chosen,
-    )
+    note = f"Took the components {listed(chosen)} of {listed(components)}."
+    return demonstrations.with_components(chosen, note)
 
 
 def _require_enough(demonstrations: Demonstrations) -> Demonstrations:
