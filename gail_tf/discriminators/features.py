@@ -41,10 +41,9 @@ class TransitionFeatures(tf.Module):
             if name != "terminated" and (len(shape) < 2 or tf.as_dtype(field.dtype) != tf.uint8):
                 self._vectors.append(name)
         self._sizes = {name: math.prod(shape) for name, shape in self.input_shapes.items()}
-        ends = dict(
-            zip(self._vectors, itertools.accumulate(self._sizes[n] for n in self._vectors), strict=True)
-        )
-        indicators = [end - 1 for name, end in ends.items() if absorbing and name != "action"]
+        ends = itertools.accumulate(self._sizes[name] for name in self._vectors)
+        self._ends = dict(zip(self._vectors, ends, strict=True))  # of their columns, side by side
+        indicators = [end - 1 for name, end in self._ends.items() if absorbing and name != "action"]
         self.normalizer = RunningMoments((sum(self._sizes[name] for name in self._vectors),), indicators)
 
     @property
@@ -57,10 +56,7 @@ class TransitionFeatures(tf.Module):
 
     def share_scale(self) -> None:
         """From now on ``next_observation`` is normalised as ``observation`` is: one state has one vector."""
-        firsts = dict(
-            zip(self._vectors, np.cumsum([0, *(self._sizes[n] for n in self._vectors)]), strict=False)
-        )
-        of_field = lambda name: firsts[name] + np.arange(self._sizes[name])  # noqa: E731
+        of_field = lambda name: np.arange(self._ends[name] - self._sizes[name], self._ends[name])  # noqa: E731
         borrowed = {"next_observation": "observation"}
         self._scale_columns = np.concatenate([of_field(borrowed.get(n, n)) for n in self._vectors])
 
