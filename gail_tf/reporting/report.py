@@ -4,7 +4,7 @@ import pathlib
 from collections.abc import Iterable
 
 from gail_tf.files import write_atomically
-from gail_tf.reporting import study_figures, study_tables, tables, text
+from gail_tf.reporting import keeping_table, study_figures, study_tables, tables, text
 from gail_tf.reporting.figures import draw_comparison
 from gail_tf.reporting.groups import group_runs, tasks_of
 from gail_tf.reporting.runs import Path, load_runs
@@ -15,7 +15,7 @@ def write_report(paths: Iterable[Path], out_dir: Path, published: Path | None = 
 
     Always ``curves.png``, ``table.md``, ``results.csv``, ``commands.csv``, and ``table_compact.md`` for a
     README. Beside them, where the runs have what they show: ``arms.md``, ``by_demonstrations.md``,
-    ``divergence.md``, ``signal.md``, ``final_returns.png``, a figure for each of FAMILIES,
+    ``divergence.md``, ``signal.md``, ``keeping.md``, ``final_returns.png``, a figure for each of FAMILIES,
     ``rollout_gradient.png``, ``reward_histograms.png`` (one for each task where there are several).
     Unfinished and unreadable runs are listed under ``table.md``.
 
@@ -41,6 +41,7 @@ def write_report(paths: Iterable[Path], out_dir: Path, published: Path | None = 
         "by_demonstrations.md": study_tables.demonstrations_table(table),
         "divergence.md": study_tables.divergence_table(table, beside),
         "signal.md": study_tables.signal_table(table),
+        "keeping.md": keeping_table.keeping_table(table),
     }
     figures = {"final_returns.png": (study_figures.draw_final_returns, groups)}
     figures |= {f"{name}.png": (study_figures.draw_family, groups, name) for name in study_figures.FAMILIES}
