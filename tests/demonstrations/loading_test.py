@@ -65,6 +65,17 @@ def test_damaged_archives(tmp_path, refuses, d4rl):
     refuses(path, "damaged or cut short .*CRC")
 
 
+def test_a_member_whose_name_is_damaged(tmp_path, refuses, d4rl):
+    path = tmp_path / "a.npz"
+    np.savez(path, **d4rl())
+    content = bytearray(path.read_bytes())
+    at = content.rfind(b"actions.npy")  # in the directory at the end
+    content[at] = 0xFF
+    content[content.rfind(b"PK\x01\x02", 0, at) + 9] |= 8  # "names are UTF-8"
+    path.write_bytes(content)
+    refuses(path, "damaged or cut short .*utf-8")
+
+
 def test_encrypted_archive(tmp_path, refuses, d4rl):
     path = tmp_path / "a.npz"
     np.savez(path, **d4rl())

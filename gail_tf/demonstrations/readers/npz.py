@@ -66,7 +66,7 @@ def _members(
             return {
                 name: np.empty(0) if name in skipped else _member(archive, name) for name in archive.files
             }
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError) as error:
         raise UserError(f"damaged or cut short ({error}); wanted a complete .npz: copy it again") from error
     except RuntimeError as error:
         if "encrypted" not in str(error):
