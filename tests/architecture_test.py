@@ -50,7 +50,7 @@ _MAY_IMPORT = {
         "mgail",
     },
     "reporting": {"types", "files"},
-    "doctor": {"types", "reporting"},
+    "doctor": {"types", "lease", "reporting"},
     "training": {
         "version",
         "types",
