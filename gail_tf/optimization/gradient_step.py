@@ -64,8 +64,8 @@ class GradientStep(tf.Module):
 
         def step():
             pairs = zip(gradients, self._trained, strict=True)
-            # Summing over replicas, of which there is one, registers a gradient under a new name with TensorFlow,
-            # which keeps the whole graph for as long as the process lives.
+            # Summing over replicas, of which there is one, registers a gradient with TensorFlow under a new
+            # name, and TensorFlow then keeps the whole graph for as long as the process lives.
             self.optimizer.apply_gradients(pairs, experimental_aggregate_gradients=False)
             return True
 
