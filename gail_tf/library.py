@@ -171,8 +171,11 @@ def train(
         "bindings": list(bindings),
         "num_threads": num_threads or available_cores(),
     }
+    from gail_tf.training.leftovers import forgotten_at_the_end
+
     request = Request(**{name: asked[name] for name in Request._fields})
-    return _run(request, callbacks, command, say, show_progress)
+    with forgotten_at_the_end():
+        return _run(request, callbacks, command, say, show_progress)
 
 
 def _run(request, callbacks: Sequence[Callback], command: Sequence[str], say, show_progress: bool) -> Result:

@@ -84,6 +84,9 @@ def use_device(device: str | None) -> None:
 
     gpus = tf.config.list_physical_devices("GPU")
     if device == "gpu" and not gpus:
+        if not tf.test.is_built_with_cuda():
+            what = "--device=gpu: this TensorFlow is built for CPUs. Take --device=cpu, or install anew"
+            raise UserError(f"{what}: rm -r .venv; make demo TENSORFLOW='tensorflow[and-cuda]'.")
         raise UserError(
             "--device=gpu: TensorFlow finds no GPU here. Take --device=cpu, or install its libraries: "
             "pip install 'tensorflow[and-cuda]'."
@@ -144,7 +147,7 @@ def keep_compiled_code() -> None:
 
 def _version_of_tensorflow() -> str | None:
     """Without importing it: flags come before. None where it was installed under a name not known here."""
-    for name in ("tensorflow", "tensorflow-cpu", "tf-nightly"):
+    for name in ("tensorflow-cpu", "tensorflow", "tf-nightly"):  # the first may have the second's name too
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             return f"{name} {importlib.metadata.version(name)}"
     return None

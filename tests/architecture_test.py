@@ -35,7 +35,7 @@ _MAY_IMPORT = {
     "rewards": {"types", "functions", "networks"},
     "operators": {"types", "functions", "networks", "optimization"},
     "demonstrations": {"types", "files"},
-    "environments": {"types", "networks"},
+    "environments": {"types", "files", "networks"},
     "discriminators": {"types", "functions", "networks", "optimization", "rewards", "operators"},
     "agents": {"types", "networks", "optimization", "operators", "environments"},
     "mgail": {"types", "networks", "optimization", "operators", "environments"},
@@ -50,7 +50,7 @@ _MAY_IMPORT = {
         "mgail",
     },
     "reporting": {"types", "files"},
-    "doctor": {"types", "reporting"},
+    "doctor": {"types", "lease", "reporting"},
     "training": {
         "version",
         "types",

@@ -124,16 +124,18 @@ def test_the_device_is_what_is_asked_for(device, visible, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "device, gpus, message",
+    "device, gpus, with_cuda, message",
     [
-        ("gpu", [], "finds no GPU here. Take --device=cpu"),
-        ("tpu", [], "want cpu or gpu"),
-        ("cpu", ["at work"], "start anew"),
+        ("gpu", [], True, "finds no GPU here. Take --device=cpu"),
+        ("gpu", [], False, "built for CPUs. Take --device=cpu, or install anew: .*and-cuda"),
+        ("tpu", [], True, "want cpu or gpu"),
+        ("cpu", ["at work"], True, "start anew"),
     ],
 )
-def test_a_device_that_cannot_be_had_is_one_line(device, gpus, message, monkeypatch):
+def test_a_device_that_cannot_be_had_is_one_line(device, gpus, with_cuda, message, monkeypatch):
     import tensorflow as tf
 
     monkeypatch.setattr(tf, "config", _Devices(gpus))
+    monkeypatch.setattr(tf.test, "is_built_with_cuda", lambda: with_cuda)
     with pytest.raises(UserError, match=message):
         start_up.use_device(device)

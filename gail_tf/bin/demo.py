@@ -16,14 +16,29 @@ from absl import flags
 from gail_tf import library
 from gail_tf.bin.command_line import program, run_main
 from gail_tf.bin.outcome import report
+from gail_tf.types import UserError
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Where the run goes: runs/demo, or a free runs/demo_N.")
+_SEED = 2_000_000  # of episodes that neither training nor its evaluations saw
 
 
 def first_free(folder: str) -> str:
     """``folder``, or ``folder_2``, ``folder_3``, ... if it is there already."""
     candidates = [folder] + [f"{folder}_{i}" for i in range(2, 1000)]
     return next(name for name in candidates if not Path(name).exists())
+
+
+def _beside_expert(run_dir: Path) -> str:
+    """Draws the policy beside its expert; what to say of it."""
+    from gail_tf.resources import experts_dir
+    from gail_tf.training.beside_expert import draw_beside_expert
+
+    path = run_dir / "beside_expert.png"
+    try:
+        draw_beside_expert(run_dir / "policy", experts_dir() / "Hopper-v5" / "policy", _SEED, path)
+    except UserError as why:  # a machine that cannot draw is no reason to fail
+        return f"\nNo picture of agent and expert. {why}"
+    return f"\nAgent above, expert below, from the same start: {path}"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -42,7 +57,8 @@ def main(argv: Sequence[str]) -> int:
     print("\nThe exported policy, loaded from disk and rolled out anew:")
     from gail_tf.training import rollouts
 
-    print(rollouts.describe(library.evaluate(result.policy, num_episodes=20, seed=2_000_000)))
+    print(rollouts.describe(library.evaluate(result.policy, num_episodes=20, seed=_SEED)))
+    print(_beside_expert(result.run_dir))
     train, evaluate = program("gail-train"), program("gail-evaluate")
     print(
         f"\nNow try:\n"

@@ -46,13 +46,14 @@ def main(argv: Sequence[str]) -> None:
     if not run_dirs:
         raise UserError("no run directory given; usage: gail-report RUN_DIR [RUN_DIR ...] [--out=DIR]")
     from gail_tf.doctor import diagnosis, text
+    from gail_tf.lease import holder
     from gail_tf.reporting import report, runs, terminal  # Slow to import, and --help needs none of them.
 
     written = report.write_report(run_dirs, _OUT.value, _PUBLISHED.value)
     found = runs.find_runs(run_dirs)
     if len(found) == 1:
         run = runs.load_run(found[0])
-        findings = diagnosis.diagnose(run, diagnosis.is_locked(found[0]))
+        findings = diagnosis.diagnose(run, holder(found[0]) is not None)
         print("\n".join([*terminal.summary_lines(run), *text.summary_lines(run, findings)]))
     else:
         print(written[1].read_text(encoding="utf-8"))

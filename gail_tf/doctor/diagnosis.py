@@ -1,13 +1,11 @@
 """All checks in the order of docs/troubleshooting.md, and what they find of a run."""
 
-import errno
-import fcntl
-import os
 import pathlib
 from collections.abc import Callable, Iterable, Mapping
 
 from gail_tf.doctor import adversary, course, data, generator, process
 from gail_tf.doctor.case import Case, Finding
+from gail_tf.lease import holder
 from gail_tf.reporting.runs import Path, Run, find_runs, load_run, read_object
 from gail_tf.types import UserError
 
@@ -72,24 +70,9 @@ def open_run(path: pathlib.Path) -> Run:
         info = read_object(path / "run.json")
         metrics = path / "metrics.jsonl"
         is_empty = not metrics.is_file() or not metrics.stat().st_size
-        if info is None or not is_empty or info.get("status") != "running" or is_locked(path):
+        if info is None or not is_empty or info.get("status") != "running" or holder(path):
             raise
         return Run(path, info, [], None)
-
-
-def is_locked(path: pathlib.Path) -> bool:
-    """Whether a process trains in a run directory, and so holds its lock; False where nothing tells."""
-    try:
-        folder = os.open(path, os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError as error:
-        return error.errno in (errno.EWOULDBLOCK, errno.EACCES)
-    finally:
-        os.close(folder)
-    return False
 
 
 def diagnose_all(paths: Iterable[Path]) -> tuple[list[tuple[Run, list[Finding]]], list[str]]:
@@ -105,7 +88,7 @@ def diagnose_all(paths: Iterable[Path]) -> tuple[list[tuple[Run, list[Finding]]]
         except UserError as error:
             problems.append(str(error))
         else:
-            found.append((run, diagnose(run, is_locked(path))))
+            found.append((run, diagnose(run, holder(path) is not None)))
     if not found:
         raise UserError(problems[0])
     return found, problems

@@ -48,12 +48,26 @@ def film(
     Raises:
       UserError: there is no renderer, or the environment cannot be rendered; in one line.
     """
+    arguments = {
+        "arguments": dict(arguments),
+        "actions": actions,
+        "seed": seed,
+        "path": os.path.abspath(path),
+    }
+    return in_child(f"--video={path}", _filmed, environment=environment, **arguments)
+
+
+def in_child(what: str, work: Callable[..., float], **arguments: Any) -> float:
+    """``work(**arguments)``, which renders, in a process without TensorFlow.
+
+    Raises:
+      UserError: it raised something, or its process ended; ``what`` cannot be made, in one line.
+    """
     import cloudpickle
 
-    job = {"environment": environment, "arguments": dict(arguments), "actions": actions, "seed": seed}
     done = subprocess.run(
         [sys.executable, "-m", "gail_tf.environments.film"],
-        input=cloudpickle.dumps(job | {"path": os.path.abspath(path)}),
+        input=cloudpickle.dumps((work, arguments)),
         env=_surroundings(),
         capture_output=True,
     )
@@ -70,7 +84,7 @@ def film(
         name = signal.Signals(-done.returncode).name
         why = f"its process was ended by {name}; {_renderer_advice(_surroundings())}"
     why = why or f"its process ended with code {done.returncode}"
-    raise UserError(f"--video={path}: cannot be made: {why} {WHERE}.")
+    raise UserError(f"{what}: cannot be made: {why} {WHERE}.")
 
 
 @contextlib.contextmanager
@@ -96,11 +110,12 @@ def _renderer_advice(surroundings: Mapping[str, str]) -> str:
 
 
 def _main(job: BinaryIO) -> None:
-    """The child: films the job on stdin; its last line on stdout is ``{"return"}`` or ``{"error"}``."""
+    """The child: does the job on stdin; its last line on stdout is ``{"return"}`` or ``{"error"}``."""
     import pickle
 
     try:
-        print(json.dumps({"return": _filmed(**pickle.load(job))}))  # noqa: S301 - of the process that started this
+        work, arguments = pickle.load(job)  # noqa: S301 - of the process that started this
+        print(json.dumps({"return": work(**arguments)}))
     except Exception as e:
         traceback.print_exc()
         why = one_line(e) if isinstance(e, UserError) else f"{type(e).__name__}: {one_line(e)}"
@@ -122,17 +137,45 @@ def _files(error: BaseException | None) -> Iterator[str]:
 
 
 def _filmed(environment, arguments: dict, actions: np.ndarray, seed: int, path: str) -> float:
+    with rendered(environment, arguments) as env:
+        with _writer(Path(path), env.metadata.get("render_fps", 30)) as add_frame:
+            return play(env, actions, seed, lambda step: add_frame(env.render()))
+
+
+@contextlib.contextmanager
+def rendered(environment: str | Callable[[], gym.Env], arguments: Mapping[str, Any]) -> Iterator[gym.Env]:
+    """The environment that ``arguments`` of make_environment make, which renders to arrays."""
     if arguments.get("wrappers"):
-        arguments["wrappers"] = recalled(arguments["wrappers"])
+        arguments = {**arguments, "wrappers": recalled(arguments["wrappers"])}
     env = make_environment(environment, render_mode="rgb_array", **arguments)
-    env.reset(seed=seed)
-    total, fps = 0.0, env.metadata.get("render_fps", 30)
-    with _writer(Path(path), fps) as add_frame:
-        add_frame(env.render())
-        for action in actions:
-            total += float(env.step(action)[1])
-            add_frame(env.render())
+    if not any("camera" in name for name in arguments.get("kwargs") or ()):
+        _follow(env)
+    yield env
     env.close()
+
+
+def _follow(env: gym.Env) -> None:
+    """Takes MuJoCo's camera named "track" where there is one: Gymnasium's own lets the robot walk off."""
+    renderer = getattr(env.unwrapped, "mujoco_renderer", None)
+    if renderer is not None:
+        import mujoco
+
+        found = mujoco.mj_name2id(renderer.model, mujoco.mjtObj.mjOBJ_CAMERA, "track")
+        renderer.camera_id = renderer.camera_id if found == -1 else found
+
+
+def play(env: gym.Env, actions: np.ndarray, seed: int, look: Callable[[int], Any]) -> float:
+    """Plays ``actions`` from ``reset(seed=seed)``; ``look`` sees every step, 0 before the first.
+
+    Returns:
+      The episode's return.
+    """
+    env.reset(seed=seed)
+    look(0)
+    total = 0.0
+    for step, action in enumerate(actions, 1):
+        total += float(env.step(action)[1])
+        look(step)
     return total
 
 

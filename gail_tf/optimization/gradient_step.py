@@ -63,7 +63,10 @@ class GradientStep(tf.Module):
         self.learning_rate.assign(self._initial * (1.0 - progress * (1.0 - self._final_fraction)))
 
         def step():
-            self.optimizer.apply_gradients(zip(gradients, self._trained, strict=True))
+            pairs = zip(gradients, self._trained, strict=True)
+            # Summing over replicas, of which there is one, registers a gradient with TensorFlow under a new
+            # name, and TensorFlow then keeps the whole graph for as long as the process lives.
+            self.optimizer.apply_gradients(pairs, experimental_aggregate_gradients=False)
             return True
 
         if condition is None:

@@ -1,6 +1,7 @@
 """Runs made sick on purpose are found to be so, each by its own name; healthy ones are not accused."""
 
 import dataclasses
+import errno
 import fcntl
 import json
 import os
@@ -15,6 +16,7 @@ import pytest
 
 from gail_tf.doctor import diagnosis, text
 from gail_tf.doctor.case import Case
+from gail_tf.lease import Lease
 from gail_tf.reporting.runs import Run, load_run
 from gail_tf.types import UserError
 
@@ -231,12 +233,22 @@ def killed(tmp_path):
 
 def test_a_run_whose_process_is_gone_has_died_and_one_that_holds_its_folder_has_not(killed):
     assert [finding.name for finding in asked(killed)] == ["process died"]
-    folder = os.open(killed, os.O_RDONLY)
-    fcntl.flock(folder, fcntl.LOCK_EX)
-    try:
-        assert asked(killed) == []
-    finally:
-        os.close(folder)
+    lease = Lease(killed)
+    lease.take()
+    assert asked(killed) == []
+    lease.release()
+    assert [finding.name for finding in asked(killed)] == ["process died"]
+
+
+def test_a_process_that_trains_without_locks_is_seen_by_its_lease(killed, monkeypatch):
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    lease = Lease(killed)
+    lease.take()
+    assert asked(killed) == []
+    lease.release()
 
 
 def asked(path):

@@ -1,6 +1,8 @@
 """A gradient step: what it moves, by how much, and what it says of the gradient."""
 
 import functools
+import gc
+import weakref
 
 import numpy as np
 import pytest
@@ -93,3 +95,16 @@ def test_a_checkpoint_is_whole_from_the_start(make_optimizer, tmp_path):
 def test_numbers_that_make_no_sense_are_refused(wrong, name):
     with pytest.raises(ValueError, match=f"{name} is {next(iter(wrong.values()))}: want"):
         GradientStep([tf.Variable(0.0)], **{"learning_rate": 0.1, **wrong})
+
+
+@pytest.mark.parametrize("optimizer", [tf.keras.optimizers.legacy.Adam, tf.keras.optimizers.Adam])
+def test_a_traced_step_leaves_no_graph_behind(optimizer):
+    def traced():
+        variable = tf.Variable([0.0, 0.0])
+        step = GradientStep([variable], 0.1, max_norm=1.0, make_optimizer=optimizer)
+        function = tf.function(lambda: step_down(step, variable), autograph=False)
+        return weakref.ref(function.get_concrete_function().graph)
+
+    graph = traced()
+    gc.collect()
+    assert graph() is None
