@@ -75,7 +75,7 @@ def bindings(name):
     if recipe == "bc":
         return [*few, "Trainer.total_iterations = 3"]
     if recipe in ("mgail", "mgail_paper"):
-        steps = 32 if recipe == "mgail" else 25
+        steps = 32 if recipe == "mgail" else 10
         prefill = [
             f"ModelBasedGenerator.num_prefill_steps = {2 * steps}",
             "ModelBasedGenerator.num_warmup_updates = 10",

@@ -5,6 +5,8 @@
 Each RUN_DIR is a run directory or a folder that is searched for them. Runs that differ in their seed
 alone are put together. Into DIR go
 
+  page.html         all of it on one page: curves to point at, tables that sort, every run's command,
+                    settings and film; it needs nothing beside it and no network
   curves.png        normalised return against environment steps: median and interquartile band of the seeds
   table.md          final returns, IQM and interval, time to 90% of the expert; below it the unfinished runs
   table_compact.md  the same in fewer columns

@@ -38,12 +38,18 @@ class UnknownToNumpy(Exception):
     """The network has a layer that has no twin in NumPy."""
 
 
-def make_sampler(policy: Policy, exploration_noise: float = 0.0) -> "_Sampler":
-    """The sampler for the kind of network that ``policy`` acts with: in NumPy where it can be."""
+def make_sampler(policy: Policy, exploration_noise: float = 0.0, dropout: float = 0.0) -> "_Sampler":
+    """The sampler for the kind of network that ``policy`` acts with: in NumPy where it can be.
+
+    Raises:
+      ValueError: ``dropout`` is above 0, which MlpSampler alone knows, and the network is not one of its.
+    """
     sampler = TwoActorsSampler if isinstance(policy.actor_net, TwoActors) else MlpSampler
     try:
-        return sampler(policy, exploration_noise)
+        return sampler(policy, exploration_noise, dropout)
     except UnknownToNumpy as e:
+        if dropout:
+            raise ValueError(f"The policy's dropout is {dropout:g}, and {e}: want 0, or dense layers.") from e
         return NetworkSampler(policy, exploration_noise, str(e))
 
 
@@ -79,18 +85,22 @@ class _Sampler:
 
     Args:
       exploration_noise: std of the Gaussian noise on the actions of a deterministic actor, cut to [-1, 1].
+      dropout: share of the last hidden layer's units that are left out, anew in every step.
 
     Attributes:
       notes: what a person should know of the way it acts.
       noise: standard normal float32 ``[T, B, k]``, or, for discrete actions, Gumbel ``[T, B, n]``.
+      mask: what the last hidden layer is multiplied by, float32 ``[T, B, h]``: 0 or 1 / (1 - dropout); None
+        without dropout.
       holds_weights: whether it acts by weights of its own until the next ``refresh``.
     """
 
     notes: Sequence[str] = ()
     holds_weights = True
+    mask: np.ndarray | None = None
 
-    def __init__(self, policy: Policy, exploration_noise: float = 0.0):
-        self._policy, self._exploration_noise = policy, exploration_noise
+    def __init__(self, policy: Policy, exploration_noise: float = 0.0, dropout: float = 0.0):
+        self._policy, self._exploration_noise, self._dropout = policy, exploration_noise, dropout
         self.refresh()
 
     def refresh(self) -> None:
@@ -104,25 +114,31 @@ class _Sampler:
             self.noise = generator.gumbel(size=(*shape, codec.num_actions)).astype(np.float32)
         else:
             self.noise = generator.standard_normal((*shape, *codec.spec.shape), np.float32)
+        if self._dropout:
+            units = self._policy.actor_net.layers[-2].units
+            kept = np.random.default_rng((*seed, 3)).random((*shape, units)) >= self._dropout
+            self.mask = kept.astype(np.float32) / np.float32(1.0 - self._dropout)
 
 
 class MlpSampler(_Sampler):
     """Samples normalised actions of a policy whose actor is a multilayer perceptron of networks/mlp.py."""
 
     def refresh(self) -> None:
-        self._mlp = _actor_mlp(self._policy.actor_net)
+        self._hidden, self._output = _actor_mlp(self._policy.actor_net)
         self._head, self._std = self._policy.actor_net.layers[-1], self._exploration_noise
         if isinstance(self._head, GaussianHead):
             self._std = np.exp(np.clip(self._head.log_std.numpy(), *GaussianHead.LOG_STD_RANGE))
         self._normalized = _normalization(self._policy)
 
-    def parameters(self, observation: np.ndarray) -> np.ndarray:
+    def parameters(self, observation: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
         """Output of the last dense layer (means, logits) ``[B, ...]`` at raw observations ``[B, d]``."""
-        return self._mlp(self._normalized(observation))
+        features = self._hidden(self._normalized(observation))
+        return self._output(features if mask is None else features * mask)
 
     def sample(self, observation: np.ndarray, step: int) -> np.ndarray:
         """Normalised actions ``[B, k]``, uncut of a Gaussian, or int32 ``[B]`` (by the Gumbel-max trick)."""
-        parameters, noise = self.parameters(observation), self.noise[step]
+        mask = None if self.mask is None else self.mask[step]
+        parameters, noise = self.parameters(observation, mask), self.noise[step]
         if isinstance(self._head, CategoricalHead):
             return np.argmax(parameters + noise, axis=-1).astype(np.int32)
         if isinstance(self._head, tf.keras.layers.Dense):
@@ -137,7 +153,9 @@ class TwoActorsSampler(_Sampler):
     """The same for a policy of two actors: it acts with the one whose own critic is higher."""
 
     def refresh(self) -> None:
-        self._actors = [_actor_mlp(actor) for actor in self._policy.actor_net.actors]
+        if self._dropout:
+            raise UnknownToNumpy("two actors have no dropout")
+        self._actors = [_in_a_row(*_actor_mlp(actor)) for actor in self._policy.actor_net.actors]
         self._critics = [_critic_mlp(critic) for critic in self._policy.actor_net.critics]
         self._normalized = _normalization(self._policy)
 
@@ -217,12 +235,19 @@ def _numpy_twin(layer: tf.keras.layers.Layer) -> Callable[[np.ndarray], np.ndarr
     raise UnknownToNumpy(f"NumPy has no twin of the layer {type(layer).__name__}")
 
 
-def _actor_mlp(actor) -> Callable[[np.ndarray], np.ndarray]:
-    """``actor``, a network of networks/mlp.py, up to the last dense layer, which is its head or inside it."""
+def _in_a_row(first: Callable, second: Callable) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda features: second(first(features))
+
+
+def _actor_mlp(actor) -> tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]]:
+    """The hidden layers of ``actor``, a network of networks/mlp.py, and its last dense layer.
+
+    That one is the head or inside it.
+    """
     *hidden, head = getattr(actor, "layers", None) or [actor]
     if type(head) not in _OUTPUTS:
         raise UnknownToNumpy(f"NumPy has no twin of the head {type(head).__name__}")
-    return _mlp([*hidden, _OUTPUTS[type(head)](head)])
+    return _mlp(hidden), _mlp([_OUTPUTS[type(head)](head)])
 
 
 def _critic_mlp(critic) -> Callable[[np.ndarray], np.ndarray]:

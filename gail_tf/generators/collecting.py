@@ -48,9 +48,10 @@ class CollectingGenerator(tf.Module):
         exploration_noise: float = 0.0,
         notes: Sequence[str] = (),
         while_learning: bool = False,
+        dropout: float = 0.0,
     ) -> None:
         """Collects by ``policy``; ``while_learning`` where it acts by weights of its own, too."""
-        self._sampler = make_sampler(policy, exploration_noise)
+        self._sampler = make_sampler(policy, exploration_noise, dropout)
         self._collects_ahead = while_learning and self._sampler.holds_weights
         self.notes = (*self._environment.notes, *notes, *self._sampler.notes)
 

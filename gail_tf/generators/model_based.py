@@ -13,11 +13,13 @@ import tensorflow as tf
 from gail_tf.agents.policy import Policy
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.generators import shared
+from gail_tf.generators.ahead import Piece
 from gail_tf.generators.collecting import Act, CollectingGenerator
 from gail_tf.mgail.forward_model import h_step_error, one_step_error, termination_accuracy
 from gail_tf.mgail.learner import MGAIL
 from gail_tf.mgail.segments import Segment, SegmentReplay, cut_windows, first_flags
 from gail_tf.networks.normalization import RunningMoments
+from gail_tf.optimization.minibatches import Weighted
 from gail_tf.rewards.environment import EnvironmentReward
 from gail_tf.types import EpisodeStatistics, RewardSource, Transition, UserError
 
@@ -63,12 +65,37 @@ def _check(settings: Mapping[str, Any]) -> None:
             raise ValueError(f"{given}: want a multiple of num_steps, {num_steps}.")
 
 
+def _check_rollouts(learner: MGAIL, settings: Mapping[str, Any]) -> None:
+    """Raises ValueError where the constructor's settings do not go with the rollout and its length."""
+    num_steps, length = settings["num_steps"], settings["segment_length"]
+    if min(num_steps, settings["replay_capacity"]) < max(length, learner.horizon):
+        raise ValueError(
+            f"ModelBasedGenerator has segment_length {length}, MGAIL.horizon "
+            f"{learner.horizon}, num_steps {num_steps}: want num_steps to be the largest."
+        )
+    ahead, interval = settings["collect_while_learning"], settings["store_interval"]
+    if learner.is_fresh and ahead:
+        raise ValueError(
+            "ModelBasedGenerator.collect_while_learning is True with MGAIL.rollout = @simulated_rollout, "
+            "whose steps are those of the policy of now: want False."
+        )
+    if not learner.is_fresh and interval > 1:
+        raise ValueError(
+            f"ModelBasedGenerator.store_interval is {interval}, and rollouts come from the replay: "
+            "want 1, or MGAIL.rollout = @simulated_rollout."
+        )
+
+
 @gin.configurable
 class ModelBasedGenerator(CollectingGenerator):
     """MGAIL's schedule: everything between two collections is one compiled call.
 
     An iteration collects ``num_steps`` x ``num_environments`` transitions into the replay, then updates,
     ``num_updates`` times each, the forward model, the reward source, and policy and value.
+
+    Where the rollout is fresh (simulated_rollout), an iteration has one update of policy and value, along the
+    steps that this very policy has just taken, and one of model and reward source; with ``in_turn`` the
+    reward source waits for every ``num_updates``-th iteration, which begins with ``num_updates`` of both.
 
     Args:
       make_env, reward_source, expert, seed, absorbing: as for every generator; ``reward_source.reward`` must
@@ -79,6 +106,8 @@ class ModelBasedGenerator(CollectingGenerator):
       num_warmup_updates: of model and reward source before the policy's first.
       in_turn: num_updates of model and reward source, then num_updates of model and policy (the authors'
         alternating blocks), instead of all together.
+      store_interval: of fresh rollouts' steps, those of every such iteration go into the replay.
+      fixed_normalizer: observations are normalised by the demonstrations' moments, whatever comes later.
       batch_size: rollouts of a policy update, and rows that the reward source updates on (its own num_epochs
         and batch_size cut them into minibatches).
       model_batch_size, segment_length: segments of a model update, beside as many single steps of the
@@ -108,6 +137,8 @@ class ModelBasedGenerator(CollectingGenerator):
         num_updates: int = 64,
         num_warmup_updates: int = 500,
         in_turn: bool = False,
+        store_interval: int = 1,
+        fixed_normalizer: bool = False,
         batch_size: int = 64,
         model_batch_size: int = 16,
         segment_length: int = 5,
@@ -116,7 +147,8 @@ class ModelBasedGenerator(CollectingGenerator):
         collect_while_learning: bool = False,
         jit_compile: bool = True,
     ):
-        _check(locals())
+        settings = dict(locals())
+        _check(settings)
         make_real = lambda: _without_absorbing(make_env())  # noqa: E731
         super().__init__(make_real, reward_source, seed, num_environments, num_steps)
         codec, spec = self._environment.codec, self._environment.observation_spec
@@ -134,18 +166,16 @@ class ModelBasedGenerator(CollectingGenerator):
         self.learner = MGAIL(
             codec, observation_dim, self._normalizer, absorbing, reward_fn, expert.action, reads_successor
         )
-        longest = max(segment_length, self.learner.horizon)
-        if min(num_steps, replay_capacity) < longest:
-            raise ValueError(
-                f"ModelBasedGenerator has segment_length {segment_length}, MGAIL.horizon "
-                f"{self.learner.horizon}, num_steps {num_steps}: want num_steps to be the largest."
-            )
+        _check_rollouts(self.learner, settings)
+        self._store_interval, self._fixed_normalizer = store_interval, fixed_normalizer
         self._segment_length, self._num_random = segment_length, round(random_share * num_prefill_steps)
         widths = observation_dim, self.learner.actions.action_dim
-        self.replay = SegmentReplay(replay_capacity, num_environments, *widths, self._num_random)
+        self.replay = SegmentReplay(
+            replay_capacity, num_environments, *widths, self._num_random, self.learner.noise_dim
+        )
         self.policy = Policy(self.learner.average_net, self._normalizer, codec, False, spec)
         actor = Policy(self.learner.actor_net, self._normalizer, codec, False, spec)
-        self._act_by(actor, while_learning=collect_while_learning)
+        self._act_by(actor, while_learning=collect_while_learning, dropout=self.learner.dropout)
         rows, known = expert_rows(expert, absorbing, self.learner.actions.vector)
         self._expert, self._expert_known = tf.nest.map_structure(tf.constant, (rows, known))
         self._normalizer.update(self._expert.observation)
@@ -162,9 +192,12 @@ class ModelBasedGenerator(CollectingGenerator):
         for block in range(blocks):
             num_random = self._num_random - block * self._num_steps if iteration == 0 else 0
             self.fresh, finished = self._collect_block(num_random, self._seed, iteration, block)
-            self.replay.add(self.fresh)
+            if blocks > 1 or (iteration + 1) % self._store_interval == 0:
+                self.replay.add(self.fresh)
             episodes += finished
-            self._take_in(*(tf.constant(self.fresh[i]) for i in (0, 3)))
+            # What normalised a fresh rollout's actions is what its update sees: the last block waits.
+            if not self.learner.is_fresh or block < blocks - 1:
+                self._take_in(*(tf.constant(self.fresh[i]) for i in (0, 3)))
         return blocks * self._num_steps * self._environment.num_environments, episodes
 
     def _collect_block(self, num_random: int, *seed: int) -> tuple[Segment, list[EpisodeStatistics]]:
@@ -176,6 +209,8 @@ class ModelBasedGenerator(CollectingGenerator):
         # Drawn again: a resumed run has the steps that were under way, and not their noise.
         self._sampler.start(seed, self._num_steps, self._environment.num_environments)
         noise = self._sampler.noise
+        if self._sampler.mask is not None:
+            noise = np.concatenate([noise, self._sampler.mask], -1)
         return Segment(observation, executed, noise, successor, terminated, truncated, is_first), episodes
 
     def _acting(self, num_random: int, *seed: int) -> Act:
@@ -192,9 +227,14 @@ class ModelBasedGenerator(CollectingGenerator):
 
         return act
 
+    def _take(self, act: Act) -> Piece:
+        transition, samples, episodes = self._steps(act)
+        return transition if self.learner.cut_actions else transition._replace(action=samples), episodes
+
     def _update_moments(self, observation, next_observation) -> None:
         rows = shared.flatten_time(observation)
-        self._normalizer.update(rows)
+        if not self._fixed_normalizer:
+            self._normalizer.update(rows)
         self.learner.model.update_moments(rows, shared.flatten_time(next_observation))
 
     def update(self, iteration: int, progress: float) -> dict[str, float]:
@@ -204,18 +244,28 @@ class ModelBasedGenerator(CollectingGenerator):
         start = time.perf_counter()
         if self._collects_ahead:
             self._begin(self._acting(0, self._seed, iteration + 1, 0))
-        num_warmup = tf.constant(self._num_warmup if iteration == 0 else 0, tf.int32)
-        metrics = self._iterate(fresh, index, progress, num_warmup)
+        counts = self._num_warmup if iteration == 0 else 0, self._num_in_block(iteration)
+        metrics = self._iterate(fresh, index, progress, *(tf.constant(count, tf.int32) for count in counts))
+        if self.learner.is_fresh:
+            self._take_in(fresh.observation, fresh.next_observation)
         return shared.as_numbers(metrics) | {"time/update_seconds": time.perf_counter() - start}
 
-    def _compiled_iteration(self, fresh: Segment, iteration, progress, num_warmup) -> dict[str, tf.Tensor]:
+    def _num_in_block(self, iteration: int) -> int:
+        """Updates of model and reward source, the policy waiting, that ``iteration`` begins with."""
+        if not self._in_turn or (self.learner.is_fresh and (iteration + 1) % self._num_updates):
+            return 0
+        return self._num_updates
+
+    def _compiled_iteration(
+        self, fresh: Segment, iteration, progress, num_warmup, num_in_block
+    ) -> dict[str, Any]:
         seed = shared.iteration_seed(self._run_seed, 4, iteration)
         seed_updates, seed_norms = tf.unstack(tf.random.split(seed, 2))
         # Before the updates: the fresh steps are held out until then.
         metrics = self._held_out_errors(fresh)
-        metrics |= self._updates(num_warmup, seed_updates, progress)
+        metrics |= self._updates(fresh, num_warmup, num_in_block, seed_updates, progress)
         metrics |= self._relabel(fresh)
-        segment = self._start_segments(seed_norms)
+        segment = self._start_segments(fresh, seed_norms)
         norms = self.learner.rollout_gradient_norms(segment, seed_norms)
         return metrics | {
             "model/rollout_gradient_norm_first": norms[0],
@@ -223,19 +273,22 @@ class ModelBasedGenerator(CollectingGenerator):
             "model/rollout_gradient_norm": {"step": tf.range(1, norms.shape[0] + 1), "norm": norms},
         }
 
-    def _updates(self, num_warmup: tf.Tensor, seed: tf.Tensor, progress: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _updates(self, fresh: Segment, num_warmup, num_in_block, seed, progress) -> dict[str, Weighted]:
         """The schedule as one loop; means of the metrics over the updates after the warm-up.
 
         The model learns in every step; whether the reward source and the policy do, a condition says: one
         body, compiled once, serves the warm-up, both orders, and all that follows.
         """
-        policy_begins = num_warmup + (self._num_updates if self._in_turn else 0)
-        num_steps = policy_begins + self._num_updates
+        policy_begins = num_warmup + num_in_block
+        num_steps = policy_begins + (1 if self.learner.is_fresh else self._num_updates)
         reward_ends = policy_begins if self._in_turn else num_steps
         parts = (
             (self._learn_model, lambda i: tf.constant(1.0)),
             (self._learn_reward, lambda i: tf.cast(i < reward_ends, tf.float32)),
-            (self._learn_policy, lambda i: tf.cast(i >= policy_begins, tf.float32)),
+            (
+                functools.partial(self._learn_policy, fresh),
+                lambda i: tf.cast(i >= policy_begins, tf.float32),
+            ),
         )
         # Traced once, beside the loop, which tells the metrics' names as well.
         specs = tf.TensorSpec((2,), tf.int32), tf.TensorSpec((), tf.float32)
@@ -258,7 +311,12 @@ class ModelBasedGenerator(CollectingGenerator):
             return i + 1, tf.nest.map_structure(tf.add, totals, added)
 
         _, totals = tf.while_loop(lambda i, _: i < num_steps, body, (tf.constant(0), start))
-        return {name: value / weight for sums, weight in totals for name, value in sums.items()}
+        # No weight: in a block of the policy's the reward source did not learn.
+        return {
+            name: Weighted(tf.math.divide_no_nan(value, weight), weight)
+            for sums, weight in totals
+            for name, value in sums.items()
+        }
 
     def _held_out_errors(self, fresh: Segment) -> dict[str, tf.Tensor]:
         model = self.learner.model
@@ -284,7 +342,9 @@ class ModelBasedGenerator(CollectingGenerator):
             rows.observation, rows.action, rows.next_observation, rows.terminated, rows.truncated
         )
 
-    def _start_segments(self, seed) -> Segment:
+    def _start_segments(self, fresh: Segment, seed) -> Segment:
+        if self.learner.is_fresh:
+            return cut_windows(fresh, self.learner.horizon)
         return self.replay.sample(
             seed, self.learner.horizon, self._batch_size, self._replay_window, only_policy=True
         )
@@ -312,9 +372,10 @@ class ModelBasedGenerator(CollectingGenerator):
             transition = tf.nest.map_structure(lambda a, b: tf.where(mask(b), a, b), absorbing, transition)
         return self._reward_source.update(transition, seed_update, progress)
 
-    def _learn_policy(self, seed, progress) -> dict[str, tf.Tensor]:
+    def _learn_policy(self, fresh: Segment, seed, progress) -> dict[str, tf.Tensor]:
         seed_segment, seed_noise = tf.unstack(tf.random.split(seed, 2))
-        return self.learner.update_policy(self._start_segments(seed_segment), seed_noise, progress)
+        segment = self._start_segments(fresh, seed_segment)
+        return self.learner.update_policy(segment, seed_noise, progress)
 
     def state(self) -> dict[str, np.ndarray]:
         return super().state() | {"ended": self._ended.copy()}

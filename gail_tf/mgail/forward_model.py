@@ -23,30 +23,45 @@ class AdvancedCore(tf.Module):
     """Figure 4, bottom: state and action in a shared space, multiplied, and a memory of earlier states.
 
     state -> dense ReLU -> GRU -> dense sigmoid; action -> dense ReLU -> dense sigmoid; Hadamard product ->
-    dense ReLU. All layers have ``units`` units.
+    ``num_combined`` layers, dense ReLU. All layers have ``units`` units.
+
+    Args:
+      num_combined: of layers after the product (the authors' code: 3).
+      initial_memory: what every unit of the memory is where an episode begins (the authors' code: 1).
     """
 
-    def __init__(self, observation_dim: int, action_dim: int, units: int):
+    def __init__(
+        self,
+        observation_dim: int,
+        action_dim: int,
+        units: int,
+        num_combined: int = 1,
+        initial_memory: float = 0.0,
+    ):
         super().__init__(name="advanced")
-        self.memory_size = units
+        if num_combined < 1:
+            raise ValueError(f"AdvancedCore.num_combined is {num_combined}: want 1 or more.")
+        self.memory_size, self.initial_memory = units, initial_memory
         self.state_in, self.state_out = _dense(units, "relu"), _dense(units, "sigmoid")
         self.gru = tf.keras.layers.GRUCell(units)
         self.action_in, self.action_out = _dense(units, "relu"), _dense(units, "sigmoid")
-        self.combined = _dense(units, "relu")
+        self.combined = [_dense(units, "relu") for _ in range(num_combined)]
         self(tf.zeros([1, units]), tf.zeros([1, observation_dim]), tf.zeros([1, action_dim]))
 
     def __call__(self, memory: tf.Tensor, state: tf.Tensor, action: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Features ``[B, units]`` and the next memory ``[B, units]``."""
         memory, _ = self.gru(self.state_in(state), [memory])
-        product = self.state_out(memory) * self.action_out(self.action_in(action))
-        return self.combined(product), memory
+        features = self.state_out(memory) * self.action_out(self.action_in(action))
+        for layer in self.combined:
+            features = layer(features)
+        return features, memory
 
 
 @gin.configurable
 class VanillaCore(tf.Module):
     """Figure 4, top: state and action concatenated, two dense ReLU layers of ``units``; no memory."""
 
-    memory_size = 0
+    memory_size, initial_memory = 0, 0.0
 
     def __init__(self, observation_dim: int, action_dim: int, units: int):
         super().__init__(name="vanilla")
@@ -118,8 +133,8 @@ class ForwardModel(tf.Module):
         self.delta_moments.update(next_observation - observation)
 
     def initial_memory(self, batch_size: int) -> tf.Tensor:
-        """What an episode begins with, zeros ``[B, m]``."""
-        return tf.zeros([batch_size, self.core.memory_size])
+        """What an episode begins with, ``[B, m]``, everywhere the core's ``initial_memory``."""
+        return tf.fill([batch_size, self.core.memory_size], float(self.core.initial_memory))
 
     def step(self, memory: tf.Tensor, observation: tf.Tensor, action: tf.Tensor) -> ModelStep:
         """One step from observations ``[B, d]`` under actions ``[B, k]`` (one-hot when discrete)."""
@@ -167,7 +182,7 @@ class ForwardModel(tf.Module):
             return tf.reshape(outputs, segment.observation.shape)
         memory, outputs = self.initial_memory(batch_size), []
         for t in range(length):
-            memory *= 1.0 - segment.is_first[t][:, tf.newaxis]
+            memory = tf.where(segment.is_first[t][:, tf.newaxis] > 0, self.initial_memory(batch_size), memory)
             output, memory = self.outputs(memory, segment.observation[t], segment.action[t])
             outputs.append(output)
         return tf.stack(outputs)

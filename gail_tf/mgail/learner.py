@@ -33,6 +33,15 @@ def _check_choices(codec, discount, absorbing, bootstrap, std_from_expert) -> No
         raise ValueError("MGAIL.std_from_expert is set, but the actions are discrete: want None.")
 
 
+def _check_dropout(network, dropout: float) -> int:
+    """Units of the last hidden layer; raises ValueError where it is not a dense one of its own."""
+    layer = (getattr(network, "layers", None) or [])[-2:-1]
+    if dropout and not (layer and isinstance(layer[0], tf.keras.layers.Dense)):
+        given = f"MGAIL.dropout is {dropout:g}, and the actor has no dense layer before its head"
+        raise ValueError(f"{given}: want make_actor_network with hidden layers and no normalization, or 0.")
+    return layer[0].units if dropout else 0
+
+
 def _move(target, source, rate: float) -> None:
     """Moves a network's variables towards another's, by ``rate`` of the difference."""
     for new, old in zip(source.variables, target.variables, strict=True):
@@ -58,9 +67,21 @@ class MGAIL(tf.Module):
       temperature: of the Gumbel-Softmax, for discrete actions.
       std_from_expert: fixes the policy's std at the std of ``expert_action`` divided by this, component by
         component (the authors' code: 6), in a network that ends in a GaussianHead; None leaves it alone.
+      dropout: share of the units of the policy's last hidden layer that are left out where it acts in
+        training and where it learns, by the same mask (the authors' code: 0.25); the evaluated policy has
+        all.
+      cut_actions: discriminator and model see actions as the environment executes them, cut to its space;
+        otherwise as the policy drew them (the authors' code), so that the discriminator sees one leave it.
       average_rate: of the running average of the policy that is evaluated and exported; 1 is the policy.
       policy_learning_rate falls linearly to ``final_learning_rate_fraction`` of it; the others stay.
+      objective_weight: what the objective is multiplied by, before the bound (the authors' code: 0.01).
       max_gradient_value: bound on every component of every gradient (the authors' code: 2); None: no bound.
+      bound_each_rollout: the policy's gradient is bounded for each rollout by itself, and the step takes
+        their mean (as the authors' code does); otherwise the mean is bounded.
+
+    Attributes:
+      is_fresh: the rollout wants segments that the policy of now has just taken in the simulator.
+      noise_dim: of what a rollout needs for one step, the action's noise and the mask of the dropout.
     """
 
     def __init__(
@@ -83,12 +104,16 @@ class MGAIL(tf.Module):
         entropy_coef: float = 0.0,
         temperature: float = 1.0,
         std_from_expert: float | None = None,
+        dropout: float = 0.0,
+        cut_actions: bool = True,
         average_rate: float = 0.002,
         model_learning_rate: float = 1e-3,
         policy_learning_rate: float = 1e-4,
         value_learning_rate: float = 1e-3,
         final_learning_rate_fraction: float = 0.1,
+        objective_weight: float = 1.0,
         max_gradient_value: float | None = None,
+        bound_each_rollout: bool = False,
     ):
         super().__init__(name="mgail")
         check_settings("MGAIL", locals())
@@ -96,16 +121,21 @@ class MGAIL(tf.Module):
         self.horizon, self._rollout, self._discount = horizon, rollout, discount
         self._bootstrap, self._gae_lambda = bootstrap, gae_lambda
         self._absorbing, self._reward_fn, self._normalizer = absorbing, reward_fn, normalizer
+        self.is_fresh, self.dropout = getattr(rollout, "is_fresh", False), dropout
+        self._objective_weight, self.cut_actions = objective_weight, cut_actions
+        self._max_each = max_gradient_value if bound_each_rollout else None
         self._end_has_own_reward = absorbing and reward_reads_successor
         self._entropy_coef, self._target_rate, self._average_rate = entropy_coef, target_rate, average_rate
         if codec.is_discrete:
             self.actions = GumbelActions(codec.num_actions, temperature)
         else:
-            self.actions = GaussianActions(codec)
+            self.actions = GaussianActions(codec, cut_actions)
         spec = tf.TensorSpec((observation_dim,), tf.float32, name="observation")
         self.actor_net, self.average_net = (
             as_network(actor_network(spec, codec.spec), spec) for _ in range(2)
         )
+        self._num_masked = _check_dropout(self.actor_net, dropout)
+        self.noise_dim = self.actions.action_dim + self._num_masked
         if std_from_expert is not None:
             self.actor_net.layers[-1].set_std(tf.math.reduce_std(expert_action, 0) / std_from_expert)
         _move(self.average_net, self.actor_net, 1.0)
@@ -136,9 +166,15 @@ class MGAIL(tf.Module):
         return {"model/loss": loss, "model/gradient_norm": norm}
 
     def act(self, observation: tf.Tensor, noise: tf.Tensor):
-        """(executed action, the action before the cut, entropy) at observations ``[B, d]``."""
+        """(executed action, the action before the cut, entropy) at ``[B, d]`` under ``[B, noise_dim]``."""
         normalized = self._normalizer.normalize(observation)
-        distribution = self.actor_net(normalized, training=False)[0]
+        noise, mask = tf.split(noise, [self.actions.action_dim, self._num_masked], -1)
+        if self.dropout:
+            *hidden, head = self.actor_net.layers
+            features = functools.reduce(lambda x, layer: layer(x), hidden, normalized)
+            distribution = head(features * mask)
+        else:
+            distribution = self.actor_net(normalized, training=False)[0]
         uncut = self.actions.sample(distribution, noise)
         return self.actions.executed(uncut), uncut, distribution.entropy()
 
@@ -193,13 +229,23 @@ class MGAIL(tf.Module):
         return lambda_returns(reward, rollout.termination, rollout.ended, *after)
 
     def noise_fn(self, seed: tf.Tensor):
-        """``shape -> `` fresh noise, as rollouts take it."""
-        return lambda shape: self.actions.noise(shape, seed)
+        """``shape -> `` fresh noise ``[*shape, noise_dim]``, as rollouts take it."""
+
+        def noise(shape):
+            drawn = self.actions.noise(shape, seed)
+            if not self.dropout:
+                return drawn
+            uniform = tf.random.stateless_uniform([*shape, self._num_masked], tf.random.fold_in(seed, 1))
+            mask = tf.cast(uniform >= self.dropout, tf.float32) / (1.0 - self.dropout)
+            return tf.concat([drawn, mask], -1)
+
+        return noise
 
     def update_policy(self, segment: Segment, seed: tf.Tensor, progress: tf.Tensor) -> dict[str, tf.Tensor]:
         """One step up the H-step objective, mean G_0 + entropy, and one of V towards the same returns.
 
-        ``segment``: ``[H, B]``; its first states are where the rollouts start.
+        ``segment``: ``[H, B]``; its first states are where the rollouts start. Where the rollout
+        ``is_fresh``, the policy of now has taken it.
         """
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self.actor_net.trainable_variables)
@@ -207,8 +253,10 @@ class MGAIL(tf.Module):
             returns = self.returns(rollout)
             objective = tf.reduce_mean(returns[0])
             entropy = tf.reduce_mean(rollout.entropy)
-            loss = -objective - self._entropy_coef * entropy
-        norm, mean_abs = self._policy_step(tape, loss, progress)
+            loss = -self._objective_weight * objective - self._entropy_coef * entropy
+            of_each = -self._objective_weight * returns[0]
+            of_each -= self._entropy_coef * tf.reduce_mean(rollout.entropy, 0)
+        norm, mean_abs = self._policy_step.apply(self._policy_gradient(tape, loss, of_each), progress)
         _move(self.average_net, self.actor_net, self._average_rate)
         metrics = {
             "generator/objective": objective,
@@ -220,6 +268,14 @@ class MGAIL(tf.Module):
         if isinstance(self.actions, GaussianActions):
             metrics["generator/saturation"] = self.actions.saturation(rollout.uncut_action)
         return metrics | (self._update_value(rollout, returns, progress) if self._bootstrap else {})
+
+    def _policy_gradient(self, tape, loss: tf.Tensor, of_each: tf.Tensor) -> list[tf.Tensor]:
+        """Of ``loss``, or of the rollouts' own losses ``of_each`` ``[B]``, bounded and then averaged."""
+        variables = self.actor_net.trainable_variables
+        if self._max_each is None:
+            return tape.gradient(loss, variables)
+        each = tape.jacobian(of_each, variables)
+        return [tf.reduce_mean(tf.clip_by_value(g, -self._max_each, self._max_each), 0) for g in each]
 
     def _update_value(self, rollout: Rollout, returns: tf.Tensor, progress: tf.Tensor):
         states, returns = tf.stop_gradient(rollout.observation), tf.stop_gradient(returns)

@@ -23,10 +23,13 @@ class GaussianActions:
 
     What is executed is a cut to the action space. The cut is straight-through: where it acts its own
     gradient is 0, and a policy that once leaves the range would never hear of it.
+
+    Args:
+      cut: whether discriminator and model see the action as executed; otherwise as it was before the cut.
     """
 
-    def __init__(self, codec: ActionCodec):
-        self._codec = codec
+    def __init__(self, codec: ActionCodec, cut: bool = True):
+        self._codec, self._cut = codec, cut
         self.action_dim = codec.low.shape[0]
 
     def noise(self, shape: tuple[int, ...], seed: tf.Tensor) -> tf.Tensor:
@@ -38,8 +41,8 @@ class GaussianActions:
         return distribution.mean() + distribution.stddev() * noise
 
     def executed(self, action: tf.Tensor) -> tf.Tensor:
-        """The action cut to the space; the gradient is the uncut one's."""
-        return straight_through(self._codec.executed(action), action)
+        """The action cut to the space, if it is to be; the gradient is the uncut one's."""
+        return straight_through(self._codec.executed(action), action) if self._cut else action
 
     def vector(self, action: tf.Tensor) -> tf.Tensor:
         """Recorded actions ``[..., k]`` as the model and the discriminator take them: as they are."""

@@ -1,6 +1,6 @@
-"""Differentiable rollouts of H steps, batched: through real segments, or through the model alone.
+"""Differentiable rollouts of H steps, batched: through real segments, old or fresh, or the model alone.
 
-Both take ``(model, act, segment, noise_fn)`` and give a :class:`Rollout`:
+All take ``(model, act, segment, noise_fn)`` and give a :class:`Rollout`:
 
 - ``model``: ``initial_memory(B)``, ``step(memory, observation, action) -> ModelStep`` and
   ``termination_logit(observation, action, next_observation) -> [B]``;
@@ -9,6 +9,7 @@ Both take ``(model, act, segment, noise_fn)`` and give a :class:`Rollout`:
 - ``noise_fn(shape) -> [*shape, k]``: fresh noise.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import gin
@@ -61,25 +62,47 @@ def imagined_rollout(model, act, segment: Segment, noise_fn) -> Rollout:
 def replayed_rollout(model, act, segment: Segment, noise_fn) -> Rollout:
     """Along ``segment``: the values are the recorded ones, the gradients the model's.
 
-    MGAIL, Algorithm 1, after Heess et al. 2015 (SVG): s' has the recorded value and the gradient of f(s, a),
-    and the end of the MDP the recorded flag and the gradient of its probability. Actions are today's policy's
-    under the recorded noise: the recorded ones only while the policy is the one that acted. At the end of an
-    episode the chain and the memory begin anew.
+    After Heess et al. 2015 (SVG): s' has the recorded value and the gradient of f(s, a), and the end of the
+    MDP the recorded flag and the gradient of its probability. Actions are today's policy's under the recorded
+    noise: the recorded ones only while the policy is the one that acted. At the end of an episode the chain
+    and the memory begin anew.
     """
     del noise_fn
+    return _along(model, act, segment, lambda action, t: action)
+
+
+@gin.configurable
+def simulated_rollout(model, act, segment: Segment, noise_fn) -> Rollout:
+    """H steps of the simulator, taken just now by the policy of now: values real, derivatives the model's.
+
+    MGAIL, Algorithm 1, and ``policy_loop`` of the authors' code. As :func:`replayed_rollout`, but the actions
+    too have the recorded value, to the last bit. A rollout with ``is_fresh`` makes the generator take its
+    ``segment`` for every update of the policy.
+    """
+    del noise_fn
+    return _along(model, act, segment, lambda action, t: straight_through(segment.action[t], action))
+
+
+simulated_rollout.is_fresh = True
+
+
+def _along(model, act, segment: Segment, executed: Callable[[tf.Tensor, int], tf.Tensor]) -> Rollout:
+    """Along the states of ``segment``; ``executed`` makes the action of step t of the policy's ``[B, k]``."""
     horizon, batch_size = segment.terminated.shape
-    memory, state, rows = model.initial_memory(batch_size), segment.observation[0], []
+    initial = model.initial_memory(batch_size)
+    memory, state, rows = initial, segment.observation[0], []
     for t in range(horizon):
         action, uncut, entropy = act(state, segment.noise[t])
+        action = executed(action, t)
         predicted, memory, logit = model.step(memory, state, action)
         successor = straight_through(segment.next_observation[t], predicted)
         termination = straight_through(segment.terminated[t], tf.sigmoid(logit))
         ended = tf.maximum(segment.terminated[t], segment.truncated[t])
         rows.append((state, action, uncut, successor, termination, ended, entropy))
         if t + 1 < horizon:
-            is_first = segment.is_first[t + 1][:, tf.newaxis]
-            memory *= 1.0 - is_first
-            state = tf.where(is_first > 0, segment.observation[t + 1], successor)
+            is_first = segment.is_first[t + 1][:, tf.newaxis] > 0
+            memory = tf.where(is_first, initial, memory)
+            state = tf.where(is_first, segment.observation[t + 1], successor)
     return _stacked(rows)
 
 

@@ -15,8 +15,10 @@ class Segment(NamedTuple):
 
     Attributes:
       observation: float32 ``[L, B, d]``, without absorbing indicator.
-      action: as executed, float32 ``[L, B, k]`` in [-1, 1], or one-hot ``[L, B, n]`` when discrete.
-      noise: float32 ``[L, B, k or n]``, of the policy when it chose the action.
+      action: as executed, float32 ``[L, B, k]`` in [-1, 1] (as drawn without MGAIL.cut_actions), or one-hot
+        ``[L, B, n]`` when discrete.
+      noise: float32 ``[L, B, noise_dim]``, of the policy when it chose the action: k or n numbers, and the
+        mask of its dropout where it has one.
       next_observation: float32 ``[L, B, d]``, the true successor.
       terminated, truncated: float32 ``[L, B]``.
       is_first: float32 ``[L, B]``, 1 where an episode begins.
@@ -39,14 +41,22 @@ class SegmentReplay(tf.Module):
     Args:
       capacity: time steps of one environment; whole multiples of what one call of :meth:`add` brings.
       num_random: time steps at the beginning that were not chosen by the policy, and so have no noise.
+      noise_dim: None: as many as ``action_dim``.
     """
 
     def __init__(
-        self, capacity: int, num_environments: int, observation_dim: int, action_dim: int, num_random: int = 0
+        self,
+        capacity: int,
+        num_environments: int,
+        observation_dim: int,
+        action_dim: int,
+        num_random: int = 0,
+        noise_dim: int | None = None,
     ):
         super().__init__(name="segment_replay")
         self.capacity, self.num_environments, self._num_random = capacity, num_environments, num_random
-        shapes = Segment([observation_dim], [action_dim], [action_dim], [observation_dim], [], [], [])
+        noise_dim = action_dim if noise_dim is None else noise_dim
+        shapes = Segment([observation_dim], [action_dim], [noise_dim], [observation_dim], [], [], [])
         start = (tf.zeros([capacity, num_environments, *shape]) for shape in shapes)
         self._fields = Segment(
             *(tf.Variable(x, trainable=False, name=n) for n, x in zip(Segment._fields, start, strict=True))

@@ -10,7 +10,7 @@ Rules = Sequence[tuple[str, Callable[[Any], bool], str]]
 """Names, which may have wildcards; what fits; what is wanted, in words."""
 
 _RULES: Rules = (
-    ("*learning_rate *temperature max_kl", lambda x: x > 0.0, "a number above 0"),
+    ("*learning_rate *temperature max_kl objective_weight", lambda x: x > 0.0, "a number above 0"),
     ("*max*_norm max*_value std_from_expert", lambda x: x is None or x > 0.0, "a number above 0, or None"),
     ("num_epochs value_epochs *batch_size policy_delay num_target_samples", lambda x: x >= 1, "1 or more"),
     ("cg_iterations backtrack_iterations horizon units", lambda x: x >= 1, "1 or more"),

@@ -4,7 +4,7 @@ import pathlib
 from collections.abc import Iterable
 
 from gail_tf.files import write_atomically
-from gail_tf.reporting import keeping_table, study_figures, study_tables, tables, text
+from gail_tf.reporting import keeping_table, page, study_figures, study_tables, tables, text
 from gail_tf.reporting.figures import draw_comparison
 from gail_tf.reporting.groups import group_runs, tasks_of
 from gail_tf.reporting.runs import Path, load_runs
@@ -13,10 +13,11 @@ from gail_tf.reporting.runs import Path, load_runs
 def write_report(paths: Iterable[Path], out_dir: Path, published: Path | None = None) -> list[pathlib.Path]:
     """Writes figures, tables and a CSV file about the runs among and below ``paths``.
 
-    Always ``curves.png``, ``table.md``, ``results.csv``, ``commands.csv``, and ``table_compact.md`` for a
-    README. Beside them, where the runs have what they show: ``arms.md``, ``by_demonstrations.md``,
-    ``divergence.md``, ``signal.md``, ``keeping.md``, ``final_returns.png``, a figure for each of FAMILIES,
-    ``rollout_gradient.png``, ``reward_histograms.png`` (one for each task where there are several).
+    Always ``page.html``, ``curves.png``, ``table.md``, ``results.csv``, ``commands.csv``, and
+    ``table_compact.md`` for a README. Beside them, where the runs have what they show: ``arms.md``,
+    ``by_demonstrations.md``, ``divergence.md``, ``signal.md``, ``keeping.md``, ``final_returns.png``, a figure
+    for each of FAMILIES, ``rollout_gradient.png``, ``reward_histograms.png`` (one for each task where there
+    are several).
     Unfinished and unreadable runs are listed under ``table.md``.
 
     Args:
@@ -53,5 +54,6 @@ def write_report(paths: Iterable[Path], out_dir: Path, published: Path | None = 
     draw_comparison(groups, out_dir / "curves.png")
     written = [out_dir / "curves.png"]
     written += [write_atomically(out_dir / name, lines) for name, lines in contents.items() if lines]
+    written.append(page.write_page(groups, table, out_dir / "page.html"))
     drawn = {out_dir / name: draw(*what, out_dir / name) for name, (draw, *what) in figures.items()}
     return written + [path for path, figure in drawn.items() if figure]

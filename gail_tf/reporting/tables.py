@@ -85,7 +85,7 @@ def results_table(runs: pd.DataFrame, problems: Sequence[str] = ()) -> str:
       runs: as ``runs_table`` made them.
       problems: one line about each run directory that could not even be read.
     """
-    lines = [markdown(_results(runs)), "", *_explanations(runs)]
+    lines = [markdown(results_frame(runs)), "", *_explanations(runs)]
     failed = runs[runs.failure.notna()].itertuples()
     missing = [f"- `{run.run}` ({run.environment}, {run.group}): {run.failure}" for run in failed]
     missing += [f"- {problem}" for problem in problems]
@@ -103,7 +103,7 @@ def compact_table(runs: pd.DataFrame) -> str:
 
     Without an expert the column of normalised returns says "return" and has these.
     """
-    table, done = _results(runs), runs[runs.failure.isna()]
+    table, done = results_frame(runs), runs[runs.failure.isna()]
     for row, (_, same) in zip(table.index, done.groupby("number"), strict=True):
         if table.at[row, _FINAL] == NOTHING and same.return_mean.notna().any():
             table.at[row, _FINAL] = "return " + spread(same.return_mean, text.score)
@@ -137,8 +137,8 @@ def _without_places(command: Iterable[str]) -> Iterable[str]:
             yield word
 
 
-def _results(runs: pd.DataFrame) -> pd.DataFrame:
-    """Cells of the results, a row a group; groups without a finished run are left out."""
+def results_frame(runs: pd.DataFrame) -> pd.DataFrame:
+    """Cells of the results table, text, a row a group; groups without a finished run are left out."""
     rows = [_row(same) for _, same in runs.groupby("number")]
     return pd.DataFrame(rows)[runs.failure.isna().groupby(runs.number).any().to_numpy()]
 

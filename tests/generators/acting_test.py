@@ -47,6 +47,31 @@ def test_means_are_those_of_the_tensorflow_policy(activation):
     np.testing.assert_allclose(started(policy).parameters(rows), mode, atol=1e-5)
 
 
+@pytest.mark.parametrize("space", [BOX, DISCRETE])
+def test_dropout_leaves_units_of_the_last_hidden_layer_out_anew_in_every_step(space):
+    policy, rows = make_policy(space)
+    sampler = started(policy, make_sampler(policy, dropout=0.25))
+    assert sampler.mask.shape == (2, 100, 8)
+    np.testing.assert_allclose(np.unique(sampler.mask), [0.0, 1.0 / 0.75], rtol=1e-6)
+    assert abs(np.mean(sampler.mask == 0.0) - 0.25) < 0.05
+    again = started(policy, make_sampler(policy, dropout=0.25))
+    np.testing.assert_array_equal(sampler.mask, again.mask)
+    np.testing.assert_array_equal(sampler.noise, started(policy).noise)  # the action's noise is what it was
+    *hidden, head = policy.actor_net.layers
+    features = functools.reduce(lambda x, layer: layer(x), hidden, policy.normalize(tf.constant(rows)))
+    masked = head(features * sampler.mask[1])
+    expected = masked.mean() if space is BOX else masked.logits_parameter()
+    np.testing.assert_allclose(sampler.parameters(rows, sampler.mask[1]), expected, atol=1e-5)
+    if space is BOX:
+        noise = masked.stddev() * sampler.noise[1]
+        np.testing.assert_allclose(sampler.sample(rows, 1), expected + noise, atol=1e-5)
+
+
+def test_dropout_wants_a_network_that_numpy_knows():
+    with pytest.raises(ValueError, match="The policy's dropout is 0.25, and NumPy has no twin"):
+        make_sampler(make_policy(BOX, "softplus")[0], dropout=0.25)
+
+
 def test_logits_are_those_of_the_tensorflow_policy():
     policy, rows = make_policy(DISCRETE)
     expected = policy.distribution(policy.normalize(tf.constant(rows))).probs_parameter()

@@ -14,6 +14,7 @@ from gail_tf.discriminators.discriminator import Discriminator
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.generators.model_based import ModelBasedGenerator, expert_rows
 from gail_tf.mgail.policies import GumbelActions
+from gail_tf.mgail.rollout import simulated_rollout
 from gail_tf.mgail.segments import Segment
 from gail_tf.networks.discriminator import make_discriminator_network
 from gail_tf.optimization.gradient_step import GradientStep
@@ -248,6 +249,103 @@ def test_schedule_counts_updates_in_turn():
     assert counts(generator, source) == (7, [4, 4, 11])
 
 
+@pytest.fixture
+def fresh_rollouts():
+    """As the authors' code: simulated, with dropout, each rollout bounded; eight steps of an update."""
+    settings = {
+        "rollout": simulated_rollout,
+        "dropout": 0.25,
+        "objective_weight": 0.01,
+        "max_gradient_value": 2.0,
+        "bound_each_rollout": True,
+        "bootstrap": False,
+    }
+    with gin.unlock_config():
+        for name, value in settings.items():
+            gin.bind_parameter(f"MGAIL.{name}", value)
+
+
+FRESH = {"in_turn": True, "store_interval": 2, "fixed_normalizer": True, "random_share": 0.0}
+
+
+@pytest.mark.parametrize("name", [pytest.param("CartPole", marks=pytest.mark.long), "Pendulum"])
+def test_fresh_rollouts_are_the_policys_of_now_and_resume_bit_for_bit(fresh_rollouts, name, tmp_path):
+    whole, whole_source = make(name, **FRESH)
+    first = iterate(whole, [0])
+    # Warm-up of 3, no block in the first of two iterations, one of model and policy.
+    assert counts(whole, whole_source) == (3, [1, 4])
+    assert [steps for (steps, _), _ in first] == [2 * (16 + 8)]
+    path = tf.train.Checkpoint(generator=whole, source=whole_source).write(str(tmp_path / "saved"))
+    state = whole.state()
+    weights = [v.numpy() for v in whole.learner.actor_net.variables]
+    collected = whole.collect(1)
+    # What the compiled update will see: the very actions, from the parameters that took them.
+    rows = Segment(*(tf.reshape(tf.constant(x), [16, *x.shape[2:]]) for x in whole.fresh))
+    action, _, _ = whole.learner.act(rows.observation, rows.noise)
+    np.testing.assert_allclose(action, rows.action, atol=1e-5)
+    for before, now in zip(weights, whole.learner.actor_net.variables, strict=True):
+        np.testing.assert_array_equal(before, now)
+    untimed = lambda metrics: {k: v for k, v in metrics.items() if not k.startswith("time/")}  # noqa: E731
+    second = [(collected, untimed(whole.update(1, 0.1))), *iterate(whole, [2])]
+    assert [steps for (steps, _), _ in second] == [2 * 8, 2 * 8]  # every fresh step counts
+    assert counts(whole, whole_source) == (5, [3, 8])  # a block of 2 in iteration 1 alone
+    learned = ["discriminator/loss" in metrics for _, metrics in [*first, *second]]
+    assert learned == [False, True, False]  # warm-up, a block, the policy alone
+
+    resumed, source = make(name, **FRESH)
+    tf.train.Checkpoint(generator=resumed, source=source).read(path).assert_consumed()
+    resumed.restore(state)
+    assert iterate(resumed, [1, 2]) == second
+    for one, other in zip(values(whole, whole_source), values(resumed, source), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_what_learns_sees_actions_as_drawn_where_they_are_not_cut():
+    """The environment cuts them all the same: two generators go through the same states."""
+    pieces = []
+    for cut in (True, False):
+        gin.bind_parameter("MGAIL.cut_actions", cut)
+        generator, _ = make("Pendulum", random_share=0.0)
+        generator.learner.actor_net.layers[-1].set_std(tf.constant([3.0]))
+        generator.collect(0)
+        pieces.append(generator.fresh)
+    np.testing.assert_array_equal(pieces[0].observation, pieces[1].observation)
+    assert np.abs(pieces[1].action).max() > 1.5
+    np.testing.assert_array_equal(pieces[0].action, np.clip(pieces[1].action, -1.0, 1.0))
+
+
+def test_fresh_steps_are_stored_as_often_as_asked_and_a_fixed_normalizer_stays(fresh_rollouts):
+    generator, _ = make(**FRESH)
+    moments = [v.numpy() for v in generator.policy.normalizer.variables]
+    written = []
+    for iteration in range(4):
+        generator.collect(iteration)
+        generator.update(iteration, 0.0)
+        written.append(int(generator.replay.num_written))
+    assert written == [24, 32, 32, 40]
+    for before, now in zip(moments, generator.policy.normalizer.variables, strict=True):
+        np.testing.assert_array_equal(before, now)
+
+
+def test_as_in_algorithm_1_everything_learns_once_with_every_rollout(fresh_rollouts):
+    generator, source = make(num_updates=5)
+    iterate(generator, [0, 1])
+    assert counts(generator, source) == (3 + 2, [2, 3 + 2])
+    assert int(generator.replay.num_written) == 24 + 8
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"collect_while_learning": True}, "steps are those of the policy of now: want False"),
+        ({"store_interval": 0}, "store_interval is 0: want 1 or more"),
+    ],
+)
+def test_what_does_not_go_with_fresh_rollouts_is_refused(fresh_rollouts, options, message):
+    with pytest.raises(ValueError, match=message):
+        make(**options)
+
+
 def test_the_model_never_sees_the_absorbing_state():
     generator, _ = make(absorbing=True)
     generator.collect(0)
@@ -282,6 +380,7 @@ def test_the_evaluated_policy_is_the_average():
         ({"replay_capacity": 12}, "replay_capacity is 12"),
         ({"segment_length": 9}, "segment_length 9"),
         ({"num_steps": 0}, "num_steps is 0: want 1 or more"),
+        ({"store_interval": 2}, "store_interval is 2, and rollouts come from the replay: want 1"),
         ({"num_updates": 0}, "num_updates is 0"),
         ({"random_share": 50.0}, "random_share is 50.0: want 0 to 1"),
         ({"num_warmup_updates": -1}, "num_warmup_updates is -1"),

@@ -1,5 +1,7 @@
 """The forward model: the paper's layers, what it can learn, and what its memory may not do."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -48,15 +50,34 @@ def test_the_advanced_model_has_the_layers_of_figure_4():
     assert kernels(model) == sorted(expected)
     activations = {
         name: getattr(model.core, name).activation.__name__
-        for name in ("state_in", "state_out", "action_in", "action_out", "combined")
+        for name in ("state_in", "state_out", "action_in", "action_out")
     }
     assert activations == {
         "state_in": "relu",
         "state_out": "sigmoid",
         "action_in": "relu",
         "action_out": "sigmoid",
-        "combined": "relu",
     }
+    assert [layer.activation.__name__ for layer in model.core.combined] == ["relu"]
+
+
+def test_the_authors_model_has_three_layers_after_the_product_and_a_memory_of_ones():
+    core = functools.partial(AdvancedCore, num_combined=3, initial_memory=1.0)
+    model = make(core, predict_termination=False)
+    u = UNITS
+    assert kernels(model).count((u, u)) == kernels(make(predict_termination=False)).count((u, u)) + 2
+    np.testing.assert_array_equal(model.initial_memory(2), np.ones((2, u)))
+    with pytest.raises(ValueError, match="num_combined is 0: want 1 or more"):
+        AdvancedCore(OBSERVATION, ACTION, UNITS, num_combined=0)
+
+
+def test_a_memory_of_ones_comes_back_where_an_episode_begins():
+    model = make(functools.partial(AdvancedCore, initial_memory=1.0), carry_memory=True)
+    segment = make_segment(length=2)
+    anew = segment._replace(is_first=tf.ones_like(segment.is_first))
+    alone = model.outputs_along(segment, carry=False)
+    np.testing.assert_allclose(model.outputs_along(anew, carry=True), alone, rtol=1e-5)
+    assert np.any(np.abs(model.outputs_along(segment, carry=True)[1] - alone[1]) > 1e-4)
 
 
 def test_the_vanilla_model_has_two_layers_on_the_concatenation():
@@ -71,7 +92,7 @@ def test_state_and_action_meet_in_a_product():
     hidden, _ = core.gru(core.state_in(state), [memory])
     product = core.state_out(hidden) * core.action_out(core.action_in(action))
     features, next_memory = core(memory, state, action)
-    np.testing.assert_allclose(features, core.combined(product), rtol=1e-6)
+    np.testing.assert_allclose(features, core.combined[0](product), rtol=1e-6)
     np.testing.assert_allclose(next_memory, hidden, rtol=1e-6)
 
 

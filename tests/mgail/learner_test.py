@@ -1,5 +1,7 @@
 """What MGAIL learns: its rewards' view of ends, and updates that move what they should."""
 
+import functools
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -7,8 +9,9 @@ import tensorflow as tf
 
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.mgail.learner import MGAIL
-from gail_tf.mgail.rollout import imagined_rollout, replayed_rollout
+from gail_tf.mgail.rollout import imagined_rollout, replayed_rollout, simulated_rollout
 from gail_tf.mgail.segments import Segment
+from gail_tf.networks.mlp import make_actor_network
 from gail_tf.networks.normalization import RunningMoments
 from gail_tf.optimization.gradient_step import GradientStep
 
@@ -55,6 +58,64 @@ def test_the_policy_finds_the_action_that_pays(space, options):
     assert all(np.isfinite(float(v)) for v in metrics.values())
     assert ("generator/saturation" in metrics) == (space is _BOX)
     assert ("generator/value_loss" in metrics) == (not options)
+
+
+def gradient_of(learner, segment, seed=(1, 2)):
+    """What an update of the policy hands to the optimizer, before the optimizer's own bound."""
+    seen = {}
+    step = learner._policy_step
+    apply = step.apply
+    step.apply = lambda gradients, progress: seen.update(gradients=gradients) or apply(gradients, progress)
+    learner.update_policy(segment, tf.constant(seed), _ZERO)
+    return [np.asarray(g) for g in seen["gradients"]]
+
+
+def test_the_objective_is_weighted_before_the_bound():
+    full, hundredth = (
+        gradient_of(learner, make_segment(learner)) for learner in (make(), make(objective_weight=0.01))
+    )
+    for one, other in zip(full, hundredth, strict=True):
+        np.testing.assert_allclose(0.01 * one, other, rtol=1e-4, atol=1e-9)
+
+
+def test_each_rollouts_gradient_is_bounded_by_itself():
+    """Far below the bound the two ways agree; under it the mean of cut components is what is left."""
+    options = {"max_gradient_value": 1e3, "bootstrap": False}
+    mean, each = (
+        gradient_of(learner, make_segment(learner))
+        for learner in (make(**options), make(**options, bound_each_rollout=True))
+    )
+    for one, other in zip(mean, each, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-6)
+    # The head's bias: its gradient is that of a single action's reward, -1 for the component that pays.
+    tight = make(bootstrap=False, horizon=1, max_gradient_value=0.5, bound_each_rollout=True)
+    bounded = gradient_of(tight, make_segment(tight, length=1))
+    np.testing.assert_allclose(bounded[-1], [-0.5, 0.0])
+
+
+def test_the_policy_acts_and_learns_with_the_same_units_left_out():
+    learner = make(dropout=0.5, rollout=simulated_rollout)
+    units, rows = learner.actor_net.layers[-2].units, 400
+    assert learner.noise_dim == 2 + units
+    noise = learner.noise_fn(tf.constant([0, 1]))((rows,))
+    mask = noise[:, 2:].numpy()
+    assert set(np.unique(mask)) == {0.0, 2.0} and abs(mask.mean() - 1.0) < 0.02
+    assert len(np.unique(mask, axis=0)) > rows // 2
+    state = tf.ones([rows, 3])
+    nothing_left = tf.concat([noise[:, :2], 0.0 * mask], -1)
+    np.testing.assert_allclose(learner.act(state, nothing_left)[1], 1.0 * noise[:, :2], rtol=1e-5)
+    all_there = tf.concat([noise[:, :2], tf.ones_like(mask)], -1)
+    plain = make()
+    np.testing.assert_allclose(
+        learner.act(state, all_there)[1], plain.act(state, noise[:, :2])[1], rtol=1e-5, atol=1e-6
+    )
+
+
+def test_dropout_wants_a_dense_layer_before_the_head():
+    with pytest.raises(ValueError, match="MGAIL.dropout is 0.5, and the actor has no dense layer"):
+        make(dropout=0.5, actor_network=functools.partial(make_actor_network, hidden=()))
+    with pytest.raises(ValueError, match="objective_weight is 0: want a number above 0"):
+        make(objective_weight=0)
 
 
 def test_an_update_of_one_part_leaves_the_others_alone():

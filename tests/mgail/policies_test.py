@@ -45,6 +45,12 @@ def test_the_cut_is_invisible_to_the_gradient():
     assert float(_BOX.saturation(action)) == 0.5
 
 
+def test_uncut_actions_stay_as_they_were_drawn():
+    codec, drawn = ActionCodec(gym.spaces.Box(-2.0, 2.0, (2,))), tf.constant([[0.5, 3.0]])
+    np.testing.assert_array_equal(GaussianActions(codec).executed(drawn), [[0.5, 1.0]])
+    np.testing.assert_array_equal(GaussianActions(codec, cut=False).executed(drawn), drawn)
+
+
 def test_the_relaxed_sample_is_tfps():
     logits, temperature = tf.constant([[0.3, -1.0, 2.0]] * 5), 0.7
     seed = tf.constant([3, 4])

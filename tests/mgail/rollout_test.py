@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from gail_tf.mgail.forward_model import ModelStep
-from gail_tf.mgail.rollout import PerturbedModel, imagined_rollout, replayed_rollout
+from gail_tf.mgail.rollout import PerturbedModel, imagined_rollout, replayed_rollout, simulated_rollout
 from gail_tf.mgail.segments import Segment
 
 SLOPE, PUSH = 0.7, 2.0
@@ -102,6 +102,22 @@ def test_the_memory_begins_anew_with_an_episode():
     states = segment.observation[..., 0].numpy()
     expected = [0 * states[0], states[0], 0 * states[2], states[2], states[2] + states[3]]
     np.testing.assert_allclose(seen, expected, rtol=1e-6)
+
+
+def test_a_simulated_rollout_has_the_actions_that_were_taken_and_the_gradients_of_the_policys():
+    segment = make_segment(length=3)
+    noise = segment.noise
+    taken = tf.round(segment.action) + 5.0  # no policy's: only the values are the segment's
+    segment = segment._replace(action=taken)
+    with tf.GradientTape() as tape:
+        tape.watch(noise)
+        rollout = simulated_rollout(Counting(), act, segment._replace(noise=noise), None)
+        last = tf.reduce_sum(rollout.next_observation[-1])
+    np.testing.assert_array_equal(rollout.action, taken)
+    np.testing.assert_array_equal(rollout.next_observation, segment.next_observation)
+    gradient = tape.gradient(last, noise)
+    np.testing.assert_allclose(gradient[:, 0, 0], [PUSH * (SLOPE**2 + 1.0), PUSH * SLOPE, PUSH], rtol=1e-5)
+    assert simulated_rollout.is_fresh
 
 
 def test_an_imagined_rollout_lives_on_the_models_own_states():

@@ -260,6 +260,7 @@ def test_a_report_of_a_study_has_what_its_runs_have_and_is_the_same_again(make_s
         "arms.md",
         "by_demonstrations.md",
         "divergence.md",
+        "page.html",
         "final_returns.png",
         "credo.png",
         "reward_histograms_ant_v0.png",

@@ -1,0 +1,438 @@
+"""Every table of figures in docs/ and README.md is what the CSV files beside it say, to the digits shown.
+
+A table is of one of four kinds, and a new one that is of none fails: generated whole from a results.csv;
+figures of its rows; figures with a rule of their own below; or named here with the reason why it has none.
+"""
+
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from gail_tf.reporting import aggregates, study_tables, tables, text
+from gail_tf.reporting.groups import demonstrations_text
+from gail_tf.reporting.runs import natural_key
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "docs" / "results"
+FINAL = "Normalised return: median [min, max]"
+FOLDERS = sorted(path.parent for path in RESULTS.rglob("results.csv"))
+
+# First columns of tables that are of settings, formats and words, whatever digits are in them.
+NOT_RESULTS = {
+    "an arm's",
+    "binding",
+    "code",
+    "command",
+    "config",
+    "engine",
+    "field",
+    "finding",
+    "flag",
+    "function",
+    "key",
+    "line",
+    "Maker",
+    "method",
+    "missing",
+    "name",
+    "network",
+    "part",
+    "PATH",
+    "policy",
+    "recipe",
+    "setting",
+    "signature",
+    "task",
+    "term",
+    "Variable",
+    "`with/`",
+    "`--format`",
+    "`LearnedReward.output`",
+    "`OffPolicyGenerator.agent`",
+    "kind",
+    "loss term",
+    "normaliser",
+    "observations",
+    "tracker",
+    "file",
+}
+# Numbers without a row in any results.csv, and why.
+WITHOUT_DATA = {
+    ("gail_vr.md", "| GAIL"): "a paper's own numbers",
+    ("gail_vr.md", "claim"): "its sentences quote signal.md",
+    ("gail.md", "| name"): "the range of each reward function",
+    ("mgail.md", "| code, so `mgail_paper`"): "settings of code and paper",
+    ("mgail.md", "error"): "of metrics.jsonl, not exported",
+    ("off_policy.md", "| seeds"): "others' numbers, but for the last three rows, which have a rule",
+    ("off_policy.md", "| mean"): "of evaluations in metrics.jsonl, not exported",
+    ("off_policy.md", "noise"): "tried while tuning, with commits; not exported",
+    ("own_parts.md", "binding"): "what a function returns",
+    ("ppo.md", "`average_rate`"): "tuning seeds 1000 to 1004, with commit and command; not exported",
+    ("reliability.md", "part 2"): "counts of tests/campaign",
+    ("reliability.md", "family"): "counts of tests/campaign",
+    ("reliability.md", "format"): "counts of tests/campaign",
+    ("reliability.md", "soak"): "of tests/campaign",
+    ("results/README.md", "file"): "digests of recordings; run.json has them",
+    ("results/gail_vr/signal.md", "Task"): "of metrics.jsonl, not exported",
+    ("speed.md", "64 updates of"): "benchmarks/README.md has machine and command",
+    ("speed.md", "update"): "benchmarks/README.md has machine and command",
+    ("studies.md", "command"): "seconds of a command, not results",
+}
+
+
+def read(folder):
+    """results.csv as the tables' functions take it: what ``tables.runs_table`` makes of run directories."""
+    runs = pd.read_csv(folder / "results.csv")
+    runs = runs.reindex(columns=[*runs.columns, *({"task", "last_five_evaluations"} - set(runs.columns))])
+    runs["task"] = runs.task.fillna(runs.environment)
+    runs["arm"] = runs["method"] = runs.group.str.replace(r", demonstrations: .*", "", regex=True)
+    runs["cell"] = runs.task + [g.removeprefix(m) for g, m in zip(runs.group, runs.method, strict=True)]
+    amounts = zip(runs.num_demonstrations, runs.subsample.fillna(1), strict=True)
+    runs["demonstrations"] = [demonstrations_text(None if pd.isna(n) else int(n), int(k)) for n, k in amounts]
+    runs["is_nan"], runs["has_scale"] = runs.status == "diverged", runs.expert_return.notna()
+    runs["takes_steps"] = runs.env_steps > 0
+    runs["failure"] = runs.failure.astype(object).where(runs.failure.notna(), None)
+    runs["score"] = runs.normalized_return.where(~(runs.is_nan & runs.has_scale), 0.0)
+    amount = runs.subsample.fillna(1).astype(str) + " " + runs.num_demonstrations.fillna(0).astype(str)
+    keys = zip(
+        runs.environment, map(natural_key, runs.method), map(natural_key, amount), runs.cell, strict=True
+    )
+    runs["key"] = [tuple(map(repr, key)) for key in keys]
+    order = {key: number for number, key in enumerate(sorted(set(runs.key)))}
+    runs["number"] = runs.key.map(order)
+    runs["of"] = [type("NoNotes", (), {"notes": ()})] * len(runs)
+    return runs.sort_values(["number", "seed"], kind="stable").reset_index(drop=True)
+
+
+@pytest.fixture(scope="module")
+def everything():
+    """The runs of every results.csv; ``folder`` says of which."""
+    parts = {"" if path == RESULTS else path.name: read(path) for path in FOLDERS}
+    return pd.concat([frame.assign(folder=name) for name, frame in parts.items()], ignore_index=True)
+
+
+def markdown_tables(page):
+    """(name, rows as dictionaries) of each table of ``page``, fences left out.
+
+    A table is named after its first column, or the second where that has no title; the second of one name is
+    "NAME 2". Of an arm's row the heading above is the task where no column says it.
+    """
+    lines = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S).splitlines()
+    names, heading, table = {}, "", []
+    for line in [*lines, ""]:
+        if line.startswith("#"):
+            heading = line.lstrip("# ")
+        if line.startswith("|"):
+            cells = re.split(r"(?<!\\)\|", line.strip("|"))
+            table.append([cell.replace("\\|", "|").strip() for cell in cells])
+        elif len(table) < 3:
+            table = []
+        else:
+            titles, _, *body = table
+            name = titles[0] or f"| {titles[1]}"
+            names[name] = names.get(name, 0) + 1
+            rows = [dict(zip(titles, row, strict=True)) for row in body]
+            if "Arm" in titles and not {"Task", "Environment"} & set(titles):
+                rows = [{"Task": heading, **row} for row in rows]
+            yield name + (f" {names[name]}" if names[name] > 1 else ""), rows
+            table = []
+
+
+def _final(runs, is_arm):
+    scores = runs.score if is_arm else runs.normalized_return[runs.failure.isna()]
+    return scores if runs.has_scale.any() else None
+
+
+def _spread(runs, is_arm):
+    if _final(runs, is_arm) is None and not is_arm:
+        return {tables.NOTHING, "return " + tables.spread(runs.return_mean, text.score)}
+    return {tables.spread(_final(runs, is_arm))}
+
+
+def _done(runs):
+    return runs[runs.failure.isna()]
+
+
+def _diverged(runs):
+    """As ``aggregates.has_diverged`` says of the runs themselves."""
+    return runs.is_nan | (runs.normalized_return < aggregates.DIVERGED_FRACTION)
+
+
+# Title of a column -> (runs of the row, whether the row is an arm's, that counts a NaN as 0) -> its texts.
+COLUMNS = {
+    "Seeds": lambda runs, arm: {str(len(runs)) if arm else tables.seeds_cell(runs)},
+    "Env steps": lambda runs, arm: {tables.median(_done(runs).env_steps, _steps)},
+    FINAL: _spread,
+    "IQM [95% interval]": lambda runs, arm: {
+        tables.NOTHING if _final(runs, arm) is None else tables.iqm_cell(tables.numbers(_final(runs, arm)))
+    },
+    "Return": lambda runs, arm: {tables.median(_done(runs).return_mean, text.score)},
+    "Expert": lambda runs, arm: {tables.median(_done(runs).expert_return, text.score)},
+    "Steps to 90%": lambda runs, arm: {tables.times_to_expert(runs if arm else _done(runs))[0]},
+    "Seconds to 90%": lambda runs, arm: {tables.times_to_expert(runs if arm else _done(runs))[1]},
+    "Minutes": lambda runs, arm: {tables.median(_done(runs).wall_seconds / 60, "{:.1f}".format)},
+    "Last five evaluations: median [min, max]": lambda runs, arm: {
+        tables.spread(_done(runs).last_five_evaluations)
+    },
+    "Diverged": lambda runs, arm: {str(_diverged(runs).sum())},
+    "of these NaN": lambda runs, arm: {str(runs.is_nan.sum())},
+    "Share": lambda runs, arm: {f"{_diverged(runs).mean():.0%}"},
+    "Policy gradient norm: largest": lambda runs, arm: {
+        tables.median(runs.largest_policy_gradient_norm, "{:.2g}".format, of=max)
+    },
+}
+COLUMNS["Wall minutes"] = COLUMNS["Minutes"]
+# Of metrics.jsonl or of a paper, and what names the row.
+NO_COLUMNS = {"of these never at 10%", "last, median", "Diverged in the CREDO paper"}
+NAMES = {"Environment", "Task", "Method", "Algorithm", "Arm", "Demonstrations"}
+
+
+def _steps(count):
+    return text.count(count) if count else tables.NOTHING
+
+
+def chosen(runs, row):
+    """The runs that a row speaks of, by the names in it: in gail_vr.md "Hopper-v5, 4 demonstrations, 1M"."""
+    method = row.get("Method") or row.get("Algorithm") or row["Arm"]
+    place, amount = row.get("Environment") or row["Task"], row.get("Demonstrations")
+    same = runs[runs.method == method]
+    if amount is None and re.search(r", \d", place):
+        place, amount, million = re.fullmatch(
+            r"(\S+), (\d.*?)(?: demonstrations?)?(?:, (\d)M)?", place
+        ).groups()
+        same = same if million is None else same[(same.env_steps / 1e6).round() == int(million)]
+    if amount is not None:
+        same = same[same.demonstrations == amount]
+    if "Env steps" in row and same.task.nunique() > 1:  # tasks that differ in nothing else a row says
+        same = same[same.env_steps.map(_steps) == row["Env steps"]]
+    if place == "all tasks":
+        return same
+    return same[(same.environment == place) | (same.task == place)]
+
+
+def wrong_cells(runs, rows):
+    """(row, title, shown, what the CSV gives) of every cell that is not what the CSV gives."""
+    is_arm = "Arm" in rows[0]
+    for row in rows:
+        same = chosen(runs, row)
+        for title, shown in row.items():
+            if title in NAMES | NO_COLUMNS:
+                continue
+            wanted = COLUMNS[title](same, is_arm) if len(same) else {"no such run"}
+            if shown not in wanted:
+                yield list(row.values())[:3], title, shown, wanted
+
+
+def of_pages():
+    """(page, name, rows) of every table with a digit in it, of the README and of docs/."""
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+        for name, rows in markdown_tables(page):
+            if any(re.search(r"\d", cell) for row in rows for cell in row.values()):
+                yield page, name, rows
+
+
+def _model_comparison(runs):
+    """mgail.md, Figure 5: arms of one study side by side."""
+    for shown, arm in (("advanced", "MGAIL"), ("vanilla", "MGAIL (vanilla model)")):
+        hopper, cheetah = (
+            runs[(runs.folder == "mgail") & (runs.arm == arm) & (runs.environment == name)]
+            for name in ("Hopper-v5", "HalfCheetah-v5")
+        )
+        five = tables.spread(hopper.last_five_evaluations)
+        iqms = [tables.iqm_cell(tables.numbers(one.normalized_return)) for one in (hopper, cheetah)]
+        yield [shown, iqms[0], five, iqms[1]]
+
+
+def _one_choice(runs):
+    """mgail.md: medians of HalfCheetah-v5 with one choice of the paper's each."""
+    arms = {
+        "states and noise replayed (`@replayed_rollout`)": "MGAIL (replayed)",
+        "the model predicts the state, not its change": "MGAIL (model predicts the state)",
+        "no value after the last step": "MGAIL (no value)",
+        "reward log D": "MGAIL (log D)",
+        "memory begun anew at every step": "MGAIL (memory not carried)",
+        "vanilla model (five seeds)": "MGAIL (vanilla model)",
+    }
+    for shown, arm in arms.items():
+        same = runs[(runs.folder == "mgail") & (runs.arm == arm) & (runs.environment == "HalfCheetah-v5")]
+        yield [shown, tables.median(same.normalized_return, tables.two_decimals)]
+
+
+# Columns of mgail.md's comparisons: the folder of the CSV and the arms in it.
+_TD3 = ("off_policy", ["DAC (TD3)", "GAIL (TD3, no delay)"])
+_BESIDE = {
+    "BC": ("", ["BC"]),
+    "TD3": _TD3,
+    "GAIL (SAC)": ("off_policy", ["GAIL (SAC)"]),
+    "GAIL (TRPO)": ("", ["GAIL (TRPO)"]),
+    "MGAIL": ("mgail", ["MGAIL"]),
+}
+
+
+def _of(runs, folder, arms):
+    return runs[(runs.folder == folder) & runs.arm.isin(arms)]
+
+
+def _does_a_model_pay(runs):
+    columns = [("mgail", ["MGAIL"]), ("mgail", ["MGAIL (vanilla model)"]), ("", ["GAIL (TRPO)"])]
+    for environment in ("HalfCheetah-v5", "Hopper-v5"):
+        cells = [environment]
+        for folder, arms in [*columns, ("off_policy", ["GAIL (SAC)"]), _TD3]:
+            same = _of(runs, folder, arms)
+            same = same[(same.environment == environment) & (same.demonstrations == "4")]
+            steps, seconds = tables.times_to_expert(same)
+            seeds = re.search(r"\((\d)/(\d)\)", steps)
+            cells.append(
+                f"{steps}, {seconds} s"
+                if not seeds
+                else "{} ({} of {} seeds), {} s".format(
+                    steps.split(" ")[0], *seeds.groups(), seconds.split(" ")[0]
+                )
+            )
+        yield cells
+
+
+def _table_1(runs):
+    """mgail.md: every environment and number of demonstrations that a column has, median and seeds."""
+    parts = {title: _of(runs, *where) for title, where in _BESIDE.items()}
+    everything = pd.concat(parts.values())
+    shown = {*parts["MGAIL"].environment, "Walker2d-v5"}
+    wanted = everything[everything.environment.isin(shown)]
+    amounts = wanted[["environment", "demonstrations"]].drop_duplicates().itertuples(index=False)
+    for environment, amount in sorted(amounts, key=lambda row: list(map(natural_key, row))):
+        cells = [environment, amount]
+        for part in parts.values():
+            same = part[(part.environment == environment) & (part.demonstrations == amount)]
+            text_of = f"{tables.spread(same.normalized_return)} ({len(same)})"
+            cells.append(text_of if len(same) else tables.NOTHING)
+        if set(cells[2:]) != {tables.NOTHING}:
+            yield cells
+
+
+def _medians(runs, arms, each_seed=False):
+    names = ("Hopper-v5", "HalfCheetah-v5", "Walker2d-v5")
+    for arm in arms:
+        cells = [arm]
+        for name in names:
+            same = _of(runs, "gail_vr", [arm])
+            same = same[(same.environment == name) & (same.demonstrations == "4") & (same.env_steps < 2e6)]
+            each = ", ".join(map(tables.two_decimals, same.normalized_return))
+            cells.append(each if each_seed else tables.median(same.normalized_return, tables.two_decimals))
+        yield cells
+
+
+def _shipped(runs):
+    """demonstrations.md: what experts/manifest.json says of the shipped files."""
+    manifest = json.loads((ROOT / "experts" / "manifest.json").read_text())
+    for name, expert in sorted(manifest.items()):
+        spread = f"{expert['return_mean']:,.1f} ± {expert['return_std']:,.1f}"
+        yield [name, expert["algorithm"], str(expert["num_episodes"]), spread]
+
+
+# (page, name of the table) -> its rows, from all runs.
+RULES = {
+    ("mgail.md", "| Hopper-v5: IQM [95% interval]"): _model_comparison,
+    ("mgail.md", "choice"): _one_choice,
+    ("mgail.md", "| MGAIL"): _does_a_model_pay,
+    ("mgail.md", "Environment 2"): _table_1,
+    ("results/README.md", "| Hopper-v5"): lambda runs: _medians(runs, ["GAIL-VR", "GAIL"]),
+    ("demonstrations.md", "`shipped:`"): _shipped,
+    ("w_gail.md", "| Hopper-v5"): lambda runs: _medians(runs, ["GAIL-GP", "W-GAIL", "W-GAIL-GP"], True),
+}
+
+ARMS_OVERALL = {"Task", "Arm", "Tasks", "Runs", "IQM [95% interval]"}
+
+
+def place_of(page):
+    return page.relative_to(ROOT).as_posix().removeprefix("docs/")
+
+
+def folder_of(place):
+    """Where the rows of a page's own tables come from."""
+    if place.startswith("results/"):
+        return place.split("/")[1] if place.count("/") > 1 else ""
+    own = ("mgail", "off_policy", "gail_vr", "credo")
+    return place.removesuffix(".md") if place.removesuffix(".md") in own else ""
+
+
+def kind_of(place, name, rows):
+    """ "rule", "rows", "arms", "words" or "no data"; None for a table that nobody thought of."""
+    titles = set(rows[0])
+    if (place, name) in RULES:
+        return "rule"
+    if (place, name) in WITHOUT_DATA:
+        return "no data"
+    if place.endswith("arms.md") and (titles == ARMS_OVERALL or name.startswith("P(row")):
+        return "arms"
+    if titles <= {*COLUMNS, *NO_COLUMNS, *NAMES} and titles & {"Method", "Algorithm", "Arm"}:
+        return "rows"
+    has_results = re.search(r"[Rr]eturn|IQM|[Ss]eeds", " ".join(titles))
+    return None if has_results or re.sub(r" \d+$", "", name) not in NOT_RESULTS else "words"
+
+
+TABLES = [(place_of(page), name, rows) for page, name, rows in of_pages()]
+KINDS = {(place, name): kind_of(place, name, rows) for place, name, rows in TABLES}
+
+
+def of_kind(*kinds):
+    found = [table for table in TABLES if KINDS[table[:2]] in kinds]
+    return pytest.mark.parametrize("place, name, rows", found, ids=[f"{p} {n}" for p, n, _ in found])
+
+
+def test_every_table_of_figures_has_data_or_a_reason():
+    unknown = [table for table, kind in KINDS.items() if kind is None]
+    assert not unknown, "of which results.csv are they? else a reason into WITHOUT_DATA"
+    assert set(WITHOUT_DATA) | set(RULES) <= set(KINDS)  # and none that went
+
+
+@of_kind("rows")
+def test_rows_are_what_the_csv_gives(everything, place, name, rows):
+    folder = "off_policy" if (place, name) == ("results/README.md", "Environment 2") else folder_of(place)
+    runs = everything[everything.folder == folder]
+    assert not list(wrong_cells(runs, rows))
+
+
+@of_kind("rule")
+def test_comparisons_are_what_the_csv_gives(everything, place, name, rows):
+    assert [list(row.values()) for row in rows] == list(RULES[place, name](everything))
+
+
+@pytest.mark.parametrize(
+    "folder", [path for path in FOLDERS if (path / "arms.md").is_file()], ids=lambda p: p.name
+)
+def test_aggregates_are_what_the_csv_gives(folder, tmp_path, monkeypatch):
+    """All but the intervals over several tasks, whose bootstrap takes its time."""
+    monkeypatch.setattr(aggregates, "BOOTSTRAP_RESAMPLES", 20)
+    page = tmp_path / "arms.md"
+    page.write_text(study_tables.arms_table(read(folder)))
+    now, then = (dict(markdown_tables(path)) for path in (page, folder / "arms.md"))
+    assert list(now) == list(then)
+    without = lambda rows: [  # noqa: E731
+        {title: re.sub(r" \[.*\]", "", cell) for title, cell in row.items()} for row in rows
+    ]
+    for name, rows in then.items():
+        assert without(rows) == without(now[name]), name
+
+
+def test_the_returns_on_the_true_reward_are_those_of_the_csv(everything):
+    rows = dict(markdown_tables(ROOT / "docs/off_policy.md"))["| seeds"]
+    shown = {row[""]: row["Hopper"] for row in rows[-3:]}
+    same = everything[everything.folder == "true_reward"].set_index("group").return_mean
+    wanted = {
+        "TD3, stable-baselines3 on the same machine, settings as ours": same["stable-baselines3 TD3"],
+        "TD3, ours": same["TD3"],
+        "SAC, ours": same["SAC"],
+    }
+    assert shown == {name: f"{value:,.0f}" for name, value in wanted.items()}
+
+
+def test_a_figure_that_is_not_the_csvs_is_seen(everything):
+    runs = everything[everything.folder == "mgail"]
+    row = {"Environment": "Hopper-v5", "Method": "MGAIL", "Demonstrations": "4", FINAL: "0.97 [0.92, 0.99]"}
+    ((_, title, shown, wanted),) = wrong_cells(runs, [row])
+    assert (title, shown, wanted) == (FINAL, "0.97 [0.92, 0.99]", {"0.96 [0.92, 0.99]"})
+    assert list(wrong_cells(runs, [{**row, "Method": "nobody"}]))
+    assert kind_of("new.md", "Environment", [{"Environment": "A", "IQM": "1"}]) is None
