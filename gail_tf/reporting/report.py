@@ -15,9 +15,9 @@ def write_report(paths: Iterable[Path], out_dir: Path, published: Path | None = 
 
     Always ``page.html``, ``curves.png``, ``table.md``, ``results.csv``, ``commands.csv``, and
     ``table_compact.md`` for a README. Beside them, where the runs have what they show: ``arms.md``,
-    ``by_demonstrations.md``, ``divergence.md``, ``signal.md``, ``keeping.md``, ``final_returns.png``, a figure
-    for each of FAMILIES, ``rollout_gradient.png``, ``reward_histograms.png`` (one for each task where there
-    are several).
+    ``by_demonstrations.md``, ``divergence.md``, ``signal.md``, ``keeping.md``, ``final_returns.png``,
+    a figure for each of FAMILIES, ``rollout_gradient.png``, ``reward_histograms.png`` (one for each task
+    where there are several).
     Unfinished and unreadable runs are listed under ``table.md``.
 
     Args:
