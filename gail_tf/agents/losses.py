@@ -92,20 +92,21 @@ def mean_where(values: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
 def iq_loss_online(reward, drop, square, is_expert, alpha: float) -> tf.Tensor:
     """IQ-Learn's objective with chi^2 regularisation, as a loss (Garg et al. 2021, sections 4 and 5).
 
-    ``-mean_E r + mean r^2 / (4 alpha) + mean (V(s) - gamma V(s'))``: the means without a subscript are over
-    the expert's rows and the agent's together.
+    ``mean_E (V(s) - gamma V(s') - r) + mean r^2 / (4 alpha)``: the second mean is over the expert's rows and
+    the agent's together. V's first term is the same for the states of any policy (a telescoping sum),
+    and the expert's are the steadiest.
 
     Args:
       reward: ``r = Q(s, a) - gamma V(s')``, what Q pays for a row. drop: ``V(s) - gamma V(s')``.
       square: r^2, which :func:`implied_square` has for rows that ended too. is_expert: 1 or 0.
     """
     _check_rows(reward, drop=drop, square=square, is_expert=is_expert)
-    return tf.reduce_mean(square / (4.0 * alpha) + drop) - mean_where(reward, is_expert)
+    return mean_where(drop - reward, is_expert) + tf.reduce_mean(square) / (4.0 * alpha)
 
 
 @gin.configurable
 def iq_loss_offline(reward, drop, square, is_expert, alpha: float) -> tf.Tensor:
-    """The same with every mean over the expert's rows alone: what can be had without an environment."""
+    """The same with both means over the expert's rows: what can be had without an environment."""
     _check_rows(reward, drop=drop, square=square, is_expert=is_expert)
     return mean_where(square / (4.0 * alpha) + drop - reward, is_expert)
 

@@ -71,9 +71,9 @@ def test_iq_learn_s_losses():
     rows = tf.constant([1.0, 2.0, 3.0]), tf.fill([3], 0.5), tf.constant([1.0, 4.0, 9.0])
     is_expert = tf.constant([1.0, 0.0, 0.0])
     online = float(losses.iq_loss_online(*rows, is_expert, alpha=0.5))
-    assert online == pytest.approx(-1.0 + 14.0 / 3.0 / 2.0 + 0.5)
+    assert online == pytest.approx(0.5 - 1.0 + 14.0 / 3.0 / 2.0)
     offline = float(losses.iq_loss_offline(*rows, is_expert, alpha=0.5))
-    assert offline == pytest.approx(-1.0 + 1.0 / 2.0 + 0.5)
+    assert offline == pytest.approx(0.5 - 1.0 + 1.0 / 2.0)
     # The expert's rows alone want a reward of 2 alpha: there the square's slope is 1.
     reward = tf.Variable([0.3])
     with tf.GradientTape() as tape:
