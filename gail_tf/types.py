@@ -60,11 +60,12 @@ class OffPolicyBatch(NamedTuple):
 
     Attributes:
       observation, next_observation: ``[B, *shape]``.
-      action: float32 ``[B, k]`` in [-1, 1], as executed.
+      action: float32 ``[B, k]`` in [-1, 1], as executed; int32 ``[B]`` if discrete.
       reward: float32 ``[B]``.
       terminated: float32 ``[B]``; nothing is bootstrapped where it is 1. A time limit is not an end.
       can_act, can_act_next: float32 ``[B]``, of observation and next_observation: 0 in an absorbing state,
         where the only action is 0 and the policy has nothing to learn, else 1.
+      is_expert: float32 ``[B]``, 1 in rows of demonstrations; ``()`` where a generator mixes none in.
     """
 
     observation: Any
@@ -74,6 +75,7 @@ class OffPolicyBatch(NamedTuple):
     terminated: Any
     can_act: Any
     can_act_next: Any
+    is_expert: Any = ()
 
 
 class ValuedSegments(NamedTuple):
@@ -142,7 +144,10 @@ class OnPolicyAgent(Protocol):
 
 
 class OffPolicyAgent(Protocol):
-    """An actor-critic agent: its networks, how it explores, and one update on a minibatch.
+    """An agent that learns from replayed rows: its networks, how it explores, and one update on a minibatch.
+
+    One with discrete actions has, beside this, ``is_discrete`` True and ``random_share(num_steps)``, the
+    share of uniformly random actions after so many steps.
 
     Attributes:
       actor_net: observation ``[B, ...]`` -> action ``[B, k]`` in [-1, 1], or a distribution over it.

@@ -1,7 +1,8 @@
-"""Targets and losses of actor-critic agents, from what their networks say; all rows ``[B]``, float32."""
+"""Targets and losses of off-policy agents, from what their networks say; all rows ``[B]``, float32."""
 
 from collections.abc import Sequence
 
+import gin
 import tensorflow as tf
 
 from gail_tf.optimization.checks import check_shapes
@@ -62,3 +63,58 @@ def entropy(log_probability: tf.Tensor, can_act: tf.Tensor) -> tf.Tensor:
     """``-mean log pi(a|s)`` over the rows that can act; ``log_probability`` is 0 in the others."""
     _check_rows(log_probability, can_act=can_act)
     return -tf.math.divide_no_nan(tf.reduce_sum(log_probability), tf.reduce_sum(can_act))
+
+
+def chosen_value(values: tf.Tensor, action: tf.Tensor) -> tf.Tensor:
+    """``Q(s, a)`` ``[B]`` of ``Q(s, .)`` ``[B, n]`` and actions int32 ``[B]``."""
+    check_shapes(values.shape[:1], action=action)
+    return tf.reduce_sum(values * tf.one_hot(action, values.shape[-1]), -1)
+
+
+def double_value(values: tf.Tensor, target_values: tf.Tensor) -> tf.Tensor:
+    """``Q'(s, argmax_a Q(s, a))`` of ``[B, n]`` each (van Hasselt et al. 2016, Eq. 4)."""
+    check_shapes(values.shape, target_values=target_values)
+    return chosen_value(target_values, tf.argmax(values, -1, tf.int32))
+
+
+def soft_state_value(values: tf.Tensor, temperature: float) -> tf.Tensor:
+    """``V(s) = tau log sum_a exp(Q(s, a) / tau)`` of ``[B, n]`` (Haarnoja et al. 2017, Eq. 3)."""
+    return temperature * tf.reduce_logsumexp(values / temperature, -1)
+
+
+def mean_where(values: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Mean of ``values`` over the rows where ``mask`` is 1; 0 where it is nowhere."""
+    _check_rows(values, mask=mask)
+    return tf.math.divide_no_nan(tf.reduce_sum(values * mask), tf.reduce_sum(mask))
+
+
+@gin.configurable
+def iq_loss_online(reward, drop, square, is_expert, alpha: float) -> tf.Tensor:
+    """IQ-Learn's objective with chi^2 regularisation, as a loss (Garg et al. 2021, sections 4 and 5).
+
+    ``mean_E (V(s) - gamma V(s') - r) + mean r^2 / (4 alpha)``: the second mean is over the expert's rows and
+    the agent's together. V's first term is the same for the states of any policy (a telescoping sum),
+    and the expert's are the steadiest.
+
+    Args:
+      reward: ``r = Q(s, a) - gamma V(s')``, what Q pays for a row. drop: ``V(s) - gamma V(s')``.
+      square: r^2, which :func:`implied_square` has for rows that ended too. is_expert: 1 or 0.
+    """
+    _check_rows(reward, drop=drop, square=square, is_expert=is_expert)
+    return mean_where(drop - reward, is_expert) + tf.reduce_mean(square) / (4.0 * alpha)
+
+
+@gin.configurable
+def iq_loss_offline(reward, drop, square, is_expert, alpha: float) -> tf.Tensor:
+    """The same with both means over the expert's rows: what can be had without an environment."""
+    _check_rows(reward, drop=drop, square=square, is_expert=is_expert)
+    return mean_where(square / (4.0 * alpha) + drop - reward, is_expert)
+
+
+def implied_square(value, reward, terminated, discount: float) -> tf.Tensor:
+    """``r^2`` of rows, and of one that ended its sum over all steps if it went on for ever as it ended.
+
+    There Q is the sum of equal rewards ``(1 - gamma) Q``, so their squares' is ``(1 - gamma) Q^2``.
+    """
+    _check_rows(value, reward=reward, terminated=terminated)
+    return tf.where(terminated > 0.0, (1.0 - discount) * tf.square(value), tf.square(reward))

@@ -54,6 +54,24 @@ _REWARDS = {
     "d_squared": "r7 = D^2",
     "sqrt_d": "r8 = sqrt D",
 }
+# with/<name> of a single binding: what it needs, the binding, its sentence.
+_SINGLE = {
+    "generator_first": (
+        ("OnPolicyGenerator", "Discriminator"),
+        "OnPolicyGenerator.generator_first = True",
+        "GAIL-VR's order of updates without its regulariser: first policy and value, then discriminator.",
+    ),
+    "label_smoothing": (
+        ("bce_loss",),
+        "bce_loss.label_smoothing = 0.1",
+        "Targets 0.9 for the expert and 0.1 for the agent, in place of 1 and 0.",
+    ),
+    "expert_weight": (
+        ("bce_loss",),
+        "bce_loss.expert_weight = 0.8",
+        "The expert's half of the loss weighs 0.8, as in MGAIL's code.",
+    ),
+}
 # Bindings that have moved: old -> new.
 RENAMED = {
     f"Discriminator.{name}": f"make_discriminator_network.{name}"
@@ -94,7 +112,7 @@ def _variants() -> dict[str, tuple[str, ...]]:
 @functools.cache
 def _names() -> frozenset[str]:
     recipes = (f"{recipe}/{task}" for recipe in _stems("recipes") for task in ("any", *_stems("tasks")))
-    overlays = (*_stems("with"), *(f"reward_{name}" for name in _REWARDS))
+    overlays = (*_stems("with"), *_SINGLE, *(f"reward_{name}" for name in _REWARDS))
     return frozenset([*recipes, *_variants(), *(OVERLAYS + name for name in overlays)])
 
 
@@ -162,6 +180,9 @@ def _layers_of(name: str) -> list[Layer] | None:
         return layers(_variants()[name])
     if (reward := name.removeprefix(f"{OVERLAYS}reward_")) in _REWARDS and name != reward:
         return [Layer(name, f"Discriminator.reward_fn = @{reward}    # {_REWARDS[reward]}")]
+    if name.removeprefix(OVERLAYS) in _SINGLE and name.startswith(OVERLAYS):
+        _, binding, sentence = _SINGLE[name.removeprefix(OVERLAYS)]
+        return [Layer(name, f"# {sentence}\n{binding}")]
     if name not in _names() or name.startswith(OVERLAYS):
         return _shipped_layer(f"{name}.gin")
     recipe, task = name.split("/")
@@ -213,6 +234,8 @@ def _overlay(name: str) -> dict[str, Any]:
         return {}
     if name.removeprefix(f"{OVERLAYS}reward_") in _REWARDS:
         return {"Overlay.needs": ["Discriminator"]}
+    if name.removeprefix(OVERLAYS) in _SINGLE:
+        return {"Overlay.needs": _SINGLE[name.removeprefix(OVERLAYS)][0]}
     return _tables(f"{name.removesuffix('.gin')}.gin")
 
 
@@ -355,7 +378,8 @@ def list_text() -> str:
     def of_files(folder: str) -> list[tuple[str, str]]:
         return [(stem, _sentence(_read(configs_dir() / folder / f"{stem}.gin"))) for stem in _stems(folder)]
 
-    rewards = [(f"reward_{name}", f"The reward {formula}.") for name, formula in _REWARDS.items()]
+    made = [(name, sentence) for name, (_, _, sentence) in _SINGLE.items()]
+    made += [(f"reward_{name}", f"The reward {formula}.") for name, formula in _REWARDS.items()]
     variants = [
         (name.format(task="<task>"), " + ".join(c.format(task="<task>") for c in configs))
         for name, configs in _VARIANTS.items()
@@ -364,7 +388,7 @@ def list_text() -> str:
         [
             "Recipes: --config=<recipe>/<task>\n" + rows(of_files("recipes")),
             "Tasks\n" + rows([("any", "Given by --environment and --demonstrations."), *of_files("tasks")]),
-            "Overlays: --config=with/<overlay> after a recipe\n" + rows([*of_files("with"), *rewards]),
+            "Overlays: --config=with/<overlay> after a recipe\n" + rows([*of_files("with"), *made]),
             "Names that stand for a recipe with an overlay\n" + rows(variants),
         ]
     )

@@ -190,7 +190,8 @@ def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
     chance = evaluator.evaluate(evaluation.uniformly_random(make_real, 0), 20, seed=2_000_000).statistics()
     seconds = time.perf_counter() - start
     evaluator.close()
-    if expert is not None and experiment.reward_source is not None:
+    learns = not getattr(experiment.reward_source, "is_constant", experiment.reward_source is None)
+    if expert is not None and learns:
         notes += _settle_reward(expert, chance["length_mean"], absorbing)
     return Settings(
         config=gin.config_str(),

@@ -15,6 +15,7 @@ LARGEST_OBSERVATION = 1e15  # Sums of squares of more overflow float32, and a no
 RANGE_TOLERANCE = 1e-4  # Of high - low: float32 rounding of a clipped action, not a different unit.
 OBSERVATION_TOLERANCE = 1e-3  # Of high - low, or where that is infinite of 1; more is noted.
 _RECORD = "give demonstrations of this environment"
+_GREY = "they are in colour: record through AtariPreprocessing, or make them grey and resize them"
 
 
 def _family(environment: str) -> str:
@@ -103,9 +104,10 @@ def _check_observations(
     wanted_shape = space.shape if num_frames is None else space.shape[:-1]
     given, wanted = _kind(rows.shape[1:], rows.dtype), _kind(wanted_shape, space.dtype)
     if given != wanted:
+        is_colour = num_frames is not None and rows.ndim == 4 and rows.shape[-1] == 3
         raise UserError(
             f"the demonstrations' observations have {given}; wanted {wanted.removesuffix(' components')}, as "
-            f"{environment} has: {_RECORD}"
+            f"{environment} has: {_GREY if is_colour else _RECORD}"
         )
     if demonstrations.are_images:
         return ()

@@ -1,5 +1,7 @@
 """Frames and stacks of them: what is recorded is single frames, what is learned from is stacks."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from gail_tf.demonstrations.demonstrations import Demonstrations
@@ -25,3 +27,35 @@ def stacked(demonstrations: Demonstrations, num_frames: int) -> Demonstrations:
     for array in stacks.values():
         array.flags.writeable = False  # so that they are not copied: they may have gigabytes
     return demonstrations.noted(f"Stacked {num_frames} frames to an observation.", **stacks)
+
+
+def newest_frames(episodes: Sequence[np.ndarray]) -> tuple[Sequence[np.ndarray], tuple[str, ...]]:
+    """The single frames of episodes of stacks, and what to say of it; other observations as they are.
+
+    Args:
+      episodes: observations ``[T + 1, ...]`` of each. Of uint8 ``[T + 1, k, H, W]`` (Gymnasium's
+        FrameStackObservation) or ``[T + 1, H, W, k]`` each is a stack where all but its newest frame are in
+        the one before. ``[T + 1, H, W, 1]`` are single frames with an axis too many.
+    """
+    if not all(rows.dtype == np.uint8 and rows.ndim == 4 for rows in episodes):
+        return episodes, ()
+    if all(rows.shape[-1] == 1 for rows in episodes):
+        return [rows[..., 0] for rows in episodes], ()
+    axis = next((axis for axis in (1, -1) if all(_go_on(rows, axis) for rows in episodes)), None)
+    if axis is None:
+        return episodes, ()
+    stacks = [np.moveaxis(rows, axis, -1) for rows in episodes]
+    notes = [f"Observations are stacks of {stacks[0].shape[-1]} frames: took the newest of each."]
+    num_padded = sum(bool((rows[0] != rows[0, ..., -1:]).any()) for rows in stacks)
+    if num_padded:
+        notes.append(
+            f"{num_padded} episodes begin with other frames than their first: they are left out, and the "
+            "first stands for them."
+        )
+    return [rows[..., -1] for rows in stacks], tuple(notes)
+
+
+def _go_on(rows: np.ndarray, axis: int) -> bool:
+    """Whether each of ``rows`` holds, along ``axis``, all but the oldest frame of the one before."""
+    frames = np.moveaxis(rows, axis, 0)
+    return len(frames) > 1 and np.array_equal(frames[:-1, 1:], frames[1:, :-1])

@@ -14,6 +14,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from gail_tf.agents.policy import Policy
+from gail_tf.networks.action_values import ActionValuePolicy
 from gail_tf.networks.mlp import (
     CategoricalHead,
     EncodedObservation,
@@ -44,7 +45,8 @@ def make_sampler(policy: Policy, exploration_noise: float = 0.0, dropout: float 
     Raises:
       ValueError: ``dropout`` is above 0, which MlpSampler alone knows, and the network is not one of its.
     """
-    sampler = TwoActorsSampler if isinstance(policy.actor_net, TwoActors) else MlpSampler
+    known = {TwoActors: TwoActorsSampler, ActionValuePolicy: ActionValueSampler}
+    sampler = known.get(type(policy.actor_net), MlpSampler)
     try:
         return sampler(policy, exploration_noise, dropout)
     except UnknownToNumpy as e:
@@ -169,6 +171,23 @@ class TwoActorsSampler(_Sampler):
         )
         action = np.where(first >= second, *actions)
         return np.clip(action + self._exploration_noise * self.noise[step], -1.0, 1.0)
+
+
+class ActionValueSampler(_Sampler):
+    """The same for a policy that is read off the values of discrete actions."""
+
+    def refresh(self) -> None:
+        if self._dropout:
+            raise UnknownToNumpy("a policy of action values has no dropout")
+        net = self._policy.actor_net.action_value_net
+        self._mlp = _mlp(getattr(net, "layers", None) or [net])
+        self._normalized = _normalization(self._policy)
+
+    def sample(self, observation: np.ndarray, step: int) -> np.ndarray:
+        """Actions int32 ``[B]`` at raw observations ``[B, d]``."""
+        values, temperature = self._mlp(self._normalized(observation)), self._policy.actor_net.temperature
+        preferences = values if temperature is None else values / temperature + self.noise[step]
+        return np.argmax(preferences, axis=-1).astype(np.int32)
 
 
 class NetworkSampler(_Sampler):

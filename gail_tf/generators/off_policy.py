@@ -12,6 +12,7 @@ import tensorflow as tf
 from gail_tf.agents.policy import Policy
 from gail_tf.agents.td3 import TD3
 from gail_tf.environments.actions import ActionCodec
+from gail_tf.environments.atari import frames_in_stack
 from gail_tf.generators import shared
 from gail_tf.generators.collecting import Act, CollectingGenerator
 from gail_tf.generators.replay import ReplayBuffer
@@ -19,12 +20,16 @@ from gail_tf.optimization.minibatches import recent_ages, scan_updates
 from gail_tf.rewards.environment import EnvironmentReward
 from gail_tf.types import EpisodeStatistics, OffPolicyBatch, RewardSource, Transition, UserError
 
+_LEAST_FRAMES = 64
+"""Of frames there is room for so many more than for rows, and for a sixteenth: for episodes' starts."""
+
 
 def _check(settings: Mapping[str, Any]) -> None:
     """Raises ValueError for settings of the constructor (its ``locals()``) that make no sense together."""
     shared.check_settings("OffPolicyGenerator", settings)
     shared.check_without_segments("OffPolicyGenerator", settings["reward_source"])
-    is_shown = not isinstance(settings["reward_source"], EnvironmentReward)
+    source = settings["reward_source"]
+    is_shown = not (isinstance(source, EnvironmentReward) or getattr(source, "is_constant", False))
     per_iteration = settings["num_steps"] * settings["num_environments"]
     for name, least, why in (
         ("num_reward_rows", int(is_shown), "what a discriminator learns from"),
@@ -32,23 +37,62 @@ def _check(settings: Mapping[str, Any]) -> None:
     ):
         if settings[name] < least:
             raise ValueError(f"OffPolicyGenerator.{name} is {settings[name]}: want {least} or more ({why}).")
-    agent = settings["agent"]
-    if not hasattr(agent, "num_batches") and not hasattr(getattr(agent, "func", None), "num_batches"):
-        name = getattr(agent, "__name__", agent)
+    _check_demonstrations(settings)
+    agent = _class_of(settings["agent"])
+    if not hasattr(agent, "num_batches"):
         raise ValueError(
-            f"OffPolicyGenerator.agent is @{name}: want an off-policy agent: @SAC, @TD3, @SD3, @DDPG."
+            f"OffPolicyGenerator.agent is @{getattr(agent, '__name__', agent)}: want an off-policy agent: "
+            "@SAC, @TD3, @SD3, @DDPG, or, of discrete actions, @DQN, @SoftQ."
         )
 
 
-def _check_actions(codec: ActionCodec) -> None:
-    """Raises UserError for actions that no off-policy agent can take."""
-    if codec.is_discrete:
-        given = "off-policy agents need continuous actions, and the environment's are discrete"
-        raise UserError(f"{given}: take gail_ppo/any, or ppo/any on the environment's own reward.")
+def _class_of(agent: Callable) -> Any:
+    """The class that ``agent`` is, or that it is a partial call of."""
+    return getattr(agent, "func", agent)
+
+
+def _check_demonstrations(settings: Mapping[str, Any]) -> None:
+    """Raises ValueError where demonstrations join minibatches and nobody gives them, or pays for them."""
+    share, expert = settings["expert_share"], settings["expert"]
+    if not share:
+        return
+    if expert is None or not hasattr(settings["reward_source"], "expert_reward"):
+        missing = "there are no demonstrations" if expert is None else "the reward source pays for none"
+        raise ValueError(
+            f"OffPolicyGenerator.expert_share is {share} and {missing}: want 0.0, or a recipe such as sqil."
+        )
+    if not 0 < round(share * settings["batch_size"]) < settings["batch_size"]:
+        raise ValueError(
+            f"OffPolicyGenerator.expert_share is {share}: want a share that leaves rows of either kind in a "
+            f"minibatch of {settings['batch_size']}."
+        )
+
+
+def _check_actions(codec: ActionCodec, agent: Any) -> None:
+    """Raises UserError for actions that the agent cannot take."""
+    is_discrete = getattr(agent, "is_discrete", False)
+    if codec.is_discrete and not is_discrete:
+        given = f"{agent.__name__} needs continuous actions, and the environment's are discrete"
+        raise UserError(f"{given}: take sqil/any, gail_ppo/any, or dqn/any on the environment's own reward.")
+    if is_discrete and not codec.is_discrete:
+        given = f"{agent.__name__} needs discrete actions, and the environment's are continuous"
+        raise UserError(f"{given}: take sac_gail/any, or sac/any on the environment's own reward.")
+    if is_discrete:
+        return
     if not codec.is_bounded:
         bounds = f"{codec.space_low} to {codec.space_high}"
         given = f"off-policy agents act between the bounds of actions, and the environment's are {bounds}"
         raise UserError(f"{given}: wrap it so that all are finite, or take gail_ppo/any.")
+
+
+def _are_stacks(make_env: Callable[[], gym.Env], spec: tf.TensorSpec) -> bool:
+    """Whether observations are stacks of frames, of which each is then stored once."""
+    if spec.shape.rank != 3:
+        return False
+    env = make_env()
+    num_frames = frames_in_stack(env)
+    env.close()
+    return num_frames is not None
 
 
 @gin.configurable
@@ -62,14 +106,16 @@ class OffPolicyGenerator(CollectingGenerator):
     at once is one product of large matrices.
 
     Args:
-      make_env: makes one environment. reward_source: pays for transitions. expert: unused; demonstrations
-        reach the reward source. seed: of everything random here.
+      make_env: makes one environment. reward_source: pays for transitions. expert: the demonstrations, for
+        ``expert_share``; None without. seed: of everything random here.
       absorbing: the observations carry an absorbing indicator. In an absorbing state the only action is 0: it
         is what is stored, and what critic target and actor take (DAC's code); otherwise both would ask the
         critic there about actions that it has never seen.
-      agent: class of the agent (TD3, DDPG, SD3, SAC).
+      agent: class of the agent (TD3, DDPG, SD3, SAC; of discrete actions DQN, SoftQ).
       num_updates: agent updates an iteration; over the transitions collected: the update-to-data ratio.
       batch_size: rows of a minibatch.
+      expert_share: of every minibatch are rows of the demonstrations, drawn with replacement, all alike. The
+        reward source says what they are paid (``expert_reward``). SQIL: a half.
       num_reward_rows: replayed rows that the reward source sees an iteration; with a Discriminator of
         ``num_epochs`` 1, divided by its ``batch_size``, that is its number of updates. 0: it never learns.
       reward_recency: k, by which new ones are preferred among these: the age of a row is u^k of the buffer's,
@@ -77,7 +123,8 @@ class OffPolicyGenerator(CollectingGenerator):
         shown old behaviour most of the time tells it from the expert for ever, and goes on pulling the policy
         past the expert when it is already there; one that is shown none forgets it, and pays for it again.
       num_random_steps: transitions of uniformly random actions at the start; learning begins after them.
-      replay_capacity: transitions.
+      replay_capacity: transitions. Of stacks of frames it holds fewer where episodes are short: there is room
+        for a sixteenth more frames than that, and an episode takes one more than it has steps.
       average_rate: the policy that is evaluated and exported is a running average of the actor's weights,
         moved by this fraction an update; 0: the actor itself.
       normalize_observations: running mean and std of the observations collected.
@@ -101,6 +148,7 @@ class OffPolicyGenerator(CollectingGenerator):
         num_steps: int = 64,
         num_updates: int = 64,
         batch_size: int = 256,
+        expert_share: float = 0.0,
         num_reward_rows: int = 0,
         reward_recency: float = 1.0,
         num_random_steps: int = 1000,
@@ -113,8 +161,9 @@ class OffPolicyGenerator(CollectingGenerator):
         _check(locals())
         super().__init__(make_env, reward_source, seed, num_environments, num_steps)
         codec, spec = self._environment.codec, self._environment.observation_spec
-        _check_actions(codec)
+        _check_actions(codec, _class_of(agent))
         self._num_updates, self._batch_size, self._absorbing = num_updates, batch_size, absorbing
+        self._num_expert_rows = round(expert_share * batch_size)
         self._num_reward_rows, self._reward_recency = num_reward_rows, reward_recency
         self.steps_before_learning = num_random_steps
         wanted = normalize_observations, absorbing
@@ -129,7 +178,12 @@ class OffPolicyGenerator(CollectingGenerator):
         # Once an iteration instead of once an update: the same decay over num_updates of them.
         self._average_step = 1.0 - (1.0 - average_rate) ** num_updates
         self._act_by(self._actor, self.agent.exploration_noise, notes, collect_while_learning)
-        self.replay = ReplayBuffer(replay_capacity, spec, codec.spec.shape[0])
+        action_dim = None if codec.is_discrete else codec.spec.shape[0]
+        are_stacks = _are_stacks(make_env, spec)
+        num_frames = replay_capacity + replay_capacity // 16 + _LEAST_FRAMES if are_stacks else None
+        self.replay = ReplayBuffer(replay_capacity, spec, action_dim, num_environments, num_frames)
+        if expert_share:
+            self._demonstrations = ReplayBuffer.of(expert, spec, action_dim, are_stacks)
         self._learn = tf.function(self._learn_from, jit_compile=jit_compile, autograph=False)
         # The gather is outside of what XLA compiles, which would take the whole table as an argument.
         self._sample_and_learn = tf.function(self._sample_then_learn, autograph=False)
@@ -138,8 +192,10 @@ class OffPolicyGenerator(CollectingGenerator):
         """Takes ``num_steps`` in every environment, at random until there were ``num_random_steps``."""
         transition, episodes = self._piece(lambda: self._acting(iteration))
         if self._absorbing:  # what is done there changes nothing: the critic learns of one action alone
-            action = transition.action * (1.0 - transition.observation[..., -1:])
-            transition = transition._replace(action=action)
+            can_act = 1.0 - transition.observation[..., -1]
+            can_act = can_act if self.policy.codec.is_discrete else can_act[..., None]
+            action = transition.action * can_act
+            transition = transition._replace(action=action.astype(transition.action.dtype))
         rows = Transition(*(shared.flatten_time(f) for f in transition))
         self.replay.add(rows)
         if self._normalizer is not None:
@@ -147,11 +203,22 @@ class OffPolicyGenerator(CollectingGenerator):
         return len(rows.reward), episodes
 
     def _acting(self, iteration: int) -> Act:
-        if self.replay.num_added >= self.steps_before_learning:
-            return self._sampling(self._seed, iteration)
-        shape = (self._num_steps, self._environment.num_environments, *self.policy.codec.spec.shape)
-        random = np.random.default_rng((self._seed, iteration)).uniform(-1.0, 1.0, shape)
-        return lambda observation, t: random[t].astype(np.float32)
+        """By the policy; of discrete actions the agent's share is random, and all before it learns are."""
+        codec, num_steps = self.policy.codec, self.replay.num_added
+        shape = (self._num_steps, self._environment.num_environments, *codec.spec.shape)
+        generator = np.random.default_rng((self._seed, iteration))
+        if num_steps < self.steps_before_learning:
+            if codec.is_discrete:
+                random = generator.integers(codec.num_actions, size=shape, dtype=np.int32)
+                return lambda observation, t: random[t]
+            random = generator.uniform(-1.0, 1.0, shape)
+            return lambda observation, t: random[t].astype(np.float32)
+        sample = self._sampling(self._seed, iteration)
+        if not codec.is_discrete:
+            return sample
+        random = generator.integers(codec.num_actions, size=shape, dtype=np.int32)
+        is_random = generator.random(shape) < self.agent.random_share(num_steps)
+        return lambda observation, t: np.where(is_random[t], random[t], sample(observation, t))
 
     def update(self, iteration: int, progress: float) -> dict[str, float]:
         """Reward source, relabelling and ``num_updates`` agent updates; nothing while acting at random."""
@@ -160,33 +227,46 @@ class OffPolicyGenerator(CollectingGenerator):
         start = time.perf_counter()
         if self._collects_ahead:
             self._begin(self._acting(iteration + 1))
-        integers = (tf.constant(i, tf.int32) for i in (self.replay.size, self.replay.newest, iteration))
+        where = self.replay.size, self.replay.first, self.replay.newest
+        integers = (tf.constant(i, tf.int32) for i in (*where, iteration))
         metrics = self._sample_and_learn(*integers, tf.constant(progress, tf.float32))
+        if self.policy.codec.is_discrete:
+            metrics["generator/random_share"] = self.agent.random_share(self.replay.num_added)
         return shared.as_numbers(metrics) | {"time/update_seconds": time.perf_counter() - start}
 
-    def _sample_then_learn(self, size, newest, iteration, progress):
-        num_rows = self._num_updates * self.agent.num_batches * self._batch_size
+    def _sample_then_learn(self, size, first, newest, iteration, progress):
+        num_batches = self._num_updates * self.agent.num_batches
+        num_rows = num_batches * (self._batch_size - self._num_expert_rows)
         seed = shared.iteration_seed(self._run_seed, 1, iteration)
         indices = tf.random.stateless_uniform([num_rows], seed, maxval=size, dtype=tf.int32)
-        rows, reward_rows = self.replay.gather(indices), None
+        indices = tf.math.floormod(first + indices, self.replay.capacity)
+        rows, reward_rows, expert_rows = self.replay.gather(indices), None, None
         if self._num_reward_rows:
             seed = shared.iteration_seed(self._run_seed, 3, iteration)
             age = recent_ages(seed, self._num_reward_rows, size, self._reward_recency)
             reward_rows = self.replay.gather(tf.math.floormod(newest - age, self.replay.capacity))
-        return self._learn(rows, reward_rows, iteration, progress)
+        if self._num_expert_rows:
+            seed, num_rows = shared.iteration_seed(self._run_seed, 4, iteration), self._demonstrations.size
+            drawn = [num_batches * self._num_expert_rows]
+            indices = tf.random.stateless_uniform(drawn, seed, maxval=num_rows, dtype=tf.int32)
+            expert_rows = self._demonstrations.gather(indices)
+        return self._learn(rows, reward_rows, expert_rows, iteration, progress)
 
-    def _learn_from(self, rows: Transition, reward_rows: Transition | None, iteration, progress):
+    def _learn_from(self, rows: Transition, reward_rows, expert_rows, iteration, progress):
         seed = shared.iteration_seed(self._run_seed, 2, iteration)
         seed_reward, seed_agent = tf.unstack(tf.random.split(seed, 2))
         metrics = {}
         if reward_rows is not None:
             metrics |= self._reward_source.update(reward_rows, seed_reward, progress)
         reward, reward_metrics = shared.pay(self._reward_source, rows)
-        batches = self._as_batch(rows, reward)
-        per_update = self.agent.num_batches * self._batch_size
-        batches = tf.nest.map_structure(
-            lambda x: tf.reshape(x, [self._num_updates, per_update, *x.shape[1:]]), batches
-        )
+        batches = self._by_update(self._as_batch(rows, reward))
+        if expert_rows is not None:
+            expert = self._by_update(
+                self._as_batch(expert_rows, self._reward_source.expert_reward(expert_rows))
+            )
+            both = zip((batches, expert), (tf.zeros_like, tf.ones_like), strict=True)
+            kinds = [kind._replace(is_expert=label(kind.reward)) for kind, label in both]
+            batches = tf.nest.map_structure(lambda *parts: tf.concat(parts, 1), *kinds)
 
         def step(i, seed):
             return self.agent.update(tf.nest.map_structure(lambda x: x[i], batches), seed, progress)
@@ -195,6 +275,12 @@ class OffPolicyGenerator(CollectingGenerator):
         if self._average is not None:
             self._average.move(self._average_step)
         return metrics
+
+    def _by_update(self, batch: OffPolicyBatch) -> OffPolicyBatch:
+        """``[N, ...]`` -> ``[num_updates, N / num_updates, ...]``."""
+        return tf.nest.map_structure(
+            lambda x: tf.reshape(x, [self._num_updates, x.shape[0] // self._num_updates, *x.shape[1:]]), batch
+        )
 
     def _as_batch(self, rows: Transition, reward: tf.Tensor) -> OffPolicyBatch:
         """``rows`` ``[N, ...]`` with the rewards paid for them ``[N]``, as the agent learns from them."""

@@ -6,7 +6,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from gail_tf.generators.frames import FrameMemory, num_frames_of
 from gail_tf.types import Transition
+
+_FRAMES = "replay_"
+"""Before the names of a frame memory's arrays in a checkpoint."""
 
 
 class ReplayBuffer:
@@ -14,36 +18,79 @@ class ReplayBuffer:
 
     All float32 is one table instead of TF-Agents' TFUniformReplayBuffer (a table a field): a minibatch is one
     gather and an iteration's steps are one scatter, both in place. Images of uint8 have a second table, and
-    stay what they are. It is no tf.Module on purpose: a checkpoint stores its filled rows as arrays
-    (:meth:`state`), in place of the whole variable, and no optimiser looks at it. Continuous actions only.
+    stay what they are. Of stacks of frames a row has the frames' numbers, and each frame is stored once
+    (:class:`FrameMemory`). It is no tf.Module on purpose: a checkpoint stores its filled rows as arrays
+    (:meth:`state`), in place of the whole variable, and no optimiser looks at it.
 
     Args:
-      capacity: rows; beyond it the oldest is overwritten. observation_spec: of one row. action_dim: k.
+      capacity: rows; beyond it the oldest is overwritten. observation_spec: of one row. action_dim: k; None
+        of discrete actions, which are kept as float32, exact up to 2^24 of them, and come back as int32.
+      num_environments: whose rows come in turn; it matters to stacks of frames alone.
+      frame_capacity: frames that there is room for where observations are stacks of them; None: they are not.
+        Where it is used up, rows are lost earlier. A row needs one, an episode one more.
     """
 
-    def __init__(self, capacity: int, observation_spec: tf.TensorSpec, action_dim: int):
-        self.capacity, self.num_added = capacity, 0
-        action, scalar = tf.TensorSpec((action_dim,)), tf.TensorSpec(())
-        self._specs = Transition(observation_spec, action, observation_spec, scalar, scalar, scalar)
-        self._dtypes = list(dict.fromkeys([tf.float32, observation_spec.dtype]))
+    def __init__(
+        self,
+        capacity: int,
+        observation_spec: tf.TensorSpec,
+        action_dim: int | None,
+        num_environments: int = 1,
+        frame_capacity: int | None = None,
+    ):
+        self.capacity, self.num_added, self._is_discrete = capacity, 0, action_dim is None
+        action, scalar = tf.TensorSpec(() if self._is_discrete else (action_dim,)), tf.TensorSpec(())
+        self._specs = {
+            "observation": observation_spec,
+            "action": action,
+            "next_observation": observation_spec,
+            **dict.fromkeys(("reward", "terminated", "truncated"), scalar),
+        }
+        if frame_capacity is not None:
+            del self._specs["observation"], self._specs["next_observation"]
+            self._specs["numbers"] = tf.TensorSpec((observation_spec.shape[-1] + 1,), tf.int32)
+        self._dtypes = list(dict.fromkeys([tf.float32, *(spec.dtype for spec in self._specs.values())]))
+        self._frames, self._oldest_frame = None, np.zeros(capacity, np.int32)
         try:
             self._tables = [
                 tf.Variable(tf.zeros((capacity, self._width(dtype)), dtype), trainable=False, name="replay")
                 for dtype in self._dtypes
             ]
+            if frame_capacity is not None:
+                self._frames = FrameMemory(frame_capacity, observation_spec.shape, num_environments)
         except tf.errors.ResourceExhaustedError as e:
+            frames = (frame_capacity or 0) * observation_spec.shape[:2].num_elements()
+            size = capacity * sum(dtype.size * self._width(dtype) for dtype in self._dtypes) + frames
             raise ValueError(
-                f"OffPolicyGenerator.replay_capacity is {capacity}: {self.num_bytes / 1e9:.3g} GB, more than "
+                f"OffPolicyGenerator.replay_capacity is {capacity}: {size / 1e9:.3g} GB, more than "
                 "there is memory for; want less, Trainer.total_env_steps at most."
             ) from e
 
+    @classmethod
+    def of(cls, rows: Transition, observation_spec: tf.TensorSpec, action_dim, are_stacks: bool):
+        """One that is filled with ``rows`` ``[N, ...]`` (NumPy), episodes one after the other."""
+        needed = num_frames_of(rows.observation, rows.next_observation) if are_stacks else None
+        buffer = cls(len(rows.reward), observation_spec, action_dim, frame_capacity=needed)
+        buffer.add(rows)
+        return buffer
+
     def _width(self, dtype: tf.DType) -> int:
-        return sum(spec.shape.num_elements() for spec in self._specs if spec.dtype == dtype)
+        return sum(spec.shape.num_elements() for spec in self._specs.values() if spec.dtype == dtype)
 
     @property
     def size(self) -> int:
-        """Rows that are filled."""
-        return min(self.num_added, self.capacity)
+        """Rows that are filled, and whose frames are still there."""
+        filled = min(self.num_added, self.capacity)
+        if self._frames is None or self._frames.has(self._oldest_frame[:filled]).all():
+            return filled
+        newest_first = (self.newest - np.arange(filled)) % self.capacity
+        return int(self._frames.has(self._oldest_frame[newest_first]).argmin())
+
+    @property
+    def first(self) -> int:
+        """The place from which on, round the table, ``size`` rows stand."""
+        is_whole = self.size == min(self.num_added, self.capacity)
+        return 0 if is_whole else (self.num_added - self.size) % self.capacity
 
     @property
     def newest(self) -> int:
@@ -53,16 +100,21 @@ class ReplayBuffer:
     @property
     def num_bytes(self) -> int:
         """Of memory, filled or not."""
-        return self.capacity * sum(dtype.size * self._width(dtype) for dtype in self._dtypes)
+        frames = 0 if self._frames is None else self._frames.num_bytes
+        return frames + self.capacity * sum(dtype.size * self._width(dtype) for dtype in self._dtypes)
 
     def add(self, transition: Transition) -> None:
         """Appends rows ``[N, ...]`` (NumPy), oldest first."""
         num_rows = len(transition.reward)
         kept = min(num_rows, self.capacity)
         positions = (self.num_added + num_rows - kept + np.arange(kept)) % self.capacity
+        fields = transition._asdict()
+        if self._frames is not None:
+            fields["numbers"] = self._frames.add(transition.observation, transition.next_observation)
+            self._oldest_frame[positions] = fields["numbers"][-kept:, 0]
         for dtype, table in zip(self._dtypes, self._tables, strict=True):
-            fields = [f for f, spec in zip(transition, self._specs, strict=True) if spec.dtype == dtype]
-            rows = [np.reshape(f, (num_rows, -1)) for f in fields]
+            names = [name for name, spec in self._specs.items() if spec.dtype == dtype]
+            rows = [np.reshape(fields[name], (num_rows, -1)) for name in names]
             rows = np.concatenate(rows, -1, dtype=dtype.as_numpy_dtype)
             table.scatter_nd_update(positions[:, None], rows[-kept:])
         self.num_added += num_rows
@@ -71,24 +123,38 @@ class ReplayBuffer:
         """The rows at ``indices`` ``[...]``, fields ``[..., d]`` or ``[...]``; a graph op."""
         found = {}
         for dtype, table in zip(self._dtypes, self._tables, strict=True):
-            specs = {name: s for name, s in self._specs._asdict().items() if s.dtype == dtype}
+            specs = {name: s for name, s in self._specs.items() if s.dtype == dtype}
             widths = [spec.shape.num_elements() for spec in specs.values()]
             parts = tf.split(tf.gather(table, indices), widths, axis=-1)
             for (name, spec), part in zip(specs.items(), parts, strict=True):
                 found[name] = tf.reshape(part, [*indices.shape, *spec.shape])
+        if self._frames is not None:
+            found["observation"], found["next_observation"] = self._frames.stacks(found.pop("numbers"))
+        if self._is_discrete:
+            found["action"] = tf.cast(found["action"], tf.int32)
         return Transition(**found)
 
     def state(self) -> dict[str, np.ndarray]:
-        """The filled rows, ``replay`` and, of images, ``replay_uint8``, and the number ever added."""
+        """The filled rows, ``replay`` and, of images, ``replay_uint8``, and the number ever added.
+
+        Of stacks ``replay_int32`` has the frames' numbers, and the frames are packed.
+        """
         # Not a slice, which would read, and so copy, the whole table first.
-        filled = [tf.gather(table, tf.range(self.size)).numpy() for table in self._tables]
-        return dict(zip(self._names(), filled, strict=True)) | {"replay_num_added": np.array(self.num_added)}
+        filled = tf.range(min(self.num_added, self.capacity))
+        rows = [tf.gather(table, filled).numpy() for table in self._tables]
+        frames = {} if self._frames is None else self._frames.state()
+        named = dict(zip(self._names(), rows, strict=True)) | {"replay_num_added": np.array(self.num_added)}
+        return named | {f"{_FRAMES}{name}": value for name, value in frames.items()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Puts :meth:`state` back."""
         for name, table in zip(self._names(), self._tables, strict=True):
             table.scatter_nd_update(np.arange(len(state[name]))[:, None], state[name])
         self.num_added = int(state["replay_num_added"])
+        if self._frames is not None:
+            names = (name for name in state if name.startswith(f"{_FRAMES}frames"))
+            self._frames.restore({name.removeprefix(_FRAMES): state[name] for name in names})
+            self._oldest_frame[: len(state["replay_int32"])] = state["replay_int32"][:, 0]
 
     def _names(self) -> list[str]:
         return ["replay" if dtype == tf.float32 else f"replay_{dtype.name}" for dtype in self._dtypes]

@@ -267,6 +267,22 @@ def make_critic_network(
 
 
 @gin.configurable
+def make_action_value_network(
+    observation_spec: tf.TensorSpec,
+    action_spec,
+    hidden: Sequence[int] = (64, 64),
+    activation: str | Callable = "relu",
+    output_gain: float = 0.01,
+    normalization: MakeLayer | None = None,
+    encoder: MakeLayers | None = None,
+) -> sequential.Sequential:
+    """A network of the values of n discrete actions: observation ``[B, ...]`` -> values ``[B, n]``."""
+    head = dense(int(action_spec.maximum) + 1, None, output_gain)
+    body = [*entrance(observation_spec, encoder), *hidden_layers(hidden, activation, normalization)]
+    return _built("action_values", observation_spec, *body, head)
+
+
+@gin.configurable
 def make_value_network(
     observation_spec: tf.TensorSpec,
     hidden: Sequence[int] = (64, 64),

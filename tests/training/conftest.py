@@ -60,6 +60,16 @@ TINY_OFF_POLICY = (
     *TINY[5:],
 )
 
+# SQIL on the same stacks; a game ends every few steps, so that the memory of frames goes round.
+TINY_SQIL = (
+    *TINY_PIXELS[:5],
+    "--gin=make_action_value_network.encoder = @small_encoder",
+    "--gin=make_action_value_network.hidden = ()",
+    "--gin=OffPolicyGenerator.num_environments = 2",
+    *TINY_OFF_POLICY,
+    "--gin=OffPolicyGenerator.num_steps = 8",
+)
+
 # Five iterations: the first takes 256 steps, and the ring is full after three.
 TINY_MODEL_BASED = (
     "--gin=ModelBasedGenerator.num_environments = 2",
@@ -184,6 +194,7 @@ def recipes(cartpole, pendulum, bar):
         "SAC Pendulum, ahead": (*sac, "--gin=OffPolicyGenerator.collect_while_learning = True"),
         "TRPO Pendulum": (*trpo, f"--demonstrations={pendulum}"),
         "PPO pixels": ("--config=gail_ppo/any", f"--demonstrations={bar}", *TINY_PIXELS),
+        "SQIL pixels": ("--config=sqil/any", f"--demonstrations={bar}", *TINY_SQIL),
         "BC CartPole": ("--config=bc/any", f"--demonstrations={cartpole}", *TINY_CLONING),
         "MGAIL CartPole": mgail,
         "MGAIL CartPole, ahead": (*mgail, "--gin=ModelBasedGenerator.collect_while_learning = True"),

@@ -3,11 +3,13 @@
 import json
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 
-def test_the_exported_policy_takes_stacks_and_says_how_they_are_made(reference):
-    folder = reference("PPO pixels")[0] / "policy"
+@pytest.mark.parametrize("recipe", ["PPO pixels", "SQIL pixels"])
+def test_the_exported_policy_takes_stacks_and_says_how_they_are_made(reference, recipe):
+    folder = reference(recipe)[0] / "policy"
     frames = json.loads((folder / "policy.json").read_text())["observation"]["frames"]
     assert frames["observation"] == "uint8 [B, 12, 12, 2]" and "the newest 2 frames" in frames["stack"]
     policy = tf.saved_model.load(str(folder))

@@ -41,13 +41,14 @@ CHAINS = {
     "BC CartPole": ("third iteration",),
     "MGAIL CartPole": ("third iteration",),
     "PPO pixels": ("third iteration",),
+    "SQIL pixels": ("checkpoint", "third iteration"),
     "MGAIL CartPole, ahead": ("checkpoint", "third iteration"),
     "SAC Pendulum, ahead": ("checkpoint", "third iteration"),
 }
 
 
 # The others' state is one of these kinds; all are killed again and again in `make test-long`.
-_USUAL = ("PPO CartPole", "SAC Pendulum", "BC CartPole", "MGAIL CartPole", "PPO pixels")
+_USUAL = ("PPO CartPole", "SAC Pendulum", "BC CartPole", "MGAIL CartPole", "PPO pixels", "SQIL pixels")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Minari data sets that are on this machine, HDF5 or Arrow; their episodes hold T + 1 observations.
 
-``minari:NAME`` (``minari:mujoco/hopper/expert-v0``), or the folder of one.
+``minari:NAME`` (``minari:mujoco/hopper/expert-v0``), or the folder of one. Stacks of frames, as Gymnasium's
+FrameStackObservation gives them, are read as the single frames that they are made of.
 """
 
 import pathlib
@@ -13,6 +14,7 @@ import numpy as np
 from gail_tf.demonstrations.components import Components, concatenated
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.episodes import exclusive
+from gail_tf.demonstrations.frames import newest_frames
 from gail_tf.demonstrations.readers.outside import package, parsing
 from gail_tf.types import UserError
 
@@ -56,6 +58,7 @@ def _from_dataset(dataset: Any, name: str) -> Demonstrations:
     if not all(isinstance(episode.actions, np.ndarray) for episode in episodes):
         raise UserError("actions are not arrays (Dict or Tuple space?); wanted Box or Discrete: flatten")
     observations, components = _flattened([episode.observations for episode in episodes], dataset)
+    observations, frame_notes = newest_frames(observations)
     terminated = np.concatenate([episode.terminations for episode in episodes])
     timeouts = np.concatenate([episode.truncations for episode in episodes])
     ends = np.cumsum([len(episode.actions) for episode in episodes])
@@ -75,7 +78,7 @@ def _from_dataset(dataset: Any, name: str) -> Demonstrations:
         episode_ends=ends,
         environment=None if dataset.env_spec is None else dataset.env_spec.id,
         provenance={"format": "Minari", "dataset": name},
-        notes=tuple(notes),
+        notes=(*frame_notes, *notes),
         components=components,
     )
 

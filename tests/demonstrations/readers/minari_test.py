@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from gail_tf import demonstrations as demos
+from gail_tf.types import UserError
 
 NAME = "minari:line/expert-v0"
 
@@ -119,6 +120,103 @@ def test_a_dict_of_observations(local):
     moved = d.next_observations - d.observations
     assert not moved[:, :2].any()
     assert moved[:, 2:] == pytest.approx(d.actions, abs=1e-6)
+
+
+class Screen(gym.Env):
+    """Random frames; colours on request."""
+
+    action_space = gym.spaces.Discrete(3)
+
+    def __init__(self, shape=(7, 6)):
+        self.observation_space = gym.spaces.Box(0, 255, shape, np.uint8)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self._screen(), {}
+
+    def _screen(self):
+        return self.np_random.integers(256, size=self.observation_space.shape, dtype=np.uint8)
+
+    def step(self, action):
+        return self._screen(), 1.0, bool(self.np_random.random() < 0.2), False, {}
+
+
+def channels_last(env):
+    space = gym.spaces.Box(0, 255, (7, 6, 4), np.uint8)
+    return gym.wrappers.TransformObservation(env, lambda stack: np.moveaxis(stack, 0, -1), space)
+
+
+def stack(env, **options):
+    return gym.wrappers.FrameStackObservation(env, 4, **options)
+
+
+@pytest.fixture
+def collect(monkeypatch, tmp_path):
+    """Writes a data set of three episodes with Minari's own code, and reads it."""
+    minari = pytest.importorskip(
+        "minari", "0.5.4", "JPEGs are made of images by others, or asked for otherwise"
+    )
+    pytest.importorskip("h5py")
+    from minari.data_collector import EpisodeBuffer
+
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+
+    def collect(env):
+        env, buffers = gym.wrappers.TimeLimit(env, 9), []
+        for seed in range(3):
+            seen, ends = [env.reset(seed=seed)[0]], []
+            while not ends or not any(ends[-1]):
+                observation, _, *flags, _ = env.step(seed)
+                seen.append(observation)
+                ends.append(flags)
+            terminated, truncated = (list(flags) for flags in zip(*ends, strict=True))
+            actions, rewards = np.full(len(ends), seed), [1.0] * len(ends)
+            episode = {"observations": np.stack(seen), "actions": actions, "rewards": rewards}
+            buffers.append(EpisodeBuffer(id=seed, terminations=terminated, truncations=truncated, **episode))
+        about = dict.fromkeys(("author", "author_email", "code_permalink", "algorithm_name"), "a")
+        spaces = {"action_space": env.action_space, "observation_space": env.observation_space}
+        minari.create_dataset_from_buffers(
+            "screen/random-v0", buffers, description="a", jpeg_encoding=False, **spaces, **about
+        )
+        return demos.load("minari:screen/random-v0")
+
+    return collect
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "wrap, num_notes",
+    [
+        (lambda env: env, 0),
+        (stack, 1),
+        (lambda env: channels_last(stack(env)), 1),
+        (lambda env: stack(env, padding_type="zero"), 2),
+    ],
+    ids=["frames", "stacks", "channels last", "padded with zeros"],
+)
+def test_frames_and_stacks_of_them_are_read_as_single_frames(collect, wrap, num_notes):
+    d = collect(wrap(Screen()))
+    assert d.are_frames and d.num_episodes == 3 and d.actions.max() == 2
+    assert len([note for note in d.notes if "tack" in note or "begin with" in note]) == num_notes
+    for seed, rows in enumerate(d.episode_slices):
+        env = Screen()
+        frames = [env.reset(seed=seed)[0]] + [env.step(0)[0] for _ in range(rows.stop - rows.start)]
+        np.testing.assert_array_equal(d.observations[rows], frames[:-1])
+        np.testing.assert_array_equal(d.next_observations[rows], frames[1:])
+    stacked = demos.stacked(d, 4)
+    assert (stacked.observations[0] == d.observations[0][..., None]).all()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_screens_in_colour_are_refused_in_one_line_where_frames_are_wanted(collect):
+    d = collect(Screen((7, 6, 3)))
+    assert not d.are_frames and d.are_images
+    space = gym.spaces.Box(0, 255, (7, 6, 4), np.uint8)
+    with pytest.raises(
+        UserError, match=r"images \[7, 6, 3\].*wanted single frames.*make them grey"
+    ) as caught:
+        demos.check_matches(d, environment="Screen-v0", observation_space=space, num_actions=3, num_frames=4)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_damaged_or_absent_data_set_is_one_line(local, made, tmp_path, refuses):

@@ -1,0 +1,54 @@
+"""A reward for whose a row is: 1 for a demonstration's, 0 for the agent's."""
+
+import gin
+import tensorflow as tf
+
+from gail_tf.types import Metrics, Transition
+
+
+@gin.configurable
+class MembershipReward(tf.Module):
+    """SQIL's reward (Reddy et al. 2020, Algorithm 1): 1 for demonstrations' rows, 0 for the agent's.
+
+    It has nothing to learn. A generator mixes demonstrations into its minibatches and asks for the rewards of
+    either kind; see ``OffPolicyGenerator.expert_share``.
+
+    A reward that is never negative makes the end of an episode worth less than going on, also where the
+    experts seek it. So the last row of a demonstration that ended is paid ``end_reward``: at
+    1 / (1 - discount) it is worth as much as if it went on for ever. The agent's end stays at 0: a fall that
+    no expert shows costs all that would have followed.
+
+    Args:
+      expert, num_actions, absorbing, expert_weights: as every reward source is given them.
+      end_reward: 1 is the paper's.
+    """
+
+    needs_segments = False
+    reads_successor = False
+    is_constant = True
+
+    def __init__(self, expert=None, num_actions=None, absorbing=False, expert_weights=None, end_reward=1.0):
+        del expert, num_actions, expert_weights
+        super().__init__(name="membership_reward")
+        if absorbing:
+            raise ValueError(
+                "MembershipReward.end_reward says what an end is worth: want "
+                "make_environment.absorbing_states = False."
+            )
+        self._end_reward = end_reward
+
+    def update(self, agent: Transition, seed, progress, segments=None) -> Metrics:
+        del agent, seed, progress, segments
+        return {}
+
+    def reward(self, transition: Transition) -> tf.Tensor:
+        """0 for each of the agent's rows ``[...]``."""
+        return tf.zeros_like(transition.terminated)
+
+    def relabel(self, transition: Transition) -> tuple[tf.Tensor, Metrics]:
+        """The same, and no metrics: there is nothing to see."""
+        return self.reward(transition), {}
+
+    def expert_reward(self, transition: Transition) -> tf.Tensor:
+        """1 for each of the demonstrations' rows ``[...]``, ``end_reward`` where the MDP ended."""
+        return 1.0 + (self._end_reward - 1.0) * transition.terminated
