@@ -199,8 +199,7 @@ def pong(tmp_path_factory):
     "name",
     [
         "bc/pong",
-        "gail_vr/pong",
-        *(pytest.param(n, marks=pytest.mark.long) for n in ("ppo/pong", "w_gail/pong")),
+        *(pytest.param(n, marks=pytest.mark.long) for n in ("gail_vr/pong", "ppo/pong", "w_gail/pong")),
     ],
 )
 def test_a_game_from_the_screen(name, pong, tmp_path):

@@ -25,6 +25,18 @@ def test_a_film_shows_every_step_of_the_actions(tmp_path):
     assert os.listdir(path.parent) == ["film.gif"]
 
 
+def test_an_mp4_has_a_frame_a_step_at_the_environments_pace(tmp_path):
+    pytest.importorskip("imageio_ffmpeg", reason="pip install 'gail_tf[video]'")
+    path = tmp_path / "film.mp4"
+    film("CartPole-v1", {}, np.ones(5, np.int64), 3, str(path))
+    with imageio.get_reader(path) as reader:
+        frames, about = imageio.mimread(path), reader.get_meta_data()
+    assert len(frames) == 6 and about["fps"] == 50.0  # CartPole-v1's render_fps
+    assert frames[0].shape == (400, 600, 3)
+    assert np.abs(frames[0].astype(int) - frames[-1]).max() > 100  # the pole has moved
+    assert os.listdir(tmp_path) == ["film.mp4"]
+
+
 def test_wrappers_and_limits_are_the_policys(tmp_path):
     wrappers = [{"wrapper": "gymnasium.wrappers:TransformReward", "arguments": {"func": None}}]
     with pytest.raises(UserError, match="NoneType"):
