@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from gail_tf.environments.film import film, renderer_set_aside
+from gail_tf.environments.film import film, rendered, renderer_set_aside
 from gail_tf.types import UserError
 
 imageio = pytest.importorskip("imageio.v2", reason="pip install 'gail_tf[video]'")
@@ -60,6 +60,15 @@ def test_a_missing_renderer_is_one_line(tmp_path, monkeypatch, renderer, sentenc
     with pytest.raises(UserError, match=sentence) as error:
         film("Hopper-v5", {}, np.zeros((1, 3), np.float32), 0, str(tmp_path / "film.gif"))
     assert "\n" not in str(error.value) and os.listdir(tmp_path) == []
+    assert "make_environment" not in str(error.value)  # the environment is as it should be
+
+
+@pytest.mark.parametrize("environment, follows", [("Hopper-v5", True), ("Reacher-v5", False)])
+def test_the_camera_follows_where_the_model_has_one_that_does(environment, follows):
+    with rendered(environment, {}) as env:
+        assert (env.unwrapped.mujoco_renderer.camera_id != -1) == follows
+    with rendered(environment, {"kwargs": {"camera_id": -1}}) as env:
+        assert env.unwrapped.mujoco_renderer.camera_id == -1
 
 
 def test_the_renderer_is_set_aside_and_comes_back(monkeypatch):
