@@ -101,6 +101,8 @@ setup(
             "onnx>=1.18",
             "onnxruntime>=1.22",
             "optuna>=5,<6",
+            "imageio>=2.34",  # without these the tests of films are left out
+            "imageio-ffmpeg>=0.5",
             # Elsewhere PyBullet is compiled, for minutes, and its configs' tests are left out.
             "pybullet_envs_gymnasium; platform_system == 'Linux' and platform_machine == 'x86_64' "
             "and python_version < '3.12'",

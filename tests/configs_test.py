@@ -200,11 +200,10 @@ def pong(tmp_path_factory):
     "name",
     [
         "bc/pong",
-        "gail_vr/pong",
         "sqil/pong",
         *(
             pytest.param(n, marks=pytest.mark.long)
-            for n in ("ppo/pong", "w_gail/pong", "dqn/pong", "iq_learn/pong")
+            for n in ("gail_vr/pong", "ppo/pong", "w_gail/pong", "dqn/pong", "iq_learn/pong")
         ),
     ],
 )

@@ -23,10 +23,10 @@ def nothing_stays_bound():
 
 
 def pytest_collection_modifyitems(items):
-    """The longest first, so that no worker is left alone with one at the end; training's share processes."""
+    """The longest first, so that no worker is left with one at the end; together what shares processes."""
     slowest = ("learning", "examples_test", "training/resume_test", "training/artifacts_test", "configs_test")
     rank = lambda item: next((i for i, name in enumerate(slowest) if name in str(item.path)), len(slowest))  # noqa: E731
     items.sort(key=rank)
     for item in items:
-        if item.path.parent.name == "training":
+        if "processes" in item.fixturenames:
             item.add_marker(pytest.mark.xdist_group("training"))

@@ -17,7 +17,7 @@ SAID = {
 }
 
 
-_LONG = ("compare", "from_arrays", "own_environment")
+_LONG = ("compare", "from_arrays", "own_environment", "own_reward_and_loss")
 
 
 @pytest.mark.parametrize(

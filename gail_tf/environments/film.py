@@ -123,17 +123,24 @@ def _main(job: BinaryIO) -> None:
         if any(
             f"{os.sep}{name}{os.sep}" in file for file in _files(e) for name in ("OpenGL", "mujoco", "glfw")
         ):
-            renderer = os.environ.get("MUJOCO_GL", "glfw")
-            why = f"MuJoCo finds no renderer (MUJOCO_GL is {renderer}, {why}); {_renderer_advice(os.environ)}"
+            renderer, first = os.environ.get("MUJOCO_GL", "glfw"), list(_chain(e))[-1]
+            why = f"MUJOCO_GL is {renderer}, {type(first).__name__}: {one_line(first)}"
+            why = f"MuJoCo finds no renderer ({why}); {_renderer_advice(os.environ)}"
         print(json.dumps({"error": why}))
         sys.exit(2)
 
 
-def _files(error: BaseException | None) -> Iterator[str]:
-    """Of the frames of ``error`` and of what it came from."""
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """``error`` and what it came from, the first that was raised last."""
     while error is not None:
-        yield from (frame.filename for frame in traceback.extract_tb(error.__traceback__))
+        yield error
         error = error.__cause__ or error.__context__
+
+
+def _files(error: BaseException) -> Iterator[str]:
+    """Of the frames of ``error`` and of what it came from."""
+    for one in _chain(error):
+        yield from (frame.filename for frame in traceback.extract_tb(one.__traceback__))
 
 
 def _filmed(environment, arguments: dict, actions: np.ndarray, seed: int, path: str) -> float:

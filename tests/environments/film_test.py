@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from gail_tf.environments.film import film, renderer_set_aside
+from gail_tf.environments.film import film, rendered, renderer_set_aside
 from gail_tf.types import UserError
 
 imageio = pytest.importorskip("imageio.v2", reason="pip install 'gail_tf[video]'")
@@ -23,6 +23,18 @@ def test_a_film_shows_every_step_of_the_actions(tmp_path):
     assert frames[0].shape[2] >= 3
     assert np.any(frames[0] != frames[-1])
     assert os.listdir(path.parent) == ["film.gif"]
+
+
+def test_an_mp4_has_a_frame_a_step_at_the_environments_pace(tmp_path):
+    pytest.importorskip("imageio_ffmpeg", reason="pip install 'gail_tf[video]'")
+    path = tmp_path / "film.mp4"
+    film("CartPole-v1", {}, np.ones(5, np.int64), 3, str(path))
+    with imageio.get_reader(path) as reader:
+        frames, about = imageio.mimread(path), reader.get_meta_data()
+    assert len(frames) == 6 and about["fps"] == 50.0  # CartPole-v1's render_fps
+    assert frames[0].shape == (400, 600, 3)
+    assert np.abs(frames[0].astype(int) - frames[-1]).max() > 100  # the pole has moved
+    assert os.listdir(tmp_path) == ["film.mp4"]
 
 
 def test_wrappers_and_limits_are_the_policys(tmp_path):
@@ -48,6 +60,15 @@ def test_a_missing_renderer_is_one_line(tmp_path, monkeypatch, renderer, sentenc
     with pytest.raises(UserError, match=sentence) as error:
         film("Hopper-v5", {}, np.zeros((1, 3), np.float32), 0, str(tmp_path / "film.gif"))
     assert "\n" not in str(error.value) and os.listdir(tmp_path) == []
+    assert "make_environment" not in str(error.value)  # the environment is as it should be
+
+
+@pytest.mark.parametrize("environment, follows", [("Hopper-v5", True), ("Reacher-v5", False)])
+def test_the_camera_follows_where_the_model_has_one_that_does(environment, follows):
+    with rendered(environment, {}) as env:
+        assert (env.unwrapped.mujoco_renderer.camera_id != -1) == follows
+    with rendered(environment, {"kwargs": {"camera_id": -1}}) as env:
+        assert env.unwrapped.mujoco_renderer.camera_id == -1
 
 
 def test_the_renderer_is_set_aside_and_comes_back(monkeypatch):

@@ -150,7 +150,7 @@ def test_a_policy_refuses_another_environment(reference):
     run_dir, _ = reference("PPO CartPole")
     with pytest.raises(UserError, match="takes observations of 4 numbers, Pendulum-v1 gives 3"):
         rollouts.evaluate_policy(str(run_dir), "Pendulum-v1", 1, 0, False)
-    run_dir, _ = reference("PPO Pendulum")
+    run_dir, _ = reference("SAC Pendulum")
     with pytest.raises(UserError, match="gives actions float32 .*Discrete"):
         rollouts.evaluate_policy(str(run_dir), "MountainCarThree-v0", 1, 0, False)
 

@@ -29,23 +29,33 @@ def numbers(run_dir):
     return [{name: value for name, value in line.items() if not timed(name)} for line in lines]
 
 
-def test_an_expert_on_a_learned_reward_resumes_to_the_same_numbers(processes, reference, recipes):
+@pytest.fixture(scope="module")
+def on_learned_reward(processes, reference, recipes):
+    """The flags of a run on what another one learned, and the directory of the whole run."""
     learned, _ = reference("PPO CartPole")
-    flags = (
-        "--config=ppo/any",
-        "--environment=CartPole-v1",
-        f"--reward={learned}",
-        *recipes["PPO CartPole"][2:],
-    )
-    whole, killed = processes.folder / "on_learned_reward", processes.folder / "on_learned_reward_killed"
+    environment = ("--environment=CartPole-v1", f"--reward={learned}")
+    flags = ("--config=ppo/any", *environment, *recipes["PPO CartPole"][2:])
+    whole = processes.folder / "on_learned_reward"
     result = processes("train_expert", f"--run_dir={whole}", *flags)
     assert (result.code, result.err) == (0, "")
+    return flags, whole
+
+
+def test_an_expert_is_trained_on_a_learned_reward(on_learned_reward):
+    _, whole = on_learned_reward
     assert "LearnedReward.path" in (whole / "config.gin").read_text()
+    assert len(numbers(whole)) == 7
     assert not (whole / "reward").exists()
+
+
+@pytest.mark.long
+def test_an_expert_on_a_learned_reward_resumes_to_the_same_numbers(processes, on_learned_reward):
+    flags, whole = on_learned_reward
+    killed = processes.folder / "on_learned_reward_killed"
     assert processes("train_expert", f"--run_dir={killed}", *flags, fault="third iteration").code == -9
     again = processes("train_expert", f"--run_dir={killed}", "--resume")
     assert again.code == 0, again.err
-    assert len(numbers(whole)) == 7 and numbers(killed) == numbers(whole)
+    assert numbers(killed) == numbers(whole)
 
 
 def test_what_does_not_fit_leaves_no_run(processes, reference, recipes):
