@@ -103,6 +103,8 @@ setup(
             "optuna>=5,<6",
             "imageio>=2.34",  # without these the tests of films are left out
             "imageio-ffmpeg>=0.5",
+            # The report's page in a browser: `playwright install chromium`, or GAIL_TF_BROWSER=PATH of one.
+            "playwright>=1.50",
             # Elsewhere PyBullet is compiled, for minutes, and its configs' tests are left out.
             "pybullet_envs_gymnasium; platform_system == 'Linux' and platform_machine == 'x86_64' "
             "and python_version < '3.12'",

@@ -157,6 +157,16 @@ def train(configs, tmp_path, say=lambda line: None, bindings=()):
     return lines
 
 
+@pytest.mark.long
+def test_every_choice_between_the_authors_mgail_and_ours_trains(tmp_path):
+    arms = load_study("mgail")[1].arms.values()
+    chosen = [arm for arm in arms if arm.label.startswith("theirs") or arm.label == "MGAIL (simulated)"]
+    assert len(chosen) > 15
+    for number, arm in enumerate(chosen):
+        names = [config.format(config="pendulum") for config in arm.configs]
+        train(names, tmp_path / str(number), bindings=arm.bindings)
+
+
 def test_every_recipe_and_overlay_is_trained():
     files = {path.stem for path in (configs_dir() / "recipes").glob("*.gin")}
     assert {recipe for names in CHEAP.values() for recipe in names} == files

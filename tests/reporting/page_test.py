@@ -208,23 +208,28 @@ def _browser():
 
 
 @pytest.fixture
-def opened(make_page, study):
+def open_page(make_page):
+    """Opens the page of run directories in a browser; at the end nothing may have failed or been fetched."""
     manager, browser = _browser()
     problems, asked = [], []
-    tab = browser.new_page(viewport={"width": 1200, "height": 900})
-    tab.on("pageerror", lambda error: problems.append(str(error)))
-    tab.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-    tab.on("request", lambda request: asked.append(request.url))
-    path, _, _ = make_page(study)
-    tab.goto(path.as_uri())
-    yield tab
-    assert not problems
-    assert not [url for url in asked if not url.startswith(("file:", "data:", "blob:"))]
+
+    def open_(run_dirs):
+        tab = browser.new_page(viewport={"width": 1200, "height": 900})
+        tab.on("pageerror", lambda error: problems.append(str(error)))
+        tab.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+        tab.on("request", lambda request: asked.append(request.url))
+        tab.goto(make_page(run_dirs)[0].as_uri())
+        return tab
+
+    yield open_
     browser.close()
     manager.stop()
+    assert not problems
+    assert not [url for url in asked if not url.startswith(("file:", "data:", "blob:"))]
 
 
-def test_in_a_browser_curves_answer_and_tables_sort(opened):
+def test_in_a_browser_curves_answer_and_tables_sort(open_page, study):
+    opened = open_page(study)
     assert opened.locator("#panels svg.panel").count() == 1
     before = opened.locator("#panels path.curve").count()
     assert before == 3  # two medians, and the run that failed
@@ -252,8 +257,21 @@ def test_in_a_browser_curves_answer_and_tables_sort(opened):
     assert runs.locator("th[aria-sort=descending]").inner_text().startswith("Seed")
 
 
-def test_in_a_browser_a_run_opens_with_its_curves(opened):
+def test_in_a_browser_a_run_opens_with_its_curves(open_page, study):
+    opened = open_page(study)
     opened.locator("table.sorts a").first.click()
     opened.locator("#run-0 svg.panel").first.wait_for()
     assert opened.locator("#run-0 svg.panel").count() == 4
     assert "gail-train" in opened.locator("#run-0 pre").first.inner_text()
+
+
+def test_in_a_browser_one_run_has_a_panel_a_metric_in_light_and_dark(open_page, make_run_dir):
+    opened = open_page([make_run_dir(metrics={"discriminator/loss": 0.25, "generator/entropy": 1.0})])
+    captions = opened.locator("#panels figcaption").all_inner_texts()
+    assert captions == ["normalised return", "return", "discriminator's loss", "policy's entropy"]
+    assert "gail-train" in opened.locator("#run-0 pre").first.inner_text()
+    shades = []
+    for scheme in ("light", "dark"):
+        opened.emulate_media(color_scheme=scheme)
+        shades.append(opened.evaluate("getComputedStyle(document.body).backgroundColor"))
+    assert shades == ["rgb(255, 255, 255)", "rgb(22, 24, 27)"]
