@@ -61,6 +61,10 @@ def _check_demonstrations(settings: Mapping[str, Any]) -> None:
         raise ValueError(
             f"OffPolicyGenerator.expert_share is {share} and {missing}: want 0.0, or a recipe such as sqil."
         )
+    if getattr(_class_of(settings["agent"]), "num_batches", 1) > 1:
+        raise ValueError(
+            f"OffPolicyGenerator.expert_share is {share} and its agent cuts its rows in pieces: want 0.0."
+        )
     if not 0 < round(share * settings["batch_size"]) < settings["batch_size"]:
         raise ValueError(
             f"OffPolicyGenerator.expert_share is {share}: want a share that leaves rows of either kind in a "
