@@ -32,6 +32,8 @@ class IQLearn(ActionValue):
       Others, and attributes, as of :class:`gail_tf.agents.dqn.DQN`.
     """
 
+    needs_demonstrations = True
+
     def __init__(
         self,
         observation_spec,
@@ -53,10 +55,6 @@ class IQLearn(ActionValue):
         self._loss_fn, self._alpha, self._temperature = loss_fn, alpha, temperature
 
     def _loss(self, batch: OffPolicyBatch) -> tuple[tf.Tensor, Metrics]:
-        if not tf.is_tensor(batch.is_expert):
-            raise ValueError(
-                "IQLearn is shown no demonstrations: want OffPolicyGenerator.expert_share = 0.5."
-            )
         values = self.actor_net.values(batch.observation, training=True)
         chosen, value = losses.chosen_value(values, batch.action), self._value(values, batch.can_act)
         next_values = self.actor_net.values(batch.next_observation, training=True)

@@ -179,5 +179,3 @@ def test_bad_settings_are_refused():
         make("dqn", target_period=0)
     with pytest.raises(ValueError, match=r"IQLearn.alpha is 0.0"):
         make("iq_learn", alpha=0.0)
-    with pytest.raises(ValueError, match="expert_share = 0.5"):
-        update(make("iq_learn"), make_batch()._replace(is_expert=()))
