@@ -107,7 +107,9 @@ Metrics = Mapping[str, Any]
 class RewardSource(Protocol):
     """Where a generator's reward comes from: a discriminator, or the environment itself.
 
-    Both verbs are called inside a generator's compiled update, on tensors.
+    Both verbs are called inside a generator's compiled update, on tensors. One that a generator may mix
+    demonstrations for has ``expert_reward(transition)``, the rewards of their rows. One with ``is_constant``
+    True learns nothing, and is shown no rows to learn from.
 
     Attributes:
       needs_segments: whether ``update`` cannot do without ``segments``.

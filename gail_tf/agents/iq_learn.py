@@ -18,19 +18,15 @@ class IQLearn(ActionValue):
     It reads whose a row is, and no reward: ``OffPolicyGenerator.expert_share`` gives it both kinds. V of both
     states is of the network that learns, with its gradient, as in the paper; there is no target network.
 
-    A row that ended counts as if what it did went on for ever. For the terms that are linear in r that is the
-    paper's 0 after an end: the sum of all the rewards is Q. But their squares then add up to (1 - gamma) Q^2
-    and not Q^2, so an end may be worth as little as it takes: the implied rewards of early training are
-    negative, and with the paper's square an agent that can end its episodes does (CartPole-v1, seed 1000: 10
-    steps).
-
     Args:
       temperature: of ``V(s) = tau log sum exp(Q(s, .) / tau)`` and of the policy ``softmax(Q / tau)``.
-      loss_fn: ``(reward, drop, square, is_expert, alpha) -> loss`` of rows ``[B]``: ``@iq_loss_online`` or
+      loss_fn: ``(reward, drop, is_expert, alpha) -> loss`` of rows ``[B]``: ``@iq_loss_online`` or
         ``@iq_loss_offline``.
       alpha: of the regulariser ``r^2 / (4 alpha)``.
       Others, and attributes, as of :class:`gail_tf.agents.dqn.DQN`.
     """
+
+    needs_demonstrations = True
 
     def __init__(
         self,
@@ -53,18 +49,13 @@ class IQLearn(ActionValue):
         self._loss_fn, self._alpha, self._temperature = loss_fn, alpha, temperature
 
     def _loss(self, batch: OffPolicyBatch) -> tuple[tf.Tensor, Metrics]:
-        if not tf.is_tensor(batch.is_expert):
-            raise ValueError(
-                "IQLearn is shown no demonstrations: want OffPolicyGenerator.expert_share = 0.5."
-            )
         values = self.actor_net.values(batch.observation, training=True)
         chosen, value = losses.chosen_value(values, batch.action), self._value(values, batch.can_act)
         next_values = self.actor_net.values(batch.next_observation, training=True)
         next_value = self._value(next_values, batch.can_act_next)
         following = self._discount * (1.0 - batch.terminated) * next_value
         reward, is_expert = chosen - following, batch.is_expert
-        square = losses.implied_square(chosen, reward, batch.terminated, self._discount)
-        loss = self._loss_fn(reward, value - following, square, is_expert, self._alpha)
+        loss = self._loss_fn(reward, value - following, is_expert, self._alpha)
         return loss, {
             "generator/critic_mean": tf.reduce_mean(chosen),
             "generator/implied_reward_expert": losses.mean_where(reward, is_expert),

@@ -89,7 +89,7 @@ def mean_where(values: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
 
 
 @gin.configurable
-def iq_loss_online(reward, drop, square, is_expert, alpha: float) -> tf.Tensor:
+def iq_loss_online(reward, drop, is_expert, alpha: float) -> tf.Tensor:
     """IQ-Learn's objective with chi^2 regularisation, as a loss (Garg et al. 2021, sections 4 and 5).
 
     ``mean_E (V(s) - gamma V(s') - r) + mean r^2 / (4 alpha)``: the second mean is over the expert's rows and
@@ -98,23 +98,14 @@ def iq_loss_online(reward, drop, square, is_expert, alpha: float) -> tf.Tensor:
 
     Args:
       reward: ``r = Q(s, a) - gamma V(s')``, what Q pays for a row. drop: ``V(s) - gamma V(s')``.
-      square: r^2, which :func:`implied_square` has for rows that ended too. is_expert: 1 or 0.
+      is_expert: 1 or 0.
     """
-    _check_rows(reward, drop=drop, square=square, is_expert=is_expert)
-    return mean_where(drop - reward, is_expert) + tf.reduce_mean(square) / (4.0 * alpha)
+    _check_rows(reward, drop=drop, is_expert=is_expert)
+    return mean_where(drop - reward, is_expert) + tf.reduce_mean(tf.square(reward)) / (4.0 * alpha)
 
 
 @gin.configurable
-def iq_loss_offline(reward, drop, square, is_expert, alpha: float) -> tf.Tensor:
+def iq_loss_offline(reward, drop, is_expert, alpha: float) -> tf.Tensor:
     """The same with both means over the expert's rows: what can be had without an environment."""
-    _check_rows(reward, drop=drop, square=square, is_expert=is_expert)
-    return mean_where(square / (4.0 * alpha) + drop - reward, is_expert)
-
-
-def implied_square(value, reward, terminated, discount: float) -> tf.Tensor:
-    """``r^2`` of rows, and of one that ended its sum over all steps if it went on for ever as it ended.
-
-    There Q is the sum of equal rewards ``(1 - gamma) Q``, so their squares' is ``(1 - gamma) Q^2``.
-    """
-    _check_rows(value, reward=reward, terminated=terminated)
-    return tf.where(terminated > 0.0, (1.0 - discount) * tf.square(value), tf.square(reward))
+    _check_rows(reward, drop=drop, is_expert=is_expert)
+    return mean_where(tf.square(reward) / (4.0 * alpha) + drop - reward, is_expert)

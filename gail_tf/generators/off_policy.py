@@ -53,13 +53,21 @@ def _class_of(agent: Callable) -> Any:
 
 def _check_demonstrations(settings: Mapping[str, Any]) -> None:
     """Raises ValueError where demonstrations join minibatches and nobody gives them, or pays for them."""
-    share, expert = settings["expert_share"], settings["expert"]
+    share, expert, agent = settings["expert_share"], settings["expert"], _class_of(settings["agent"])
+    if not share and getattr(agent, "needs_demonstrations", False):
+        raise ValueError(
+            f"OffPolicyGenerator.expert_share is 0 and {agent.__name__} learns from demonstrations: want 0.5."
+        )
     if not share:
         return
     if expert is None or not hasattr(settings["reward_source"], "expert_reward"):
         missing = "there are no demonstrations" if expert is None else "the reward source pays for none"
         raise ValueError(
             f"OffPolicyGenerator.expert_share is {share} and {missing}: want 0.0, or a recipe such as sqil."
+        )
+    if getattr(agent, "num_batches", 1) > 1:
+        raise ValueError(
+            f"OffPolicyGenerator.expert_share is {share} and its agent cuts its rows in pieces: want 0.0."
         )
     if not 0 < round(share * settings["batch_size"]) < settings["batch_size"]:
         raise ValueError(

@@ -68,25 +68,16 @@ def test_in_an_absorbing_state_there_is_one_action():
 
 def test_iq_learn_s_losses():
     """Rewards 1 (expert's), 2 and 3 (agent's), of which V falls by 0.5 each; alpha 0.5: a square over 2."""
-    rows = tf.constant([1.0, 2.0, 3.0]), tf.fill([3], 0.5), tf.constant([1.0, 4.0, 9.0])
-    is_expert = tf.constant([1.0, 0.0, 0.0])
-    online = float(losses.iq_loss_online(*rows, is_expert, alpha=0.5))
+    rows = tf.constant([1.0, 2.0, 3.0]), tf.fill([3], 0.5), tf.constant([1.0, 0.0, 0.0])
+    online = float(losses.iq_loss_online(*rows, alpha=0.5))
     assert online == pytest.approx(0.5 - 1.0 + 14.0 / 3.0 / 2.0)
-    offline = float(losses.iq_loss_offline(*rows, is_expert, alpha=0.5))
+    offline = float(losses.iq_loss_offline(*rows, alpha=0.5))
     assert offline == pytest.approx(0.5 - 1.0 + 1.0 / 2.0)
     # The expert's rows alone want a reward of 2 alpha: there the square's slope is 1.
     reward = tf.Variable([0.3])
     with tf.GradientTape() as tape:
-        loss = losses.iq_loss_offline(reward, tf.zeros(1), tf.square(reward), tf.ones(1), alpha=0.5)
+        loss = losses.iq_loss_offline(reward, tf.zeros(1), tf.ones(1), alpha=0.5)
     assert float(tape.gradient(loss, reward)[0]) == pytest.approx(0.3 - 1.0)
-
-
-def test_an_end_has_the_squares_of_what_goes_on_for_ever():
-    square = losses.implied_square(
-        tf.constant([10.0, 10.0]), tf.constant([3.0, 10.0]), tf.constant([0.0, 1.0]), 0.9
-    )
-    # Rewards of 1, discounted by 0.9: their sum is 10, and so is that of their squares.
-    np.testing.assert_allclose(square, [9.0, 10.0], rtol=1e-5)
 
 
 def test_dqn_s_loss_is_tf_agents_double_dqn_s():
@@ -179,5 +170,3 @@ def test_bad_settings_are_refused():
         make("dqn", target_period=0)
     with pytest.raises(ValueError, match=r"IQLearn.alpha is 0.0"):
         make("iq_learn", alpha=0.0)
-    with pytest.raises(ValueError, match="expert_share = 0.5"):
-        update(make("iq_learn"), make_batch()._replace(is_expert=()))

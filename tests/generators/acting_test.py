@@ -9,8 +9,15 @@ import tensorflow as tf
 
 from gail_tf.agents.policy import Policy
 from gail_tf.environments.actions import ActionCodec
-from gail_tf.generators.acting import MlpSampler, NetworkSampler, make_mode, make_sampler
+from gail_tf.generators.acting import (
+    ActionValueSampler,
+    MlpSampler,
+    NetworkSampler,
+    make_mode,
+    make_sampler,
+)
 from gail_tf.networks import mlp
+from gail_tf.networks.action_values import ActionValuePolicy
 from gail_tf.networks.normalization import RunningMoments
 
 BOX = gym.spaces.Box(-2.0, 2.0, (2,), np.float32)
@@ -174,6 +181,27 @@ def test_any_other_distribution_is_sampled_with_a_seed_a_step():
     one, again, other = sampler.sample(rows, 0), sampler.sample(rows, 0), sampler.sample(rows, 1)
     np.testing.assert_array_equal(one, again)
     assert not np.array_equal(one, other) and np.abs(one).max() < 1.0
+
+
+@pytest.mark.parametrize("temperature", [None, 0.2])
+def test_the_best_action_and_soft_ones_are_those_of_the_values(temperature):
+    def factory(*specs):
+        values = mlp.make_action_value_network(*specs, hidden=(8,), output_gain=1.0)
+        return ActionValuePolicy(values, temperature)
+
+    policy, rows = make_policy(DISCRETE, factory=factory)
+    sampler = make_sampler(policy)
+    assert isinstance(sampler, ActionValueSampler) and not sampler.notes
+    both = [started(policy, kind).sample(rows, 1) for kind in (sampler, compiled(policy))]
+    np.testing.assert_array_equal(*both)
+    best = policy.deterministic(tf.constant(rows)).numpy()
+    assert (both[0] == best).all() == (temperature is None) and both[0].dtype == np.int32
+    np.testing.assert_array_equal(make_mode(policy)()(rows, 0), best)
+    if temperature is not None:
+        row = np.repeat(rows[:1], 6000, 0)
+        taken = np.bincount(started(policy, sampler, 6000).sample(row, 0), minlength=3) / 6000
+        expected = policy.distribution(policy.normalize(tf.constant(rows[:1]))).probs_parameter()[0]
+        np.testing.assert_allclose(taken, expected, atol=0.03)
 
 
 @pytest.mark.parametrize("absorbing", [False, True])

@@ -159,9 +159,22 @@ def demonstrations(make_env, num_episodes=8):
             make_continuous,
             ("TD3.actor_start = 0", "OffPolicyGenerator.num_random_steps = 64", "TD3.policy_delay = 1"),
         ),
+        (
+            "sqil/any",
+            make_discrete,
+            (
+                "make_action_value_network.encoder = @small_encoder",
+                "make_action_value_network.hidden = ()",
+                "OffPolicyGenerator.num_random_steps = 64",
+                "SoftQ.learning_rate = 3e-3",
+                "SoftQ.epsilon_steps = 512",
+                "SoftQ.target_period = 50",
+                "SoftQ.discount = 0.5",
+            ),
+        ),
     ],
 )
-def test_gail_imitates_from_images_alone(config, make_env, settings, tmp_path):
+def test_imitation_from_images_alone(config, make_env, settings, tmp_path):
     common = (
         "OnPolicyGenerator.num_steps = 32",
         "OnPolicyGenerator.discount = 0.5",

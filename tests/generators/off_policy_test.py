@@ -416,6 +416,10 @@ def test_bad_settings_of_discrete_agents_are_refused():
         OffPolicyGenerator(pendulum, EnvironmentReward(), make_expert(), 0, agent=DQN, expert_share=0.5)
     with pytest.raises(ValueError, match="expert_share is 0.5 and there are no demonstrations"):
         make(agent=DQN, reward_source=MembershipReward(), expert_share=0.5)
+    with pytest.raises(ValueError, match="expert_share is 0 and IQLearn learns from demonstrations"):
+        make_sqil(IQLearn, expert_share=0.0)
+    with pytest.raises(ValueError, match="expert_share is 0.5 and its agent cuts its rows"):
+        make_sqil(SD3)
     with pytest.raises(ValueError, match="expert_share is 1.0: want a share that leaves rows of either kind"):
         make_sqil(expert_share=1.0)
 

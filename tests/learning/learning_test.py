@@ -64,6 +64,20 @@ def test_off_policy_gail_imitates(config, tmp_path):
     assert summary["normalized_return"] >= 0.85
 
 
+@pytest.mark.long
+def test_dqn_learns_from_the_true_reward(tmp_path):
+    # Return over the last evaluations swings; the average of the weights is what is kept.
+    summary = train("dqn/cartpole", tmp_path, "Trainer.keep = 'best_return'")
+    assert summary["return_mean"] >= 400
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("config", ["sqil/cartpole", "sqil/acrobot", "iq_learn/acrobot"])
+def test_discrete_off_policy_imitation_needs_no_discriminator(config, tmp_path):
+    summary = train(config, tmp_path, "Trainer.total_env_steps = 15_000", "Trainer.num_evaluations = 5")
+    assert summary["normalized_return"] >= 0.9
+
+
 def test_cloning_drives_the_cart(tmp_path):
     summary = train("bc/cartpole", tmp_path)
     assert summary["normalized_return"] >= 0.9
