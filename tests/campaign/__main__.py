@@ -14,6 +14,7 @@ import fcntl
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -145,6 +146,8 @@ def main() -> int:
             f"error: --folder={arguments.folder}: another campaign works there: name another", file=sys.stderr
         )
         return 2
+    # A shell has what it starts in the background ignore Ctrl-C, and so would the runs that are to obey it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     cache = arguments.folder / "cache"
     _import_everything(cache)
     from tests.campaign import corpus, report
