@@ -28,6 +28,7 @@ _WORDS = """
 NOT_RESULTS = {name.strip() for name in _WORDS.split("|")}
 # Numbers without a row in any results.csv, and why.
 WITHOUT_DATA = {
+    ("demonstrations.md", "format"): "of which package and version a file is",
     ("gail_vr.md", "| GAIL"): "a paper's own numbers",
     ("gail_vr.md", "claim"): "its sentences quote signal.md",
     ("gail.md", "| name"): "the range of each reward function",
@@ -40,6 +41,8 @@ WITHOUT_DATA = {
     ("ppo.md", "`average_rate`"): "tuning seeds 1000 to 1004, with commit and command; not exported",
     ("results/README.md", "file"): "digests of recordings; run.json has them",
     ("results/gail_vr/signal.md", "Task"): "of metrics.jsonl, not exported",
+    ("sqil.md", "| minimised, mean over the minibatch"): "losses",
+    ("sqil.md", "task (expert)"): "trials on seeds 1000 and 1001, said to be no study; not exported",
     ("studies.md", "command"): "seconds of a command, not results",
     **{("reliability.md", n): "counts of tests/campaign" for n in ("part 2", "family", "format", "soak")},
     **{("speed.md", n): "benchmarks/README.md has the command" for n in ("64 updates of", "update")},

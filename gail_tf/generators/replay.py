@@ -50,7 +50,7 @@ class ReplayBuffer:
             del self._specs["observation"], self._specs["next_observation"]
             self._specs["numbers"] = tf.TensorSpec((observation_spec.shape[-1] + 1,), tf.int32)
         self._dtypes = list(dict.fromkeys([tf.float32, *(spec.dtype for spec in self._specs.values())]))
-        self._frames, self._oldest_frame = None, np.zeros(capacity, np.int32)
+        self._frames, self._oldest_frame = None, np.zeros(0, np.int32)
         try:
             self._tables = [
                 tf.Variable(tf.zeros((capacity, self._width(dtype)), dtype), trainable=False, name="replay")
@@ -58,6 +58,7 @@ class ReplayBuffer:
             ]
             if frame_capacity is not None:
                 self._frames = FrameMemory(frame_capacity, observation_spec.shape, num_environments)
+                self._oldest_frame = np.zeros(capacity, np.int32)
         except tf.errors.ResourceExhaustedError as e:
             frames = (frame_capacity or 0) * observation_spec.shape[:2].num_elements()
             size = capacity * sum(dtype.size * self._width(dtype) for dtype in self._dtypes) + frames
