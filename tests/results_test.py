@@ -45,7 +45,7 @@ WITHOUT_DATA = {
     ("sqil.md", "task (expert)"): "trials on seeds 1000 and 1001, said to be no study; not exported",
     ("studies.md", "command"): "seconds of a command, not results",
     **{("reliability.md", n): "counts of tests/campaign" for n in ("part 2", "family", "format", "soak")},
-    **{("speed.md", n): "benchmarks/README.md has the command" for n in ("64 updates of", "update")},
+    **{("speed.md", n): "the page has its command" for n in ("64 updates of", "update", "recipe")},
 }
 
 
