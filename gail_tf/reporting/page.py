@@ -238,7 +238,8 @@ def _run_section(row: pd.Series, number: int, is_open: bool, budget: int) -> str
         parts.append('<div class="panels"></div>')
     parts.append(_picture(run, budget))
     parts.append(
-        f'<h3>Command</h3><button type="button" class="copy">Copy</button><pre>{escape(row["command"])}</pre>'
+        f'<h3>Command</h3><button type="button" class="copy">Copy</button>'
+        f"<pre>{escape(row['command'])} --run_dir=RUN_DIR</pre>"
     )
     commit = row["git_commit"]
     if commit:

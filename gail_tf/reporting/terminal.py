@@ -16,6 +16,7 @@ def summary_lines(run: Run) -> list[str]:
         "return": _final_return(run),
         "against": ", ".join(f"{who} {text.score(at)}" for who, at in levels.items() if at is not None),
         "normalised": normalized is not None and f"{normalized:.3f}  (0 random policy, 1 expert)",
+        "kept": _kept(run),
         "90% of expert": _time_to_expert(run),
         "demonstrations": number is not None and demonstrations_text(number, run.value("subsample", 1)),
         "trained": f"{text.count(steps)} steps in {text.duration(seconds)}{rate}",
@@ -36,6 +37,16 @@ def _final_return(run: Run) -> str | None:
         return f"{text.score(evaluated[-1])} at the last evaluation" if evaluated.size else None
     spread = "" if std is None else f" ± {text.score(std)}"
     return text.score(final) + spread + (f" over {episodes:.0f} episodes" if episodes else "")
+
+
+def _kept(run: Run) -> str | None:
+    """What the policy above is where it is not the last one, and how good the last one is; else None."""
+    kept, steps, last = (run.number(name) for name in ("kept_env_steps", "env_steps", "last_return_mean"))
+    if run.failure or None in (kept, steps) or kept >= steps:
+        return None
+    by = {"imitation_distance": "nearest to the demonstrations", "best_return": "with the highest return"}
+    said = f"the policy of step {kept:,.0f}, {by.get(run.value('keep'), 'which was chosen')}"
+    return said if last is None else f"{said}; the last one has {text.score(last)}"
 
 
 def _time_to_expert(run: Run) -> str | None:

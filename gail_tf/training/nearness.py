@@ -26,7 +26,8 @@ _WORDS = (
     (0.80, "near to its expert"),
     (0.50, "most of the way from a random policy to its expert"),
     (0.15, "part of the way from a random policy to its expert"),
-    (-np.inf, "hardly nearer to its expert than a random policy"),
+    (-0.15, "hardly nearer to its expert than a random policy"),
+    (-np.inf, "farther from its expert than a random policy"),
 )
 
 

@@ -176,6 +176,17 @@ def test_summary_for_a_console(make_run_dir):
     }
 
 
+@pytest.mark.parametrize(
+    "kept, said",
+    [(100, "the policy of step 100, nearest to the demonstrations; the last one has 400.0"), (200, None)],
+)
+def test_the_summary_says_when_an_earlier_policy_was_kept(make_run_dir, kept, said):
+    more = {"keep": "imitation_distance", "kept_env_steps": kept, "last_return_mean": 400.0}
+    lines = terminal.summary_lines(load_run(make_run_dir(returns=(900.0, 400.0), **more)))
+    found = [line[18:] for line in lines if line.startswith("  kept ")]
+    assert found == ([said] if said else [])
+
+
 def test_summary_of_an_unfinished_run(make_run_dir):
     lines = terminal.summary_lines(
         load_run(make_run_dir(returns=(0.0, 500.0), status="interrupted", cut="{"))

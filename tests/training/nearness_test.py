@@ -68,7 +68,8 @@ def test_one_demonstration_has_no_half_to_hold_out(balancing):
         (0.3, "most of"),
         (0.6, "part of"),
         (0.9, "hardly"),
-        (2.0, "hardly"),
+        (1.1, "hardly"),
+        (2.0, "farther from its expert"),
     ],
 )
 def test_words_go_by_the_share_of_the_way_from_chance_to_held_out_demonstrations(distance, words):
