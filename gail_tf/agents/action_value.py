@@ -26,7 +26,7 @@ class ActionValue(tf.Module):
 
     Args:
       settings: the agent's constructor arguments (its ``locals()``), by the names that they have in gin;
-        without ``tau`` and ``target_period`` the target is a copy, which nobody asks.
+        without ``tau`` and ``target_period`` nobody asks the target, and it stays as it was made.
       temperature: of the policy, as :class:`ActionValuePolicy`'s.
 
     Attributes:
@@ -42,7 +42,7 @@ class ActionValue(tf.Module):
         super().__init__(name=name.lower())
         check_settings(name, settings)
         specs = settings["observation_spec"], settings["action_spec"]
-        self._discount, self._target_period = settings["discount"], settings.get("target_period", 1)
+        self._discount, self._target_period = settings["discount"], settings.get("target_period")
         self._epsilon, self._epsilon_steps = settings["epsilon"], settings["epsilon_steps"]
         make_values = lambda: as_network(settings["action_value_network"](*specs), specs[0])  # noqa: E731
         self.make_actor_net = lambda: ActionValuePolicy(make_values(), temperature)
@@ -77,18 +77,21 @@ class ActionValue(tf.Module):
         with tf.GradientTape() as tape:
             loss, metrics = self._loss(batch)
         norm, _ = self._step(tape, loss, progress)
-        is_due = tf.equal(self.train_step.assign_add(1) % self._target_period, 0)
-
-        def update_target():  # with an output, for XLA, as TD3's
-            self.agent._update_target()
-            return tf.constant(True)
-
-        tf.cond(is_due, update_target, lambda: tf.constant(False))
+        step = self.train_step.assign_add(1)
+        if self._target_period is not None:
+            self._update_target(tf.equal(step % self._target_period, 0))
         return metrics | {
             "generator/critic_loss": loss,
             "generator/critic_gradient_norm": norm,
             "generator/learning_rate": self._step.learning_rate.read_value(),
         }
+
+    def _update_target(self, is_due: tf.Tensor) -> None:
+        def update():  # with an output, for XLA, as TD3's
+            self.agent._update_target()
+            return tf.constant(True)
+
+        tf.cond(is_due, update, lambda: tf.constant(False))
 
     def _loss(self, batch: OffPolicyBatch) -> tuple[tf.Tensor, Metrics]:
         """The scalar that is minimised, and metrics."""

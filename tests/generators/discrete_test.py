@@ -17,15 +17,7 @@ from gail_tf.generators.off_policy import OffPolicyGenerator
 from gail_tf.rewards.environment import EnvironmentReward
 from gail_tf.rewards.membership import MembershipReward
 from gail_tf.types import Transition, UserError
-
-
-def iterate(generator, iterations):
-    results = []
-    for i in iterations:
-        collected = generator.collect(i)
-        metrics = generator.update(i, i / 10)
-        results.append((collected, {k: v for k, v in metrics.items() if not k.startswith("time/")}))
-    return results
+from tests.generators.conftest import iterate
 
 
 def values(module):

@@ -21,6 +21,7 @@ from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.rewards.environment import EnvironmentReward
 from gail_tf.rewards.functions import airl
 from gail_tf.types import Transition
+from tests.generators.conftest import iterate
 
 _ENVIRONMENTS = {
     "CartPole": lambda: gym.make("CartPole-v1", max_episode_steps=20),
@@ -102,15 +103,6 @@ def make(name="CartPole", seed=0, absorbing=False, reward_source=None, **kwargs)
     }
     generator = ModelBasedGenerator(make_env, reward_source, expert, seed, absorbing=absorbing, **options)
     return generator, reward_source
-
-
-def iterate(generator, iterations):
-    results = []
-    for i in iterations:
-        collected = generator.collect(i)
-        metrics = generator.update(i, i / 10)
-        results.append((collected, {k: v for k, v in metrics.items() if not k.startswith("time/")}))
-    return results
 
 
 def values(*modules):

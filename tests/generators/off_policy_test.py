@@ -20,6 +20,7 @@ from gail_tf.networks.discriminator import make_discriminator_network
 from gail_tf.rewards import functions as rewards
 from gail_tf.rewards.environment import EnvironmentReward
 from gail_tf.types import Transition, UserError
+from tests.generators.conftest import iterate
 
 SMALL_NETWORKS = """
 make_critic_network.hidden = (8,)
@@ -81,15 +82,6 @@ def make(make_env=pendulum, reward_source=None, seed=0, **options):
         **options,
     }
     return OffPolicyGenerator(make_env, reward_source, None, seed, **options), reward_source
-
-
-def iterate(generator, iterations):
-    results = []
-    for i in iterations:
-        collected = generator.collect(i)
-        metrics = generator.update(i, i / 10)
-        results.append((collected, {k: v for k, v in metrics.items() if not k.startswith("time/")}))
-    return results
 
 
 def values(*modules):

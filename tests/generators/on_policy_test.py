@@ -19,6 +19,7 @@ from gail_tf.networks.discriminator import make_discriminator_network
 from gail_tf.rewards.environment import EnvironmentReward
 from gail_tf.rewards.transforms import NormalizedReward
 from gail_tf.types import Transition
+from tests.generators.conftest import iterate
 
 _AGENTS = {
     "PPO": lambda *args: PPO(*args, num_epochs=1, batch_size=16),
@@ -95,16 +96,6 @@ def with_variance(agent="PPO", **kwargs):
         loss_terms=[losses.bce_loss, regularizers.variance],
     )
     return make(agent, reward_source=source, generator_first=True, segment_length=8, **kwargs)
-
-
-def iterate(generator, iterations):
-    """Metrics without the times, steps and episodes of each iteration."""
-    results = []
-    for i in iterations:
-        collected = generator.collect(i)
-        metrics = generator.update(i, i / 10)
-        results.append((collected, {k: v for k, v in metrics.items() if not k.startswith("time/")}))
-    return results
 
 
 def values(*modules):
