@@ -3,8 +3,8 @@
     python benchmarks/off_policy_speed.py --peer_python=PEER/bin/python --demonstrations=Hopper-v5.npz
 
 PEER is the virtual environment of off_policy_peer.py. Hopper-v5, one environment, one update a step, two
-layers of 256, batch 256 on all sides; every measurement is a process of its own with --num_threads threads,
-one after the other, so nothing else should run on the machine. Ratios are taken within a repetition.
+layers of 256, batch 256 on all sides; every measurement is a process of its own with --num_threads threads
+(the shipped recipes have one, as they ship), one after the other, so nothing else should run on the machine. Ratios are taken within a repetition.
 Last, a replay buffer of 1,000,000 transitions is filled, and its checkpoint written and read back. Markdown
 goes to standard output, every figure into --out; --replay takes these last measurements alone.
 """
@@ -152,12 +152,14 @@ def measure_replay(name) -> dict:
 
 def child_main(options) -> None:
     with contextlib.redirect_stdout(sys.stderr):
-        from gail_tf.start_up import import_tensorflow
+        from gail_tf.start_up import import_tensorflow, use_tensorflow_threads
 
         import_tensorflow()
         from gail_tf.training.run_directory import git_state, versions
 
         is_replay = options.child in REPLAYS
+        is_wide = OURS.get(options.child, {}).get("hidden") == WIDE["hidden"]
+        use_tensorflow_threads(options.num_threads if is_wide else 1)
         result = measure_replay(options.child) if is_replay else measure(options)
         result |= {"versions": versions(), "git": git_state()}
     print(json.dumps(result))

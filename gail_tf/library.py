@@ -13,7 +13,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from gail_tf.start_up import available_cores, import_tensorflow, use_device
+from gail_tf.start_up import available_cores, import_tensorflow, use_device, use_tensorflow_threads
 from gail_tf.types import UserError
 
 Callback = Callable[[Mapping[str, Any]], bool | None]
@@ -128,6 +128,7 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     num_threads: int | None = None,
+    tensorflow_threads: int | None = None,
     device: str | None = None,
     for_expert: bool = False,
     reward: str | os.PathLike | None = None,
@@ -154,6 +155,8 @@ def train(
         beside it has to be what the run was made with. overwrite: replace the run.
       num_threads: cores that it may use; None: all of this process, or GAIL_TF_NUM_THREADS. It changes no
         result.
+      tensorflow_threads: that TensorFlow splits its operations among, 1 unless it is at work already. Wide
+        networks and images gain; numbers may differ in their last bits from those with another number.
       device: "cpu" or "gpu", where TensorFlow computes; None: a GPU where it finds one. A process has one.
       command: what ``run.json`` says that the run was started with.
       say: takes what there is to say while it trains, a line each. show_progress: a bar on stderr.
@@ -199,9 +202,7 @@ def _run(request, callbacks: Sequence[Callback], command: Sequence[str], say, sh
             tell([f"{directory.path} is finished already: nothing to resume."])
             return _result(directory, "finished", notes)
         with parts.GIN:
-            if info is not None and request.device is None:
-                request = request._replace(device=info.get("device"))
-            use_device(request.device)
+            request = _on_this_machine(request, info)
             settled = settings.resolve(request, info)
             tell(settled.notes)
             built = parts.assemble(settled, directory)
@@ -222,6 +223,16 @@ def _run(request, callbacks: Sequence[Callback], command: Sequence[str], say, sh
     finally:
         directory.unlock()
     return _result(directory, status, notes, built.trainer.final_returns)
+
+
+def _on_this_machine(request, info):
+    """Readies TensorFlow's device and threads, which a run that goes on keeps; the request with both."""
+    device, threads = request.device, request.tensorflow_threads
+    if info is not None:
+        device = info.get("device") if device is None else device
+        threads = info.get("tensorflow_threads", 1)
+    use_device(device)
+    return request._replace(device=device, tensorflow_threads=use_tensorflow_threads(threads))
 
 
 def _result(directory, status: str, notes: Sequence[str], returns: Sequence[float] = ()) -> Result:

@@ -97,6 +97,30 @@ def use_device(device: str | None) -> None:
         raise UserError(f"--device={device}: TensorFlow is at work with other devices: start anew.") from e
 
 
+def use_tensorflow_threads(number: int | None) -> int:
+    """TensorFlow splits its operations among ``number`` threads from now on; None leaves it as it is.
+
+    Wide networks and convolutions gain from more than one. A sum that is split is rounded elsewhere, so
+    numbers may then differ in their last bits from those of another ``number``.
+
+    Returns:
+      How many it has; 0 stands for all cores.
+
+    Raises:
+      UserError: it is at work with another number.
+    """
+    import tensorflow as tf
+
+    threads = tf.config.threading.get_intra_op_parallelism_threads
+    if number is not None and number != threads():
+        try:
+            tf.config.threading.set_intra_op_parallelism_threads(number)
+        except RuntimeError as e:
+            what = f"--tensorflow_threads={number}: TensorFlow is at work with {threads() or 'all'} threads"
+            raise UserError(f"{what}: start anew, or leave it out.") from e
+    return threads()
+
+
 def available_cores() -> int:
     """GAIL_TF_NUM_THREADS where it is set, else the cores that this process may run on."""
     asked = os.environ.get("GAIL_TF_NUM_THREADS")

@@ -1,6 +1,8 @@
 """What a process settles before TensorFlow is at work: cores, and where compiled code is kept."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -81,6 +83,23 @@ def test_cores(monkeypatch):
             UserError, match=f"GAIL_TF_NUM_THREADS is '{wrong}': want an integer of 1 or more"
         ):
             start_up.available_cores()
+
+
+def test_threads_of_tensorflow_are_chosen_before_it_is_at_work():
+    code = """
+import gail_tf.start_up as s
+s.import_tensorflow()
+import tensorflow as tf
+assert (s.use_tensorflow_threads(None), s.use_tensorflow_threads(2)) == (1, 2)
+tf.constant(0.0) + 1.0
+assert s.use_tensorflow_threads(2) == s.use_tensorflow_threads(None) == 2
+s.use_tensorflow_threads(3)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    said = done.stderr.splitlines()[-1]
+    assert said.endswith(
+        "--tensorflow_threads=3: TensorFlow is at work with 2 threads: start anew, or leave it out."
+    )
 
 
 def test_tf_agents_that_is_missing_is_one_line(monkeypatch):

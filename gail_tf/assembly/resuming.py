@@ -33,9 +33,13 @@ def check_same(request: Request, info: Mapping[str, Any]) -> None:
 
 def _other_values(request: Request, info: Mapping[str, Any]) -> list[str]:
     given = {"config": " + ".join(request.configs)}
-    given |= {flag: getattr(request, flag) for flag in (*FLAGS, *NAMES)}
+    given |= {flag: getattr(request, flag) for flag in (*FLAGS, *NAMES, "tensorflow_threads")}
     bound = info.get("bindings") or {}
-    recorded = info | {"config": info["config_name"], "reward": bound.get(FLAGS["reward"])}
+    recorded = (
+        {"tensorflow_threads": 1}
+        | info
+        | {"config": info["config_name"], "reward": bound.get(FLAGS["reward"])}
+    )
     found = []
     for flag, value in given.items():
         is_setting = isinstance(value, str | os.PathLike | int) or flag == "tags"

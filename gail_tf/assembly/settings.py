@@ -63,6 +63,7 @@ class Request(NamedTuple):
     resume: bool = False
     overwrite: bool = False
     num_threads: int = 1
+    tensorflow_threads: int | None = None
     device: str | None = None
     for_expert: bool = False
     reward: str | os.PathLike | None = None
@@ -95,7 +96,7 @@ class Settings(NamedTuple):
       seed: of everything random in the run.
       expert: the demonstrations, ready to learn from; None on the environment's own reward.
       random_return, random_length: mean return and length under uniformly random actions.
-      label, task, run_name, group, tags, num_threads, device: as they were asked for.
+      label, task, run_name, group, tags, num_threads, tensorflow_threads, device: as they were asked for.
       is_slow: whether its steps are worth processes.
       notes: what a person should know, a sentence each, with "note: " or "warning: " before it.
       import_folders: where modules of one's own are, which the config imports.
@@ -116,6 +117,7 @@ class Settings(NamedTuple):
     group: str | None
     tags: Sequence[str]
     num_threads: int
+    tensorflow_threads: int | None
     device: str | None
     is_slow: bool
     notes: Sequence[str]
@@ -136,7 +138,7 @@ def _literal(value: Any, text: str) -> Any:
 
 
 _INFO = (*NAMES, "algorithm", "environment", "seed", "config_name", "random_return", "num_threads")
-_INFO += ("random_length", "device", "import_folders")
+_INFO += ("random_length", "tensorflow_threads", "device", "import_folders")
 _EXPERT_INFO = {
     "num_demonstrations": "num_trajectories",
     "num_demonstration_transitions": "num_transitions",
@@ -205,6 +207,7 @@ def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
         random_length=chance["length_mean"],
         **{name: getattr(request, name) for name in NAMES},
         num_threads=request.num_threads,
+        tensorflow_threads=request.tensorflow_threads,
         device=request.device,
         is_slow=seconds / (20 * chance["length_mean"]) > SLOW,
         notes=tuple(notes),

@@ -31,6 +31,13 @@ _SHARED = (
         lower_bound=1,
         upper_bound=4096,
     ),
+    flags.DEFINE_integer(
+        "tensorflow_threads",
+        None,
+        "Threads of TensorFlow; 1 by default. Wide networks and images gain; last bits may differ.",
+        lower_bound=1,
+        upper_bound=4096,
+    ),
     flags.DEFINE_enum(
         "device", None, ["cpu", "gpu"], "Where TensorFlow computes; by default on a GPU if it finds one."
     ),

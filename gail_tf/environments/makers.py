@@ -1,4 +1,4 @@
-"""Who steps a vector's environments: batched MuJoCo, worker processes, or a loop."""
+"""Who steps a vector's environments: all at once by batched simulators, worker processes, or a loop."""
 
 import multiprocessing
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from collections.abc import Callable
 import gin
 import gymnasium as gym
 
-from gail_tf.environments import mujoco_batch
+from gail_tf.environments import cartpole_batch, mujoco_batch
 from gail_tf.environments.observations import environment_name
 from gail_tf.environments.simulators import Loop, Simulators
 from gail_tf.environments.workers import Workers
@@ -29,9 +29,10 @@ def make_simulators(
 
     Args:
       make: makes one environment.
-      maker: "batched" (Gymnasium's MuJoCo tasks on MuJoCo's thread pool), "workers" (processes with a few
-        environments each) or "loop" (one after the other in this process). None chooses: batched where it
-        knows the task and its wrappers, workers where a step is slow, else the loop.
+      maker: "batched" (Gymnasium's MuJoCo tasks on MuJoCo's thread pool, and CartPole), "workers"
+        (processes with a few environments each) or "loop" (one after the other in this process). None
+        chooses: batched where it knows the task and its wrappers, workers where a step is slow, else the
+        loop.
       num_threads: cores that may be used. is_slow: whether a step takes longer than ``SLOW``.
 
     Returns:
@@ -44,21 +45,30 @@ def make_simulators(
     environment = environment_name(env)
     if maker not in (None, *MAKERS):
         raise UserError(f"make_simulators.maker is {maker!r}: want one of {MAKERS}, or None to choose.")
-    fits = mujoco_batch.fits(env)
-    if maker == "batched" and not fits:
+    batch = _batch_for(env, num_environments, num_threads)
+    if maker == "batched" and batch is None:
         raise UserError(
-            "make_simulators.maker is 'batched', which knows Gymnasium's v5 MuJoCo tasks without wrappers; "
-            f"this is {environment!r}: leave maker out."
+            "make_simulators.maker is 'batched', which knows CartPole and Gymnasium's v5 MuJoCo tasks "
+            f"without wrappers; this is {environment!r}: leave maker out."
         )
     if maker is None:
         has_cores = min(num_threads, num_environments) > 1 and _can_fork()
-        maker = "batched" if fits else "workers" if is_slow and has_cores else "loop"
+        maker = "batched" if batch else "workers" if is_slow and has_cores else "loop"
     if maker == "batched":
-        return mujoco_batch.MujocoBatch(env, num_environments, num_threads), environment, ()
+        return batch(), environment, ()
     if maker == "workers":
         note = f"Environments are stepped in {min(num_threads, num_environments)} processes of their own."
         return Workers(make, env, num_environments, num_threads), environment, (note,)
     return Loop([env, *(make() for _ in range(num_environments - 1))]), environment, ()
+
+
+def _batch_for(env: gym.Env, num_environments: int, num_threads: int) -> Callable[[], Simulators] | None:
+    """Makes the simulators that step ``env``'s task all at once; None where none does."""
+    if mujoco_batch.fits(env):
+        return lambda: mujoco_batch.MujocoBatch(env, num_environments, num_threads)
+    if cartpole_batch.fits(env):
+        return lambda: cartpole_batch.CartPoleBatch(env, num_environments)
+    return None
 
 
 def _can_fork() -> bool:

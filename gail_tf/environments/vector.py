@@ -116,8 +116,8 @@ class VectorEnvironment:
         if self._simulators.has_state != ("state_returns" in snapshot):
             raise UserError(
                 f"The checkpoint does not fit: {self._simulators.name!r} steps the environments here, and "
-                "did not where it was made (another MuJoCo?): install the versions in run.json, or train "
-                "anew (--overwrite)."
+                "did not where it was made (another MuJoCo, or gail_tf?): install the versions in run.json, "
+                "or train anew (--overwrite)."
             )
         self._episode = np.array(snapshot["episode"])
         if self._simulators.has_state:

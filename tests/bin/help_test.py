@@ -23,6 +23,7 @@ TRAINING = {
     "show",
     "tags",
     "task",
+    "tensorflow_threads",
     "tracker",
 }
 ROLLOUT = {"environment", "num_episodes", "policy", "seed", "stochastic"}

@@ -7,8 +7,8 @@ import pytest
 from gail_tf.environments.make import make_environment
 from gail_tf.environments.makers import make_simulators
 from gail_tf.environments.mujoco_batch import MujocoBatch, fits
-from gail_tf.environments.vector import VectorEnvironment
 from gail_tf.types import UserError
+from tests.environments.conftest import assert_same_bits, play, vector
 
 pytest.importorskip("mujoco.batch")
 
@@ -26,40 +26,6 @@ TASKS = {
     "Swimmer": {"forward_reward_weight": 2.0, "exclude_current_positions_from_observation": False},
     "Walker2d": {"terminate_when_unhealthy": False, "healthy_reward": 0.5},
 }
-
-
-def actions(vector, num_steps, seed=0):
-    rng, low, high = np.random.default_rng(seed), vector.codec.space_low, vector.codec.space_high
-    return rng.uniform(low, high, (num_steps, vector.num_environments, len(low))).astype(np.float32)
-
-
-def play(vector, num_steps, seed=0):
-    """Everything that comes out, as one list of arrays and tuples."""
-    trace = []
-    for action in actions(vector, num_steps, seed):
-        step, episodes = vector.step(action)
-        trace.append((*step, vector.observation.copy(), np.array(episodes)))
-    return trace
-
-
-def assert_same_bits(one, other):
-    for number, (left, right) in enumerate(zip(one, other, strict=True)):
-        for array, expected in zip(left, right, strict=True):
-            np.testing.assert_array_equal(array, expected, err_msg=f"step {number}")
-
-
-def vector(maker, make, bind, num_threads=2):
-    bind("make_simulators.maker", maker)
-    bind("make_simulators.num_threads", num_threads)
-    return VectorEnvironment(make, 3, seed=4)
-
-
-@pytest.fixture
-def bind():
-    import gin
-
-    yield gin.bind_parameter
-    gin.clear_config()
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -121,10 +87,9 @@ def test_what_it_does_not_know_is_left_to_the_loop(make, wanted):
 
 
 def test_makers_are_asked_for_by_name(bind):
-    with pytest.raises(
-        UserError, match="knows Gymnasium's v5 MuJoCo tasks without wrappers; this is 'CartPole-v1'"
-    ):
-        make_simulators(lambda: gym.make("CartPole-v1"), 1, maker="batched")
+    known = "knows CartPole and Gymnasium's v5 MuJoCo tasks without wrappers; this is 'Acrobot-v1'"
+    with pytest.raises(UserError, match=known):
+        make_simulators(lambda: gym.make("Acrobot-v1"), 1, maker="batched")
     with pytest.raises(UserError, match="make_simulators.maker is 'threads': want one of"):
         make_simulators(lambda: gym.make("CartPole-v1"), 1, maker="threads")
     batched, loop = (

@@ -124,14 +124,17 @@ def test_a_second_ctrl_c_stops_at_once_at_the_last_checkpoint(processes, recipes
 
 
 def test_resuming_keeps_the_number_of_threads_and_the_program(processes, recipes):
-    flags = ("--config=ppo/any", "--environment=CartPole-v1", "--num_threads=2", *recipes["PPO CartPole"][2:])
+    threads = ("--num_threads=2", "--tensorflow_threads=2")
+    flags = ("--config=ppo/any", "--environment=CartPole-v1", *threads, *recipes["PPO CartPole"][2:])
     run_dir = processes.folder / "threads"
     result = processes("train_expert", f"--run_dir={run_dir}", *flags, fault="Ctrl-C")
     assert f"gail-train-expert --run_dir={run_dir} --resume" in result.out
-    assert json.loads((run_dir / "run.json").read_text())["num_threads"] == 2
+    other = processes("train_expert", f"--run_dir={run_dir}", "--resume", "--tensorflow_threads=3")
+    assert other.code == 2 and "--tensorflow_threads is 3, and the run has 2" in other.err
     again = processes("train_expert", f"--run_dir={run_dir}", "--resume", fault="Ctrl-C")
     assert "at iteration 2" in again.out and again.code == 130
-    assert json.loads((run_dir / "run.json").read_text())["num_threads"] == 2
+    info = json.loads((run_dir / "run.json").read_text())
+    assert info["num_threads"] == info["tensorflow_threads"] == 2
 
 
 def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before(processes, interrupted, reference):
