@@ -4,9 +4,10 @@
 
 PEER is the virtual environment of off_policy_peer.py. Hopper-v5, one environment, one update a step, two
 layers of 256, batch 256 on all sides; every measurement is a process of its own with --num_threads threads
-(the shipped recipes have one, as they ship), one after the other, so nothing else should run on the machine. Ratios are taken within a repetition.
-Last, a replay buffer of 1,000,000 transitions is filled, and its checkpoint written and read back. Markdown
-goes to standard output, every figure into --out; --replay takes these last measurements alone.
+(the shipped recipes have one, as they ship), one after the other, so nothing else should run on the machine.
+Ratios are taken within a repetition. Last, a replay buffer of 1,000,000 transitions is filled, and its
+checkpoint written and read back. Markdown goes to standard output, every figure into --out; --replay takes
+these last measurements alone.
 """
 
 import argparse
