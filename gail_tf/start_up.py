@@ -11,6 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from gail_tf.installing import pip_install
 from gail_tf.types import UserError
 
 TF_AGENTS = "tf-agents==0.19.0"
@@ -51,7 +52,7 @@ def import_tensorflow() -> None:
     if importlib.util.find_spec("tf_agents") is None:
         raise UserError(
             "TF-Agents is not installed: it comes without its dependencies, whose pins fit no new Python. "
-            f"Run '{sys.executable} -m pip install --no-deps {TF_AGENTS}'."
+            f"Run: {pip_install('--no-deps', TF_AGENTS)}"
         )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     keep_compiled_code()
@@ -89,7 +90,7 @@ def use_device(device: str | None) -> None:
             raise UserError(f"{what}: rm -r .venv; make demo TENSORFLOW='tensorflow[and-cuda]'.")
         raise UserError(
             "--device=gpu: TensorFlow finds no GPU here. Take --device=cpu, or install its libraries: "
-            "pip install 'tensorflow[and-cuda]'."
+            f"{pip_install('tensorflow[and-cuda]')}"
         )
     try:
         tf.config.set_visible_devices(gpus if device == "gpu" else [], "GPU")

@@ -105,7 +105,7 @@ s.use_tensorflow_threads(3)
 def test_tf_agents_that_is_missing_is_one_line(monkeypatch):
     monkeypatch.delitem(start_up.sys.modules, "tf_agents", raising=False)
     monkeypatch.setattr(start_up.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match="-m pip install --no-deps tf-agents==0.19.0'"):
+    with pytest.raises(UserError, match="pip install .*--no-deps tf-agents==0.19.0"):
         start_up.import_tensorflow()
 
 

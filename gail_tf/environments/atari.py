@@ -5,6 +5,7 @@ import gymnasium as gym
 import numpy as np
 
 from gail_tf.environments.observations import time_limit
+from gail_tf.installing import pip_install
 from gail_tf.types import UserError
 
 
@@ -64,7 +65,7 @@ def atari_pixels(
     try:
         import cv2
     except ImportError as e:
-        raise UserError("atari_pixels needs OpenCV: pip install 'gail_tf[atari]'.") from e
+        raise UserError(f"atari_pixels needs OpenCV: {pip_install('gail_tf[atari]')}") from e
     cv2.setNumThreads(1)  # a pool of threads for an image of this size costs more than it saves
     game = env.unwrapped
     if not hasattr(game, "ale") or getattr(game, "_frameskip", None) != 1:

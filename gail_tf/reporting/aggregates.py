@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gail_tf.installing import pip_install
 from gail_tf.reporting.runs import Curve, Run
 from gail_tf.types import UserError
 
@@ -71,7 +72,8 @@ def _interval(tasks: tuple[tuple[float, ...], ...]) -> Interval:
     try:
         from rliable import library  # Slow to import, and only a report of several seeds needs it.
     except ImportError as error:
-        raise UserError(f"rliable cannot be imported ({error}): pip install rliable 'pandas<3'") from error
+        hint = pip_install("rliable", "pandas<3")
+        raise UserError(f"rliable cannot be imported ({error}): {hint}") from error
     state = np.random.get_state()  # rliable draws from NumPy's global generator, whatever it is handed.
     try:
         np.random.seed(0)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gail_tf.installing import pip_install
 from gail_tf.lease import Lease
 from gail_tf.reporting.runs import read_object
 from gail_tf.studies import runner
@@ -29,7 +30,7 @@ def open_book(tune: Tune, out: Path) -> Any:
     try:
         import optuna
     except ImportError as e:
-        raise UserError("gail-tune needs Optuna: pip install 'gail_tf[tune]'") from e
+        raise UserError(f"gail-tune needs Optuna: {pip_install('gail_tf[tune]')}") from e
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     out.mkdir(parents=True, exist_ok=True)
     journal, pruners, factor = optuna.storages.journal, optuna.pruners, tune.reduction_factor

@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from gail_tf.environments.foreign import foreign, import_module, one_line
 from gail_tf.environments.observations import observation_spec
+from gail_tf.installing import pip_install
 from gail_tf.types import UserError
 
 TRUST = "is a program of whoever made it: load only what you trust."
@@ -118,7 +119,7 @@ def _started(path: str, algorithm: str, stochastic: bool) -> tuple[subprocess.Po
     if "error" in told:
         worker.kill()
         if told["missing"] == "stable_baselines3":
-            raise UserError(f"{path}: needs stable-baselines3: pip install 'gail_tf[sb3]'.")
+            raise UserError(f"{path}: needs stable-baselines3: {pip_install('gail_tf[sb3]')}")
         why = f"cannot load it as {algorithm} ({one_line(told['error'])})"
         raise UserError(f"{path}: stable-baselines3 {why}; save it with the version that is installed.")
     return worker, told

@@ -9,6 +9,7 @@ from typing import Any
 
 from gail_tf.environments.foreign import foreign
 from gail_tf.files import new_folder, write_atomically
+from gail_tf.installing import pip_install
 from gail_tf.training.export import load_policy
 from gail_tf.training.run_directory import RunDirectory, one_line_errors, read_json, write_json
 from gail_tf.types import UserError
@@ -65,7 +66,7 @@ def uploader(name: str) -> Callable[[str], str]:
     try:
         from huggingface_hub import HfApi
     except ImportError as e:
-        raise UserError("--push needs huggingface_hub: pip install 'gail_tf[hub]'.") from e
+        raise UserError(f"--push needs huggingface_hub: {pip_install('gail_tf[hub]')}") from e
 
     def upload(folder: str) -> str:
         with foreign(f"--push={name}: cannot be uploaded", f"log in with 'hf auth login'; {folder} stays"):

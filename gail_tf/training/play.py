@@ -9,6 +9,7 @@ import numpy as np
 from gail_tf.environments.foreign import foreign
 from gail_tf.environments.make import make_environment
 from gail_tf.environments.observations import observation_spec
+from gail_tf.installing import pip_install
 from gail_tf.training.recording import Episode, save, stacked
 from gail_tf.types import UserError
 
@@ -101,7 +102,8 @@ class _Reseeded(gym.Wrapper):
 
 
 def _play(env: gym.Env, mapping, on_step, fps: int | None) -> None:
-    with foreign("--play: no window can be opened", "play at a machine with a display; pip install pygame"):
+    advice = f"play at a machine with a display; {pip_install('pygame')}"
+    with foreign("--play: no window can be opened", advice):
         import pygame
         from gymnasium.utils.play import play
 

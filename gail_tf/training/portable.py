@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from gail_tf.files import new_folder, write_atomically
+from gail_tf.installing import pip_install
 from gail_tf.training.export import METADATA, copy_policy, find_policy, load_policy
 from gail_tf.training.run_directory import one_line_errors
 from gail_tf.types import UserError
@@ -90,7 +91,8 @@ def _wanted(extra: str, *packages: str) -> None:
         try:
             __import__(package)
         except ImportError as e:
-            raise UserError(f"--format={extra} needs {package}: pip install 'gail_tf[{extra}]'.") from e
+            hint = pip_install(f"gail_tf[{extra}]")
+            raise UserError(f"--format={extra} needs {package}: {hint}") from e
 
 
 def _as_onnx(mode: Callable, spec: tf.TensorSpec) -> bytes:

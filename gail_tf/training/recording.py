@@ -17,6 +17,7 @@ from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack
 from gail_tf.environments.foreign import one_line
 from gail_tf.environments.make import make_environment
+from gail_tf.installing import pip_install
 from gail_tf.training import actors, evaluation, rollouts
 from gail_tf.types import UserError
 
@@ -219,7 +220,7 @@ def _minari():
     try:
         import minari
     except ImportError as error:
-        raise UserError("--out=minari:NAME needs Minari: pip install 'gail_tf[minari]'.") from error
+        raise UserError(f"--out=minari:NAME needs Minari: {pip_install('gail_tf[minari]')}") from error
     return minari
 
 

@@ -17,6 +17,7 @@ from gail_tf.environments.film import film, renderer_set_aside
 from gail_tf.environments.make import make_environment
 from gail_tf.environments.observations import observation_spec
 from gail_tf.environments.wrappers import recalled
+from gail_tf.installing import pip_install
 from gail_tf.training import evaluation, nearness
 from gail_tf.training.export import find_policy, load_policy
 from gail_tf.training.nearness import Yardstick
@@ -196,10 +197,10 @@ def _check_video(path: str) -> None:
     if Path(path).suffix not in (".mp4", ".gif"):
         raise UserError(f"--video={path}: want a name that ends in .mp4 or .gif.")
     if not _is_installed("imageio"):
-        raise UserError("--video needs imageio: pip install 'gail_tf[video]'.")
+        raise UserError(f"--video needs imageio: {pip_install('gail_tf[video]')}")
     if Path(path).suffix == ".mp4" and not (_is_installed("imageio_ffmpeg") or _is_installed("av")):
         raise UserError(
-            f"--video={path}: .mp4 needs imageio-ffmpeg: pip install 'gail_tf[video]', or take .gif."
+            f"--video={path}: .mp4 needs imageio-ffmpeg: take .gif, or {pip_install('gail_tf[video]')}"
         )
 
 

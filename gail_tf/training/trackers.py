@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 import gin
 
+from gail_tf.installing import pip_install
 from gail_tf.types import UserError
 
 _ABOUT = ("algorithm", "config_name", "environment", "seed", "num_demonstrations", "subsample")
@@ -94,7 +95,7 @@ def check_installed(makers: Sequence[Callable[[TrackedRun], Tracker]]) -> None:
         package, extra = getattr(make, "requires", (None, None))
         if package is not None and not _is_installed(package):
             name = getattr(make, "__name__", str(make))
-            raise UserError(f"Tracker {name} needs {package}: pip install 'gail_tf[{extra}]'.")
+            raise UserError(f"Tracker {name} needs {package}: {pip_install(f'gail_tf[{extra}]')}")
 
 
 def _is_installed(package: str) -> bool:

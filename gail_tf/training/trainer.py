@@ -26,8 +26,9 @@ class Interrupted(Exception):
 
 KEEP = ("imitation_distance", "last", "best_return")
 _NUM_CANDIDATES, _CHOICE_EPISODES = 3, 10
-_CHOICE_SEED = 1_000_000
-"""Beyond ``evaluation_seed``: the episodes that choose a policy are not those that it is judged by."""
+_TRAINING_SEED, _CHOICE_SEED = 1_000_000, 3_000_000
+"""Beyond ``evaluation_seed``: the episodes that name candidates, those that choose among them, and those that
+the chosen one is judged by are others."""
 
 Hook = Callable[["Trainer", Mapping[str, Any], bool], bool | None]
 """``hook(trainer, metrics, is_logged)``, after an iteration; True ends the training."""
@@ -143,6 +144,7 @@ class Trainer:
         self._candidates.restore(progress["candidates"])
         self._wall_before, self._num_lines = progress["wall_seconds"], progress["num_lines"]
         self._unlogged = [EpisodeStatistics(*episode) for episode in progress.get("unlogged_episodes", [])]
+        self.recent_returns.extend(progress.get("recent_returns", ()))
         self._is_over = progress.get("is_over", False)
         self._run_dir.truncate_metrics(self._num_lines)
         self._last_checkpoint = self._checkpoints.path(self.iteration)
@@ -203,7 +205,7 @@ class Trainer:
         self._remember(self._evaluate_in_training(self._episodes_per_evaluation))
         if self.keep != "last":
             candidate, policy = self._candidates.choose(
-                lambda: score_of(self._evaluate_in_training(_CHOICE_EPISODES), self.keep)
+                lambda: score_of(self._evaluate_in_training(_CHOICE_EPISODES, _CHOICE_SEED), self.keep)
             )
             self.kept_policy, kept_env_steps = policy, candidate.env_steps
             if candidate.iteration != self.iteration:
@@ -256,8 +258,8 @@ class Trainer:
         counters = {"iteration": self.iteration, "env_steps": self.env_steps}
         return {**counters, "wall_seconds": self.wall_seconds, **metrics}
 
-    def _evaluate_in_training(self, num_episodes: int) -> dict[str, Any]:
-        return self._evaluate(self._make_act(), num_episodes, self._evaluation_seed + _CHOICE_SEED)[1]
+    def _evaluate_in_training(self, num_episodes: int, seed: int = _TRAINING_SEED) -> dict[str, Any]:
+        return self._evaluate(self._make_act(), num_episodes, self._evaluation_seed + seed)[1]
 
     def _evaluate_finally(self) -> dict[str, Any]:
         act = evaluation.deterministic(self._generator.policy)  # as the exported policy acts
@@ -293,6 +295,7 @@ class Trainer:
         progress = {"env_steps": self.env_steps, "best_return": self._best_return, "is_over": self._is_over}
         progress["candidates"] = self._candidates.state()
         progress |= {"num_lines": self._num_lines, "unlogged_episodes": self._unlogged}
+        progress["recent_returns"] = list(self.recent_returns)
         progress["wall_seconds"] = self.wall_seconds
         self._last_checkpoint = self._checkpoints.save(self.iteration, self._generator.state(), progress)
 

@@ -98,7 +98,7 @@ def test_a_tracker_that_cannot_start_is_one_line(run_dir):
 @pytest.mark.parametrize("make, extra", [(trackers.WandB, "wandb"), (trackers.MLflow, "mlflow")])
 def test_a_missing_package_is_one_line_with_the_command(monkeypatch, make, extra):
     monkeypatch.setitem(sys.modules, extra, None)
-    with pytest.raises(UserError, match=rf"needs {extra}: pip install 'gail_tf\[{extra}\]'"):
+    with pytest.raises(UserError, match=rf"needs {extra}: .*pip install 'gail_tf\[{extra}\]'"):
         trackers.check_installed([Remembers, make])
 
 

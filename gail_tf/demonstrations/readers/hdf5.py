@@ -44,7 +44,7 @@ def opened(path: str) -> Iterator[Any]:
     if first_bytes(path, len(_MAGIC)) != _MAGIC:
         yield None
         return
-    h5py = package("h5py", "HDF5", "pip install h5py")
+    h5py = package("h5py", "HDF5", "h5py")
     with parsing("HDF5"), h5py.File(path, "r") as file:
         yield file
 

@@ -18,7 +18,7 @@ from gail_tf.demonstrations.readers.outside import package, parsing, source
 from gail_tf.demonstrations.readers.trajectories import Trajectory, from_trajectories
 from gail_tf.types import UserError
 
-INSTALL = "pip install 'gail_tf[arrow]'"
+_NEEDED = "gail_tf[arrow]"
 _COLUMNS = ("obs", "acts", "terminal")
 
 
@@ -29,7 +29,7 @@ def read_folder(path: str) -> Demonstrations | None:
         raise UserError("holds several splits of a Hugging Face dataset; wanted one: give the split's folder")
     if not ((folder / "state.json").is_file() and (folder / "dataset_info.json").is_file()):
         return None
-    ipc = package("pyarrow.ipc", "a folder of Hugging Face datasets", INSTALL)
+    ipc = package("pyarrow.ipc", "a folder of Hugging Face datasets", _NEEDED)
     with parsing("a Hugging Face dataset"):
         named = json.loads((folder / "state.json").read_text())["_data_files"]
         tables = []

@@ -19,7 +19,7 @@ from gail_tf.demonstrations.readers.outside import package, parsing
 from gail_tf.types import UserError
 
 PREFIX = "minari:"
-INSTALL = "pip install 'minari[hdf5,hf]'"
+_NEEDED = "minari[hdf5,hf]"
 
 
 def read(path: str) -> Demonstrations | None:
@@ -40,7 +40,7 @@ def read_folder(path: str) -> Demonstrations | None:
 
 
 def _read(load: Callable[[Any], Any], name: str, advice: str) -> Demonstrations:
-    minari = package("minari", "Minari's data sets", INSTALL)
+    minari = package("minari", "Minari's data sets", _NEEDED)
     try:
         dataset = load(minari)
     except Exception as error:  # it looks into files of anybody's

@@ -8,16 +8,18 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
+from gail_tf.installing import pip_install
 from gail_tf.types import UserError
 
 
-def package(name: str, format_name: str, install: str) -> ModuleType:
-    """The module ``name``; UserError with the pip command where it is not installed."""
+def package(name: str, format_name: str, requirement: str) -> ModuleType:
+    """The module ``name``; UserError with the command for ``requirement`` where it is not installed."""
     try:
         return importlib.import_module(name)
     except ImportError as error:
         top = name.split(".")[0]
-        raise UserError(f"{top} is not installed; wanted it for {format_name}: {install}") from error
+        what = f"{top} is not installed; wanted it for {format_name}"
+        raise UserError(f"{what}: {pip_install(requirement)}") from error
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ from gail_tf.demonstrations.readers import d4rl
 from gail_tf.demonstrations.readers.outside import first_bytes, package, parsing, source
 from gail_tf.types import UserError
 
-INSTALL = "pip install 'gail_tf[arrow]'"
+_NEEDED = "gail_tf[arrow]"
 _HEAD = 1 << 16
 
 _VECTOR = re.compile(
@@ -49,7 +49,7 @@ def read_csv(path: str) -> Demonstrations | None:
     separator = max(",;\t", key=header.count)
     if not any(_role(name.strip(' "')) for name in header.split(separator)):
         return None
-    pandas = package("pandas", "CSV", "pip install pandas")
+    pandas = package("pandas", "CSV", "pandas")
     with parsing("CSV"):
         frame = pandas.read_csv(path, sep=separator, encoding="utf-8-sig", skipinitialspace=True)
     if len(header.split(separator)) != len(frame.columns) or not isinstance(frame.index, pandas.RangeIndex):
@@ -68,7 +68,7 @@ def read_parquet(path: str) -> Demonstrations | None:
 
 def parquet_columns(path: str) -> dict[str, np.ndarray]:
     """The columns of a Parquet file, ``[N]`` of numbers or ``[N, ...]`` of lists of equal lengths."""
-    parquet = package("pyarrow.parquet", "Parquet", INSTALL)
+    parquet = package("pyarrow.parquet", "Parquet", _NEEDED)
     with parsing("Parquet"):
         table = parquet.ParquetFile(path).read()
         table.validate(full=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import gin
 
+from gail_tf.installing import pip_install
 from gail_tf.studies.engines import away
 from gail_tf.studies.jobs import STOPPED_EXIT_CODE, Job, status
 from gail_tf.types import UserError
@@ -42,7 +43,7 @@ class RayEngine:
         try:
             import ray
         except ImportError as e:
-            raise UserError("--engine=ray needs Ray: pip install 'gail_tf[ray]'") from e
+            raise UserError(f"--engine=ray needs Ray: {pip_install('gail_tf[ray]')}") from e
         _check_answers(self._address)
         try:
             quiet = {"log_to_driver": False, "logging_level": logging.ERROR}

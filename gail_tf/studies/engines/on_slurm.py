@@ -7,6 +7,7 @@ from typing import Any
 
 import gin
 
+from gail_tf.installing import pip_install
 from gail_tf.studies.jobs import STOPPED_EXIT_CODE, Attempt, Job, status
 from gail_tf.studies.study import LOGS
 from gail_tf.types import UserError
@@ -55,7 +56,7 @@ class SlurmEngine:
         try:
             import submitit
         except ImportError as e:
-            raise UserError("--engine=slurm needs submitit: pip install 'gail_tf[slurm]'") from e
+            raise UserError(f"--engine=slurm needs submitit: {pip_install('gail_tf[slurm]')}") from e
         if self._cluster == "slurm" and submitit.SlurmExecutor.affinity() < 0:
             raise UserError(
                 "--engine=slurm: there is no srun on this machine: log in to one of the cluster's."
