@@ -11,7 +11,10 @@ _ENGINE = flags.DEFINE_string(
     "engine", "local", "Where runs train: local, ray, slurm, or a gin file that binds make_engine.engine."
 )
 _PROCESSES = flags.DEFINE_integer(
-    "processes", None, "Runs at a time, one thread each; 2 when not given. For --engine=local.", lower_bound=1
+    "processes",
+    None,
+    "Runs at a time, which share the cores; 2 when not given. For --engine=local.",
+    lower_bound=1,
 )
 _ADDRESS = flags.DEFINE_string("address", None, "Of the Ray cluster, for --engine=ray; its default is auto.")
 _ENGINE_GIN = flags.DEFINE_multi_string(

@@ -4,7 +4,7 @@
              [--engine=local|ray|slurm|MINE.gin] [--address=auto]
 
 NAME is a shipped study (configs/studies/), PATH a gin file of your own. A run is one gail-train (or
-gail-train-expert) process with one thread; its directory is OUT/<arm>/<task>/<seed>, what it prints goes to
+gail-train-expert) process; its directory is OUT/<arm>/<task>/<seed>, what it prints goes to
 OUT/logs. Finished runs are left alone, interrupted and failed ones resumed, so the command can be given again
 until all are there. A run that a NaN stopped stays as it is and counts as diverged. Ctrl-C lets the running
 ones save and stop. --engine says where runs train: on this machine, on a Ray cluster, as an array job of

@@ -15,7 +15,7 @@ import pytest
 from gail_tf import lease
 from gail_tf.studies import jobs, runner
 from gail_tf.studies.engine import load_engine
-from gail_tf.studies.engines import away
+from gail_tf.studies.engines import away, local
 from gail_tf.studies.engines.local import LocalEngine
 from gail_tf.studies.jobs import Attempt, Job
 from gail_tf.studies.study import Study
@@ -117,6 +117,17 @@ def test_shipped_engines_have_names_and_settings():
     assert load_engine("local", ["LocalEngine.processes = 3"]).room() == 3
     assert load_engine("ray", ["RayEngine.address = 'x:1'"]).says == "on the Ray cluster x:1"
     assert load_engine("slurm", ["SlurmEngine.at_a_time = 7"]).says == "7 at a time by slurm"
+
+
+def test_runs_on_this_machine_share_its_cores(monkeypatch):
+    started = []
+    monkeypatch.setattr(local, "available_cores", lambda: 8)
+    monkeypatch.setattr(local.jobs, "start", started.append)
+    job = Job("a/t/0", "train", (), "run", "log")
+    for processes in (1, 3, 16):
+        LocalEngine(processes).start([job])
+    LocalEngine(4).start([job._replace(num_cpus=5)])
+    assert [job.num_cpus for job in started] == [8, 2, 1, 5]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import gin
 
+from gail_tf.start_up import available_cores
 from gail_tf.studies import jobs
 from gail_tf.studies.jobs import Job
 from gail_tf.types import UserError
@@ -17,7 +18,7 @@ class LocalEngine:
     """Trains on this machine.
 
     Args:
-      processes: runs at a time.
+      processes: runs at a time. Each has its share of the cores, or as many as it asks for, if that is more.
     """
 
     poll_seconds = 0.1
@@ -37,7 +38,8 @@ class LocalEngine:
 
     def start(self, batch: Sequence[Job]) -> None:
         for job in batch:
-            self._running[job.name] = jobs.start(job)
+            share = available_cores() // self.processes  # the number of threads changes no result
+            self._running[job.name] = jobs.start(job._replace(num_cpus=max(job.num_cpus, share)))
 
     def ended(self) -> list[tuple[str, int]]:
         names = [name for name, process in self._running.items() if process.poll() is not None]
