@@ -68,9 +68,11 @@ def measure(
 
     generator = make_generator(horizon, batch_size, num_updates, core, jit_compile)
     generator.collect(0)
-    zero = tf.constant(0.0)
+    fresh, none = tf.nest.map_structure(tf.constant, generator.fresh), tf.constant(0)
     updates = tf.function(
-        lambda seed: generator._updates(tf.constant(0), seed, zero), jit_compile=jit_compile, autograph=False
+        lambda seed: generator._updates(fresh, none, none, seed, tf.constant(0.0)),
+        jit_compile=jit_compile,
+        autograph=False,
     )
     start = time.perf_counter()
     metrics = updates(tf.constant([0, 0]))

@@ -136,7 +136,11 @@ class RewardSource(Protocol):
 
 
 class OnPolicyAgent(Protocol):
-    """A policy-gradient agent: networks, plus one update on a relabelled batch."""
+    """A policy-gradient agent: networks, plus one update on a relabelled batch.
+
+    One whose networks share an encoder may have, beside this, ``look(observation)``: values ``[N]`` and the
+    policy there, of one pass through it. That policy is then handed to ``update`` as ``old``.
+    """
 
     actor_net: Any
     value_net: Any

@@ -2,6 +2,7 @@
 
 import functools
 import re
+from typing import Any
 
 import gin
 import tensorflow as tf
@@ -86,13 +87,27 @@ class PPO(tf.Module):
         )
         self.agent.initialize()
 
-    def update(self, batch: OnPolicyBatch, seed: tf.Tensor, progress: tf.Tensor) -> dict[str, tf.Tensor]:
+    def look(self, observation: tf.Tensor) -> tuple[tf.Tensor, Any]:
+        """Values ``[N]`` and the policy at ``observation`` ``[N, ...]``; a shared encoder runs once."""
+        actor_net, value_net = self.actor_net, self.value_net
+        if self._encoder is not None:
+            observation = self._encoder(observation, training=False)[0]
+            actor_net, value_net = actor_net.head, value_net.head
+        value = value_net(observation, step_type=(), network_state=(), training=False)[0]
+        return value, actor_net(observation, training=False)[0]
+
+    def update(
+        self, batch: OnPolicyBatch, seed: tf.Tensor, progress: tf.Tensor, old: Any = None
+    ) -> dict[str, tf.Tensor]:
         """All minibatch epochs on ``batch`` (rows [N]); returns scalar metrics.
 
         ``generator/kl`` is the mean KL(old || new) of the whole batch after the last minibatch.
+
+        Args:
+          old: the policy at the batch's observations, where :meth:`look` told it; None: looked up.
         """
         num_rows = batch.advantage.shape[0]
-        old = self.actor_net(batch.observation, training=False)[0]
+        old = self.actor_net(batch.observation, training=False)[0] if old is None else old
         old = tf.nest.map_structure(tf.stop_gradient, old, expand_composites=True)
 
         def step(indices, seed):

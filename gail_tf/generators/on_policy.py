@@ -189,8 +189,8 @@ class OnPolicyGenerator(CollectingGenerator):
     def _update_agent(self, transition, samples, reward, iteration, progress):
         seed = shared.iteration_seed(self._run_seed, 2, iteration)
         observation = self._actor.normalize(shared.flatten_time(transition.observation))
-        values, known = self._values_at(observation, transition), {}
-        value = shared.flatten_time(values[0])
+        value, known_policy = self._look(observation)
+        values, known = self._values_at(observation, transition, value), {}
         if self._absorbing:
             known["generator/absorbing_value"] = ended = self._absorbing_value(transition)
             states = transition.observation, transition.next_observation
@@ -202,7 +202,7 @@ class OnPolicyGenerator(CollectingGenerator):
         gradient_metrics = {}
         if not self._sees_images:  # of which they would cost as much as an epoch
             gradient_metrics = policy_gradient_metrics(self.agent.actor_net, batch)
-        metrics = self.agent.update(batch, seed, progress)
+        metrics = self.agent.update(batch, seed, progress, **known_policy)
         if self._average is not None:
             self._average.move(self._average_rate)
         fitted = []
@@ -225,10 +225,21 @@ class OnPolicyGenerator(CollectingGenerator):
         rows = shared.absorbing_rows(Transition(*(shared.flatten_time(x) for x in transition)), 1)
         return self._reward_source.reward(rows)[0] / (1.0 - self._discount)
 
-    def _values_at(self, observation: tf.Tensor, transition: Transition) -> list[tf.Tensor]:
-        """``V(s_t)``, ``V(s'_t)`` ``[T, B]``; ``observation`` ``[T * B, ...]`` is what the networks see."""
+    def _look(self, observation: tf.Tensor) -> tuple[tf.Tensor, dict[str, Any]]:
+        """Values ``[T * B]``, and what the agent's update need not look up again."""
+        if not self._sees_images or not hasattr(self.agent, "look"):
+            return self._values(observation), {}
+        value, policy = self.agent.look(observation)
+        return value, {"old": policy}
+
+    def _values_at(self, observation: tf.Tensor, transition: Transition, value=None) -> list[tf.Tensor]:
+        """``V(s_t)``, ``V(s'_t)`` ``[T, B]``; ``observation`` ``[T * B, ...]`` is what the networks see.
+
+        Args:
+          value: ``V(s_t)`` ``[T * B]`` where it is known; None: looked up.
+        """
         shape, value_of = transition.reward.shape, lambda x: self._values(self._actor.normalize(x))
-        value_t = tf.reshape(self._values(observation), shape)
+        value_t = tf.reshape(self._values(observation) if value is None else value, shape)
         every_tp1 = lambda: tf.reshape(value_of(shared.flatten_time(transition.next_observation)), shape)  # noqa: E731
         if not self._sees_images:
             return [value_t, every_tp1()]
