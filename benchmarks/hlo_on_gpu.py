@@ -112,7 +112,11 @@ def sac_gail(options, hidden=(128, 128), batch_size=128):
     rows, reward_rows = (
         tf.nest.map_structure(np.asarray, generator.replay.gather(tf.constant(d))) for d in draws
     )
-    return generator._learn_from, (rows, reward_rows, 0, 0.0)
+
+    def update(rows, reward_rows, iteration, progress):
+        return generator._learn_from(rows, reward_rows, None, iteration, progress)
+
+    return update, (rows, reward_rows, 0, 0.0)
 
 
 def mgail(options, batch_size, horizon):
@@ -122,8 +126,11 @@ def mgail(options, batch_size, horizon):
 
     generator = mgail_speed.make_generator(horizon, batch_size, 64, "AdvancedCore", True)
     generator.collect(0)
-    zero = tf.constant(0)
-    return lambda seed, progress: generator._updates(zero, seed, progress), (np.int32([0, 1]), 0.0)
+
+    def update(fresh, seed, progress):
+        return generator._updates(fresh, tf.constant(0), tf.constant(0), seed, progress)
+
+    return update, (generator.fresh, np.int32([0, 1]), 0.0)
 
 
 def cloning(options):

@@ -75,13 +75,12 @@ def measure(
         autograph=False,
     )
     start = time.perf_counter()
-    metrics = updates(tf.constant([0, 0]))
+    device = updates(tf.constant([0, 0]))["generator/objective"].value.device
     first = time.perf_counter() - start
-    device = metrics["generator/objective"].device
     calls, start = 0, time.perf_counter()
     while calls < 2 or time.perf_counter() - start < seconds:
         calls += 1
-        float(updates(tf.constant([0, calls]))["generator/objective"])  # waits for the device
+        float(updates(tf.constant([0, calls]))["generator/objective"].value)  # waits for the device
     spent = time.perf_counter() - start
     result = {
         "name": name,
