@@ -1,5 +1,6 @@
 """A discriminator's reward on its own: what a run exports beside its policy."""
 
+import json
 from typing import Any
 
 import tensorflow as tf
@@ -23,7 +24,10 @@ class PortableReward(tf.Module):
     def __init__(self, discriminator, codec, observation_spec: tf.TensorSpec, absorbing: bool, spaces):
         super().__init__(name="portable_reward")
         self.discriminator = discriminator  # keeps the variables alive and tracked
-        self._codec, self._absorbing, self._spaces = codec, absorbing, spaces
+        self._codec, self._absorbing = codec, absorbing
+        # As text: of a dict TensorFlow keeps proxies, also inside the caller's, and JSON's compiled encoder
+        # does not know them (Python 3.13).
+        self._spaces = json.dumps(spaces)
         self._real = observation_spec
         width = int(absorbing)
         inner = (self._real.shape[0] + width,) if absorbing else self._real.shape
@@ -58,7 +62,7 @@ class PortableReward(tf.Module):
 
     def description(self) -> dict[str, Any]:
         """For ``reward.json``: the spaces, and whether it was trained with absorbing states."""
-        return {**self._spaces, "absorbing_states": self._absorbing, "outputs": list(OUTPUTS)}
+        return {**json.loads(self._spaces), "absorbing_states": self._absorbing, "outputs": list(OUTPUTS)}
 
     def _of_environment(self, observation, action, next_observation, terminated):
         """Outputs at rows in the environment's own units."""

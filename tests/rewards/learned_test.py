@@ -61,10 +61,18 @@ def export(folder, space, absorbing=False, **arguments):
     discriminator.relabel(transitions(space, 40, absorbing, seed=2))
     spec = tf.TensorSpec((3,), tf.float32)
     spaces = described_spaces(Task(space))
+    before = kinds(spaces)
     export_reward(
         PortableReward(discriminator, codec, spec, absorbing, spaces), folder, {"environment": "Mine-v0"}
     )
+    assert kinds(spaces) == before  # policy.json is written from them too
     return discriminator, codec
+
+
+def kinds(value):
+    """The exact types in nested containers: TensorFlow's proxies pass for dicts and lists."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return type(value), *map(kinds, inner)
 
 
 _PENDULUM, _ARMS = gym.spaces.Box(-2.0, 2.0, (1,)), gym.spaces.Discrete(3)
