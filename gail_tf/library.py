@@ -13,7 +13,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from gail_tf.start_up import available_cores, import_tensorflow, use_device, use_tensorflow_threads
+from gail_tf.machine import available_cores
+from gail_tf.start_up import import_tensorflow, use_device, use_tensorflow_threads
 from gail_tf.types import UserError
 
 Callback = Callable[[Mapping[str, Any]], bool | None]

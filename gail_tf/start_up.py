@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from gail_tf.installing import pip_install
+from gail_tf.machine import pip_install
 from gail_tf.types import UserError
 
 TF_AGENTS = "tf-agents==0.19.0"
@@ -120,16 +120,6 @@ def use_tensorflow_threads(number: int | None) -> int:
             what = f"--tensorflow_threads={number}: TensorFlow is at work with {threads() or 'all'} threads"
             raise UserError(f"{what}: start anew, or leave it out.") from e
     return threads()
-
-
-def available_cores() -> int:
-    """GAIL_TF_NUM_THREADS where it is set, else the cores that this process may run on."""
-    asked = os.environ.get("GAIL_TF_NUM_THREADS")
-    if asked:
-        if not asked.isdecimal() or int(asked) < 1:
-            raise UserError(f"GAIL_TF_NUM_THREADS is {asked!r}: want an integer of 1 or more.")
-        return int(asked)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _use_one_thread() -> None:

@@ -5,7 +5,7 @@ import gymnasium as gym
 import numpy as np
 
 from gail_tf.environments.observations import time_limit
-from gail_tf.installing import pip_install
+from gail_tf.machine import pip_install
 from gail_tf.types import UserError
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gail_tf.installing import pip_install
+from gail_tf.machine import pip_install
 from gail_tf.reporting.runs import Curve, Run
 from gail_tf.types import UserError
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gail_tf.installing import pip_install
 from gail_tf.lease import Lease
+from gail_tf.machine import pip_install
 from gail_tf.reporting.runs import read_object
 from gail_tf.studies import runner
 from gail_tf.studies.engine import Engine

@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from gail_tf.environments.foreign import foreign, import_module, one_line
 from gail_tf.environments.observations import observation_spec
-from gail_tf.installing import pip_install
+from gail_tf.machine import pip_install
 from gail_tf.types import UserError
 
 TRUST = "is a program of whoever made it: load only what you trust."

@@ -9,7 +9,7 @@ import numpy as np
 from gail_tf.environments.foreign import foreign
 from gail_tf.environments.make import make_environment
 from gail_tf.environments.observations import observation_spec
-from gail_tf.installing import pip_install
+from gail_tf.machine import pip_install
 from gail_tf.training.recording import Episode, save, stacked
 from gail_tf.types import UserError
 

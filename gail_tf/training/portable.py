@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from gail_tf.files import new_folder, write_atomically
-from gail_tf.installing import pip_install
+from gail_tf.machine import pip_install
 from gail_tf.training.export import METADATA, copy_policy, find_policy, load_policy
 from gail_tf.training.run_directory import one_line_errors
 from gail_tf.types import UserError

@@ -17,7 +17,7 @@ from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack
 from gail_tf.environments.foreign import one_line
 from gail_tf.environments.make import make_environment
-from gail_tf.installing import pip_install
+from gail_tf.machine import pip_install
 from gail_tf.training import actors, evaluation, rollouts
 from gail_tf.types import UserError
 

@@ -17,7 +17,7 @@ from gail_tf.environments.film import film, renderer_set_aside
 from gail_tf.environments.make import make_environment
 from gail_tf.environments.observations import observation_spec
 from gail_tf.environments.wrappers import recalled
-from gail_tf.installing import pip_install
+from gail_tf.machine import pip_install
 from gail_tf.training import evaluation, nearness
 from gail_tf.training.export import find_policy, load_policy
 from gail_tf.training.nearness import Yardstick

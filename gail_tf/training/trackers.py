@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 import gin
 
-from gail_tf.installing import pip_install
+from gail_tf.machine import pip_install
 from gail_tf.types import UserError
 
 _ABOUT = ("algorithm", "config_name", "environment", "seed", "num_demonstrations", "subsample")

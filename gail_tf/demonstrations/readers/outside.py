@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-from gail_tf.installing import pip_install
+from gail_tf.machine import pip_install
 from gail_tf.types import UserError
 
 

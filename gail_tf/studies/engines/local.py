@@ -7,7 +7,7 @@ from pathlib import Path
 
 import gin
 
-from gail_tf.start_up import available_cores
+from gail_tf.machine import available_cores
 from gail_tf.studies import jobs
 from gail_tf.studies.jobs import Job
 from gail_tf.types import UserError

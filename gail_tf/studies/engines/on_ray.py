@@ -8,7 +8,7 @@ from typing import Any
 
 import gin
 
-from gail_tf.installing import pip_install
+from gail_tf.machine import pip_install
 from gail_tf.studies.engines import away
 from gail_tf.studies.jobs import STOPPED_EXIT_CODE, Job, status
 from gail_tf.types import UserError

@@ -1,0 +1,26 @@
+"""What a machine has: its cores, and the Python that packages are installed into."""
+
+import importlib.util
+import os
+import shlex
+import sys
+
+from gail_tf.types import UserError
+
+
+def available_cores() -> int:
+    """GAIL_TF_NUM_THREADS where it is set, else the cores that this process may run on."""
+    asked = os.environ.get("GAIL_TF_NUM_THREADS")
+    if asked:
+        if not asked.isdecimal() or int(asked) < 1:
+            raise UserError(f"GAIL_TF_NUM_THREADS is {asked!r}: want an integer of 1 or more.")
+        return int(asked)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def pip_install(*requirements: str) -> str:
+    """The command that installs ``requirements`` into this Python; uv's where it has no pip."""
+    wanted, python = shlex.join(requirements), shlex.quote(sys.executable)
+    if importlib.util.find_spec("pip") is None:
+        return f"uv pip install {wanted} --python {python}"
+    return f"{python} -m pip install {wanted}"

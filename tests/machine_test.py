@@ -1,0 +1,30 @@
+"""Cores, and commands that install what is missing."""
+
+import sys
+
+import pytest
+
+from gail_tf import machine
+from gail_tf.types import UserError
+
+
+def test_cores(monkeypatch):
+    monkeypatch.delenv("GAIL_TF_NUM_THREADS", raising=False)
+    assert machine.available_cores() >= 1
+    monkeypatch.setenv("GAIL_TF_NUM_THREADS", "3")
+    assert machine.available_cores() == 3
+    for wrong in ("0", "-1", "many"):
+        monkeypatch.setenv("GAIL_TF_NUM_THREADS", wrong)
+        with pytest.raises(
+            UserError, match=f"GAIL_TF_NUM_THREADS is '{wrong}': want an integer of 1 or more"
+        ):
+            machine.available_cores()
+
+
+def test_pip_where_this_python_has_it_and_uv_elsewhere(monkeypatch):
+    hints = []
+    for pip in (object(), None):
+        monkeypatch.setattr(machine.importlib.util, "find_spec", lambda name, pip=pip: pip)
+        hints.append(machine.pip_install("gail_tf[onnx]", "pandas<3"))
+    wanted = "pip install 'gail_tf[onnx]' 'pandas<3'"
+    assert hints == [f"{sys.executable} -m {wanted}", f"uv {wanted} --python {sys.executable}"]
