@@ -30,7 +30,7 @@ class CartPoleBatch(Batched):
         self._state[:] = moved(self._state, actions == 1, self._plain)
         x, theta = np.abs(self._state[0]), np.abs(self._state[2])
         terminated = (x > self._plain.x_threshold) | (theta > self._plain.theta_threshold_radians)
-        reward = -1.0 * terminated if self._pays_ends else np.ones(len(terminated))
+        reward = np.where(terminated, -1.0, 0.0) if self._pays_ends else np.ones(len(terminated))
         return self._state.T.astype(np.float32), reward, terminated
 
     def _simulations(self):
