@@ -117,8 +117,9 @@ def use_tensorflow_threads(number: int | None) -> int:
         try:
             tf.config.threading.set_intra_op_parallelism_threads(number)
         except RuntimeError as e:
-            what = f"--tensorflow_threads={number}: TensorFlow is at work with {threads() or 'all'} threads"
-            raise UserError(f"{what}: start anew, or leave it out.") from e
+            what = f"TensorFlow is at work with {threads() or 'all'} threads, and {number} are wanted"
+            whose = "--tensorflow_threads, or the number of the run that goes on"
+            raise UserError(f"{what} ({whose}): train in a process of its own.") from e
     return threads()
 
 
