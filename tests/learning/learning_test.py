@@ -73,11 +73,18 @@ def test_dqn_learns_from_the_true_reward(tmp_path):
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    "config, steps", [("sqil/cartpole", 15_000), ("sqil/acrobot", 15_000), ("iq_learn/acrobot", 50_000)]
+    "config, steps, worst",
+    [
+        ("sqil/cartpole", 15_000, 0.9),
+        ("sqil/acrobot", 15_000, 0.9),
+        # Seed 0 ended at 0.95 on one processor and at 0.85 on another, seeds 1000 and 1001 at 0.92 and 0.87
+        # (docs/sqil.md): 0.9 was more than it holds.
+        ("iq_learn/acrobot", 50_000, 0.8),
+    ],
 )
-def test_discrete_off_policy_imitation_needs_no_discriminator(config, steps, tmp_path):
+def test_discrete_off_policy_imitation_needs_no_discriminator(config, steps, worst, tmp_path):
     summary = train(config, tmp_path, f"Trainer.total_env_steps = {steps}")
-    assert summary["normalized_return"] >= 0.9
+    assert summary["normalized_return"] >= worst
 
 
 def test_cloning_drives_the_cart(tmp_path):
