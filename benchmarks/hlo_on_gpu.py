@@ -122,15 +122,10 @@ def sac_gail(options, hidden=(128, 128), batch_size=128):
 def mgail(options, batch_size, horizon):
     """64 updates of forward model, discriminator, policy and value, as mgail_speed.py times them."""
     import mgail_speed
-    import tensorflow as tf
 
     generator = mgail_speed.make_generator(horizon, batch_size, 64, "AdvancedCore", True)
     generator.collect(0)
-
-    def update(fresh, seed, progress):
-        return generator._updates(fresh, tf.constant(0), tf.constant(0), seed, progress)
-
-    return update, (generator.fresh, np.int32([0, 1]), 0.0)
+    return mgail_speed.update_of(generator), (generator.fresh, np.int32([0, 1]), 0.0)
 
 
 def cloning(options):

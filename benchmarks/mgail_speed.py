@@ -60,6 +60,14 @@ def make_generator(horizon: int, batch_size: int, num_updates: int, core: str, j
     return ModelBasedGenerator(make_environment, discriminator, expert.transitions, 0, absorbing=True)
 
 
+def update_of(generator):
+    """``(fresh segment, seed [2], progress) -> metrics``: the updates of an iteration after the first."""
+    import tensorflow as tf
+
+    none = tf.constant(0)
+    return lambda fresh, seed, progress: generator._updates(fresh, none, none, seed, progress)
+
+
 def measure(
     name: str, horizon: int, batch_size: int, num_updates: int, core: str, jit_compile: bool, seconds: float
 ) -> dict[str, Any]:
@@ -68,9 +76,9 @@ def measure(
 
     generator = make_generator(horizon, batch_size, num_updates, core, jit_compile)
     generator.collect(0)
-    fresh, none = tf.nest.map_structure(tf.constant, generator.fresh), tf.constant(0)
+    fresh, update = tf.nest.map_structure(tf.constant, generator.fresh), update_of(generator)
     updates = tf.function(
-        lambda seed: generator._updates(fresh, none, none, seed, tf.constant(0.0)),
+        lambda seed: update(fresh, seed, tf.constant(0.0)),
         jit_compile=jit_compile,
         autograph=False,
     )

@@ -126,7 +126,7 @@ def child_main(options):
 def run_child(options, program):
     python = options.peer_python if program == "stable-baselines3" else sys.executable
     command = [python, __file__, f"--child={program}", f"--num_threads={options.num_threads}"]
-    environment = dict(os.environ) | dict.fromkeys(("OMP_NUM_THREADS",), str(options.num_threads))
+    environment = os.environ | {"OMP_NUM_THREADS": str(options.num_threads)}
     if program == "stable-baselines3":
         environment.pop("PYTHONPATH", None)
     command += [f"--iterations={options.iterations}"]

@@ -7,6 +7,7 @@ from tf_agents.agents.dqn import dqn_agent
 from tf_agents.trajectories import time_step as ts
 
 from gail_tf.agents import losses
+from gail_tf.agents.off_policy import update_targets_where
 from gail_tf.networks.action_values import ActionValuePolicy
 from gail_tf.networks.mlp import as_network
 from gail_tf.optimization.checks import check_settings
@@ -79,19 +80,12 @@ class ActionValue(tf.Module):
         norm, _ = self._step(tape, loss, progress)
         step = self.train_step.assign_add(1)
         if self._target_period is not None:
-            self._update_target(tf.equal(step % self._target_period, 0))
+            update_targets_where(tf.equal(step % self._target_period, 0), self.agent)
         return metrics | {
             "generator/critic_loss": loss,
             "generator/critic_gradient_norm": norm,
             "generator/learning_rate": self._step.learning_rate.read_value(),
         }
-
-    def _update_target(self, is_due: tf.Tensor) -> None:
-        def update():  # with an output, for XLA, as TD3's
-            self.agent._update_target()
-            return tf.constant(True)
-
-        tf.cond(is_due, update, lambda: tf.constant(False))
 
     def _loss(self, batch: OffPolicyBatch) -> tuple[tf.Tensor, Metrics]:
         """The scalar that is minimised, and metrics."""

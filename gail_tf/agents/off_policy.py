@@ -38,6 +38,16 @@ def actor_update(condition: tf.Tensor, loss_fn: Callable, step: GradientStep, pr
     return counted_where(condition, update, ACTOR_METRICS)
 
 
+def update_targets_where(condition: tf.Tensor, agent) -> None:
+    """Moves the target networks of TF-Agents' ``agent`` in the steps where ``condition`` holds."""
+
+    def update():  # with an output: XLA rounds the rest otherwise where a branch has none
+        agent._update_target()
+        return tf.constant(True)
+
+    tf.cond(condition, update, lambda: tf.constant(False))
+
+
 def values_of(critics, observation, action: tf.Tensor, training: bool = False) -> list[tf.Tensor]:
     """What each of ``critics`` says of actions ``[B, k]`` at observations ``[B, ...]``: values ``[B]``."""
     return [critic((observation, action), training=training)[0] for critic in critics]

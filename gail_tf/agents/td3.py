@@ -8,7 +8,7 @@ from tf_agents.agents.td3 import td3_agent
 from tf_agents.trajectories import time_step as ts
 
 from gail_tf.agents.actor_critic import ActorCritic
-from gail_tf.agents.off_policy import actor_update, smoothed_action
+from gail_tf.agents.off_policy import actor_update, smoothed_action, update_targets_where
 from gail_tf.networks.mlp import make_critic_network, make_deterministic_actor
 from gail_tf.types import OffPolicyBatch
 
@@ -76,10 +76,5 @@ class TD3(ActorCritic):
             self._actor_step,
             progress,
         )
-
-        def update_targets():  # with an output: XLA rounds the rest otherwise where a branch has none
-            self.agent._update_target()
-            return tf.constant(True)
-
-        tf.cond(delayed, update_targets, lambda: tf.constant(False))
+        update_targets_where(delayed, self.agent)
         return metrics | self._learning_rate()

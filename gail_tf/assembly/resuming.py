@@ -35,11 +35,8 @@ def _other_values(request: Request, info: Mapping[str, Any]) -> list[str]:
     given = {"config": " + ".join(request.configs)}
     given |= {flag: getattr(request, flag) for flag in (*FLAGS, *NAMES, "tensorflow_threads")}
     bound = info.get("bindings") or {}
-    recorded = (
-        {"tensorflow_threads": 1}
-        | info
-        | {"config": info["config_name"], "reward": bound.get(FLAGS["reward"])}
-    )
+    recorded = {"tensorflow_threads": 1} | info  # older runs do not have it
+    recorded |= {"config": info["config_name"], "reward": bound.get(FLAGS["reward"])}
     found = []
     for flag, value in given.items():
         is_setting = isinstance(value, str | os.PathLike | int) or flag == "tags"

@@ -116,6 +116,7 @@ def _taken_apart(env: gym.Env) -> tuple[gym.Env, gym.Env | None]:
 
 def settings_of(env: gym.Env) -> dict[str, Any]:
     """Every argument of the environment's constructor, as it was made."""
-    parameters = inspect.signature(type(env.unwrapped).__init__).parameters
+    plain = env.unwrapped
+    parameters = inspect.signature(type(plain).__init__).parameters
     defaults = {n: p.default for n, p in parameters.items() if p.default is not inspect.Parameter.empty}
-    return defaults | dict(env.spec.kwargs)
+    return defaults | dict(plain.spec.kwargs)

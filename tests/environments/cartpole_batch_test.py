@@ -9,7 +9,7 @@ import pytest
 from gail_tf.environments.cartpole_batch import CartPoleBatch, fits
 from gail_tf.environments.make import make_environment
 from gail_tf.environments.makers import make_simulators
-from tests.environments.conftest import assert_same_bits, play, vector
+from tests.environments.conftest import Doubled, assert_same_bits, play, vector
 
 
 def heavier(**kwargs):
@@ -47,11 +47,6 @@ def test_a_snapshot_continues(bind):
     play(other, 7)
     other.restore(snapshot)
     assert_same_bits(play(other, 90, seed=1), expected)
-
-
-class Doubled(gym.RewardWrapper):
-    def reward(self, reward):
-        return 2 * reward
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,13 @@ class Counter(gym.Env):
         return np.array([self._start + noise, self._count], np.float32)
 
 
+class Doubled(gym.RewardWrapper):
+    """A wrapper that no batch knows."""
+
+    def reward(self, reward):
+        return 2 * reward
+
+
 @pytest.fixture
 def make_counter():
     def make(ends_after=None, time_limit=None, noise=None):

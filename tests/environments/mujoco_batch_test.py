@@ -8,7 +8,7 @@ from gail_tf.environments.make import make_environment
 from gail_tf.environments.makers import make_simulators
 from gail_tf.environments.mujoco_batch import MujocoBatch, fits
 from gail_tf.types import UserError
-from tests.environments.conftest import assert_same_bits, play, vector
+from tests.environments.conftest import Doubled, assert_same_bits, play, vector
 
 pytest.importorskip("mujoco.batch")
 
@@ -61,11 +61,6 @@ def test_the_number_of_threads_changes_nothing_and_a_snapshot_continues(task, bi
         assert_same_bits(play(resumed, 90, seed=1), expected)
     for name, value in kept.items():
         np.testing.assert_array_equal(snapshot[name], value)
-
-
-class Doubled(gym.RewardWrapper):
-    def reward(self, reward):
-        return 2 * reward
 
 
 @pytest.mark.parametrize(
