@@ -156,7 +156,7 @@ UPDATES = {
     "sac_gail_256x256_batch4096": lambda options: sac_gail(options, (256, 256), 4096),
 }
 UPDATES |= {f"mgail_batch{b}_h{h}": lambda options, b=b, h=h: mgail(options, b, h) for b, h in MGAIL}
-UPDATES["mgail_16_updates"] = lambda options: mgail(options, 64, 5, 16)  # 64 let roundings grow: docs/speed.md
+UPDATES["mgail_16_updates"] = lambda options: mgail(options, 64, 5, 16)  # in 64 roundings grow: docs/speed.md
 
 
 # --- Writing, with TensorFlow. ---
