@@ -1,13 +1,13 @@
 """What DDPG, TD3 and SAC have in common: networks, TF-Agents' agent that holds them, gradient steps."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 from tf_agents.trajectories import time_step as ts
 
 from gail_tf.agents import losses
-from gail_tf.agents.off_policy import values_of
+from gail_tf.agents.off_policy import cloning_term, values_of
 from gail_tf.networks.mlp import as_network
 from gail_tf.optimization.checks import check_settings
 from gail_tf.optimization.gradient_step import GradientStep
@@ -33,6 +33,7 @@ class ActorCritic(tf.Module):
         check_settings(name, settings)
         specs = settings["observation_spec"], settings["action_spec"]
         self._actor_start, self._discount = settings["actor_start"], settings["discount"]
+        self.cloning_coef = settings["cloning_coef"]
         self.make_actor_net = lambda: as_network(settings["actor_network"](*specs), specs[0])
         make_critic = lambda: as_network(settings["critic_network"](*specs), specs, is_scalar=True)  # noqa: E731
         self.actor_net = self.make_actor_net()
@@ -78,6 +79,21 @@ class ActorCritic(tf.Module):
         values = values_of(self.target_critics, batch.next_observation, next_action)
         next_value = functools.reduce(tf.minimum, values)
         return losses.bellman_target(batch.reward, batch.terminated, next_value, self._discount)
+
+    def _cloning(self, batch: OffPolicyBatch, action: tf.Tensor, value: tf.Tensor, progress) -> tf.Tensor:
+        return cloning_term(action, batch, value, self.cloning_coef * (1.0 - progress))
+
+    def _cloning_fn(self, batch: OffPolicyBatch, progress: tf.Tensor) -> Callable | None:
+        """The same for a deterministic actor, to be called; None where there is no such term."""
+        if not self.cloning_coef:
+            return None
+
+        def cloning():
+            action = self.actor_net(batch.observation, training=True)[0]
+            value = values_of(self.critics[:1], batch.observation, action)[0]
+            return self._cloning(batch, action, value, progress)
+
+        return cloning
 
     def _learning_rate(self) -> Metrics:
         return {"generator/learning_rate": self._actor_step.learning_rate.read_value()}

@@ -36,6 +36,7 @@ class DDPG(ActorCritic):
         actor_start: int = 0,
         exploration_noise: float = 0.1,
         max_actor_gradient_norm: float | None = None,
+        cloning_coef: float = 0.0,
     ):
         super().__init__(
             locals(), ddpg_agent.DdpgAgent, num_critics=1, ou_stddev=exploration_noise, ou_damping=1.0
@@ -55,6 +56,7 @@ class DDPG(ActorCritic):
             return losses.actor_loss(*values_of(self.critics, batch.observation, action), batch.can_act)
 
         started = self.train_step.assign_add(1) > self._actor_start
-        metrics |= actor_update(started, actor_loss, self._actor_step, progress)
+        cloning_fn = self._cloning_fn(batch, progress)
+        metrics |= actor_update(started, actor_loss, self._actor_step, progress, cloning_fn)
         self.agent._update_target()
         return metrics | self._learning_rate()

@@ -59,6 +59,14 @@ def soft_actor_loss(values: Sequence[tf.Tensor], log_probability: tf.Tensor, tem
     return -tf.reduce_mean(soft_value(values, log_probability, temperature))
 
 
+def cloning_loss(action: tf.Tensor, expert_action: tf.Tensor, is_expert: tf.Tensor) -> tf.Tensor:
+    """``mean_E |pi(s) - a|^2`` over the rows of demonstrations; actions ``[B, k]``.
+
+    Fujimoto and Gu 2021, Eq. 3.
+    """
+    return mean_where(tf.reduce_sum(tf.math.squared_difference(action, expert_action), -1), is_expert)
+
+
 def entropy(log_probability: tf.Tensor, can_act: tf.Tensor) -> tf.Tensor:
     """``-mean log pi(a|s)`` over the rows that can act; ``log_probability`` is 0 in the others."""
     _check_rows(log_probability, can_act=can_act)

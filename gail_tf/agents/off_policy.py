@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from gail_tf.agents import losses
 from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.optimization.minibatches import Weighted
-from gail_tf.types import Metrics
+from gail_tf.types import Metrics, OffPolicyBatch
 
 ACTOR_METRICS = (
     "policy_loss",
@@ -15,6 +16,7 @@ ACTOR_METRICS = (
     "policy_gradient_norm_max",
     "policy_gradient_mean_abs",
 )
+CLONING_METRIC = "cloning_loss"
 
 
 def counted_where(condition: tf.Tensor, update: Callable[[], tuple], names: Sequence[str]) -> Metrics:
@@ -23,19 +25,43 @@ def counted_where(condition: tf.Tensor, update: Callable[[], tuple], names: Sequ
     return {f"generator/{name}": Weighted(v, condition) for name, v in zip(names, values, strict=True)}
 
 
-def actor_update(condition: tf.Tensor, loss_fn: Callable, step: GradientStep, progress: tf.Tensor) -> Metrics:
+def actor_update(
+    condition: tf.Tensor,
+    loss_fn: Callable,
+    step: GradientStep,
+    progress: tf.Tensor,
+    cloning_fn: Callable | None = None,
+) -> Metrics:
     """A gradient step of the actor where ``condition`` holds, and its metrics, which count only there.
 
     ``loss_fn()`` is ``-mean Q(s, pi(s))``, so the gradient norms of all deterministic agents compare.
+    ``cloning_fn()`` gives a term beside it.
     """
+    names = ACTOR_METRICS if cloning_fn is None else (*ACTOR_METRICS, CLONING_METRIC)
 
     def update():
         with tf.GradientTape() as tape:
             loss = loss_fn()
-        norm, mean_abs = step(tape, loss, progress)
-        return loss, -loss, norm, norm, mean_abs
+            cloning = [] if cloning_fn is None else [cloning_fn()]
+            total = tf.add_n([loss, *cloning]) if cloning else loss
+        norm, mean_abs = step(tape, total, progress)
+        return loss, -loss, norm, norm, mean_abs, *cloning
 
-    return counted_where(condition, update, ACTOR_METRICS)
+    return counted_where(condition, update, names)
+
+
+def cloning_term(action: tf.Tensor, batch: OffPolicyBatch, value: tf.Tensor, weight) -> tf.Tensor:
+    """``weight * mean |Q| * mean_E |pi(s) - a|^2``: what draws an actor to the demonstrations' actions.
+
+    Fujimoto and Gu 2021 (Eq. 3 and 4) divide the critic's term by mean |Q|; this way its gradient compares
+    with that of an actor without the term.
+
+    Args:
+      action: the policy's own at the batch's observations, ``[B, k]``. value: the critic's of it, ``[B]``.
+    """
+    is_expert = batch.is_expert * batch.can_act
+    scale = tf.stop_gradient(tf.reduce_mean(tf.abs(value)))
+    return weight * scale * losses.cloning_loss(action, batch.action, is_expert)
 
 
 def update_targets_where(condition: tf.Tensor, agent) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import gin
 import tensorflow as tf
+import tensorflow_probability as tfp
 from tf_agents.agents.ppo import ppo_clip_agent
 from tf_agents.networks import network
 from tf_agents.trajectories import time_step as ts
@@ -16,6 +17,8 @@ from gail_tf.optimization.checks import check_settings
 from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.optimization.minibatches import scan_minibatches
 from gail_tf.types import OnPolicyBatch
+
+tfd = tfp.distributions
 
 
 @gin.configurable
@@ -33,6 +36,8 @@ class PPO(tf.Module):
       clip_range: epsilon of Eq. 7. value_clip_range: 0 leaves the value loss unclipped.
       value_coef, entropy_coef: c1 and c2 of Eq. 9.
       max_gradient_norm: global norm over both networks; None: no bound.
+      cloning_coef: weight of ``-log pi(a|s)`` of demonstrations beside Eq. 9, at the policy's standard
+        deviation, which it leaves alone; it falls linearly to 0 (Jena et al. 2020).
     """
 
     def __init__(
@@ -51,10 +56,11 @@ class PPO(tf.Module):
         value_coef: float = 0.5,
         entropy_coef: float = 0.0,
         max_gradient_norm: float | None = 0.5,
+        cloning_coef: float = 0.0,
     ):
         super().__init__(name="ppo")
         check_settings("PPO", locals())
-        self.actor_net, self.value_net = actor_net, value_net
+        self.actor_net, self.value_net, self.cloning_coef = actor_net, value_net, cloning_coef
         self._num_epochs, self._batch_size = num_epochs, batch_size
         variables = actor_net.trainable_variables + value_net.trainable_variables
         self.step = GradientStep(
@@ -97,7 +103,12 @@ class PPO(tf.Module):
         return value, actor_net(observation, training=False)[0]
 
     def update(
-        self, batch: OnPolicyBatch, seed: tf.Tensor, progress: tf.Tensor, old: Any = None
+        self,
+        batch: OnPolicyBatch,
+        seed: tf.Tensor,
+        progress: tf.Tensor,
+        old: Any = None,
+        expert: tuple[tf.Tensor, tf.Tensor] | None = None,
     ) -> dict[str, tf.Tensor]:
         """All minibatch epochs on ``batch`` (rows [N]); returns scalar metrics.
 
@@ -105,20 +116,24 @@ class PPO(tf.Module):
 
         Args:
           old: the policy at the batch's observations, where :meth:`look` told it; None: looked up.
+          expert: observations and actions of demonstrations ``[M, ...]``, for ``cloning_coef``.
         """
         num_rows = batch.advantage.shape[0]
         old = self.actor_net(batch.observation, training=False)[0] if old is None else old
         old = tf.nest.map_structure(tf.stop_gradient, old, expand_composites=True)
 
         def step(indices, seed):
-            del seed
             rows, old_rows = tf.nest.map_structure(
                 lambda x: tf.gather(x, indices)[tf.newaxis], (batch, old), expand_composites=True
             )
             with tf.GradientTape() as tape:
                 info = self._loss(rows, old_rows.log_prob(rows.action))
-            self.step(tape, info.loss, progress)
-            return {
+                loss, metrics = info.loss, {}
+                if expert is not None:
+                    metrics["generator/cloning_loss"] = cloning = self._cloning_loss(*expert, seed)
+                    loss += self.cloning_coef * (1.0 - progress) * cloning
+            self.step(tape, loss, progress)
+            return metrics | {
                 "generator/policy_loss": info.extra.policy_gradient_loss,
                 "generator/value_loss": info.extra.value_estimation_loss,
                 "generator/clip_fraction": info.extra.clip_fraction,
@@ -132,6 +147,15 @@ class PPO(tf.Module):
             "generator/explained_variance": explained_variance(batch.value, batch.value_target),
             "generator/learning_rate": self.step.learning_rate.read_value(),
         }
+
+    def _cloning_loss(self, observation: tf.Tensor, action: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """``-mean log pi(a|s)`` of a minibatch of demonstrations, drawn with replacement."""
+        shape, num_rows = [self._batch_size], observation.shape[0]
+        drawn = tf.random.stateless_uniform(shape, seed, maxval=num_rows, dtype=tf.int32)
+        policy = self.actor_net(tf.gather(observation, drawn), training=True)[0]
+        if isinstance(policy, tfd.MultivariateNormalDiag):  # of a deterministic expert it would go to 0
+            policy = tfd.MultivariateNormalDiag(policy.loc, tf.stop_gradient(policy.stddev()))
+        return -tf.reduce_mean(policy.log_prob(tf.gather(action, drawn)))
 
     def _loss(self, batch: OnPolicyBatch, old_log_prob: tf.Tensor):
         """TF-Agents' loss and its parts, of one trajectory ``[1, N]`` that is in mid-episode throughout."""

@@ -10,7 +10,14 @@ from tf_agents.agents.sac import sac_agent
 
 from gail_tf.agents import losses
 from gail_tf.agents.actor_critic import ActorCritic
-from gail_tf.agents.off_policy import ACTOR_METRICS, counted_where, sampled_action, values_of
+from gail_tf.agents.off_policy import (
+    ACTOR_METRICS,
+    CLONING_METRIC,
+    counted_where,
+    sampled_action,
+    values_of,
+)
+from gail_tf.agents.policy import mode
 from gail_tf.networks.mlp import make_critic_network, make_squashed_actor
 from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.types import OffPolicyBatch
@@ -51,6 +58,7 @@ class SAC(ActorCritic):
         initial_temperature: float = 1.0,
         target_entropy_per_dim: float = -1.0,
         max_actor_gradient_norm: float | None = None,
+        cloning_coef: float = 0.0,
     ):
         super().__init__(locals(), sac_agent.SacAgent, target_actor=False, alpha_optimizer=None)
         self.target_entropy = target_entropy_per_dim * action_spec.shape[0]
@@ -65,7 +73,8 @@ class SAC(ActorCritic):
         metrics = self._update_critics(batch, target, progress, losses.soft_critic_loss)
         started = self.train_step.assign_add(1) > self._actor_start
         update_actor = functools.partial(self._update_actor, batch, actor_seed, progress)
-        metrics |= counted_where(started, update_actor, (*ACTOR_METRICS, "entropy"))
+        names = (*ACTOR_METRICS, "entropy", *([CLONING_METRIC] if self.cloning_coef else []))
+        metrics |= counted_where(started, update_actor, names)
         self.agent._update_target()
         return metrics | self._learning_rate() | {"generator/temperature": tf.exp(self._log_temperature)}
 
@@ -77,19 +86,23 @@ class SAC(ActorCritic):
         return losses.bellman_target(batch.reward, batch.terminated, next_value, self._discount)
 
     def _update_actor(self, batch: OffPolicyBatch, seed: tf.Tensor, progress: tf.Tensor):
-        """A step of actor and temperature; returns the values of ACTOR_METRICS, and the entropy."""
+        """A step of actor and temperature; returns ACTOR_METRICS, the entropy, and the cloning term."""
         temperature = tf.exp(self._log_temperature)
         with tf.GradientTape() as tape:
             distribution = self.actor_net(batch.observation, training=True)[0]
             action, log_probability = sampled_action(distribution, batch.can_act, seed)
             values = values_of(self.critics, batch.observation, action)
-            loss = losses.soft_actor_loss(values, log_probability, temperature)
+            loss = total = losses.soft_actor_loss(values, log_probability, temperature)
+            cloning = []
+            if self.cloning_coef:
+                cloning = [self._cloning(batch, mode(distribution), values[0], progress)]
+                total += cloning[0]
         log_probability = tf.stop_gradient(log_probability)
         critic_mean = temperature * tf.reduce_mean(log_probability) - loss
         entropy = losses.entropy(log_probability, batch.can_act)
-        norm, mean_abs = self._actor_step(tape, loss, progress)
+        norm, mean_abs = self._actor_step(tape, total, progress)
         # The temperature learns from the actor's own sample; TF-Agents' alpha_loss would draw another.
         with tf.GradientTape() as tape:
             temperature_loss = -self._log_temperature * (self.target_entropy - entropy)
         self._temperature_step(tape, temperature_loss, progress)
-        return loss, critic_mean, norm, norm, mean_abs, entropy
+        return loss, critic_mean, norm, norm, mean_abs, entropy, *cloning

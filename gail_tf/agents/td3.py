@@ -27,6 +27,8 @@ class TD3(ActorCritic):
       exploration_noise: std of the noise on collected actions, of which the range is 2.
       target_noise, target_noise_clip: std and bound of the noise on target actions.
       max_actor_gradient_norm: global norm; DAC clips at 40. None: no bound.
+      cloning_coef: weight of a term that draws the actor to the actions of the demonstrations' rows
+        (``OffPolicyGenerator.expert_share``), in units of mean |Q|; it falls linearly to 0.
 
     Attributes:
       agent: TF-Agents' agent, with its policies. critics, target_critics: two networks each.
@@ -50,6 +52,7 @@ class TD3(ActorCritic):
         target_noise: float = 0.2,
         target_noise_clip: float = 0.5,
         max_actor_gradient_norm: float | None = None,
+        cloning_coef: float = 0.0,
     ):
         super().__init__(
             locals(),
@@ -75,6 +78,7 @@ class TD3(ActorCritic):
             lambda: self.agent.actor_loss(now, weights=batch.can_act, training=True),
             self._actor_step,
             progress,
+            self._cloning_fn(batch, progress),
         )
         update_targets_where(delayed, self.agent)
         return metrics | self._learning_rate()

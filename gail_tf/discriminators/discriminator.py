@@ -127,6 +127,10 @@ class Discriminator(tf.Module):
         """The reward ``[...]`` paid for ``transition``; differentiable, changes no state."""
         return self._pipeline(self.logits(transition))
 
+    def expert_reward(self, transition: Transition) -> tf.Tensor:
+        """What demonstrations among an agent's rows are paid, ``[...]``: as anybody's."""
+        return self.reward(transition)
+
     def relabel(self, transition: Transition) -> tuple[tf.Tensor, Metrics]:
         """Rewards ``[...]`` for fresh agent transitions; moves the running scale of stateful transforms.
 

@@ -76,6 +76,17 @@ def _check_demonstrations(settings: Mapping[str, Any]) -> None:
         )
 
 
+def _check_cloning(agent: Any, expert_share: float) -> None:
+    """Raises ValueError where the actor is to be drawn to demonstrations that no minibatch has."""
+    coef = getattr(agent, "cloning_coef", 0.0)
+    if coef and not expert_share:
+        name = type(agent).__name__
+        raise ValueError(
+            f"{name}.cloning_coef is {coef} and OffPolicyGenerator.expert_share 0: want a share of "
+            "demonstrations in every minibatch, such as 0.25, or no cloning_coef."
+        )
+
+
 def _check_actions(codec: ActionCodec, agent: Any) -> None:
     """Raises UserError for actions that the agent cannot take."""
     is_discrete = getattr(agent, "is_discrete", False)
@@ -123,7 +134,8 @@ class OffPolicyGenerator(CollectingGenerator):
       num_updates: agent updates an iteration; over the transitions collected: the update-to-data ratio.
       batch_size: rows of a minibatch.
       expert_share: of every minibatch are rows of the demonstrations, drawn with replacement, all alike. The
-        reward source says what they are paid (``expert_reward``). SQIL: a half.
+        reward source says what they are paid (``expert_reward``). SQIL: a half. An agent's ``cloning_coef``
+        wants some.
       num_reward_rows: replayed rows that the reward source sees an iteration; with a Discriminator of
         ``num_epochs`` 1, divided by its ``batch_size``, that is its number of updates. 0: it never learns.
       reward_recency: k, by which new ones are preferred among these: the age of a row is u^k of the buffer's,
@@ -177,6 +189,7 @@ class OffPolicyGenerator(CollectingGenerator):
         wanted = normalize_observations, absorbing
         self._normalizer, notes = shared.make_normalizer("OffPolicyGenerator", spec, *wanted)
         self.agent = agent(spec, codec.spec)
+        _check_cloning(self.agent, expert_share)
         self._actor = self.policy = Policy(self.agent.actor_net, self._normalizer, codec, absorbing, spec)
         self._average = None
         if average_rate:

@@ -32,7 +32,7 @@ class OnPolicyGenerator(CollectingGenerator):
 
     Args:
       make_env: makes one environment. reward_source: pays for transitions. expert: the demonstrations, for a
-        warm start; None without demonstrations. seed: of everything random here.
+        warm start and an agent's ``cloning_coef``; None without. seed: of everything random here.
       agent: class of the agent (PPO, TRPO). discount, gae_lambda: of the advantages.
       actor_network: ``(observation_spec, action_spec) ->`` a network, or a Keras model, whose output is a
         distribution over normalised actions. value_network: ``(observation_spec) ->`` one of values ``[B]``.
@@ -106,6 +106,7 @@ class OnPolicyGenerator(CollectingGenerator):
             self._average = shared.WeightAverage(average_net, actor_net)
             self.policy = Policy(average_net, self._normalizer, codec, absorbing, spec)
         self._expert, self._warm_start_epochs = expert, warm_start_epochs
+        self._cloned = self._demonstrated_actions(expert)
         self._sees_images = not spec.dtype.is_floating
         self._act_by(self._actor, notes=notes)
         compiled = functools.partial(tf.function, jit_compile=jit_compile, autograph=False)
@@ -113,6 +114,19 @@ class OnPolicyGenerator(CollectingGenerator):
         self._update_policy = compiled(self._update_agent)
         self._learn_last = compiled(self._learn)
         self.batch: tuple[Transition, np.ndarray] | None = None
+
+    def _demonstrated_actions(self, expert: Transition | None) -> tuple[tf.Tensor, ...]:
+        """Observations and actions ``[M, ...]`` that the agent's ``cloning_coef`` draws it to, if any."""
+        coef = getattr(self.agent, "cloning_coef", 0.0)
+        if not coef:
+            return ()
+        if expert is None:
+            name = type(self.agent).__name__
+            raise ValueError(f"{name}.cloning_coef is {coef}: without demonstrations want 0.")
+        rows = slice(None)
+        if self._absorbing:  # where nothing can be done
+            rows = expert.observation[:, -1] == 0.0
+        return tf.constant(expert.observation[rows]), tf.constant(expert.action[rows])
 
     def prepare(self) -> dict[str, float]:
         """Warm-starts the policy by behavioural cloning, where the config asks for it."""
@@ -202,6 +216,9 @@ class OnPolicyGenerator(CollectingGenerator):
         gradient_metrics = {}
         if not self._sees_images:  # of which they would cost as much as an epoch
             gradient_metrics = policy_gradient_metrics(self.agent.actor_net, batch)
+        if self._cloned:
+            seen, done = self._cloned
+            known_policy["expert"] = self._actor.normalize(seen), done
         metrics = self.agent.update(batch, seed, progress, **known_policy)
         if self._average is not None:
             self._average.move(self._average_rate)

@@ -15,7 +15,7 @@ _RULES: Rules = (
     ("num_epochs value_epochs *batch_size policy_delay num_target_samples", lambda x: x >= 1, "1 or more"),
     ("target_period epsilon_steps", lambda x: x >= 1, "1 or more"),
     ("cg_iterations backtrack_iterations horizon units", lambda x: x >= 1, "1 or more"),
-    ("actor_start exploration_noise beta cg_damping", lambda x: x >= 0, "0 or more"),
+    ("actor_start exploration_noise beta cg_damping cloning_coef", lambda x: x >= 0, "0 or more"),
     ("discount gae_lambda tau epsilon", lambda x: 0.0 <= x <= 1.0, "0 to 1"),
     ("average_rate target_rate", lambda x: 0.0 < x <= 1.0, "more than 0, to 1 (the network itself)"),
     ("backtrack_ratio validation_fraction", lambda x: 0.0 < x < 1.0, "between 0 and 1"),

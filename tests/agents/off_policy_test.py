@@ -123,6 +123,31 @@ def from_the_start(agent, step):
     return run
 
 
+@pytest.mark.parametrize("kind", ["ddpg", "td3", "sac"])
+def test_cloning_draws_the_actor_to_the_demonstrations_actions(make, kind):
+    """By as much as progress leaves of it, and to rows of demonstrations that can act."""
+    batch = make_batch()._replace(action=tf.fill([12, 2], 0.9), is_expert=tf.ones([12]))
+
+    def distance_after(progress=0.0, coef=100.0, **fields):
+        agent = make(kind, cloning_coef=coef, actor_learning_rate=1e-2)
+        for _ in range(3):
+            metrics = update(agent, batch._replace(**fields), progress=progress)
+        assert ("generator/cloning_loss" in metrics) == (coef > 0.0)
+        action = agent.actor_net(batch.observation)[0]
+        action = action if tf.is_tensor(action) else action.mode()
+        return float(tf.reduce_mean(tf.abs(action - 0.9)))
+
+    without = distance_after(coef=0.0)
+    assert distance_after() < without - 0.05
+    for same in (
+        distance_after(progress=1.0),
+        distance_after(is_expert=tf.zeros([12])),
+    ):
+        assert same == pytest.approx(without, abs=1e-6)
+    nothing_can = {"can_act": tf.zeros([12])}
+    assert distance_after(**nothing_can) == pytest.approx(distance_after(coef=0.0, **nothing_can), abs=1e-6)
+
+
 @each_agent
 def test_a_terminated_row_learns_from_its_reward_alone(make, kind):
     agent, batch = make(kind), make_batch()

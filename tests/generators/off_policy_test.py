@@ -60,7 +60,7 @@ def make_expert(n=40, dim=3):
     return Transition(observation, action, next_observation, *[np.zeros(n, np.float32)] * 3)
 
 
-def make(make_env=pendulum, reward_source=None, seed=0, **options):
+def make(make_env=pendulum, reward_source=None, seed=0, expert=None, **options):
     tf.keras.utils.set_random_seed(seed)
     if reward_source is None:
         reward_source = Discriminator(
@@ -81,7 +81,7 @@ def make(make_env=pendulum, reward_source=None, seed=0, **options):
         "jit_compile": False,
         **options,
     }
-    return OffPolicyGenerator(make_env, reward_source, None, seed, **options), reward_source
+    return OffPolicyGenerator(make_env, reward_source, expert, seed, **options), reward_source
 
 
 def values(*modules):
@@ -101,6 +101,22 @@ def test_nothing_is_learned_while_acting_at_random():
     generator.collect(1)
     assert generator.update(1, 0.0)["discriminator/loss"] > 0.0
     assert not all_equal(before, values(generator, source))
+
+
+def test_demonstrations_among_the_rows_are_paid_by_the_discriminator_and_cloned():
+    agent = functools.partial(SAC, cloning_coef=0.4)
+    generator, source = make(agent=agent, expert=make_expert(), expert_share=0.25)
+    metrics = iterate(generator, range(3))[-1][1]
+    assert metrics["generator/cloning_loss"] > 0.0
+    rows = Transition(*map(tf.constant, make_expert()))
+    np.testing.assert_array_equal(source.expert_reward(rows), source.reward(rows))
+
+
+def test_cloning_wants_demonstrations_in_every_minibatch():
+    with pytest.raises(
+        ValueError, match="SAC.cloning_coef is 0.4 and OffPolicyGenerator.expert_share 0"
+    ):
+        make(agent=functools.partial(SAC, cloning_coef=0.4))
 
 
 def test_random_actions_span_the_range_and_later_ones_follow_the_actor():

@@ -98,6 +98,19 @@ def with_variance(agent="PPO", **kwargs):
     return make(agent, reward_source=source, generator_first=True, segment_length=8, **kwargs)
 
 
+def cloning_ppo(*args):
+    return PPO(*args, num_epochs=1, batch_size=16, cloning_coef=0.1)
+
+
+def test_the_policy_is_drawn_to_the_demonstrations_where_the_agent_wants_it(monkeypatch):
+    monkeypatch.setitem(_AGENTS, "cloning", cloning_ppo)
+    generator, _ = make("cloning")
+    assert iterate(generator, range(1))[-1][1]["generator/cloning_loss"] > 0.0
+    assert "generator/cloning_loss" not in iterate(make()[0], range(1))[-1][1]
+    with pytest.raises(ValueError, match="PPO.cloning_coef is 0.1: without demonstrations want 0"):
+        OnPolicyGenerator(cartpole, EnvironmentReward(), None, 0, agent=cloning_ppo)
+
+
 def values(*modules):
     return [variable.numpy() for module in modules for variable in module.variables]
 
