@@ -80,18 +80,15 @@ class ActorCritic(tf.Module):
         next_value = functools.reduce(tf.minimum, values)
         return losses.bellman_target(batch.reward, batch.terminated, next_value, self._discount)
 
-    def _cloning(self, batch: OffPolicyBatch, action: tf.Tensor, value: tf.Tensor, progress) -> tf.Tensor:
-        return cloning_term(action, batch, value, self.cloning_coef * (1.0 - progress))
-
-    def _cloning_fn(self, batch: OffPolicyBatch, progress: tf.Tensor) -> Callable | None:
-        """The same for a deterministic actor, to be called; None where there is no such term."""
+    def _cloning_fn(self, batch: OffPolicyBatch) -> Callable | None:
+        """A deterministic actor's cloning term, to be called; None where there is none."""
         if not self.cloning_coef:
             return None
 
         def cloning():
             action = self.actor_net(batch.observation, training=True)[0]
             value = values_of(self.critics[:1], batch.observation, action)[0]
-            return self._cloning(batch, action, value, progress)
+            return cloning_term(action, batch, value, self.cloning_coef)
 
         return cloning
 

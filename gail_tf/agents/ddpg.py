@@ -56,7 +56,7 @@ class DDPG(ActorCritic):
             return losses.actor_loss(*values_of(self.critics, batch.observation, action), batch.can_act)
 
         started = self.train_step.assign_add(1) > self._actor_start
-        cloning_fn = self._cloning_fn(batch, progress)
+        cloning_fn = self._cloning_fn(batch)
         metrics |= actor_update(started, actor_loss, self._actor_step, progress, cloning_fn)
         self.agent._update_target()
         return metrics | self._learning_rate()

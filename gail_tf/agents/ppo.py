@@ -37,7 +37,7 @@ class PPO(tf.Module):
       value_coef, entropy_coef: c1 and c2 of Eq. 9.
       max_gradient_norm: global norm over both networks; None: no bound.
       cloning_coef: weight of ``-log pi(a|s)`` of demonstrations beside Eq. 9, at the policy's standard
-        deviation, which it leaves alone; it falls linearly to 0 (Jena et al. 2020).
+        deviation, which it leaves alone (Jena et al. 2020).
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class PPO(tf.Module):
                 loss, metrics = info.loss, {}
                 if expert is not None:
                     metrics["generator/cloning_loss"] = cloning = self._cloning_loss(*expert, seed)
-                    loss += self.cloning_coef * (1.0 - progress) * cloning
+                    loss += self.cloning_coef * cloning
             self.step(tape, loss, progress)
             return metrics | {
                 "generator/policy_loss": info.extra.policy_gradient_loss,

@@ -13,6 +13,7 @@ from gail_tf.agents.actor_critic import ActorCritic
 from gail_tf.agents.off_policy import (
     ACTOR_METRICS,
     CLONING_METRIC,
+    cloning_term,
     counted_where,
     sampled_action,
     values_of,
@@ -95,7 +96,7 @@ class SAC(ActorCritic):
             loss = total = losses.soft_actor_loss(values, log_probability, temperature)
             cloning = []
             if self.cloning_coef:
-                cloning = [self._cloning(batch, mode(distribution), values[0], progress)]
+                cloning = [cloning_term(mode(distribution), batch, values[0], self.cloning_coef)]
                 total += cloning[0]
         log_probability = tf.stop_gradient(log_probability)
         critic_mean = temperature * tf.reduce_mean(log_probability) - loss

@@ -28,7 +28,7 @@ class TD3(ActorCritic):
       target_noise, target_noise_clip: std and bound of the noise on target actions.
       max_actor_gradient_norm: global norm; DAC clips at 40. None: no bound.
       cloning_coef: weight of a term that draws the actor to the actions of the demonstrations' rows
-        (``OffPolicyGenerator.expert_share``), in units of mean |Q|; it falls linearly to 0.
+        (``OffPolicyGenerator.expert_share``), in units of mean |Q|.
 
     Attributes:
       agent: TF-Agents' agent, with its policies. critics, target_critics: two networks each.
@@ -78,7 +78,7 @@ class TD3(ActorCritic):
             lambda: self.agent.actor_loss(now, weights=batch.can_act, training=True),
             self._actor_step,
             progress,
-            self._cloning_fn(batch, progress),
+            self._cloning_fn(batch),
         )
         update_targets_where(delayed, self.agent)
         return metrics | self._learning_rate()

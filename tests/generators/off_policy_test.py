@@ -113,9 +113,7 @@ def test_demonstrations_among_the_rows_are_paid_by_the_discriminator_and_cloned(
 
 
 def test_cloning_wants_demonstrations_in_every_minibatch():
-    with pytest.raises(
-        ValueError, match="SAC.cloning_coef is 0.4 and OffPolicyGenerator.expert_share 0"
-    ):
+    with pytest.raises(ValueError, match="SAC.cloning_coef is 0.4 and OffPolicyGenerator.expert_share 0"):
         make(agent=functools.partial(SAC, cloning_coef=0.4))
 
 
