@@ -38,7 +38,8 @@ class OnPolicyGenerator(CollectingGenerator):
         distribution over normalised actions. value_network: ``(observation_spec) ->`` one of values ``[B]``.
       encoder: makes the layers, such as those of networks/encoders.py, that both networks share: each is then
         given their features in place of observations. None: they share nothing.
-      normalize_observations: running mean and std of the observations collected, frozen within an iteration.
+      normalize_observations: running mean and std of the observations collected, frozen within an iteration;
+        of as many demonstrations too where the agent clones them.
       generator_first: the reward source learns last, and gets the values that were just fitted to the rewards
         it paid (GAIL-VR, section 4.3). segment_length: steps of one environment in a segment of those; None
         is ``num_steps``.
@@ -107,6 +108,8 @@ class OnPolicyGenerator(CollectingGenerator):
             self.policy = Policy(average_net, self._normalizer, codec, absorbing, spec)
         self._expert, self._warm_start_epochs = expert, warm_start_epochs
         self._cloned = self._demonstrated_actions(expert)
+        if self._cloned and self._normalizer is not None:
+            self._normalizer.update(self._cloned[0])
         self._sees_images = not spec.dtype.is_floating
         self._act_by(self._actor, notes=notes)
         compiled = functools.partial(tf.function, jit_compile=jit_compile, autograph=False)
@@ -227,12 +230,25 @@ class OnPolicyGenerator(CollectingGenerator):
             fitted = self._values_at(observation, transition)
         # Last, so that the batch was collected and learned from in one scale.
         if self._normalizer is not None:
-            self._normalizer.update(shared.flatten_time(transition.observation))
+            self._learn_scale(shared.flatten_time(transition.observation), iteration)
         statistics = {
             "generator/advantage_std": tf.math.reduce_std(advantage),
             "generator/value_mean": tf.reduce_mean(value),
         }
         return {**metrics, **gradient_metrics, **statistics, **known}, *fitted
+
+    def _learn_scale(self, observation: tf.Tensor, iteration: tf.Tensor) -> None:
+        """The normaliser takes in ``observation`` ``[N, ...]``, and as many rows of what is cloned.
+
+        Of the agent's alone the scale moves away from the demonstrations' where the first policies fall, and
+        what was cloned is lost.
+        """
+        self._normalizer.update(observation)
+        if self._cloned:
+            seed, shown = shared.iteration_seed(self._run_seed, 3, iteration), self._cloned[0]
+            shape, num_rows = [observation.shape[0]], shown.shape[0]
+            drawn = tf.random.stateless_uniform(shape, seed, maxval=num_rows, dtype=tf.int32)
+            self._normalizer.update(tf.gather(shown, drawn))
 
     def _absorbing_value(self, transition: Transition) -> tf.Tensor:
         """What having ended is worth: the reward of the absorbing state for ever.

@@ -111,6 +111,18 @@ def test_the_policy_is_drawn_to_the_demonstrations_where_the_agent_wants_it(monk
         OnPolicyGenerator(cartpole, EnvironmentReward(), None, 0, agent=cloning_ppo)
 
 
+def test_demonstrations_that_are_cloned_are_half_of_what_observations_are_scaled_by(monkeypatch):
+    monkeypatch.setitem(_AGENTS, "cloning", cloning_ppo)
+    far = make_expert()._replace(observation=np.full((40, 4), 100.0, np.float32))
+    source = EnvironmentReward()
+    generator, _ = make("cloning", expert=far, reward_source=source)
+    scale = generator.policy.normalizer
+    np.testing.assert_allclose(scale.mean, [100.0] * 4, rtol=1e-5)
+    iterate(generator, range(40))  # of CartPole, which is near 0
+    np.testing.assert_allclose(scale.mean, [50.0] * 4, rtol=0.03)
+    assert abs(make("PPO", expert=far, reward_source=source)[0].policy.normalizer.mean.numpy()).max() < 1.0
+
+
 def values(*modules):
     return [variable.numpy() for module in modules for variable in module.variables]
 
