@@ -19,9 +19,14 @@ _NUM_QUANTILES = 512
 def absorbing_share(lengths: np.ndarray, ended: np.ndarray, max_steps: int) -> float:
     """The share of the time, up to the limit of every episode, after the MDP's end.
 
+    0 where fewer than half of the episodes end: an expert that stays and fell is not to be imitated in that.
+    (One fall in four demonstrations of Walker2d-v5 made the distance prefer policies that fall.)
+
     Args:
       lengths: ``[E]`` in steps. ended: bool ``[E]``, whether the MDP did.
     """
+    if 2 * np.count_nonzero(ended) < len(ended):
+        return 0.0
     absorbed = np.maximum(max_steps - lengths, 0)[ended].sum()
     return float(absorbed / (absorbed + lengths.sum()))
 

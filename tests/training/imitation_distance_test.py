@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from gail_tf.environments.actions import ActionCodec
-from gail_tf.training.imitation_distance import ImitationDistance
+from gail_tf.training.imitation_distance import ImitationDistance, absorbing_share
 
 LIMIT = 100
 BOX, ARMS = ActionCodec(gym.spaces.Box(-2.0, 2.0, (1,))), ActionCodec(gym.spaces.Discrete(3))
@@ -62,6 +62,13 @@ def test_an_expert_that_reaches_its_goal_is_near_those_who_reach_it_as_fast():
         measure([episode(seed, n, terminates=n < LIMIT) for seed in range(10, 15)]) for n in (30, 70, LIMIT)
     )
     assert same < 0.1 < late < never
+
+
+def test_a_fall_among_demonstrations_that_stay_is_not_to_be_imitated():
+    lengths = np.array([100, 100, 100, 60])
+    assert absorbing_share(lengths, lengths < 100, max_steps=100) == 0.0
+    half = np.array([100, 100, 60, 60])
+    assert absorbing_share(half, half < 100, max_steps=100) == pytest.approx(80 / 400)
 
 
 def test_units_do_not_matter_and_a_constant_component_does_no_harm():
