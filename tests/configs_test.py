@@ -71,6 +71,8 @@ TOGETHER = [
     ("gail_ppo/cartpole", "airl_shaped"),
     ("gail_ppo/cartpole", "spectral_norm"),
     ("gail_ppo/cartpole", "gail_gp"),
+    ("gail_ppo/cartpole", "cloning"),
+    ("gail_ppo/cartpole", "no_cloning"),
     ("gail_trpo/cartpole", "gail_vr"),
     ("gail_ppo/cartpole", "gail_vr_paper"),  # with table_3, table_3_gail
     ("gail_ppo/cartpole", "w_gail"),

@@ -25,13 +25,13 @@ from gail_tf.types import UserError
 
 # Names of variants -> the configs that they stand for; {task} is any task, or "any".
 _VARIANTS = {
-    "gail_vr/{task}": ("gail_ppo/{task}", "with/gail_vr"),
+    "gail_vr/{task}": ("gail_ppo/{task}", "with/no_cloning", "with/gail_vr"),
     "gail_vr/{task}_trpo": ("gail_trpo/{task}", "with/gail_vr"),
-    "gail_vr/{task}_paper": ("gail_ppo/{task}", "with/gail_vr_paper"),
+    "gail_vr/{task}_paper": ("gail_ppo/{task}", "with/no_cloning", "with/gail_vr_paper"),
     "gail_vr/gail_paper": ("gail_ppo/any", "with/table_3_gail"),
-    "gail_gp/{task}": ("gail_ppo/{task}", "with/gail_gp"),
-    "w_gail/{task}": ("gail_ppo/{task}", "with/w_gail"),
-    "w_gail_gp/{task}": ("gail_ppo/{task}", "with/w_gail_gp"),
+    "gail_gp/{task}": ("gail_ppo/{task}", "with/no_cloning", "with/gail_gp"),
+    "w_gail/{task}": ("gail_ppo/{task}", "with/no_cloning", "with/w_gail"),
+    "w_gail_gp/{task}": ("gail_ppo/{task}", "with/no_cloning", "with/w_gail_gp"),
     "gail_ppo/demo": ("gail_ppo/hopper", "with/demo"),
     "mgail/any_discrete": ("mgail/any", "with/discrete_actions"),
     "credo/ppo_gail": ("credo_ppo_gail/any",),
@@ -165,7 +165,7 @@ def layers(configs: Sequence[str], bindings: Sequence[str] = ()) -> list[Layer]:
             algorithm = _overlay(name).get("Overlay.algorithm")
             named = settings(found).get("Experiment.algorithm") if algorithm else None
             if named:
-                algorithm = re.sub(r"^GAIL(?= \()", algorithm, named.value)
+                algorithm = re.sub(r"^GAIL( \+ cloning)?(?= \()", algorithm, named.value)
                 found.append(Layer(f"configs/{name}.gin", f"Experiment.algorithm = {algorithm!r}"))
     return [*found, Layer("--gin", "\n".join(bindings))] if bindings else found
 
