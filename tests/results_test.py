@@ -40,6 +40,7 @@ WITHOUT_DATA = {
     ("own_parts.md", "binding"): "what a function returns",
     ("pixels.md", "PPO on Pong from the screen"): "steps a second; benchmarks/results/pixel_speed.json",
     ("ppo.md", "`average_rate`"): "tuning seeds 1000 to 1004, with commit and command; not exported",
+    ("results/steady/keeping.md", "Task"): "last policies and evaluations, not exported",
     ("results/README.md", "file"): "digests of recordings; run.json has them",
     ("results/gail_vr/signal.md", "Task"): "of metrics.jsonl, not exported",
     ("speed.md", "steps a second"): "benchmarks/README.md has the runs",

@@ -123,9 +123,12 @@ class OnPolicyGenerator(CollectingGenerator):
         coef = getattr(self.agent, "cloning_coef", 0.0)
         if not coef:
             return ()
+        given = f"{type(self.agent).__name__}.cloning_coef is {coef}"
         if expert is None:
-            name = type(self.agent).__name__
-            raise ValueError(f"{name}.cloning_coef is {coef}: without demonstrations want 0.")
+            raise ValueError(f"{given}: without demonstrations want 0.")
+        if not getattr(self._reward_source, "reads_action", True):
+            missing = "the discriminator does not see actions"
+            raise ValueError(f"{given}, and {missing}: want 0 (--config=with/no_cloning).")
         rows = slice(None)
         if self._absorbing:  # where nothing can be done
             rows = expert.observation[:, -1] == 0.0

@@ -109,6 +109,9 @@ def test_the_policy_is_drawn_to_the_demonstrations_where_the_agent_wants_it(monk
     assert "generator/cloning_loss" not in iterate(make()[0], range(1))[-1][1]
     with pytest.raises(ValueError, match="PPO.cloning_coef is 0.1: without demonstrations want 0"):
         OnPolicyGenerator(cartpole, EnvironmentReward(), None, 0, agent=cloning_ppo)
+    states = Discriminator(make_expert(), 2, inputs=("observation",))
+    with pytest.raises(ValueError, match="does not see actions: want 0 .--config=with/no_cloning."):
+        make("cloning", reward_source=states)
 
 
 def test_demonstrations_that_are_cloned_are_half_of_what_observations_are_scaled_by(monkeypatch):
