@@ -177,6 +177,7 @@ def recipes(cartpole, pendulum, bar):
     """Name of a recipe -> the flags of its tiny run."""
     trpo = ("--config=gail_trpo/any", *TINY)
     sac = ("--config=sac_gail/any", f"--demonstrations={pendulum}", *TINY_OFF_POLICY)
+    cloned = ("--gin=OffPolicyGenerator.expert_share = 0.25", "--gin=SAC.cloning_coef = 0.2")
     mgail = ("--config=mgail/any", f"--demonstrations={cartpole}", *TINY_MODEL_BASED)
     return {
         "PPO CartPole": ("--config=gail_ppo/any", f"--demonstrations={cartpole}", *TINY),
@@ -186,12 +187,13 @@ def recipes(cartpole, pendulum, bar):
             f"--demonstrations={pendulum}",
             *TINY,
             "--gin=OnPolicyGenerator.warm_start_epochs = 2",
+            "--gin=PPO.cloning_coef = 0.1",
             "--gin=BehavioralCloning.jit_compile = False",
             "--gin=make_environment.max_episode_steps = 100",
         ),
         "VR CartPole": ("--config=gail_vr/any", f"--demonstrations={cartpole}", *TINY),
         "SAC Pendulum": sac,
-        "SAC Pendulum, ahead": (*sac, "--gin=OffPolicyGenerator.collect_while_learning = True"),
+        "SAC Pendulum, ahead": (*sac, "--gin=OffPolicyGenerator.collect_while_learning = True", *cloned),
         "TRPO Pendulum": (*trpo, f"--demonstrations={pendulum}"),
         "PPO pixels": ("--config=gail_ppo/any", f"--demonstrations={bar}", *TINY_PIXELS),
         "SQIL pixels": ("--config=sqil/any", f"--demonstrations={bar}", *TINY_SQIL),
