@@ -10,9 +10,8 @@ import os
 import h5py
 import numpy as np
 
-GONE = (
-    27  # Here Ant-v5 leaves out the forces on the world, which were 0; Reacher-v5's missing 0 was the last.
-)
+# Here Ant-v5 leaves out the forces on the world, which were 0; Reacher-v5's missing 0 was the last.
+GONE = 27
 
 
 class PublishedExpert:

@@ -43,7 +43,7 @@ def actor_update(
         with tf.GradientTape() as tape:
             loss = loss_fn()
             cloning = [] if cloning_fn is None else [cloning_fn()]
-            total = tf.add_n([loss, *cloning]) if cloning else loss
+            total = tf.add_n([loss, *cloning])
         norm, mean_abs = step(tape, total, progress)
         return loss, -loss, norm, norm, mean_abs, *cloning
 

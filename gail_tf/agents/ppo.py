@@ -15,7 +15,7 @@ from gail_tf.agents.on_policy import explained_variance
 from gail_tf.networks.encoders import features_spec, shared_encoder
 from gail_tf.optimization.checks import check_settings
 from gail_tf.optimization.gradient_step import GradientStep
-from gail_tf.optimization.minibatches import scan_minibatches
+from gail_tf.optimization.minibatches import drawn_indices, scan_minibatches
 from gail_tf.types import OnPolicyBatch
 
 tfd = tfp.distributions
@@ -150,8 +150,7 @@ class PPO(tf.Module):
 
     def _cloning_loss(self, observation: tf.Tensor, action: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """``-mean log pi(a|s)`` of a minibatch of demonstrations, drawn with replacement."""
-        shape, num_rows = [self._batch_size], observation.shape[0]
-        drawn = tf.random.stateless_uniform(shape, seed, maxval=num_rows, dtype=tf.int32)
+        drawn = drawn_indices(self._batch_size, observation.shape[0], seed)
         policy = self.actor_net(tf.gather(observation, drawn), training=True)[0]
         if isinstance(policy, tfd.MultivariateNormalDiag):  # of a deterministic expert it would go to 0
             policy = tfd.MultivariateNormalDiag(policy.loc, tf.stop_gradient(policy.stddev()))

@@ -93,11 +93,9 @@ class SAC(ActorCritic):
             distribution = self.actor_net(batch.observation, training=True)[0]
             action, log_probability = sampled_action(distribution, batch.can_act, seed)
             values = values_of(self.critics, batch.observation, action)
-            loss = total = losses.soft_actor_loss(values, log_probability, temperature)
-            cloning = []
-            if self.cloning_coef:
-                cloning = [cloning_term(mode(distribution), batch, values[0], self.cloning_coef)]
-                total += cloning[0]
+            loss, coef = losses.soft_actor_loss(values, log_probability, temperature), self.cloning_coef
+            cloning = [cloning_term(mode(distribution), batch, values[0], coef)] if coef else []
+            total = tf.add_n([loss, *cloning])
         log_probability = tf.stop_gradient(log_probability)
         critic_mean = temperature * tf.reduce_mean(log_probability) - loss
         entropy = losses.entropy(log_probability, batch.can_act)

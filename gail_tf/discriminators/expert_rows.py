@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from gail_tf.discriminators.features import Fields, gathered, num_rows_of
+from gail_tf.optimization.minibatches import drawn_indices
 
 _MAX_REPORTED_ROWS = 4096
 """More expert rows than this are represented by a sample in the metrics of the reward."""
@@ -35,7 +36,7 @@ class ExpertSampler(tf.Module):
     def __call__(self, num_rows: int, seed: tf.Tensor) -> Fields:
         """Fields ``[num_rows, k]``."""
         if self._cdf is None:
-            indices = tf.random.stateless_uniform([num_rows], seed, maxval=self._num_rows, dtype=tf.int32)
+            indices = drawn_indices(num_rows, self._num_rows, seed)
         else:
             draws = tf.random.stateless_uniform([num_rows], seed)
             indices = tf.minimum(tf.searchsorted(self._cdf, draws, side="right"), self._num_rows - 1)

@@ -16,7 +16,7 @@ from gail_tf.environments.atari import frames_in_stack
 from gail_tf.generators import shared
 from gail_tf.generators.collecting import Act, CollectingGenerator
 from gail_tf.generators.replay import ReplayBuffer
-from gail_tf.optimization.minibatches import recent_ages, scan_updates
+from gail_tf.optimization.minibatches import drawn_indices, recent_ages, scan_updates
 from gail_tf.rewards.environment import EnvironmentReward
 from gail_tf.types import EpisodeStatistics, OffPolicyBatch, RewardSource, Transition, UserError
 
@@ -259,7 +259,7 @@ class OffPolicyGenerator(CollectingGenerator):
         num_batches = self._num_updates * self.agent.num_batches
         num_rows = num_batches * (self._batch_size - self._num_expert_rows)
         seed = shared.iteration_seed(self._run_seed, 1, iteration)
-        indices = tf.random.stateless_uniform([num_rows], seed, maxval=size, dtype=tf.int32)
+        indices = drawn_indices(num_rows, size, seed)
         indices = tf.math.floormod(first + indices, self.replay.capacity)
         rows, reward_rows, expert_rows = self.replay.gather(indices), None, None
         if self._num_reward_rows:
@@ -267,9 +267,9 @@ class OffPolicyGenerator(CollectingGenerator):
             age = recent_ages(seed, self._num_reward_rows, size, self._reward_recency)
             reward_rows = self.replay.gather(tf.math.floormod(newest - age, self.replay.capacity))
         if self._num_expert_rows:
-            seed, num_rows = shared.iteration_seed(self._run_seed, 4, iteration), self._demonstrations.size
-            drawn = [num_batches * self._num_expert_rows]
-            indices = tf.random.stateless_uniform(drawn, seed, maxval=num_rows, dtype=tf.int32)
+            seed = shared.iteration_seed(self._run_seed, 4, iteration)
+            num_drawn = num_batches * self._num_expert_rows
+            indices = drawn_indices(num_drawn, self._demonstrations.size, seed)
             expert_rows = self._demonstrations.gather(indices)
         return self._learn(rows, reward_rows, expert_rows, iteration, progress)
 

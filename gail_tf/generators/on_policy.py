@@ -18,6 +18,7 @@ from gail_tf.generators import shared
 from gail_tf.generators.collecting import CollectingGenerator
 from gail_tf.networks.encoders import Encoded, features_spec, make_encoder
 from gail_tf.networks.mlp import MakeLayers, as_network, make_actor_network, make_value_network
+from gail_tf.optimization.minibatches import drawn_indices
 from gail_tf.types import EpisodeStatistics, OnPolicyBatch, RewardSource, Transition, ValuedSegments
 
 
@@ -249,8 +250,7 @@ class OnPolicyGenerator(CollectingGenerator):
         self._normalizer.update(observation)
         if self._cloned:
             seed, shown = shared.iteration_seed(self._run_seed, 3, iteration), self._cloned[0]
-            shape, num_rows = [observation.shape[0]], shown.shape[0]
-            drawn = tf.random.stateless_uniform(shape, seed, maxval=num_rows, dtype=tf.int32)
+            drawn = drawn_indices(observation.shape[0], shown.shape[0], seed)
             self._normalizer.update(tf.gather(shown, drawn))
 
     def _absorbing_value(self, transition: Transition) -> tf.Tensor:

@@ -28,6 +28,11 @@ def recent_ages(seed: tf.Tensor, num_rows: int, num_held: tf.Tensor, recency: fl
     return tf.minimum(tf.cast(age * tf.cast(num_held, tf.float32), tf.int32), num_held - 1)
 
 
+def drawn_indices(num_drawn: int, num_rows: int | tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """``num_drawn`` of ``range(num_rows)``, int32, with replacement and all alike."""
+    return tf.random.stateless_uniform([num_drawn], seed, maxval=num_rows, dtype=tf.int32)
+
+
 def shuffled_indices(num_rows: int, num_epochs: int, seed: tf.Tensor) -> tf.Tensor:
     """A permutation of ``range(num_rows)`` per epoch, int32 ``[num_epochs, num_rows]``.
 
