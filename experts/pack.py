@@ -2,7 +2,8 @@
 
     python experts/pack.py RUN_DIR --num_episodes=25
 
-RUN_DIR is a finished run of gail-train-expert. Writes <environment>/demonstrations.npz (the deterministic
+RUN_DIR is a run of gail-train-expert. Of one that was ended before its budget the last exported policy is taken,
+and env_steps in the manifest says when that was. Writes <environment>/demonstrations.npz (the deterministic
 policy, episode i from reset(seed=i)), <environment>/policy/ (a SavedModel), and the entry in manifest.json.
 """
 
@@ -35,7 +36,6 @@ def pack(run_dir, num_episodes):
     run = json.loads((run_dir / "run.json").read_text())
     if (run["git"] or {}).get("dirty", True):
         raise SystemExit(f"{run_dir}: trained from uncommitted code; train it again from a clean checkout")
-    summary = json.loads((run_dir / "summary.json").read_text())
     folder = HERE / run["environment"]
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -57,7 +57,7 @@ def pack(run_dir, num_episodes):
         "algorithm": run["algorithm"],
         "command": shlex.join([Path(binary).name, *flags, "--run_dir=RUN_DIR"]),
         "seed": run["seed"],
-        "env_steps": summary["env_steps"],
+        "env_steps": about["env_steps"],
         "git_commit": (run["git"] or {}).get("commit"),
         "versions": run["versions"],
         "num_episodes": recorded.num_episodes,

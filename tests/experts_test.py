@@ -23,7 +23,8 @@ WANTED = {
     "Reacher-v5": (-5.0, 25),
     "Ant-v5": (3500.0, 25),
     "Walker2d-v5": (4000.0, 25),
-    "Humanoid-v5": (4500.0, 25),
+    "Humanoid-v5": (5400.0, 25),
+    "InvertedDoublePendulum-v5": (9300.0, 25),
 }
 # They fall now and then, and rounding decides in which episode.
 FALLING = ("Ant-v5", "Walker2d-v5", "Humanoid-v5")
@@ -75,7 +76,8 @@ def test_the_page_lists_them_with_their_returns():
 
 
 def test_the_shipped_files_stay_small():
-    assert sum(p.stat().st_size for p in experts_dir().rglob("*") if p.is_file()) < 40e6
+    # Humanoid's 25 whole episodes are 27 MB: contact forces and inertias that do not compress.
+    assert sum(p.stat().st_size for p in experts_dir().rglob("*") if p.is_file()) < 45e6
 
 
 def test_hopper_actions_are_cut_as_executed():
