@@ -161,13 +161,22 @@ def layers(configs: Sequence[str], bindings: Sequence[str] = ()) -> list[Layer]:
     found: list[Layer] = []
     for config in configs:
         for name in _stands_for(config):
-            found += resolve_config(name)
+            found += _for_parts(resolve_config(name), name, found)
             algorithm = _overlay(name).get("Overlay.algorithm")
             named = settings(found).get("Experiment.algorithm") if algorithm else None
             if named:
                 algorithm = re.sub(r"^GAIL( \+ cloning)?(?= \()", algorithm, named.value)
                 found.append(Layer(f"configs/{name}.gin", f"Experiment.algorithm = {algorithm!r}"))
     return [*found, Layer("--gin", "\n".join(bindings))] if bindings else found
+
+
+def _for_parts(overlay: list[Layer], name: str, below: Sequence[Layer]) -> list[Layer]:
+    """An overlay's layers; of one for a part "or" another, without the settings of that which is not below."""
+    choices = {part for need in _needs(name) if " or " in need for part in need.split(" or ")}
+    if not choices:
+        return overlay
+    absent = [f"{part}." for part in choices - _parts(settings(below))]
+    return [layer._replace(text=without(layer.text, layer.source, absent)) for layer in overlay]
 
 
 def _stands_for(name: str) -> tuple[str, ...]:
@@ -277,7 +286,7 @@ def check(configs: Sequence[str], found: Sequence[Layer]) -> None:
     if not any(setting.source.startswith("configs/recipes/") for setting in bound.values()):
         return  # somebody's own recipe, which may rely on what the code has for defaults
     for name in (name for config in configs for name in _stands_for(config)):
-        if missing := [part for part in _needs(name) if part not in _parts(bound)]:
+        if missing := _missing(_needs(name), _parts(bound)):
             given = " + ".join(other for other in configs if other != name)
             raise UserError(
                 f"--config={name} changes {' and '.join(missing)}, which {given} does not have: it goes "
@@ -286,7 +295,12 @@ def check(configs: Sequence[str], found: Sequence[Layer]) -> None:
 
 
 def _needs(overlay: str) -> Sequence[str]:
+    """Names of parts; "PPO or SAC" is either of them."""
     return _overlay(overlay).get("Overlay.needs", ())
+
+
+def _missing(needs: Sequence[str], parts: set[str]) -> list[str]:
+    return [need for need in needs if parts.isdisjoint(need.split(" or "))]
 
 
 def _parts(bound: Mapping[str, Statement]) -> set[str]:
@@ -297,8 +311,8 @@ def _parts(bound: Mapping[str, Statement]) -> set[str]:
 
 def _fitting(overlay: str) -> list[str]:
     """The recipes that have the parts which ``overlay`` changes."""
-    needs = set(_needs(overlay))
-    return [r for r in _stems("recipes") if needs <= _parts(settings(layers([f"{r}/any", overlay])))]
+    parts_of = {recipe: _parts(settings(layers([f"{recipe}/any", overlay]))) for recipe in _stems("recipes")}
+    return [recipe for recipe, parts in parts_of.items() if not _missing(_needs(overlay), parts)]
 
 
 # --- for people

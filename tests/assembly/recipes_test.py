@@ -57,9 +57,24 @@ def test_an_overlay_renames_the_algorithm_that_stands_before_it():
     assert bound("Experiment.algorithm") == "GAIL-GP (SAC)"
 
 
+def test_an_overlay_for_one_part_or_another_binds_that_which_is_there():
+    parse_gin(["gail_ppo/hopper", "with/cloning"], [])
+    assert bound("PPO.cloning_coef") == "0.1"
+    assert "SAC" not in gin.config_str()
+    gin.clear_config()
+    parse_gin(["sac_gail/hopper", "with/cloning"], [])
+    assert (bound("SAC.cloning_coef"), bound("OffPolicyGenerator.expert_share")) == ("0.2", "0.03")
+    assert "OnPolicyGenerator" not in gin.config_str()
+
+
 @pytest.mark.parametrize(
     ("configs", "line"),
     [
+        (
+            ["gail_trpo/hopper", "with/cloning"],
+            "--config=with/cloning changes PPO or SAC, which gail_trpo/hopper does not have: it goes on top "
+            "of credo_ppo_gail, credo_tssg, gail_ppo, sac_gail",
+        ),
         (
             ["dac_td3/hopper", "with/warm_start"],
             "--config=with/warm_start changes OnPolicyGenerator, which dac_td3/hopper does not have: "
