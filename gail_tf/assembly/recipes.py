@@ -171,7 +171,7 @@ def layers(configs: Sequence[str], bindings: Sequence[str] = ()) -> list[Layer]:
 
 
 def _for_parts(overlay: list[Layer], name: str, below: Sequence[Layer]) -> list[Layer]:
-    """An overlay's layers; of one for a part "or" another, without the settings of that which is not below."""
+    """An overlay's layers; of one for a part "or" another, without the settings of that which is missing."""
     choices = {part for need in _needs(name) if " or " in need for part in need.split(" or ")}
     if not choices:
         return overlay
