@@ -55,7 +55,7 @@ def on_policy(tf, generator, num_copies=1):
     return update, (*batch, 0, 0.0)
 
 
-def ppo_nature(options):
+def ppo_nature(options, num_steps=64, num_epochs=4, batch_size=256):
     """PPO on the environment's reward, with images of 84 x 84 x 4 and the Nature encoder."""
     import gymnasium as gym
     import tensorflow as tf
@@ -83,10 +83,10 @@ def ppo_nature(options):
         for net in ("actor", "value")
         for b in ("hidden = ()", "encoder = @nature_encoder")
     ]
-    sizes = ["OnPolicyGenerator.num_environments = 8", "OnPolicyGenerator.num_steps = 64"]
+    sizes = ["OnPolicyGenerator.num_environments = 8", f"OnPolicyGenerator.num_steps = {num_steps}"]
     sizes += [
-        "PPO.num_epochs = 4",
-        "PPO.batch_size = 256",
+        f"PPO.num_epochs = {num_epochs}",
+        f"PPO.batch_size = {batch_size}",
         "OnPolicyGenerator.normalize_observations = False",
     ]
     parse_gin(["ppo/any"], networks + sizes)
@@ -152,6 +152,8 @@ UPDATES = {
     "ppo_gail": ppo_gail,
     "ppo_gail_65536": lambda options: ppo_gail(options, 128, 8192),
     "ppo_nature": ppo_nature,
+    # XLA's convolutions on a CPU take minutes for the whole one; this is for comparing numbers there.
+    "ppo_nature_64": lambda options: ppo_nature(options, num_steps=8, num_epochs=1, batch_size=32),
     "sac_gail": sac_gail,
     "sac_gail_256x256_batch4096": lambda options: sac_gail(options, (256, 256), 4096),
 }
