@@ -25,6 +25,7 @@ def lost(case: Case) -> Finding | None:
         f"{scores[best]:.2f} of the expert at {steps[best]:,.0f} steps, {last:.2f} at the end",
         (
             f"gail-evaluate --policy={policy.replace(' (', '  # ').rstrip(')')}",
+            *case.cloning,
             "--gin='Discriminator.final_learning_rate_fraction = 0.1'",
             case.slower_policy,
         ),
@@ -48,7 +49,7 @@ def too_few_steps(case: Case) -> Finding | None:
     return Finding(
         f"it still rises: {abs(before):.2f} {unit} in the third quarter of the evaluations, {abs(late):.2f} "
         f"in the last, after {steps:,} steps",
-        (change,),
+        (change, *case.cloning),
     )
 
 
@@ -60,6 +61,7 @@ def not_learned(case: Case) -> Finding | None:
     return Finding(
         f"it ends at {case.standing} (good is {GOOD_SCORE} or more), and no other sign of the table is there",
         (
+            *case.cloning,
             f"gail-train-expert --config=ppo/any --environment={task} --run_dir=runs/check",
             f"gail-train --config=bc/any --environment={task} --demonstrations={shlex.quote(str(data))} "
             "--run_dir=runs/bc",

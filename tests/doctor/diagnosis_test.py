@@ -203,6 +203,18 @@ def test_what_still_rises_wants_more_steps():
     assert (finding.name, finding.change) == ("too few steps", ("--gin='Trainer.total_env_steps = 90000'",))
 
 
+def test_cloning_is_recommended_where_a_run_can_have_it_and_has_not():
+    def change_of(*bindings):
+        run = poor(score=0.6, settings="\n".join(["OnPolicyGenerator.agent = @PPO", *bindings]))
+        (finding,) = diagnosis.diagnose(run)
+        return finding.change
+
+    inputs = "Discriminator.inputs = ('observation', 'action')"
+    assert change_of(inputs)[0] == "--config=with/cloning"
+    assert "--config=with/cloning" not in change_of(inputs, "PPO.cloning_coef = 0.1")
+    assert "--config=with/cloning" not in change_of("Discriminator.inputs = ('observation',)")
+
+
 def test_a_final_figure_of_few_episodes_or_of_wide_spread_is_too_little():
     run = poor(score=0.9)
     assert found(run) == []
