@@ -62,8 +62,8 @@ def main(argv: Sequence[str]) -> int:
     train, evaluate = program("gail-train"), program("gail-evaluate")
     print(
         f"\nNow try:\n"
-        f"  {train} --config=gail_ppo/any --demonstrations=mine.npz --environment=ID \\\n"
-        f"      --run_dir=runs/mine\n"
+        f"  {train} --config=gail_ppo/any --config=with/cloning --demonstrations=mine.npz \\\n"
+        f"      --environment=ID --run_dir=runs/mine\n"
         f"  {train} --config=gail_trpo/cartpole --run_dir=runs/cartpole\n"
         f"  {evaluate} --policy={shlex.quote(run_dir)} --num_episodes=100\n"
         f"  {program('tensorboard')} --logdir=runs"

@@ -70,8 +70,8 @@ def main(argv: Sequence[str]) -> None:
     record()
     inspect(_OUT.value)
     out = shlex.quote(_OUT.value)
-    train = program("gail-train")
-    print(f"Train on them:  {train} --config=gail_ppo/any --demonstrations={out} --run_dir=runs/new")
+    train = f"{program('gail-train')} --config=gail_ppo/any --config=with/cloning"
+    print(f"Train on them:  {train} --demonstrations={out} --run_dir=runs/new")
 
 
 def record() -> None:
