@@ -20,7 +20,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from gail_tf.bin.command_line import run_main
+from gail_tf.bin.command_line import program, run_main
 from gail_tf.types import UserError
 
 _JSON = flags.DEFINE_bool("json", False, "Print the findings as one JSON object, {run: [finding, ...]}.")
@@ -33,7 +33,9 @@ def main(argv: Sequence[str]) -> int:
 
     found, problems = diagnosis.diagnose_all(argv[1:])
     told = [f"not read: {problem}" for problem in problems]
-    print(json.dumps(text.as_object(found)) if _JSON.value else "\n".join([*text.lines(found), *told]))
+    print(
+        json.dumps(text.as_object(found)) if _JSON.value else "\n".join([*text.lines(found, program), *told])
+    )
     return int(any(findings for _, findings in found))
 
 

@@ -24,7 +24,7 @@ def report(result, script: str) -> int:
         print(f"  {command_line.program(script)} --run_dir={folder} --resume")
         return command_line.EXIT_INTERRUPTED
     run = load_run(result.run_dir)
-    print("\n".join([*summary_lines(run), *doctor_lines(run, diagnose(run))]))
+    print("\n".join([*summary_lines(run), *doctor_lines(run, diagnose(run), command_line.program)]))
     print(f"Curve: {result.run_dir}/curve.png   Policy: {result.run_dir}/policy")
     print(f"Next:  {command_line.program('gail-evaluate')} --policy={folder} --num_episodes=100")
     return 0

@@ -36,7 +36,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from gail_tf.bin.command_line import run_main
+from gail_tf.bin.command_line import program, run_main
 from gail_tf.types import UserError
 
 _OUT = flags.DEFINE_string("out", "report", "The folder to write into; made when it does not exist.")
@@ -56,7 +56,7 @@ def main(argv: Sequence[str]) -> None:
     if len(found) == 1:
         run = runs.load_run(found[0])
         findings = diagnosis.diagnose(run, holder(found[0]) is not None)
-        print("\n".join([*terminal.summary_lines(run), *text.summary_lines(run, findings)]))
+        print("\n".join([*terminal.summary_lines(run), *text.summary_lines(run, findings, program)]))
     else:
         print(written[1].read_text(encoding="utf-8"))
     print("Written: " + ", ".join(map(str, written)))

@@ -34,7 +34,10 @@ from gail_tf.bin.command_line import run_main
 _DATA = (
     flags.DEFINE_string("demonstrations", None, "A file or folder, minari:NAME, or shipped:NAME."),
     flags.DEFINE_integer(
-        "num_demonstrations", None, "How many trajectories, drawn by the seed; else all.", lower_bound=1
+        "num_demonstrations",
+        None,
+        "How many trajectories, drawn by the seed; else as the config says, or all.",
+        lower_bound=1,
     ),
     flags.DEFINE_integer("subsample", None, "Keep every N-th step of each trajectory.", lower_bound=1),
 )

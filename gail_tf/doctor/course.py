@@ -20,13 +20,14 @@ def lost(case: Case) -> Finding | None:
         return None
     kept = case.run.value("kept_env_steps")
     has_kept = kept is not None and case.score is not None and case.score > last
+    adversarial = any(name.startswith("Discriminator.") for name in case.settings)
     policy = f"{case.run.path} (kept from {kept:,} steps)" if has_kept else f"{case.run.path}/best_policy"
     return Finding(
         f"{scores[best]:.2f} of the expert at {steps[best]:,.0f} steps, {last:.2f} at the end",
         (
             f"gail-evaluate --policy={policy.replace(' (', '  # ').rstrip(')')}",
             *case.cloning,
-            "--gin='Discriminator.final_learning_rate_fraction = 0.1'",
+            *(["--gin='Discriminator.final_learning_rate_fraction = 0.1'"] if adversarial else []),
             case.slower_policy,
         ),
     )

@@ -1,8 +1,9 @@
-"""Findings as people read them."""
+"""Findings as people read them. ``typed`` says how a console script's name is typed from where they are."""
 
 import collections
+import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gail_tf.doctor.case import Case, Finding
@@ -16,16 +17,17 @@ def names(findings: Sequence[Finding]) -> str:
     return "; ".join(finding.name for finding in findings) or HEALTHY
 
 
-def summary_lines(run: Run, findings: Sequence[Finding]) -> list[str]:
+def summary_lines(run: Run, findings: Sequence[Finding], typed: Callable[[str], str] = str) -> list[str]:
     """What stands at the end of a run's printed summary: a line, and where to read on."""
-    more = [f"  {'':<16}gail-doctor {shlex.quote(str(run.path))} says what to change"] if findings else []
+    command = f"{typed('gail-doctor')} {shlex.quote(str(run.path))}"
+    more = [f"  {'':<16}{command} says what to change"] if findings else []
     return [f"  {'doctor':<16}{names(findings)}", *more]
 
 
-def lines(found: Sequence[tuple[Run, Sequence[Finding]]]) -> list[str]:
+def lines(found: Sequence[tuple[Run, Sequence[Finding]]], typed: Callable[[str], str] = str) -> list[str]:
     """One run at length, or several with a line each and what they have in common."""
     if len(found) == 1:
-        return run_lines(*found[0])
+        return run_lines(*found[0], typed)
     return [*(short_line(*each) for each in found), *shared_lines(found)]
 
 
@@ -34,7 +36,7 @@ def as_object(found: Sequence[tuple[Run, Sequence[Finding]]]) -> dict[str, Any]:
     return {str(run.path): [finding._asdict() for finding in findings] for run, findings in found}
 
 
-def run_lines(run: Run, findings: Sequence[Finding]) -> list[str]:
+def run_lines(run: Run, findings: Sequence[Finding], typed: Callable[[str], str] = str) -> list[str]:
     """A run at length: a line what it is, then each finding with figures and changes."""
     lines = [f"{run.name}: {_state(run)}"]
     if not findings:
@@ -44,7 +46,10 @@ def run_lines(run: Run, findings: Sequence[Finding]) -> list[str]:
         for number, what in enumerate(finding.change):
             is_typed = what.startswith(("--", "gail-"))
             label = "try" if number == 0 else "or" if is_typed else ""
+            what = re.sub(r"^gail-[\w-]+", lambda name: typed(name[0]), what)
             lines.append(f"    {label:<4} {what}")
+    if any(what.startswith("--") for finding in findings for what in finding.change):
+        lines.append("  What begins with -- goes behind the run's own command, with another --run_dir.")
     return lines
 
 

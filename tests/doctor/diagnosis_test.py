@@ -215,6 +215,14 @@ def test_cloning_is_recommended_where_a_run_can_have_it_and_has_not():
     assert "--config=with/cloning" not in change_of("Discriminator.inputs = ('observation',)")
 
 
+def test_commands_are_printed_as_they_are_typed_from_here():
+    run = poor(score=0.6, settings="Discriminator.inputs = ('observation', 'action')")
+    lines = text.run_lines(run, diagnosis.diagnose(run), typed=lambda script: f"bin/{script}")
+    assert lines[2].split() == ["try", "--config=with/cloning"]
+    assert lines[3].startswith("    or   bin/gail-train-expert --config=ppo/any")
+    assert lines[-1] == "  What begins with -- goes behind the run's own command, with another --run_dir."
+
+
 def test_a_final_figure_of_few_episodes_or_of_wide_spread_is_too_little():
     run = poor(score=0.9)
     assert found(run) == []
