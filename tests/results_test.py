@@ -28,6 +28,8 @@ _WORDS = """
 NOT_RESULTS = {name.strip() for name in _WORDS.split("|")}
 # Numbers without a row in any results.csv, and why.
 WITHOUT_DATA = {
+    ("bc.md", "| CartPole"): "tried on seed 1000, with commit and command; not exported",
+    ("bc.md", "share"): "tried on seed 1000, with commits; not exported",
     ("demonstrations.md", "format"): "of which package and version a file is",
     ("gail_vr.md", "| GAIL"): "a paper's own numbers",
     ("gail_vr.md", "claim"): "its sentences quote signal.md",
@@ -44,6 +46,7 @@ WITHOUT_DATA = {
     ("results/README.md", "file"): "digests of recordings; run.json has them",
     ("results/gail_vr/signal.md", "Task"): "of metrics.jsonl, not exported",
     ("speed.md", "steps a second"): "benchmarks/README.md has the runs",
+    ("speed.md", "| in turn"): "seeds 1000 and 1001, with commit and command; not exported",
     ("sqil.md", "| minimised, mean over the minibatch"): "losses",
     ("sqil.md", "task (expert)"): "trials on seeds 1000 and 1001, said to be no study; not exported",
     ("studies.md", "command"): "seconds of a command, not results",
