@@ -162,12 +162,19 @@ def layers(configs: Sequence[str], bindings: Sequence[str] = ()) -> list[Layer]:
     for config in configs:
         for name in _stands_for(config):
             found += _for_parts(resolve_config(name), name, found)
-            algorithm = _overlay(name).get("Overlay.algorithm")
-            named = settings(found).get("Experiment.algorithm") if algorithm else None
-            if named:
-                algorithm = re.sub(r"^GAIL( \+ cloning)?(?= \()", algorithm, named.value)
+            named = settings(found).get("Experiment.algorithm")
+            if named and (algorithm := _renamed(named.value, _overlay(name))) != named.value:
                 found.append(Layer(f"configs/{name}.gin", f"Experiment.algorithm = {algorithm!r}"))
     return [*found, Layer("--gin", "\n".join(bindings))] if bindings else found
+
+
+def _renamed(algorithm: str, overlay: Mapping[str, Any]) -> str:
+    """GAIL + cloning (PPO): an overlay says what stands for GAIL, or for what is beside it."""
+    if name := overlay.get("Overlay.algorithm"):
+        algorithm = re.sub(r"^GAIL(?=( \+ cloning)? \()", name, algorithm)
+    if (beside := overlay.get("Overlay.beside")) is not None:
+        algorithm = re.sub(r"( \+ cloning)?(?= \()", beside, algorithm, count=1)
+    return algorithm
 
 
 def _for_parts(overlay: list[Layer], name: str, below: Sequence[Layer]) -> list[Layer]:

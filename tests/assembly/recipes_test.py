@@ -57,6 +57,23 @@ def test_an_overlay_renames_the_algorithm_that_stands_before_it():
     assert bound("Experiment.algorithm") == "GAIL-GP (SAC)"
 
 
+@pytest.mark.parametrize(
+    ("configs", "algorithm"),
+    [
+        (["gail_ppo/ant"], "GAIL + cloning (PPO)"),
+        (["gail_ppo/ant", "with/no_cloning"], "GAIL (PPO)"),
+        (["gail_ppo/ant", "with/gail_vr"], "GAIL-VR + cloning (PPO)"),
+        (["gail_ppo/ant", "with/gail_vr", "with/no_cloning"], "GAIL-VR (PPO)"),
+        (["gail_ppo/hopper", "with/gail_vr", "with/cloning"], "GAIL-VR + cloning (PPO)"),
+        (["gail_vr/ant"], "GAIL-VR (PPO)"),
+        (["sac_gail/ant", "with/cloning"], "GAIL + cloning (SAC)"),
+    ],
+)
+def test_a_name_tells_of_cloning_where_there_is_some(configs, algorithm):
+    parse_gin(configs, [])
+    assert bound("Experiment.algorithm") == algorithm
+
+
 def test_an_overlay_for_one_part_or_another_binds_that_which_is_there():
     parse_gin(["gail_ppo/hopper", "with/cloning"], [])
     assert bound("PPO.cloning_coef") == "0.1"
