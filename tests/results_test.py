@@ -43,6 +43,7 @@ WITHOUT_DATA = {
     ("pixels.md", "PPO on Pong from the screen"): "steps a second; benchmarks/results/pixel_speed.json",
     ("ppo.md", "`average_rate`"): "tuning seeds 1000 to 1004, with commit and command; not exported",
     ("results/steady/keeping.md", "Task"): "last policies and evaluations, not exported",
+    ("results/README.md", "| cloning alone"): "medians and ranges of results/steady/table.md",
     ("results/README.md", "file"): "digests of recordings; run.json has them",
     ("results/gail_vr/signal.md", "Task"): "of metrics.jsonl, not exported",
     ("speed.md", "steps a second"): "benchmarks/README.md has the runs",
