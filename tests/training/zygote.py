@@ -201,6 +201,9 @@ def leave(work, *arguments):
 
 
 def main():
+    # nohup and a shell's & leave them ignored, and what a test sends would not arrive.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     from gail_tf.start_up import import_tensorflow
 
     import_tensorflow()
