@@ -1,6 +1,7 @@
 """Files that are not what their name says, and readers of one's own."""
 
 import pickle
+import zipfile
 
 import numpy as np
 import pytest
@@ -63,6 +64,28 @@ def test_damaged_archives(tmp_path, refuses, d4rl):
         refuses(path, "damaged or cut short")
     path.write_bytes(content.replace(data, bytes(len(data))))
     refuses(path, "damaged or cut short .*CRC")
+
+
+def test_archives_by_lzma_as_the_shipped_humanoid(tmp_path, refuses, d4rl):
+    path = tmp_path / "lzma.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        for name, array in d4rl().items():
+            with archive.open(f"{name}.npy", "w") as member:
+                np.lib.format.write_array(member, np.asarray(array, order="F"))
+    assert demos.load(path).num_transitions > 0
+    content = bytearray(path.read_bytes())
+    content[60:120] = bytes(60)
+    path.write_bytes(content)
+    refuses(path, "damaged or cut short")
+
+
+def test_a_python_without_lzma_says_so(tmp_path, refuses, d4rl, monkeypatch):
+    path = tmp_path / "lzma.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        with archive.open("observations.npy", "w") as member:
+            np.lib.format.write_array(member, np.zeros((3, 2)))
+    monkeypatch.setattr(zipfile, "lzma", None)
+    refuses(path, "lzma.* wanted a Python that has it")
 
 
 def test_a_member_whose_name_is_damaged(tmp_path, refuses, d4rl):

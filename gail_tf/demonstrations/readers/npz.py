@@ -13,7 +13,13 @@ import numpy as np
 
 from gail_tf.types import UserError
 
+try:
+    from lzma import LZMAError
+except ImportError:  # a Python that was built without: zipfile says what is missing
+    LZMAError = zlib.error
+
 IGNORED_PREFIXES = ("metadata/", "infos/")
+_DAMAGED = (zipfile.BadZipFile, zlib.error, LZMAError)
 _CONVERT = (
     "load it with numpy.load(FILE, allow_pickle=True) and save it with numpy.savez, "
     "{name}=numpy.concatenate([numpy.ravel(x) for x in old['{name}']])"
@@ -66,9 +72,11 @@ def _members(
             return {
                 name: np.empty(0) if name in skipped else _member(archive, name) for name in archive.files
             }
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError) as error:
+    except (*_DAMAGED, EOFError, NotImplementedError, UnicodeDecodeError) as error:
         raise UserError(f"damaged or cut short ({error}); wanted a complete .npz: copy it again") from error
     except RuntimeError as error:
+        if "missing" in str(error):
+            raise UserError(f"{error}; wanted a Python that has it, or a .npz written by NumPy") from error
         if "encrypted" not in str(error):
             raise
         raise UserError("encrypted; wanted an .npz without a password: write it with numpy.savez") from error
