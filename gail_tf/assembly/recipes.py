@@ -4,7 +4,7 @@
 
     recipes/<recipe>.gin          the whole recipe on one page, the settings that matter first
     tasks/<task>.gin              environment and shipped demonstrations; ``any`` has none
-    the page's tables             ``Recipe.env_steps``, ``Recipe.by_task``: what differs by task, not tuned
+    the page's tables             ``Recipe.env_steps``, ``.overlays``, ``.by_task``: by task, not tuned
     tuned/<recipe>/<task>.gin     where something was really tuned
     with/<overlay>.gin            for each overlay that is given after it
 
@@ -161,11 +161,17 @@ def layers(configs: Sequence[str], bindings: Sequence[str] = ()) -> list[Layer]:
     found: list[Layer] = []
     for config in configs:
         for name in _stands_for(config):
-            found += _for_parts(resolve_config(name), name, found)
-            named = settings(found).get("Experiment.algorithm")
-            if named and (algorithm := _renamed(named.value, _overlay(name))) != named.value:
-                found.append(Layer(f"configs/{name}.gin", f"Experiment.algorithm = {algorithm!r}"))
+            found += _laid_over(found, name)
     return [*found, Layer("--gin", "\n".join(bindings))] if bindings else found
+
+
+def _laid_over(below: Sequence[Layer], name: str) -> list[Layer]:
+    """What ``name`` adds to the layers below it, the algorithm's new name included."""
+    added = _for_parts(resolve_config(name), name, below)
+    named = settings([*below, *added]).get("Experiment.algorithm")
+    if named and (algorithm := _renamed(named.value, _overlay(name))) != named.value:
+        added.append(Layer(f"configs/{name}.gin", f"Experiment.algorithm = {algorithm!r}"))
+    return added
 
 
 def _renamed(algorithm: str, overlay: Mapping[str, Any]) -> str:
@@ -211,7 +217,7 @@ def _layers_of(name: str) -> list[Layer] | None:
     return [
         *page,
         *_shipped_layer(f"tasks/{task}.gin", dropped),
-        *([Layer(f"configs/{page_file} ({task})", rows)] if (rows := _rows(tables, task)) else []),
+        *([Layer(f"configs/{page_file} ({task})", rows)] if (rows := _rows(tables, task, page)) else []),
         *(_shipped_layer(f"tuned/{name}.gin") or []),
     ]
 
@@ -221,11 +227,13 @@ def _imitates(page: Sequence[Layer]) -> bool:
     return needs is None or needs.value
 
 
-def _rows(tables: Mapping[str, Any], task: str) -> str:
-    """The rows of a recipe's tables for ``task``, as gin."""
+def _rows(tables: Mapping[str, Any], task: str, page: Sequence[Layer]) -> str:
+    """The rows of a recipe's tables for ``task``, as gin; an overlay's are those that it adds to ``page``."""
     rows = []
     if task in tables.get("Recipe.env_steps", {}):
         rows.append(f"Trainer.total_env_steps = {tables['Recipe.env_steps'][task]:_}    # environment steps")
+    for tasks, overlay in tables.get("Recipe.overlays", {}).items():
+        rows += [layer.text for layer in _laid_over(page, overlay)] if task in tasks else []
     for tasks, bindings in tables.get("Recipe.by_task", {}).items():
         rows += bindings if task in ([tasks] if isinstance(tasks, str) else tasks) else []
     return "\n".join(rows)
