@@ -65,10 +65,14 @@ class Loop:
     name, has_state = "loop", False
 
     def __init__(self, envs: Sequence[gym.Env]):
-        self._envs = envs
+        self._envs, self._never_reset = envs, set(range(len(envs)))
         self.observation_space, self.action_space = envs[0].observation_space, envs[0].action_space
 
     def reset(self, indices: Sequence[int], seeds: Sequence[int]) -> np.ndarray:
+        for i, seed in zip(indices, seeds, strict=True):
+            if i in self._never_reset:  # PyBullet's load their world then, and are other bits ever after
+                self._envs[i].reset(seed=seed)
+                self._never_reset.discard(i)
         started = [self._envs[i].reset(seed=seed)[0] for i, seed in zip(indices, seeds, strict=True)]
         return stacked(started, self.observation_space)
 

@@ -130,7 +130,22 @@ def test_infos_may_be_anything_and_resets_are_all_alike(make_counter):
     plain = VectorEnvironment(lambda: make_counter(ends_after=3), 3, seed=0)
     assert_same_bits(play(environment, 7), play(plain, 7))
     environment.restore(environment.snapshot())
-    assert options == [None] * 12  # at first, after each of two episodes, and on restoring
+    assert options == [None] * 15  # at first twice, after each of two episodes, and on restoring
+
+
+def test_a_first_reset_that_is_other_bits_is_thrown_away(make_counter):
+    class LoadsItsWorld(gym.Wrapper):
+        is_loaded = False
+
+        def reset(self, **kwargs):
+            observation, info = self.env.reset(**kwargs)
+            observation = observation if self.is_loaded else observation + np.float32(1e-3)
+            self.is_loaded = True
+            return observation, info
+
+    loads = VectorEnvironment(lambda: LoadsItsWorld(make_counter(ends_after=3)), 2, seed=0)
+    plain = VectorEnvironment(lambda: make_counter(ends_after=3), 2, seed=0)
+    assert_same_bits(play(loads, 7), play(plain, 7))
 
 
 def test_an_environment_that_changes_its_actions_is_restored_all_the_same():
