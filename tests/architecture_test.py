@@ -38,7 +38,7 @@ _MAY_IMPORT = {
     "demonstrations": {"types", "files", "machine"},
     "environments": {"types", "files", "machine", "networks"},
     "discriminators": {"types", "functions", "networks", "optimization", "rewards", "operators"},
-    "agents": {"types", "networks", "optimization", "operators", "environments"},
+    "agents": {"types", "functions", "networks", "optimization", "operators", "environments"},
     "mgail": {"types", "networks", "optimization", "operators", "environments"},
     "generators": {
         "types",

@@ -177,7 +177,7 @@ def test_every_recipe_and_overlay_is_trained():
     shorter = {"demo"}  # binds what SMALL binds
     elsewhere = {"small_encoder"}  # test_a_game_from_the_screen
     files = {path.stem for path in (configs_dir() / "with").glob("*.gin")}
-    made = {"reward_neg_inv_d", "generator_first", "label_smoothing", "expert_weight"}
+    made = {"reward_neg_inv_d", "generator_first", "label_smoothing", "expert_weight", "warm_start"}
     assert trained | inside | shorter | elsewhere == files | made
 
 
@@ -233,6 +233,8 @@ def test_overlays_on_top_of_a_recipe(configs, tmp_path):
     if "with/warm_start" in overlays:
         assert "cloning/validation_loss" in lines[0]
     config = (tmp_path / "run" / "config.gin").read_text()
+    is_warm = bool({"with/warm_start", "with/cloning"} & set(overlays))
+    assert ("BehavioralCloning.learning_rate =" in config) == is_warm
     for overlay in overlays:
         parse_gin([overlay], [])
         bound = recipes.settings(recipes.layers([overlay]))

@@ -1,10 +1,14 @@
 """Behavioural cloning: maximum likelihood of the expert's actions, stopped early on held-out data."""
 
+from collections.abc import Callable, Sequence
+
 import gin
 import numpy as np
 import tensorflow as tf
 
 from gail_tf.agents.policy import Policy
+from gail_tf.functions import frozen
+from gail_tf.networks.augmentations import augmented
 from gail_tf.optimization.checks import check_settings
 from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.optimization.minibatches import scan_minibatches
@@ -24,6 +28,9 @@ class BehavioralCloning(tf.Module):
 
     Args:
       expert: transitions with fields ``[M, ...]``. seed: of the split and the shuffles.
+      augmentations: what images go through in training, functions such as those of networks/augmentations.py.
+      average_rate: what is held-out-tested and kept is a running average of the weights, which moves by this
+        share of the way at every minibatch (Polyak and Juditsky 1992). 1: the weights themselves.
 
     Attributes:
       training_rows, held_out: observations and actions, ``[N, ...]`` each.
@@ -40,6 +47,8 @@ class BehavioralCloning(tf.Module):
         weight_decay: float = 1e-4,
         patience: int = 20,
         max_epochs: int = 1000,
+        augmentations: Sequence[Callable] = (),
+        average_rate: float = 1.0,
         jit_compile: bool = True,
     ):
         super().__init__(name="behavioral_cloning")
@@ -58,15 +67,24 @@ class BehavioralCloning(tf.Module):
             for rows in (order[:num_held_out], order[num_held_out:])
         )
         self._batch_size = min(batch_size, num_rows - num_held_out)
+        self._augmentations = tuple(frozen(augment) for augment in augmentations)
+        if augmentations and expert.observation.ndim < 4:
+            raise ValueError("BehavioralCloning.augmentations are of images, and it sees none: want ().")
         self._variables = policy.actor_net.trainable_variables
         self.step = GradientStep(self._variables, learning_rate, max_norm=10.0)
-        self._best = [tf.Variable(v, trainable=False) for v in self._variables]
+        self._best = self._copies()
+        self._average_rate = average_rate
+        # Between epochs the policy has the average, and these are where the next epoch goes on.
+        self._live, self._average = (self._copies(), self._copies()) if average_rate < 1.0 else ((), ())
         self.best_loss = tf.Variable(np.inf, dtype=tf.float32, trainable=False)
         self.epochs_since_best = tf.Variable(0, dtype=tf.int32, trainable=False)
         self.num_epochs = tf.Variable(0, dtype=tf.int32, trainable=False)
         if policy.normalizer is not None:
             policy.normalizer.update(self.training_rows[0])
         self._epoch = tf.function(self._train_epoch, jit_compile=jit_compile, autograph=False)
+
+    def _copies(self) -> list[tf.Variable]:
+        return [tf.Variable(v, trainable=False) for v in self._variables]
 
     def _loss(self, observation, action):
         distribution = self._policy.distribution(self._policy.normalize(observation))
@@ -76,16 +94,21 @@ class BehavioralCloning(tf.Module):
         observations, actions = self.training_rows
 
         def step(indices, seed):
-            del seed
+            observation = augmented(tf.gather(observations, indices), self._augmentations, seed)
             with tf.GradientTape() as tape:
-                loss, _ = self._loss(tf.gather(observations, indices), tf.gather(actions, indices))
+                loss, _ = self._loss(observation, tf.gather(actions, indices))
                 decay = tf.add_n([tf.nn.l2_loss(v) for v in self._variables if "kernel" in v.name])
                 total = loss + self._weight_decay * decay
             norm, _ = self.step(tape, total, progress=0.0)
+            for average, variable in zip(self._average, self._variables, strict=bool(self._average)):
+                average.assign_add(self._average_rate * (variable - average))
             return {"cloning/train_loss": loss, "cloning/gradient_norm": norm}
 
         seed = tf.random.fold_in(self._seed, epoch)
+        _assign(self._variables, self._live)
         metrics = scan_minibatches(step, observations.shape[0], self._batch_size, 1, seed)
+        _assign(self._live, self._variables)
+        _assign(self._variables, self._average)
         loss, error, entropy = self._held_out_measures()
         self.num_epochs.assign_add(1)
         is_better = loss < self.best_loss
@@ -138,5 +161,10 @@ class BehavioralCloning(tf.Module):
 
     def use_best(self) -> None:
         """Puts the weights with the lowest held-out loss into the policy."""
-        for best, variable in zip(self._best, self._variables, strict=True):
-            variable.assign(best)
+        _assign(self._variables, self._best)
+
+
+def _assign(variables: Sequence[tf.Variable], values: Sequence[tf.Tensor]) -> None:
+    """Each has its value; none where there are no values, or no variables."""
+    for variable, value in zip(variables, values, strict=False):
+        variable.assign(value)

@@ -37,9 +37,9 @@ _VARIANTS = {
     "credo/ppo_gail": ("credo_ppo_gail/any",),
     "credo/tssg": ("credo_tssg/any",),
 }
-_GAMES = ("ms_pacman", "pong", "seaquest", "space_invaders")  # from the screen
+_GAMES = ("ms_pacman", "pong", "seaquest", "space_invaders")  # from the screen: no absorbing states
 _VARIANTS |= {
-    f"{name}/{game}": (f"gail_ppo/{game}", f"with/{name}", "pixels/task")  # no absorbing states
+    f"{name}/{game}": (f"gail_ppo/{game}", "with/no_cloning", f"with/{name}", "pixels/task")
     for name in ("w_gail", "w_gail_gp")
     for game in _GAMES
 }
@@ -60,6 +60,11 @@ _SINGLE = {
         ("OnPolicyGenerator", "Discriminator"),
         "OnPolicyGenerator.generator_first = True",
         "GAIL-VR's order of updates without its regulariser: first policy and value, then discriminator.",
+    ),
+    "warm_start": (
+        ("OnPolicyGenerator", "Discriminator"),
+        "OnPolicyGenerator.warm_start_epochs = 200",
+        "Behavioural cloning before the first iteration.",
     ),
     "label_smoothing": (
         ("bce_loss",),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
+from gail_tf.networks.augmentations import augmented
 from gail_tf.networks.normalization import RunningMoments
 from gail_tf.types import Transition
 
@@ -89,9 +90,7 @@ class TransitionFeatures(tf.Module):
         for name in self._images:
             images = tf.reshape(fields[name], [-1, *self.input_shapes[name]])
             images = tf.ensure_shape(images, [fields[name].shape[0], *self.input_shapes[name]])
-            for i, function in enumerate(functions):
-                images = function(images, tf.random.fold_in(seed, i))
-            fields[name] = tf.reshape(images, [-1, self._sizes[name]])
+            fields[name] = tf.reshape(augmented(images, functions, seed), [-1, self._sizes[name]])
         return fields
 
     def learn(self, *fields: Fields) -> None:

@@ -107,10 +107,13 @@ class OnPolicyGenerator(CollectingGenerator):
             average_net, _ = make_networks()
             self._average = shared.WeightAverage(average_net, actor_net)
             self.policy = Policy(average_net, self._normalizer, codec, absorbing, spec)
-        self._expert, self._warm_start_epochs = expert, warm_start_epochs
         self._cloned = self._demonstrated_actions(expert)
         if self._cloned and self._normalizer is not None:
             self._normalizer.update(self._cloned[0])
+        self._warm_start_epochs, self._cloning = warm_start_epochs, None
+        if warm_start_epochs:  # built here, so that wrong settings are told, and the record has them
+            cloning = BehavioralCloning(self._actor, expert, seed)
+            self._cloning = lambda: cloning  # an attribute of its own would be part of every checkpoint
         self._sees_images = not spec.dtype.is_floating
         self._act_by(self._actor, notes=notes)
         compiled = functools.partial(tf.function, jit_compile=jit_compile, autograph=False)
@@ -137,12 +140,11 @@ class OnPolicyGenerator(CollectingGenerator):
 
     def prepare(self) -> dict[str, float]:
         """Warm-starts the policy by behavioural cloning, where the config asks for it."""
-        if not self._warm_start_epochs:
+        if self._cloning is None:
             return {}
         log_std = [v for v in self._actor.actor_net.trainable_variables if "log_std" in v.name]
         exploration = [v.numpy() for v in log_std]
-        cloning = BehavioralCloning(self._actor, self._expert, self._seed)
-        metrics = {}
+        cloning, metrics = self._cloning(), {}
         for epoch in range(self._warm_start_epochs):
             metrics = cloning.epoch(epoch)
             if cloning.is_finished():
@@ -157,6 +159,7 @@ class OnPolicyGenerator(CollectingGenerator):
 
     def collect(self, iteration: int) -> tuple[int, list[EpisodeStatistics]]:
         """Takes ``num_steps`` in every environment with the sampled policy."""
+        self._cloning = None  # its rows and its optimizer are needed no more
         transition, samples, episodes = self._steps(self._sampling(self._seed, iteration))
         self.batch = (transition, samples)
         return self._num_steps * self._environment.num_environments, episodes

@@ -10,7 +10,20 @@ from tf_agents.networks import network, sequential
 from gail_tf.networks.mlp import MakeLayers, dense, entrance, orthogonal, samplable
 
 
-def _convolutions(filters, kernels, strides, units, activation, padding) -> list[tf.keras.layers.Layer]:
+class Centered(tf.keras.layers.Layer):
+    """Images ``[B, H, W, C]`` less each one's mean, times 4: 64 of 255 is 1.
+
+    What moves in a game is a few pixels on a level ground. Uncentred, that ground is nearly all that a first
+    layer answers to, and hundreds of updates go by until anything else counts.
+    """
+
+    def call(self, images):
+        return 4.0 * (images - tf.reduce_mean(images, [1, 2, 3], keepdims=True))
+
+
+def _convolutions(
+    filters, kernels, strides, units, activation, padding, centered
+) -> list[tf.keras.layers.Layer]:
     if not len(filters) == len(kernels) == len(strides):
         raise ValueError(f"Encoder: filters {filters}, kernels {kernels}, strides {strides}: want one each.")
     layers = [
@@ -19,7 +32,8 @@ def _convolutions(filters, kernels, strides, units, activation, padding) -> list
         )
         for number, size, stride in zip(filters, kernels, strides, strict=True)
     ]
-    return [*layers, tf.keras.layers.Flatten(), dense(units, activation, gain=2.0**0.5)]
+    first = [Centered(name="centered")] if centered else []
+    return [*first, *layers, tf.keras.layers.Flatten(), dense(units, activation, gain=2.0**0.5)]
 
 
 @gin.configurable
@@ -29,9 +43,12 @@ def nature_encoder(
     strides: Sequence[int] = (4, 2, 1),
     units: int = 512,
     activation: str | Callable = "relu",
+    centered: bool = False,
 ) -> list[tf.keras.layers.Layer]:
-    """Mnih et al. 2015, for images ``[B, 84, 84, C]``; features ``[B, units]``."""
-    return _convolutions(filters, kernels, strides, units, activation, "valid")
+    """Mnih et al. 2015, for images ``[B, 84, 84, C]``; features ``[B, units]``. With ``centered`` images it
+    begins with :class:`Centered`.
+    """
+    return _convolutions(filters, kernels, strides, units, activation, "valid", centered)
 
 
 @gin.configurable
@@ -41,9 +58,10 @@ def small_encoder(
     strides: Sequence[int] = (4, 2),
     units: int = 256,
     activation: str | Callable = "relu",
+    centered: bool = False,
 ) -> list[tf.keras.layers.Layer]:
     """Mnih et al. 2013, padded, so for images of any size: 40% of the other's products, for a CPU."""
-    return _convolutions(filters, kernels, strides, units, activation, "same")
+    return _convolutions(filters, kernels, strides, units, activation, "same", centered)
 
 
 class Cover(tf.keras.layers.Layer):

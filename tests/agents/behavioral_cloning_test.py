@@ -1,5 +1,7 @@
 """Behavioural cloning of toy experts: a linear one, and a sign."""
 
+import functools
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -8,7 +10,8 @@ import tensorflow as tf
 from gail_tf.agents.behavioral_cloning import BehavioralCloning
 from gail_tf.agents.policy import Policy
 from gail_tf.environments.actions import ActionCodec
-from gail_tf.networks.mlp import make_actor_network
+from gail_tf.networks.encoders import nature_encoder
+from gail_tf.networks.mlp import as_network, make_actor_network
 from gail_tf.networks.normalization import RunningMoments
 from gail_tf.types import Transition
 
@@ -117,3 +120,63 @@ def test_the_split_and_the_shuffles_are_functions_of_the_seed():
 def test_a_validation_share_that_leaves_nothing_is_refused(fraction):
     with pytest.raises(ValueError, match=f"validation_fraction is {fraction}"):
         make("continuous", validation_fraction=fraction)
+
+
+def test_an_average_of_the_weights_is_what_is_tested_and_kept_and_training_goes_on_beside_it():
+    cloning, policy, _ = make("continuous", average_rate=1e-6)
+    plain, plain_policy, _ = make("continuous")
+    start = [v.numpy() for v in policy.actor_net.trainable_variables]
+    for i in range(5):
+        averaged, alone = cloning.epoch(i), plain.epoch(i)
+    assert averaged["cloning/train_loss"] == pytest.approx(alone["cloning/train_loss"], rel=1e-6)
+    assert averaged["cloning/validation_loss"] > alone["cloning/validation_loss"] + 0.01
+    for now, then in zip(policy.actor_net.trainable_variables, start, strict=True):
+        np.testing.assert_allclose(now, then, atol=1e-3)
+    with pytest.raises(AssertionError):
+        np.testing.assert_allclose(plain_policy.actor_net.trainable_variables[0], start[0], atol=1e-3)
+
+
+def test_the_average_of_one_step_is_that_share_of_the_way():
+    whole, policy, expert = make("continuous", batch_size=140)  # 70 % of 200: one minibatch an epoch
+    start = [v.numpy() for v in policy.actor_net.trainable_variables]
+    whole.epoch(0)
+    half, half_policy, _ = make("continuous", expert, batch_size=140, average_rate=0.5)
+    half.epoch(0)
+    for then, to, middle in zip(
+        start, policy.actor_net.trainable_variables, half_policy.actor_net.trainable_variables, strict=True
+    ):
+        np.testing.assert_allclose(middle, 0.5 * (then + to.numpy()), rtol=1e-5, atol=1e-7)
+
+
+def test_images_go_through_the_augmentations_in_training_alone():
+    seen = []
+
+    def blackened(images, seed):
+        seen.append(images.shape)
+        return tf.zeros_like(images)
+
+    images = np.zeros((64, 12, 12, 4), np.uint8)
+    images[::2] = 200  # the expert's action is whether it is bright
+    action = (np.arange(64) % 2 == 0).astype(np.int32)
+    zeros = np.zeros(64, np.float32)
+    expert = Transition(images, action, images, zeros, zeros, zeros)
+
+    def loss(augmentations):
+        tf.keras.utils.set_random_seed(0)
+        codec, spec = ActionCodec(gym.spaces.Discrete(2)), tf.TensorSpec((12, 12, 4), tf.uint8)
+        encoder = functools.partial(nature_encoder, filters=(4,), kernels=(4,), strides=(4,), units=16)
+        actor = as_network(make_actor_network(spec, codec.spec, (), encoder=encoder), spec)
+        policy = Policy(actor, None, codec, False, spec)
+        cloning = BehavioralCloning(
+            policy, expert, 0, 1e-2, batch_size=16, augmentations=augmentations, jit_compile=False
+        )
+        return [cloning.epoch(i)["cloning/validation_loss"] for i in range(20)][-1]
+
+    assert loss([]) < 0.1
+    assert loss([blackened]) > 0.6  # ln 2: it saw nothing
+    assert seen == [(16, 12, 12, 4)]  # traced once, for the minibatches and not for the held-out rows
+
+
+def test_augmentations_want_images():
+    with pytest.raises(ValueError, match="BehavioralCloning.augmentations are of images"):
+        make("discrete", augmentations=[lambda images, seed: images])

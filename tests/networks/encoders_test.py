@@ -63,3 +63,18 @@ def test_covered_boxes_are_not_seen():
     assert seen[:2, 1:3].sum() == 0.0 and seen.sum() == 12.0
     with pytest.raises(ValueError, match=r"covered.boxes has \(0, 5, 0, 4\): want top < bottom <= 4"):
         tf.keras.Sequential(encoders.covered(lambda: [], boxes=[(0, 5, 0, 4)]))(image)
+
+
+@pytest.mark.parametrize("encoder", [encoders.small_encoder, encoders.nature_encoder])
+def test_centred_images_have_no_level_ground(encoder):
+    layers = encoder(centered=True)
+    assert isinstance(layers[0], encoders.Centered)
+    assert len(layers) == len(encoder()) + 1
+    ground = np.full((2, 12, 12, 2), 0.3, np.float32)
+    ground[1] = 0.9
+    assert np.abs(layers[0](ground)).max() < 1e-5
+    ground[0, 4, 5, 1] += 0.5  # a ball: itself, and little of it everywhere
+    seen = layers[0](ground).numpy()
+    assert seen[0, 4, 5, 1] == pytest.approx(2.0 * (1.0 - 1.0 / 288.0), rel=1e-4)
+    assert np.unique(seen[0].round(5)).size == 2
+    assert np.abs(seen[1]).max() < 1e-5  # each image has its own mean

@@ -1,11 +1,20 @@
-"""What a discriminator's images go through in training, so that it cannot win by a pixel.
+"""What images go through in training, so that no pixel decides and few images are not learned by heart.
 
 Each is ``(images uint8 [B, H, W, C], seed [2]) -> images`` of the same shape and type. All channels of an
 image, a stack's frames, are treated alike.
 """
 
+from collections.abc import Callable, Sequence
+
 import gin
 import tensorflow as tf
+
+
+def augmented(images: tf.Tensor, functions: Sequence[Callable], seed: tf.Tensor) -> tf.Tensor:
+    """``images`` after each of ``functions`` in order, which draw apart from each other."""
+    for number, function in enumerate(functions):
+        images = function(images, tf.random.fold_in(seed, number))
+    return images
 
 
 @gin.configurable

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from gail_tf.discriminators.augmentations import input_dropout, random_shift
+from gail_tf.networks.augmentations import input_dropout, random_shift
 
 IMAGES = tf.constant(np.random.default_rng(0).integers(1, 255, (64, 6, 7, 2)).astype(np.uint8))
 SEED = tf.constant([0, 1])
