@@ -20,7 +20,7 @@ from gail_tf.environments.wrappers import described
 from gail_tf.functions import frozen
 from gail_tf.generators.acting import make_mode
 from gail_tf.training.evaluation import Evaluator, normalized_score
-from gail_tf.training.imitation_distance import ImitationDistance
+from gail_tf.training.imitation_distance import ImitationDistance, ScreenDistance, screen_blocks
 from gail_tf.training.run_directory import RunDirectory
 from gail_tf.training.trainer import Trainer
 
@@ -112,11 +112,11 @@ def _assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
 
 def _imitation_distance(
     expert: Expert, codec: ActionCodec, max_steps: int, absorbing: bool
-) -> ImitationDistance | None:
-    """The distance from the demonstrations that are learned from; None of images."""
+) -> ImitationDistance | ScreenDistance:
+    """The distance from the demonstrations that are learned from."""
     observation, action = expert.transitions.observation, expert.transitions.action
     if observation.ndim != 2:
-        return None
+        return ScreenDistance(screen_blocks(observation), expert.length_mean)
     if absorbing:  # the end of episodes is the distance's own business
         is_real = observation[:, -1] == 0.0
         observation, action = observation[is_real, :-1], action[is_real]

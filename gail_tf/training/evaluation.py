@@ -52,7 +52,12 @@ class Evaluator:
         self._count = 0
 
     def evaluate(
-        self, act: ActFn, num_episodes: int, seed: int, on_episode: Callable[[dict], None] | None = None
+        self,
+        act: ActFn,
+        num_episodes: int,
+        seed: int,
+        on_episode: Callable[[dict], None] | None = None,
+        seen: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> Evaluation:
         """Runs ``num_episodes``; episode i starts from ``reset(seed=seed + i)``.
 
@@ -60,6 +65,8 @@ class Evaluator:
           on_episode: called with every finished episode, in the order of their numbers, as a dict of arrays
             ``observations [L, ...]``, ``actions [L, ...]``, ``rewards [L]``, ``next_observations [L, ...]``,
             ``terminated [L]``, ``truncated [L]``.
+          seen: what is kept of observations ``[B, ...]`` for it; those of images would have gigabytes. Next
+            observations are then left out.
         """
         if num_episodes < 1:
             raise UserError(f"num_episodes is {num_episodes}: want 1 or more.")
@@ -69,10 +76,12 @@ class Evaluator:
             # In this process: worker processes would be forked in the middle of a run.
             self._simulators, _, _ = make_simulators(self._make_env, self._count, maker=None, is_slow=False)
         names = _FIELDS if on_episode else ("actions", "rewards")  # images are large, and nobody sees them
+        if seen is not None:
+            names = tuple(name for name in names if name != "next_observations")
         returns, lengths, shares, steps = [], [], [], itertools.count()
         for first in range(0, num_episodes, _WIDTH):
             count = min(_WIDTH, num_episodes - first)
-            for episode in self._run_together(act, count, seed + first, steps, names):
+            for episode in self._run_together(act, count, seed + first, steps, names, seen):
                 returns.append(float(np.sum(episode["rewards"], dtype=np.float64)))
                 lengths.append(len(episode["rewards"]))
                 shares.append(_share_at_bounds(episode["actions"], self._simulators.action_space))
@@ -82,7 +91,13 @@ class Evaluator:
         return Evaluation(np.array(returns), np.array(lengths), at_bounds)
 
     def _run_together(
-        self, act: ActFn, count: int, seed: int, steps: Iterator[int], names: Sequence[str]
+        self,
+        act: ActFn,
+        count: int,
+        seed: int,
+        steps: Iterator[int],
+        names: Sequence[str],
+        seen: Callable[[np.ndarray], np.ndarray] | None,
     ) -> list[dict]:
         # The batch is always _WIDTH wide: matrix products round differently at other widths, and an episode's
         # return must not depend on how many run beside it.
@@ -96,8 +111,10 @@ class Evaluator:
             successor = observation.copy()
             successor[active] = outcome.observation[active]
             fields = (observation, actions, outcome.reward, successor, outcome.terminated, outcome.truncated)
-            row = dict(zip(_FIELDS, fields, strict=True))
-            rows.append([row[name][:count] for name in names])
+            row = {name: field[:count] for name, field in zip(_FIELDS, fields, strict=True)}
+            if seen is not None and "observations" in names:
+                row["observations"] = seen(row["observations"])
+            rows.append([row[name] for name in names])
             lengths[active] += 1
             observation = successor
             active = active[~(outcome.terminated | outcome.truncated)[active]]

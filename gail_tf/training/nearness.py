@@ -11,11 +11,16 @@ import numpy as np
 from gail_tf import demonstrations as demos
 from gail_tf.demonstrations import Demonstrations
 from gail_tf.environments.actions import ActionCodec
+from gail_tf.environments.atari import frames_in_stack
 from gail_tf.environments.observations import environment_name, observation_components, time_limit
 from gail_tf.training import evaluation
-from gail_tf.training.imitation_distance import ImitationDistance, absorbing_share
+from gail_tf.training.imitation_distance import (
+    ImitationDistance,
+    ScreenDistance,
+    absorbing_share,
+    screen_blocks,
+)
 from gail_tf.training.run_directory import read_json
-from gail_tf.types import UserError
 
 _RANDOM_EPISODES, _RANDOM_SEED = 10, 2_000_000  # Seeds as where the random policy's return comes from.
 
@@ -35,11 +40,14 @@ class Yardstick:
     """Demonstrations that episodes are compared with.
 
     Args:
-      recorded: the expert's trajectories, of vectors. name: what messages call them.
+      recorded: the expert's trajectories. name: what messages call them.
       make_env: makes the environment, without absorbing states.
 
+    Attributes:
+      seen: what episodes to be measured hold of their observations; None: all.
+
     Raises:
-      UserError: they do not fit the environment, or hold images.
+      UserError: they do not fit the environment.
     """
 
     def __init__(self, recorded: Demonstrations, name: str, make_env: Callable[[], gym.Env]):
@@ -54,21 +62,25 @@ class Yardstick:
                 components=observation_components(env),
                 num_actions=codec.num_actions,
                 action_bounds=None if codec.is_discrete else (codec.space_low, codec.space_high),
+                num_frames=frames_in_stack(env),
             )
         env.close()
-        if self._expert.are_images:
-            raise UserError(f"{name}: holds images, and the imitation distance compares vectors.")
+        self.seen = screen_blocks if self._expert.are_images else None
 
     def measure(self, episodes: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Any]:
         """The distances of ``episodes``, of random ones and of held-out demonstrations, and what to say."""
-        expert = _episodes(self._expert)
+        expert = _episodes(self._expert, self.seen)
         distance = self._from(expert)(episodes)
         at_random, held_out = self._at_random(expert), self._held_out(expert)
         known = {"imitation_distance": distance, "random_distance": at_random}
         return known | {"held_out_distance": held_out, "nearness": in_words(distance, at_random, held_out)}
 
-    def _from(self, expert: Sequence[Mapping[str, np.ndarray]]) -> ImitationDistance:
+    def _from(self, expert: Sequence[Mapping[str, np.ndarray]]) -> ImitationDistance | ScreenDistance:
         lengths = np.array([len(episode["observations"]) for episode in expert])
+        if self.seen is not None:
+            return ScreenDistance(
+                np.concatenate([episode["observations"] for episode in expert]), float(lengths.mean())
+            )
         ended = np.array([episode["terminated"][-1] for episode in expert])
         return ImitationDistance(
             np.concatenate([episode["observations"] for episode in expert]),
@@ -81,7 +93,7 @@ class Yardstick:
     def _at_random(self, expert: Sequence[Mapping[str, np.ndarray]]) -> float:
         evaluator, episodes = evaluation.Evaluator(self._make_env), []
         act = evaluation.uniformly_random(self._make_env, 0)
-        evaluator.evaluate(act, _RANDOM_EPISODES, _RANDOM_SEED, episodes.append)
+        evaluator.evaluate(act, _RANDOM_EPISODES, _RANDOM_SEED, episodes.append, self.seen)
         evaluator.close()
         return self._from(expert)(episodes)
 
@@ -93,13 +105,16 @@ class Yardstick:
         return float(np.mean([self._from(kept)(left) for kept, left in itertools.permutations(halves)]))
 
 
-def _episodes(demonstrations: Demonstrations) -> list[dict[str, np.ndarray]]:
+def _episodes(
+    demonstrations: Demonstrations, seen: Callable[[np.ndarray], np.ndarray] | None
+) -> list[dict[str, np.ndarray]]:
     """Whole recorded episodes, as an Evaluator hands them on."""
     d, found = demonstrations, []
     for rows, ended in zip(d.episode_slices, d.ended, strict=True):
         terminated = np.zeros(rows.stop - rows.start, bool)
         terminated[-1] = ended
-        episode = {"observations": d.observations[rows], "actions": d.actions[rows]}
+        observations = d.observations[rows] if seen is None else seen(d.observations[rows])
+        episode = {"observations": observations, "actions": d.actions[rows]}
         found.append(episode | {"rewards": np.zeros(len(terminated)), "terminated": terminated})
     return found
 

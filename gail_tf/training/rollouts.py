@@ -121,7 +121,8 @@ def evaluate_policy(
         yardstick, unknown = _yardstick(path, expert, make_env, environment == metadata.get("environment"))
         evaluator, episodes = evaluation.Evaluator(make_env), []
         is_watched = video is not None or yardstick is not None
-        evaluated = evaluator.evaluate(act, num_episodes, seed, episodes.append if is_watched else None)
+        watch, seen = episodes.append if is_watched else None, yardstick and yardstick.seen
+        evaluated = evaluator.evaluate(act, num_episodes, seed, watch, seen)
         evaluator.close()
         distances = {"no_distance": unknown} if yardstick is None else yardstick.measure(episodes)
     known = metadata if environment == metadata.get("environment") else {}

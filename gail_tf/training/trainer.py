@@ -270,7 +270,8 @@ class Trainer:
     def _evaluate(self, act: ActFn, num_episodes: int, seed: int) -> tuple[Evaluation, dict[str, Any]]:
         episodes: list[Mapping[str, Any]] = []
         watch = None if self._distance is None else episodes.append
-        evaluated = self._evaluator.evaluate(act, num_episodes, seed, watch)
+        seen = getattr(self._distance, "seen", None)
+        evaluated = self._evaluator.evaluate(act, num_episodes, seed, watch, seen)
         statistics = evaluated.statistics()
         self._check_finite(_named(statistics))
         statistics["normalized_return"] = self._normalize(statistics["return_mean"])

@@ -5,7 +5,12 @@ import numpy as np
 import pytest
 
 from gail_tf.environments.actions import ActionCodec
-from gail_tf.training.imitation_distance import ImitationDistance, absorbing_share
+from gail_tf.training.imitation_distance import (
+    ImitationDistance,
+    ScreenDistance,
+    absorbing_share,
+    screen_blocks,
+)
 
 LIMIT = 100
 BOX, ARMS = ActionCodec(gym.spaces.Box(-2.0, 2.0, (1,))), ActionCodec(gym.spaces.Discrete(3))
@@ -92,3 +97,41 @@ def test_discrete_actions_are_compared_by_how_often_they_are_taken():
 
     measure = distance([acting(seed, [0, 1]) for seed in range(4)], codec=ARMS)
     assert measure([acting(9, [0, 1])]) < 0.3 * measure([acting(9, [2])])
+
+
+def screens(seed, length=200, place=(6, 40), size=24, wander=1.0):
+    """Frames with a ball that wanders around ``place`` on a level ground."""
+    rng = np.random.default_rng(seed)
+    frames = np.full((length, 2 * size, 2 * size, 2), 90, np.uint8)
+    rows, columns = (np.clip(rng.normal(at, wander, length), 0, 2 * size - 1).astype(int) for at in place)
+    frames[np.arange(length), rows, columns] = 250
+    return frames
+
+
+def seen(seed, **kwargs):
+    return {"observations": screen_blocks(screens(seed, **kwargs))}
+
+
+def test_screens_are_compared_by_what_is_seen_where():
+    expert = [seen(seed, place=(20, 20), wander=6.0) for seed in range(4)]
+    measure = ScreenDistance(np.concatenate([e["observations"] for e in expert]), 200.0)
+    assert measure(expert) == 0.0
+    near = measure([seen(seed, place=(20, 20), wander=6.0) for seed in range(10, 14)])
+    far = measure([seen(seed, place=(20, 30), wander=6.0) for seed in range(10, 14)])
+    elsewhere = measure([seen(seed, place=(5, 44), wander=1.0) for seed in range(10, 14)])
+    assert 0.0 < 3 * near < far < elsewhere
+    short = measure([seen(seed, length=100, place=(20, 20), wander=6.0) for seed in range(10, 18)])
+    assert short == pytest.approx(near + 0.05, abs=0.02)
+
+
+def test_blocks_are_of_the_newest_frame_and_of_any_size():
+    stack = screens(0)
+    np.testing.assert_array_equal(screen_blocks(stack), screen_blocks(stack[..., -1]))
+    assert screen_blocks(stack).shape == (200, 12 * 12)
+    assert screen_blocks(np.zeros((3, 84, 84), np.uint8)).shape == (3, 144)
+    assert screen_blocks(np.zeros((3, 30, 5), np.uint8)).shape == (3, 15 * 5)  # blocks of 2 x 1
+    frame = np.zeros((1, 24, 24), np.uint8)
+    frame[0, 2:4, 22:24] = 100
+    expected = np.zeros((12, 12))
+    expected[1, 11] = 100
+    np.testing.assert_array_equal(screen_blocks(frame)[0], expected.ravel())

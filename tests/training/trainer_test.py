@@ -56,7 +56,7 @@ class Counts(tf.Module):
 class Looks:
     """An evaluator whose episodes say which policy acted in them."""
 
-    def evaluate(self, act, num_episodes, seed, watch):
+    def evaluate(self, act, num_episodes, seed, watch, seen=None):
         iteration = int(act(None, 0))
         if watch is not None:
             watch({"iteration": iteration})
@@ -174,9 +174,9 @@ def test_the_candidates_meet_again_over_more_episodes(tmp_path):
     asked = []
 
     class MoreEpisodesTellMore(Looks):
-        def evaluate(self, act, num_episodes, seed, watch):
+        def evaluate(self, act, num_episodes, seed, watch, seen=None):
             asked.append((num_episodes, seed))
-            evaluated = super().evaluate(act, num_episodes, seed, watch)
+            evaluated = super().evaluate(act, num_episodes, seed, watch, seen)
             iteration = int(act(None, 0))
             return evaluated._replace(
                 returns=np.full(num_episodes, {5: iteration, 10: -iteration, 20: 7}[num_episodes])
