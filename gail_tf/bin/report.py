@@ -2,8 +2,8 @@
 
   gail-report RUN_DIR [RUN_DIR ...] [--out=DIR] [--published=FILE]
 
-Each RUN_DIR is a run directory or a folder that is searched for them. Runs that differ in their seed
-alone are put together. Into DIR go
+Each RUN_DIR is a run directory, a folder that is searched for them, or the runs.jsonl.xz of an earlier
+report. Runs that differ in their seed alone are put together. Into DIR go
 
   page.html         all of it on one page: curves to point at, tables that sort, every run's command,
                     settings and film; it needs nothing beside it and no network
@@ -11,6 +11,7 @@ alone are put together. Into DIR go
   table.md          final returns, IQM and interval, time to 90% of the expert; below it the unfinished runs
   table_compact.md  the same in fewer columns
   results.csv       one row a run
+  runs.jsonl.xz     every run's settings, results and thinned metrics: all of this can be written from it
 
 and, where the runs have what they show,
 
@@ -30,6 +31,7 @@ Examples:
 
   gail-report runs/hopper_0
   gail-report runs/ --out=report/hopper
+  gail-report report/hopper/runs.jsonl.xz runs/more_seeds --out=report/all_seeds
 """
 
 from collections.abc import Sequence
@@ -49,10 +51,15 @@ def main(argv: Sequence[str]) -> None:
         raise UserError("no run directory given; usage: gail-report RUN_DIR [RUN_DIR ...] [--out=DIR]")
     from gail_tf.doctor import diagnosis, text
     from gail_tf.lease import holder
-    from gail_tf.reporting import report, runs, terminal  # Slow to import, and --help needs none of them.
+    from gail_tf.reporting import (
+        archive,
+        report,
+        runs,
+        terminal,
+    )  # Slow to import, and --help needs none of them.
 
     written = report.write_report(run_dirs, _OUT.value, _PUBLISHED.value)
-    found = runs.find_runs(run_dirs)
+    found = [] if any(map(archive.is_archive, run_dirs)) else runs.find_runs(run_dirs)
     if len(found) == 1:
         run = runs.load_run(found[0])
         findings = diagnosis.diagnose(run, holder(found[0]) is not None)

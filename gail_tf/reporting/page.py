@@ -18,7 +18,7 @@ import pandas as pd
 from gail_tf.files import write_atomically
 from gail_tf.reporting import tables, text
 from gail_tf.reporting.groups import Group, tasks_of
-from gail_tf.reporting.runs import Path, Run, finite_or_none
+from gail_tf.reporting.runs import Path, Run, finite_or_none, thinned
 
 METRICS = {
     "evaluation/normalized_return": "normalised return",
@@ -113,7 +113,7 @@ def page_data(groups: Sequence[Group]) -> dict[str, Any]:
 
 
 def _run_data(run: Run, num_lines: int) -> dict[str, Any]:
-    lines = _thinned(run.metrics, num_lines)
+    lines = thinned(run.metrics, num_lines)
     values = {name: [_rounded(line.get(name)) for line in lines] for name in METRICS}
     scale = "evaluation/normalized_return"
     if not any(value is not None for value in values[scale]):  # runs of before it was recorded
@@ -126,12 +126,6 @@ def _run_data(run: Run, num_lines: int) -> dict[str, Any]:
         "seconds": [_rounded(line.get("wall_seconds")) for line in lines],
         "metrics": {name: y for name, y in values.items() if any(value is not None for value in y)},
     }
-
-
-def _thinned(lines: Sequence[Mapping[str, Any]], num_lines: int) -> list[Mapping[str, Any]]:
-    """The lines with an evaluation, and of the others every so many that ``num_lines`` are left."""
-    every = max(1, -(-len(lines) // num_lines))
-    return [line for i, line in enumerate(lines) if i % every == 0 or "evaluation/return_mean" in line]
 
 
 def _rounded(value: Any) -> float | None:

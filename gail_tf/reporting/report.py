@@ -4,23 +4,24 @@ import pathlib
 from collections.abc import Iterable
 
 from gail_tf.files import write_atomically
-from gail_tf.reporting import keeping_table, page, study_figures, study_tables, tables, text
+from gail_tf.reporting import archive, keeping_table, page, study_figures, study_tables, tables, text
 from gail_tf.reporting.figures import draw_comparison
 from gail_tf.reporting.groups import group_runs, tasks_of
-from gail_tf.reporting.runs import Path, load_runs
+from gail_tf.reporting.runs import Path
 
 
 def write_report(paths: Iterable[Path], out_dir: Path, published: Path | None = None) -> list[pathlib.Path]:
     """Writes figures, tables and a CSV file about the runs among and below ``paths``.
 
-    Always ``page.html``, ``curves.png``, ``table.md``, ``results.csv``, ``commands.csv``, and
-    ``table_compact.md`` for a README. Beside them, where the runs have what they show: ``arms.md``,
+    Always ``page.html``, ``curves.png``, ``table.md``, ``results.csv``, ``commands.csv``, ``runs.jsonl.xz``
+    and ``table_compact.md``, for a README. Beside them, where the runs have what they show: ``arms.md``,
     ``by_demonstrations.md``, ``divergence.md``, ``signal.md``, ``keeping.md``, ``final_returns.png``,
     a figure for each of FAMILIES, ``rollout_gradient.png``, ``reward_histograms.png`` (one for each task
     where there are several).
     Unfinished and unreadable runs are listed under ``table.md``.
 
     Args:
+      paths: run directories, folders of them, or ``runs.jsonl.xz`` of earlier reports.
       published: a CSV file with a paper's values, for a column of ``divergence.md`` (``read_published``).
 
     Returns:
@@ -30,7 +31,7 @@ def write_report(paths: Iterable[Path], out_dir: Path, published: Path | None = 
       UserError: a path holds no run directory, none of them can be read, or ``out_dir`` cannot be written.
     """
     beside = study_tables.read_published(published) if published else None
-    runs, problems = load_runs(paths)
+    runs, problems = archive.gather(paths)
     groups, out_dir = group_runs(runs), pathlib.Path(out_dir)
     table = tables.runs_table(groups)
     contents = {
@@ -55,5 +56,6 @@ def write_report(paths: Iterable[Path], out_dir: Path, published: Path | None = 
     written = [out_dir / "curves.png"]
     written += [write_atomically(out_dir / name, lines) for name, lines in contents.items() if lines]
     written.append(page.write_page(groups, table, out_dir / "page.html"))
+    written.append(archive.write_archive(table.of, out_dir / f"runs{archive.SUFFIX}"))
     drawn = {out_dir / name: draw(*what, out_dir / name) for name, (draw, *what) in figures.items()}
     return written + [path for path, figure in drawn.items() if figure]

@@ -217,6 +217,18 @@ def read_object(path: pathlib.Path) -> dict[str, Any] | None:
     raise UserError(f"{path}: is damaged: {problem}; mend it, or remove the run's folder")
 
 
+def thinned(
+    lines: Sequence[Mapping[str, Any]], num_lines: int, also: Iterable[Mapping[str, Any]] = ()
+) -> list[Mapping[str, Any]]:
+    """The lines with an evaluation, ``also``, and every so many of all that ``num_lines`` are left."""
+    every, wanted = max(1, -(-len(lines) // num_lines)), {id(line) for line in also}
+    return [
+        line
+        for i, line in enumerate(lines)
+        if i % every == 0 or id(line) in wanted or "evaluation/return_mean" in line
+    ]
+
+
 def _read_metrics(path: pathlib.Path) -> tuple[list[dict[str, Any]], list[str]]:
     """The lines of ``metrics.jsonl`` and notes on those that were left out.
 

@@ -74,7 +74,7 @@ def _measures(run: Run) -> dict[str, Any]:
         "takes_steps": bool(run.last.get("env_steps")),
         "git_commit": git.get("commit"),
         "uncommitted_changes": git.get("dirty"),
-        "command": shlex.join(_without_places(run.info.get("command", ()))),
+        "command": shlex.join(without_places(run.info.get("command", ()))),
     }
 
 
@@ -127,8 +127,8 @@ def commands_csv(runs: pd.DataFrame) -> str:
     return runs[_COMMAND_COLUMNS].to_csv(index=False, lineterminator="\n")
 
 
-def _without_places(command: Iterable[str]) -> Iterable[str]:
-    """The words of a command, as they say the same on another machine."""
+def without_places(command: Iterable[str]) -> Iterable[str]:
+    """The words of a command that say the same on another machine."""
     for word in command:
         flag, _, path = word.partition("=")
         if flag == "--demonstrations" and os.sep in path and not path.startswith("minari:"):

@@ -153,10 +153,18 @@ def test_commands_train_each_run_again_on_another_machine(make_run_dir):
     assert second["command"] == " ".join(words) and second["git_commit"] == ""
 
 
-def test_a_report_is_six_files_in_a_new_folder(make_run_dir, tmp_path, rendered):
+def test_a_report_is_seven_files_in_a_new_folder(make_run_dir, tmp_path, rendered):
     make_run_dir("runs/a")
     written = write_report([tmp_path / "runs"], tmp_path / "deep" / "report")
-    names = ["curves.png", "table.md", "results.csv", "commands.csv", "table_compact.md", "page.html"]
+    names = [
+        "curves.png",
+        "table.md",
+        "results.csv",
+        "commands.csv",
+        "table_compact.md",
+        "page.html",
+        "runs.jsonl.xz",
+    ]
     assert [path.name for path in written] == names
     assert sorted(os.listdir(tmp_path / "deep" / "report")) == sorted(names)
     assert written[0].stat().st_size > 10_000

@@ -1,0 +1,90 @@
+import json
+import lzma
+
+import pandas as pd
+import pytest
+
+from gail_tf.reporting.archive import gather, is_archive, read_archive, write_archive
+from gail_tf.reporting.report import write_report
+from gail_tf.reporting.runs import load_run
+from gail_tf.types import UserError
+
+
+def test_a_run_comes_back(make_run_dir, tmp_path):
+    histogram = {"counts": [1, 2], "low": -0.123456789}
+    metrics = {"generator/kl": 0.123456789, "reward/agent_histogram": [histogram, None, None]}
+    run = load_run(make_run_dir("seed_3", returns=(0.0, None, 950.0), seed=3, metrics=metrics))
+    (read,) = read_archive(write_archive([run], tmp_path / "runs.jsonl.xz"))
+    assert (read.name, read.seed, read.summary) == (run.name, 3, run.summary)
+    assert [line["env_steps"] for line in read.metrics] == [100, 200, 300]
+    assert ["evaluation/return_mean" in line for line in read.metrics] == [True, False, True]
+    assert read.metrics[0]["generator/kl"] == 0.12346
+    assert read.metrics[0]["reward/agent_histogram"] == {"counts": [1, 2], "low": -0.12346}
+    assert read.normalized_return == run.normalized_return == pytest.approx(0.95)
+
+
+def test_it_is_thinned_and_keeps_evaluations_the_largest_gradient_and_the_last_line(make_run_dir, tmp_path):
+    returns = [10.0 if i == 777 else None for i in range(1000)]
+    norms = [9.0 if i == 333 else 1.0 for i in range(1000)]
+    run = load_run(make_run_dir(returns=returns, metrics={"generator/policy_gradient_norm": norms}))
+    (read,) = read_archive(write_archive([run], tmp_path / "runs.jsonl.xz"))
+    assert [line["iteration"] for line in read.metrics] == sorted({*range(1, 1001, 5), 334, 778, 1000})
+
+
+def test_no_place_of_this_machine_is_in_it(make_run_dir, tmp_path):
+    places = {
+        "import_folders": [str(tmp_path)],
+        "run_dir": str(tmp_path / "run"),
+        "demonstrations": str(tmp_path / "Hopper-v5.npz"),
+        "command": ["gail-train", f"--demonstrations={tmp_path}/Hopper-v5.npz", f"--run_dir={tmp_path}/run"],
+    }
+    file = write_archive([load_run(make_run_dir(**places))], tmp_path / "runs.jsonl.xz")
+    text = lzma.open(file).read().decode()
+    assert "Hopper-v5.npz" in text and str(tmp_path.parent) not in json.loads(text)["info"].__repr__()
+
+
+def test_a_report_of_it_is_the_report_of_the_runs(make_run_dir, tmp_path):
+    folders = [make_run_dir(f"runs/{i}", returns=(0.0, 800.0 + i, 950.0), seed=i) for i in range(3)]
+    write_report(folders, tmp_path / "first")
+    write_report([tmp_path / "first" / "runs.jsonl.xz"], tmp_path / "second")
+    for name in ("table.md", "results.csv", "commands.csv", "runs.jsonl.xz"):
+        first, second = ((tmp_path / place / name).read_bytes() for place in ("first", "second"))
+        assert first == second, name
+
+
+def test_pandas_reads_it(make_run_dir, tmp_path):
+    file = write_archive([load_run(make_run_dir(seed=7))], tmp_path / "runs.jsonl.xz")
+    assert pd.read_json(file, lines=True)["info"][0]["seed"] == 7
+
+
+def test_a_run_that_is_in_a_file_and_a_folder_comes_once(make_run_dir, tmp_path):
+    first, second = (make_run_dir(f"runs/{i}", seed=i, id=f"id {i}") for i in range(2))
+    file = write_archive([load_run(first)], tmp_path / "runs.jsonl.xz")
+    runs, problems = gather([file, tmp_path / "runs"])
+    assert [run.seed for run in runs] == [0, 1] and not problems
+    assert {run.path for run in runs} == {first, second}
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (b"no archive", "cannot be read as gail-report's file of runs"),
+        (lzma.compress(b"{}\n"), "cannot be read as gail-report's file of runs"),
+        (lzma.compress(b"[1]\n"), "cannot be read as gail-report's file of runs"),
+        (lzma.compress(b'{"name": 1}\n')[:-8], "cannot be read as gail-report's file of runs"),
+        (None, "no such file; give a run directory, a folder of them or a runs.jsonl.xz"),
+    ],
+)
+def test_another_file_is_one_line(content, message, tmp_path):
+    file = tmp_path / "runs.jsonl.xz"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(UserError, match=message) as raised:
+        gather([file])
+    assert "\n" not in str(raised.value)
+
+
+def test_what_an_archive_is(tmp_path):
+    (tmp_path / "folder.jsonl.xz").mkdir()
+    assert is_archive("a/runs.jsonl.xz") and not is_archive(tmp_path / "folder.jsonl.xz")
+    assert not is_archive("runs/hopper")
