@@ -9,6 +9,7 @@ import tensorflow as tf
 from gail_tf.agents.policy import Policy
 from gail_tf.functions import frozen
 from gail_tf.networks.augmentations import augmented
+from gail_tf.optimization import averages
 from gail_tf.optimization.checks import check_settings
 from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.optimization.minibatches import scan_minibatches
@@ -100,15 +101,17 @@ class BehavioralCloning(tf.Module):
                 decay = tf.add_n([tf.nn.l2_loss(v) for v in self._variables if "kernel" in v.name])
                 total = loss + self._weight_decay * decay
             norm, _ = self.step(tape, total, progress=0.0)
-            for average, variable in zip(self._average, self._variables, strict=bool(self._average)):
-                average.assign_add(self._average_rate * (variable - average))
+            if self._average:
+                averages.move_towards(self._average, self._variables, self._average_rate)
             return {"cloning/train_loss": loss, "cloning/gradient_norm": norm}
 
         seed = tf.random.fold_in(self._seed, epoch)
-        _assign(self._variables, self._live)
+        if self._average:
+            averages.assign(self._variables, self._live)
         metrics = scan_minibatches(step, observations.shape[0], self._batch_size, 1, seed)
-        _assign(self._live, self._variables)
-        _assign(self._variables, self._average)
+        if self._average:
+            averages.assign(self._live, self._variables)
+            averages.assign(self._variables, self._average)
         loss, error, entropy = self._held_out_measures()
         self.num_epochs.assign_add(1)
         is_better = loss < self.best_loss
@@ -161,10 +164,4 @@ class BehavioralCloning(tf.Module):
 
     def use_best(self) -> None:
         """Puts the weights with the lowest held-out loss into the policy."""
-        _assign(self._variables, self._best)
-
-
-def _assign(variables: Sequence[tf.Variable], values: Sequence[tf.Tensor]) -> None:
-    """Each has its value; none where there are no values, or no variables."""
-    for variable, value in zip(variables, values, strict=False):
-        variable.assign(value)
+        averages.assign(self._variables, self._best)

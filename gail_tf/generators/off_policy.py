@@ -16,6 +16,7 @@ from gail_tf.environments.atari import frames_in_stack
 from gail_tf.generators import shared
 from gail_tf.generators.collecting import Act, CollectingGenerator
 from gail_tf.generators.replay import ReplayBuffer
+from gail_tf.optimization import averages
 from gail_tf.optimization.minibatches import drawn_indices, recent_ages, scan_updates
 from gail_tf.rewards.environment import EnvironmentReward
 from gail_tf.types import EpisodeStatistics, OffPolicyBatch, RewardSource, Transition, UserError
@@ -191,10 +192,9 @@ class OffPolicyGenerator(CollectingGenerator):
         self.agent = agent(spec, codec.spec)
         _check_cloning(self.agent, expert_share)
         self._actor = self.policy = Policy(self.agent.actor_net, self._normalizer, codec, absorbing, spec)
-        self._average = None
         if average_rate:
             average_net = self.agent.make_actor_net()
-            self._average = shared.WeightAverage(average_net, self.agent.actor_net)
+            averages.assign(average_net.variables, self.agent.actor_net.variables)
             self.policy = Policy(average_net, self._normalizer, codec, absorbing, spec)
         # Once an iteration instead of once an update: the same decay over num_updates of them.
         self._average_step = 1.0 - (1.0 - average_rate) ** num_updates
@@ -293,8 +293,9 @@ class OffPolicyGenerator(CollectingGenerator):
             return self.agent.update(tf.nest.map_structure(lambda x: x[i], batches), seed, progress)
 
         metrics |= reward_metrics | scan_updates(step, self._num_updates, seed_agent)
-        if self._average is not None:
-            self._average.move(self._average_step)
+        if self.policy is not self._actor:
+            nets = self.policy.actor_net, self._actor.actor_net
+            averages.move_towards(*(net.variables for net in nets), self._average_step)
         return metrics
 
     def _by_update(self, batch: OffPolicyBatch) -> OffPolicyBatch:

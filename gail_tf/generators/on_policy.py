@@ -18,6 +18,7 @@ from gail_tf.generators import shared
 from gail_tf.generators.collecting import CollectingGenerator
 from gail_tf.networks.encoders import Encoded, features_spec, make_encoder
 from gail_tf.networks.mlp import MakeLayers, as_network, make_actor_network, make_value_network
+from gail_tf.optimization import averages
 from gail_tf.optimization.minibatches import drawn_indices
 from gail_tf.types import EpisodeStatistics, OnPolicyBatch, RewardSource, Transition, ValuedSegments
 
@@ -102,10 +103,10 @@ class OnPolicyGenerator(CollectingGenerator):
         actor_net, value_net = make_networks()
         self.agent = agent(spec, codec.spec, actor_net, value_net)
         self._actor = self.policy = Policy(actor_net, self._normalizer, codec, absorbing, spec)
-        self._average, self._average_rate = None, average_rate
+        self._average_rate = average_rate
         if average_rate:
             average_net, _ = make_networks()
-            self._average = shared.WeightAverage(average_net, actor_net)
+            averages.assign(average_net.variables, actor_net.variables)
             self.policy = Policy(average_net, self._normalizer, codec, absorbing, spec)
         self._cloned = self._demonstrated_actions(expert)
         if self._cloned and self._normalizer is not None:
@@ -153,8 +154,7 @@ class OnPolicyGenerator(CollectingGenerator):
         # Maximum likelihood of a deterministic expert takes the noise away that policy gradients live on.
         for variable, value in zip(log_std, exploration, strict=True):
             variable.assign(value)
-        if self._average is not None:
-            self._average.start()
+        self._move_average(1.0)
         return metrics
 
     def collect(self, iteration: int) -> tuple[int, list[EpisodeStatistics]]:
@@ -230,8 +230,7 @@ class OnPolicyGenerator(CollectingGenerator):
             seen, done = self._cloned
             known_policy["expert"] = self._actor.normalize(seen), done
         metrics = self.agent.update(batch, seed, progress, **known_policy)
-        if self._average is not None:
-            self._average.move(self._average_rate)
+        self._move_average(self._average_rate)
         fitted = []
         if self._generator_first:  # before the normaliser's update: in the scale in which they were fitted
             fitted = self._values_at(observation, transition)
@@ -243,6 +242,11 @@ class OnPolicyGenerator(CollectingGenerator):
             "generator/value_mean": tf.reduce_mean(value),
         }
         return {**metrics, **gradient_metrics, **statistics, **known}, *fitted
+
+    def _move_average(self, rate: float) -> None:
+        if self.policy is not self._actor:
+            nets = self.policy.actor_net, self._actor.actor_net
+            averages.move_towards(*(net.variables for net in nets), rate)
 
     def _learn_scale(self, observation: tf.Tensor, iteration: tf.Tensor) -> None:
         """The normaliser takes in ``observation`` ``[N, ...]``, and as many rows of what is cloned.

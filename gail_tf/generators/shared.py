@@ -48,24 +48,6 @@ def make_normalizer(
     return RunningMoments(observation_spec.shape, [observation_spec.shape[0] - 1] if absorbing else ()), []
 
 
-class WeightAverage:
-    """Keeps a network's weights at a running average of another's (Polyak and Juditsky 1992)."""
-
-    def __init__(self, average_net, live_net):
-        self._pairs = list(zip(average_net.variables, live_net.variables, strict=True))
-        self.start()
-
-    def start(self) -> None:
-        """The average is what the weights are now."""
-        for average, live in self._pairs:
-            average.assign(live)
-
-    def move(self, rate: float) -> None:
-        """Moves it by the fraction ``rate`` of the way to the weights of now."""
-        for average, live in self._pairs:
-            average.assign_add(rate * (live - average))
-
-
 def iteration_seed(run_seed: tf.Tensor, stream: int, iteration: tf.Tensor) -> tf.Tensor:
     """The seed ``[2]`` of one of a run's streams of random numbers in ``iteration``.
 

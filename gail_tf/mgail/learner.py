@@ -15,6 +15,7 @@ from gail_tf.mgail.rollout import PerturbedModel, Rollout, imagined_rollout
 from gail_tf.mgail.segments import Segment
 from gail_tf.networks.mlp import as_network, make_actor_network, make_value_network
 from gail_tf.networks.normalization import RunningMoments
+from gail_tf.optimization import averages
 from gail_tf.optimization.checks import check_settings
 from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.types import Transition
@@ -40,12 +41,6 @@ def _check_dropout(network, dropout: float) -> int:
         given = f"MGAIL.dropout is {dropout:g}, and the actor has no dense layer before its head"
         raise ValueError(f"{given}: want make_actor_network with hidden layers and no normalization, or 0.")
     return layer[0].units if dropout else 0
-
-
-def _move(target, source, rate: float) -> None:
-    """Moves a network's variables towards another's, by ``rate`` of the difference."""
-    for new, old in zip(source.variables, target.variables, strict=True):
-        old.assign(old + rate * (new - old) if rate < 1.0 else new)
 
 
 @gin.configurable
@@ -138,7 +133,7 @@ class MGAIL(tf.Module):
         self.noise_dim = self.actions.action_dim + self._num_masked
         if std_from_expert is not None:
             self.actor_net.layers[-1].set_std(tf.math.reduce_std(expert_action, 0) / std_from_expert)
-        _move(self.average_net, self.actor_net, 1.0)
+        averages.assign(self.average_net.variables, self.actor_net.variables)
         self.model = ForwardModel(observation_dim, self.actions.action_dim, normalizer)
         bounded = functools.partial(GradientStep, max_value=max_gradient_value)
         self._model_step = bounded(self.model.trainable_variables, model_learning_rate)
@@ -149,7 +144,7 @@ class MGAIL(tf.Module):
             self.value_net, self.target_net = (
                 as_network(value_network(spec), spec, is_scalar=True) for _ in range(2)
             )
-            _move(self.target_net, self.value_net, 1.0)
+            averages.assign(self.target_net.variables, self.value_net.variables)
             self._value_step = bounded(self.value_net.trainable_variables, value_learning_rate)
 
     def update_model(
@@ -257,7 +252,7 @@ class MGAIL(tf.Module):
             of_each = -self._objective_weight * returns[0]
             of_each -= self._entropy_coef * tf.reduce_mean(rollout.entropy, 0)
         norm, mean_abs = self._policy_step.apply(self._policy_gradient(tape, loss, of_each), progress)
-        _move(self.average_net, self.actor_net, self._average_rate)
+        averages.move_towards(self.average_net.variables, self.actor_net.variables, self._average_rate)
         metrics = {
             "generator/objective": objective,
             "generator/entropy": entropy,
@@ -285,7 +280,7 @@ class MGAIL(tf.Module):
             error = (self.values(self.value_net, states) - returns) * (1.0 - self._discount)
             loss = tf.reduce_sum(weight * tf.square(error)) / tf.reduce_sum(weight)
         self._value_step(tape, loss, progress)
-        _move(self.target_net, self.value_net, self._target_rate)
+        averages.move_towards(self.target_net.variables, self.value_net.variables, self._target_rate)
         return {
             "generator/value_loss": loss,
             "generator/value_mean": tf.reduce_mean(returns),

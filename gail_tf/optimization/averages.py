@@ -1,0 +1,19 @@
+"""Weights that follow other weights: copies, and running averages (Polyak and Juditsky 1992)."""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+
+def assign(variables: Sequence[tf.Variable], values: Sequence[tf.Tensor]) -> None:
+    """Each variable has its value of ``values``, which are as many."""
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def move_towards(averages: Sequence[tf.Variable], variables: Sequence[tf.Variable], rate: float) -> None:
+    """Moves each average by the fraction ``rate`` of the way to its variable; 1 or more: all the way."""
+    if rate >= 1.0:
+        return assign(averages, variables)
+    for average, variable in zip(averages, variables, strict=True):
+        average.assign_add(rate * (variable - average))
