@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import gail_tf
-from gail_tf.assembly import recipes, settings  # noqa: F401 - gin knows every part
+from gail_tf.assembly import recipe_texts, recipes, settings  # noqa: F401 - gin knows every part
 from gail_tf.assembly.config import parse_gin, unused_configurables
 from gail_tf.assembly.config_types import check_types
 from gail_tf.assembly.recipes import check_order, shipped_configs
@@ -127,7 +127,7 @@ def test_every_file_begins_with_its_sentence():
     for path in configs_dir().rglob("*.gin"):
         first = path.read_text().split("\n", 1)[0]
         assert first.startswith("# ") and len(first) < 125, path
-    assert "gail_ppo" in recipes.list_text()
+    assert "gail_ppo" in recipe_texts.list_text()
 
 
 @pytest.mark.parametrize("study", shipped_studies())

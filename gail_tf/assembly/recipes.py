@@ -24,7 +24,7 @@ from gail_tf.resources import configs_dir
 from gail_tf.types import UserError
 
 # Names of variants -> the configs that they stand for; {task} is any task, or "any".
-_VARIANTS = {
+VARIANTS = {
     "gail_vr/{task}": ("gail_ppo/{task}", "with/no_cloning", "with/gail_vr"),
     "gail_vr/{task}_trpo": ("gail_trpo/{task}", "with/gail_vr"),
     "gail_vr/{task}_paper": ("gail_ppo/{task}", "with/no_cloning", "with/gail_vr_paper"),
@@ -38,13 +38,13 @@ _VARIANTS = {
     "credo/tssg": ("credo_tssg/any",),
 }
 _GAMES = ("ms_pacman", "pong", "seaquest", "space_invaders")  # from the screen: no absorbing states
-_VARIANTS |= {
+VARIANTS |= {
     f"{name}/{game}": (f"gail_ppo/{game}", "with/no_cloning", f"with/{name}", "pixels/task")
     for name in ("w_gail", "w_gail_gp")
     for game in _GAMES
 }
 # with/reward_<name> binds Discriminator.reward_fn; formulas of gail_tf/rewards/functions.py.
-_REWARDS = {
+REWARDS = {
     "plr": "r1 = -log(1 - D)",
     "airl": "r2 = log D - log(1 - D)",
     "log_d": "r3 = log D",
@@ -55,7 +55,7 @@ _REWARDS = {
     "sqrt_d": "r8 = sqrt D",
 }
 # with/<name> of a single binding: what it needs, the binding, its sentence.
-_SINGLE = {
+SINGLE = {
     "generator_first": (
         ("OnPolicyGenerator", "Discriminator"),
         "OnPolicyGenerator.generator_first = True",
@@ -86,10 +86,6 @@ OVERLAYS = "with/"
 _TABLES = ("Recipe.", "Overlay.")
 
 
-_ON_TOP = ("configs/with/", "with/", "--gin")
-"""How the sources begin of what goes on top of a recipe and its task."""
-
-
 class Layer(NamedTuple):
     """A piece of gin and where it comes from, as a person would look for it."""
 
@@ -101,7 +97,7 @@ class Layer(NamedTuple):
 
 
 @functools.cache
-def _stems(folder: str) -> tuple[str, ...]:
+def stems(folder: str) -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in (configs_dir() / folder).glob("*.gin")))
 
 
@@ -109,15 +105,15 @@ def _stems(folder: str) -> tuple[str, ...]:
 def _variants() -> dict[str, tuple[str, ...]]:
     return {
         name.format(task=task): tuple(config.format(task=task) for config in stands_for)
-        for name, stands_for in _VARIANTS.items()
-        for task in ("any", *_stems("tasks"))
+        for name, stands_for in VARIANTS.items()
+        for task in ("any", *stems("tasks"))
     }  # a name in full stands behind those by {task}, and replaces one of them
 
 
 @functools.cache
 def _names() -> frozenset[str]:
-    recipes = (f"{recipe}/{task}" for recipe in _stems("recipes") for task in ("any", *_stems("tasks")))
-    overlays = (*_stems("with"), *_SINGLE, *(f"reward_{name}" for name in _REWARDS))
+    recipes = (f"{recipe}/{task}" for recipe in stems("recipes") for task in ("any", *stems("tasks")))
+    overlays = (*stems("with"), *SINGLE, *(f"reward_{name}" for name in REWARDS))
     return frozenset([*recipes, *_variants(), *(OVERLAYS + name for name in overlays)])
 
 
@@ -130,7 +126,7 @@ def resolve_config(name: str) -> list[Layer]:
     """The layers that a shipped name or a path to a gin file stands for; UserError where there is none."""
     found = included(name)
     if found is None:
-        recipes, tasks = ", ".join(_stems("recipes")), ", ".join(_stems("tasks"))
+        recipes, tasks = ", ".join(stems("recipes")), ", ".join(stems("tasks"))
         form = f"a name is <recipe>/<task>, with recipes {recipes} and tasks any, {tasks}."
         hint = did_you_mean(name, shipped_configs()) or form
         raise UserError(f"--config={name}: neither a file nor a shipped config; {hint}")
@@ -205,10 +201,10 @@ def _layers_of(name: str) -> list[Layer] | None:
     """The layers of a shipped name or of a file below configs/, None where there is none."""
     if name in _variants():
         return layers(_variants()[name])
-    if (reward := name.removeprefix(f"{OVERLAYS}reward_")) in _REWARDS and name != reward:
-        return [Layer(name, f"Discriminator.reward_fn = @{reward}    # {_REWARDS[reward]}")]
-    if name.removeprefix(OVERLAYS) in _SINGLE and name.startswith(OVERLAYS):
-        _, binding, sentence = _SINGLE[name.removeprefix(OVERLAYS)]
+    if (reward := name.removeprefix(f"{OVERLAYS}reward_")) in REWARDS and name != reward:
+        return [Layer(name, f"Discriminator.reward_fn = @{reward}    # {REWARDS[reward]}")]
+    if name.removeprefix(OVERLAYS) in SINGLE and name.startswith(OVERLAYS):
+        _, binding, sentence = SINGLE[name.removeprefix(OVERLAYS)]
         return [Layer(name, f"# {sentence}\n{binding}")]
     if name not in _names() or name.startswith(OVERLAYS):
         return _shipped_layer(f"{name}.gin")
@@ -248,12 +244,12 @@ def _shipped_layer(file: str, dropped: Sequence[str] = ()) -> list[Layer] | None
     path = configs_dir() / file
     if not path.is_file():
         return None
-    return [Layer(f"configs/{file}", without(_read(path), file, (*_TABLES, *dropped)))]
+    return [Layer(f"configs/{file}", without(read(path), file, (*_TABLES, *dropped)))]
 
 
 def _tables(file: str) -> dict[str, Any]:
     """``Recipe.*`` and ``Overlay.*`` of a shipped file."""
-    found = statements(_read(configs_dir() / file), file)
+    found = statements(read(configs_dir() / file), file)
     return {statement.key: statement.value for statement in found if statement.key.startswith(_TABLES)}
 
 
@@ -261,14 +257,14 @@ def _overlay(name: str) -> dict[str, Any]:
     """What an overlay says of itself; nothing where ``name`` is none, or a file of one's own."""
     if not name.startswith(OVERLAYS) or os.path.isfile(name):
         return {}
-    if name.removeprefix(f"{OVERLAYS}reward_") in _REWARDS:
+    if name.removeprefix(f"{OVERLAYS}reward_") in REWARDS:
         return {"Overlay.needs": ["Discriminator"]}
-    if name.removeprefix(OVERLAYS) in _SINGLE:
-        return {"Overlay.needs": _SINGLE[name.removeprefix(OVERLAYS)][0]}
+    if name.removeprefix(OVERLAYS) in SINGLE:
+        return {"Overlay.needs": SINGLE[name.removeprefix(OVERLAYS)][0]}
     return _tables(f"{name.removesuffix('.gin')}.gin")
 
 
-def _read(path: str | os.PathLike) -> str:
+def read(path: str | os.PathLike) -> str:
     return Path(path).read_text(encoding="utf-8")
 
 
@@ -293,7 +289,7 @@ def settings(found: Sequence[Layer]) -> dict[str, Statement]:
 def included(name: str) -> list[Layer] | None:
     """What ``include 'name'`` stands for: a file or a shipped name, with ``.gin``; None where neither."""
     if os.path.isfile(name):
-        return [Layer(name, without(_read(name), name, _TABLES))]
+        return [Layer(name, without(read(name), name, _TABLES))]
     return _layers_of(name.removesuffix(".gin"))
 
 
@@ -331,98 +327,5 @@ def _parts(bound: Mapping[str, Statement]) -> set[str]:
 
 def _fitting(overlay: str) -> list[str]:
     """The recipes that have the parts which ``overlay`` changes."""
-    parts_of = {recipe: _parts(settings(layers([f"{recipe}/any", overlay]))) for recipe in _stems("recipes")}
+    parts_of = {recipe: _parts(settings(layers([f"{recipe}/any", overlay]))) for recipe in stems("recipes")}
     return [recipe for recipe, parts in parts_of.items() if not _missing(_needs(overlay), parts)]
-
-
-# --- for people
-
-
-def show_text(configs: Sequence[str], bindings: Sequence[str] = ()) -> str:
-    """The settings that ``configs`` and ``bindings`` make, as a gin file: those that matter first.
-
-    Each has its value, the file that it comes from and that file's comment.
-
-    Raises:
-      UserError: as ``parse_gin``, as far as it can be told without the code that is configured.
-    """
-    check_order(configs)
-    found = layers(configs, bindings)
-    check(configs, found)
-    bound = settings(found)
-    first = _that_matter(found, bound)
-    dead = _replaced(found, bound)
-    bound = {
-        k: s._replace(comment="without effect here") if _owner(k) in dead else s for k, s in bound.items()
-    }
-    blocks = [
-        [*dict.fromkeys(setting.text for setting in walk(found) if setting.key == "import")],
-        ["# The settings that matter.", *_aligned([s for key, s in bound.items() if key in first])],
-        ["# The rest.", *_aligned([s for key, s in bound.items() if key not in first])],
-    ]
-    told = [_sentence(layer.text) for layer in found if layer.text.startswith("#")]
-    head = [f"# {' + '.join(configs)}{' and --gin' if bindings else ''}", *(f"# - {line}" for line in told)]
-    return "\n\n".join("\n".join(block) for block in [head, *blocks] if block)
-
-
-def _aligned(shown: Sequence[Statement]) -> list[str]:
-    lines = [(f"{s.key} = {s.text}", f"# {s.source}{': ' if s.comment else ''}{s.comment}") for s in shown]
-    width = max((len(line) for line, _ in lines if len(line) < 60), default=0)
-    return [f"{line:<{width}}  {origin}" for line, origin in lines]
-
-
-def _that_matter(found: Sequence[Layer], bound: dict[str, Statement]) -> set[str]:
-    """Keys of the recipe's first block and of every overlay on top, without those that no longer act."""
-    added = {key for key, setting in bound.items() if setting.source.startswith(_ON_TOP)}
-    replaced = _replaced(found, bound)
-    return {key for key in _first_block(found) | added if _owner(key) not in replaced}
-
-
-def _replaced(found: Sequence[Layer], bound: dict[str, Statement]) -> set[str]:
-    """Names of functions and classes that a layer refers to, and in the end nothing does."""
-    referred = lambda settings: set(re.findall(r"@(?:[\w/]+/)?(\w+)", " ".join(s.text for s in settings)))  # noqa: E731
-    return referred(walk(found)) - referred(bound.values())
-
-
-def _owner(key: str) -> str:
-    """Whose parameter ``scope/Owner.parameter`` is."""
-    return key.rpartition("/")[2].partition(".")[0]
-
-
-def _first_block(found: Sequence[Layer]) -> set[str]:
-    """Keys of the first block of bindings of the recipe's page, which a blank line ends."""
-    page = next((layer for layer in found if layer.source.startswith("configs/recipes/")), Layer("", ""))
-    found = statements(page.text, page.source)
-    gaps = (i for i in range(1, len(found)) if found[i].first_line > found[i - 1].last_line + 1)
-    return {statement.key for statement in found[: next(gaps, None)]}
-
-
-def _sentence(text: str) -> str:
-    """The first line, a comment."""
-    return text.split("\n", 1)[0].lstrip("# ")
-
-
-def list_text() -> str:
-    """Recipes, tasks, overlays and variants, each with its sentence."""
-
-    def rows(items: Sequence[tuple[str, str]]) -> str:
-        width = max(len(name) for name, _ in items)
-        return "\n".join(f"  {name:<{width}}  {sentence}" for name, sentence in items)
-
-    def of_files(folder: str) -> list[tuple[str, str]]:
-        return [(stem, _sentence(_read(configs_dir() / folder / f"{stem}.gin"))) for stem in _stems(folder)]
-
-    made = [(name, sentence) for name, (_, _, sentence) in _SINGLE.items()]
-    made += [(f"reward_{name}", f"The reward {formula}.") for name, formula in _REWARDS.items()]
-    variants = [
-        (name.format(task="<task>"), " + ".join(c.format(task="<task>") for c in configs))
-        for name, configs in _VARIANTS.items()
-    ]
-    return "\n\n".join(
-        [
-            "Recipes: --config=<recipe>/<task>\n" + rows(of_files("recipes")),
-            "Tasks\n" + rows([("any", "Given by --environment and --demonstrations."), *of_files("tasks")]),
-            "Overlays: --config=with/<overlay> after a recipe\n" + rows([*of_files("with"), *made]),
-            "Names that stand for a recipe with an overlay\n" + rows(variants),
-        ]
-    )

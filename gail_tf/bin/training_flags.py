@@ -6,7 +6,7 @@ import sys
 
 from absl import flags
 
-from gail_tf.assembly import recipes
+from gail_tf.assembly import recipe_texts
 from gail_tf.bin.outcome import report
 from gail_tf.types import UserError
 
@@ -67,7 +67,7 @@ def train(script: str, **more) -> int:
     if trackers := asked.pop("tracker"):
         bindings = [*bindings, f"Trainer.trackers = [{', '.join(f'@{name}' for name in trackers)}]"]
     if asked.pop("list"):
-        print(recipes.list_text())
+        print(recipe_texts.list_text())
         return 0
     if asked.pop("show"):
         print(_settings_text(bindings=bindings, **asked))
@@ -89,4 +89,4 @@ def _settings_text(config, bindings, **given) -> str:
 
     if not config:
         raise UserError("no --config given: name one, such as gail_ppo/any (--list shows all).")
-    return recipes.show_text(config, [*bindings, *flag_bindings(**given)])
+    return recipe_texts.show_text(config, bindings, flag_bindings(**given))

@@ -6,7 +6,7 @@ import sys
 import gin
 import pytest
 
-from gail_tf.assembly import recipes, settings  # noqa: F401 - gin knows every part
+from gail_tf.assembly import recipe_texts, recipes, settings  # noqa: F401 - gin knows every part
 from gail_tf.assembly.config import parse_gin
 from gail_tf.resources import configs_dir
 from gail_tf.types import UserError
@@ -144,7 +144,7 @@ def test_a_binding_that_has_moved_names_the_new_one(old, by_file, folder):
 
 
 def test_show_tells_the_value_and_the_file_of_each_setting():
-    text = recipes.show_text(["gail_ppo/walker2d", "with/gail_vr"], ["variance.coef = 0.3"])
+    text = recipe_texts.show_text(["gail_ppo/walker2d", "with/gail_vr"], ["variance.coef = 0.3"])
     lines = {line.split(" = ")[0]: " ".join(line.split()) for line in text.splitlines() if " = " in line}
     files = {
         "PPO.learning_rate": "= 3e-4 # configs/tuned/gail_ppo/walker2d.gin",
@@ -164,8 +164,15 @@ def test_show_tells_the_value_and_the_file_of_each_setting():
     assert "GAIL with PPO" in head and "GAIL-VR" in head  # a sentence of each
 
 
+def test_show_tells_a_flag_s_binding_from_a_gin_binding():
+    text = recipe_texts.show_text(["gail_ppo/any"], ["PPO.num_epochs = 3"], ["Experiment.seed = 7"])
+    assert text.startswith("# gail_ppo/any and --gin and flags\n")
+    first = [" ".join(line.split()) for line in text.split("# The rest.")[0].splitlines()]
+    assert "PPO.num_epochs = 3 # --gin" in first and "Experiment.seed = 7 # flags" in first
+
+
 def test_a_setting_of_what_an_overlay_replaced_does_not_matter():
-    first, rest = recipes.show_text(["w_gail/hopper"]).split("# The rest.")
+    first, rest = recipe_texts.show_text(["w_gail/hopper"]).split("# The rest.")
     assert "gradient_penalty.coef" not in first and "gradient_penalty.coef" in rest
     assert "\nDiscriminator.loss_terms = [@wasserstein_loss]" in first
 
@@ -176,21 +183,21 @@ def test_a_setting_of_what_an_overlay_replaced_does_not_matter():
 def test_what_show_prints_is_a_gin_file_of_the_same_settings(configs, folder):
     parse_gin(configs, ["Experiment.seed = 3"])
     wanted = gin.config_str()
-    shown = write(folder / "shown.gin", recipes.show_text(configs, ["Experiment.seed = 3"]))
+    shown = write(folder / "shown.gin", recipe_texts.show_text(configs, ["Experiment.seed = 3"]))
     parse_gin([shown], [])
     assert gin.config_str() == wanted
 
 
 def test_the_settings_that_matter_are_five_to_eight():
     for recipe in [path.stem for path in (configs_dir() / "recipes").glob("*.gin")]:
-        first = recipes.show_text([f"{recipe}/any"]).split("# The rest.")[0]
+        first = recipe_texts.show_text([f"{recipe}/any"]).split("# The rest.")[0]
         assert 5 <= sum(line[:1].isalpha() for line in first.splitlines()) <= 8, recipe
 
 
 def test_list_and_show_need_no_tensorflow():
     program = (
-        "import sys; from gail_tf.assembly import recipes; print(recipes.list_text()); "
-        "recipes.show_text(['gail_vr/hopper']); assert 'tensorflow' not in sys.modules"
+        "import sys; from gail_tf.assembly import recipe_texts; print(recipe_texts.list_text()); "
+        "recipe_texts.show_text(['gail_vr/hopper']); assert 'tensorflow' not in sys.modules"
     )
     printed = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
@@ -211,7 +218,7 @@ def test_includes_of_old_names_resolve(folder):
     assert bound("Experiment.algorithm") == "GAIL-VR (PPO)"
     assert bound("Discriminator.loss_terms") == "[@bce_loss, @entropy_bonus]"
     assert (bound("variance.coef"), bound("PPO.num_epochs")) == ("0.2", "3")
-    assert "variance.coef = 0.2" in recipes.show_text([mine])
+    assert "variance.coef = 0.2" in recipe_texts.show_text([mine])
 
 
 def test_a_folder_of_a_recipe_s_name_is_no_config(folder, monkeypatch):
@@ -246,7 +253,7 @@ def test_modules_beside_the_gin_file_and_in_the_working_folder_are_importable(fo
     folders = parse_gin(["parts/mine.gin"], [])
     assert folders == [str(folder), str(folder / "parts")]
     assert bound("Discriminator.reward_fn") == "@reward_of_mine"
-    assert "import my_rewards_beside" in recipes.show_text([mine])
+    assert "import my_rewards_beside" in recipe_texts.show_text([mine])
 
 
 def test_a_resumed_run_finds_its_modules_from_elsewhere(folder, monkeypatch, request):
