@@ -32,9 +32,11 @@ class Policy:
     """
 
     def __init__(self, path: str | os.PathLike, seed: int = 0):
+        from gail_tf.training.saved_models import find_policy
+
+        self.path = find_policy(path)  # before TensorFlow, whose import takes seconds
         from gail_tf.training import export
 
-        self.path = export.find_policy(path)
         self._model, self.metadata = export.load_policy(path)
         signature = self._model.signatures["serving_default"]
         self._spec = signature.structured_input_signature[1]["observation"]
@@ -166,12 +168,15 @@ def train(
       UserError: one line about what the caller can mend.
     """
     asked = dict(locals())
+    configs = [config] if isinstance(config, str) else list(config)
+    if not resume:
+        _refuse_at_once(configs, run_dir, overwrite)
     import_tensorflow()
     from gail_tf.assembly.settings import Request
 
     asked |= {
         "run_dir": tempfile.mkdtemp(prefix="gail_tf_") if run_dir is None else os.path.expanduser(run_dir),
-        "configs": [config] if isinstance(config, str) else list(config),
+        "configs": configs,
         "bindings": list(bindings),
         "num_threads": num_threads or available_cores(),
     }
@@ -180,6 +185,18 @@ def train(
     request = Request(**{name: asked[name] for name in Request._fields})
     with forgotten_at_the_end():
         return _run(request, callbacks, command, say, show_progress)
+
+
+def _refuse_at_once(configs: Sequence[str], run_dir: str | os.PathLike | None, overwrite: bool) -> None:
+    """Raises UserError for what can be told without TensorFlow, whose import takes seconds."""
+    from gail_tf.assembly import recipes
+    from gail_tf.training.run_directory import RunDirectory
+
+    for name in configs:
+        recipes.resolve_config(name)
+    recipes.check_order(configs)
+    if run_dir is not None and configs:
+        RunDirectory(os.path.expanduser(run_dir)).check_available(overwrite)
 
 
 def _run(request, callbacks: Sequence[Callback], command: Sequence[str], say, show_progress: bool) -> Result:
@@ -310,6 +327,10 @@ def evaluate(
       ``return_mean``, ``return_std``, ``return_min``, ``return_max``, ``length_mean``, ``num_episodes``; of
       an exported policy also ``normalized_return``, ``imitation_distance`` and what they rest on.
     """
+    from gail_tf.training.saved_models import find_policy
+
+    if isinstance(policy, str | os.PathLike):
+        find_policy(policy)  # before TensorFlow, whose import takes seconds
     import_tensorflow()
     from gail_tf.environments.make import make_environment
     from gail_tf.training import evaluation, rollouts

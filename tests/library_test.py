@@ -175,3 +175,28 @@ def _without_the_switch():
     import os
 
     return {name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}
+
+
+def test_what_can_be_refused_without_tensorflow_is(tmp_path):
+    program = (
+        "import sys\n"
+        "import gail_tf\n"
+        "from gail_tf.types import UserError\n"
+        "calls = (\n"
+        "    lambda: gail_tf.train('gail_ppo/hoppr'),\n"
+        "    lambda: gail_tf.train('gail_ppo/hopper', run_dir=sys.argv[1]),\n"
+        "    lambda: gail_tf.evaluate(sys.argv[1]),\n"
+        "    lambda: gail_tf.load_policy(sys.argv[1]),\n"
+        ")\n"
+        "for call in calls:\n"
+        "    try:\n"
+        "        call()\n"
+        "    except UserError as error:\n"
+        "        print(error)\n"
+        "assert 'tensorflow' not in sys.modules\n"
+    )
+    (tmp_path / "mine.txt").write_text("mine")
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    for line, end in zip(printed, ("hoppr", "something else", "no policy", "no policy"), strict=True):
+        assert end in line

@@ -13,7 +13,7 @@ from gail_tf.agents.policy import Policy
 from gail_tf.environments.foreign import one_line
 from gail_tf.files import new_folder
 from gail_tf.training.run_directory import one_line_errors, read_json, write_json
-from gail_tf.training.saved_models import check_signatures, described_signatures
+from gail_tf.training.saved_models import check_signatures, described_signatures, find_policy
 from gail_tf.types import UserError
 
 METADATA = "policy.json"
@@ -109,17 +109,6 @@ def _save(module, signatures, folder: Path, what: str, name: str, metadata: Mapp
     with one_line_errors(f"{folder}: {what}", _ADVICE), new_folder(folder) as temporary:
         tf.saved_model.save(module, str(temporary), signatures)
         write_json(temporary / name, metadata)
-
-
-def find_policy(path: str | os.PathLike) -> Path:
-    """The SavedModel that ``path`` names: itself, or the ``policy/`` of a run directory."""
-    path = Path(path)
-    for candidate in (path, path / "policy"):
-        if (candidate / "saved_model.pb").is_file():
-            return candidate
-    if (path / "run.json").is_file():
-        raise UserError(f"{path}: the run has no policy/ yet; let it finish (perhaps by --resume) first.")
-    raise UserError(f"{path}: holds no policy; give a run directory or a folder with saved_model.pb.")
 
 
 def load_policy(path: str | os.PathLike) -> tuple[Any, dict[str, Any]]:

@@ -19,8 +19,9 @@ from gail_tf.environments.observations import observation_spec
 from gail_tf.environments.wrappers import recalled
 from gail_tf.machine import pip_install
 from gail_tf.training import evaluation, nearness
-from gail_tf.training.export import find_policy, load_policy
+from gail_tf.training.export import load_policy
 from gail_tf.training.nearness import Yardstick
+from gail_tf.training.saved_models import find_policy
 from gail_tf.types import UserError
 
 

@@ -1,5 +1,6 @@
-"""What a SavedModel says of itself, read from its file before anything in it is loaded."""
+"""Where a SavedModel is and what it says of itself, read before anything in it is loaded."""
 
+import os
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,17 @@ _REACHING_OUT = frozenset(
     "TFRecordReaderV2 WholeFileReaderV2 TextLineDataset TFRecordDatasetV2 WriteSummary "
     "CreateSummaryFileWriter SaveDatasetV2 LoadDataset RpcCall RpcServer RemoteCall".split()
 )
+
+
+def find_policy(path: str | os.PathLike) -> Path:
+    """The SavedModel that ``path`` names: itself, or the ``policy/`` of a run directory."""
+    path = Path(path)
+    for candidate in (path, path / "policy"):
+        if (candidate / "saved_model.pb").is_file():
+            return candidate
+    if (path / "run.json").is_file():
+        raise UserError(f"{path}: the run has no policy/ yet; let it finish (perhaps by --resume) first.")
+    raise UserError(f"{path}: holds no policy; give a run directory or a folder with saved_model.pb.")
 
 
 def check_signatures(folder: Path, wanted: Tensors, what: str) -> None:
