@@ -35,6 +35,7 @@ class Policy:
         from gail_tf.training.saved_models import find_policy
 
         self.path = find_policy(path)  # before TensorFlow, whose import takes seconds
+        import_tensorflow()
         from gail_tf.training import export
 
         self._model, self.metadata = export.load_policy(path)
@@ -358,5 +359,4 @@ def _demonstrations_file(name: str) -> str:
 
 def load_policy(path: str | os.PathLike) -> Policy:
     """The policy of a run directory, or of a folder that ``gail-export-policy`` wrote."""
-    import_tensorflow()
     return Policy(path)
