@@ -32,7 +32,7 @@ VARIANTS = {
     "gail_gp/{task}": ("gail_ppo/{task}", "with/no_cloning", "with/gail_gp"),
     "w_gail/{task}": ("gail_ppo/{task}", "with/no_cloning", "with/w_gail"),
     "w_gail_gp/{task}": ("gail_ppo/{task}", "with/no_cloning", "with/w_gail_gp"),
-    "gail_ppo/demo": ("gail_ppo/hopper", "with/demo"),
+    "gail_ppo/demo": ("gail_ppo/hopper", "with/cloning", "with/demo"),
     "mgail/any_discrete": ("mgail/any", "with/discrete_actions"),
     "credo/ppo_gail": ("credo_ppo_gail/any",),
     "credo/tssg": ("credo_tssg/any",),

@@ -1,4 +1,4 @@
-"""make demo: PPO-GAIL on Hopper-v5 from four shipped demonstrations, evaluated, drawn and exported.
+"""make demo: GAIL and cloning (PPO) on Hopper-v5 from four shipped demonstrations, evaluated and drawn.
 
   python -m gail_tf.bin.demo [--run_dir=DIR]
 
@@ -43,7 +43,10 @@ def _beside_expert(run_dir: Path) -> str:
 
 def main(argv: Sequence[str]) -> int:
     run_dir = _RUN_DIR.value or first_free("runs/demo")
-    print(f"Training GAIL with PPO on Hopper-v5 from 4 demonstrations, into {run_dir} (about 2 minutes).")
+    print(
+        f"Training GAIL with PPO, and cloning beside it, on Hopper-v5 from 4 demonstrations, into {run_dir} "
+        "(about 1 minute)."
+    )
     result = library.train(
         "gail_ppo/demo",
         run_dir=run_dir,
