@@ -7,6 +7,7 @@ and ``metrics`` as columns. ``pandas.read_json(path, lines=True)`` reads it too.
 import json
 import lzma
 import pathlib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -20,6 +21,9 @@ _MAX_LINES = 200
 _DIGITS = 5
 _MAX_BYTES = 1 << 30
 """Of a file unpacked: a small one can stand for terabytes."""
+
+_OF_THE_MACHINE = ("import_folders", "run_dir")
+_ABSOLUTE = re.compile(r"""(?<![\w.:/])/(?:[^/\s'"][^/'"\n]*/)+([^/'"\n]+)""")
 
 
 def is_archive(path: Path) -> bool:
@@ -76,12 +80,9 @@ def gather(paths: Iterable[Path]) -> tuple[list[Run], list[str]]:
 
 
 def _packed(run: Run) -> dict[str, Any]:
-    info = {name: value for name, value in run.info.items() if name not in ("import_folders", "run_dir")}
-    for name in ("demonstrations", "expert"):
-        if isinstance(info.get(name), str):
-            info[name] = pathlib.PurePath(info[name]).name
-    if "command" in info:
-        info["command"] = list(without_places(info["command"]))
+    info = _without_folders({name: run.info[name] for name in run.info if name not in _OF_THE_MACHINE})
+    if "command" in run.info:
+        info["command"] = list(without_places(run.info["command"]))
     largest = (POLICY_GRADIENT_NORM + "_max", POLICY_GRADIENT_NORM)
     also = [max(run.metrics, key=lambda line: line.get(name) or 0.0) for name in largest if run.metrics]
     lines = thinned(run.metrics, _MAX_LINES, [*also, run.last])
@@ -89,10 +90,19 @@ def _packed(run: Run) -> dict[str, Any]:
     return {
         "name": run.name,
         "info": info,
-        "summary": run.summary,
+        "summary": _without_folders(run.summary),
         "notes": list(run.notes),
         "metrics": {name: [_short(line.get(name)) for line in lines] for name in names},
     }
+
+
+def _without_folders(value: Any) -> Any:
+    """``value`` with every absolute path in its texts, settings among them, cut to its last part."""
+    if isinstance(value, str):
+        return _ABSOLUTE.sub(r"\1", value)
+    if isinstance(value, Mapping):
+        return {name: _without_folders(one) for name, one in value.items()}
+    return [_without_folders(one) for one in value] if isinstance(value, list) else value
 
 
 def _short(value: Any) -> Any:

@@ -37,10 +37,21 @@ def test_no_place_of_this_machine_is_in_it(make_run_dir, tmp_path):
         "run_dir": str(tmp_path / "run"),
         "demonstrations": str(tmp_path / "Hopper-v5.npz"),
         "command": ["gail-train", f"--demonstrations={tmp_path}/Hopper-v5.npz", f"--run_dir={tmp_path}/run"],
+        "bindings": {
+            "load_demonstrations.path": f"{tmp_path}/Hopper-v5.npz",
+            "loss": "a / b / c, see gail/x.md",
+        },
+        "gin_config": f"load_demonstrations.path = '{tmp_path}/with space/Hopper-v5.npz'\nb = 'https://a.b/c/d'",
     }
     file = write_archive([load_run(make_run_dir(**places))], tmp_path / "runs.jsonl.xz")
     text = lzma.open(file).read().decode()
-    assert "Hopper-v5.npz" in text and str(tmp_path.parent) not in json.loads(text)["info"].__repr__()
+    info = json.loads(text)["info"]
+    assert str(tmp_path.parent) not in str(info) and info["demonstrations"] == "Hopper-v5.npz"
+    assert info["gin_config"] == "load_demonstrations.path = 'Hopper-v5.npz'\nb = 'https://a.b/c/d'"
+    assert info["bindings"] == {
+        "load_demonstrations.path": "Hopper-v5.npz",
+        "loss": "a / b / c, see gail/x.md",
+    }
 
 
 def test_a_report_of_it_is_the_report_of_the_runs(make_run_dir, tmp_path):

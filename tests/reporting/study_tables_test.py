@@ -261,6 +261,7 @@ def test_a_report_of_a_study_has_what_its_runs_have_and_is_the_same_again(make_s
         "by_demonstrations.md",
         "divergence.md",
         "page.html",
+        "runs.jsonl.xz",
         "final_returns.png",
         "credo.png",
         "reward_histograms_ant_v0.png",
