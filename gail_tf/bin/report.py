@@ -51,12 +51,9 @@ def main(argv: Sequence[str]) -> None:
         raise UserError("no run directory given; usage: gail-report RUN_DIR [RUN_DIR ...] [--out=DIR]")
     from gail_tf.doctor import diagnosis, text
     from gail_tf.lease import holder
-    from gail_tf.reporting import (
-        archive,
-        report,
-        runs,
-        terminal,
-    )  # Slow to import, and --help needs none of them.
+
+    # Slow to import, and --help needs none of them.
+    from gail_tf.reporting import archive, report, runs, terminal
 
     written = report.write_report(run_dirs, _OUT.value, _PUBLISHED.value)
     found = [] if any(map(archive.is_archive, run_dirs)) else runs.find_runs(run_dirs)

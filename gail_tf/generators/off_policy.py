@@ -293,9 +293,7 @@ class OffPolicyGenerator(CollectingGenerator):
             return self.agent.update(tf.nest.map_structure(lambda x: x[i], batches), seed, progress)
 
         metrics |= reward_metrics | scan_updates(step, self._num_updates, seed_agent)
-        if self.policy is not self._actor:
-            nets = self.policy.actor_net, self._actor.actor_net
-            averages.move_towards(*(net.variables for net in nets), self._average_step)
+        shared.move_average(self.policy, self._actor, self._average_step)
         return metrics
 
     def _by_update(self, batch: OffPolicyBatch) -> OffPolicyBatch:

@@ -154,7 +154,7 @@ class OnPolicyGenerator(CollectingGenerator):
         # Maximum likelihood of a deterministic expert takes the noise away that policy gradients live on.
         for variable, value in zip(log_std, exploration, strict=True):
             variable.assign(value)
-        self._move_average(1.0)
+        shared.move_average(self.policy, self._actor, 1.0)
         return metrics
 
     def collect(self, iteration: int) -> tuple[int, list[EpisodeStatistics]]:
@@ -230,7 +230,7 @@ class OnPolicyGenerator(CollectingGenerator):
             seen, done = self._cloned
             known_policy["expert"] = self._actor.normalize(seen), done
         metrics = self.agent.update(batch, seed, progress, **known_policy)
-        self._move_average(self._average_rate)
+        shared.move_average(self.policy, self._actor, self._average_rate)
         fitted = []
         if self._generator_first:  # before the normaliser's update: in the scale in which they were fitted
             fitted = self._values_at(observation, transition)
@@ -242,11 +242,6 @@ class OnPolicyGenerator(CollectingGenerator):
             "generator/value_mean": tf.reduce_mean(value),
         }
         return {**metrics, **gradient_metrics, **statistics, **known}, *fitted
-
-    def _move_average(self, rate: float) -> None:
-        if self.policy is not self._actor:
-            nets = self.policy.actor_net, self._actor.actor_net
-            averages.move_towards(*(net.variables for net in nets), rate)
 
     def _learn_scale(self, observation: tf.Tensor, iteration: tf.Tensor) -> None:
         """The normaliser takes in ``observation`` ``[N, ...]``, and as many rows of what is cloned.

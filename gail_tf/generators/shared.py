@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from gail_tf.agents.policy import Policy
 from gail_tf.networks import encoders  # noqa: F401 - registers configurables
 from gail_tf.networks.normalization import RunningMoments
-from gail_tf.optimization import checks
+from gail_tf.optimization import averages, checks
 from gail_tf.optimization.minibatches import Weighted
 from gail_tf.types import Metrics, RewardSource, Transition
 
@@ -46,6 +47,12 @@ def make_normalizer(
         note = f"Observations are images: {owner}.normalize_observations is not applied to them."
         return None, [note] if wanted else []
     return RunningMoments(observation_spec.shape, [observation_spec.shape[0] - 1] if absorbing else ()), []
+
+
+def move_average(average: Policy, actor: Policy, rate: float) -> None:
+    """Moves the weights of ``average``, unless it is ``actor`` itself, by ``rate`` of the way to its."""
+    if average is not actor:
+        averages.move_towards(average.actor_net.variables, actor.actor_net.variables, rate)
 
 
 def iteration_seed(run_seed: tf.Tensor, stream: int, iteration: tf.Tensor) -> tf.Tensor:

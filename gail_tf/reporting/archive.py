@@ -80,16 +80,16 @@ def gather(paths: Iterable[Path]) -> tuple[list[Run], list[str]]:
 
 
 def _packed(run: Run) -> dict[str, Any]:
-    info = _without_folders({name: run.info[name] for name in run.info if name not in _OF_THE_MACHINE})
-    if "command" in run.info:
-        info["command"] = list(without_places(run.info["command"]))
+    info = {name: value for name, value in run.info.items() if name not in _OF_THE_MACHINE}
+    if "command" in info:
+        info["command"] = list(without_places(info["command"]))
     largest = (POLICY_GRADIENT_NORM + "_max", POLICY_GRADIENT_NORM)
     also = [max(run.metrics, key=lambda line: line.get(name) or 0.0) for name in largest if run.metrics]
     lines = thinned(run.metrics, _MAX_LINES, [*also, run.last])
     names = dict.fromkeys(name for line in lines for name in line)
     return {
         "name": run.name,
-        "info": info,
+        "info": _without_folders(info),
         "summary": _without_folders(run.summary),
         "notes": list(run.notes),
         "metrics": {name: [_short(line.get(name)) for line in lines] for name in names},

@@ -36,7 +36,10 @@ def test_no_place_of_this_machine_is_in_it(make_run_dir, tmp_path):
         "import_folders": [str(tmp_path)],
         "run_dir": str(tmp_path / "run"),
         "demonstrations": str(tmp_path / "Hopper-v5.npz"),
-        "command": ["gail-train", f"--demonstrations={tmp_path}/Hopper-v5.npz", f"--run_dir={tmp_path}/run"],
+        "command": [
+            *("gail-train", f"--config={tmp_path}/mine.gin"),
+            *(f"--demonstrations={tmp_path}/Hopper-v5.npz", f"--run_dir={tmp_path}/run"),
+        ],
         "bindings": {
             "load_demonstrations.path": f"{tmp_path}/Hopper-v5.npz",
             "loss": "a / b / c, see gail/x.md",
@@ -47,6 +50,7 @@ def test_no_place_of_this_machine_is_in_it(make_run_dir, tmp_path):
     text = lzma.open(file).read().decode()
     info = json.loads(text)["info"]
     assert str(tmp_path.parent) not in str(info) and info["demonstrations"] == "Hopper-v5.npz"
+    assert info["command"] == ["gail-train", "--config=mine.gin", "--demonstrations=DIR/Hopper-v5.npz"]
     assert info["gin_config"] == "load_demonstrations.path = 'Hopper-v5.npz'\nb = 'https://a.b/c/d'"
     assert info["bindings"] == {
         "load_demonstrations.path": "Hopper-v5.npz",
