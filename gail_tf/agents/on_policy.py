@@ -1,6 +1,7 @@
 """Pure functions that every on-policy agent needs: advantages and their diagnostics."""
 
 import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 
 from gail_tf.optimization.checks import check_shapes
 from gail_tf.optimization.gradient_step import mean_absolute
@@ -32,6 +33,17 @@ def normalized(advantage):
 def explained_variance(prediction, target):
     """``1 - Var(target - prediction) / Var(target)`` of ``[N]`` rows: 1 is perfect, 0 as good as the mean."""
     return 1.0 - tf.math.reduce_variance(target - prediction) / (tf.math.reduce_variance(target) + 1e-8)
+
+
+def cloning_loss(actor_net, observation, action):
+    """``-mean log pi(a|s)`` of demonstrations ``[M, ...]``, at the policy's standard deviation held still.
+
+    Of a deterministic expert it would go to 0, and exploration with it.
+    """
+    policy = actor_net(observation, training=True)[0]
+    if isinstance(policy, tfd.MultivariateNormalDiag):
+        policy = tfd.MultivariateNormalDiag(policy.loc, tf.stop_gradient(policy.stddev()))
+    return -tf.reduce_mean(policy.log_prob(action))
 
 
 def policy_gradient_metrics(actor_net, batch):

@@ -6,19 +6,16 @@ from typing import Any
 
 import gin
 import tensorflow as tf
-import tensorflow_probability as tfp
 from tf_agents.agents.ppo import ppo_clip_agent
 from tf_agents.networks import network
 from tf_agents.trajectories import time_step as ts
 
-from gail_tf.agents.on_policy import explained_variance
+from gail_tf.agents.on_policy import cloning_loss, explained_variance
 from gail_tf.networks.encoders import features_spec, shared_encoder
 from gail_tf.optimization.checks import check_settings
 from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.optimization.minibatches import drawn_indices, scan_minibatches
 from gail_tf.types import OnPolicyBatch
-
-tfd = tfp.distributions
 
 
 @gin.configurable
@@ -130,7 +127,9 @@ class PPO(tf.Module):
                 info = self._loss(rows, old_rows.log_prob(rows.action))
                 loss, metrics = info.loss, {}
                 if expert is not None:
-                    metrics["generator/cloning_loss"] = cloning = self._cloning_loss(*expert, seed)
+                    drawn = drawn_indices(self._batch_size, expert[0].shape[0], seed)
+                    cloning = cloning_loss(self.actor_net, *(tf.gather(x, drawn) for x in expert))
+                    metrics["generator/cloning_loss"] = cloning
                     loss += self.cloning_coef * cloning
             self.step(tape, loss, progress)
             return metrics | {
@@ -147,14 +146,6 @@ class PPO(tf.Module):
             "generator/explained_variance": explained_variance(batch.value, batch.value_target),
             "generator/learning_rate": self.step.learning_rate.read_value(),
         }
-
-    def _cloning_loss(self, observation: tf.Tensor, action: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """``-mean log pi(a|s)`` of a minibatch of demonstrations, drawn with replacement."""
-        drawn = drawn_indices(self._batch_size, observation.shape[0], seed)
-        policy = self.actor_net(tf.gather(observation, drawn), training=True)[0]
-        if isinstance(policy, tfd.MultivariateNormalDiag):  # of a deterministic expert it would go to 0
-            policy = tfd.MultivariateNormalDiag(policy.loc, tf.stop_gradient(policy.stddev()))
-        return -tf.reduce_mean(policy.log_prob(tf.gather(action, drawn)))
 
     def _loss(self, batch: OnPolicyBatch, old_log_prob: tf.Tensor):
         """TF-Agents' loss and its parts, of one trajectory ``[1, N]`` that is in mid-episode throughout."""

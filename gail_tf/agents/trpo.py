@@ -12,11 +12,11 @@ from tf_agents.trajectories import time_step as ts
 
 from gail_tf import types
 from gail_tf.agents import trpo_ops
-from gail_tf.agents.on_policy import normalized
+from gail_tf.agents.on_policy import cloning_loss, normalized
 from gail_tf.networks.encoders import shared_encoder
 from gail_tf.optimization.checks import check_settings
 from gail_tf.optimization.gradient_step import GradientStep
-from gail_tf.optimization.minibatches import scan_updates, shuffled_minibatches
+from gail_tf.optimization.minibatches import drawn_indices, scan_updates, shuffled_minibatches
 
 # Relative to the gradient's norm; with ten iterations it only ends problems that are solved already.
 _CG_RESIDUAL_TOLERANCE = 1e-5
@@ -51,6 +51,8 @@ class TRPO(tf_agent.TFAgent):
       value_max_gradient_norm: clips the value function's gradient by its global norm; None does not.
       entropy_coef: weight of the mean entropy in the surrogate; 0 is the paper's.
       normalize_advantages: gives the advantages mean 0 and standard deviation 1 over the batch.
+      cloning_coef: weight of ``log pi(a|s)`` of demonstrations in the surrogate, at the policy's standard
+        deviation, which it leaves alone (Jena et al. 2020).
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class TRPO(tf_agent.TFAgent):
         value_max_gradient_norm: float | None = None,
         entropy_coef: float = 0.0,
         normalize_advantages: bool = True,
+        cloning_coef: float = 0.0,
     ):
         check_settings("TRPO", locals())
         if shared_encoder(actor_net, value_net) is not None:
@@ -78,7 +81,7 @@ class TRPO(tf_agent.TFAgent):
                 "policy out of its trust region: want OnPolicyGenerator.encoder = None, and "
                 "make_actor_network.encoder and make_value_network.encoder."
             )
-        self.actor_net, self.value_net = actor_net, value_net
+        self.actor_net, self.value_net, self.cloning_coef = actor_net, value_net, cloning_coef
         self._max_kl, self._cg_iterations, self._cg_damping = max_kl, cg_iterations, cg_damping
         self._backtracking = backtrack_iterations, backtrack_ratio
         self._value_epochs, self._value_batch_size = value_epochs, value_batch_size
@@ -106,7 +109,13 @@ class TRPO(tf_agent.TFAgent):
             train_step_counter=tf.Variable(0, dtype=tf.int64, trainable=False, name="train_step"),
         )
 
-    def update(self, batch: types.OnPolicyBatch, seed: tf.Tensor, progress: tf.Tensor) -> types.Metrics:
+    def update(
+        self,
+        batch: types.OnPolicyBatch,
+        seed: tf.Tensor,
+        progress: tf.Tensor,
+        expert: tuple[tf.Tensor, tf.Tensor] | None = None,
+    ) -> types.Metrics:
         """One TRPO step and one fit of the value function; call it inside a ``tf.function``.
 
         Args:
@@ -114,6 +123,8 @@ class TRPO(tf_agent.TFAgent):
             must be known when traced.
           seed: int32 ``[2]``, shuffles the value function's minibatches.
           progress: changes nothing: the trust region, not a schedule, bounds the step.
+          expert: observations and actions of demonstrations ``[M, ...]``, for ``cloning_coef``; as many rows
+            as the batch has are drawn, with replacement.
 
         Returns:
           float32 scalars: ``generator/kl`` mean KL(old || new), 0 where the step was rejected; ``entropy`` of
@@ -122,12 +133,18 @@ class TRPO(tf_agent.TFAgent):
           ``step_accepted`` 1 or 0; ``line_search_steps`` lengths tried; ``explained_variance`` of the value
           before.
         """
-        return self.train(batch, seed=seed, progress=progress).extra
+        return self.train(batch, seed=seed, progress=progress, expert=expert).extra
 
-    def _train(self, experience: types.OnPolicyBatch, weights=None, *, seed, progress) -> tf_agent.LossInfo:
+    def _train(
+        self, experience: types.OnPolicyBatch, weights=None, *, seed, progress, expert=None
+    ) -> tf_agent.LossInfo:
         if weights is not None:
             raise ValueError("TRPO: got weights; it has no weighted update. Leave them out.")
-        result, entropy, gradient_norm = self._improve_policy(experience)
+        if expert is not None:
+            seed, seed_expert = tf.unstack(tf.random.split(seed, 2))
+            drawn = drawn_indices(experience.advantage.shape[0], expert[0].shape[0], seed_expert)
+            expert = tuple(tf.gather(field, drawn) for field in expert)
+        result, entropy, gradient_norm = self._improve_policy(experience, expert)
         value_loss = self._fit_value(experience.observation, experience.value_target, seed, progress)
         unexplained = tf.math.reduce_variance(experience.value_target - experience.value)
         total = tf.math.reduce_variance(experience.value_target)
@@ -143,9 +160,11 @@ class TRPO(tf_agent.TFAgent):
             "generator/line_search_steps": tf.cast(result.num_trials, tf.float32),
             "generator/explained_variance": 1.0 - unexplained / tf.maximum(total, 1e-8),
         }
+        if expert is not None:
+            metrics["generator/cloning_loss"] = cloning_loss(self.actor_net, *expert)
         return tf_agent.LossInfo(loss=policy_loss + value_loss, extra=metrics)
 
-    def _improve_policy(self, batch: types.OnPolicyBatch):
+    def _improve_policy(self, batch: types.OnPolicyBatch, expert: tuple[tf.Tensor, tf.Tensor] | None):
         """Eq. 14 by appendix C; returns a ``LineSearchResult``, the old entropy and the gradient's norm."""
         variables = self.actor_net.trainable_variables
         advantage = normalized(batch.advantage) if self._normalize_advantages else batch.advantage
@@ -164,6 +183,8 @@ class TRPO(tf_agent.TFAgent):
             surrogate = tf.reduce_mean(ratio * advantage)
             if self._entropy_coef:
                 surrogate += self._entropy_coef * tf.reduce_mean(new.entropy())
+            if expert is not None:
+                surrogate -= self.cloning_coef * cloning_loss(self.actor_net, *expert)
             return surrogate
 
         def mean_kl(new):

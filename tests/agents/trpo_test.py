@@ -316,3 +316,23 @@ def test_a_checkpoint_resumes_bit_for_bit(shared, tmp_path):
 def test_a_number_outside_its_range_is_named(kwargs):
     with pytest.raises(ValueError, match=next(iter(kwargs))):
         _make_trpo("gaussian", **kwargs)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "categorical"])
+def test_cloning_draws_the_policy_to_what_was_shown(kind):
+    """Within the trust region, at the standard deviation that it has; the policy gradient here is 0."""
+    shown = tf.fill([20, 2], 0.9) if kind == "gaussian" else tf.fill([20], 1)
+    observation = tf.random.stateless_normal([20, 3], [5, 5])
+    agent = _make_trpo(kind, max_kl=0.05, cloning_coef=1.0)
+    batch = _make_batch(agent, kind, 0)
+    batch = batch._replace(advantage=tf.ones_like(batch.advantage))
+    before = float(tf.reduce_mean(_distribution(agent, observation).log_prob(shown)))
+    log_std = [v.numpy() for v in agent.actor_net.variables if "log_std" in v.name]
+    update = tf.function(agent.update, autograph=False)
+    metrics = _numbers(update(batch, tf.constant([0, 1]), tf.constant(0.0), expert=(observation, shown)))
+    after = float(tf.reduce_mean(_distribution(agent, observation).log_prob(shown)))
+    assert after > before + 0.05
+    assert 0.0 < metrics["generator/kl"] <= 0.05 and metrics["generator/step_accepted"] == 1.0
+    assert before < -metrics["generator/cloning_loss"]
+    for one, other in zip(log_std, (v for v in agent.actor_net.variables if "log_std" in v.name), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
