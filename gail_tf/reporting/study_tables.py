@@ -45,7 +45,7 @@ def arms_table(runs: pd.DataFrame) -> str | None:
         groups = runs[runs.cell == cell].groupby("number")
         rows = [_task_row(same, scores[same.arm.iloc[0], cell]) for _, same in groups if _scored(same).size]
         parts += [f"## {cell}", tables.markdown(rows, 1)]
-    parts += ["## Probability of improvement", _improvements(arms, scores), _explanations(scores)]
+    parts += ["## Probability of improvement", _improvements(arms, scores), _explanations(runs, scores)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -61,8 +61,8 @@ def demonstrations_table(runs: pd.DataFrame) -> str | None:
     table = texts.groupby(level=[*place, "arm"]).agg("; ".join).unstack(fill_value=tables.NOTHING)[arms]
     table = table.loc[sorted(table.index, key=lambda row: list(map(natural_key, row)))].reset_index()
     explanation = (
-        "Final policies, normalised return: 0 is the random policy, 1 the expert; a run that a NaN stopped "
-        "counts as 0. Median [minimum, maximum] (number of seeds)."
+        f"{tables.policies(runs)}, normalised return: 0 is the random policy, 1 the expert; a run that a NaN "
+        "stopped counts as 0. Median [minimum, maximum] (number of seeds)."
     )
     titles = {name: name.capitalize() for name in place}
     return f"{tables.markdown(table.rename(columns=titles), 2)}\n\n{explanation}\n"
@@ -101,12 +101,12 @@ def _improvements(arms: Sequence[str], scores: Scores) -> str:
     return tables.markdown(list(rows.values()), 1)
 
 
-def _explanations(scores: Scores) -> str:
+def _explanations(runs: pd.DataFrame, scores: Scores) -> str:
     lines = [
-        "Final policies. Normalised return: 0 is the random policy, 1 the expert; a run that a NaN stopped "
-        "counts as 0. IQM: mean of the middle half of the runs. Intervals: 95%, stratified bootstrap over "
-        "the seeds of each task (rliable). Last five evaluations: the mean of each finished run's, the final "
-        "one included.",
+        f"{tables.policies(runs)}. Normalised return: 0 is the random policy, 1 the expert; a run that a NaN "
+        "stopped counts as 0. IQM: mean of the middle half of the runs. Intervals: 95%, stratified bootstrap "
+        "over the seeds of each task (rliable). Last five evaluations: the mean of each finished run's, the "
+        "final one included.",
         "P(row > column): of a run of the row's arm scoring above one of the column's, ties counting half; "
         "mean over the tasks that both have.",
     ]

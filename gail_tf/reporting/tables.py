@@ -217,9 +217,15 @@ def times_to_expert(runs: pd.DataFrame) -> tuple[str, str]:
     return steps if runs.takes_steps.any() else NOTHING, seconds
 
 
+def policies(runs: pd.DataFrame) -> str:
+    """Whose returns these are, in words: the policies that were kept, or the last ones."""
+    is_kept = "kept_env_steps" in runs and runs.kept_env_steps.notna().any()
+    return "Kept policies" if is_kept else "Final policies"
+
+
 def _explanations(runs: pd.DataFrame) -> list[str]:
     lines = [
-        "Final policies. Normalised return: 0 is the random policy, 1 the expert. Medians over seeds. "
+        f"{policies(runs)}. Normalised return: 0 is the random policy, 1 the expert. Medians over seeds. "
         "IQM: mean of the middle half of the seeds, with a stratified bootstrap interval (rliable).",
         "To 90%: the first evaluation with a normalised return of 0.9 or more; (3/5): by 3 of 5 seeds.",
     ]
