@@ -327,12 +327,13 @@ def test_cloning_draws_the_policy_to_what_was_shown(kind):
     batch = _make_batch(agent, kind, 0)
     batch = batch._replace(advantage=tf.ones_like(batch.advantage))
     before = float(tf.reduce_mean(_distribution(agent, observation).log_prob(shown)))
-    log_std = [v.numpy() for v in agent.actor_net.variables if "log_std" in v.name]
+    widths = [v for v in agent.actor_net.variables if "log_std" in v.name]
+    log_std = [v.numpy() for v in widths]
     update = tf.function(agent.update, autograph=False)
     metrics = _numbers(update(batch, tf.constant([0, 1]), tf.constant(0.0), expert=(observation, shown)))
     after = float(tf.reduce_mean(_distribution(agent, observation).log_prob(shown)))
     assert after > before + 0.05
     assert 0.0 < metrics["generator/kl"] <= 0.05 and metrics["generator/step_accepted"] == 1.0
     assert before < -metrics["generator/cloning_loss"]
-    for one, other in zip(log_std, (v for v in agent.actor_net.variables if "log_std" in v.name), strict=True):
+    for one, other in zip(log_std, widths, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)

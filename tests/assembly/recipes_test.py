@@ -90,8 +90,8 @@ def test_an_overlay_for_one_part_or_another_binds_that_which_is_there():
         (
             ["mgail/hopper", "with/cloning"],
             "--config=with/cloning changes PPO or TRPO or SAC or TD3 and OnPolicyGenerator or "
-            "OffPolicyGenerator, which mgail/hopper does not have: it goes on top of credo_ppo_gail, credo_tssg, "
-            "dac_td3, gail_ppo, gail_trpo, sac_gail, td3_gail",
+            "OffPolicyGenerator, which mgail/hopper does not have: it goes on top of credo_ppo_gail, "
+            "credo_tssg, dac_td3, gail_ppo, gail_trpo, sac_gail, td3_gail",
         ),
         (
             ["dac_td3/hopper", "with/warm_start"],
