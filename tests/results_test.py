@@ -43,6 +43,7 @@ WITHOUT_DATA = {
     ("pixels.md", "PPO on Pong from the screen"): "steps a second; benchmarks/results/pixel_speed.json",
     ("pybullet.md", "task"): "experts, with commit and command; not exported",
     ("ppo.md", "`average_rate`"): "tuning seeds 1000 to 1004, with commit and command; not exported",
+    ("ppo.md", "kept"): "tuning runs, not exported, and results/steady/runs.jsonl.xz by another rule",
     ("results/pong/keeping.md", "Task"): "last policies and evaluations, not exported",
     ("results/steady/keeping.md", "Task"): "last policies and evaluations of seeds 0 to 4, not exported",
     ("results/README.md", "| cloning alone"): "medians and ranges of results/steady/table.md",

@@ -1,6 +1,7 @@
 """Which policy a run gives out: the best few that were evaluated are remembered, and one of them chosen."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,6 +41,10 @@ class Candidate(NamedTuple):
 
 _NONE = Candidate(-np.inf, -1, 0)
 
+_LAST_DISTANCE = 1.2
+"""How far the last policy may be, beside the nearest one, and is kept all the same: distances of ten episodes
+differ by chance, and at the end steps are small and averages have settled. By tuning runs: docs/ppo.md."""
+
 
 class Candidates(tf.Module):
     """The ``count`` policies with the highest scores so far.
@@ -65,17 +70,24 @@ class Candidates(tf.Module):
         known = [pair for pair in zip(self._known, self._policies, strict=True) if pair[0] != _NONE]
         return iter(sorted(known, key=lambda pair: pair[0][:2], reverse=True))
 
-    def choose(self, score: Callable[[], float]) -> tuple[Candidate, RememberedPolicy]:
-        """The candidate with the highest ``score()``, asked while its policy stands in for the live one."""
-        candidates = list(self)
-        if len(candidates) == 1:
-            return candidates[0]
+    def choose(
+        self, score: Callable[[], float], last: Candidate, keep: str
+    ) -> tuple[Candidate, AbstractContextManager]:
+        """The one with the highest ``score()``, asked while its policy stands in for the live one.
 
-        def scored(pair):
-            with pair[1]:
-                return score()
-
-        return max(candidates, key=scored)
+        The live policy, ``last``, meets them. By distance it is chosen where its own is no more than
+        ``_LAST_DISTANCE`` times the smallest.
+        """
+        candidates = [(known, policy) for known, policy in self if known.iteration != last.iteration]
+        if not candidates:
+            return last, nullcontext()
+        scores = []
+        for _, policy in candidates:
+            with policy:
+                scores.append(score())
+        best = int(np.argmax(scores))  # of equals the one that was better in training
+        enough = scores[best] * (_LAST_DISTANCE if keep == "imitation_distance" else 1.0)
+        return (last, nullcontext()) if score() >= enough else candidates[best]
 
     def state(self) -> list[Sequence[float]]:
         """What :meth:`restore` takes beside the variables; for a checkpoint."""

@@ -48,7 +48,8 @@ class Trainer:
         seed; those of training with others.
       keep: which evaluated policy a run gives out: the one whose episodes are nearest to the demonstrations
         ("imitation_distance", which needs no reward; "last" where there is nothing to compare with), the
-        "last", or the one with the "best_return". The best three of training meet again at the end.
+        "last", or the one with the "best_return". The best three of training and the last one meet again at
+        the end, and the last is kept where it is about as near.
       distance: episodes -> imitation distance; None without demonstrations.
       make_act: gives the way in which evaluations in training act, with the policy's weights of now; None: as
         the exported policy does, which the final evaluation always does.
@@ -205,7 +206,9 @@ class Trainer:
         self._remember(self._evaluate_in_training(self._episodes_per_evaluation))
         if self.keep != "last":
             candidate, policy = self._candidates.choose(
-                lambda: score_of(self._evaluate_in_training(_CHOICE_EPISODES, _CHOICE_SEED), self.keep)
+                lambda: score_of(self._evaluate_in_training(_CHOICE_EPISODES, _CHOICE_SEED), self.keep),
+                Candidate(np.nan, self.iteration, self.env_steps),
+                self.keep,
             )
             self.kept_policy, kept_env_steps = policy, candidate.env_steps
             if candidate.iteration != self.iteration:

@@ -192,3 +192,11 @@ def test_the_candidates_meet_again_over_more_episodes(tmp_path):
 def test_of_equal_candidates_the_later_is_kept(tmp_path):
     result = make(tmp_path, distance=lambda episodes: 0.5).run()
     assert result["kept_env_steps"] == 40
+
+
+@pytest.mark.parametrize(("distance", "kept"), [(1.19, 40), (1.21, 20)])
+def test_the_last_policy_is_kept_where_it_is_about_as_near(distance, kept, tmp_path):
+    """Though three others were nearer, so that it is none of the candidates."""
+    distances = {1: 1.1, 2: 1.0, 3: 1.1, 4: distance}
+    result = make(tmp_path, distance=lambda episodes: distances[episodes[0]["iteration"]]).run()
+    assert result["kept_env_steps"] == kept
