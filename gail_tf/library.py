@@ -172,6 +172,7 @@ def train(
     configs = [config] if isinstance(config, str) else list(config)
     if not resume:
         _refuse_at_once(configs, run_dir, overwrite)
+        _find_demonstrations(demonstrations, configs, bindings)
     import_tensorflow()
     from gail_tf.assembly.settings import Request
 
@@ -198,6 +199,19 @@ def _refuse_at_once(configs: Sequence[str], run_dir: str | os.PathLike | None, o
     recipes.check_order(configs)
     if run_dir is not None and configs:
         RunDirectory(os.path.expanduser(run_dir)).check_available(overwrite)
+
+
+def _find_demonstrations(given: Any, configs: Sequence[str], bindings: Sequence[str]) -> None:
+    """Raises UserError for a path that leads nowhere; a reader of somebody's own may need no file."""
+    has_own = any(name.endswith(".gin") for name in configs) or any("reader" in text for text in bindings)
+    if not isinstance(given, str | os.PathLike) or has_own:
+        return
+    from gail_tf import demonstrations
+    from gail_tf.assembly.config import absolute_path
+
+    path = absolute_path(given)
+    if os.path.isabs(path) and not os.path.exists(path):
+        demonstrations.load(path)  # says what is wrong with it
 
 
 def _run(request, callbacks: Sequence[Callback], command: Sequence[str], say, show_progress: bool) -> Result:

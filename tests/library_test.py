@@ -185,6 +185,7 @@ def test_what_can_be_refused_without_tensorflow_is(tmp_path):
         "calls = (\n"
         "    lambda: gail_tf.train('gail_ppo/hoppr'),\n"
         "    lambda: gail_tf.train('gail_ppo/hopper', run_dir=sys.argv[1]),\n"
+        "    lambda: gail_tf.train('gail_ppo/hopper', demonstrations='nowhere.npz'),\n"
         "    lambda: gail_tf.evaluate(sys.argv[1]),\n"
         "    lambda: gail_tf.load_policy(sys.argv[1]),\n"
         ")\n"
@@ -198,5 +199,6 @@ def test_what_can_be_refused_without_tensorflow_is(tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
     command = [sys.executable, "-c", program, str(tmp_path)]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    for line, end in zip(printed, ("hoppr", "something else", "no policy", "no policy"), strict=True):
+    ends = ("hoppr", "something else", "no such file", "no policy", "no policy")
+    for line, end in zip(printed, ends, strict=True):
         assert end in line
