@@ -171,8 +171,7 @@ def train(
     asked = dict(locals())
     configs = [config] if isinstance(config, str) else list(config)
     if not resume:
-        _refuse_at_once(configs, run_dir, overwrite)
-        _find_demonstrations(demonstrations, configs, bindings)
+        _refuse_at_once(configs, run_dir, overwrite, demonstrations, bindings)
     import_tensorflow()
     from gail_tf.assembly.settings import Request
 
@@ -189,9 +188,16 @@ def train(
         return _run(request, callbacks, command, say, show_progress)
 
 
-def _refuse_at_once(configs: Sequence[str], run_dir: str | os.PathLike | None, overwrite: bool) -> None:
+def _refuse_at_once(
+    configs: Sequence[str],
+    run_dir: str | os.PathLike | None,
+    overwrite: bool,
+    demonstrations: Any,
+    bindings: Sequence[str],
+) -> None:
     """Raises UserError for what can be told without TensorFlow, whose import takes seconds."""
     from gail_tf.assembly import recipes
+    from gail_tf.assembly.config import find_demonstrations
     from gail_tf.training.run_directory import RunDirectory
 
     for name in configs:
@@ -199,19 +205,7 @@ def _refuse_at_once(configs: Sequence[str], run_dir: str | os.PathLike | None, o
     recipes.check_order(configs)
     if run_dir is not None and configs:
         RunDirectory(os.path.expanduser(run_dir)).check_available(overwrite)
-
-
-def _find_demonstrations(given: Any, configs: Sequence[str], bindings: Sequence[str]) -> None:
-    """Raises UserError for a path that leads nowhere; a reader of somebody's own may need no file."""
-    has_own = any(name.endswith(".gin") for name in configs) or any("reader" in text for text in bindings)
-    if not isinstance(given, str | os.PathLike) or has_own:
-        return
-    from gail_tf import demonstrations
-    from gail_tf.assembly.config import absolute_path
-
-    path = absolute_path(given)
-    if os.path.isabs(path) and not os.path.exists(path):
-        demonstrations.load(path)  # says what is wrong with it
+    find_demonstrations(demonstrations, configs, bindings)
 
 
 def _run(request, callbacks: Sequence[Callback], command: Sequence[str], say, show_progress: bool) -> Result:

@@ -12,6 +12,7 @@ from typing import Any
 import gin
 from absl import logging
 
+from gail_tf import demonstrations
 from gail_tf.assembly import recipes
 from gail_tf.assembly.gin_text import as_file
 from gail_tf.assembly.recipes import did_you_mean
@@ -105,6 +106,16 @@ def absolute_path(path: str | os.PathLike) -> str:
     path = os.fspath(path)
     is_name = path.startswith(("shipped:", "minari:"))
     return path if is_name else os.path.abspath(os.path.expanduser(path))
+
+
+def find_demonstrations(given: Any, configs: Sequence[str], bindings: Sequence[str]) -> None:
+    """Raises UserError for a path that leads nowhere; a reader of somebody's own may need no file."""
+    has_own = any(name.endswith(".gin") for name in configs) or any("reader" in text for text in bindings)
+    if not isinstance(given, str | os.PathLike) or has_own:
+        return
+    path = absolute_path(given)
+    if os.path.isabs(path) and not os.path.exists(path):
+        demonstrations.load(path)  # says what is wrong with it
 
 
 def _open_include(name: str) -> io.StringIO:
