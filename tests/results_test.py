@@ -46,6 +46,7 @@ WITHOUT_DATA = {
     ("ppo.md", "kept"): "tuning runs, not exported, and results/steady/runs.jsonl.xz by another rule",
     ("results/pong/keeping.md", "Task"): "last policies and evaluations, not exported",
     ("results/steady/keeping.md", "Task"): "last policies and evaluations of seeds 0 to 4, not exported",
+    ("results/steady/keeping.md", "Task 2"): "last policies and evaluations, not exported",
     ("results/README.md", "| cloning alone"): "medians and ranges of results/steady/table.md",
     ("results/README.md", "| cloning alone 2"): "medians and ranges of results/steady/table.md",
     ("results/README.md", "trajectories"): "single runs of results/ho_ermon/results.csv",
