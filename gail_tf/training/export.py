@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,18 +47,9 @@ def export_policy(policy: Policy, folder: Path, metadata: Mapping[str, Any]) -> 
     what it was trained on, and how many discrete actions there are (null: continuous).
     """
     module = _Exported(policy)
-    spec, seed = policy.batch_spec, tf.TensorSpec((2,), tf.int32, name="seed")
-    default = tf.function(lambda observation: {"action": module.deterministic(observation)}, autograph=False)
-    sampled = tf.function(
-        lambda observation, seed: {"action": module.sampled(observation, seed)}, autograph=False
-    )
-    signatures = {
-        "serving_default": default.get_concrete_function(spec),
-        "sampled": sampled.get_concrete_function(spec, seed),
-    }
     _save(
         module,
-        signatures,
+        module.signatures(),
         folder,
         "the policy",
         METADATA,
@@ -70,18 +61,36 @@ class _Exported(tf.Module):
     """What is saved of a policy: ``deterministic`` and ``sampled`` look at their observations first.
 
     ``unchecked`` is the mode without that look, for formats that cannot raise.
+
+    The functions are new ones, and none is traced before it is saved: TensorFlow traces anew what it saves,
+    keeps the earlier traces beside it, and the file had every network twice.
     """
 
     def __init__(self, policy: Policy):
         super().__init__(name="exported_policy")
-        self.policy = policy  # keeps the variables alive and tracked
+        self._policy_variables = policy.variables  # keeps them alive and tracked, without policy's functions
         self._spec = policy.batch_spec
-        checked = lambda observation: policy.deterministic(self._checked(observation))  # noqa: E731
-        drawn = lambda observation, seed: policy.sampled(self._checked(observation), seed)  # noqa: E731
-        seed = tf.TensorSpec((2,), tf.int32, name="seed")
-        self.deterministic = tf.function(checked, input_signature=[self._spec], autograph=False)
-        self.sampled = tf.function(drawn, input_signature=[self._spec, seed], autograph=False)
-        self.unchecked = policy.deterministic
+        self._seed = tf.TensorSpec((2,), tf.int32, name="seed")
+        self.unchecked = self._function(policy.deterministic.python_function)
+        drawn = self._function(policy.sampled.python_function, self._seed)
+        self.deterministic = self._function(lambda observation: self.unchecked(self._checked(observation)))
+        self.sampled = self._function(
+            lambda observation, seed: drawn(self._checked(observation), seed), self._seed
+        )
+
+    def signatures(self) -> dict[str, Any]:
+        """Those of the model, each of which gives a dictionary."""
+        return {
+            "serving_default": self._function(
+                lambda observation: {"action": self.deterministic(observation)}
+            ),
+            "sampled": self._function(
+                lambda observation, seed: {"action": self.sampled(observation, seed)}, self._seed
+            ),
+        }
+
+    def _function(self, of: Callable, *more: tf.TensorSpec) -> Callable:
+        return tf.function(of, input_signature=[self._spec, *more], autograph=False)
 
     def _checked(self, observation: tf.Tensor) -> tf.Tensor:
         """``observation``; raises where it is no batch, or not finite, in the graph itself."""

@@ -257,6 +257,20 @@ def test_policies_load_with_tensorflow_alone_and_act_as_the_live_ones(live_polic
             assert (np.abs(np.load(f"{folder}.npz")["sampled_64"]) == 2.0).any()
 
 
+def test_an_exported_network_stands_in_the_file_once_for_each_way_to_act(live_policies):
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+    for policy, folder in live_policies.values():
+        policy.deterministic(np.zeros((2, *policy.observation_spec.shape), np.float32))
+        export.export_policy(policy, folder, {})  # after it has acted, as in a run
+        (graph,) = SavedModel.FromString((folder / "saved_model.pb").read_bytes()).meta_graphs
+        layers = [
+            sum(node.op == "MatMul" for node in function.node_def)
+            for function in graph.graph_def.library.function
+        ]
+        assert sorted(layers)[-2:] == [3, 3] and sum(layers) == 6, layers  # two hidden layers and the output
+
+
 def test_a_run_with_absorbing_states_evaluates_as_its_summary_says(processes, recipes):
     run_dir = processes.folder / "absorbing"
     flags = recipes["PPO CartPole"]
