@@ -26,7 +26,7 @@ from gail_tf.types import UserError
 # Names of variants -> the configs that they stand for; {task} is any task, or "any".
 VARIANTS = {
     "gail_vr/{task}": ("gail_ppo/{task}", "with/no_cloning", "with/gail_vr"),
-    "gail_vr/{task}_trpo": ("gail_trpo/{task}", "with/gail_vr"),
+    "gail_vr/{task}_trpo": ("gail_trpo/{task}", "with/no_cloning", "with/gail_vr"),
     "gail_vr/{task}_paper": ("gail_ppo/{task}", "with/no_cloning", "with/gail_vr_paper"),
     "gail_vr/gail_paper": ("gail_ppo/any", "with/table_3_gail"),
     "gail_gp/{task}": ("gail_ppo/{task}", "with/no_cloning", "with/gail_gp"),
