@@ -150,7 +150,12 @@ def test_an_empty_selection_is_an_error(arguments, wanted):
             None,
             "did you mean gail_ppo/hopper",
         ),
-        (ARM, {"t": {"environment": "HumanoidStandup-v5"}}, None, "no demonstrations of HumanoidStandup-v5 are shipped"),
+        (
+            ARM,
+            {"t": {"environment": "HumanoidStandup-v5"}},
+            None,
+            "no demonstrations of HumanoidStandup-v5 are shipped",
+        ),
         (ARM, {"t": {"environment": "Hopper-v5"}}, "/nowhere", "/nowhere/Hopper-v5.npz: no such file"),
     ],
 )
