@@ -94,7 +94,6 @@ setup(
             "pytest-xdist>=3.5",
             "ruff>=0.17,<0.18",
             "opencv-python-headless>=4.8",  # without it the tests of Atari's screens are left out
-            "gymnasium[box2d]>=1.4",  # without it the test of LunarLander-v3's expert is left out
             # Without these the tests of other formats, of ONNX and of gail-tune are left out.
             "minari[hdf5,hf]>=0.5",
             "pyarrow>=15",
@@ -111,7 +110,6 @@ setup(
             "and python_version < '3.12'",
         ],
         "pybullet": ["pybullet_envs_gymnasium>=0.5"],
-        "box2d": ["gymnasium[box2d]>=1.4"],  # earlier ones compile it
         # Gymnasium's preprocessing of Atari's screens resizes with it.
         "atari": ["opencv-python-headless>=4.8"],
         # 1.17 is the first that takes TensorFlow 2.21 with NumPy 2 and protobuf 7.
