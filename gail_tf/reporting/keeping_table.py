@@ -1,6 +1,5 @@
 """What keeping a policy by its distance from the demonstrations wins and loses, as Markdown."""
 
-import numpy as np
 import pandas as pd
 
 from gail_tf.reporting import aggregates, tables
@@ -48,10 +47,8 @@ def _row(runs: pd.DataFrame) -> dict[str, str]:
 
 def _evaluations(run: Run) -> pd.DataFrame:
     """Distance and normalised return of the evaluations during training, a row each."""
-    steps, returns = aggregates.evaluation_curve(run)
-    distances = dict(zip(*run.series(_DISTANCE), strict=True))
-    both = {"distance": [distances.get(step, np.nan) for step in steps], "return": returns}
-    return pd.DataFrame(both, dtype=float).dropna()
+    distances, returns = aggregates.evaluation_curve(run, against=_DISTANCE)
+    return pd.DataFrame({"distance": distances, "return": returns})
 
 
 def _rank_correlation(evaluations: pd.DataFrame) -> float | None:

@@ -53,6 +53,12 @@ def test_distances_of_different_groups_are_not_ranked_together(table_of):
     ]
 
 
+def test_cloning_takes_no_steps_and_its_evaluations_are_told_apart(table_of):
+    run = ((100.0, 900.0, 800.0), (3.0, 1.0, 2.0))
+    ((*_, within, together),) = table_of(("a", *run, kept(0, 0.5, steps_per_line=0)))
+    assert (within, together) == ("-1.00 [-1.00, -1.00]", "-1.00")
+
+
 def test_equal_returns_have_no_rank(table_of):
     ((*_, within, together),) = table_of(("a", (500.0, 500.0, 500.0), (3.0, 1.0, 2.0), kept(0, 0.5)))
     assert (within, together) == ("–", "–")
