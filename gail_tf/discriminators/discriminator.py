@@ -49,6 +49,7 @@ class Discriminator(tf.Module):
       dropout: share of the hidden units that are left out while training, anew for every loss term.
       learning_rate: Adam's, at the start; it falls linearly to ``final_learning_rate_fraction`` of it.
       max_gradient_norm: global norm; max_gradient_value: of each component; None leaves gradients alone.
+      weight_decay: share of the rate by which all weights shrink before a step (AdamW's).
 
     Attributes:
       needs_segments: whether a loss term needs the agent's steps in time order, with values.
@@ -79,6 +80,7 @@ class Discriminator(tf.Module):
         final_learning_rate_fraction: float = 1.0,
         max_gradient_norm: float | None = None,
         max_gradient_value: float | None = None,
+        weight_decay: float = 0.0,
     ):
         super().__init__(name="discriminator")
         check_settings("Discriminator", locals())
@@ -106,7 +108,9 @@ class Discriminator(tf.Module):
         if dropout:
             check_dropout(self.network)
         rate, bounds = (learning_rate, final_learning_rate_fraction), (max_gradient_norm, max_gradient_value)
-        self.gradient_step = GradientStep(self.network.trainable_variables, *rate, *bounds)
+        self.gradient_step = GradientStep(
+            self.network.trainable_variables, *rate, *bounds, weight_decay=weight_decay
+        )
 
     def logits(self, transition: Transition) -> tf.Tensor:
         """Expert-high logits, shape of the leading axes ``[...]`` of ``transition``."""

@@ -98,6 +98,22 @@ def bce_loss(
     return expert_weight * expert + agent
 
 
+def on_lines(batch: DiscriminatorBatch, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Points ``u x_E + (1 - u) x_pi`` ``[B, f]`` between the classes, and ``u ~ U(0, 1)`` ``[B, 1]``."""
+    u = tf.random.stateless_uniform([tf.shape(batch.expert)[0], 1], seed)
+    return u * batch.expert + (1.0 - u) * batch.agent, u
+
+
+@gin.configurable
+def mixup_loss(logit_fn: LogitFn, batch: DiscriminatorBatch, seed) -> tf.Tensor:
+    """Cross-entropy between the classes, where a point with the share u of the expert has the label u.
+
+    Chen et al. 2020, "Batch exploration with examples", after Zhang et al. 2018, "mixup", with alpha = 1.
+    """
+    points, u = on_lines(batch, seed)
+    return binary_cross_entropy(logit_fn(points), tf.squeeze(u, -1))
+
+
 @gin.configurable
 def wasserstein_loss(logit_fn: LogitFn, batch: DiscriminatorBatch, seed) -> tf.Tensor:
     """W-GAIL's critic loss, ``mean l(agent) - mean l(expert)`` (Arjovsky et al. 2017, Eq. 2, negated).

@@ -8,7 +8,7 @@ import gin
 import numpy as np
 import tensorflow as tf
 
-from gail_tf.discriminators.losses import AgentSegments, DiscriminatorBatch, LogitFn
+from gail_tf.discriminators.losses import AgentSegments, DiscriminatorBatch, LogitFn, on_lines
 from gail_tf.optimization.checks import check_shapes
 
 
@@ -21,8 +21,7 @@ def gradient_penalty(
     Gulrajani et al. 2017, Eq. 3, on the logit: ``x = u x_E + (1 - u) x_pi`` with ``u ~ U(0, 1)`` per row,
     over the concatenated normalised inputs. ``target=0`` is the zero-centred variant (Mescheder et al. 2018).
     """
-    u = tf.random.stateless_uniform([tf.shape(batch.expert)[0], 1], seed)
-    points = u * batch.expert + (1.0 - u) * batch.agent
+    points, _ = on_lines(batch, seed)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(points)
         total = tf.reduce_sum(logit_fn(points))

@@ -18,6 +18,7 @@ class GradientStep(tf.Module):
       learning_rate: at the start; it falls to ``final_fraction`` of it.
       max_norm: of the gradient over all variables. max_value: of each component, bounded first. None leaves
         the gradient alone.
+      weight_decay: share of the rate by which variables shrink before a step (Loshchilov & Hutter 2019).
       make_optimizer: ``(learning_rate, global_clipnorm=, clipvalue=) -> optimizer`` of Keras.
 
     Attributes:
@@ -32,10 +33,12 @@ class GradientStep(tf.Module):
         max_norm: float | None = None,
         max_value: float | None = None,
         make_optimizer: Callable[..., Any] = tf.keras.optimizers.legacy.Adam,
+        weight_decay: float = 0.0,
     ):
         super().__init__(name="gradient_step")
         check_settings("GradientStep", locals())
         self._trained, self._initial, self._final_fraction = tuple(variables), learning_rate, final_fraction
+        self._weight_decay = weight_decay
         self.optimizer = make_optimizer(learning_rate, global_clipnorm=max_norm, clipvalue=max_value)
         if isinstance(self.optimizer, tf.keras.optimizers.legacy.Optimizer):
             self.optimizer._create_all_weights(self._trained)
@@ -63,6 +66,9 @@ class GradientStep(tf.Module):
         self.learning_rate.assign(self._initial * (1.0 - progress * (1.0 - self._final_fraction)))
 
         def step():
+            if self._weight_decay:
+                for variable in self._trained:
+                    variable.assign(variable * (1.0 - self.learning_rate * self._weight_decay))
             pairs = zip(gradients, self._trained, strict=True)
             # Summing over replicas, of which there is one, registers a gradient with TensorFlow under a new
             # name, and TensorFlow then keeps the whole graph for as long as the process lives.

@@ -10,6 +10,8 @@ from gail_tf.discriminators.losses import (
     DiscriminatorBatch,
     bce_loss,
     entropy_bonus,
+    mixup_loss,
+    on_lines,
     sum_of_terms,
     wasserstein_loss,
 )
@@ -116,13 +118,23 @@ def points_equal(x, expected):
     return x[:, 0]
 
 
+def test_mixup_labels_a_point_with_its_share_of_the_expert():
+    # Between 1 (expert) and 0 (agent) the point is its own share u, which a discriminator of logit(u) knows.
+    rows = batch([1.0] * 50, [0.0] * 50)
+    known = mixup_loss(lambda x: tf.math.log(x[:, 0] / (1.0 - x[:, 0])), rows, SEED)
+    u = np.asarray(on_lines(rows, SEED)[1])
+    assert float(known) == pytest.approx(np.mean(-u * np.log(u) - (1 - u) * np.log(1 - u)), rel=1e-5)
+    assert float(mixup_loss(lambda x: 0.0 * x[:, 0], rows, SEED)) == pytest.approx(LN2, rel=1e-5)
+    assert float(mixup_loss(lambda x: -x[:, 0], rows, SEED)) > LN2
+
+
 def test_wasserstein_loss_is_the_agents_mean_minus_the_experts():
     assert float(wasserstein_loss(first, batch([3.0, 5.0], [1.0]), SEED)) == -3.0
     # A shift of the critic changes nothing.
     assert float(wasserstein_loss(lambda x: x[:, 0] + 7.0, batch([3.0, 5.0], [1.0]), SEED)) == -3.0
 
 
-@pytest.mark.parametrize("term", [bce_loss, entropy_bonus, wasserstein_loss, gradient_penalty])
+@pytest.mark.parametrize("term", [bce_loss, entropy_bonus, mixup_loss, wasserstein_loss, gradient_penalty])
 @pytest.mark.parametrize("scale", [0.0, 50.0, -50.0])
 def test_terms_and_their_gradients_are_finite_at_logits_of_50_and_0(term, scale):
     w = tf.Variable([[scale]])

@@ -35,6 +35,13 @@ def test_a_gradient_within_the_bound_is_left_alone():
     np.testing.assert_allclose(step.optimizer.get_slot(variable, "m"), [0.3, 0.4], rtol=1e-6)
 
 
+def test_weights_decay_by_a_share_of_the_rate_of_now():
+    variable = tf.Variable([10.0, 20.0])
+    step_down(GradientStep([variable], 0.1, final_fraction=0.5, weight_decay=0.4), variable, progress=1.0)
+    # The rate is 0.05: they shrink by 0.02 of themselves, and Adam's first step is the rate.
+    np.testing.assert_allclose(variable, [10.0 * 0.98 - 0.05, 20.0 * 0.98 - 0.05], rtol=1e-5)
+
+
 @pytest.mark.parametrize("progress, rate", [(0.0, 0.1), (0.5, 0.06), (1.0, 0.02)])
 def test_a_gradient_steps_rate_falls_linearly_to_its_final_fraction(progress, rate):
     variable = tf.Variable([0.0, 0.0])
