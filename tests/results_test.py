@@ -264,13 +264,8 @@ def _does_a_model_pay(runs):
             same = same[(same.environment == environment) & (same.demonstrations == "4")]
             steps, seconds = tables.times_to_expert(same)
             seeds = re.search(r"\((\d)/(\d)\)", steps)
-            cells.append(
-                f"{steps}, {seconds} s"
-                if not seeds
-                else "{} ({} of {} seeds), {} s".format(
-                    steps.split(" ")[0], *seeds.groups(), seconds.split(" ")[0]
-                )
-            )
+            of_all = " ({} of {} seeds)".format(*seeds.groups()) if seeds else ""
+            cells.append(f"{steps.split()[0]}{of_all}, {seconds.split()[0]} s")
         yield cells
 
 

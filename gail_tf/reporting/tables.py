@@ -199,22 +199,27 @@ def seeds_cell(runs: pd.DataFrame) -> str:
 
 
 def times_to_expert(runs: pd.DataFrame) -> tuple[str, str]:
-    """Median steps and seconds to 90%, a run that never gets there counting as infinitely late.
+    """Steps and seconds to 90%: median and, of several runs, [the last run's].
 
-    No steps for a method that takes none (behavioural cloning).
+    A run that never gets there is infinitely late. No steps for a method that takes none (cloning).
     """
     if not runs.has_scale.any():
         return NOTHING, NOTHING
-    reached = int(runs.env_steps_to_90_percent.notna().sum())
-    of_all = f" ({reached}/{len(runs)})" if 0 < reached < len(runs) else ""
-    texts = {"env_steps_to_90_percent": text.count, "wall_seconds_to_90_percent": "{:,.0f}".format}
-    for column, to_text in texts.items():
-        # "higher" takes one run's own value: the midpoint of a number and infinity would be no use.
-        found = runs[column].astype(float).fillna(np.inf).quantile(interpolation="higher")
-        # Some reached it, but not the median seed: the count says how many.
-        texts[column] = (to_text(found) if np.isfinite(found) else NOTHING if reached else "never") + of_all
-    steps, seconds = texts.values()
+    steps = _times(runs.env_steps_to_90_percent, text.count)
+    seconds = _times(runs.wall_seconds_to_90_percent, "{:,.0f}".format)
     return steps if runs.takes_steps.any() else NOTHING, seconds
+
+
+def _times(column: pd.Series, to_text: Callable[[float], str]) -> str:
+    reached = int(column.notna().sum())
+    if not reached:
+        return "never"
+    # "higher" takes one run's own value: the midpoint of a number and infinity would be no use.
+    middle = column.astype(float).fillna(np.inf).quantile(interpolation="higher")
+    shown = to_text(middle) if np.isfinite(middle) else NOTHING
+    if reached < len(column):
+        return f"{shown} ({reached}/{len(column)})"
+    return f"{shown} [{to_text(column.max())}]" if reached > 1 else shown
 
 
 def policies(runs: pd.DataFrame) -> str:
@@ -227,7 +232,8 @@ def _explanations(runs: pd.DataFrame) -> list[str]:
     lines = [
         f"{policies(runs)}. Normalised return: 0 is the random policy, 1 the expert. Medians over seeds. "
         "IQM: mean of the middle half of the seeds, with a stratified bootstrap interval (rliable).",
-        "To 90%: the first evaluation with a normalised return of 0.9 or more; (3/5): by 3 of 5 seeds.",
+        "To 90%: the first evaluation with a normalised return of 0.9 or more: the median (the later of two "
+        "in the middle) and, in brackets, the seed that took longest; (3/5): only 3 of 5 seeds got there.",
     ]
     scored = runs[runs.failure.isna() & runs.normalized_return.notna()]
     few = (scored.groupby("number").size() < aggregates.MIN_SEEDS_FOR_INTERVAL).any()

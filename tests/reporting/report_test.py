@@ -60,7 +60,8 @@ def test_the_median_time_counts_never_as_late(make_run_dir):
     never, early, late = (0.0, 0.0, 0.0), (950.0, 0.0, 0.0), (0.0, 0.0, 950.0)
     assert times("a", early, late, never) == ("300 (2/3)", "6 (2/3)")
     assert times("b", early, never, never) == ("– (1/3)", "– (1/3)")
-    assert times("d", early, late) == ("300", "6")  # a run's own time, not one between two
+    assert times("d", early, late) == ("300 [300]", "6 [6]")  # a run's own time, not one between two
+    assert times("e", early, early, late) == ("100 [300]", "2 [6]")
     assert times("c", never) == ("never", "never")
 
 

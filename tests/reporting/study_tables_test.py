@@ -70,7 +70,7 @@ def test_arms_are_aggregated_over_tasks_and_in_each(make_study):
     # The NaN is a 0: the mean of 0.9, 0.9, 0. Its evaluations rose to 1, but only in an unfinished run.
     row = cells(lines[ant:bee], "A + C")
     assert row[:2] == ["3", "0.90 [0.00, 0.90]"] and row[2].startswith("0.60 [0.00, 0.90]")
-    assert cells(lines[bee:improvement], "A")[4:] == ["200", "4"]
+    assert cells(lines[bee:improvement], "A")[4:] == ["200 [200]", "4 [4]"]
     # On Ant alone: of A + C's three, two are above all of A's and one is below.
     assert cells(lines[improvement:], "A + C")[0].startswith("0.67 [") and "–" in cells(
         lines[improvement:], "A"
