@@ -12,7 +12,7 @@ docs/demonstrations.md), minari:NAME, or shipped:NAME for one of the package's o
 --environment the one recorded in the demonstrations is used.
 
 Into DIR go metrics.jsonl and TensorBoard logs while it trains, then summary.json, curve.png, the SavedModels
-policy/ (nearest to the demonstrations), last_policy/ and best_policy/ (by return). Ctrl-C saves; --resume
+policy/ (chosen by its distance), last_policy/ and best_policy/ (by return). Ctrl-C saves; --resume
 continues a stopped or killed run to the same numbers, and starts one where there is none.
 
 Examples:
