@@ -18,7 +18,7 @@ from gail_tf.environments.observations import environment_name, time_limit
 from gail_tf.functions import name_of
 from gail_tf.resources import experts_dir
 from gail_tf.rewards import functions as rewards
-from gail_tf.training.imitation_distance import absorbing_share
+from gail_tf.training.imitation_distance import Ends, ends_of_expert
 from gail_tf.types import Transition, UserError
 
 SHIPPED = "shipped:"
@@ -91,7 +91,7 @@ class Expert(NamedTuple):
     subsample: int
     terminates: float
     length_mean: float
-    absorbing_share: float
+    ends: Ends
     notes: Sequence[str]
     facts: Mapping[str, Any] | None = None
 
@@ -144,7 +144,9 @@ def prepare_expert(
         subsample=loaded.subsample,
         terminates=mean(recorded.ended, 0.0),
         length_mean=mean(recorded.lengths, float(max_steps)),
-        absorbing_share=absorbing_share(chosen.lengths, chosen.ended, max_steps),
+        ends=ends_of_expert(
+            chosen.observations[chosen.episode_ends - 1], chosen.lengths, chosen.ended, max_steps
+        ),
         notes=(
             *used.notes,
             *_notes_on_ends(recorded, whole, max_steps),

@@ -120,7 +120,7 @@ def _imitation_distance(
     if absorbing:  # the end of episodes is the distance's own business
         is_real = observation[:, -1] == 0.0
         observation, action = observation[is_real, :-1], action[is_real]
-    return ImitationDistance(observation, action, expert.absorbing_share, codec, max_steps)
+    return ImitationDistance(observation, action, expert.ends, codec, max_steps)
 
 
 def _environment_kwargs() -> dict[str, Any]:

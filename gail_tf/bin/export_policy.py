@@ -17,6 +17,7 @@ Examples:
   gail-export-policy runs/hopper --model_card --out=hopper_card --push=me/hopper-gail  (... 'gail_tf[hub]')
 """
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -50,8 +51,11 @@ def main(argv: Sequence[str]) -> None:
     _check_flags()
     import_tensorflow()
     from gail_tf.training import export, model_card, portable
+    from gail_tf.training.run_directory import note_of_older
 
     source = export.policy_of(run_dir, _BEST.value, _LAST.value)
+    if note := note_of_older(source):
+        print(f"note: {note}", file=sys.stderr)
     if not _MODEL_CARD.value:
         print(portable.FORMATS[_FORMAT.value](source, _OUT.value))
         return

@@ -41,7 +41,9 @@ _SHARD = flags.DEFINE_string("shard", None, "i/n: every n-th of these runs, from
 _SEEDS = flags.DEFINE_integer("seeds", None, "Seeds 0 to N - 1, whatever the study says.", lower_bound=1)
 _GIN = flags.DEFINE_multi_string("gin", [], "A gin binding on top, in every run.")
 _DEMONSTRATIONS = flags.DEFINE_string(
-    "demonstrations", None, "A folder with <environment>.npz files, in place of the shipped demonstrations."
+    "demonstrations",
+    None,
+    "A folder with <environment>.npz files, or one file, in place of the shipped demonstrations.",
 )
 _DRY_RUN = flags.DEFINE_bool("dry_run", False, "List the runs with their state and command; start nothing.")
 _RETRY_FAILED = flags.DEFINE_bool("retry_failed", False, "Train diverged runs anew.")

@@ -37,7 +37,9 @@ _TRIALS = flags.DEFINE_integer("trials", None, "In place of Tune.num_trials, all
 _AT_A_TIME = flags.DEFINE_integer("trials_at_a_time", 4, "Trials under way at once.", lower_bound=1)
 _GIN = flags.DEFINE_multi_string("gin", [], "A gin binding on top, in every run.")
 _DEMONSTRATIONS = flags.DEFINE_string(
-    "demonstrations", None, "A folder with <environment>.npz files, in place of the shipped demonstrations."
+    "demonstrations",
+    None,
+    "A folder with <environment>.npz files, or one file, in place of the shipped demonstrations.",
 )
 engine_flags.declare_in(__name__)
 

@@ -78,7 +78,8 @@ def as_observations(name: str, value: object) -> np.ndarray:
         return as_float32(name, array, ndim=2)
     if array.ndim == 3 and array.dtype != np.uint8:
         raise UserError(
-            f"{name} has shape {list(array.shape)} and dtype {array.dtype}; wanted vectors [N, dimension], "
+            f"{name} has shape {list(array.shape)} and dtype {array.dtype}; wanted vectors [N, dimension] "
+            "(of [episodes, steps, dimension] numpy.concatenate(array), the episodes one after the other) "
             "or images [N, H, W, C] or single frames [N, H, W] of uint8: save bytes, 0 to 255"
         )
     if array.dtype != np.uint8:

@@ -142,7 +142,8 @@ class Study:
         """Every run, all arms and tasks of the first seed before those of the second.
 
         Args:
-          demonstrations: a folder with ``<environment>.npz`` files, for tasks that name none of their own.
+          demonstrations: a folder with ``<environment>.npz`` files, or one file, for tasks that name none of
+            their own.
           seeds: 0 to ``seeds`` - 1, whatever the study says; None for what it says.
           bindings: gin bindings on top of all others.
         """
@@ -231,7 +232,7 @@ def _check_demonstrations(path: str | None) -> None:
     else:
         there = source == "minari" or os.path.exists(path)
         says = f"{path}: no such file of demonstrations: add it"
-    _check(there, f"{says}, or leave the task out with --only.")
+    _check(there, f"{says}, or leave the task out (of a study with --only).")
 
 
 def _resolve_study(name: str) -> Path:
@@ -248,7 +249,11 @@ def _resolve_study(name: str) -> Path:
 def _demonstrations(task: Task, folder: str | os.PathLike | None) -> str:
     path = task.demonstrations
     if path is None:
-        path = f"shipped:{task.environment}" if folder is None else f"{task.environment}.npz"
+        if folder is not None and os.path.isfile(os.path.expanduser(folder)):
+            return os.path.abspath(os.path.expanduser(folder))
+        # A module before the id is where the environment comes from, and no part of a file's name.
+        name = task.environment.rpartition(":")[2]
+        path = f"shipped:{task.environment}" if folder is None else f"{name}.npz"
     if path.startswith(("shipped:", "minari:")):
         return path
     return os.path.abspath(os.path.join(os.path.expanduser(folder or ""), os.path.expanduser(path)))

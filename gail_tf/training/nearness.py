@@ -17,7 +17,7 @@ from gail_tf.training import evaluation
 from gail_tf.training.imitation_distance import (
     ImitationDistance,
     ScreenDistance,
-    absorbing_share,
+    ends_of_expert,
     screen_blocks,
 )
 from gail_tf.training.run_directory import read_json
@@ -82,10 +82,11 @@ class Yardstick:
                 np.concatenate([episode["observations"] for episode in expert]), float(lengths.mean())
             )
         ended = np.array([episode["terminated"][-1] for episode in expert])
+        last = np.stack([episode["observations"][-1] for episode in expert])
         return ImitationDistance(
             np.concatenate([episode["observations"] for episode in expert]),
             self._codec.from_environment(np.concatenate([episode["actions"] for episode in expert])),
-            absorbing_share(lengths, ended, self._max_steps),
+            ends_of_expert(last, lengths, ended, self._max_steps),
             self._codec,
             self._max_steps,
         )

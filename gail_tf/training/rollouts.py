@@ -21,6 +21,7 @@ from gail_tf.machine import pip_install
 from gail_tf.training import evaluation, nearness
 from gail_tf.training.export import load_policy
 from gail_tf.training.nearness import Yardstick
+from gail_tf.training.run_directory import note_of_older
 from gail_tf.training.saved_models import find_policy
 from gail_tf.types import UserError
 
@@ -132,7 +133,7 @@ def evaluate_policy(
     result |= {"environment": environment, "policy": str(find_policy(path))}
     result |= {"seed": seed, "stochastic": stochastic, "expert_return": expert, "random_return": random}
     result["normalized_return"] = evaluation.normalized_score(result["return_mean"], expert, random)
-    result |= {"video": video} if video else {}
+    result |= {"note": note_of_older(find_policy(path))} | ({"video": video} if video else {})
     if say is not None:
         say(result)
     if video:
@@ -176,8 +177,10 @@ def describe(result: Mapping[str, Any]) -> str:
         known = f"(expert {result['expert_return']:.1f}, random {result['random_return']:.1f})"
         lines.append(f"  normalised  {result['normalized_return']:.3f}  {known}")
     lines += _distance_lines(result)
+    if result["note"]:
+        lines.append(f"  note: {result['note']}")
     if "video" in result:
-        lines.append(f"  video       {result['video']}")
+        lines.append(f"  filming     {result['video']}")
     return "\n".join(lines)
 
 

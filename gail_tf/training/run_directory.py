@@ -272,5 +272,23 @@ def _remove_empty(folder: Path, stop: Path) -> None:
         folder = folder.parent
 
 
+def note_of_older(policy: Path) -> str | None:
+    """What to know of a run's exported policy that its training left behind: it was killed, or goes on."""
+    run, of_policy = policy.parent, policy / "policy.json"
+    if not (run / "run.json").is_file() or not of_policy.is_file():
+        return None
+    lines = (run / "metrics.jsonl").read_bytes().splitlines() if (run / "metrics.jsonl").is_file() else []
+    steps, trained = read_json(of_policy).get("env_steps"), 0
+    for line in lines[-2:]:  # a killed run's last line may be cut
+        with contextlib.suppress(ValueError):
+            trained = json.loads(line).get("env_steps") or trained
+    if read_json(run / "run.json").get("status") != "running" or steps is None or trained <= steps:
+        return None
+    return (
+        f"this policy is of step {steps:,}, and its run, which has not ended, is at {trained:,}: let it end, "
+        f"or, if it was killed, gail-train --run_dir={run} --resume."
+    )
+
+
 def now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S%z")

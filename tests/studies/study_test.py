@@ -70,6 +70,7 @@ def test_demonstrations_are_the_tasks_own_or_the_folders_or_shipped(tmp_path):
         "b": {"environment": "Hopper-v5", "demonstrations": "other.npz"},
         "c": {"environment": "Hopper-v5", "demonstrations": "shipped:CartPole-v1"},
         "d": {"environment": "Hopper-v5", "demonstrations": "minari:hopper"},
+        "e": {"environment": "mine:PointMass-v0"},
     }
 
     def found(folder):
@@ -80,7 +81,10 @@ def test_demonstrations_are_the_tasks_own_or_the_folders_or_shipped(tmp_path):
         f"{tmp_path}/other.npz",
         "shipped:CartPole-v1",
         "minari:hopper",
+        f"{tmp_path}/PointMass-v0.npz",
     ]
+    (tmp_path / "one.npz").touch()
+    assert found(tmp_path / "one.npz")[0] == found(tmp_path / "one.npz")[4] == f"{tmp_path}/one.npz"
     assert found(None)[0] == "shipped:Hopper-v5"
 
 

@@ -8,7 +8,7 @@ from gail_tf.environments.actions import ActionCodec
 from gail_tf.training.imitation_distance import (
     ImitationDistance,
     ScreenDistance,
-    absorbing_share,
+    ends_of_expert,
     screen_blocks,
 )
 
@@ -27,10 +27,16 @@ def episode(seed, length=LIMIT, shift=0.0, terminates=False, scale=1.0):
     return {"observations": observations, "actions": actions, "rewards": rewards, "terminated": terminated}
 
 
-def distance(episodes, absorbing_share=0.0, codec=BOX):
+def ends(episodes):
+    last = np.stack([e["observations"][-1] for e in episodes])
+    lengths = np.array([len(e["rewards"]) for e in episodes])
+    return ends_of_expert(last, lengths, np.array([e["terminated"][-1] for e in episodes]), LIMIT)
+
+
+def distance(episodes, codec=BOX):
     observations = np.concatenate([e["observations"] for e in episodes])
     actions = codec.from_environment(np.concatenate([e["actions"] for e in episodes]))
-    return ImitationDistance(observations, actions, absorbing_share, codec, LIMIT)
+    return ImitationDistance(observations, actions, ends(episodes), codec, LIMIT)
 
 
 def test_it_is_nothing_of_the_demonstrations_and_little_of_the_experts_others():
@@ -60,20 +66,37 @@ def test_falling_earlier_is_further_away_and_being_cut_is_not():
     assert measure([episode(seed, 60) for seed in range(5)]) < 0.2 * falls[1]
 
 
+def walk(seed, length=30, to=3.0):
+    """An episode that ends at a place, as those do that reach a goal; one of LIMIT steps never does."""
+    one = episode(seed, length, terminates=length < LIMIT)
+    if length < LIMIT:
+        one["observations"][-1] = [to, 0.0]
+    return one
+
+
 def test_an_expert_that_reaches_its_goal_is_near_those_who_reach_it_as_fast():
-    expert = [episode(seed, 30, terminates=True) for seed in range(4)]
-    measure = distance(expert, absorbing_share=0.7)
-    same, late, never = (
-        measure([episode(seed, n, terminates=n < LIMIT) for seed in range(10, 15)]) for n in (30, 70, LIMIT)
-    )
+    expert = [walk(seed) for seed in range(4)]
+    measure = distance(expert)
+    assert measure(expert) == 0.0
+    same, late, never = (measure([walk(seed, n) for seed in range(10, 15)]) for n in (30, 70, LIMIT))
     assert same < 0.1 < late < never
 
 
+def test_an_end_elsewhere_is_far_however_alike_the_way_there():
+    def apart(to, num_demonstrations=4):
+        measure = distance([walk(seed) for seed in range(num_demonstrations)])
+        return measure([walk(seed, to=to) for seed in range(10, 15)])
+
+    assert apart(to=-3.0) > 3 * apart(to=3.0)
+    # A single demonstration does not say how far apart ends may be.
+    assert apart(to=-3.0, num_demonstrations=1) < 1.5 * apart(to=3.0, num_demonstrations=1)
+
+
 def test_a_fall_among_demonstrations_that_stay_is_not_to_be_imitated():
-    lengths = np.array([100, 100, 100, 60])
-    assert absorbing_share(lengths, lengths < 100, max_steps=100) == 0.0
-    half = np.array([100, 100, 60, 60])
-    assert absorbing_share(half, half < 100, max_steps=100) == pytest.approx(80 / 400)
+    stays, falls = (episode(0), episode(1, 60, terminates=True))
+    assert len(ends([stays, stays, stays, falls]).absorbed) == 0
+    found = ends([stays, stays, falls, falls])
+    assert (list(found.absorbed), found.lived) == ([40, 40], 320)
 
 
 def test_units_do_not_matter_and_a_constant_component_does_no_harm():

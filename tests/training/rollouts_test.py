@@ -13,7 +13,7 @@ from gail_tf import library
 from gail_tf.agents.policy import Policy
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.networks.mlp import make_actor_network, make_deterministic_actor
-from gail_tf.training import export, recording, rollouts
+from gail_tf.training import export, recording, rollouts, run_directory
 from gail_tf.types import UserError
 
 
@@ -174,3 +174,21 @@ def test_the_result_is_told_before_the_film_and_a_film_of_another_episode_is_ref
     shift = 1.0
     message = refusal(rollouts.evaluate_policy, str(cartpole_policy), None, 2, 5, False, path, told.append)
     assert "has to come back to the same from a seed" in message
+
+
+def test_a_policy_that_its_killed_run_left_behind_is_said(tmp_path):
+    policy = tmp_path / "policy"
+    policy.mkdir()
+    (policy / "policy.json").write_text('{"env_steps": 4096}')
+
+    def note(status, *steps, cut=""):
+        (tmp_path / "run.json").write_text(json.dumps({"status": status}))
+        lines = [json.dumps({"env_steps": n}) + "\n" for n in steps]
+        (tmp_path / "metrics.jsonl").write_text("".join(lines) + cut)
+        return run_directory.note_of_older(policy)
+
+    assert "of step 4,096" in note("running", 4096, 155_648) and "--resume" in note("running", 155_648)
+    assert "155,648" in note("running", 155_648, cut='{"env_steps": 16')
+    assert note("running", 4096) is note("finished", 155_648) is None
+    (tmp_path / "run.json").unlink()
+    assert run_directory.note_of_older(policy) is None  # an exported policy, elsewhere

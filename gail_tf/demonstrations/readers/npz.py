@@ -21,8 +21,9 @@ except ImportError:  # a Python that was built without: zipfile says what is mis
 IGNORED_PREFIXES = ("metadata/", "infos/")
 _DAMAGED = (zipfile.BadZipFile, zlib.error, LZMAError)
 _CONVERT = (
-    "load it with numpy.load(FILE, allow_pickle=True) and save it with numpy.savez, "
-    "{name}=numpy.concatenate([numpy.ravel(x) for x in old['{name}']])"
+    "load it with old = numpy.load(FILE, allow_pickle=True) and save it with numpy.savez, "
+    "{name}=numpy.concatenate([numpy.atleast_1d(x) for x in old['{name}']]), "
+    "or {name}=old['{name}'].astype(float) where it is one table"
 )
 
 

@@ -46,6 +46,6 @@ def test_a_pickled_column_is_converted_as_the_line_says(made, tmp_path):
     pickled = np.array([np.array([start]) for start in starts], object)[:, 0].astype(object)
     path = rewritten(made, tmp_path, episode_starts=pickled)
     old = dict(np.load(path, allow_pickle=True))
-    converted = np.concatenate([np.ravel(x) for x in old["episode_starts"]])
+    converted = np.concatenate([np.atleast_1d(x) for x in old["episode_starts"]])
     np.savez(path, **{**old, "episode_starts": converted})
     assert demos.load(path).lengths.tolist() == [32, 40, 26]
