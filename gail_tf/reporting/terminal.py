@@ -19,7 +19,7 @@ def summary_lines(run: Run) -> list[str]:
         "kept": _kept(run),
         "90% of expert": _time_to_expert(run),
         "demonstrations": number is not None and demonstrations_text(number, run.value("subsample", 1)),
-        "trained": f"{text.count(steps)} steps in {text.duration(seconds)}{rate}",
+        "trained": f"{_amount(run, steps)} in {text.duration(seconds)}{rate}",
     }
     seed = "" if run.seed is None else f", seed {run.seed}"
     return [
@@ -27,6 +27,15 @@ def summary_lines(run: Run) -> list[str]:
         *(f"  {label:<16}{content}" for label, content in said.items() if content),
         *(f"  note: {note}" for note in run.notes),
     ]
+
+
+def _amount(run: Run, steps: float) -> str:
+    """How much training there was: of cloning, which takes no steps, iterations and the best of them."""
+    iterations, losses = run.series("cloning/validation_loss", against="iteration")
+    if steps or not losses.size:
+        return f"{text.count(steps)} steps"
+    best = iterations[losses.argmin()]
+    return f"{iterations[-1]:.0f} iterations (the held-out loss is lowest after {best:.0f})"
 
 
 def _final_return(run: Run) -> str | None:
@@ -53,5 +62,6 @@ def _time_to_expert(run: Run) -> str | None:
     """None where no normalised return is known."""
     reached = time_to_expert(run)
     if reached:
-        return f"{text.count(reached.env_steps)} steps, {text.duration(reached.wall_seconds)}"
+        steps = f"{text.count(reached.env_steps)} steps, " if reached.env_steps else ""
+        return f"{steps}{text.duration(reached.wall_seconds)}"
     return "not reached" if evaluation_curve(run)[1].size else None

@@ -53,6 +53,8 @@ class ProgressBar:
         if "discriminator/accuracy_expert" in metrics:
             accuracies = metrics["discriminator/accuracy_expert"], metrics["discriminator/accuracy_agent"]
             shown["D accuracy"] = f"{0.5 * sum(accuracies):.2f}"
+        if "cloning/validation_loss" in metrics and trainer.total_env_steps is None:
+            shown["held-out loss"] = f"{metrics['cloning/validation_loss']:.3g}"
         if evaluated is not None:
             self._evaluated = f"{evaluated:.1f}"
         if not self._bar.disable:
@@ -61,8 +63,9 @@ class ProgressBar:
         elif evaluated is not None and self._say is not None:
             recent = "".join(f", {name} {value}" for name, value in shown.items())
             rate = f", {metrics['time/steps_per_second']:,.0f} steps/s" if metrics["env_steps"] else ""
-            where = f"{100 * trainer.progress:3.0f}%  {trainer.env_steps:,} steps"
-            self._say(f"{where}: evaluated {self._evaluated}{recent}{rate}")
+            steps = f"{trainer.env_steps:,} steps"
+            at = steps if trainer.total_env_steps is not None else f"iteration {trainer.iteration:,}"
+            self._say(f"{100 * trainer.progress:3.0f}%  {at}: evaluated {self._evaluated}{recent}{rate}")
 
     def _tell_of_compiling(self, metrics: Mapping[str, Any]) -> None:
         """Says once how long the first iteration of this process took that learned something."""

@@ -1,5 +1,6 @@
 import csv
 import io
+import json
 import os
 import subprocess
 import sys
@@ -183,6 +184,19 @@ def test_summary_for_a_console(make_run_dir):
         "demonstrations": "4, every 20th step",
         "trained": "200 steps in 4 s (50 steps/s)",
     }
+
+
+def test_the_summary_of_cloning_counts_iterations(make_run_dir):
+    run = make_run_dir(returns=(950.0, 950.0))
+    losses = [
+        {"iteration": i, "env_steps": 0, "cloning/validation_loss": x}
+        for i, x in ((1, 0.5), (2, 0.3), (3, 0.4))
+    ]
+    (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in losses))
+    summary = json.loads((run / "summary.json").read_text()) | {"env_steps": 0}
+    (run / "summary.json").write_text(json.dumps(summary))
+    (trained,) = [line for line in terminal.summary_lines(load_run(run)) if "trained" in line]
+    assert "3 iterations (the held-out loss is lowest after 2) in" in trained
 
 
 @pytest.mark.parametrize(
