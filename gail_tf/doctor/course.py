@@ -60,7 +60,8 @@ def not_learned(case: Case) -> Finding | None:
         return None
     data, task = case.run.info.get("demonstrations"), case.run.environment
     return Finding(
-        f"it ends at {case.standing} (good is {GOOD_SCORE} or more), and no other sign of the table is there",
+        f"it ends at {case.standing} (good is {GOOD_SCORE} of the expert or more), and no other sign of the "
+        "table is there",
         (
             *case.cloning,
             f"gail-train-expert --config=ppo/any --environment={task} --run_dir=runs/check",
