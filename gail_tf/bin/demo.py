@@ -45,7 +45,7 @@ def main(argv: Sequence[str]) -> int:
     run_dir = _RUN_DIR.value or first_free("runs/demo")
     print(
         f"Training GAIL with PPO, and cloning beside it, on Hopper-v5 from 4 demonstrations, into {run_dir} "
-        "(about 1 minute)."
+        "(about 2 minutes)."
     )
     result = library.train(
         "gail_ppo/demo",
