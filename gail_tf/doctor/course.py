@@ -58,15 +58,15 @@ def not_learned(case: Case) -> Finding | None:
     """It does not imitate, for whatever reason; asked last, when nothing else was found."""
     if not (case.is_finished and case.is_poor):
         return None
-    data, task = case.run.info.get("demonstrations"), case.run.environment
+    data, task = shlex.quote(str(case.run.info.get("demonstrations"))), case.run.environment
     return Finding(
         f"it ends at {case.standing} (good is {GOOD_SCORE} of the expert or more), and no other sign of the "
         "table is there",
         (
             *case.cloning,
+            f"gail-make-demonstrations --inspect={data} --environment={task}",
             f"gail-train-expert --config=ppo/any --environment={task} --run_dir=runs/check",
-            f"gail-train --config=bc/any --environment={task} --demonstrations={shlex.quote(str(data))} "
-            "--run_dir=runs/bc",
+            f"gail-train --config=bc/any --environment={task} --demonstrations={data} --run_dir=runs/bc",
             "More steps, other seeds, more demonstrations.",
         ),
     )

@@ -219,7 +219,8 @@ def test_commands_are_printed_as_they_are_typed_from_here():
     run = poor(score=0.6, settings="Discriminator.inputs = ('observation', 'action')")
     lines = text.run_lines(run, diagnosis.diagnose(run), typed=lambda script: f"bin/{script}")
     assert lines[2].split() == ["try", "--config=with/cloning"]
-    assert lines[3].startswith("    or   bin/gail-train-expert --config=ppo/any")
+    assert lines[3].startswith("    or   bin/gail-make-demonstrations --inspect=")
+    assert lines[4].startswith("    or   bin/gail-train-expert --config=ppo/any")
     assert lines[-1] == "  What begins with -- goes behind the run's own command, with another --run_dir."
 
 
