@@ -101,7 +101,7 @@ def _making_failed(error: BaseException, environment: str, kwargs: Mapping[str, 
     if isinstance(error, gym.error.DependencyNotInstalled):
         said = f"needs a package that is not installed: {why}"
     elif isinstance(error, gym.error.Error):
-        close = difflib.get_close_matches(environment, gym.registry.keys(), n=3)
+        close = difflib.get_close_matches(environment, gym.registry.keys(), n=3, cutoff=0.65)
         hint = f"did you mean {', '.join(close)}?" if close else "list them with gymnasium.pprint_registry()."
         if ":" not in environment:
             hint += " One of your own wants its module: --environment=module:Id."
