@@ -53,6 +53,13 @@ def ends_of_expert(last: np.ndarray, lengths: np.ndarray, ended: np.ndarray, max
     return ends_of(last, lengths, ended & (2 * np.count_nonzero(ended) >= len(ended)), max_steps)
 
 
+def how_they_end(episodes: Sequence[Mapping[str, np.ndarray]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Last observations ``[E, d]``, lengths ``[E]``, and whether the MDP ended them ``[E]``."""
+    last = np.stack([episode["observations"][-1] for episode in episodes])
+    lengths = np.array([len(episode["observations"]) for episode in episodes])
+    return last, lengths, np.array([bool(episode["terminated"][-1]) for episode in episodes])
+
+
 class ImitationDistance:
     """Compares episodes with demonstrations.
 
@@ -90,10 +97,7 @@ class ImitationDistance:
         """The distance of ``episodes``, as :class:`Evaluator` hands them on; the mean over all directions."""
         observations = np.concatenate([episode["observations"] for episode in episodes])
         actions = np.concatenate([episode["actions"] for episode in episodes])
-        last = np.stack([episode["observations"][-1] for episode in episodes])
-        lengths = np.array([len(episode["rewards"]) for episode in episodes])
-        ended = np.array([bool(episode["terminated"][-1]) for episode in episodes])
-        ends = ends_of(last, lengths, ended, self._max_steps)
+        ends = ends_of(*how_they_end(episodes), self._max_steps)
         agent = self._quantiles(self._rows(observations, self._codec.from_environment(actions)), ends)
         return float(np.abs(agent - self._expert).mean())
 

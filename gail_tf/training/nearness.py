@@ -18,6 +18,7 @@ from gail_tf.training.imitation_distance import (
     ImitationDistance,
     ScreenDistance,
     ends_of_expert,
+    how_they_end,
     screen_blocks,
 )
 from gail_tf.training.run_directory import read_json
@@ -76,17 +77,13 @@ class Yardstick:
         return known | {"held_out_distance": held_out, "nearness": in_words(distance, at_random, held_out)}
 
     def _from(self, expert: Sequence[Mapping[str, np.ndarray]]) -> ImitationDistance | ScreenDistance:
-        lengths = np.array([len(episode["observations"]) for episode in expert])
+        observations = np.concatenate([episode["observations"] for episode in expert])
         if self.seen is not None:
-            return ScreenDistance(
-                np.concatenate([episode["observations"] for episode in expert]), float(lengths.mean())
-            )
-        ended = np.array([episode["terminated"][-1] for episode in expert])
-        last = np.stack([episode["observations"][-1] for episode in expert])
+            return ScreenDistance(observations, len(observations) / len(expert))
         return ImitationDistance(
-            np.concatenate([episode["observations"] for episode in expert]),
+            observations,
             self._codec.from_environment(np.concatenate([episode["actions"] for episode in expert])),
-            ends_of_expert(last, lengths, ended, self._max_steps),
+            ends_of_expert(*how_they_end(expert), self._max_steps),
             self._codec,
             self._max_steps,
         )

@@ -130,10 +130,11 @@ def evaluate_policy(
     known = metadata if environment == metadata.get("environment") else {}
     expert, random = known.get("expert_return"), known.get("random_return")
     result = evaluated.statistics() | distances
-    result |= {"environment": environment, "policy": str(find_policy(path))}
+    policy = find_policy(path)
+    result |= {"environment": environment, "policy": str(policy), "note": note_of_older(policy)}
     result |= {"seed": seed, "stochastic": stochastic, "expert_return": expert, "random_return": random}
     result["normalized_return"] = evaluation.normalized_score(result["return_mean"], expert, random)
-    result |= {"note": note_of_older(find_policy(path))} | ({"video": video} if video else {})
+    result |= {"video": video} if video else {}
     if say is not None:
         say(result)
     if video:

@@ -183,9 +183,12 @@ class RunDirectory:
         write_json(self.run_json, self.read_info() | fields)
 
     def stopped_at(self) -> int:
-        """Environment steps of the last line of metrics, 0 without any."""
+        """Environment steps of the last whole line of metrics, 0 without any; a kill may cut the last one."""
         lines = self.metrics.read_text(errors="replace").splitlines() if self.metrics.exists() else []
-        return json.loads(lines[-1])["env_steps"] if lines else 0
+        for line in reversed(lines):
+            with contextlib.suppress(ValueError):
+                return json.loads(line)["env_steps"]
+        return 0
 
     def truncate_metrics(self, num_lines: int) -> None:
         """Keeps the first ``num_lines``; a resumed run writes the others again."""
@@ -274,19 +277,15 @@ def _remove_empty(folder: Path, stop: Path) -> None:
 
 def note_of_older(policy: Path) -> str | None:
     """What to know of a run's exported policy that its training left behind: it was killed, or goes on."""
-    run, of_policy = policy.parent, policy / "policy.json"
-    if not (run / "run.json").is_file() or not of_policy.is_file():
+    run, of_policy = RunDirectory(policy.parent), policy / "policy.json"
+    if not (run.run_json.is_file() and of_policy.is_file()) or run.read_info().get("status") != "running":
         return None
-    lines = (run / "metrics.jsonl").read_bytes().splitlines() if (run / "metrics.jsonl").is_file() else []
-    steps, trained = read_json(of_policy).get("env_steps"), 0
-    for line in lines[-2:]:  # a killed run's last line may be cut
-        with contextlib.suppress(ValueError):
-            trained = json.loads(line).get("env_steps") or trained
-    if read_json(run / "run.json").get("status") != "running" or steps is None or trained <= steps:
+    steps, trained = read_json(of_policy).get("env_steps"), run.stopped_at()
+    if steps is None or trained <= steps:
         return None
     return (
         f"this policy is of step {steps:,}, and its run, which has not ended, is at {trained:,}: let it end, "
-        f"or, if it was killed, gail-train --run_dir={run} --resume."
+        f"or, if it was killed, gail-train --run_dir={run.path} --resume."
     )
 
 

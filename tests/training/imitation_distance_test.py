@@ -9,6 +9,7 @@ from gail_tf.training.imitation_distance import (
     ImitationDistance,
     ScreenDistance,
     ends_of_expert,
+    how_they_end,
     screen_blocks,
 )
 
@@ -28,9 +29,7 @@ def episode(seed, length=LIMIT, shift=0.0, terminates=False, scale=1.0):
 
 
 def ends(episodes):
-    last = np.stack([e["observations"][-1] for e in episodes])
-    lengths = np.array([len(e["rewards"]) for e in episodes])
-    return ends_of_expert(last, lengths, np.array([e["terminated"][-1] for e in episodes]), LIMIT)
+    return ends_of_expert(*how_they_end(episodes), LIMIT)
 
 
 def distance(episodes, codec=BOX):
