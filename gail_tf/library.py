@@ -14,6 +14,7 @@ import gymnasium as gym
 import numpy as np
 
 from gail_tf.machine import available_cores
+from gail_tf.resources import resolve_demonstrations
 from gail_tf.start_up import import_tensorflow, use_device, use_tensorflow_threads
 from gail_tf.types import UserError
 
@@ -346,7 +347,7 @@ def evaluate(
 
     if isinstance(policy, Policy | str | os.PathLike):
         path = policy.path if isinstance(policy, Policy) else policy
-        expert = None if demonstrations is None else _demonstrations_file(demonstrations)
+        expert = None if demonstrations is None else resolve_demonstrations(demonstrations)
         how = (num_episodes, seed, not deterministic, video, say, expert)
         return rollouts.evaluate_policy(str(path), environment, *how)
     if environment is None:
@@ -357,12 +358,6 @@ def evaluate(
     if say is not None:
         say(result.statistics())
     return result.statistics()
-
-
-def _demonstrations_file(name: str) -> str:
-    from gail_tf.assembly.expert import resolve_demonstrations
-
-    return resolve_demonstrations(name)
 
 
 def load_policy(path: str | os.PathLike) -> Policy:

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+from gail_tf.types import UserError
+
+SHIPPED = "shipped:"
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -13,6 +16,17 @@ def configs_dir() -> Path:
 def experts_dir() -> Path:
     """The folder of shipped experts: ``manifest.json``, demonstrations and policies."""
     return _folder("experts")
+
+
+def resolve_demonstrations(path: str) -> str:
+    """The file that ``shipped:NAME`` stands for; any other path as it is."""
+    if not path.startswith(SHIPPED):
+        return path
+    file = experts_dir() / path.removeprefix(SHIPPED) / "demonstrations.npz"
+    if not file.is_file():
+        names = ", ".join(sorted(found.parent.name for found in experts_dir().glob("*/demonstrations.npz")))
+        raise UserError(f"demonstrations {path} are not shipped; there are {names}.")
+    return str(file)
 
 
 def _folder(name: str) -> Path:

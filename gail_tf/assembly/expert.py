@@ -16,12 +16,11 @@ from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack
 from gail_tf.environments.observations import environment_name, time_limit
 from gail_tf.functions import name_of
-from gail_tf.resources import experts_dir
+from gail_tf.resources import experts_dir, resolve_demonstrations
 from gail_tf.rewards import functions as rewards
 from gail_tf.training.imitation_distance import Ends, ends_of_expert
 from gail_tf.types import Transition, UserError
 
-SHIPPED = "shipped:"
 SMALL_SPREAD, SMALL_RELATIVE_SPREAD = 3e-4, 1e-5  # Standard deviations that RunningMoments flattens.
 LARGE_OBSERVATION = 100.0  # Root mean square; networks that are set up for values of order 1 stall far above.
 
@@ -96,15 +95,9 @@ class Expert(NamedTuple):
     facts: Mapping[str, Any] | None = None
 
 
-def resolve_demonstrations(path: str) -> str:
-    """The file that ``shipped:NAME`` stands for; any other path as it is."""
-    if not path.startswith(SHIPPED):
-        return path
-    file = experts_dir() / path.removeprefix(SHIPPED) / "demonstrations.npz"
-    if not file.is_file():
-        names = ", ".join(sorted(found.parent.name for found in experts_dir().glob("*/demonstrations.npz")))
-        raise UserError(f"demonstrations {path} are not shipped; there are {names}.")
-    return str(file)
+def are_to_be_compared(expert: Expert) -> bool:
+    """Whether to hold these columns against the environment's: not images, nor what tests hold against it."""
+    return expert.transitions.observation.ndim == 2 and not Path(expert.path).is_relative_to(experts_dir())
 
 
 def digest(path: str | None, recorded: Demonstrations) -> str:

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gail_tf.assembly.config import FLAGS, absolute_path
-from gail_tf.assembly.expert import resolve_demonstrations
 from gail_tf.assembly.gin_text import statements
 from gail_tf.assembly.settings import NAMES, Request
+from gail_tf.resources import resolve_demonstrations
 from gail_tf.rewards.exported import find_reward
 from gail_tf.types import UserError
 

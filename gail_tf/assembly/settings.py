@@ -18,6 +18,7 @@ from gail_tf.assembly.config_types import check_types
 from gail_tf.assembly.expert import (
     Expert,
     LoadedDemonstrations,
+    are_to_be_compared,
     load_demonstrations,
     matching_reward,
     outlives_chance,
@@ -34,10 +35,15 @@ from gail_tf.environments.makers import SLOW
 from gail_tf.environments.observations import environment_name, observation_components
 from gail_tf.training import evaluation
 from gail_tf.training.evaluation import Evaluator
+from gail_tf.training.reference import compare_with
 from gail_tf.types import UserError
 
 NAMES = ("label", "task", "run_name", "group", "tags")
 """The flags that name a run and change nothing in it."""
+COMPARED = 2e-3
+"""Seconds a step up to which demonstrations are held against the environment, which takes 6,000."""
+TOLD = 3
+"""Mismatches that are said; a file in other units has one a column."""
 
 
 class Request(NamedTuple):
@@ -190,8 +196,11 @@ def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
     evaluator = Evaluator(make_real)
     start = time.perf_counter()
     chance = evaluator.evaluate(evaluation.uniformly_random(make_real, 0), 20, seed=2_000_000).statistics()
-    seconds = time.perf_counter() - start
+    step_seconds = (time.perf_counter() - start) / (20 * chance["length_mean"])
     evaluator.close()
+    if expert is not None and are_to_be_compared(expert):
+        expert, said = _compared(expert, loaded.recorded, make_real, step_seconds)
+        notes += said
     learns = not getattr(experiment.reward_source, "is_constant", experiment.reward_source is None)
     if expert is not None and learns:
         notes += _settle_reward(expert, chance["length_mean"], absorbing)
@@ -209,10 +218,24 @@ def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
         num_threads=request.num_threads,
         tensorflow_threads=request.tensorflow_threads,
         device=request.device,
-        is_slow=seconds / (20 * chance["length_mean"]) > SLOW,
+        is_slow=step_seconds > SLOW,
         notes=tuple(notes),
         import_folders=tuple(import_folders),
     )
+
+
+def _compared(
+    expert: Expert, recorded: demos.Demonstrations, make_env: Callable[[], gym.Env], step_seconds: float
+) -> tuple[Expert, list[str]]:
+    """With what cannot be the environment's columns among its facts; what to say of them."""
+    if step_seconds > COMPARED:
+        advice = "gail-make-demonstrations --inspect does that"
+        return expert, [f"note: The columns were not held against the environment's slow steps: {advice}."]
+    mismatches = compare_with(recorded, make_env).warnings
+    told = [f"warning: {mismatch}" for mismatch in mismatches[:TOLD]]
+    if len(mismatches) > TOLD:
+        told.append(f"warning: {len(mismatches) - TOLD} more of the kind.")
+    return expert._replace(facts={**expert.facts, "mismatches": mismatches}), told
 
 
 def _check_fit(request: Request, experiment: Experiment) -> None:

@@ -25,6 +25,7 @@ Examples:
   gail-make-demonstrations --inspect=expert.npz --environment=Hopper-v5 --figure=expert.png
 """
 
+import functools
 import math
 import shlex
 from collections.abc import Sequence
@@ -32,6 +33,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from gail_tf.bin.command_line import program, run_main
+from gail_tf.resources import resolve_demonstrations
 from gail_tf.start_up import import_tensorflow
 from gail_tf.types import UserError
 
@@ -93,13 +95,15 @@ def inspect(
     """Prints what a file holds, and how it compares with an environment."""
     from gail_tf import demonstrations
 
-    found = demonstrations.load(path, observation_keys=keys)
+    found = demonstrations.load(resolve_demonstrations(path), observation_keys=keys)
     print(demonstrations.describe(found))
     if environment:
         import_tensorflow()
+        from gail_tf.environments.make import make_environment
         from gail_tf.training import reference
 
-        compared = reference.compare_with(found, environment)
+        make_env = functools.partial(make_environment, environment, absorbing_states=False)
+        compared = reference.compare_with(found, make_env)
         print("\n".join([f"held against {environment}", *compared.lines]))
         said = [f"warning: {warning}" for warning in compared.warnings]
         print("\n".join(said or ["Nothing speaks against these columns."]))

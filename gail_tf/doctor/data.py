@@ -49,6 +49,21 @@ def ends(case: Case) -> Finding | None:
     )
 
 
+def other_columns(case: Case) -> Finding | None:
+    """What some columns do in a step, or at the start, is not what the environment's do."""
+    told = case.facts.get("mismatches")
+    if not told or case.is_good:
+        return None
+    more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
+    return Finding(
+        told[0].rstrip(".") + more,
+        (
+            f"{_inspect(case)} --environment={case.run.environment}",
+            "Write the columns in the environment's order and units.",
+        ),
+    )
+
+
 def blind_actions(case: Case) -> Finding | None:
     """The observation says next to nothing of the expert's action."""
     noise = case.fact("action_noise")

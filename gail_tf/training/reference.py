@@ -1,7 +1,6 @@
 """Steps of an environment to hold demonstrations against: resets, random actions, and the file's own."""
 
-import functools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import gymnasium as gym
 import numpy as np
@@ -9,7 +8,6 @@ import numpy as np
 from gail_tf import demonstrations as demos
 from gail_tf.demonstrations.comparison import Comparison, Reference, Steps, compare
 from gail_tf.environments.actions import ActionCodec
-from gail_tf.environments.make import make_environment
 from gail_tf.environments.observations import environment_name, observation_components
 from gail_tf.types import UserError
 
@@ -17,11 +15,16 @@ NUM_RESETS = 100
 NUM_STEPS = 3000  # of random actions, and as many of the file's
 
 
-def compare_with(demonstrations: demos.Demonstrations, environment: str, seed: int = 0) -> Comparison:
-    """Holds demonstrations against that environment; what training would refuse is a warning."""
-    make_env = functools.partial(make_environment, environment, absorbing_states=False)
+def compare_with(
+    demonstrations: demos.Demonstrations, make_env: Callable[[], gym.Env], seed: int = 0
+) -> Comparison:
+    """Holds demonstrations against that environment; what training would refuse is a warning.
+
+    ``make_env`` makes it without an absorbing state. It is reset NUM_RESETS times, and takes NUM_STEPS of
+    random actions and as many of the file's.
+    """
     env = make_env()
-    codec = ActionCodec(env.action_space, environment)
+    codec = ActionCodec(env.action_space, environment_name(env))
     components = observation_components(env) if len(env.observation_space.shape) == 1 else ()
     try:
         matched = demos.check_matches(

@@ -1,0 +1,65 @@
+"""What is said of demonstrations before a training begins."""
+
+import gin
+import numpy as np
+import pytest
+
+from gail_tf.assembly import settings
+from gail_tf.assembly.settings import Request
+from gail_tf.resources import experts_dir
+
+CARTPOLE = experts_dir() / "CartPole-v1" / "demonstrations.npz"
+
+
+@pytest.fixture(autouse=True)
+def no_bindings():
+    gin.clear_config()
+    yield
+    gin.clear_config()
+
+
+def resolved(demonstrations=None):
+    return settings.resolve(Request("", ("gail_ppo/cartpole",), demonstrations=demonstrations))
+
+
+def warnings_of(found):
+    return [note for note in found.notes if note.startswith("warning: ")]
+
+
+def own(path, order=(0, 1, 2, 3), scale=1.0):
+    """The shipped file as somebody's own, its columns in another order or in other units."""
+    arrays = dict(np.load(CARTPOLE, allow_pickle=False))
+    for name in ("observations", "final_observations"):
+        arrays[name] = scale * arrays[name][:, order]
+    np.savez(path, **arrays)
+    return str(path)
+
+
+def test_exchanged_columns_are_warned_of_and_kept_for_the_doctor(tmp_path):
+    found = resolved(own(tmp_path / "own.npz", (2, 1, 0, 3)))
+    (warning,) = warnings_of(found)
+    assert warning.startswith("warning: Columns look exchanged: 0 and 2.")
+    assert found.info()["demonstration_facts"]["mismatches"] == [warning.removeprefix("warning: ")]
+
+
+def test_other_units_are_warned_of_in_a_few_lines(tmp_path):
+    found = resolved(own(tmp_path / "own.npz", scale=100.0))
+    mismatches = found.info()["demonstration_facts"]["mismatches"]
+    assert len(mismatches) >= settings.TOLD
+    assert len(warnings_of(found)) <= settings.TOLD + 1
+
+
+def test_columns_as_they_are_give_no_warning(tmp_path):
+    found = resolved(own(tmp_path / "own.npz"))
+    assert warnings_of(found) == [] == found.info()["demonstration_facts"]["mismatches"]
+
+
+def test_what_is_shipped_is_not_compared():
+    assert "mismatches" not in resolved().info()["demonstration_facts"]
+
+
+def test_slow_steps_are_not_taken_for_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(settings, "COMPARED", 0.0)
+    found = resolved(own(tmp_path / "own.npz", (2, 1, 0, 3)))
+    assert warnings_of(found) == []
+    assert any("slow steps" in note for note in found.notes)
