@@ -25,7 +25,7 @@ class Interrupted(Exception):
 
 
 KEEP = ("imitation_distance", "last", "best_return")
-_NUM_CANDIDATES, _CHOICE_EPISODES = 3, 10
+_NUM_CANDIDATES = 3
 _TRAINING_SEED, _CHOICE_SEED = 1_000_000, 3_000_000
 """Beyond ``evaluation_seed``: the episodes that name candidates, those that choose among them, and those that
 the chosen one is judged by are others."""
@@ -44,6 +44,7 @@ class Trainer:
       total_iterations: the most iterations; None when only total_env_steps ends it.
       num_evaluations: evaluations of the deterministic policy, evenly over training (the last one apart).
       episodes_per_evaluation, final_episodes: of an evaluation, and of the one at the end.
+      choice_episodes: of those that choose among the best three and the last.
       evaluation_seed: the final episodes are reset with this and the following integers, whatever the run's
         seed; those of training with others.
       keep: which evaluated policy a run gives out: the one whose episodes are nearest to the demonstrations
@@ -73,6 +74,7 @@ class Trainer:
         total_iterations: int | None = None,
         num_evaluations: int = 20,
         episodes_per_evaluation: int = 5,
+        choice_episodes: int = 10,
         final_episodes: int = 20,
         evaluation_seed: int = 1_000_000,
         checkpoint_interval: int = 25,
@@ -94,6 +96,7 @@ class Trainer:
         self.total_env_steps, self.total_iterations = total_env_steps, total_iterations
         self._num_evaluations, self._evaluation_seed = num_evaluations, evaluation_seed
         self._episodes_per_evaluation, self._final_episodes = episodes_per_evaluation, final_episodes
+        self._choice_episodes = choice_episodes
         self._checkpoint_interval, self._log_interval = checkpoint_interval, log_interval
         check_installed(trackers)  # now: there is no run directory yet
         self._trackers = trackers
@@ -206,7 +209,7 @@ class Trainer:
         self._remember(self._evaluate_in_training(self._episodes_per_evaluation))
         if self.keep != "last":
             candidate, policy = self._candidates.choose(
-                lambda: score_of(self._evaluate_in_training(_CHOICE_EPISODES, _CHOICE_SEED), self.keep),
+                lambda: score_of(self._evaluate_in_training(self._choice_episodes, _CHOICE_SEED), self.keep),
                 Candidate(np.nan, self.iteration, self.env_steps),
                 self.keep,
             )
