@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from gail_tf.bin.make_demonstrations import inspect
 from gail_tf.demonstrations import Demonstrations, describe, plot_returns
 from gail_tf.demonstrations.inspect import share_at_bounds
 from gail_tf.types import UserError
@@ -100,10 +99,3 @@ def test_plot_says_where_it_cannot_write(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="returns.png: cannot be written"):
         plot_returns(make(), tmp_path / "file" / "returns.png")
-
-
-def test_what_is_shipped_is_inspected_by_its_name(capsys):
-    inspect("shipped:CartPole-v1")
-    assert "CartPole-v1" in capsys.readouterr().out
-    with pytest.raises(UserError, match="shipped:Nothing-v0 are not shipped; there are Acrobot-v1, "):
-        inspect("shipped:Nothing-v0")

@@ -303,6 +303,8 @@ def test_the_binaries_around_a_policy(processes, reference):
     recorded = processes.folder / "recorded.npz"
     made = processes("make_demonstrations", f"--policy={out}", f"--out={recorded}", "--num_episodes=2")
     assert made.code == 0 and made.err == "" and recorded.is_file()
+    shipped = processes("make_demonstrations", "--inspect=shipped:CartPole-v1")
+    assert shipped.code == 0 and "CartPole-v1" in shipped.out and "episodes" in shipped.out
     reported = processes("report", str(run_dir), f"--out={processes.folder / 'report'}")
     assert reported.code == 0 and reported.err == ""
 

@@ -189,6 +189,11 @@ CASES = {
         ["--inspect={tmp}/a.npz", "--policy={tmp}/none"],
         "want either",
     ),
+    "looking at what is not shipped": (
+        "make_demonstrations",
+        ["--inspect=shipped:Nothing-v0"],
+        "shipped:Nothing-v0 are not shipped; there are Acrobot-v1, ",
+    ),
     "nothing to report": ("report", ["{tmp}/none"], "no such directory"),
 }
 WITHOUT_RUN_DIR = ("evaluate", "report", "make_demonstrations", "export_policy")
