@@ -47,6 +47,8 @@ WITHOUT_DATA = {
     ("results/pong/keeping.md", "Task"): "last policies and evaluations, not exported",
     ("results/steady/keeping.md", "Task"): "last policies and evaluations of seeds 0 to 4, not exported",
     ("results/steady/keeping.md", "Task 2"): "last policies and evaluations, not exported",
+    ("credo.md", "Arm"): "results/credo_parts/arms.md and divergence.md",
+    ("gail_vr.md", "Method"): "results/gail_vr_today/arms.md",
     ("results/README.md", "| cloning alone"): "medians and ranges of results/steady/table.md",
     ("results/README.md", "| cloning alone 2"): "medians and ranges of results/steady/table.md",
     ("results/README.md", "| Hopper-v5"): "medians and ranges of results/steady/table.md",
