@@ -2,8 +2,8 @@
 
     python experts/pack.py RUN_DIR --num_episodes=25
 
-RUN_DIR is a run of gail-train-expert. Of one that was ended before its budget the last exported policy is
-taken, and env_steps in the manifest says when that was. Writes <environment>/demonstrations.npz (the
+RUN_DIR is a run of gail-train-expert, or of gail-train. Of one that was ended before its budget the last
+exported policy is taken, and env_steps in the manifest says when that was. Writes <environment>/demonstrations.npz (the
 deterministic policy, episode i from reset(seed=i)), <environment>/policy/ (a SavedModel), and the entry in
 manifest.json.
 """
@@ -11,6 +11,7 @@ manifest.json.
 import argparse
 import hashlib
 import json
+import re
 import shlex
 import shutil
 import zipfile
@@ -70,6 +71,7 @@ def pack(run_dir, num_episodes):
     files = sorted(p for p in folder.rglob("*") if p.is_file())
     binary, *flags = run["command"]
     flags = [flag for flag in flags if not flag.startswith(("--run_dir", "--overwrite"))]
+    flags = [re.sub("^(--demonstrations=).*/", r"\1DIR/", flag) for flag in flags]  # not this machine's
     return {
         "environment": run["environment"],
         "algorithm": run["algorithm"],
