@@ -3,9 +3,9 @@
     python experts/pack.py RUN_DIR --num_episodes=25
 
 RUN_DIR is a run of gail-train-expert, or of gail-train. Of one that was ended before its budget the last
-exported policy is taken, and env_steps in the manifest says when that was. Writes <environment>/demonstrations.npz (the
-deterministic policy, episode i from reset(seed=i)), <environment>/policy/ (a SavedModel), and the entry in
-manifest.json.
+exported policy is taken, and env_steps in the manifest says when that was. Writes
+<environment>/demonstrations.npz (the deterministic policy, episode i from reset(seed=i)),
+<environment>/policy/ (a SavedModel), and the entry in manifest.json.
 """
 
 import argparse

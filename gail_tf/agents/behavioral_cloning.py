@@ -25,7 +25,8 @@ class BehavioralCloning(tf.Module):
 
     The observation normaliser takes its moments from the demonstrations. A share of the rows is held out
     (Ho & Ermon 2016: 30 %); after ``patience`` epochs without a better held-out loss, or ``max_epochs`` in
-    all, it is finished and :meth:`use_best` puts the best weights back.
+    all, it is finished and :meth:`use_best` puts the best weights back. With ``validation_fraction`` 0 all
+    rows are trained on, and the loss of these very rows stands in for the held-out one.
 
     Args:
       expert: transitions with fields ``[M, ...]``. seed: of the split and the shuffles.
@@ -34,7 +35,7 @@ class BehavioralCloning(tf.Module):
         share of the way at every minibatch (Polyak and Juditsky 1992). 1: the weights themselves.
 
     Attributes:
-      training_rows, held_out: observations and actions, ``[N, ...]`` each.
+      training_rows, held_out: observations and actions, ``[N, ...]`` each; the same where none are held out.
     """
 
     def __init__(
@@ -62,11 +63,14 @@ class BehavioralCloning(tf.Module):
         self._seed = tf.constant([seed & 0x7FFFFFFF, 3], tf.int32)
         self._weight_decay = weight_decay
         order = np.random.default_rng(seed).permutation(num_rows)
-        num_held_out = min(max(int(round(validation_fraction * num_rows)), 1), num_rows - 1)
-        self.held_out, self.training_rows = (
-            (tf.constant(expert.observation[rows]), tf.constant(expert.action[rows]))
-            for rows in (order[:num_held_out], order[num_held_out:])
-        )
+        num_held_out = 0
+        if validation_fraction > 0:
+            num_held_out = min(max(int(round(validation_fraction * num_rows)), 1), num_rows - 1)
+        held_out, rest = order[:num_held_out], order[num_held_out:]
+        self.training_rows = tf.constant(expert.observation[rest]), tf.constant(expert.action[rest])
+        self.held_out = self.training_rows
+        if num_held_out:
+            self.held_out = tf.constant(expert.observation[held_out]), tf.constant(expert.action[held_out])
         self._batch_size = min(batch_size, num_rows - num_held_out)
         self._augmentations = tuple(frozen(augment) for augment in augmentations)
         if augmentations and expert.observation.ndim < 4:

@@ -19,8 +19,8 @@ _RULES: Rules = (
     ("cloning_coef weight_decay", lambda x: x >= 0, "0 or more"),
     ("discount gae_lambda tau epsilon", lambda x: 0.0 <= x <= 1.0, "0 to 1"),
     ("average_rate target_rate", lambda x: 0.0 < x <= 1.0, "more than 0, to 1 (the network itself)"),
-    ("backtrack_ratio validation_fraction", lambda x: 0.0 < x < 1.0, "between 0 and 1"),
-    ("dropout", lambda x: 0.0 <= x < 1.0, "0 or more, and below 1"),
+    ("backtrack_ratio", lambda x: 0.0 < x < 1.0, "between 0 and 1"),
+    ("dropout validation_fraction", lambda x: 0.0 <= x < 1.0, "0 or more, and below 1"),
 )
 
 

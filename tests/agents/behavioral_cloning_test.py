@@ -75,6 +75,16 @@ def test_30_percent_are_held_out_and_the_rest_is_trained_on(num_rows, held_out):
     assert np.all(np.isfinite(list(cloning.epoch(0).values())))
 
 
+def test_none_held_out_trains_on_all_rows_and_looks_at_the_same():
+    cloning, policy, expert = make("continuous", make_expert("continuous", 10), validation_fraction=0.0)
+    np.testing.assert_array_equal(
+        np.sort(cloning.training_rows[0], axis=0), np.sort(expert.observation, axis=0)
+    )
+    loss = cloning.epoch(0)["cloning/validation_loss"]
+    log_prob = policy.distribution(policy.normalize(expert.observation)).log_prob(expert.action)
+    assert loss == pytest.approx(-np.mean(log_prob), rel=1e-4)
+
+
 def test_it_stops_after_patience_epochs_and_puts_the_best_weights_back():
     # Fourteen noisy rows and a large network's learning rate: the held-out loss soon rises.
     expert = make_expert("continuous", 20, noise=0.5)
@@ -116,7 +126,7 @@ def test_the_split_and_the_shuffles_are_functions_of_the_seed():
     assert np.any(one[0] != another[0])
 
 
-@pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1])
+@pytest.mark.parametrize("fraction", [1.0, -0.1])
 def test_a_validation_share_that_leaves_nothing_is_refused(fraction):
     with pytest.raises(ValueError, match=f"validation_fraction is {fraction}"):
         make("continuous", validation_fraction=fraction)
