@@ -26,7 +26,7 @@ class BehavioralCloning(tf.Module):
     The observation normaliser takes its moments from the demonstrations. A share of the rows is held out
     (Ho & Ermon 2016: 30 %); after ``patience`` epochs without a better held-out loss, or ``max_epochs`` in
     all, it is finished and :meth:`use_best` puts the best weights back. With ``validation_fraction`` 0 all
-    rows are trained on, and the loss of these very rows stands in for the held-out one.
+    rows are trained on, and their own loss, ``cloning/fitted_loss``, stands in for the held-out one.
 
     Args:
       expert: transitions with fields ``[M, ...]``. seed: of the split and the shuffles.
@@ -68,8 +68,9 @@ class BehavioralCloning(tf.Module):
             num_held_out = min(max(int(round(validation_fraction * num_rows)), 1), num_rows - 1)
         held_out, rest = order[:num_held_out], order[num_held_out:]
         self.training_rows = tf.constant(expert.observation[rest]), tf.constant(expert.action[rest])
-        self.held_out = self.training_rows
+        self.held_out, self._looked_at = self.training_rows, "fitted"
         if num_held_out:
+            self._looked_at = "validation"
             self.held_out = tf.constant(expert.observation[held_out]), tf.constant(expert.action[held_out])
         self._batch_size = min(batch_size, num_rows - num_held_out)
         self._augmentations = tuple(frozen(augment) for augment in augmentations)
@@ -124,8 +125,8 @@ class BehavioralCloning(tf.Module):
         for best, variable in zip(self._best, self._variables, strict=True):
             best.assign(tf.where(is_better, variable, best))
         return metrics | {
-            "cloning/validation_loss": loss,
-            "cloning/validation_error": error,
+            f"cloning/{self._looked_at}_loss": loss,
+            f"cloning/{self._looked_at}_error": error,
             "generator/entropy": entropy,
         }
 

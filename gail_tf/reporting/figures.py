@@ -126,6 +126,7 @@ _PANELS: Mapping[str, Mapping[str, tuple[str | None, str] | None]] = {
     "Cloning loss": {
         "cloning/train_loss": ("training", BLUE),
         "cloning/validation_loss": ("validation", ORANGE),
+        "cloning/fitted_loss": ("all rows, after the epoch", ORANGE),
     },
     "Reward paid, mean ± std": {
         "reward/expert_mean": ("on expert", EXPERT),

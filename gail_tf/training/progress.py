@@ -9,6 +9,7 @@ from tqdm import tqdm
 from gail_tf.training.trainer import Trainer
 
 _LEARNS = ("discriminator/", "generator/", "cloning/", "model/")
+_CLONING = {"cloning/validation_loss": "held-out loss", "cloning/fitted_loss": "loss"}
 _PARTS = ("collect", "discriminator", "generator", "update")  # of an iteration's time, without evaluation
 
 
@@ -53,8 +54,8 @@ class ProgressBar:
         if "discriminator/accuracy_expert" in metrics:
             accuracies = metrics["discriminator/accuracy_expert"], metrics["discriminator/accuracy_agent"]
             shown["D accuracy"] = f"{0.5 * sum(accuracies):.2f}"
-        if "cloning/validation_loss" in metrics and trainer.total_env_steps is None:
-            shown["held-out loss"] = f"{metrics['cloning/validation_loss']:.3g}"
+        if trainer.total_env_steps is None:
+            shown |= {label: f"{metrics[name]:.3g}" for name, label in _CLONING.items() if name in metrics}
         if evaluated is not None:
             self._evaluated = f"{evaluated:.1f}"
         if not self._bar.disable:

@@ -80,7 +80,7 @@ def test_none_held_out_trains_on_all_rows_and_looks_at_the_same():
     np.testing.assert_array_equal(
         np.sort(cloning.training_rows[0], axis=0), np.sort(expert.observation, axis=0)
     )
-    loss = cloning.epoch(0)["cloning/validation_loss"]
+    loss = cloning.epoch(0)["cloning/fitted_loss"]
     log_prob = policy.distribution(policy.normalize(expert.observation)).log_prob(expert.action)
     assert loss == pytest.approx(-np.mean(log_prob), rel=1e-4)
 

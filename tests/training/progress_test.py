@@ -43,12 +43,12 @@ def test_a_log_has_a_line_an_evaluation(trainer):
     assert said[2:] == [" 20%  20 steps: evaluated 123.5, D accuracy 0.62, 5 steps/s"]
 
 
-def test_cloning_has_iterations_and_its_held_out_loss_in_place_of_steps(trainer):
+@pytest.mark.parametrize("metric, label", [("validation", "held-out loss"), ("fitted", "loss")])
+def test_cloning_has_iterations_and_its_loss_in_place_of_steps(trainer, metric, label):
     trainer.total_env_steps, trainer.total_iterations = None, 10
-    cloned = {"env_steps": 0, "cloning/validation_loss": 0.1234, "evaluation/return_mean": 5.0}
-    assert show(trainer, cloned, in_terminal=False)[-1].endswith(
-        "iteration 0: evaluated 5.0, held-out loss 0.123"
-    )
+    cloned = {"env_steps": 0, f"cloning/{metric}_loss": 0.1234, "evaluation/return_mean": 5.0}
+    said = show(trainer, cloned, in_terminal=False)[-1]
+    assert said.endswith(f"iteration 0: evaluated 5.0, {label} 0.123")
 
 
 def test_a_terminals_bar_says_compiling_and_keeps_the_last_evaluation(trainer, capsys, monkeypatch):
