@@ -36,6 +36,8 @@ class Discriminator(tf.Module):
       inputs: the fields it sees: ("observation", "action") is GAIL's; ("observation",) needs no actions;
         add "next_observation" for state transitions, and "terminated" (1 where the MDP ended) for a network
         that asks for it.
+      components: indices of the observations' components that it sees, the absorbing indicator besides;
+        empty: all. What tells which goal an episode has, and not how it is reached, is better left out.
       network: shapes of the inputs -> Keras model from features ``[B, f]`` to logits ``[B, 1]``; see
         networks/discriminator.py.
       loss_terms: functions such as those of losses.py and regularizers.py; their sum is minimised.
@@ -67,6 +69,7 @@ class Discriminator(tf.Module):
         absorbing: bool = False,
         expert_weights: np.ndarray | None = None,
         inputs: Sequence[str] = ("observation", "action"),
+        components: Sequence[int] = (),
         network: Callable[..., tf.keras.Model] = make_discriminator_network,
         augmentations: Sequence[Callable] = (),
         dropout: float = 0.0,
@@ -97,7 +100,7 @@ class Discriminator(tf.Module):
         self.reads_successor, self.reads_action = "next_observation" in inputs, "action" in inputs
         self.needs_segments = any(getattr(term, "needs_segments", False) for term in self._loss_terms)
         rows = Transition(*(tf.convert_to_tensor(field) for field in expert))
-        self.features = TransitionFeatures(rows, inputs, num_actions, absorbing)
+        self.features = TransitionFeatures(rows, inputs, num_actions, absorbing, components)
         self._augmentations = tuple(frozen(augment) for augment in augmentations)
         if augmentations and not self.features.has_images:
             raise ValueError("Discriminator.augmentations are of images, and it sees none: want ().")

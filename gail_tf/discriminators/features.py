@@ -14,6 +14,8 @@ from gail_tf.types import Transition
 Fields = Mapping[str, tf.Tensor]
 """Name -> the field's rows, flat: ``[..., k]``; images are uint8 still, everything else float32."""
 
+_OBSERVATIONS = ("observation", "next_observation")
+
 
 class TransitionFeatures(tf.Module):
     """Normalised features ``[..., f]`` of transitions.
@@ -27,18 +29,34 @@ class TransitionFeatures(tf.Module):
       inputs: names of the fields, in the order of the features.
       num_actions: number of discrete actions, None when they are continuous.
       absorbing: whether the last component of an observation is the absorbing indicator.
+      components: indices of an observation's components that are seen, in this order, and of its
+        successor's; the absorbing indicator is seen besides. Empty: all.
+
+    Raises:
+      ValueError: ``components`` of images, beyond the observation, or one of them twice.
 
     Attributes:
       input_shapes: name -> shape of one row of the field, without leading axes.
     """
 
-    def __init__(self, rows: Transition, inputs: Sequence[str], num_actions: int | None, absorbing: bool):
+    def __init__(
+        self,
+        rows: Transition,
+        inputs: Sequence[str],
+        num_actions: int | None,
+        absorbing: bool,
+        components: Sequence[int] = (),
+    ):
         super().__init__(name="features")
         self._num_actions, self._absorbing = num_actions, absorbing
+        self._columns = _columns(components, rows.observation.shape[1:], absorbing)
         self.input_shapes, self._vectors, self._scale_columns = {}, [], None
         for name in inputs:
             field, is_index = getattr(rows, name), name == "action" and num_actions
-            self.input_shapes[name] = shape = (num_actions,) if is_index else tuple(field.shape[1:])
+            shape = (num_actions,) if is_index else tuple(field.shape[1:])
+            if self._columns and name in _OBSERVATIONS:
+                shape = (len(self._columns),)
+            self.input_shapes[name] = shape
             if name != "terminated" and (len(shape) < 2 or tf.as_dtype(field.dtype) != tf.uint8):
                 self._vectors.append(name)
         self._sizes = {name: math.prod(shape) for name, shape in self.input_shapes.items()}
@@ -76,6 +94,8 @@ class TransitionFeatures(tf.Module):
                     value = tf.one_hot(value, self._num_actions)
                 if self._absorbing:
                     value *= 1.0 - transition.observation[..., -1:]
+            if self._columns and name in _OBSERVATIONS:
+                value = tf.gather(value, self._columns, axis=-1)
             if not shape:
                 value = tf.cast(value, tf.float32)[..., None]
             if len(shape) > 1:
@@ -116,6 +136,21 @@ class TransitionFeatures(tf.Module):
 
     def _side_by_side(self, fields: Fields) -> tf.Tensor:
         return tf.concat([fields[name] for name in self._vectors], -1)
+
+
+def _columns(components: Sequence[int], shape: Sequence[int], absorbing: bool) -> list[int]:
+    """The columns of observations of ``shape`` that are seen; empty for all."""
+    columns = list(components)
+    if not columns:
+        return []
+    if len(shape) != 1:
+        raise ValueError(f"Discriminator.components is {tuple(components)}, and it sees images: want ().")
+    size = shape[0] - absorbing
+    are_indices = all(isinstance(column, int) and 0 <= column < size for column in columns)
+    if not are_indices or len(set(columns)) < len(columns):
+        wanted = f"indices from 0 to {size - 1}, each once, or () for all"
+        raise ValueError(f"Discriminator.components is {tuple(components)}: want {wanted}.")
+    return columns + [size] * absorbing
 
 
 def gathered(fields: Fields, indices: tf.Tensor) -> Fields:

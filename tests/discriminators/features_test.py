@@ -16,8 +16,8 @@ def row(*fields):
     return Transition(*map(tf.constant, batch), *[tf.zeros([1])] * 3)
 
 
-def of(rows, inputs=BOTH, num_actions=None, absorbing=False):
-    features = TransitionFeatures(rows, inputs, num_actions, absorbing)
+def of(rows, inputs=BOTH, num_actions=None, absorbing=False, components=()):
+    features = TransitionFeatures(rows, inputs, num_actions, absorbing, components)
     return features(features.fields(rows))
 
 
@@ -87,3 +87,29 @@ def test_the_absorbing_indicator_stays_as_it_is(inputs):
     indicators = [1] if inputs == BOTH else [1, 4]
     np.testing.assert_array_equal(seen[indicators], 1.0)
     assert (np.delete(seen, indicators) < -0.09).all()
+
+
+@pytest.mark.parametrize(
+    "absorbing, wanted",
+    [(False, [[0.75, 0.25, 0.5, -0.75, -0.25]]), (True, [[0.75, 0.25, 1.0, 0.0, -0.75, -0.25, 0.0]])],
+)
+def test_only_the_components_asked_for_are_seen_and_the_absorbing_indicator(absorbing, wanted):
+    observation, successor = [0.25, 0.5, 0.75], [-0.25, -0.5, -0.75]
+    rows = row(observation + [1.0] * absorbing, [0.5], successor + [0.0] * absorbing)
+    inputs = ("observation", "action", "next_observation")
+    np.testing.assert_array_equal(of(rows, inputs, absorbing=absorbing, components=(2, 0)), wanted)
+
+
+@pytest.mark.parametrize("components", [(3,), (-1,), (0, 0), (0.5,), (2, 3)])
+def test_components_that_there_are_not_are_said(components):
+    rows = row([0.0, 0.0, 0.0, 1.0], [0.5], [0.0, 0.0, 0.0, 0.0])
+    with pytest.raises(
+        ValueError, match=r"Discriminator.components is .*: want indices from 0 to 2, each once"
+    ):
+        of(rows, absorbing=True, components=components)
+
+
+def test_images_have_no_components():
+    frame = np.zeros([2, 2, 1], np.uint8)
+    with pytest.raises(ValueError, match="and it sees images: want"):
+        of(row(frame, [0.5], frame), components=(0,))
