@@ -18,10 +18,16 @@ def augmented(images: tf.Tensor, functions: Sequence[Callable], seed: tf.Tensor)
 
 
 @gin.configurable
-def random_shift(images: tf.Tensor, seed: tf.Tensor, max_pixels: int = 4) -> tf.Tensor:
-    """Moves each image by up to ``max_pixels`` along both axes, its border repeated (DrQ, 2020)."""
+def random_shift(images: tf.Tensor, seed: tf.Tensor, max_pixels: int = 4, share: float = 1.0) -> tf.Tensor:
+    """Moves each image by up to ``max_pixels`` along both axes, its border repeated (DrQ, 2020).
+
+    ``share`` of the images are moved. Below 1 the others are seen as they are, and learned exactly sooner.
+    """
     num_rows, height, width = images.shape[:3]
     shifts = tf.random.stateless_uniform([num_rows, 2], seed, -max_pixels, max_pixels + 1, tf.int32)
+    if share < 1.0:
+        is_moved = tf.random.stateless_uniform([num_rows, 1], tf.random.fold_in(seed, 1)) < share
+        shifts *= tf.cast(is_moved, tf.int32)
     rows = tf.clip_by_value(tf.range(height) + shifts[:, :1], 0, height - 1)
     columns = tf.clip_by_value(tf.range(width) + shifts[:, 1:], 0, width - 1)
     return tf.gather(tf.gather(images, rows, axis=1, batch_dims=1), columns, axis=2, batch_dims=1)

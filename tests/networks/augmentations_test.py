@@ -27,3 +27,11 @@ def test_a_share_of_the_pixels_is_black_in_all_channels():
     is_black = dropped[..., 0] == 0
     assert (is_black == (dropped[..., 1] == 0)).all() and abs(is_black.mean() - 0.25) < 0.03
     assert (dropped[~is_black] == IMAGES.numpy()[~is_black]).all() and dropped.dtype == np.uint8
+
+
+def test_only_a_share_of_the_images_is_moved():
+    images = tf.repeat(IMAGES, 16, axis=0)
+    shifted = random_shift(images, SEED, max_pixels=2, share=0.25)
+    is_as_it_was = np.all(shifted.numpy() == images.numpy(), axis=(1, 2, 3))
+    expected = 1.0 - 0.25 * 24 / 25  # of 25 shifts one is none
+    assert abs(is_as_it_was.mean() - expected) < 0.04  # three standard deviations of 1,024 draws
