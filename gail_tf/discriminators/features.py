@@ -14,8 +14,6 @@ from gail_tf.types import Transition
 Fields = Mapping[str, tf.Tensor]
 """Name -> the field's rows, flat: ``[..., k]``; images are uint8 still, everything else float32."""
 
-_OBSERVATIONS = ("observation", "next_observation")
-
 
 class TransitionFeatures(tf.Module):
     """Normalised features ``[..., f]`` of transitions.
@@ -49,14 +47,13 @@ class TransitionFeatures(tf.Module):
     ):
         super().__init__(name="features")
         self._num_actions, self._absorbing = num_actions, absorbing
-        self._columns = _columns(components, rows.observation.shape[1:], absorbing)
+        columns = _columns(components, rows.observation.shape[1:], absorbing)
+        self._columns = dict.fromkeys(("observation", "next_observation"), columns) if columns else {}
         self.input_shapes, self._vectors, self._scale_columns = {}, [], None
         for name in inputs:
             field, is_index = getattr(rows, name), name == "action" and num_actions
             shape = (num_actions,) if is_index else tuple(field.shape[1:])
-            if self._columns and name in _OBSERVATIONS:
-                shape = (len(self._columns),)
-            self.input_shapes[name] = shape
+            self.input_shapes[name] = shape = (len(columns),) if name in self._columns else shape
             if name != "terminated" and (len(shape) < 2 or tf.as_dtype(field.dtype) != tf.uint8):
                 self._vectors.append(name)
         self._sizes = {name: math.prod(shape) for name, shape in self.input_shapes.items()}
@@ -94,8 +91,8 @@ class TransitionFeatures(tf.Module):
                     value = tf.one_hot(value, self._num_actions)
                 if self._absorbing:
                     value *= 1.0 - transition.observation[..., -1:]
-            if self._columns and name in _OBSERVATIONS:
-                value = tf.gather(value, self._columns, axis=-1)
+            if name in self._columns:
+                value = tf.gather(value, self._columns[name], axis=-1)
             if not shape:
                 value = tf.cast(value, tf.float32)[..., None]
             if len(shape) > 1:
