@@ -30,12 +30,13 @@ def summary_lines(run: Run) -> list[str]:
 
 
 def _amount(run: Run, steps: float) -> str:
-    """How much training there was: of cloning, which takes no steps, iterations and the best of them."""
-    iterations, losses = run.series("cloning/validation_loss", against="iteration")
-    if steps or not losses.size:
+    """How much training there was: of cloning, which takes no steps, iterations, and the best if rows are held out."""
+    cloned, _ = run.series("cloning/train_loss", against="iteration")
+    if steps or not cloned.size:
         return f"{text.count(steps)} steps"
-    best = iterations[losses.argmin()]
-    return f"{iterations[-1]:.0f} iterations (the held-out loss is lowest after {best:.0f})"
+    iterations, losses = run.series("cloning/validation_loss", against="iteration")
+    best = f" (the held-out loss is lowest after {iterations[losses.argmin()]:.0f})" if losses.size else ""
+    return f"{cloned[-1]:.0f} iterations{best}"
 
 
 def _final_return(run: Run) -> str | None:

@@ -186,17 +186,20 @@ def test_summary_for_a_console(make_run_dir):
     }
 
 
-def test_the_summary_of_cloning_counts_iterations(make_run_dir):
+@pytest.mark.parametrize(
+    "looked_at, said", [("validation", " (the held-out loss is lowest after 2)"), ("fitted", "")]
+)
+def test_the_summary_of_cloning_counts_iterations(make_run_dir, looked_at, said):
     run = make_run_dir(returns=(950.0, 950.0))
     losses = [
-        {"iteration": i, "env_steps": 0, "cloning/validation_loss": x}
+        {"iteration": i, "env_steps": 0, "cloning/train_loss": x, f"cloning/{looked_at}_loss": x}
         for i, x in ((1, 0.5), (2, 0.3), (3, 0.4))
     ]
     (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in losses))
     summary = json.loads((run / "summary.json").read_text()) | {"env_steps": 0}
     (run / "summary.json").write_text(json.dumps(summary))
     (trained,) = [line for line in terminal.summary_lines(load_run(run)) if "trained" in line]
-    assert "3 iterations (the held-out loss is lowest after 2) in" in trained
+    assert f"3 iterations{said} in" in trained
 
 
 @pytest.mark.parametrize(
