@@ -44,11 +44,8 @@ WITHOUT_DATA = {
     ("pybullet.md", "task"): "experts, with commit and command; not exported",
     ("ppo.md", "`average_rate`"): "tuning seeds 1000 to 1004, with commit and command; not exported",
     ("ppo.md", "kept"): "tuning runs, not exported, and results/steady/runs.jsonl.xz by another rule",
-    ("results/pendulum_search.md", "run"): "a search on tuning seeds, with commit and command; not exported",
-    (
-        "results/pendulum_search.md",
-        "trial",
-    ): "a search on tuning seeds, with commit and command; not exported",
+    ("results/pendulum_search.md", "run"): "tuning seeds, with commit and command; not exported",
+    ("results/pendulum_search.md", "trial"): "tuning seeds, with commit and command; not exported",
     ("results/pong/keeping.md", "Task"): "last policies and evaluations, not exported",
     ("results/steady/keeping.md", "Task"): "last policies and evaluations of seeds 0 to 4, not exported",
     ("results/steady/keeping.md", "Task 2"): "last policies and evaluations, not exported",

@@ -30,7 +30,7 @@ def summary_lines(run: Run) -> list[str]:
 
 
 def _amount(run: Run, steps: float) -> str:
-    """How much training there was: of cloning, which takes no steps, iterations, and the best if rows are held out."""
+    """How much training there was: of cloning, which takes no steps, iterations, and the best of them."""
     cloned, _ = run.series("cloning/train_loss", against="iteration")
     if steps or not cloned.size:
         return f"{text.count(steps)} steps"
