@@ -180,7 +180,7 @@ def _renamed(algorithm: str, overlay: Mapping[str, Any]) -> str:
     if name := overlay.get("Overlay.algorithm"):
         algorithm = re.sub(r"^GAIL(?=( \+ cloning)? \()", name, algorithm)
     if (beside := overlay.get("Overlay.beside")) is not None:
-        algorithm = re.sub(r"( \+ cloning)?(?= \()", beside, algorithm, count=1)
+        algorithm = re.sub(r"( \+ cloning)?(?= \(|$)", beside, algorithm, count=1)
     return algorithm
 
 

@@ -97,7 +97,7 @@ class Case:
     def cloning(self) -> list[str]:
         """The overlay that draws the policy to the experts' actions, if the run can have it and has not."""
         sees_actions = "action" in self.settings.get("Discriminator.inputs", ())
-        can_have = self.agent in ("PPO", "TRPO", "SAC", "TD3") and sees_actions
+        can_have = self.agent in ("PPO", "TRPO", "SAC", "TD3", "MGAIL") and sees_actions
         has_one = self.setting(f"{self.agent}.cloning_coef", 0.0) > 0
         return ["--config=with/cloning"] if can_have and not has_one else []
 

@@ -100,6 +100,7 @@ class ModelBasedGenerator(CollectingGenerator):
     Args:
       make_env, reward_source, expert, seed, absorbing: as for every generator; ``reward_source.reward`` must
         be differentiable in the observation and the action, so the environment's own reward will not do.
+      learner: class of what learns from the replay, with MGAIL's updates.
       num_prefill_steps: time steps of each environment before the first update, a multiple of ``num_steps``;
         ``random_share`` of them under uniformly random actions, the rest under the initial policy.
       replay_capacity: time steps of each environment, a multiple of ``num_steps``.
@@ -129,6 +130,7 @@ class ModelBasedGenerator(CollectingGenerator):
         expert: Transition,
         seed: int,
         absorbing: bool = False,
+        learner: Callable[..., MGAIL] = MGAIL,
         num_environments: int = 8,
         num_steps: int = 32,
         num_prefill_steps: int = 256,
@@ -163,10 +165,11 @@ class ModelBasedGenerator(CollectingGenerator):
         self._replay_window, self._reward_recency = replay_window, reward_recency
         self._normalizer = RunningMoments((observation_dim,))
         reward_fn, reads_successor = reward_source.reward, reward_source.reads_successor
-        self.learner = MGAIL(
+        self.learner = learner(
             codec, observation_dim, self._normalizer, absorbing, reward_fn, expert.action, reads_successor
         )
         _check_rollouts(self.learner, settings)
+        self._clones = shared.check_cloning(self.learner, expert, reward_source)
         self._store_interval, self._fixed_normalizer = store_interval, fixed_normalizer
         self._segment_length, self._num_random = segment_length, round(random_share * num_prefill_steps)
         widths = observation_dim, self.learner.actions.action_dim
@@ -352,12 +355,15 @@ class ModelBasedGenerator(CollectingGenerator):
     def _learn_model(self, seed, progress) -> dict[str, tf.Tensor]:
         seed_segment, seed_expert = tf.unstack(tf.random.split(seed, 2))
         segment = self.replay.sample(seed_segment, self._segment_length, self._model_batch_size)
-        num_expert = self._expert.terminated.shape[0]
-        rows = tf.random.stateless_uniform([1, self._model_batch_size], seed_expert, 0, num_expert, tf.int32)
-        expert, known = tf.nest.map_structure(
-            lambda x: tf.gather(x, rows), (self._expert, self._expert_known)
-        )
+        drawn = self._expert_rows(self._model_batch_size, seed_expert)
+        expert, known = tf.nest.map_structure(lambda x: x[tf.newaxis], drawn)
         return self.learner.update_model(segment, expert, known, progress)
+
+    def _expert_rows(self, count: int, seed) -> tuple[Segment, tf.Tensor]:
+        """Demonstrations ``[count]``, drawn with replacement, and where their successor is known."""
+        num_expert = self._expert.terminated.shape[0]
+        rows = tf.random.stateless_uniform([count], seed, 0, num_expert, tf.int32)
+        return tf.nest.map_structure(lambda x: tf.gather(x, rows), (self._expert, self._expert_known))
 
     def _learn_reward(self, seed, progress) -> dict[str, tf.Tensor]:
         seed_rows, seed_absorbing, seed_update = tf.unstack(tf.random.split(seed, 3))
@@ -374,8 +380,10 @@ class ModelBasedGenerator(CollectingGenerator):
 
     def _learn_policy(self, fresh: Segment, seed, progress) -> dict[str, tf.Tensor]:
         seed_segment, seed_noise = tf.unstack(tf.random.split(seed, 2))
-        segment = self._start_segments(fresh, seed_segment)
-        return self.learner.update_policy(segment, seed_noise, progress)
+        segment, expert = self._start_segments(fresh, seed_segment), None
+        if self._clones:
+            expert, _ = self._expert_rows(self._batch_size, tf.random.fold_in(seed_noise, 2))
+        return self.learner.update_policy(segment, seed_noise, progress, expert)
 
     def state(self) -> dict[str, np.ndarray]:
         return super().state() | {"ended": self._ended.copy()}

@@ -125,15 +125,8 @@ class OnPolicyGenerator(CollectingGenerator):
 
     def _demonstrated_actions(self, expert: Transition | None) -> tuple[tf.Tensor, ...]:
         """Observations and actions ``[M, ...]`` that the agent's ``cloning_coef`` draws it to, if any."""
-        coef = getattr(self.agent, "cloning_coef", 0.0)
-        if not coef:
+        if not shared.check_cloning(self.agent, expert, self._reward_source):
             return ()
-        given = f"{type(self.agent).__name__}.cloning_coef is {coef}"
-        if expert is None:
-            raise ValueError(f"{given}: without demonstrations want 0.")
-        if not getattr(self._reward_source, "reads_action", True):
-            missing = "the discriminator does not see actions"
-            raise ValueError(f"{given}, and {missing}: want 0 (--config=with/no_cloning).")
         rows = slice(None)
         if self._absorbing:  # where nothing can be done
             rows = expert.observation[:, -1] == 0.0

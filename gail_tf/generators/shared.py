@@ -36,6 +36,18 @@ def check_without_segments(owner: str, reward_source: RewardSource) -> None:
         raise ValueError(f"{given}: take an on-policy recipe, such as gail_vr/any.")
 
 
+def check_cloning(agent: Any, expert: Transition | None, reward_source: RewardSource) -> bool:
+    """Whether ``agent`` is drawn to demonstrated actions; ValueError where there is nothing to draw it to."""
+    coef = getattr(agent, "cloning_coef", 0.0)
+    given = f"{type(agent).__name__}.cloning_coef is {coef}"
+    if coef and expert is None:
+        raise ValueError(f"{given}: without demonstrations want 0.")
+    if coef and not getattr(reward_source, "reads_action", True):
+        missing = "the discriminator does not see actions"
+        raise ValueError(f"{given}, and {missing}: want 0 (--config=with/no_cloning).")
+    return coef > 0
+
+
 def make_normalizer(
     owner: str, observation_spec: tf.TensorSpec, wanted: bool, absorbing: bool = False
 ) -> tuple[RunningMoments | None, list[str]]:

@@ -59,6 +59,8 @@ class MGAIL(tf.Module):
       bootstrap: add the value of the last state, by lambda-returns (``gae_lambda``) of a target network that
         follows with rate ``target_rate``; the paper's objective stops after H steps.
       entropy_coef: weight of the policy's mean entropy along the rollout.
+      cloning_coef: weight of a term that draws the policy to the demonstrations' actions, in units of
+        mean |G_0|, the objective's (as TD3's is in units of mean |Q|).
       temperature: of the Gumbel-Softmax, for discrete actions.
       std_from_expert: fixes the policy's std at the std of ``expert_action`` divided by this, component by
         component (the authors' code: 6), in a network that ends in a GaussianHead; None leaves it alone.
@@ -97,6 +99,7 @@ class MGAIL(tf.Module):
         gae_lambda: float = 0.95,
         target_rate: float = 0.01,
         entropy_coef: float = 0.0,
+        cloning_coef: float = 0.0,
         temperature: float = 1.0,
         std_from_expert: float | None = None,
         dropout: float = 0.0,
@@ -121,6 +124,7 @@ class MGAIL(tf.Module):
         self._max_each = max_gradient_value if bound_each_rollout else None
         self._end_has_own_reward = absorbing and reward_reads_successor
         self._entropy_coef, self._target_rate, self._average_rate = entropy_coef, target_rate, average_rate
+        self.cloning_coef = cloning_coef
         if codec.is_discrete:
             self.actions = GumbelActions(codec.num_actions, temperature)
         else:
@@ -236,11 +240,20 @@ class MGAIL(tf.Module):
 
         return noise
 
-    def update_policy(self, segment: Segment, seed: tf.Tensor, progress: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _cloning_term(self, expert: Segment, returns: tf.Tensor) -> tf.Tensor:
+        """``cloning_coef * mean |G_0|`` of ``returns`` ``[B]`` times the loss of demonstrations ``[M]``."""
+        distribution = self.actor_net(self._normalizer.normalize(expert.observation), training=True)[0]
+        scale = tf.stop_gradient(tf.reduce_mean(tf.abs(returns)))
+        return self.cloning_coef * scale * self.actions.cloning_loss(distribution, expert.action)
+
+    def update_policy(
+        self, segment: Segment, seed: tf.Tensor, progress: tf.Tensor, expert: Segment | None = None
+    ) -> dict[str, tf.Tensor]:
         """One step up the H-step objective, mean G_0 + entropy, and one of V towards the same returns.
 
         ``segment``: ``[H, B]``; its first states are where the rollouts start. Where the rollout
-        ``is_fresh``, the policy of now has taken it.
+        ``is_fresh``, the policy of now has taken it. ``expert``: demonstrations ``[M]``, for
+        ``cloning_coef``.
         """
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self.actor_net.trainable_variables)
@@ -251,6 +264,9 @@ class MGAIL(tf.Module):
             loss = -self._objective_weight * objective - self._entropy_coef * entropy
             of_each = -self._objective_weight * returns[0]
             of_each -= self._entropy_coef * tf.reduce_mean(rollout.entropy, 0)
+            if self.cloning_coef:
+                cloning = self._objective_weight * self._cloning_term(expert, returns[0])
+                loss, of_each = loss + cloning, of_each + cloning
         norm, mean_abs = self._policy_step.apply(self._policy_gradient(tape, loss, of_each), progress)
         averages.move_towards(self.average_net.variables, self.actor_net.variables, self._average_rate)
         metrics = {
@@ -260,6 +276,8 @@ class MGAIL(tf.Module):
             "generator/policy_gradient_mean_abs": mean_abs,
             "generator/learning_rate": self._policy_step.learning_rate.read_value(),
         }
+        if self.cloning_coef:
+            metrics["generator/cloning_loss"] = cloning
         if isinstance(self.actions, GaussianActions):
             metrics["generator/saturation"] = self.actions.saturation(rollout.uncut_action)
         return metrics | (self._update_value(rollout, returns, progress) if self._bootstrap else {})

@@ -48,6 +48,11 @@ class GaussianActions:
         """Recorded actions ``[..., k]`` as the model and the discriminator take them: as they are."""
         return tf.cast(action, tf.float32)
 
+    def cloning_loss(self, distribution, action: tf.Tensor) -> tf.Tensor:
+        """``mean |mu(s) - a|^2`` over demonstrated actions ``[M, k]`` (Fujimoto and Gu 2021, Eq. 3)."""
+        error = tf.math.squared_difference(distribution.mean(), action)
+        return tf.reduce_mean(tf.reduce_sum(error, -1))
+
     def saturation(self, action: tf.Tensor) -> tf.Tensor:
         """Share of the components of uncut actions that lie on or beyond the bounds."""
         return tf.reduce_mean(tf.cast(tf.not_equal(self._codec.executed(action), action), tf.float32))
@@ -84,6 +89,11 @@ class GumbelActions:
 
     def executed(self, action: tf.Tensor) -> tf.Tensor:
         return action
+
+    def cloning_loss(self, distribution, action: tf.Tensor) -> tf.Tensor:
+        """``-mean log pi(a|s)`` of demonstrated one-hot actions ``[M, n]``."""
+        log_probability = tf.nn.log_softmax(distribution.logits_parameter())
+        return -tf.reduce_mean(tf.reduce_sum(action * log_probability, -1))
 
     def vector(self, action: tf.Tensor) -> tf.Tensor:
         """Recorded actions ``[...]``, integers -> one-hot ``[..., n]``."""

@@ -358,6 +358,36 @@ def test_the_padding_of_demonstrations_is_undone():
     np.testing.assert_array_equal(known, [1, 0, 1])  # what followed 2 is not recorded
 
 
+@pytest.mark.parametrize("name, absorbing", [("CartPole", True), ("Pendulum", False)])
+def test_demonstrated_actions_draw_the_policy_where_it_is_asked_for(name, absorbing):
+    def error_of(generator):
+        rows, actions = generator._expert, generator.learner.actions
+        normalized = generator._normalizer.normalize(rows.observation)
+        policy = generator.learner.actor_net(normalized, training=False)[0]
+        return float(actions.cloning_loss(policy, rows.action))
+
+    errors = []
+    for coef in (0.0, 100.0):
+        with gin.unlock_config():
+            gin.bind_parameter("MGAIL.cloning_coef", coef)
+            gin.bind_parameter("MGAIL.policy_learning_rate", 1e-2)  # six updates are to show
+        generator, _ = make(name, absorbing=absorbing)
+        (_, metrics), *_ = iterate(generator, [0, 1, 2])
+        assert ("generator/cloning_loss" in metrics) == (coef > 0)
+        errors.append(error_of(generator))
+    assert errors[1] < errors[0]
+
+
+def test_cloning_wants_a_discriminator_that_sees_actions():
+    with gin.unlock_config():
+        gin.bind_parameter("MGAIL.cloning_coef", 0.1)
+    source = SimpleNamespace(
+        needs_segments=False, reads_successor=False, reads_action=False, reward=lambda t: t.action
+    )
+    with pytest.raises(ValueError, match="MGAIL.cloning_coef is 0.1, and the discriminator does not see"):
+        make(reward_source=source)
+
+
 def test_the_evaluated_policy_is_the_average():
     generator, _ = make()
     assert generator.policy.actor_net is generator.learner.average_net

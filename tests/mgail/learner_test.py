@@ -60,6 +60,22 @@ def test_the_policy_finds_the_action_that_pays(space, options):
     assert ("generator/value_loss" in metrics) == (not options)
 
 
+@pytest.mark.parametrize("space, action", [(_BOX, [-1.0, 0.5]), (_ARMS, [0.0, 1.0])])
+@pytest.mark.parametrize("bound", [{}, {"bound_each_rollout": True, "max_gradient_value": 2.0}])
+def test_cloning_draws_the_policy_to_demonstrated_actions_against_its_reward(space, action, bound):
+    def reward_after(coef):
+        learner = make(space, policy_learning_rate=3e-3, cloning_coef=coef, **bound)
+        segment = make_segment(learner)
+        expert = Segment(*(field[0] for field in segment))._replace(action=tf.constant([action] * 8))
+        update = tf.function(learner.update_policy, autograph=False)
+        for i in range(60):
+            metrics = update(segment, tf.constant([1, i]), _ZERO, expert)
+        assert ("generator/cloning_loss" in metrics) == (coef > 0)
+        return mean_reward(learner)
+
+    assert reward_after(10.0) < 0.0 + (space is _ARMS) * 0.5 < reward_after(0.0)
+
+
 def gradient_of(learner, segment, seed=(1, 2)):
     """What an update of the policy hands to the optimizer, before the optimizer's own bound."""
     seen = {}
