@@ -67,6 +67,9 @@ def test_an_overlay_renames_the_algorithm_that_stands_before_it():
         (["gail_ppo/hopper", "with/gail_vr", "with/cloning"], "GAIL-VR + cloning (PPO)"),
         (["gail_vr/ant"], "GAIL-VR (PPO)"),
         (["sac_gail/ant", "with/cloning"], "GAIL + cloning (SAC)"),
+        (["mgail/hopper"], "MGAIL + cloning"),
+        (["mgail/hopper", "with/no_cloning"], "MGAIL"),
+        (["mgail/hopper", "with/cloning"], "MGAIL + cloning"),
     ],
 )
 def test_a_name_tells_of_cloning_where_there_is_some(configs, algorithm):
@@ -88,10 +91,10 @@ def test_an_overlay_for_one_part_or_another_binds_that_which_is_there():
     ("configs", "line"),
     [
         (
-            ["mgail/hopper", "with/cloning"],
-            "--config=with/cloning changes PPO or TRPO or SAC or TD3 and OnPolicyGenerator or "
-            "OffPolicyGenerator, which mgail/hopper does not have: it goes on top of credo_ppo_gail, "
-            "credo_tssg, dac_td3, gail_ppo, gail_trpo, sac_gail, td3_gail",
+            ["dac_ddpg/hopper", "with/cloning"],
+            "--config=with/cloning changes PPO or TRPO or SAC or TD3 or MGAIL, which dac_ddpg/hopper does "
+            "not have: it goes on top of credo_ppo_gail, credo_tssg, dac_td3, gail_ppo, gail_trpo, mgail, "
+            "mgail_paper, sac_gail, td3_gail",
         ),
         (
             ["dac_td3/hopper", "with/warm_start"],
