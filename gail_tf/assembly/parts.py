@@ -2,6 +2,7 @@
 
 import functools
 import threading
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import gin
@@ -68,8 +69,7 @@ def _assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
     experiment, expert = Experiment(), settings.expert
     env = settings.make_environment()
     absorbing, codec = isinstance(env, AbsorbingState), ActionCodec(env.action_space, settings.environment)
-    distance = expert and _imitation_distance(expert, codec, time_limit(env), absorbing)
-    spaces = described_spaces(env)
+    max_steps, spaces = time_limit(env), described_spaces(env)
     env.close()
     tf.keras.utils.set_random_seed(settings.seed)
     reward_source, shown = None, {}
@@ -80,6 +80,8 @@ def _assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
         reward_source = experiment.reward_source(**shown)
         if hasattr(reward_source, "check_fit"):
             reward_source.check_fit(spaces, absorbing, settings.environment)
+    compared = getattr(reward_source, "components", ())
+    distance = expert and _imitation_distance(expert, codec, max_steps, absorbing, compared)
     generator = experiment.generator(
         make_env=settings.make_environment,
         reward_source=reward_source,
@@ -111,16 +113,16 @@ def _assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
 
 
 def _imitation_distance(
-    expert: Expert, codec: ActionCodec, max_steps: int, absorbing: bool
+    expert: Expert, codec: ActionCodec, max_steps: int, absorbing: bool, components: Sequence[int]
 ) -> ImitationDistance | ScreenDistance:
-    """The distance from the demonstrations that are learned from."""
+    """The distance from the demonstrations that are learned from, by what the reward source sees of them."""
     observation, action = expert.transitions.observation, expert.transitions.action
     if observation.ndim != 2:
         return ScreenDistance(screen_blocks(observation), expert.length_mean)
     if absorbing:  # the end of episodes is the distance's own business
         is_real = observation[:, -1] == 0.0
         observation, action = observation[is_real, :-1], action[is_real]
-    return ImitationDistance(observation, action, expert.ends, codec, max_steps)
+    return ImitationDistance(observation, action, expert.ends, codec, max_steps, components)
 
 
 def _environment_kwargs() -> dict[str, Any]:

@@ -55,6 +55,7 @@ class Discriminator(tf.Module):
 
     Attributes:
       needs_segments: whether a loss term needs the agent's steps in time order, with values.
+      components: of observations, that it sees; () for all.
       reads_successor, reads_action: whether its rewards hang on ``next_observation``, on ``action``.
       reward_fn: as it was bound. network: of which one with an attribute ``shares_scale`` that is True sees
         ``next_observation`` on the scale of ``observation``.
@@ -97,6 +98,7 @@ class Discriminator(tf.Module):
         self._expert_filter = frozen(expert_filter)
         self._pipeline = RewardPipeline(reward_fn, reward_transforms)
         self.reward_fn = self._pipeline.reward_fn
+        self.components = tuple(components)
         self.reads_successor, self.reads_action = "next_observation" in inputs, "action" in inputs
         self.needs_segments = any(getattr(term, "needs_segments", False) for term in self._loss_terms)
         rows = Transition(*(tf.convert_to_tensor(field) for field in expert))

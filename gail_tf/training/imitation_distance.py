@@ -7,7 +7,7 @@ ends elsewhere is far from an expert that does not.
 Hussenot et al. 2021 ("Hyperparameter selection for imitation learning") compare such proxies.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -60,6 +60,11 @@ def how_they_end(episodes: Sequence[Mapping[str, np.ndarray]]) -> tuple[np.ndarr
     return last, lengths, np.array([bool(episode["terminated"][-1]) for episode in episodes])
 
 
+def selector(components: Sequence[int]) -> Callable[[np.ndarray], np.ndarray] | None:
+    """Takes ``components`` of observations ``[..., d]``; None where there are none, which stands for all."""
+    return (lambda observations: observations[..., list(components)]) if components else None
+
+
 class ImitationDistance:
     """Compares episodes with demonstrations.
 
@@ -70,6 +75,11 @@ class ImitationDistance:
       observations, actions: the demonstrations' rows ``[M, d]`` and ``[M, k]`` (or ``[M]``, discrete), of any
         subset of steps; actions normalised.
       ends: the demonstrations'. codec: translates the agent's actions. max_steps: the time limit.
+      components: indices of the observations' components that are compared; () for all. Of few demonstrations
+        where they were heading would count more than how they got there.
+
+    Attributes:
+      seen: what the episodes to be compared hold of their observations; None: all.
     """
 
     def __init__(
@@ -79,8 +89,12 @@ class ImitationDistance:
         ends: Ends,
         codec: ActionCodec,
         max_steps: int,
+        components: Sequence[int] = (),
     ):
-        self._codec, self._max_steps = codec, max_steps
+        self._codec, self._max_steps, self.seen = codec, max_steps, selector(components)
+        if self.seen is not None:
+            observations = self.seen(observations)
+            ends = ends._replace(observations=self.seen(ends.observations))
         rows = self._rows(observations, actions)
         spread = rows.std(0)
         # A component that the expert never moves is measured in its own unit.
@@ -94,7 +108,10 @@ class ImitationDistance:
         self._expert = self._quantiles(rows, ends)
 
     def __call__(self, episodes: Sequence[Mapping[str, np.ndarray]]) -> float:
-        """The distance of ``episodes``, as :class:`Evaluator` hands them on; the mean over all directions."""
+        """The distance of ``episodes``, as :class:`Evaluator` hands them on, of what is ``seen`` of them.
+
+        The mean over all directions.
+        """
         observations = np.concatenate([episode["observations"] for episode in episodes])
         actions = np.concatenate([episode["actions"] for episode in episodes])
         ends = ends_of(*how_they_end(episodes), self._max_steps)

@@ -13,6 +13,7 @@ from gail_tf.demonstrations import Demonstrations
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack
 from gail_tf.environments.observations import environment_name, observation_components, time_limit
+from gail_tf.reporting.runs import gin_values
 from gail_tf.training import evaluation
 from gail_tf.training.imitation_distance import (
     ImitationDistance,
@@ -20,6 +21,7 @@ from gail_tf.training.imitation_distance import (
     ends_of_expert,
     how_they_end,
     screen_blocks,
+    selector,
 )
 from gail_tf.training.run_directory import read_json
 
@@ -43,6 +45,7 @@ class Yardstick:
     Args:
       recorded: the expert's trajectories. name: what messages call them.
       make_env: makes the environment, without absorbing states.
+      components: as ImitationDistance's.
 
     Attributes:
       seen: what episodes to be measured hold of their observations; None: all.
@@ -51,7 +54,13 @@ class Yardstick:
       UserError: they do not fit the environment.
     """
 
-    def __init__(self, recorded: Demonstrations, name: str, make_env: Callable[[], gym.Env]):
+    def __init__(
+        self,
+        recorded: Demonstrations,
+        name: str,
+        make_env: Callable[[], gym.Env],
+        components: Sequence[int] = (),
+    ):
         env = make_env()
         self._make_env, self._max_steps = make_env, time_limit(env)
         self._codec = codec = ActionCodec(env.action_space, environment_name(env))
@@ -66,7 +75,8 @@ class Yardstick:
                 num_frames=frames_in_stack(env),
             )
         env.close()
-        self.seen = screen_blocks if self._expert.are_images else None
+        self._are_images = self._expert.are_images
+        self.seen = screen_blocks if self._are_images else selector(components)
 
     def measure(self, episodes: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Any]:
         """The distances of ``episodes``, of random ones and of held-out demonstrations, and what to say."""
@@ -78,7 +88,7 @@ class Yardstick:
 
     def _from(self, expert: Sequence[Mapping[str, np.ndarray]]) -> ImitationDistance | ScreenDistance:
         observations = np.concatenate([episode["observations"] for episode in expert])
-        if self.seen is not None:
+        if self._are_images:
             return ScreenDistance(observations, len(observations) / len(expert))
         return ImitationDistance(
             observations,
@@ -122,6 +132,13 @@ def in_words(distance: float, at_random: float, held_out: float | None) -> str:
     nearest = held_out or 0.0
     share = (at_random - distance) / max(at_random - nearest, 1e-9)
     return next(words for least, words in _WORDS if share >= least)
+
+
+def compared_components(policy: Path) -> Sequence[int]:
+    """Of observations, those that the run of an exported policy compared; () for all, or if it is in none."""
+    run_json = policy.parent / "run.json"
+    text = read_json(run_json).get("gin_config") if run_json.is_file() else None
+    return gin_values(text or "").get("Discriminator.components", ())
 
 
 def of_run(policy: Path) -> tuple[Demonstrations, str] | None:

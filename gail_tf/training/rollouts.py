@@ -152,15 +152,16 @@ def _check_film(video: str, filmed: float, evaluated: float) -> None:
 
 def _yardstick(path: str, expert: str | None, make_env, is_own: bool) -> tuple[Yardstick | None, str | None]:
     """What to measure the distance with, or None and why there is none."""
+    components = nearness.compared_components(find_policy(path)) if is_own else ()
     if expert is not None:
-        return Yardstick(demonstrations.load(expert), expert, make_env), None
+        return Yardstick(demonstrations.load(expert), expert, make_env, components), None
     if not is_own:
         return None, "the policy was trained in another environment: add --demonstrations=PATH"
     try:
         found = nearness.of_run(find_policy(path))
         if found is None:
             return None, "no demonstrations are known: add --demonstrations=PATH"
-        return Yardstick(*found, make_env), None
+        return Yardstick(*found, make_env, components), None
     except UserError as error:  # A moved file is no reason to say nothing of the return.
         return None, str(error)
 

@@ -134,6 +134,22 @@ def seen(seed, **kwargs):
     return {"observations": screen_blocks(screens(seed, **kwargs))}
 
 
+def test_what_is_not_compared_does_not_count():
+    def elsewhere(episodes, seed):  # as if each was on its way to another place
+        places = np.random.default_rng(seed).normal(0.0, 500.0, len(episodes))
+        shifts = [np.array([0.0, place], np.float32) for place in places]
+        pairs = zip(episodes, shifts, strict=True)
+        return [{**one, "observations": one["observations"] + shift} for one, shift in pairs]
+
+    expert = elsewhere([episode(seed, terminates=True, length=80) for seed in range(4)], 0)
+    agent = elsewhere([episode(seed, terminates=True, length=80) for seed in range(10, 20)], 1)
+    observations, actions = (np.concatenate([e[k] for e in expert]) for k in ("observations", "actions"))
+    given = observations, BOX.from_environment(actions), ends(expert), BOX, LIMIT
+    measure = ImitationDistance(*given, components=(0,))
+    seen = [{**one, "observations": measure.seen(one["observations"])} for one in agent]
+    assert 2 * measure(seen) < ImitationDistance(*given)(agent)
+
+
 def test_screens_are_compared_by_what_is_seen_where():
     expert = [seen(seed, place=(20, 20), wander=6.0) for seed in range(4)]
     measure = ScreenDistance(np.concatenate([e["observations"] for e in expert]), 200.0)

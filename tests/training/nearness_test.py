@@ -109,6 +109,18 @@ def test_a_runs_demonstrations_are_found_and_the_same_can_be_given(policy, tmp_p
     json.dumps(found)
 
 
+def test_what_the_discriminator_does_not_see_is_not_compared(policy, tmp_path):
+    info = json.loads((policy / "run.json").read_text())
+    run, config = tmp_path / "run", "Discriminator.components = (1, 3)"
+    export.copy_policy(policy, run / "policy")
+    (run / "run.json").write_text(json.dumps({**info, "gin_config": config}))
+    whole, part = evaluated(policy), evaluated(run)
+    assert part["return_mean"] == whole["return_mean"]
+    for name in ("imitation_distance", "random_distance"):
+        assert 0.0 < part[name] != whole[name]
+    assert evaluated(run, CARTPOLE)["imitation_distance"] != evaluated(policy, CARTPOLE)["imitation_distance"]
+
+
 def test_without_demonstrations_the_line_says_what_to_give(policy, tmp_path):
     export.copy_policy(policy, tmp_path / "alone")
     alone = evaluated(tmp_path / "alone")
