@@ -50,7 +50,7 @@ def make_generator(horizon: int, batch_size: int, num_updates: int, core: str, j
         f"ModelBasedGenerator.jit_compile = {jit_compile}",
         f"Discriminator.batch_size = {batch_size}",
     ]
-    parse_gin(["mgail/hopper"], bindings)
+    parse_gin(["mgail/hopper", "with/no_cloning"], bindings)
     probe = make_environment()
     codec = ActionCodec(probe.action_space)
     expert = prepare_expert(load_demonstrations(), probe, codec, run_seed=0)

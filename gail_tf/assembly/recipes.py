@@ -189,7 +189,8 @@ def _for_parts(overlay: list[Layer], name: str, below: Sequence[Layer]) -> list[
     choices = {part for need in _needs(name) if " or " in need for part in need.split(" or ")}
     if not choices:
         return overlay
-    absent = [f"{part}." for part in choices - _parts(settings(below))]
+    bound = settings(below)  # a config of one's own may leave to the code which part it is, and bind of it
+    absent = [f"{part}." for part in choices - _parts(bound) - {key.split(".")[0] for key in bound}]
     return [layer._replace(text=without(layer.text, layer.source, absent)) for layer in overlay]
 
 

@@ -1,13 +1,15 @@
 """What the checks read of a run, and what they find."""
 
+import ast
 import dataclasses
 import functools
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from gail_tf.reporting.runs import Run, finite_or_none, gin_values
+from gail_tf.reporting.runs import Run, finite_or_none
 
 GOOD_SCORE = 0.8
 """Normalised return from which a run is not accused of how it learned: nothing of it is to be changed."""
@@ -65,7 +67,7 @@ class Case:
     @functools.cached_property
     def settings(self) -> Mapping[str, Any]:
         """The config's bindings: Python values where they are some, else gin's text."""
-        return gin_values(str(self.run.info.get("gin_config") or ""))
+        return _bindings(str(self.run.info.get("gin_config") or ""))
 
     def setting(self, name: str, default: float) -> float:
         return value if (value := finite_or_none(self.settings.get(name))) is not None else default
@@ -169,3 +171,14 @@ class Case:
         if self.distance is not None:
             known.append(f"imitation distance {self.distance:.2f}")
         return ", ".join(known)
+
+
+def _bindings(text: str) -> dict[str, Any]:
+    """{"Trainer.total_env_steps": 600000, ...} from gin text."""
+    found = {}
+    for name, value in re.findall(r"^([\w./]+) *= *(.+?)\s*$", text.replace("\\\n", " "), re.MULTILINE):
+        try:
+            found[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            found[name] = value
+    return found

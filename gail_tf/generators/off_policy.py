@@ -191,6 +191,7 @@ class OffPolicyGenerator(CollectingGenerator):
         self._normalizer, notes = shared.make_normalizer("OffPolicyGenerator", spec, *wanted)
         self.agent = agent(spec, codec.spec)
         _check_cloning(self.agent, expert_share)
+        shared.check_cloning(self.agent, expert, reward_source)
         self._actor = self.policy = Policy(self.agent.actor_net, self._normalizer, codec, absorbing, spec)
         if average_rate:
             average_net = self.agent.make_actor_net()

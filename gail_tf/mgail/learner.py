@@ -60,7 +60,8 @@ class MGAIL(tf.Module):
         follows with rate ``target_rate``; the paper's objective stops after H steps.
       entropy_coef: weight of the policy's mean entropy along the rollout.
       cloning_coef: weight of a term that draws the policy to the demonstrations' actions, in units of
-        mean |G_0|, the objective's (as TD3's is in units of mean |Q|).
+        mean |G_0|, the objective's (as TD3's is in units of mean |Q|), and weighted as it is; no unit of the
+        policy is left out in it.
       temperature: of the Gumbel-Softmax, for discrete actions.
       std_from_expert: fixes the policy's std at the std of ``expert_action`` divided by this, component by
         component (the authors' code: 6), in a network that ends in a GaussianHead; None leaves it alone.
@@ -71,7 +72,8 @@ class MGAIL(tf.Module):
         otherwise as the policy drew them (the authors' code), so that the discriminator sees one leave it.
       average_rate: of the running average of the policy that is evaluated and exported; 1 is the policy.
       policy_learning_rate falls linearly to ``final_learning_rate_fraction`` of it; the others stay.
-      objective_weight: what the objective is multiplied by, before the bound (the authors' code: 0.01).
+      objective_weight: what the objective, and cloning's term, are multiplied by, before the bound (the
+        authors' code: 0.01).
       max_gradient_value: bound on every component of every gradient (the authors' code: 2); None: no bound.
       bound_each_rollout: the policy's gradient is bounded for each rollout by itself, and the step takes
         their mean (as the authors' code does); otherwise the mean is bounded.
@@ -242,7 +244,7 @@ class MGAIL(tf.Module):
 
     def _cloning_term(self, expert: Segment, returns: tf.Tensor) -> tf.Tensor:
         """``cloning_coef * mean |G_0|`` of ``returns`` ``[B]`` times the loss of demonstrations ``[M]``."""
-        distribution = self.actor_net(self._normalizer.normalize(expert.observation), training=True)[0]
+        distribution = self.actor_net(self._normalizer.normalize(expert.observation), training=False)[0]
         scale = tf.stop_gradient(tf.reduce_mean(tf.abs(returns)))
         return self.cloning_coef * scale * self.actions.cloning_loss(distribution, expert.action)
 

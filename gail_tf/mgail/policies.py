@@ -6,6 +6,7 @@ under today's policy and gradients reach the policy's parameters (MGAIL, section
 
 import tensorflow as tf
 
+from gail_tf.agents import losses
 from gail_tf.environments.actions import ActionCodec
 
 
@@ -50,8 +51,7 @@ class GaussianActions:
 
     def cloning_loss(self, distribution, action: tf.Tensor) -> tf.Tensor:
         """``mean |mu(s) - a|^2`` over demonstrated actions ``[M, k]`` (Fujimoto and Gu 2021, Eq. 3)."""
-        error = tf.math.squared_difference(distribution.mean(), action)
-        return tf.reduce_mean(tf.reduce_sum(error, -1))
+        return losses.cloning_loss(distribution.mean(), action, tf.ones_like(action[:, 0]))
 
     def saturation(self, action: tf.Tensor) -> tf.Tensor:
         """Share of the components of uncut actions that lie on or beyond the bounds."""

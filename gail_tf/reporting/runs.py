@@ -4,7 +4,6 @@ A run directory holds ``run.json`` (from its first second), ``metrics.jsonl`` (g
 ``summary.json`` (only once it finished).
 """
 
-import ast
 import dataclasses
 import functools
 import json
@@ -133,17 +132,6 @@ class Run:
         """Of the final policy, from the summary."""
         stated = self.number("normalized_return")
         return stated if stated is not None else self.normalize(self.number("return_mean"))
-
-
-def gin_values(text: str) -> dict[str, Any]:
-    """{"Trainer.total_env_steps": 600000, ...} from gin text; what is no Python value as text."""
-    found = {}
-    for name, value in re.findall(r"^([\w./]+) *= *(.+?)\s*$", text.replace("\\\n", " "), re.MULTILINE):
-        try:
-            found[name] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            found[name] = value
-    return found
 
 
 def finite_or_none(value: Any) -> float | None:

@@ -91,7 +91,8 @@ class ImitationDistance:
         max_steps: int,
         components: Sequence[int] = (),
     ):
-        self._codec, self._max_steps, self.seen = codec, max_steps, selector(components)
+        self._codec, self._max_steps = codec, max_steps
+        self.components, self.seen = tuple(components), selector(components)
         if self.seen is not None:
             observations = self.seen(observations)
             ends = ends._replace(observations=self.seen(ends.observations))

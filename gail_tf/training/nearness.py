@@ -13,7 +13,6 @@ from gail_tf.demonstrations import Demonstrations
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack
 from gail_tf.environments.observations import environment_name, observation_components, time_limit
-from gail_tf.reporting.runs import gin_values
 from gail_tf.training import evaluation
 from gail_tf.training.imitation_distance import (
     ImitationDistance,
@@ -132,13 +131,6 @@ def in_words(distance: float, at_random: float, held_out: float | None) -> str:
     nearest = held_out or 0.0
     share = (at_random - distance) / max(at_random - nearest, 1e-9)
     return next(words for least, words in _WORDS if share >= least)
-
-
-def compared_components(policy: Path) -> Sequence[int]:
-    """Of observations, those that the run of an exported policy compared; () for all, or if it is in none."""
-    run_json = policy.parent / "run.json"
-    text = read_json(run_json).get("gin_config") if run_json.is_file() else None
-    return gin_values(text or "").get("Discriminator.components", ())
 
 
 def of_run(policy: Path) -> tuple[Demonstrations, str] | None:

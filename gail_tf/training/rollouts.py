@@ -120,14 +120,14 @@ def evaluate_policy(
         _check_video(video)
     with renderer_set_aside() if video else contextlib.nullcontext():
         act, metadata, environment, make_env = open_policy(path, environment, stochastic, seed)
-        yardstick, unknown = _yardstick(path, expert, make_env, environment == metadata.get("environment"))
+        known = metadata if environment == metadata.get("environment") else {}
+        yardstick, unknown = _yardstick(path, expert, make_env, known)
         evaluator, episodes = evaluation.Evaluator(make_env), []
         is_watched = video is not None or yardstick is not None
         watch, seen = episodes.append if is_watched else None, yardstick and yardstick.seen
         evaluated = evaluator.evaluate(act, num_episodes, seed, watch, seen)
         evaluator.close()
         distances = {"no_distance": unknown} if yardstick is None else yardstick.measure(episodes)
-    known = metadata if environment == metadata.get("environment") else {}
     expert, random = known.get("expert_return"), known.get("random_return")
     result = evaluated.statistics() | distances
     policy = find_policy(path)
@@ -150,12 +150,18 @@ def _check_film(video: str, filmed: float, evaluated: float) -> None:
         raise UserError(f"{what}: {advice}.")
 
 
-def _yardstick(path: str, expert: str | None, make_env, is_own: bool) -> tuple[Yardstick | None, str | None]:
-    """What to measure the distance with, or None and why there is none."""
-    components = nearness.compared_components(find_policy(path)) if is_own else ()
+def _yardstick(
+    path: str, expert: str | None, make_env, known: Mapping[str, Any]
+) -> tuple[Yardstick | None, str | None]:
+    """What to measure the distance with, or None and why there is none.
+
+    Args:
+      known: of the policy in its own environment; {} in another.
+    """
+    components = known.get("compared_components", ())
     if expert is not None:
         return Yardstick(demonstrations.load(expert), expert, make_env, components), None
-    if not is_own:
+    if not known:
         return None, "the policy was trained in another environment: add --demonstrations=PATH"
     try:
         found = nearness.of_run(find_policy(path))

@@ -52,6 +52,7 @@ def run(
     def metadata() -> dict[str, Any]:
         info, kwargs = run_dir.read_info(), dict(parts.environment_kwargs)
         found = {name: info[name] for name in (*_NAMES, "versions")} | {"env_steps": trainer.env_steps}
+        found |= {"compared_components": compared} if (compared := trainer.compared_components) else {}
         return {**found, **parts.spaces, **({"environment_kwargs": kwargs} if kwargs else {})}
 
     status = "failed"

@@ -103,6 +103,7 @@ class Trainer:
         self.iteration, self.env_steps = 0, 0
         self._wall_before, self._clock = 0.0, time.perf_counter()
         self._distance = distance
+        self.compared_components = getattr(distance, "components", ())
         self._make_act = make_act or functools.partial(evaluation.deterministic, generator.policy)
         self.keep = "last" if keep == "imitation_distance" and distance is None else keep
         self._best_return, self.best_policy = -np.inf, RememberedPolicy(generator.policy)

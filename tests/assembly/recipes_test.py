@@ -87,6 +87,14 @@ def test_an_overlay_for_one_part_or_another_binds_that_which_is_there():
     assert "OnPolicyGenerator" not in gin.config_str()
 
 
+def test_a_config_of_ones_own_that_binds_of_a_part_has_it(folder):
+    # As of a run of before ModelBasedGenerator.learner, which is MGAIL by default.
+    parts = "Experiment.generator = @ModelBasedGenerator", "MGAIL.horizon = 5"
+    parse_gin([write(folder / "mine.gin", "Experiment.algorithm = 'MGAIL'", *parts), "with/cloning"], [])
+    assert (bound("MGAIL.cloning_coef"), bound("Experiment.algorithm")) == ("1.0", "MGAIL + cloning")
+    assert "PPO" not in gin.config_str()
+
+
 @pytest.mark.parametrize(
     ("configs", "line"),
     [

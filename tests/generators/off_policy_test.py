@@ -117,6 +117,14 @@ def test_cloning_wants_demonstrations_in_every_minibatch():
         make(agent=functools.partial(SAC, cloning_coef=0.4))
 
 
+def test_cloning_wants_a_discriminator_that_sees_actions():
+    agent = functools.partial(SAC, cloning_coef=0.4)
+    network = functools.partial(make_discriminator_network, hidden=(8,))
+    blind = Discriminator(make_expert(), None, inputs=("observation",), network=network, batch_size=8)
+    with pytest.raises(ValueError, match="SAC.cloning_coef is 0.4, and the discriminator does not see"):
+        make(agent=agent, expert=make_expert(), expert_share=0.25, reward_source=blind)
+
+
 def test_random_actions_span_the_range_and_later_ones_follow_the_actor():
     generator, _ = make(num_steps=8, agent=functools.partial(TD3, exploration_noise=0.0))
     generator.collect(0)

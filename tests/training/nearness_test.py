@@ -110,10 +110,11 @@ def test_a_runs_demonstrations_are_found_and_the_same_can_be_given(policy, tmp_p
 
 
 def test_what_the_discriminator_does_not_see_is_not_compared(policy, tmp_path):
-    info = json.loads((policy / "run.json").read_text())
-    run, config = tmp_path / "run", "Discriminator.components = (1, 3)"
+    run, metadata = tmp_path / "run", {"environment": "CartPole-v1", "compared_components": [1, 3]}
     export.copy_policy(policy, run / "policy")
-    (run / "run.json").write_text(json.dumps({**info, "gin_config": config}))
+    told = json.loads((run / "policy" / "policy.json").read_text())
+    (run / "policy" / "policy.json").write_text(json.dumps(told | metadata))
+    (run / "run.json").write_text((policy / "run.json").read_text())
     whole, part = evaluated(policy), evaluated(run)
     assert part["return_mean"] == whole["return_mean"]
     for name in ("imitation_distance", "random_distance"):
