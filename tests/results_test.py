@@ -35,6 +35,7 @@ WITHOUT_DATA = {
     ("gail_vr.md", "claim"): "its sentences quote signal.md",
     ("gail.md", "| name"): "the range of each reward function",
     ("mgail.md", "| code, so `mgail_paper`"): "settings of code and paper",
+    ("mgail.md", "coefficient"): "tried on seed 1000, with commit; not exported",
     ("mgail.md", "error"): "of metrics.jsonl, not exported",
     ("off_policy.md", "| seeds"): "others' numbers, but for the last three rows, which have a rule",
     ("off_policy.md", "| mean"): "of evaluations in metrics.jsonl, not exported",
@@ -342,6 +343,7 @@ _ARM = {
 }
 _ARM_THERE = {  # where the study calls a recipe otherwise
     ("dac_td3", "Hopper-v5"): "GAIL + cloning (TD3, no delay)",
+    ("mgail", "Hopper-v5"): "MGAIL + cloning",
     ("gail_trpo", "Walker2d-v5"): "GAIL + cloning (TRPO)",
     ("gail_trpo", "Ant-v5"): "GAIL + cloning (TRPO)",
 }
