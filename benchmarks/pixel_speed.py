@@ -24,18 +24,9 @@ NUM_ENVS, NUM_STEPS = 8, 128
 # What is measured -> threads of TensorFlow or PyTorch; None: --num_threads.
 PROGRAMS = {"gail_tf": None, "gail_tf, one thread of TensorFlow": 1, "stable-baselines3": None}
 
-# What the peer has: the recipe's own is smaller, and centres images.
-PEERS_ENCODER = [
-    "nature_encoder.filters = (32, 64, 64)",
-    "nature_encoder.kernels = (8, 4, 3)",
-    "nature_encoder.strides = (4, 2, 1)",
-    "nature_encoder.units = 512",
-    "nature_encoder.centered = False",
-]
-
 
 def measure_ours(num_threads, tensorflow_threads, num_iterations):
-    """Seconds of ``num_iterations`` of ppo/pong with the peer's encoder, after the first one."""
+    """Seconds of ``num_iterations`` on Pong by the recipe of the other games, whose network the peer has."""
     from gail_tf.start_up import import_tensorflow, use_tensorflow_threads
 
     import_tensorflow()
@@ -49,8 +40,8 @@ def measure_ours(num_threads, tensorflow_threads, num_iterations):
     from gail_tf.rewards.environment import EnvironmentReward
     from gail_tf.training.run_directory import git_state, versions
 
-    machine = [f"make_simulators.num_threads = {num_threads}", "make_simulators.is_slow = True"]
-    parse_gin(["ppo/pong"], [*machine, *PEERS_ENCODER])
+    bindings = ["make_environment.environment = 'ale_py:ALE/Pong-v5'", "make_simulators.is_slow = True"]
+    parse_gin(["ppo/space_invaders"], [*bindings, f"make_simulators.num_threads = {num_threads}"])
     tf.keras.utils.set_random_seed(0)
     generator = OnPolicyGenerator(make_environment, EnvironmentReward(), None, 0)
 

@@ -169,7 +169,7 @@ class ModelBasedGenerator(CollectingGenerator):
             codec, observation_dim, self._normalizer, absorbing, reward_fn, expert.action, reads_successor
         )
         _check_rollouts(self.learner, settings)
-        self._clones = shared.check_cloning(self.learner, expert, reward_source)
+        shared.check_cloning(self.learner, expert, reward_source)
         self._store_interval, self._fixed_normalizer = store_interval, fixed_normalizer
         self._segment_length, self._num_random = segment_length, round(random_share * num_prefill_steps)
         widths = observation_dim, self.learner.actions.action_dim
@@ -381,7 +381,7 @@ class ModelBasedGenerator(CollectingGenerator):
     def _learn_policy(self, fresh: Segment, seed, progress) -> dict[str, tf.Tensor]:
         seed_segment, seed_noise = tf.unstack(tf.random.split(seed, 2))
         segment, expert = self._start_segments(fresh, seed_segment), None
-        if self._clones:
+        if self.learner.cloning_coef:
             expert, _ = self._expert_rows(self._batch_size, tf.random.fold_in(seed_noise, 2))
         return self.learner.update_policy(segment, seed_noise, progress, expert)
 
