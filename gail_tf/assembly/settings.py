@@ -33,9 +33,10 @@ from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.make import make_environment
 from gail_tf.environments.makers import SLOW
 from gail_tf.environments.observations import environment_name, observation_components
+from gail_tf.functions import name_of
 from gail_tf.training import evaluation
 from gail_tf.training.evaluation import Evaluator
-from gail_tf.training.reference import compare_with
+from gail_tf.training.reference import border_accuracy, compare_with
 from gail_tf.types import UserError
 
 NAMES = ("label", "task", "run_name", "group", "tags")
@@ -202,6 +203,9 @@ def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
         expert, said = _compared(expert, loaded.recorded, make_real, step_seconds)
         notes += said
     learns = not getattr(experiment.reward_source, "is_constant", experiment.reward_source is None)
+    if expert is not None and learns and loaded.recorded.are_images and step_seconds <= COMPARED:
+        told = border_accuracy(loaded.recorded, make_real, _covered_boxes())
+        expert = expert._replace(facts={**expert.facts, "border_accuracy": told})
     if expert is not None and learns:
         notes += _settle_reward(expert, chance["length_mean"], absorbing)
     return Settings(
@@ -236,6 +240,12 @@ def _compared(
     if len(mismatches) > TOLD:
         told.append(f"warning: {len(mismatches) - TOLD} more of the kind.")
     return expert._replace(facts={**expert.facts, "mismatches": mismatches}), told
+
+
+def _covered_boxes() -> Sequence[tuple[int, int, int, int]]:
+    """What of an image the discriminator does not see."""
+    encoder = gin.get_bindings("make_discriminator_network").get("encoder")
+    return gin.get_bindings("covered").get("boxes", ()) if name_of(encoder) == "covered" else ()
 
 
 def _check_fit(request: Request, experiment: Experiment) -> None:

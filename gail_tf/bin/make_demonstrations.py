@@ -99,9 +99,13 @@ def inspect(
     print(demonstrations.describe(found))
     if environment:
         import_tensorflow()
+        from gail_tf.assembly import configurables  # noqa: F401 - gin knows every part
+        from gail_tf.assembly.config import parse_gin
         from gail_tf.environments.make import make_environment
         from gail_tf.training import reference
 
+        if found.are_frames and "ALE/" in environment:
+            parse_gin(["pixels/task"], [])  # the screen as the recipes show it
         make_env = functools.partial(make_environment, environment, absorbing_states=False)
         compared = reference.compare_with(found, make_env)
         print("\n".join([f"held against {environment}", *compared.lines]))

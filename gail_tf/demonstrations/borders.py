@@ -1,12 +1,19 @@
 """Can the expert's frames be told from the agent's by their borders alone?"""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from gail_tf.types import UserError
 
 
 def border_accuracy(
-    expert: np.ndarray, agent: np.ndarray, width: int = 8, max_frames: int = 2000, held_out: float = 0.3
+    expert: np.ndarray,
+    agent: np.ndarray,
+    width: int = 8,
+    max_frames: int = 2000,
+    held_out: float = 0.3,
+    covered: Sequence[tuple[int, int, int, int]] = (),
 ) -> float:
     """Balanced accuracy, on frames held out, of a logistic regression on the border pixels of one frame.
 
@@ -20,6 +27,7 @@ def border_accuracy(
       expert, agent: uint8 ``[N, H, W]`` in the order of recording; of stacks ``[N, H, W, C]`` the last frame.
       width: of the border, in pixels. max_frames: of each, at even distances.
       held_out: share of the frames of each.
+      covered: boxes (top, bottom, left, right; pixels) that are not looked at, as ``covered.boxes``.
 
     Raises:
       UserError: other shapes or types, or fewer than ten frames.
@@ -37,6 +45,8 @@ def border_accuracy(
         raise UserError(f"the expert's and the agent's frames are of {shapes}; wanted one size")
     is_border = np.ones(chosen[0].shape[1:], bool)
     is_border[width:-width, width:-width] = False
+    for top, bottom, left, right in covered:
+        is_border[top:bottom, left:right] = False
     cuts = [round(len(frames) * (1.0 - held_out)) for frames in chosen]
     pixels = [frames[:, is_border].astype(np.float32) / 255.0 for frames in chosen]
     weights, bias = _fitted(pixels[0][: cuts[0]], pixels[1][: cuts[1]])

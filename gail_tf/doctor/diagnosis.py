@@ -20,6 +20,7 @@ CHECKS: Mapping[str, Check] = {
     "demonstrations whose actions do not fit their observations": data.blind_actions,
     "demonstrations with actions at their bounds": data.actions_at_bounds,
     "demonstrations with actions in other units": data.small_actions,
+    "demonstrations that a frame's border tells": data.telling_borders,
     "reward that seeks the end": adversary.ends_at_once,
     "reward that avoids the end": adversary.never_ends,
     "discriminator too strong": adversary.too_strong,

@@ -1,6 +1,6 @@
 """Steps of an environment to hold demonstrations against: resets, random actions, and the file's own."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import gymnasium as gym
 import numpy as np
@@ -8,11 +8,13 @@ import numpy as np
 from gail_tf import demonstrations as demos
 from gail_tf.demonstrations.comparison import Comparison, Reference, Steps, compare
 from gail_tf.environments.actions import ActionCodec
+from gail_tf.environments.atari import frames_in_stack
 from gail_tf.environments.observations import environment_name, observation_components
 from gail_tf.types import UserError
 
 NUM_RESETS = 100
 NUM_STEPS = 3000  # of random actions, and as many of the file's
+MIN_FRAMES = 100  # fewer say nothing of what tells them
 
 
 def compare_with(
@@ -21,7 +23,7 @@ def compare_with(
     """Holds demonstrations against that environment; what training would refuse is a warning.
 
     ``make_env`` makes it without an absorbing state. It is reset NUM_RESETS times, and takes NUM_STEPS of
-    random actions and as many of the file's.
+    random actions and as many of the file's; for images of random actions alone.
     """
     env = make_env()
     codec = ActionCodec(env.action_space, environment_name(env))
@@ -34,48 +36,92 @@ def compare_with(
             components=components,
             num_actions=codec.num_actions,
             action_bounds=None if codec.is_discrete else (codec.space_low, codec.space_high),
+            num_frames=frames_in_stack(env),
         )
     except UserError as error:
         env.close()
         return Comparison([], [f"gail-train will refuse it: {error}."])
     if matched.are_images:
         env.close()
-        return Comparison(["Images: nothing was compared but their shape and the actions."], [])
+        share = border_accuracy(matched, make_env, seed=seed)
+        lines = ["Images: their shape and the actions fit."]
+        if share is not None:
+            lines.append(f"A frame's border tells them from random play: {share:.0%} right, chance has 50%.")
+        return Comparison(lines, [])
     found = compare(matched, _reference(env, matched, codec.num_actions, seed), components)
     env.close()
     return found
+
+
+def border_accuracy(
+    demonstrations: demos.Demonstrations,
+    make_env: Callable[[], gym.Env],
+    covered: Sequence[tuple[int, int, int, int]] = (),
+    seed: int = 0,
+) -> float | None:
+    """``demonstrations.border_accuracy`` of images against NUM_STEPS of uniformly random actions.
+
+    None of fewer than MIN_FRAMES. Near 1, a discriminator can win without a look at behaviour: by a score,
+    or since frames were made otherwise.
+    """
+    if demonstrations.num_transitions < MIN_FRAMES:
+        return None
+    env = make_env()
+    played = _steps(env, _at_random(env, seed), seed, _newest_frame)
+    env.close()
+    return demos.border_accuracy(demonstrations.observations, played.observations, covered=covered)
 
 
 def _reference(
     env: gym.Env, demonstrations: demos.Demonstrations, num_actions: int | None, seed: int
 ) -> Reference:
     starts = [np.asarray(env.reset(seed=seed + i)[0], np.float32) for i in range(NUM_RESETS)]
-    env.action_space.seed(seed)
-    at_random = ((env.action_space.sample() for _ in range(NUM_STEPS)) for _ in range(NUM_STEPS))
     actions = demonstrations.actions.astype(env.action_space.dtype)
     recorded = (iter(actions[rows]) for rows in demonstrations.episode_slices)
     return Reference(
         np.stack(starts),
         np.asarray(env.observation_space.low, np.float64),
         np.asarray(env.observation_space.high, np.float64),
-        _steps(env, at_random, seed),
+        _steps(env, _at_random(env, seed), seed),
         _steps(env, recorded, seed + NUM_RESETS),
         num_actions,
     )
 
 
-def _steps(env: gym.Env, episodes: Iterable[Iterable[np.ndarray]], seed: int) -> Steps:
-    """Up to NUM_STEPS of episodes under these actions, each until the environment ends it."""
+def _at_random(env: gym.Env, seed: int) -> Iterable[Iterable[np.ndarray]]:
+    """Uniformly random actions, for as many episodes as are asked for."""
+    env.action_space.seed(seed)
+    return ((env.action_space.sample() for _ in range(NUM_STEPS)) for _ in range(NUM_STEPS))
+
+
+def _vector(observation: np.ndarray) -> np.ndarray:
+    return np.array(observation, np.float32)
+
+
+def _newest_frame(observation: np.ndarray) -> np.ndarray:
+    """``[H, W]`` of an image or a stack ``[H, W, C]``."""
+    return np.array(observation[..., -1] if observation.ndim == 3 else observation)
+
+
+def _steps(
+    env: gym.Env,
+    episodes: Iterable[Iterable[np.ndarray]],
+    seed: int,
+    seen: Callable[[np.ndarray], np.ndarray] = _vector,
+) -> Steps:
+    """Up to NUM_STEPS of episodes under these actions, each until the environment ends it.
+
+    ``seen`` copies what is kept of an observation: an environment may give the same array every time.
+    """
     rows: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     for i, actions in enumerate(episodes):
         if len(rows) >= NUM_STEPS:
             break
-        observation = np.array(env.reset(seed=seed + i)[0], np.float32)
+        observation = seen(env.reset(seed=seed + i)[0])
         for action in actions:
-            # A copy: an environment may change its action, and give the same array every time.
-            taken = np.array(action)
+            taken = np.array(action)  # a copy: an environment may change it
             successor, _, terminated, truncated, _ = env.step(action)
-            successor = np.array(successor, np.float32)
+            successor = seen(successor)
             rows.append((observation, taken, successor))
             observation = successor
             if terminated or truncated or len(rows) >= NUM_STEPS:

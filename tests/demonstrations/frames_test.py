@@ -113,6 +113,7 @@ def test_borders_tell_what_a_recorder_or_a_score_leaves_there():
     assert abs(demos.border_accuracy(expert, agent, width=2) - 0.5) < 0.1
     agent[:, 0, 3] = 255  # a pixel
     assert demos.border_accuracy(expert, agent, width=2) > 0.95
+    assert abs(demos.border_accuracy(expert, agent, width=2, covered=[(0, 1, 2, 4)]) - 0.5) < 0.1
     inside = np.array(expert)
     inside[:, 5:7, 5:7] = 255
     assert abs(demos.border_accuracy(expert, inside, width=2) - 0.5) < 0.1

@@ -177,6 +177,7 @@ def test_entropy_is_measured_a_component():
         ("demonstrations whose actions do not fit their observations", {"action_noise": 0.95}),
         ("demonstrations with actions at their bounds", {"actions_at_bounds": 0.9}),
         ("demonstrations with actions in other units", {"action_range": 0.1}),
+        ("demonstrations that a frame's border tells", {"border_accuracy": 0.95}),
     ],
 )
 def test_facts_of_demonstrations_accuse_them_unless_the_run_is_good(finding, facts):

@@ -309,6 +309,15 @@ def test_the_binaries_around_a_policy(processes, reference):
     assert reported.code == 0 and reported.err == ""
 
 
+def test_frames_are_held_against_the_game_as_the_recipes_show_it(processes):
+    rows = np.arange(200)
+    fields = {"observations": np.zeros((200, 84, 84), np.uint8), "actions": rows % 6}
+    np.savez(processes.folder / "black.npz", **fields, terminals=rows % 100 == 99, timeouts=rows < 0)
+    about = (f"--inspect={processes.folder / 'black.npz'}", "--environment=ale_py:ALE/Pong-v5")
+    compared = processes("make_demonstrations", *about)
+    assert compared.code == 0 and "tells them from random play: 100% right" in compared.out
+
+
 def test_exporting_to_a_full_disk_leaves_the_old_policy(live_policies, monkeypatch):
     policy, folder = live_policies["discrete"]
     before = sorted(os.listdir(folder.parent))

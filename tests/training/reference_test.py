@@ -3,8 +3,11 @@
 import dataclasses
 import functools
 
+import gymnasium as gym
+import numpy as np
 import pytest
 
+import tests.training.frame_environments  # noqa: F401 - Bar-v0
 from gail_tf import demonstrations
 from gail_tf.environments.make import make_environment
 from gail_tf.resources import experts_dir
@@ -47,3 +50,22 @@ def test_what_training_would_refuse_is_a_warning():
         dataclasses.replace(shipped("CartPole-v1"), environment=None), "Pendulum-v1"
     ).warnings
     assert warning.startswith("gail-train will refuse it: ") and "4 components; wanted 3" in warning
+
+
+def test_images_are_held_against_random_play_by_their_borders():
+    """Frames of the game itself are told by nothing, a recorder's mark at once, unless it is covered."""
+    rng, frames = np.random.default_rng(0), np.zeros((400, 12, 12), np.uint8)
+    frames[np.arange(400), :, rng.choice([2, 9], 400)] = 255
+    fields = {
+        "observations": frames,
+        "actions": rng.integers(2, size=400),
+        "terminals": np.arange(400) % 10 == 9,
+        "timeouts": np.zeros(400, bool),
+    }
+    make_env = functools.partial(gym.make, "Bar-v0")
+    told = [reference.border_accuracy(demonstrations.from_arrays(fields), make_env)]
+    frames[:, 0, 0] = 40
+    marked = demonstrations.from_arrays(fields)
+    told += [reference.border_accuracy(marked, make_env, covered) for covered in ((), [(0, 1, 0, 1)])]
+    assert np.allclose(told, [0.5, 1.0, 0.5], atol=0.1)
+    assert reference.compare_with(marked, make_env).lines[1].endswith("100% right, chance has 50%.")
