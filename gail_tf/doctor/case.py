@@ -154,7 +154,8 @@ class Case:
         """Whether it imitates; None where nothing tells."""
         if self.score is not None:
             return self.score >= GOOD_SCORE
-        return None if self.distance is None else self.distance <= GOOD_DISTANCE
+        is_of_screens = "border_accuracy" in self.facts  # another distance: 0.12 for a Pong that is lost
+        return None if self.distance is None or is_of_screens else self.distance <= GOOD_DISTANCE
 
     @property
     def is_poor(self) -> bool:

@@ -233,13 +233,15 @@ def test_a_final_figure_of_few_episodes_or_of_wide_spread_is_too_little():
 
 
 def test_without_an_experts_return_the_distance_tells():
-    def of(distance):
-        run = poor(evaluation__imitation_distance=distance, generator__kl=0.3)
+    def of(distance, **facts):
+        run = poor(evaluation__imitation_distance=distance, generator__kl=0.3, facts=facts)
         return dataclasses.replace(run, info={**run.info, "expert_return": None})
 
     assert found(of(0.9)) == ["policy steps too large"]
     assert found(of(0.1)) == []
     assert Case(of(0.1)).standing == "imitation distance 0.10"
+    # Of screens it is another distance, of which 0.1 is far.
+    assert found(of(0.1, border_accuracy=0.95)) == ["demonstrations that a frame's border tells"]
 
 
 @pytest.fixture
