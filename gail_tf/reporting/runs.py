@@ -70,7 +70,7 @@ class Run:
     @property
     def name(self) -> str:
         """The path as it was given, of an absolute one the last three parts."""
-        return "/".join(self.path.parts[-3:]) if self.path.is_absolute() else str(self.path)
+        return str(pathlib.Path(*self.path.parts[-3:]) if self.path.is_absolute() else self.path)
 
     @property
     def environment(self) -> str:

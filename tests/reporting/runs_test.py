@@ -1,9 +1,10 @@
 import json
+import pathlib
 
 import numpy as np
 import pytest
 
-from gail_tf.reporting.runs import find_runs, load_run, load_runs
+from gail_tf.reporting.runs import Run, find_runs, load_run, load_runs
 from gail_tf.types import UserError
 
 
@@ -118,3 +119,10 @@ def test_a_run_that_failed_at_once_is_a_run_without_metrics(make_run_dir, status
     run = load_run(make_run_dir(returns=(), status=status))
     assert (run.failure, run.is_nan, run.has_scale) == (status, status == "diverged", True)
     assert not run.series("evaluation/return_mean")[0].size
+
+
+@pytest.mark.parametrize(
+    "path, name", [("runs/mine", "runs/mine"), ("/far/a/b/0", "a/b/0"), ("/far/mine", "/far/mine")]
+)
+def test_a_run_goes_by_its_path_or_its_last_three_parts(path, name):
+    assert Run(pathlib.Path(path), {}, [], None).name == name
