@@ -204,7 +204,9 @@ def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
         notes += said
     learns = not getattr(experiment.reward_source, "is_constant", experiment.reward_source is None)
     if expert is not None and learns and loaded.recorded.are_images and step_seconds <= COMPARED:
-        told = border_accuracy(loaded.recorded, make_real, _covered_boxes())
+        env = make_real()
+        told = border_accuracy(loaded.recorded, env, _covered_boxes())
+        env.close()
         expert = expert._replace(facts={**expert.facts, "border_accuracy": told})
     if expert is not None and learns:
         notes += _settle_reward(expert, chance["length_mean"], absorbing)

@@ -42,8 +42,8 @@ def compare_with(
         env.close()
         return Comparison([], [f"gail-train will refuse it: {error}."])
     if matched.are_images:
+        share = border_accuracy(matched, env, seed=seed)
         env.close()
-        share = border_accuracy(matched, make_env, seed=seed)
         lines = ["Images: their shape and the actions fit."]
         if share is not None:
             lines.append(f"A frame's border tells them from random play: {share:.0%} right, chance has 50%.")
@@ -55,20 +55,18 @@ def compare_with(
 
 def border_accuracy(
     demonstrations: demos.Demonstrations,
-    make_env: Callable[[], gym.Env],
+    env: gym.Env,
     covered: Sequence[tuple[int, int, int, int]] = (),
     seed: int = 0,
 ) -> float | None:
-    """``demonstrations.border_accuracy`` of images against NUM_STEPS of uniformly random actions.
+    """``demonstrations.border_accuracy`` of images against NUM_STEPS of uniformly random actions in ``env``.
 
-    None of fewer than MIN_FRAMES. Near 1, a discriminator can win without a look at behaviour: by a score,
-    or since frames were made otherwise.
+    None of fewer than MIN_FRAMES, and of others than bytes. Near 1, a discriminator can win without a look
+    at behaviour: by a score, or since frames were made otherwise.
     """
-    if demonstrations.num_transitions < MIN_FRAMES:
+    if demonstrations.num_transitions < MIN_FRAMES or env.observation_space.dtype != np.uint8:
         return None
-    env = make_env()
     played = _steps(env, _at_random(env, seed), seed, _newest_frame)
-    env.close()
     return demos.border_accuracy(demonstrations.observations, played.observations, covered=covered)
 
 

@@ -63,9 +63,9 @@ def test_images_are_held_against_random_play_by_their_borders():
         "timeouts": np.zeros(400, bool),
     }
     make_env = functools.partial(gym.make, "Bar-v0")
-    told = [reference.border_accuracy(demonstrations.from_arrays(fields), make_env)]
+    told = [reference.border_accuracy(demonstrations.from_arrays(fields), make_env())]
     frames[:, 0, 0] = 40
     marked = demonstrations.from_arrays(fields)
-    told += [reference.border_accuracy(marked, make_env, covered) for covered in ((), [(0, 1, 0, 1)])]
+    told += [reference.border_accuracy(marked, make_env(), covered) for covered in ((), [(0, 1, 0, 1)])]
     assert np.allclose(told, [0.5, 1.0, 0.5], atol=0.1)
     assert reference.compare_with(marked, make_env).lines[1].endswith("100% right, chance has 50%.")
