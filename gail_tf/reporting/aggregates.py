@@ -200,6 +200,14 @@ def histogram_median(histogram: Mapping[str, Any]) -> float:
     return float(np.interp(0.5 * below[-1], below, edges))
 
 
+def histogram_share(histogram: Mapping[str, Any], at_least: float) -> float:
+    """The share of the values that are ``at_least`` so large, evenly spread within a bin (as the median)."""
+    edges, below = _cumulative(histogram)
+    if edges[0] == edges[-1]:
+        return float(edges[0] >= at_least)
+    return float(1.0 - np.interp(at_least, edges, below) / below[-1])
+
+
 def _cumulative(histogram: Mapping[str, Any]) -> Curve:
     """The edges of the bins, and how many values are below each, both ``[N + 1]``."""
     below = np.concatenate([[0.0], np.cumsum(np.asarray(histogram["counts"], float))])

@@ -15,9 +15,9 @@ def write_report(paths: Iterable[Path], out_dir: Path, published: Path | None = 
 
     Always ``page.html``, ``curves.png``, ``table.md``, ``results.csv``, ``commands.csv``, ``runs.jsonl.xz``
     and ``table_compact.md``, for a README. Beside them, where the runs have what they show: ``arms.md``,
-    ``by_demonstrations.md``, ``divergence.md``, ``signal.md``, ``keeping.md``, ``final_returns.png``,
-    a figure for each of FAMILIES, ``rollout_gradient.png``, ``reward_histograms.png`` (one for each task
-    where there are several).
+    ``by_demonstrations.md``, ``divergence.md``, ``signal.md``, ``outliers.md``, ``keeping.md``,
+    ``final_returns.png``, a figure for each of FAMILIES, ``rollout_gradient.png``,
+    ``reward_histograms.png`` (one for each task where there are several).
     Unfinished and unreadable runs are listed under ``table.md``.
 
     Args:
@@ -43,6 +43,7 @@ def write_report(paths: Iterable[Path], out_dir: Path, published: Path | None = 
         "by_demonstrations.md": study_tables.demonstrations_table(table),
         "divergence.md": study_tables.divergence_table(table, beside),
         "signal.md": study_tables.signal_table(table),
+        "outliers.md": study_tables.outlier_table(table),
         "keeping.md": keeping_table.keeping_table(table),
     }
     figures = {"final_returns.png": (study_figures.draw_final_returns, groups)}

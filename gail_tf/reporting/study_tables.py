@@ -22,6 +22,8 @@ _ABSENT = "the run did not log it"
 _SHORT = f"no line of the metrics falls into the first {_SHARE:.0%}"
 _ADVANTAGE = "generator/advantage_std"
 _HISTOGRAM = "reward/agent_histogram"
+_EXPERTS = "reward/expert_histogram"
+_OUTLIER = 5.0  # a reward that CREDO clips and filters (its section 3.4)
 _LOSSES = ("discriminator/loss_bce_loss", "discriminator/loss_wasserstein_loss")
 
 Scores = Mapping[tuple[str, str], list[float]]  # of an arm in a cell, a run each, finished ones first
@@ -137,6 +139,56 @@ def signal_table(runs: pd.DataFrame) -> str | None:
     return f"{tables.markdown(rows, 2)}\n\n{explanation}\n"
 
 
+def outlier_table(runs: pd.DataFrame) -> str | None:
+    """How many rewards are CREDO's outliers, on either side of the discriminator, and the policy's gradient.
+
+    Proposition 1 of the paper puts them where the expert acts as the policy does not; Theorem 1 makes their
+    probability a lower bound of that of an exploding gradient. None for fewer than two groups with rewards of
+    expert and agent.
+    """
+    rows = [row for _, same in runs.groupby("number") if (row := _outlier_row(same))]
+    if len(rows) < 2:
+        return None
+    explanation = (
+        f"Outliers: rewards of {_OUTLIER:g} and more, CREDO's threshold, in the discriminator's own units "
+        "(times the running scale that divided them, where there is one). Of r1 they are those with D of "
+        f"0.993 and more. First {_SHARE:.0%} of the training → last {_SHARE:.0%}: means over their "
+        "evaluations (of the mean rewards over their iterations), medians over the seeds. From histograms "
+        "of 32 bins, as if values were evenly spread in each. Largest: of any iteration of any seed."
+    )
+    return f"{tables.markdown(rows, 2)}\n\n{explanation}\n"
+
+
+def _outlier_row(runs: pd.DataFrame) -> dict[str, str] | None:
+    """None for a group without a run whose rewards were logged on both sides."""
+    shown = [run for run in runs.of if run.lines_with(_EXPERTS) and run.lines_with(_HISTOGRAM)]
+    if not shown:
+        return None
+    signals = list(map(_signals, shown))
+    return {
+        "Task": runs.cell.iloc[0],
+        "Arm": runs.arm.iloc[0],
+        "Seeds": str(len(shown)),
+        "Outliers, expert": _changes([_outliers(run, _EXPERTS) for run in shown]),
+        "agent": _changes([_outliers(run, _HISTOGRAM) for run in shown]),
+        "Expert's mean reward": _changes([signal["Reward, expert: mean"] for signal in signals]),
+        "agent's": _changes([signal["mean"] for signal in signals]),
+        "Policy gradient norm: largest": tables.median(
+            runs.largest_policy_gradient_norm, "{:.2g}".format, of=max
+        ),
+    }
+
+
+def _outliers(run: Run, name: str) -> tuple[float, float] | str:
+    lines, scales = run.lines_with(name), _scales(run)
+    steps = np.array([line["env_steps"] for line in lines], float)
+    shares = [
+        aggregates.histogram_share(line[name], _OUTLIER / scales.get(step, 1.0))
+        for line, step in zip(lines, steps, strict=True)
+    ]
+    return _early_and_late(steps, np.array(shares))
+
+
 def _reasons(runs: pd.DataFrame) -> list[str]:
     """Sentences about the cells that have a dash: why they have no number."""
     shown, columns = _with_signal(runs), {_ABSENT: {}, _SHORT: {}}
@@ -176,7 +228,7 @@ def _signal_row(runs: pd.DataFrame) -> dict[str, str] | None:
 
 def _signals(run: Run) -> dict[str, tuple[float, float] | str]:
     """One run's early and late means, by the table's columns; where there are none, why."""
-    scales = dict(zip(*run.series("reward/scale"), strict=True))
+    scales = _scales(run)
 
     def in_reward_units(steps, values):
         return _early_and_late(steps, values * np.array([scales.get(step, 1.0) for step in steps]))
@@ -194,6 +246,11 @@ def _signals(run: Run) -> dict[str, tuple[float, float] | str]:
         "Policy gradient norm": in_reward_units(*run.series(tables.POLICY_GRADIENT_NORM)),
         "Advantage: std": in_reward_units(*run.series(_ADVANTAGE)),
     }
+
+
+def _scales(run: Run) -> dict[float, float]:
+    """What rewards were divided by, by environment steps; none where nothing divides them."""
+    return dict(zip(*run.series("reward/scale"), strict=True))
 
 
 def _early_and_late(steps: np.ndarray, values: np.ndarray) -> tuple[float, float] | str:

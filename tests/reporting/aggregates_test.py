@@ -164,6 +164,14 @@ def test_how_often_a_run_is_under_the_expert_again(make_run_dir):
     assert aggregates.share_below_expert(load_run(make_run_dir("c", returns=[0.0, 900.0]))) is None
 
 
+def test_the_share_of_a_histogram_from_a_value_on():
+    histogram = {"low": 0.0, "high": 4.0, "counts": [1, 1, 2, 0]}
+    shares = [aggregates.histogram_share(histogram, value) for value in (-1.0, 0.5, 2.0, 3.0, 9.0)]
+    assert shares == pytest.approx([1.0, 0.875, 0.5, 0.0, 0.0])
+    alike = {"low": 3.0, "high": 3.0, "counts": [7]}
+    assert [aggregates.histogram_share(alike, value) for value in (2.9, 3.0, 3.1)] == [1.0, 1.0, 0.0]
+
+
 def test_the_median_of_a_histogram():
     assert aggregates.histogram_median({"low": 0.0, "high": 4.0, "counts": [1, 1, 2, 0]}) == pytest.approx(
         2.0

@@ -243,6 +243,28 @@ def test_the_signal_wants_two_arms_with_a_discriminator_and_values(make_study):
         assert study_tables.signal_table(groups) is None
 
 
+def test_outliers_are_counted_on_both_sides_in_the_units_of_the_reward(make_study):
+    # Of the expert's half lie above 0.5, which a scale of 10 makes 5; of the agent's none.
+    sides = {
+        "expert": {"low": 0.0, "high": 1.0, "counts": [1, 1]},
+        "agent": {"low": 0.0, "high": 0.4, "counts": [4]},
+    }
+    metrics = {f"reward/{side}_histogram": [histogram] * 20 for side, histogram in sides.items()}
+    metrics |= {f"reward/{side}_mean": [1.0] * 20 for side in sides}
+    metrics |= {"reward/scale": [5.0] * 10 + [10.0] * 10, "generator/policy_gradient_norm": RAMP}
+    arms = {"A": {"Ant": [1.0, 1.0]}, "B": {"Ant": [1.0]}}
+    table = study_tables.outlier_table(make_study(arms, metrics=metrics, returns=[0.0] * 20))
+    lines = table.splitlines()
+    assert cells(lines, "Ant-v0", "A") == ["2", "0 → 0.5", "0 → 0", "5 → 10", "5 → 10", "20"]
+    assert cells(lines, "Ant-v0", "B")[0] == "1" and "5 and more" in lines[-1]
+
+
+def test_outliers_want_two_arms_with_rewards_of_both_sides(make_study):
+    metrics = {"reward/agent_histogram": [{"low": 0.0, "high": 1.0, "counts": [1]}] * 20}
+    groups = make_study({arm: {"Ant": [1.0]} for arm in "AB"}, metrics=metrics, returns=RAMP)
+    assert study_tables.outlier_table(groups) is None
+
+
 def test_a_report_of_a_study_has_what_its_runs_have_and_is_the_same_again(make_study, tmp_path):
     histogram = {"low": 0.0, "high": 1.0, "counts": [1, 2]}
     metrics = {
