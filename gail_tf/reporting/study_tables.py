@@ -18,6 +18,7 @@ from gail_tf.reporting.runs import Path, Run, natural_key
 from gail_tf.types import UserError
 
 _SHARE = 0.1  # of a training, at its beginning and at its end
+_CLIPPED = "the rewards are clipped there"
 _ABSENT = "the run did not log it"
 _SHORT = f"no line of the metrics falls into the first {_SHARE:.0%}"
 _ADVANTAGE = "generator/advantage_std"
@@ -154,7 +155,8 @@ def outlier_table(runs: pd.DataFrame) -> str | None:
         "(times the running scale that divided them, where there is one). Of r1 they are those with D of "
         f"0.993 and more. First {_SHARE:.0%} of the training → last {_SHARE:.0%}: means over their "
         "evaluations (of the mean rewards over their iterations), medians over the seeds. From histograms "
-        "of 32 bins, as if values were evenly spread in each. Largest: of any iteration of any seed."
+        "of 32 bins, as if values were evenly spread in each. Largest: of any iteration of any seed. "
+        f"{tables.NOTHING}: {_CLIPPED}, or it was not logged."
     )
     return f"{tables.markdown(rows, 2)}\n\n{explanation}\n"
 
@@ -182,9 +184,11 @@ def _outlier_row(runs: pd.DataFrame) -> dict[str, str] | None:
 def _outliers(run: Run, name: str) -> tuple[float, float] | str:
     lines, scales = run.lines_with(name), _scales(run)
     steps = np.array([line["env_steps"] for line in lines], float)
+    from_on = [_OUTLIER / scales.get(step, 1.0) for step in steps]
+    if any(np.isclose(line[name]["high"], value) for line, value in zip(lines, from_on, strict=True)):
+        return _CLIPPED  # and a histogram does not tell how many lie at its very end
     shares = [
-        aggregates.histogram_share(line[name], _OUTLIER / scales.get(step, 1.0))
-        for line, step in zip(lines, steps, strict=True)
+        aggregates.histogram_share(line[name], value) for line, value in zip(lines, from_on, strict=True)
     ]
     return _early_and_late(steps, np.array(shares))
 

@@ -251,12 +251,19 @@ def test_outliers_are_counted_on_both_sides_in_the_units_of_the_reward(make_stud
     }
     metrics = {f"reward/{side}_histogram": [histogram] * 20 for side, histogram in sides.items()}
     metrics |= {f"reward/{side}_mean": [1.0] * 20 for side in sides}
-    metrics |= {"reward/scale": [5.0] * 10 + [10.0] * 10, "generator/policy_gradient_norm": RAMP}
+    metrics |= {"reward/scale": [4.0] * 10 + [10.0] * 10, "generator/policy_gradient_norm": RAMP}
     arms = {"A": {"Ant": [1.0, 1.0]}, "B": {"Ant": [1.0]}}
     table = study_tables.outlier_table(make_study(arms, metrics=metrics, returns=[0.0] * 20))
     lines = table.splitlines()
-    assert cells(lines, "Ant-v0", "A") == ["2", "0 → 0.5", "0 → 0", "5 → 10", "5 → 10", "20"]
+    assert cells(lines, "Ant-v0", "A") == ["2", "0 → 0.5", "0 → 0", "4 → 10", "4 → 10", "20"]
     assert cells(lines, "Ant-v0", "B")[0] == "1" and "5 and more" in lines[-1]
+
+
+def test_of_clipped_rewards_nobody_can_say_how_many_would_be_larger(make_study):
+    histogram = {"low": 0.0, "high": 5.0, "counts": [1, 9]}
+    metrics = {f"reward/{side}_histogram": [histogram] * 20 for side in ("expert", "agent")}
+    groups = make_study({arm: {"Ant": [1.0]} for arm in "AB"}, metrics=metrics, returns=RAMP)
+    assert cells(study_tables.outlier_table(groups).splitlines(), "Ant-v0", "A")[1:3] == ["–", "–"]
 
 
 def test_outliers_want_two_arms_with_rewards_of_both_sides(make_study):
