@@ -36,6 +36,7 @@ class BehavioralCloning(tf.Module):
 
     Attributes:
       training_rows, held_out: observations and actions, ``[N, ...]`` each; the same where none are held out.
+      minibatches_per_epoch: how many updates an epoch has.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class BehavioralCloning(tf.Module):
             self._looked_at = "validation"
             self.held_out = tf.constant(expert.observation[held_out]), tf.constant(expert.action[held_out])
         self._batch_size = min(batch_size, num_rows - num_held_out)
+        self.minibatches_per_epoch = (num_rows - num_held_out) // self._batch_size
         self._augmentations = tuple(frozen(augment) for augment in augmentations)
         if augmentations and expert.observation.ndim < 4:
             raise ValueError("BehavioralCloning.augmentations are of images, and it sees none: want ().")

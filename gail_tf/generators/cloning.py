@@ -21,7 +21,9 @@ from gail_tf.types import EpisodeStatistics, RewardSource, Transition
 class CloningGenerator(tf.Module):
     """Learns from the demonstrations alone; an iteration is ``epochs_per_iteration`` epochs.
 
-    ``actor_network`` and ``notes`` are as :class:`OnPolicyGenerator`'s.
+    It is more of them where these have fewer than ``min_minibatches`` minibatches: so many as have them, so
+    that few demonstrations are not trained on for less. ``actor_network`` and ``notes`` are as
+    :class:`OnPolicyGenerator`'s.
     """
 
     steps_before_learning = 0
@@ -34,6 +36,7 @@ class CloningGenerator(tf.Module):
         seed: int,
         absorbing: bool = False,
         epochs_per_iteration: int = 5,
+        min_minibatches: int = 0,
         normalize_observations: bool = True,
         actor_network: Callable[..., Any] = make_actor_network,
     ):
@@ -50,7 +53,8 @@ class CloningGenerator(tf.Module):
         self.policy = Policy(actor_net, normalizer, codec, absorbing, spec)
         self.notes = tuple(notes)
         self.cloning = BehavioralCloning(self.policy, expert, seed)
-        self._epochs_per_iteration = epochs_per_iteration
+        enough = -(-min_minibatches // self.cloning.minibatches_per_epoch)
+        self._epochs_per_iteration = max(epochs_per_iteration, enough)
 
     def prepare(self) -> dict[str, float]:
         return {}
@@ -61,7 +65,7 @@ class CloningGenerator(tf.Module):
         return 0, []
 
     def update(self, iteration: int, progress: float) -> dict[str, float]:
-        """Trains for ``epochs_per_iteration`` epochs, or until finished."""
+        """Trains for an iteration's epochs, or until finished."""
         del progress
         start = time.perf_counter()
         metrics = {}

@@ -28,6 +28,17 @@ def test_it_takes_no_steps_and_learns():
     assert not generator.is_finished() and generator.state() == {}
 
 
+@pytest.mark.parametrize("min_minibatches, epochs", [(0, 2), (8, 2), (9, 3), (33, 9)])
+def test_few_demonstrations_are_not_trained_on_for_less(min_minibatches, epochs):
+    gin.parse_config("BehavioralCloning.batch_size = 16\nBehavioralCloning.max_epochs = 100")
+    generator = make(epochs_per_iteration=2, min_minibatches=min_minibatches)
+    generator.update(0, 0.0)
+    # 70 of 100 rows, 30 are held out: four minibatches an epoch
+    assert int(generator.cloning.step.optimizer.iterations) == epochs * 4
+    generator.update(1, 0.0)
+    assert int(generator.cloning.num_epochs) == 2 * epochs
+
+
 def test_when_it_is_finished_the_policy_holds_the_best_weights():
     gin.parse_config("BehavioralCloning.max_epochs = 3\nBehavioralCloning.learning_rate = 0.5")
     generator = make(epochs_per_iteration=1)
