@@ -35,6 +35,7 @@ WITHOUT_DATA = {
     ("gail_vr.md", "claim"): "its sentences quote signal.md",
     ("gail.md", "| name"): "the range of each reward function",
     ("mgail.md", "| code, so `mgail_paper`"): "settings of code and paper",
+    ("mgail.md", "claim"): "a paper's own numbers beside those of the tables above it",
     ("mgail.md", "coefficient"): "tried on seed 1000, with commit; not exported",
     ("mgail.md", "error"): "of metrics.jsonl, not exported",
     ("off_policy.md", "| seeds"): "others' numbers, but for the last three rows, which have a rule",
