@@ -18,6 +18,7 @@ _NUM_DIRECTIONS = 64
 _NUM_QUANTILES = 512
 _NUM_BLOCKS = 12
 """Along each axis of an image."""
+_LEAST_SPREAD = 0.1
 _LENGTH_COUNTS = 0.1
 
 
@@ -176,7 +177,9 @@ class ScreenDistance:
 
     def __init__(self, blocks: np.ndarray, length_mean: float):
         spread = blocks.std(0)
-        self._scale = np.where(spread > 1e-3, spread, 1.0)  # of 255
+        # In its own unit, a grey level of 255, where they hardly ever differ: a glimpse of one pixel in a
+        # thousand frames has a spread of 0.003, and what is seen there would count for all other blocks.
+        self._scale = np.where(spread > _LEAST_SPREAD, spread, 1.0)
         self._expert, self._length_mean = _quantiles(blocks), length_mean
 
     def __call__(self, episodes: Sequence[Mapping[str, np.ndarray]]) -> float:

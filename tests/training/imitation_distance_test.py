@@ -162,6 +162,19 @@ def test_screens_are_compared_by_what_is_seen_where():
     assert short == pytest.approx(near + 0.05, abs=0.02)
 
 
+def test_a_place_where_the_expert_was_once_does_not_count_for_all_others():
+    def with_corner(frames, rows):  # something in the upper left corner, in so many frames
+        frames = frames.copy()
+        frames[:rows, 0, 0] = 100
+        return screen_blocks(frames)
+
+    frames = [screens(seed, place=(20, 20), wander=6.0) for seed in range(8)]
+    rows = [with_corner(one, 1 if seed == 0 else 0) for seed, one in enumerate(frames[:4])]
+    measure = ScreenDistance(np.concatenate(rows), 200.0)
+    plain, there = ([{"observations": with_corner(one, n)} for one in frames[4:]] for n in (0, 200))
+    assert measure(plain) < measure(there) < measure(plain) + 0.02
+
+
 def test_blocks_are_of_the_newest_frame_and_of_any_size():
     stack = screens(0)
     np.testing.assert_array_equal(screen_blocks(stack), screen_blocks(stack[..., -1]))
