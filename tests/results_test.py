@@ -57,7 +57,6 @@ WITHOUT_DATA = {
     ("credo.md", "Arm"): "results/credo_parts/arms.md and divergence.md",
     ("gail_vr.md", "Method"): "results/gail_vr_today/arms.md",
     ("results/README.md", "| cloning alone"): "medians and ranges of results/steady/table.md",
-    ("results/README.md", "trajectories"): "single runs of results/ho_ermon/results.csv",
     ("results/README.md", "file"): "digests of recordings; run.json has them",
     ("results/gail_vr/signal.md", "Task"): "of metrics.jsonl, not exported",
     ("speed.md", "steps a second"): "benchmarks/README.md has the runs",
@@ -370,8 +369,21 @@ def _aims(runs):
             yield [environment, amount, f"`{name}`{comma}{budget}", str(len(same)), *cells, missed or "none"]
 
 
+def _fewer_rows(runs):
+    """results/README.md: cloning of every 20th step, a column a task, a row a number of trajectories."""
+    same = _of(runs, "ho_ermon", ["BC"])
+    for amount in (4, 11, 18, 25):
+        some = same[same.num_demonstrations == amount]
+        tasks = ("Hopper-v5", "HalfCheetah-v5", "Walker2d-v5")
+        yield [
+            str(amount),
+            *(tables.spread(some[some.environment == task].normalized_return) for task in tasks),
+        ]
+
+
 # (page, name of the table) -> its rows, from all runs.
 RULES = {
+    ("results/README.md", "trajectories"): _fewer_rows,
     ("results/README.md", "task"): _aims,
     ("mgail.md", "| Hopper-v5: IQM [95% interval]"): _model_comparison,
     ("mgail.md", "choice"): _one_choice,
