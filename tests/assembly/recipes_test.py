@@ -160,7 +160,7 @@ def test_show_tells_the_value_and_the_file_of_each_setting():
     lines = {line.split(" = ")[0]: " ".join(line.split()) for line in text.splitlines() if " = " in line}
     files = {
         "PPO.learning_rate": "= 3e-4 # configs/tuned/gail_ppo/walker2d.gin",
-        "Trainer.total_env_steps": "= 1_000_000 # configs/recipes/gail_ppo.gin (walker2d): environment steps",
+        "Trainer.total_env_steps": "= 1_500_000 # configs/recipes/gail_ppo.gin (walker2d): environment steps",
         "PPO.num_epochs": "= 10 # configs/recipes/gail_ppo.gin: passes over a batch",
         "make_environment.environment": "= 'Walker2d-v5' # configs/tasks/walker2d.gin",
         "OnPolicyGenerator.segment_length": "= 8 # configs/with/gail_vr.gin: not in the paper",
