@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from gail_tf.reporting import aggregates, study_tables, tables, text
+from gail_tf.reporting import aggregates, keeping_table, study_tables, tables, text
 from gail_tf.reporting.groups import demonstrations_text
 from gail_tf.reporting.runs import natural_key
 
@@ -381,9 +381,19 @@ def _fewer_rows(runs):
         ]
 
 
+def _between_runs(runs):
+    """results/steady/between_runs.md: what a report writes of the same runs."""
+    del runs  # of all folders
+    table = keeping_table.between_runs_table(read(RESULTS / "steady"))
+    for line in table.splitlines()[2:]:
+        if line.startswith("|"):
+            yield [cell.strip() for cell in line.strip("|").split("|")]
+
+
 # (page, name of the table) -> its rows, from all runs.
 RULES = {
     ("results/README.md", "trajectories"): _fewer_rows,
+    ("results/steady/between_runs.md", "Task"): _between_runs,
     ("results/README.md", "task"): _aims,
     ("mgail.md", "| Hopper-v5: IQM [95% interval]"): _model_comparison,
     ("mgail.md", "choice"): _one_choice,

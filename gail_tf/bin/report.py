@@ -18,6 +18,7 @@ and, where the runs have what they show,
   arms.md, divergence.md                   arms over all tasks and against each other; seeds that diverged
   signal.md                                rewards, discriminator's loss and gradients, early and late
   keeping.md                               the policy that was kept beside the last and the highest one
+  between_runs.md                          the run that is nearest to the demonstrations beside the others
   by_demonstrations.md                     final returns, a column an arm, a row a number of demonstrations
   final_returns.png                        a box an arm, a dot a seed
   policy_gradient.png, discriminator.png, learned_reward.png, values.png, credo.png, policy.png,

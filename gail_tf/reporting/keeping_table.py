@@ -1,4 +1,4 @@
-"""What keeping a policy by its distance from the demonstrations wins and loses, as Markdown."""
+"""What choosing by the distance from the demonstrations wins and loses, within runs and between them."""
 
 import pandas as pd
 
@@ -14,6 +14,14 @@ _EXPLANATION = (
     "evaluations' distance from the demonstrations with their return, -1 where every nearer policy has the "
     "higher return: within runs (median [min, max] over seeds), and of all evaluations of a row together."
 )
+_BETWEEN_EXPLANATION = (
+    "Normalised returns of kept policies, over episodes that chose nothing. Nearest: the run whose policy is "
+    "nearest to the demonstrations by the distance that kept it, which needs no reward. Beside it the median "
+    "of the row and the highest. Rank correlation (Spearman) of their distances with their returns, -1 "
+    'where every nearer one has the higher return. Between runs that end alike it is chance. "all" has the '
+    "runs of all arms on the task. Each run is measured against the trajectories that it learned from."
+)
+_LEAST_RUNS = 3
 
 
 def keeping_table(runs: pd.DataFrame) -> str | None:
@@ -25,6 +33,39 @@ def keeping_table(runs: pd.DataFrame) -> str | None:
     if len(rows) > 1:
         rows.append(_row(shown) | {"Task": "all", "Arm": "all"})
     return f"{tables.markdown(rows, 2)}\n\n{_EXPLANATION}\n"
+
+
+def between_runs_table(runs: pd.DataFrame) -> str | None:
+    """Whether the nearest of several runs is a good one: a row a group of three or more, and one a task.
+
+    Args:
+      runs: rows of ``tables.runs_table``, or of a results.csv.
+
+    Returns:
+      Markdown; None where no group has as many finished runs with both a distance and a return.
+    """
+    shown = runs[runs.failure.isna() & runs.imitation_distance.notna() & runs.normalized_return.notna()]
+    rows = []
+    for _, of_task in shown.groupby("cell"):
+        of_arms = [same for _, same in of_task.groupby("number") if len(same) >= _LEAST_RUNS]
+        rows += [_between(same, same.arm.iloc[0]) for same in of_arms]
+        if len(of_arms) > 1:
+            rows.append(_between(of_task, "all"))
+    return f"{tables.markdown(rows, 2)}\n\n{_BETWEEN_EXPLANATION}\n" if rows else None
+
+
+def _between(runs: pd.DataFrame, arm: str) -> dict[str, str]:
+    curve = pd.DataFrame({"distance": runs.imitation_distance, "return": runs.normalized_return})
+    correlation, returns = _rank_correlation(curve), curve["return"]
+    return {
+        "Task": runs.cell.iloc[0],
+        "Arm": arm,
+        "Runs": str(len(runs)),
+        "Nearest": tables.two_decimals(returns[curve.distance.idxmin()]),
+        "Median": tables.two_decimals(returns.median()),
+        "Highest": tables.two_decimals(returns.max()),
+        "Rank correlation": tables.NOTHING if correlation is None else tables.two_decimals(correlation),
+    }
 
 
 def _row(runs: pd.DataFrame) -> dict[str, str]:

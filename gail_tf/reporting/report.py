@@ -45,6 +45,7 @@ def write_report(paths: Iterable[Path], out_dir: Path, published: Path | None = 
         "signal.md": study_tables.signal_table(table),
         "outliers.md": study_tables.outlier_table(table),
         "keeping.md": keeping_table.keeping_table(table),
+        "between_runs.md": keeping_table.between_runs_table(table),
     }
     figures = {"final_returns.png": (study_figures.draw_final_returns, groups)}
     figures |= {f"{name}.png": (study_figures.draw_family, groups, name) for name in study_figures.FAMILIES}
