@@ -24,6 +24,19 @@ MGAIL = """
 import mgail_speed
 assert mgail_speed.measure("as shipped", 5, 1, 1, "AdvancedCore", False, 0.1)["segments_per_second"] > 0
 """
+DISTANCES = """
+import distances, gymnasium as gym
+from gail_tf.training import evaluation
+task, episodes = distances.Task("Acrobot-v1", "shipped:Acrobot-v1", 0), []
+make = lambda: gym.make("Acrobot-v1")
+act = evaluation.uniformly_random(make, 0)
+evaluation.Evaluator(make).evaluate(act, 2, 0, episodes.append)
+for name, distance in task.candidates.items():
+    # Random play never gets up: without ends it is far by what it looks like alone.
+    assert distance(task.held_out) < 0.5 * distance(episodes), name
+assert task.action_error(act) > 0.5
+assert distances.rank_correlation([1.0, 2.0, 3.0], [9.0, 5.0, 7.0]) == -0.5
+"""
 
 
 def run(code):
@@ -40,3 +53,7 @@ def test_an_update_that_travels_can_be_traced(name):
 @pytest.mark.long
 def test_mgails_updates_are_called_as_they_are():
     run(MGAIL)
+
+
+def test_each_candidate_tells_held_out_demonstrations_from_random_play():
+    run(DISTANCES)

@@ -7,10 +7,11 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from gail_tf.reporting import aggregates, keeping_table, study_tables, tables, text
+from gail_tf.reporting import aggregates, archive, keeping_table, study_tables, tables, text
 from gail_tf.reporting.groups import demonstrations_text
 from gail_tf.reporting.runs import natural_key
 
@@ -390,8 +391,32 @@ def _between_runs(runs):
             yield [cell.strip() for cell in line.strip("|").split("|")]
 
 
+def _evaluations_cost(runs):
+    """speed.md: shares of the wall time, medians over the runs that results/steady/runs.jsonl.xz has."""
+    del runs  # the CSV has no times of evaluations
+    shares = {}
+    for run in archive.read_archive(RESULTS / "steady" / "runs.jsonl.xz"):
+        took, (arm, task, _) = run.series("time/evaluate_seconds")[1], run.name.split("/")
+        if not took.size:
+            continue
+        # Four policies of ten episodes meet at the end, where an evaluation in training has five.
+        both = np.array([took.sum(), took.sum() + 8 * took.mean()]) / run.number("wall_seconds")
+        shares.setdefault((arm, task), []).append(both)
+    for recipe, arm, tasks_of_arm in (
+        ("gail_ppo", "gail_ppo", ("half_cheetah", "ant", "cartpole", "hopper", "swimmer", "reacher")),
+        ("gail_ppo, 1.5M steps", "gail_ppo_1.5m", ("walker2d_subsampled",)),
+        ("gail_trpo", "gail_trpo", ("half_cheetah", "hopper")),
+        ("sac_gail", "gail_sac", ("half_cheetah", "ant", "hopper", "humanoid")),
+        ("dac_td3", "dac_td3", ("half_cheetah",)),
+        ("mgail", "mgail_cloning", ("hopper",)),
+    ):
+        for task in tasks_of_arm:
+            yield [f"`{recipe}`", task, *map("{:.1%}".format, np.median(shares[arm, task], 0))]
+
+
 # (page, name of the table) -> its rows, from all runs.
 RULES = {
+    ("speed.md", "recipe 2"): _evaluations_cost,
     ("results/README.md", "trajectories"): _fewer_rows,
     ("results/steady/between_runs.md", "Task"): _between_runs,
     ("results/README.md", "task"): _aims,

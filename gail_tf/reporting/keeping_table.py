@@ -12,7 +12,8 @@ _EXPLANATION = (
     "episodes, whose seeds chose nothing. Highest evaluation: the best of those during training, which a "
     "reward would have to choose; it is of few episodes and so partly luck. Rank correlation (Spearman) of "
     "evaluations' distance from the demonstrations with their return, -1 where every nearer policy has the "
-    "higher return: within runs (median [min, max] over seeds), and of all evaluations of a row together."
+    "higher return: within runs (median [min, max] over seeds), and of all evaluations of a row together. "
+    "Time: what the evaluations that choose took of the run's, in the median."
 )
 _BETWEEN_EXPLANATION = (
     "Normalised returns of kept policies, over episodes that chose nothing. Nearest: the run whose policy is "
@@ -73,6 +74,7 @@ def _row(runs: pd.DataFrame) -> dict[str, str]:
     within = [_rank_correlation(curve) for curve in curves]
     # Distances of two tasks have nothing to do with each other.
     together = _rank_correlation(pd.concat(curves)) if runs.number.nunique() == 1 else None
+    share = runs.evaluation_seconds.astype(float) / runs.wall_seconds.astype(float)
     last = runs.last_normalized_return.where(runs.last_normalized_return.notna(), runs.normalized_return)
     return {
         "Task": runs.cell.iloc[0],
@@ -83,6 +85,7 @@ def _row(runs: pd.DataFrame) -> dict[str, str]:
         _HIGHEST: tables.spread(curve["return"].max() for curve in curves),
         "Rank correlation: within runs": tables.spread(within),
         "together": tables.NOTHING if together is None else tables.two_decimals(together),
+        "Time": tables.median(share.dropna(), "{:.0%}".format),
     }
 
 

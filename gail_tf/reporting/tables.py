@@ -54,6 +54,7 @@ def _measures(run: Run) -> dict[str, Any]:
     recorded = ("config_name", "subsample", "return_mean", "return_std", "num_episodes")
     recorded += ("seed", "num_demonstrations", "status", "expert_return", "random_return")
     recorded += ("demonstrations_sha256", "imitation_distance", "kept_env_steps", "last_normalized_return")
+    recorded += ("evaluation_seconds",)
     own = ("environment", "algorithm", "failure", "normalized_return", "is_nan", "has_scale")
     score = run.normalized_return if run.failure is None else 0.0 if run.is_nan and run.has_scale else None
     git = run.info.get("git") or {}

@@ -102,6 +102,7 @@ class Trainer:
         self._trackers = trackers
         self.iteration, self.env_steps = 0, 0
         self._wall_before, self._clock = 0.0, time.perf_counter()
+        self._evaluation_seconds = 0.0
         self._distance = distance
         self.compared_components = getattr(distance, "components", ())
         self._make_act = make_act or functools.partial(evaluation.deterministic, generator.policy)
@@ -148,6 +149,7 @@ class Trainer:
         self.env_steps, self._best_return = progress["env_steps"], progress["best_return"]
         self._candidates.restore(progress["candidates"])
         self._wall_before, self._num_lines = progress["wall_seconds"], progress["num_lines"]
+        self._evaluation_seconds = progress.get("evaluation_seconds", 0.0)
         self._unlogged = [EpisodeStatistics(*episode) for episode in progress.get("unlogged_episodes", [])]
         self.recent_returns.extend(progress.get("recent_returns", ()))
         self._is_over = progress.get("is_over", False)
@@ -219,7 +221,8 @@ class Trainer:
                 with policy:
                     kept = self._evaluate_finally()
         of_last = {f"last_{name}": last[name] for name in ("return_mean", "normalized_return")}
-        return {**kept, "keep": self.keep, "kept_env_steps": kept_env_steps, **of_last}
+        chosen = {"keep": self.keep, "kept_env_steps": kept_env_steps, **of_last}
+        return {**kept, **chosen, "evaluation_seconds": self._evaluation_seconds}
 
     def _prepare(self, log: MetricsLog) -> None:
         metrics = self._generator.prepare()
@@ -254,11 +257,11 @@ class Trainer:
         if not is_evaluated:  # histograms belong to evaluations, the final one included
             metrics = {name: value for name, value in metrics.items() if not isinstance(value, Mapping)}
         elif self.progress < 1.0:
-            start = time.perf_counter()
+            before = self._evaluation_seconds
             statistics = self._evaluate_in_training(self._episodes_per_evaluation)
             self._remember(statistics)
             metrics |= _named(statistics)
-            metrics["time/evaluate_seconds"] = time.perf_counter() - start
+            metrics["time/evaluate_seconds"] = self._evaluation_seconds - before
         return self._line(metrics), is_logged
 
     def _line(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
@@ -266,7 +269,11 @@ class Trainer:
         return {**counters, "wall_seconds": self.wall_seconds, **metrics}
 
     def _evaluate_in_training(self, num_episodes: int, seed: int = _TRAINING_SEED) -> dict[str, Any]:
-        return self._evaluate(self._make_act(), num_episodes, self._evaluation_seed + seed)[1]
+        """Their statistics; the time that it takes counts as the price of choosing a policy."""
+        start = time.perf_counter()
+        statistics = self._evaluate(self._make_act(), num_episodes, self._evaluation_seed + seed)[1]
+        self._evaluation_seconds += time.perf_counter() - start
+        return statistics
 
     def _evaluate_finally(self) -> dict[str, Any]:
         act = evaluation.deterministic(self._generator.policy)  # as the exported policy acts
@@ -304,7 +311,7 @@ class Trainer:
         progress["candidates"] = self._candidates.state()
         progress |= {"num_lines": self._num_lines, "unlogged_episodes": self._unlogged}
         progress["recent_returns"] = list(self.recent_returns)
-        progress["wall_seconds"] = self.wall_seconds
+        progress |= {"wall_seconds": self.wall_seconds, "evaluation_seconds": self._evaluation_seconds}
         self._last_checkpoint = self._checkpoints.save(self.iteration, self._generator.state(), progress)
 
     def _check_finite(self, metrics: Mapping[str, Any], variables: bool = True) -> None:

@@ -39,7 +39,7 @@ def test_kept_last_and_highest_stand_beside_each_other(table_of):
     # (5.5, 1.5, 3.5, 5.5, 3.5, 1.5) and (1.5, 6, 5, 1.5, 4, 3): -12 / sqrt(16 x 17).
     assert rows == [
         ["Hopper-v5", "gail_ppo", "2", "0.70 [0.60, 0.80]", "0.55 [0.50, 0.60]", "0.80 [0.70, 0.90]"]
-        + ["-0.75 [-1.00, -0.50]", "-0.73"]
+        + ["-0.75 [-1.00, -0.50]", "-0.73", "–"]
     ]
 
 
@@ -50,17 +50,18 @@ def test_distances_of_different_groups_are_not_ranked_together(table_of):
     assert rows[-1][2:] == ["2", "0.80 [0.80, 0.80]", "0.50 [0.50, 0.50]", "0.90 [0.90, 0.90]"] + [
         "-1.00 [-1.00, -1.00]",
         "–",
+        "–",
     ]
 
 
 def test_cloning_takes_no_steps_and_its_evaluations_are_told_apart(table_of):
     run = ((100.0, 900.0, 800.0), (3.0, 1.0, 2.0))
-    ((*_, within, together),) = table_of(("a", *run, kept(0, 0.5, steps_per_line=0)))
+    ((*_, within, together, _),) = table_of(("a", *run, kept(0, 0.5, steps_per_line=0)))
     assert (within, together) == ("-1.00 [-1.00, -1.00]", "-1.00")
 
 
 def test_equal_returns_have_no_rank(table_of):
-    ((*_, within, together),) = table_of(("a", (500.0, 500.0, 500.0), (3.0, 1.0, 2.0), kept(0, 0.5)))
+    ((*_, within, together, _),) = table_of(("a", (500.0, 500.0, 500.0), (3.0, 1.0, 2.0), kept(0, 0.5)))
     assert (within, together) == ("–", "–")
 
 
@@ -98,3 +99,12 @@ def test_the_nearest_of_several_runs_stands_beside_the_median_and_the_highest(ta
 def test_two_runs_say_nothing_of_choosing_between_them(table_of):
     runs = [(f"run{seed}", (700.0,), None, between(seed, 0.1)) for seed in range(2)]
     assert table_of(*runs, make=between_runs_table) is None
+
+
+def test_what_the_evaluations_cost_stands_in_the_row(table_of):
+    # Three lines end after 6 s: half of it, and a third.
+    runs = [
+        (name, (100.0, 900.0, 800.0), (3.0, 1.0, 2.0), kept(seed, 0.5, evaluation_seconds=cost))
+        for name, seed, cost in (("a", 0, 3.0), ("b", 1, 2.0))
+    ]
+    assert table_of(*runs)[0][-1] == "42%"

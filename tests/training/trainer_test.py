@@ -119,6 +119,31 @@ def test_which_policy_is_kept(options, iteration, is_interrupted, tmp_path):
         assert result["imitation_distance"] == DISTANCES[iteration]
 
 
+@pytest.mark.parametrize("is_interrupted", [False, True])
+def test_the_time_of_the_evaluations_that_choose_is_counted(is_interrupted, tmp_path, monkeypatch):
+    seconds = [0.0]
+    monkeypatch.setattr("gail_tf.training.trainer.time.perf_counter", lambda: seconds[0])
+
+    class Slow(Looks):
+        def evaluate(self, act, num_episodes, *rest):
+            seconds[0] += num_episodes
+            return super().evaluate(act, num_episodes, *rest)
+
+    class Collects(Counts):
+        def collect(self, iteration):
+            seconds[0] += 100.0
+            return super().collect(iteration)
+
+    trainer = make(tmp_path, generator=Collects(), evaluator=Slow())
+    if is_interrupted:
+        with pytest.raises(Interrupted):
+            trainer.run(should_stop=lambda: trainer.iteration == 3)
+        trainer = make(tmp_path, generator=Collects(), evaluator=Slow())
+        trainer.resume()
+    # Four evaluations of five episodes; then the best two before the last one, and that, ten each.
+    assert trainer.run()["evaluation_seconds"] == 4 * 5 + 3 * 10
+
+
 def test_the_kept_policy_is_lent_and_given_back(tmp_path):
     generator = Counts()
     trainer, policy = make(tmp_path, generator=generator), generator.policy
