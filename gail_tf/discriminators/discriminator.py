@@ -42,6 +42,8 @@ class Discriminator(tf.Module):
         networks/discriminator.py.
       loss_terms: functions such as those of losses.py and regularizers.py; their sum is minimised.
       reward_fn: of the logit, such as those of rewards/functions.py.
+      standardize_over: for a critic whose zero and scale are arbitrary: of how many of the newest rows they
+        are taken before ``reward_fn`` (``RewardPipeline``). None: logits are taken as they are.
       expert_filter: from the rewards of expert rows ``[B]`` to which of them may join a minibatch; None: all.
       reward_transforms: applied to the reward in order.
       num_epochs, batch_size: passes over the agent's rows in one update; each minibatch holds ``batch_size``
@@ -76,6 +78,7 @@ class Discriminator(tf.Module):
         dropout: float = 0.0,
         loss_terms: Sequence[Callable] = (losses.bce_loss, regularizers.gradient_penalty),
         reward_fn: Callable = rewards.plr,
+        standardize_over: int | None = None,
         expert_filter: Callable | None = None,
         reward_transforms: Sequence[Callable] = (),
         num_epochs: int = 2,
@@ -96,7 +99,7 @@ class Discriminator(tf.Module):
         self._num_epochs, self._batch_size = num_epochs, batch_size
         self._loss_terms = tuple(frozen(term) for term in loss_terms)
         self._expert_filter = frozen(expert_filter)
-        self._pipeline = RewardPipeline(reward_fn, reward_transforms)
+        self._pipeline = RewardPipeline(reward_fn, reward_transforms, standardize_over)
         self.reward_fn = self._pipeline.reward_fn
         self.components = tuple(components)
         self.reads_successor, self.reads_action = "next_observation" in inputs, "action" in inputs

@@ -6,15 +6,30 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 from gail_tf.functions import frozen, name_of
+from gail_tf.networks.normalization import RunningMoments
 from gail_tf.rewards.statistics import reward_statistics
 from gail_tf.types import UserError
 
 
 class RewardPipeline(tf.Module):
-    """``reward_fn`` of the logits, then each of ``transforms`` in order, with the gin parameters of now."""
+    """``reward_fn`` of the logits, then each of ``transforms`` in order, with the gin parameters of now.
 
-    def __init__(self, reward_fn: Callable, transforms: Sequence[Callable] = ()):
+    Args:
+      standardize_over: of how many of the newest rows of agent and expert a logit's zero and scale are taken
+        before ``reward_fn``: 0 is half-way between the two means, as a classifier has it, and 1 the agent's
+        standard deviation. None: logits are taken as they are.
+    """
+
+    def __init__(
+        self,
+        reward_fn: Callable,
+        transforms: Sequence[Callable] = (),
+        standardize_over: int | None = None,
+    ):
         super().__init__(name="reward")
+        self._agent = self._expert = None
+        if standardize_over is not None:
+            self._agent, self._expert = (RunningMoments((), memory=standardize_over) for _ in range(2))
         self.reward_fn = frozen(reward_fn)
         self._transforms = [frozen(transform) for transform in transforms]
 
@@ -24,6 +39,9 @@ class RewardPipeline(tf.Module):
 
     def pay(self, agent_logits: tf.Tensor, expert_logits: tf.Tensor) -> tuple[tf.Tensor, dict]:
         """The agent's rewards, same shape, and metrics of both classes'; they move a running scale."""
+        if self._agent is not None:
+            for moments, logits in ((self._agent, agent_logits), (self._expert, expert_logits)):
+                moments.update(tf.reshape(logits, [-1]))
         raw = self._raw(agent_logits)
         reward = self._transformed(raw, update=True)
         metrics = reward_statistics(tf.reshape(reward, [-1]), "agent")
@@ -34,6 +52,9 @@ class RewardPipeline(tf.Module):
         return reward, metrics | self._clipped_share(raw)
 
     def _raw(self, logits: tf.Tensor) -> tf.Tensor:
+        if self._agent is not None:
+            zero = 0.5 * (self._agent.mean + self._expert.mean)
+            logits = (logits - zero) * tf.math.rsqrt(self._agent.variance + 1e-12)
         reward = self.reward_fn(logits)
         if reward.shape.rank != logits.shape.rank:
             name, shapes = name_of(self.reward_fn), (tuple(reward.shape), tuple(logits.shape))

@@ -25,18 +25,11 @@ def sign(reward: tf.Tensor) -> tf.Tensor:
 
 @gin.configurable
 class NormalizedReward(tf.Module):
-    """Divides by the running spread of the reward over all rows seen.
+    """Divides by the root of the running mean square of the reward over all rows seen: it keeps its sign."""
 
-    ``subtract_mean=False`` (default): divides by the root of the running mean square, so a reward keeps its
-    sign. ``subtract_mean=True``: subtracts the running mean and divides by the running standard deviation,
-    which changes what surviving is worth: use it only where episodes cannot end early. ``memory``: rows that
-    count, those before them fade; of a critic whose zero drifts only the newest tell the mean. None: all do.
-    """
-
-    def __init__(self, subtract_mean: bool = False, memory: int | None = None):
+    def __init__(self):
         super().__init__(name="normalized_reward")
-        self.subtract_mean = subtract_mean
-        self.moments = RunningMoments((), memory=memory)
+        self.moments = RunningMoments(())
 
     def update(self, reward: tf.Tensor) -> None:
         self.moments.update(tf.reshape(reward, [-1]))
@@ -44,8 +37,7 @@ class NormalizedReward(tf.Module):
     @property
     def scale(self) -> tf.Tensor:
         """What a reward is divided by, a scalar."""
-        mean_square = self.moments.variance + tf.square(self.moments.mean)
-        return tf.sqrt((self.moments.variance if self.subtract_mean else mean_square) + 1e-8)
+        return tf.sqrt(self.moments.variance + tf.square(self.moments.mean) + 1e-8)
 
     def __call__(self, reward: tf.Tensor) -> tf.Tensor:
-        return (reward - self.moments.mean if self.subtract_mean else reward) / self.scale
+        return reward / self.scale

@@ -51,6 +51,28 @@ def test_the_clipped_share_counts_what_clipping_changed_and_no_running_scale():
     assert "reward/clipped_share" not in metrics
 
 
+def test_standardised_logits_are_0_half_way_between_agent_and_expert():
+    pipeline = RewardPipeline(plr, standardize_over=1_000)
+    reward, metrics = pipeline.pay(AGENT, EXPERT)
+    # Means 2.5 and 6, half-way 4.25; the agent's variance (4.5² + 1.5²) / 2 = 11.25.
+    paid = lambda logits: np.log1p(np.exp((logits.numpy() - 4.25) / 11.25**0.5))  # noqa: E731
+    np.testing.assert_allclose(reward, paid(AGENT), rtol=1e-5)
+    assert float(metrics["reward/expert_mean"]) == pytest.approx(paid(EXPERT).mean(), rel=1e-5)
+    shifted, _ = RewardPipeline(plr, standardize_over=1_000).pay(0.01 * AGENT + 50.0, 0.01 * EXPERT + 50.0)
+    np.testing.assert_allclose(shifted, reward, rtol=1e-3)  # whatever the critic's zero and scale
+
+
+def test_standardising_follows_a_drift_and_stands_constants():
+    pipeline = RewardPipeline(airl, standardize_over=10)
+    for zero in (0.0, 100.0, 200.0):
+        rows = tf.constant([zero - 1.0, zero + 1.0] * 500)  # 1,000 beside 10 old ones
+        pipeline.pay(rows, rows + 2.0)
+    assert abs(float(pipeline(tf.constant(201.0)))) < 0.2
+    constant = tf.fill([4], 3.0)
+    reward, _ = RewardPipeline(airl, standardize_over=10).pay(constant, constant)
+    np.testing.assert_array_equal(reward, 0.0)
+
+
 def test_parameters_of_gin_are_those_of_the_construction():
     gin.parse_config("clipped.maximum = 2.5")
     pipeline = RewardPipeline(airl, [clipped])
