@@ -16,8 +16,8 @@ class RewardPipeline(tf.Module):
 
     Args:
       standardize_over: of how many of the newest rows of agent and expert a logit's zero and scale are taken
-        before ``reward_fn``: 0 is half-way between the two means, as a classifier has it, and 1 the agent's
-        standard deviation. None: logits are taken as they are.
+        before ``reward_fn``: 0 is half-way between the two means, as a classifier has it, and 1 half of the
+        agent's standard deviation. None: logits are taken as they are.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class RewardPipeline(tf.Module):
     def _raw(self, logits: tf.Tensor) -> tf.Tensor:
         if self._agent is not None:
             zero = 0.5 * (self._agent.mean + self._expert.mean)
-            logits = (logits - zero) * tf.math.rsqrt(self._agent.variance + 1e-12)
+            logits = 2.0 * (logits - zero) * tf.math.rsqrt(self._agent.variance + 1e-12)
         reward = self.reward_fn(logits)
         if reward.shape.rank != logits.shape.rank:
             name, shapes = name_of(self.reward_fn), (tuple(reward.shape), tuple(logits.shape))

@@ -55,7 +55,7 @@ def test_standardised_logits_are_0_half_way_between_agent_and_expert():
     pipeline = RewardPipeline(plr, standardize_over=1_000)
     reward, metrics = pipeline.pay(AGENT, EXPERT)
     # Means 2.5 and 6, half-way 4.25; the agent's variance (4.5² + 1.5²) / 2 = 11.25.
-    paid = lambda logits: np.log1p(np.exp((logits.numpy() - 4.25) / 11.25**0.5))  # noqa: E731
+    paid = lambda logits: np.log1p(np.exp(2.0 * (logits.numpy() - 4.25) / 11.25**0.5))  # noqa: E731
     np.testing.assert_allclose(reward, paid(AGENT), rtol=1e-5)
     assert float(metrics["reward/expert_mean"]) == pytest.approx(paid(EXPERT).mean(), rel=1e-5)
     shifted, _ = RewardPipeline(plr, standardize_over=1_000).pay(0.01 * AGENT + 50.0, 0.01 * EXPERT + 50.0)
