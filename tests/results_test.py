@@ -414,9 +414,23 @@ def _evaluations_cost(runs):
             yield [f"`{recipe}`", task, *map("{:.1%}".format, np.median(shares[arm, task], 0))]
 
 
+def _candidates(runs):
+    """ppo.md: of benchmarks/results/distances.json, over all trainings."""
+    del runs
+    trainings = json.loads((ROOT / "benchmarks" / "results" / "distances.json").read_text())["evaluations"]
+    frames = [pd.DataFrame(run) for of_task in trainings.values() for run in of_task]
+    for name in [column for column in frames[0] if column != "return"]:
+        ranks = [frame[[name, "return"]].rank() for frame in frames]
+        found = pd.Series([rank[name].corr(rank["return"]) for rank in ranks])
+        lost = [f["return"].max() - f["return"][f[name].idxmin()] for f in frames]
+        lost = pd.Series(lost) / [f["return"].max() - f["return"].min() for f in frames]
+        yield [name, f"{found.mean():.2f}", f"{found.max():.2f}", f"{lost.mean():.1%}", f"{lost.max():.0%}"]
+
+
 # (page, name of the table) -> its rows, from all runs.
 RULES = {
     ("speed.md", "recipe 2"): _evaluations_cost,
+    ("ppo.md", "candidate"): _candidates,
     ("results/README.md", "trajectories"): _fewer_rows,
     ("results/steady/between_runs.md", "Task"): _between_runs,
     ("results/README.md", "task"): _aims,
