@@ -414,6 +414,20 @@ def _evaluations_cost(runs):
             yield [f"`{recipe}`", task, *map("{:.1%}".format, np.median(shares[arm, task], 0))]
 
 
+def _late_falls(runs):
+    """ppo.md: of results/late_falls/runs.jsonl.xz, a row an arm, a number a seed."""
+    del runs
+    arms = {}
+    found = archive.read_archive(RESULTS / "late_falls" / "runs.jsonl.xz")
+    for run in sorted(found, key=lambda run: run.name):
+        arms.setdefault(run.info["label"], []).append(run)
+    each = lambda found: ", ".join(tables.NOTHING if x is None else f"{x:.2f}" for x in found)  # noqa: E731
+    for arm, same in sorted(arms.items(), key=lambda pair: -len(pair[1])):
+        lowest = [aggregates.evaluation_curve(run)[1][-13:].min() for run in same]
+        again = map(aggregates.share_below_expert, same)
+        yield [arm, each(again), each(lowest), each(run.normalized_return for run in same)]
+
+
 def _candidates(runs):
     """ppo.md: of benchmarks/results/distances.json, over all trainings."""
     del runs
@@ -431,6 +445,7 @@ def _candidates(runs):
 RULES = {
     ("speed.md", "recipe 2"): _evaluations_cost,
     ("ppo.md", "candidate"): _candidates,
+    ("ppo.md", "arm"): _late_falls,
     ("results/README.md", "trajectories"): _fewer_rows,
     ("results/steady/between_runs.md", "Task"): _between_runs,
     ("results/README.md", "task"): _aims,
