@@ -93,8 +93,11 @@ def under_ray(study, out, what):
     return found[0].split()[1:]
 
 
+UNEQUAL = ("wall_seconds", "evaluation_seconds", "git_commit")
+
+
 def numbers(run_dir):
-    timed = lambda name: name.startswith("time/") or name in ("wall_seconds", "git_commit")  # noqa: E731
+    timed = lambda name: name.startswith("time/") or name in UNEQUAL  # noqa: E731
     lines = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
     lines.append(json.loads((run_dir / "summary.json").read_text()))
     return [{name: value for name, value in line.items() if not timed(name)} for line in lines]

@@ -7,10 +7,12 @@ import socket
 
 import pytest
 
+UNEQUAL = ("wall_seconds", "evaluation_seconds", "git_commit")
+
 
 def numbers(run_dir):
     """metrics.jsonl and summary.json without what a clock wrote, and without where the checkout stood."""
-    timed = lambda name: name.startswith("time/") or name in ("wall_seconds", "git_commit")  # noqa: E731
+    timed = lambda name: name.startswith("time/") or name in UNEQUAL  # noqa: E731
     lines = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
     summary = json.loads((run_dir / "summary.json").read_text())
     return [{name: value for name, value in line.items() if not timed(name)} for line in [*lines, summary]]
