@@ -414,6 +414,17 @@ def _evaluations_cost(runs):
             yield [f"`{recipe}`", task, *map("{:.1%}".format, np.median(shares[arm, task], 0))]
 
 
+def _w_gail_today(runs):
+    """w_gail.md: each seed's of results/w_gail."""
+    for arm in ("W-GAIL", "W-GAIL-GP"):
+        cells = [arm]
+        for name in ("Hopper-v5", "Walker2d-v5"):
+            same = _of(runs, "w_gail", [arm])
+            same = same[same.environment == name].sort_values("seed").normalized_return
+            cells.append(", ".join(map(tables.two_decimals, same)) or "not run")
+        yield cells
+
+
 def _late_falls(runs):
     """ppo.md: of results/late_falls/runs.jsonl.xz, a row an arm, a number a seed."""
     del runs
@@ -446,6 +457,7 @@ RULES = {
     ("speed.md", "recipe 2"): _evaluations_cost,
     ("ppo.md", "candidate"): _candidates,
     ("ppo.md", "arm"): _late_falls,
+    ("w_gail.md", "| Hopper-v5, today"): _w_gail_today,
     ("results/README.md", "trajectories"): _fewer_rows,
     ("results/steady/between_runs.md", "Task"): _between_runs,
     ("results/README.md", "task"): _aims,
