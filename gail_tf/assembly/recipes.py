@@ -81,9 +81,7 @@ SINGLE = {
 RENAMED = {
     f"Discriminator.{name}": f"make_discriminator_network.{name}"
     for name in ("hidden", "activation", "spectral_normalization", "weight_constraint")
-} | dict.fromkeys(
-    ("NormalizedReward.subtract_mean", "NormalizedReward.memory"), "Discriminator.standardize_over"
-)
+}
 OVERLAYS = "with/"
 _TABLES = ("Recipe.", "Overlay.")
 

@@ -95,6 +95,11 @@ class Discriminator(tf.Module):
             raise ValueError(f"Discriminator.inputs is {tuple(inputs)}: want one or more of {self.INPUTS}.")
         if not loss_terms:
             raise ValueError("Discriminator.loss_terms is empty: want at least [@bce_loss].")
+        if expert_filter is not None and standardize_over is not None:
+            raise ValueError(
+                "Discriminator: expert_filter looks at the rewards of logits as they are, and "
+                "standardize_over changes what is paid: want one of them."
+            )
         self._absorbing, self._dropout = absorbing, dropout
         self._num_epochs, self._batch_size = num_epochs, batch_size
         self._loss_terms = tuple(frozen(term) for term in loss_terms)

@@ -14,7 +14,7 @@ class PortableReward(tf.Module):
     """The reward that a discriminator pays, with all that it needs inside; nothing in it learns or moves.
 
     Args:
-      discriminator: its network, its normaliser and its reward's running scale, as they are now.
+      discriminator: its network, its normaliser, its reward's zero and running scale, as they are now.
       codec: translates the environment's actions.
       observation_spec: of one observation as the environment gives it, without an absorbing indicator.
       absorbing: whether the discriminator was trained with that indicator.

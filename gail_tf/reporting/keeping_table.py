@@ -19,7 +19,7 @@ _BETWEEN_EXPLANATION = (
     "Normalised returns of kept policies, over episodes that chose nothing. Nearest: the run whose policy is "
     "nearest to the demonstrations by the distance that kept it, which needs no reward. Beside it the median "
     "of the row and the highest. Rank correlation (Spearman) of their distances with their returns, -1 "
-    'where every nearer one has the higher return. Between runs that end alike it is chance. "all" has the '
+    'where every nearer one has the higher return. Between runs that end alike it says little. "all" has the '
     "runs of all arms on the task. Each run is measured against the trajectories that it learned from."
 )
 _LEAST_RUNS = 3

@@ -129,8 +129,8 @@ def signal_table(runs: pd.DataFrame) -> str | None:
     explanation = (
         f"First {_SHARE:.0%} of the training → last {_SHARE:.0%}: means over their iterations (the median: "
         "over their evaluations), medians over the seeds. Rewards, gradients and advantages in the "
-        "discriminator's own units: times the running scale that divided them, where there is one (W-GAIL's "
-        "rewards are less their running mean). The loss is the part that tells expert and agent apart "
+        "discriminator's own units: times the running scale that divided them, where there is one (a "
+        "critic's score is standardised before). The loss is the part that tells expert and agent apart "
         "(cross-entropy: 1.39 for guessing; or a critic's), without penalties and regularisers. Advantages: "
         "before they are normalised. Fall: the best mean of five evaluations in a row less that of the last "
         "five, in normalised return. Under 90% again: the share of the evaluations after the first with a "

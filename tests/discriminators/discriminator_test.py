@@ -382,3 +382,15 @@ def test_dropout_is_for_training_only():
     )
     assert len({metrics["discriminator/loss"] for metrics in (one, other, without)}) == 3
     assert one == train(make(dropout=0.5))
+
+
+@pytest.mark.parametrize(
+    "settings, line",
+    [
+        ({"standardize_over": 0}, "standardize_over is 0: want 1 or more, or None"),
+        ({"standardize_over": 100, "expert_filter": below}, "want one of them"),
+    ],
+)
+def test_what_standardising_does_not_go_with_is_one_line(settings, line):
+    with pytest.raises(ValueError, match=line):
+        make(**settings)
