@@ -14,6 +14,8 @@ import pytest
 from gail_tf.reporting import aggregates, archive, keeping_table, study_tables, tables, text
 from gail_tf.reporting.groups import demonstrations_text
 from gail_tf.reporting.runs import natural_key
+from gail_tf.studies.study import load_study
+from gail_tf.studies.tune import load_tune
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results"
@@ -552,6 +554,13 @@ def test_the_returns_on_the_true_reward_are_those_of_the_csv(everything):
         "SAC, ours": same["SAC"],
     }
     assert shown == {name: f"{value:,.0f}" for name, value in wanted.items()}
+
+
+def test_studies_and_searches_that_stand_beside_their_results_can_be_read():
+    (path,) = RESULTS.glob("*/study.gin")
+    assert len(load_study(str(path))[1].runs()) == 45
+    (path,) = RESULTS.glob("*_search.gin")
+    assert load_tune(str(path))[1].num_trials == 24
 
 
 def test_a_figure_that_is_not_the_csvs_is_seen(everything):
