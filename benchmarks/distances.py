@@ -5,8 +5,8 @@
 Trains GAIL on tuning seeds. Of every evaluation the first five episodes are measured by each candidate, the
 other ten say what the policy is worth, so that no luck of an episode counts on both sides. Prints, by task,
 the rank correlation of each candidate with the return within a run, and the return of the policy that it
-would choose; all figures go into --out. DIR has Hopper-v5.npz and Walker2d-v5.npz; the other tasks use the
-shipped demonstrations.
+would choose; all figures go into --out. DIR has Hopper-v5.npz, Walker2d-v5.npz and HalfCheetah-v5.npz; the
+other tasks use the shipped demonstrations.
 
 Every candidate but the action error compares (observation, action) in standard deviations of the expert.
 An episode that ends goes on in an absorbing state, marked by an indicator, where the name does not say
@@ -162,11 +162,12 @@ def mmd(task: Task, episodes: Episodes) -> float:
 
 def pwil(task: Task, episodes: Episodes) -> float:
     """Mean cost of the greedy coupling, step by step, of an episode with all demonstrations."""
-    return float(np.mean([_greedy_cost(task, task.padded(episode)) for episode in episodes]))
-
-
-def _greedy_cost(task: Task, rows: np.ndarray) -> float:
     expert = np.concatenate([task.padded(episode) for episode in task.expert])
+    return float(np.mean([_greedy_cost(expert, task.padded(episode)) for episode in episodes]))
+
+
+def _greedy_cost(expert: np.ndarray, rows: np.ndarray) -> float:
+    """Of rows ``[L, f]`` with those of all demonstrations ``[M, f]``."""
     left, share, cost = np.full(len(expert), 1.0 / len(expert)), 1.0 / len(rows), 0.0
     for row in rows:
         apart, wanted = np.sqrt(np.square(expert - row).sum(1)), share

@@ -27,7 +27,7 @@ _LEAST_RUNS = 3
 
 def keeping_table(runs: pd.DataFrame) -> str | None:
     """A row a group of ``tables.runs_table``; None where no finished run has both a distance and a return."""
-    shown = runs[runs.failure.isna() & runs.imitation_distance.notna() & runs.normalized_return.notna()]
+    shown = _with_both(runs)
     if shown.empty:
         return None
     rows = [_row(same) for _, same in shown.groupby("number")]
@@ -45,7 +45,7 @@ def between_runs_table(runs: pd.DataFrame) -> str | None:
     Returns:
       Markdown; None where no group has as many finished runs with both a distance and a return.
     """
-    shown = runs[runs.failure.isna() & runs.imitation_distance.notna() & runs.normalized_return.notna()]
+    shown = _with_both(runs)
     rows = []
     for _, of_task in shown.groupby("cell"):
         of_arms = [same for _, same in of_task.groupby("number") if len(same) >= _LEAST_RUNS]
@@ -53,6 +53,11 @@ def between_runs_table(runs: pd.DataFrame) -> str | None:
         if len(of_arms) > 1:
             rows.append(_between(of_task, "all"))
     return f"{tables.markdown(rows, 2)}\n\n{_BETWEEN_EXPLANATION}\n" if rows else None
+
+
+def _with_both(runs: pd.DataFrame) -> pd.DataFrame:
+    """The finished runs that have a distance and a return."""
+    return runs[runs.failure.isna() & runs.imitation_distance.notna() & runs.normalized_return.notna()]
 
 
 def _between(runs: pd.DataFrame, arm: str) -> dict[str, str]:
