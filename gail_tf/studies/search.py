@@ -46,11 +46,13 @@ def open_book(tune: Tune, out: Path) -> Any:
         load_if_exists=True,
     )
     wanted, found = tune.settings(), book.user_attrs.get("settings")
-    for name, value in wanted.items() if found else ():
-        if found.get(name) != value:
-            told = f"there: {found.get(name)}; asked for: {value}"
+    for name in sorted({*wanted, *found}) if found else ():
+        if found.get(name) != wanted.get(name):
+            told = f"there: {found.get(name)}; asked for: {wanted.get(name)}"
             raise UserError(f"{out} holds a search with other {name} ({told}): choose another --out.")
     if found is None:
+        for values in tune.first:
+            book.enqueue_trial(values, skip_if_exists=True)
         book.set_user_attr("settings", wanted)
     return book
 

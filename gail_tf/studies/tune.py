@@ -49,6 +49,8 @@ class Tune:
       num_trials: all in all, those included that were stopped early.
       reduction_factor: successive halving over the seeds: of the trials that got as far, one in so many goes
         on to so many times the seeds. 0 stops none.
+      first: settings to try before any is drawn, such as the recipe's own values: a list of
+        {name of a binding in space: value}. So the search's table says whether it found better ones.
       sampler_seed: of Optuna's sampler.
     """
 
@@ -61,6 +63,7 @@ class Tune:
         aim: Cost = imitation_distance,
         num_trials: int = 30,
         reduction_factor: int = 2,
+        first: Sequence[Mapping[str, Any]] = (),
         sampler_seed: int = 0,
         bindings: Sequence[str] = (),
         num_cpus: float = 1,
@@ -79,6 +82,8 @@ class Tune:
         )
         self.space = {name: parse_range(name, given) for name, given in space.items()}
         _check(self.space, "Tune.space is empty: want the name of one binding or more.")
+        check_type("Tune.first", first, Sequence[Mapping[str, Any]])
+        self.first = [self._first(given) for given in first]
         self.configs, self.tasks, self.aim = list(configs), tasks, aim
         self.num_trials, self.reduction_factor, self.sampler_seed = num_trials, reduction_factor, sampler_seed
         self._shared = {"bindings": bindings, "num_cpus": num_cpus, "num_gpus": num_gpus}
@@ -92,11 +97,21 @@ class Tune:
         study = Study({label: arm}, self.tasks, seeds=self.seeds, **self._shared)
         return study.runs(demonstrations, bindings=bindings)
 
+    def _first(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        where = f"Tune.first: {dict(given)!r}"
+        for names, what in ((given.keys() - self.space, "not in"), (self.space.keys() - given, "missing of")):
+            _check(not names, f"{where}: {', '.join(sorted(names))} {what} Tune.space.")
+        for name, value in given.items():
+            draw, bounds = self.space[name].draw, self.space[name].given
+            _check(self.space[name].holds(value), f"{where}: want {name} in {draw} {', '.join(map(str, bounds))}.")
+        return {name: self.space[name].text_or_number(given[name]) for name in self.space}
+
     def settings(self) -> dict[str, Any]:
         """What trials of one search have in common, as JSON."""
         tasks = {name: repr(fields) for name, fields in self.tasks.items()}
         space = {name: [one.draw, *map(str, one.given)] for name, one in self.space.items()}
         found = {"configs": self.configs, "bindings": list(self._shared["bindings"]), "tasks": tasks}
+        found |= {"first": self.first} if self.first else {}
         return {**found, "space": space, "seeds": self.seeds, "aim": getattr(self.aim, "__name__", "own")}
 
 
@@ -108,6 +123,18 @@ class Range(NamedTuple):
 
     def distribution(self) -> Any:
         return DRAWS[self.draw](self.given)
+
+    def text_or_number(self, value: Any) -> Any:
+        """As the distribution has it: of choices gin's own text."""
+        return repr(value) if self.draw == "choice" and not isinstance(value, str) else value
+
+    def holds(self, value: Any) -> bool:
+        """Whether it could be drawn."""
+        if self.draw == "choice":
+            return self.text_or_number(value) in self.given
+        kinds = int if "int" in self.draw else int | float
+        is_number = isinstance(value, kinds) and not isinstance(value, bool)
+        return is_number and self.given[0] <= value <= self.given[1]
 
 
 def parse_range(name: str, given: Any) -> Range:

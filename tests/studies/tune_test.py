@@ -176,6 +176,18 @@ def test_another_search_in_the_same_folder_is_refused(tmp_path, trained):
     assert trained() == []
 
 
+def test_the_settings_given_first_are_tried_first_and_once(tmp_path, trained):
+    first = [{"PPO.learning_rate": 0.01}, {"PPO.learning_rate": 0.02}]
+    searched(tmp_path / "out", num_trials=3, first=first)
+    rates = [float(row["PPO.learning_rate"]) for row in trials(tmp_path / "out")]
+    assert rates[:2] == [0.01, 0.02] and rates[2] not in rates[:2]
+    trained()
+    searched(tmp_path / "out", num_trials=4, first=first)
+    assert {trial for trial, _ in trained()} == {"trial_3"}
+    with pytest.raises(UserError, match="holds a search with other first"):
+        searched(tmp_path / "out")
+
+
 def test_a_missing_extra_is_one_line(tmp_path, monkeypatch):
     from gail_tf.studies import search
 
@@ -208,11 +220,22 @@ def test_two_commands_do_not_search_in_one_folder(tmp_path, trained):
         (dict(num_trials=0), "Tune.num_trials = 0"),
         (dict(reduction_factor=1), "Tune.reduction_factor = 1"),
         (dict(tasks={"t": {}}), "'environment' is missing"),
+        (dict(first=[{"P.x": 1}]), "P.x not in Tune.space"),
+        (dict(first=[{}]), "PPO.learning_rate missing of Tune.space"),
+        (dict(first=[{"PPO.learning_rate": 1}]), "want PPO.learning_rate in log 1e-05, 0.1"),
+        (dict(space={"P.x": ("choice", "@a", "@b")}, first=[{"P.x": "@c"}]), "want P.x in choice @a, @b"),
+        (dict(space={"P.x": ("int", 1, 3)}, first=[{"P.x": 2.0}]), "want P.x in int 1, 3"),
+        (dict(first={"PPO.learning_rate": 1}), "Tune.first"),
     ],
 )
 def test_a_wrong_search_says_what_is_wrong(given, wanted):
     with pytest.raises(UserError, match=re.escape(wanted)):
         Tune(**dict(configs=["bc/any"], tasks=TASKS, space=SPACE) | given)
+
+
+def test_choices_given_first_are_gins_own_text():
+    space = {"P.n": ("choice", 64, 128), "P.f": ("choice", "@a", "@b")}
+    assert Tune(["bc/any"], TASKS, space, first=[{"P.f": "@b", "P.n": 128}]).first == [{"P.n": "128", "P.f": "@b"}]
 
 
 def test_values_are_gin_that_a_recipe_takes():
