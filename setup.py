@@ -103,12 +103,14 @@ setup(
             "optuna>=5,<6",
             "imageio>=2.34",  # without these the tests of films are left out
             "imageio-ffmpeg>=0.5",
+            "gymnasium[box2d]",  # without it LunarLander's expert is not rolled out
             # The report's page in a browser: `playwright install chromium`, or GAIL_TF_BROWSER=PATH of one.
             "playwright>=1.50",
             # Elsewhere PyBullet is compiled, for minutes, and its configs' tests are left out.
             "pybullet_envs_gymnasium; platform_system == 'Linux' and platform_machine == 'x86_64' "
             "and python_version < '3.12'",
         ],
+        "box2d": ["gymnasium[box2d]"],
         "pybullet": ["pybullet_envs_gymnasium>=0.5"],
         # Gymnasium's preprocessing of Atari's screens resizes with it.
         "atari": ["opencv-python-headless>=4.8"],
