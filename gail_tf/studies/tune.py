@@ -102,8 +102,8 @@ class Tune:
         for names, what in ((given.keys() - self.space, "not in"), (self.space.keys() - given, "missing of")):
             _check(not names, f"{where}: {', '.join(sorted(names))} {what} Tune.space.")
         for name, value in given.items():
-            draw, bounds = self.space[name].draw, self.space[name].given
-            _check(self.space[name].holds(value), f"{where}: want {name} in {draw} {', '.join(map(str, bounds))}.")
+            wanted = f"{self.space[name].draw} {', '.join(map(str, self.space[name].given))}"
+            _check(self.space[name].holds(value), f"{where}: want {name} in {wanted}.")
         return {name: self.space[name].text_or_number(given[name]) for name in self.space}
 
     def settings(self) -> dict[str, Any]:

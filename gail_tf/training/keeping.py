@@ -71,23 +71,24 @@ class Candidates(tf.Module):
         return iter(sorted(known, key=lambda pair: pair[0][:2], reverse=True))
 
     def choose(
-        self, score: Callable[[], float], last: Candidate, keep: str
+        self, score: Callable[[], float], confirm: Callable[[], float], last: Candidate, keep: str
     ) -> tuple[Candidate, AbstractContextManager]:
         """The one with the highest ``score()``, asked while its policy stands in for the live one.
 
         The live policy, ``last``, meets them. By distance it is chosen where its own is no more than
-        ``_LAST_DISTANCE`` times the smallest.
+        ``_LAST_DISTANCE`` times the smallest. Who beats it has to do so again by ``confirm()``, which asks
+        over other episodes: the best of several is in part the luckiest of them.
         """
         candidates = [(known, policy) for known, policy in self if known.iteration != last.iteration]
         if not candidates:
             return last, nullcontext()
-        scores = []
-        for _, policy in candidates:
-            with policy:
-                scores.append(score())
+        factor = _LAST_DISTANCE if keep == "imitation_distance" else 1.0
+        scores = [_asked(score, policy) for _, policy in candidates]
         best = int(np.argmax(scores))  # of equals the one that was better in training
-        enough = scores[best] * (_LAST_DISTANCE if keep == "imitation_distance" else 1.0)
-        return (last, nullcontext()) if score() >= enough else candidates[best]
+        if score() >= factor * scores[best]:
+            return last, nullcontext()
+        again = _asked(confirm, candidates[best][1])
+        return (last, nullcontext()) if confirm() >= factor * again else candidates[best]
 
     def state(self) -> list[Sequence[float]]:
         """What :meth:`restore` takes beside the variables; for a checkpoint."""
@@ -95,6 +96,16 @@ class Candidates(tf.Module):
 
     def restore(self, state: Sequence[Sequence[Any]]) -> None:
         self._known = [Candidate(*numbers) for numbers in state]
+
+
+def num_confirming(num_choosing: int) -> int:
+    """Episodes that confirm a choice by ``num_choosing`` others: a fall in every twentieth hides in ten."""
+    return min(3 * num_choosing, max(num_choosing, 30))
+
+
+def _asked(score: Callable[[], float], policy: AbstractContextManager) -> float:
+    with policy:
+        return score()
 
 
 def score_of(statistics: Mapping[str, Any], keep: str) -> float:

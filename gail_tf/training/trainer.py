@@ -14,7 +14,7 @@ from gail_tf.training import evaluation
 from gail_tf.training.checkpoints import Checkpoints
 from gail_tf.training.diagnostics import DivergedError, non_finite_metrics, non_finite_variables
 from gail_tf.training.evaluation import ActFn, Evaluation, Evaluator
-from gail_tf.training.keeping import Candidate, Candidates, RememberedPolicy, score_of
+from gail_tf.training.keeping import Candidate, Candidates, RememberedPolicy, num_confirming, score_of
 from gail_tf.training.run_directory import MetricsLog, RunDirectory
 from gail_tf.training.trackers import TrackedRun, Tracker, check_installed
 from gail_tf.types import EpisodeStatistics, Generator, RewardSource
@@ -26,7 +26,7 @@ class Interrupted(Exception):
 
 KEEP = ("imitation_distance", "last", "best_return")
 _NUM_CANDIDATES = 3
-_TRAINING_SEED, _CHOICE_SEED = 1_000_000, 3_000_000
+_TRAINING_SEED, _CHOICE_SEED, _CONFIRMING_SEED = 1_000_000, 3_000_000, 4_000_000
 """Beyond ``evaluation_seed``: the episodes that name candidates, those that choose among them, and those that
 the chosen one is judged by are others."""
 
@@ -44,7 +44,8 @@ class Trainer:
       total_iterations: the most iterations; None when only total_env_steps ends it.
       num_evaluations: evaluations of the deterministic policy, evenly over training (the last one apart).
       episodes_per_evaluation, final_episodes: of an evaluation, and of the one at the end.
-      choice_episodes: of those that choose among the best three and the last.
+      choice_episodes: of those that choose among the best three and the last; three times as many, up to 30
+        or as many as chose, confirm a choice that is not the last.
       evaluation_seed: the final episodes are reset with this and the following integers, whatever the run's
         seed; those of training with others.
       keep: which evaluated policy a run gives out: the one whose episodes are nearest to the demonstrations
@@ -212,7 +213,8 @@ class Trainer:
         self._remember(self._evaluate_in_training(self._episodes_per_evaluation))
         if self.keep != "last":
             candidate, policy = self._candidates.choose(
-                lambda: score_of(self._evaluate_in_training(self._choice_episodes, _CHOICE_SEED), self.keep),
+                lambda: self._score(self._choice_episodes, _CHOICE_SEED),
+                lambda: self._score(num_confirming(self._choice_episodes), _CONFIRMING_SEED),
                 Candidate(np.nan, self.iteration, self.env_steps),
                 self.keep,
             )
@@ -223,6 +225,9 @@ class Trainer:
         of_last = {f"last_{name}": last[name] for name in ("return_mean", "normalized_return")}
         chosen = {"keep": self.keep, "kept_env_steps": kept_env_steps, **of_last}
         return {**kept, **chosen, "evaluation_seconds": self._evaluation_seconds}
+
+    def _score(self, num_episodes: int, seed: int) -> float:
+        return score_of(self._evaluate_in_training(num_episodes, seed), self.keep)
 
     def _prepare(self, log: MetricsLog) -> None:
         metrics = self._generator.prepare()

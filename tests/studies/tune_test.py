@@ -235,7 +235,8 @@ def test_a_wrong_search_says_what_is_wrong(given, wanted):
 
 def test_choices_given_first_are_gins_own_text():
     space = {"P.n": ("choice", 64, 128), "P.f": ("choice", "@a", "@b")}
-    assert Tune(["bc/any"], TASKS, space, first=[{"P.f": "@b", "P.n": 128}]).first == [{"P.n": "128", "P.f": "@b"}]
+    tune = Tune(["bc/any"], TASKS, space, first=[{"P.f": "@b", "P.n": 128}])
+    assert tune.first == [{"P.n": "128", "P.f": "@b"}]
 
 
 def test_values_are_gin_that_a_recipe_takes():

@@ -141,7 +141,7 @@ def test_the_time_of_the_evaluations_that_choose_is_counted(is_interrupted, tmp_
         trainer = make(tmp_path, generator=Collects(), evaluator=Slow())
         trainer.resume()
     # Four evaluations of five episodes; then the best two before the last one, and that, ten each.
-    assert trainer.run()["evaluation_seconds"] == 4 * 5 + 3 * 10
+    assert trainer.run()["evaluation_seconds"] == 4 * 5 + 3 * 10 + 2 * 30
 
 
 def test_the_kept_policy_is_lent_and_given_back(tmp_path):
@@ -203,15 +203,35 @@ def test_the_candidates_meet_again_over_more_episodes(tmp_path):
             asked.append((num_episodes, seed))
             evaluated = super().evaluate(act, num_episodes, seed, watch, seen)
             iteration = int(act(None, 0))
-            return evaluated._replace(
-                returns=np.full(num_episodes, {5: iteration, 10: -iteration, 20: 7}[num_episodes])
-            )
+            returns = {5: iteration, 10: -iteration, 30: -iteration, 20: 7}[num_episodes]
+            return evaluated._replace(returns=np.full(num_episodes, returns))
 
     trainer = make(tmp_path, keep="best_return", evaluator=MoreEpisodesTellMore())
     result = trainer.run()
     assert result["kept_env_steps"] == 20  # of the three that are remembered, 2, 3 and 4
     in_training, finally_ = ({seed for n, seed in asked if (n == 20) is final} for final in (False, True))
     assert min(in_training) >= max(finally_) + 1_000  # no episode chooses and judges
+    chose, confirmed = ({seed for n, seed in asked if n == count} for count in (10, 30))
+    assert min(confirmed) >= max(chose) + 1_000  # nor confirms what it chose
+
+
+@pytest.mark.parametrize(("distance", "kept"), [(1.19, 40), (1.21, 20)])
+def test_who_beats_the_last_policy_has_to_do_it_again(distance, kept, tmp_path):
+    """Of ten episodes the last policy falls in one; over thirty others it is ``distance`` times as far."""
+    lengths = []
+
+    class Counting(Looks):
+        def evaluate(self, act, num_episodes, *rest, **more):
+            lengths.append(num_episodes)
+            return super().evaluate(act, num_episodes, *rest, **more)
+
+    def distance_of(episodes):
+        iteration = episodes[0]["iteration"]
+        return {1: 1.1, 2: 1.0, 3: 1.1, 4: distance if lengths[-1] == 30 else 3.0}[iteration]
+
+    result = make(tmp_path, distance=distance_of, evaluator=Counting()).run()
+    assert result["kept_env_steps"] == kept
+    assert lengths.count(30) == 2
 
 
 def test_of_equal_candidates_the_later_is_kept(tmp_path):
