@@ -76,8 +76,8 @@ class Candidates(tf.Module):
         """The one with the highest ``score()``, asked while its policy stands in for the live one.
 
         The live policy, ``last``, meets them. By distance it is chosen where its own is no more than
-        ``_LAST_DISTANCE`` times the smallest. Who beats it has to do so again by ``confirm()``, which asks
-        over other episodes: the best of several is in part the luckiest of them.
+        ``_LAST_DISTANCE`` times the smallest. Who beats it has to be better again by ``confirm()``, which
+        asks over other episodes: the best of several is in part the luckiest of them.
         """
         candidates = [(known, policy) for known, policy in self if known.iteration != last.iteration]
         if not candidates:
@@ -88,7 +88,7 @@ class Candidates(tf.Module):
         if score() >= factor * scores[best]:
             return last, nullcontext()
         again = _asked(confirm, candidates[best][1])
-        return (last, nullcontext()) if confirm() >= factor * again else candidates[best]
+        return (last, nullcontext()) if confirm() >= again else candidates[best]
 
     def state(self) -> list[Sequence[float]]:
         """What :meth:`restore` takes beside the variables; for a checkpoint."""
