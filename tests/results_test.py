@@ -329,7 +329,7 @@ _AIMS = [
     ("Hopper-v5", _SUBSAMPLED, ["gail_ppo"], 0.85, 0.95),
     ("HalfCheetah-v5", "4", _ALL, 0.95, 1.00),
     ("HalfCheetah-v5", _SUBSAMPLED, ["gail_ppo"], 0.85, 0.95),
-    ("Walker2d-v5", "4", [_SHORTER, "gail_trpo", "sac_gail"], 0.90, 0.95),
+    ("Walker2d-v5", "4", ["gail_ppo", _SHORTER, "gail_trpo", "sac_gail"], 0.90, 0.95),
     ("Walker2d-v5", _SUBSAMPLED, ["gail_ppo", _SHORTER, "gail_trpo"], 0.85, 0.95),
     ("Ant-v5", "4", _THREE, 0.90, 0.95),
     ("Ant-v5", _SUBSAMPLED, _ON_POLICY, 0.85, 0.95),
