@@ -156,9 +156,9 @@ def test_an_empty_selection_is_an_error(arguments, wanted):
         ),
         (
             ARM,
-            {"t": {"environment": "HumanoidStandup-v5"}},
+            {"t": {"environment": "InvertedPendulum-v5"}},
             None,
-            "no demonstrations of HumanoidStandup-v5 are shipped",
+            "no demonstrations of InvertedPendulum-v5 are shipped",
         ),
         (ARM, {"t": {"environment": "Hopper-v5"}}, "/nowhere", "/nowhere/Hopper-v5.npz: no such file"),
     ],
