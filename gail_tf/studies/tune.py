@@ -132,9 +132,7 @@ class Range(NamedTuple):
         """Whether it could be drawn."""
         if self.draw == "choice":
             return self.text_or_number(value) in self.given
-        kinds = int if "int" in self.draw else int | float
-        is_number = isinstance(value, kinds) and not isinstance(value, bool)
-        return is_number and self.given[0] <= value <= self.given[1]
+        return _is_number(value, self.draw) and self.given[0] <= value <= self.given[1]
 
 
 def parse_range(name: str, given: Any) -> Range:
@@ -152,12 +150,16 @@ def parse_range(name: str, given: Any) -> Range:
         texts = [value if isinstance(value, str) else repr(value) for value in values]
         _check(len(set(texts)) == len(texts) >= 2, f"{where}: want two different choices or more after it.")
         return Range(draw, tuple(texts))
-    kinds = int if "int" in draw else int | float
-    numbers = len(values) == 2 and all(isinstance(v, kinds) and not isinstance(v, bool) for v in values)
-    wanted = "whole numbers" if kinds is int else "numbers"
+    numbers = len(values) == 2 and all(_is_number(value, draw) for value in values)
+    wanted = "whole numbers" if "int" in draw else "numbers"
     _check(numbers and values[0] < values[1], f"{where}: want two {wanted} after it, the lower one first.")
     _check("log" not in draw or values[0] > 0, f"{where}: want bounds above 0.")
     return Range(draw, tuple(values))
+
+
+def _is_number(value: Any, draw: str) -> bool:
+    kinds = int if "int" in draw else int | float
+    return isinstance(value, kinds) and not isinstance(value, bool)
 
 
 def _of(name: str, log: bool) -> Callable[[Sequence[Any]], Any]:
