@@ -3,6 +3,7 @@
 A table has rows of a results.csv, a rule of its own, or a reason here why it has no data; else it fails.
 """
 
+import functools
 import json
 import re
 from pathlib import Path
@@ -12,7 +13,7 @@ import pandas as pd
 import pytest
 
 from gail_tf.reporting import aggregates, archive, keeping_table, study_tables, tables, text
-from gail_tf.reporting.groups import demonstrations_text
+from gail_tf.reporting.groups import demonstrations_text, group_runs
 from gail_tf.reporting.runs import natural_key
 from gail_tf.studies.study import load_study
 from gail_tf.studies.tune import load_tune
@@ -34,14 +35,15 @@ WITHOUT_DATA = {
     ("bc.md", "| CartPole"): "tried on seed 1000, with commit and command; not exported",
     ("bc.md", "share"): "tried on seed 1000, with commits; not exported",
     ("demonstrations.md", "format"): "of which package and version a file is",
-    ("gail_vr.md", "| GAIL and variants"): "a paper's own numbers, beside those of the pages that it names",
     ("gail_vr.md", "claim"): "its sentences quote signal.md",
     ("gail.md", "| name"): "the range of each reward function",
+    ("gail.md", "claim"): "quotes the two tables above it, steady/table.md and off_policy.md",
     ("mgail.md", "| code, so `mgail_paper`"): "settings of code and paper",
     ("mgail.md", "claim"): "a paper's own numbers beside those of the tables above it",
     ("mgail.md", "coefficient"): "tried on seed 1000, with commit; not exported",
     ("mgail.md", "error"): "of metrics.jsonl, not exported",
     ("off_policy.md", "| seeds"): "others' numbers, but for the last three rows, which have a rule",
+    ("off_policy.md", "| Hopper-v5"): "others' numbers, but for the first rows, which have a rule",
     ("off_policy.md", "| mean"): "of evaluations in metrics.jsonl, not exported",
     ("off_policy.md", "noise"): "tried while tuning, with commits; not exported",
     ("own_parts.md", "binding"): "what a function returns",
@@ -57,9 +59,11 @@ WITHOUT_DATA = {
     ("results/pong_today/keeping.md", "Task"): "last policies and evaluations: runs.jsonl.xz",
     ("results/steady/keeping.md", "Task"): "last policies and evaluations of seeds 0 to 4, not exported",
     ("results/steady/keeping.md", "Task 2"): "last policies and evaluations, not exported",
+    ("credo.md", "claim"): "its sentences quote the tables and lists of its page",
     ("credo.md", "Arm"): "results/credo_parts/arms.md and divergence.md",
     ("gail_vr.md", "Method"): "results/gail_vr_today/arms.md",
     ("results/README.md", "| cloning alone"): "medians and ranges of results/steady/table.md",
+    ("results/README.md", "study"): "counted and estimated by remaining_test.py",
     ("results/README.md", "file"): "digests of recordings; run.json has them",
     ("results/gail_vr/signal.md", "Task"): "of metrics.jsonl, not exported",
     ("speed.md", "steps a second"): "benchmarks/README.md has the runs",
@@ -384,6 +388,66 @@ def _fewer_rows(runs):
         ]
 
 
+def _paper():
+    """Ho & Ermon's returns (no expert's on classic control)."""
+    return pd.read_csv(RESULTS / "ho_ermon" / "paper.csv", comment="#")
+
+
+def _with_seeds(runs):
+    return f"{tables.spread(runs.normalized_return)} ({len(runs)})" if len(runs) else "not run"
+
+
+def _table_3(runs):
+    """gail.md: MuJoCo of every 20th step. The paper's between its expert's return and our random policy's."""
+    has_cloning = {"Walker2d-v5": "GAIL (PPO), 1.5M", "Ant-v5": "GAIL (PPO)"}
+    for paper in _paper().dropna().itertuples():
+        task = paper.environment
+        same = runs[(runs.environment == task) & runs.folder.isin(["ho_ermon", "steady"])]
+        random = same.random_return.iloc[0]
+        bc, gail = ((value - random) / (paper.expert - random) for value in (paper.bc, paper.gail))
+        same = same[same.demonstrations == f"{paper.trajectories}, every 20th step"]
+        own = _of(same, "ho_ermon", ["BC"])
+        plain = "GAIL (PPO), plain" if task in has_cloning else "GAIL (PPO)"
+        arms = [plain, has_cloning.get(task, "GAIL + cloning (PPO)"), "GAIL + cloning (TRPO)"]
+        yield [
+            f"{task}, {paper.trajectories}",
+            f"{bc:.2f}",
+            _with_seeds(own if len(own) else _of(same, "steady", ["BC"])),
+            f"{gail:.2f}",
+            *(_with_seeds(_of(same, "steady", [arm])) for arm in arms),
+        ]
+
+
+def _classic_control(runs):
+    """gail.md: four whole trajectories beside the paper's returns."""
+    for paper in _paper()[lambda table: table.expert.isna()].itertuples():
+        same = runs[(runs.environment == paper.environment) & (runs.demonstrations == "4")]
+        ours = [_with_seeds(_of(same, "steady", [arm])) for arm in ("BC", "GAIL (PPO)")]
+        yield [paper.environment, f"{paper.bc:.2f}", ours[0], f"{paper.gail:.2f}", ours[1]]
+
+
+# off_policy.md: the folder and the name of an arm by task, where steady's of the recipe is not it.
+_PLAIN = {task: ("off_policy", "GAIL (SAC)") for task in ("Hopper-v5", "Walker2d-v5")}
+_PLAIN |= {"HalfCheetah-v5": ("steady", "GAIL (SAC)"), "Ant-v5": ("steady", "GAIL (SAC), plain")}
+_CLONING = {task: ("steady", "GAIL + cloning (PPO)") for task in ("Hopper-v5", "HalfCheetah-v5")}
+_OTHERWISE = {"`sac_gail`, plain": _PLAIN, "`gail_ppo` + `with/cloning`": _CLONING}
+
+
+def _anchors(runs):
+    """off_policy.md: steps and seconds to 90% of four whole trajectories, a row a recipe, a column a task."""
+    plain, cloning = _OTHERWISE
+    for recipe in ("sac_gail", plain, "dac_td3", "mgail", "gail_ppo", cloning, "gail_trpo"):
+        cells = []
+        for task in ("Hopper-v5", "HalfCheetah-v5", "Walker2d-v5", "Ant-v5"):
+            shipped = ("steady", _ARM_THERE.get((recipe, task), _ARM.get(recipe, "none")))
+            folder, arm = _OTHERWISE.get(recipe, {}).get(task, shipped)
+            same = _of(runs, folder, [arm])
+            same = same[(same.environment == task) & (same.demonstrations == "4")]
+            shown = "{}, {} s ({})".format(*tables.times_to_expert(same), len(same)) if len(same) else ""
+            cells.append(shown or tables.NOTHING)
+        yield [recipe if "`" in recipe else f"`{recipe}`", *cells]
+
+
 def _between_runs(runs):
     """results/steady/between_runs.md: what a report writes of the same runs."""
     del runs  # of all folders
@@ -454,11 +518,194 @@ def _candidates(runs):
         yield [name, f"{found.mean():.2f}", f"{found.max():.2f}", f"{lost.mean():.1%}", f"{lost.max():.0%}"]
 
 
+@functools.cache
+def _archived(folder):
+    return archive.read_archive(RESULTS / folder / "runs.jsonl.xz")
+
+
+@functools.cache
+def _outliers(folder):
+    """outliers.md of ``folder``: what a report writes of the same runs; its rows."""
+    table = study_tables.outlier_table(tables.runs_table(group_runs(_archived(folder))))
+    lines = [line for line in table.splitlines()[2:] if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+# credo.md: what a discriminator has against its certainty -> the runs' folder, task and arm.
+_ENTROPY = "penalty, entropy bonus"
+_REGULARISERS = [
+    ("none", "credo_parts", "Hopper-v5", "TD3-GAIL"),
+    ("none, and CREDO's filter", "credo_parts", "Hopper-v5", "TD3-GAIL + filter"),
+    ("penalty", "steady", "Hopper-v5: hopper", "GAIL (TD3, no delay)"),
+    ("penalty", "steady", "Hopper-v5: hopper", "GAIL (SAC)"),
+    ("penalty", "steady", "Hopper-v5: hopper", "GAIL (PPO)"),
+    ("penalty", "steady", "Hopper-v5: hopper", "GAIL (TRPO)"),
+    ("penalty", "steady", "HalfCheetah-v5: half_cheetah", "GAIL (SAC)"),
+    ("penalty", "steady", "Walker2d-v5: walker2d", "GAIL (PPO), 1.5M"),
+    ("penalty", "steady", "Humanoid-v5", "GAIL (SAC)"),
+    (_ENTROPY, "steady", "Hopper-v5: hopper", "MGAIL + cloning"),
+    (_ENTROPY + ", spectral norm", "steady", "Hopper-v5: hopper", "GAIL (TD3), Orsini"),
+    (_ENTROPY + ", spectral norm, mixup, weight decay", "steady", "Hopper-v5: hopper", "GAIL (SAC), Kaixhin"),
+]
+
+
+def _outliers_by_regulariser(runs):
+    del runs
+    for regulariser, folder, *place in _REGULARISERS:
+        (row,) = (row for row in _outliers(folder) if row[:2] == place)
+        yield [regulariser, row[0].split(":")[0], *row[1:]]
+
+
+def _signal(runs):
+    """signal.md: what a report writes of ``runs``; its rows."""
+    table = study_tables.signal_table(tables.runs_table(group_runs(runs)))
+    lines = [line for line in table.splitlines()[2:] if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def _signal_by_seed(runs):
+    """gail_vr.md: the last tenth of each seed's training, of results/gail_vr_today/runs.jsonl.xz."""
+    del runs
+    found = _archived("gail_vr_today")
+    rows = [row for seed in range(3) for row in _signal([run for run in found if run.info["seed"] == seed])]
+    for shown, column in (
+        ("agent's reward: median", 3),
+        ("its spread", 5),
+        ("discriminator's cross-entropy", 7),
+        ("policy gradient's norm", 8),
+        ("advantages' spread", 9),
+    ):
+        arms = ("GAIL", "GAIL (generator first)", "GAIL-VR")
+        late = [[row[column].split(" → ")[1] for row in rows if row[1] == arm] for arm in arms]
+        yield [shown, *map(", ".join, late)]
+
+
+def _over_training(runs):
+    """gail_vr.md: parts of GAIL's training on Walker2d-v5, in the discriminator's own unit."""
+    del runs
+    found = [run for run in _archived("gail_vr_today") if run.info["label"] == "GAIL"]
+    spans = ((0, 20e3), (100e3, 200e3), (450e3, 550e3), (900e3, np.inf))
+    for shown, metric, is_scaled in (
+        ("discriminator's cross-entropy", "discriminator/loss_bce_loss", False),
+        ("policy gradient's norm", "generator/policy_gradient_norm", True),
+        ("advantages' spread", "generator/advantage_std", True),
+        ("agent's reward: mean", "reward/agent_mean", True),
+        ("its spread", "reward/agent_std", True),
+        ("expert's reward: mean", "reward/expert_mean", True),
+        ("its spread", "reward/expert_std", True),
+    ):
+        means = []
+        for run in found:
+            steps, values = run.series(metric)
+            scales = run.series("reward/scale")[1] if is_scaled else 1.0
+            means.append([(values * scales)[(steps > low) & (steps <= high)].mean() for low, high in spans])
+        yield [shown, *map("{:.2g}".format, np.median(means, axis=0))]
+
+
+# gail_vr.md, beside the paper's Table 2: its numbers, and ours by folder, environment, arm and million steps.
+_PONG_ARM = "GAIL + cloning (PPO), games"
+_TABLE_2 = [
+    ("Pong", "-19.0 ± 3.6", "-9.2 ± 1.4", ("pong_today", "ale_py:ALE/Pong-v5", _PONG_ARM, 0.3)),
+    ("MsPacman", "888 ± 57", "997 ± 39", None),
+    ("SpaceInvaders", "352 ± 10", "399 ± 14", None),
+    ("Seaquest", "1,288 ± 32", "1,466 ± 39", None),
+    ("Reacher", "-27.72 ± 5.71", "-10.01 ± 3.05", ("steady", "Reacher-v5", "GAIL (PPO)", 1)),
+    ("HalfCheetah", "3,703 ± 576", "4,471 ± 268", ("gail_vr", "HalfCheetah-v5", "GAIL", 1)),
+    ("Hopper", "3,086 ± 527", "3,609 ± 355", ("gail_vr", "Hopper-v5", "GAIL", 3)),
+    ("Walker2d", "3,944 ± 992", "4,592 ± 625", ("gail_vr_today", "Walker2d-v5", "GAIL", 1)),
+    ("Humanoid-Bullet", "-252.1 ± 25.7", "-127.1 ± 17.6", None),
+    (
+        "Hopper-Bullet, not the paper's", tables.NOTHING, tables.NOTHING,
+        ("pybullet", "pybullet_envs_gymnasium:HopperBulletEnv-v0", "GAIL + cloning (PPO)", 0.6),
+    ),
+    (
+        "Ant-Bullet, not the paper's", tables.NOTHING, tables.NOTHING,
+        ("pybullet", "pybullet_envs_gymnasium:AntBulletEnv-v0", "GAIL + cloning (PPO)", 0.6),
+    ),
+]  # fmt: skip
+
+
+def _verdict(gail, ours):
+    """Whether GAIL-VR's returns are above GAIL's: three seeds or more, and no overlap."""
+    if not len(gail) or not len(ours):
+        return "not run"
+    seeds = min(len(gail), len(ours))
+    if seeds >= 3 and (ours.min() > gail.max() or ours.max() < gail.min()):
+        return f"{'holds' if ours.min() > gail.max() else 'fails'} in {seeds} seeds"
+    return f"not decided by {seeds} seeds"
+
+
+def _table_2(runs):
+    """gail_vr.md: the paper's Table 2; median, range and seeds of our returns, and the verdict."""
+    for name, gail, gail_vr, where in _TABLE_2:
+        ours, steps = [], tables.NOTHING
+        if where:
+            folder, environment, arm, millions = where
+            same = runs[(runs.folder == folder) & (runs.environment == environment)]
+            same = same[((same.env_steps / 1e6).round(1) == millions) & (same.subsample.fillna(1) == 1)]
+            ours = [same[same.arm == label].return_mean for label in (arm, "GAIL-VR")]
+            steps = text.count(millions * 1e6)
+        shown = [f"{tables.spread(returns, text.score)} ({len(returns)})" for returns in ours]
+        cells = [cell if len(returns) else "not run" for cell, returns in zip(shown, ours, strict=True)]
+        if where and "cloning" in where[2]:
+            cells[0] += ", cloning beside it"
+        yield [name, gail, gail_vr, *(cells or ["not run"] * 2), steps, _verdict(*ours or ((), ()))]
+
+
+# gail_vr.md, what gail_vr_paper costs: a part, its runs in the study, and our runs that it is counted by.
+_CONTENDERS, _PPO_ARMS = "GAIL|GAIL-VR|GAIL-GP|W-GAIL|W-GAIL-GP", r"^(?!bc/|mgail/)"
+_TUNED, _GAMES = r"^(gail|gail_vr|gail_gp|w_gail|w_gail_gp)/", "/(pong|ms_pacman|space_invaders|seaquest)/"
+_STATES = "/(reacher|half_cheetah|hopper|walker2d)/"
+_COST = [
+    ("games, PPO", f"{_PPO_ARMS}.*{_GAMES}", "pong_today", "Pong", r"GAIL \+ cloning.*"),
+    ("games, BC", f"^bc{_GAMES}", "pong", "Pong", "BC"),
+    ("Reacher, tuned", f"{_TUNED}reacher/", "steady", "Reacher", r"GAIL \(PPO\)"),
+    ("HalfCheetah, tuned", f"{_TUNED}half_cheetah/", "gail_vr", "HalfCheetah", _CONTENDERS),
+    ("Hopper, tuned", f"{_TUNED}hopper/", "gail_vr", "Hopper", _CONTENDERS),
+    ("Walker2d, tuned", f"{_TUNED}walker2d/", "gail_vr", "Walker2d", _CONTENDERS),
+    ("these four, Table 3", f"_table_3.*{_STATES}", "gail_vr", "Hopper", r".*Table 3.*"),
+    ("these four, BC", f"^bc{_STATES}", "steady", "Hopper|HalfCheetah|Walker2d|Reacher", "BC"),
+    ("Humanoid-Bullet, PPO", f"{_PPO_ARMS}.*/humanoid_bullet/", "pybullet", "AntBullet", "GAIL.*"),
+    ("Humanoid-Bullet, BC", "^bc/humanoid_bullet/", "pybullet", "AntBullet", "BC"),
+    ("MGAIL", "^mgail/", "steady", "Hopper|HalfCheetah", "MGAIL"),
+]
+
+
+def _cost_of_table_2(runs):
+    names = {run.name: " ".join(run.flags) for run in load_study("gail_vr_paper")[1].runs()}
+    total = 0.0
+    for part, pattern, folder, environment, arm in _COST:
+        flags = [names[name] for name in names if re.search(pattern, name)]
+        millions = [int(re.search(r"total_env_steps = ([\d_]+)", some)[1]) / 1e6 for some in flags]
+        same = runs[(runs.folder == folder) & runs.environment.str.contains(environment)]
+        same = same[same.arm.str.fullmatch(arm) & (same.env_steps < 2e6)]
+        if folder == "gail_vr":
+            same = same[same.demonstrations == "4"]
+        clones = arm == "BC"
+        minutes = same.wall_seconds / 60 / (1 if clones else same.env_steps / 1e6)
+        hours = minutes.median() / 60 * (len(flags) if clones else sum(millions))
+        steps = tables.NOTHING if clones else " or ".join(text.count(1e6 * m) for m in sorted(set(millions)))
+        each = f"{minutes.median():.1f}" + (" a run" if clones else "")
+        total += hours
+        yield [part, str(len(flags)), steps, each, f"{hours:.1f}"]
+    yield ["all", str(len(names)), "", "", f"{total:.0f}"]
+
+
 # (page, name of the table) -> its rows, from all runs.
 RULES = {
+    ("gail_vr.md", "| GAIL and variants"): _table_2,
+    ("gail_vr.md", "part"): _cost_of_table_2,
+    ("gail_vr.md", "last tenth, seeds 0, 1, 2"): _signal_by_seed,
+    ("gail_vr.md", "GAIL, medians of three seeds"): _over_training,
+    ("results/gail_vr_today/signal.md", "Task"): lambda runs: _signal(_archived("gail_vr_today")),
+    ("gail.md", "task, trajectories"): _table_3,
+    ("gail.md", "task"): _classic_control,
     ("speed.md", "recipe 2"): _evaluations_cost,
     ("ppo.md", "candidate"): _candidates,
     ("ppo.md", "arm"): _late_falls,
+    ("credo.md", "Discriminator has"): _outliers_by_regulariser,
+    ("results/credo_parts/outliers.md", "Task"): lambda runs: _outliers("credo_parts"),
+    ("results/steady/outliers.md", "Task"): lambda runs: _outliers("steady"),
     ("w_gail.md", "| Hopper-v5, today"): _w_gail_today,
     ("results/README.md", "trajectories"): _fewer_rows,
     ("results/steady/between_runs.md", "Task"): _between_runs,
@@ -554,6 +801,42 @@ def test_the_returns_on_the_true_reward_are_those_of_the_csv(everything):
         "SAC, ours": same["SAC"],
     }
     assert shown == {name: f"{value:,.0f}" for name, value in wanted.items()}
+
+
+def _has_outliers(run, side):
+    scales = dict(zip(*run.series("reward/scale"), strict=True))
+    lines = run.lines_with(f"reward/{side}_histogram")
+    return any(
+        aggregates.histogram_share(line[f"reward/{side}_histogram"], 5.0 / scales.get(line["env_steps"], 1.0))
+        for line in lines
+    )
+
+
+def test_where_credos_outliers_lie_is_what_its_page_counts():
+    runs = [run for run in _archived("steady") if run.lines_with("reward/expert_histogram")]
+    settings = [run.info["gin_config"] for run in runs]
+    losses = [re.search(r"Discriminator\.loss_terms =.*?\]", gin, re.S).group() for gin in settings]
+    assert all("@gradient_penalty" in terms for terms in losses)
+    can = [run for run in runs if "Discriminator.reward_fn = @log_d\n" not in run.info["gin_config"]]
+    shown = [run for run in can if _has_outliers(run, "expert")]
+    page = " ".join((ROOT / "docs" / "credo.md").read_text().split())
+    assert f"All {len(runs)} adversarial runs of" in page
+    assert f"Of the {len(can)} whose reward can reach 5 (log D cannot) {len(shown)} show an outlier" in page
+    assert not any(_has_outliers(run, "agent") for run in runs)
+
+
+def test_credos_page_names_every_arm_of_its_study_and_counts_its_runs():
+    study = load_study("credo")[1]
+    page = " ".join((ROOT / "docs" / "credo.md").read_text().split())
+    listed = page[page.index("holds 22 arms:") : page.index("But for what an arm's name says")]
+    assert not [arm for arm in study.arms if not re.search(re.escape(arm) + "[,;.]", listed)]
+    assert f"{len(study.runs())} runs ({len(study.arms)} arms, two tasks, five seeds)" in page
+
+
+def test_steps_and_seconds_to_90_percent_beside_others_figures_are_those_of_the_csv(everything):
+    rows = dict(markdown_tables(ROOT / "docs/off_policy.md"))["| Hopper-v5"]
+    wanted = list(_anchors(everything))
+    assert [list(row.values()) for row in rows[: len(wanted)]] == wanted
 
 
 def test_studies_and_searches_that_stand_beside_their_results_can_be_read():
