@@ -23,7 +23,7 @@ PYTEST_FLAGS ?= -q -n auto --maxprocesses 4 --dist loadgroup
 help:
 	@echo "make demo       train GAIL from shipped demonstrations, evaluate it, draw its curve (2 minutes)"
 	@echo "make test       lint, then the tests"
-	@echo "make test-long  the tests that take long and seldom find what the others do not"
+	@echo "make test-long  the tests that take long and seldom find what the others do not; PART=0/3: a third of them"
 	@echo "make campaign   kills, full disks, damage, malformed input, soaks: an hour, or CAMPAIGN_FLAGS='--minutes=N'"
 	@echo "make lint       ruff: rules and format"
 	@echo "make format     let ruff mend what it can"
@@ -36,7 +36,7 @@ test: lint
 	@$(VENV)/bin/python -m pytest $(PYTEST_FLAGS) -m "not long"
 
 test-long: $(TOOLS)
-	@$(VENV)/bin/python -m pytest $(PYTEST_FLAGS) -m long
+	@$(VENV)/bin/python -m pytest $(PYTEST_FLAGS) $(if $(PART),--part=$(PART)) -m long
 
 campaign: $(TOOLS)
 	@$(VENV)/bin/python -m tests.campaign $(CAMPAIGN_FLAGS)

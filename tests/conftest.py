@@ -1,6 +1,7 @@
 """Set-up of the suite: legacy Keras, a quiet TensorFlow, one thread a process (workers run in parallel)."""
 
 import os
+import zlib
 
 # Read when TensorFlow loads, so set before any test imports it.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -22,8 +23,18 @@ def nothing_stays_bound():
     gin.clear_config()
 
 
-def pytest_collection_modifyitems(items):
+def pytest_addoption(parser):
+    parser.addoption("--part", help="I/N: of the tests the I-th of N parts, counted from 0")
+
+
+def pytest_collection_modifyitems(config, items):
     """The longest first, so that no worker is left with one at the end; together what shares processes."""
+    if config.option.part:
+        index, count = map(int, config.option.part.split("/"))
+        # By name, so that a test added leaves the others where they are.
+        left_out = [item for item in items if zlib.crc32(item.nodeid.encode()) % count != index]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
     slowest = ("learning", "examples_test", "training/resume_test", "training/artifacts_test", "configs_test")
     rank = lambda item: next((i for i, name in enumerate(slowest) if name in str(item.path)), len(slowest))  # noqa: E731
     items.sort(key=rank)
