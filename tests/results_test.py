@@ -709,8 +709,25 @@ def _parts(section, *names):
         yield [section, arm, str(len(same)), tables.spread(same.score), diverged]
 
 
+def _cloning_today(runs):
+    """results/README.md: cloning by the recipe since the search, beside the same seeds before it."""
+    del runs
+    today, before = (read(RESULTS / folder) for folder in ("bc", "steady"))
+    before = before[before.arm == "BC"]
+    for task in MUJOCO_TASKS:
+        ours, theirs = (part[part.run == f"bc/{task}/" + part.seed.astype(str)] for part in (today, before))
+        theirs = theirs[theirs.seed.isin(ours.seed)]
+        name = f"{ours.environment.iloc[0]}{', every 20th step' * task.endswith('_subsampled')}"
+        yield [name, str(len(ours)), tables.spread(ours.score), tables.spread(theirs.score)]
+
+
+MUJOCO_TASKS = [
+    task + part for task in ("hopper", "half_cheetah", "walker2d", "ant") for part in ("", "_subsampled")
+]
+
 # (page, name of the table) -> its rows, from all runs.
 RULES = {
+    ("results/README.md", "| seeds"): _cloning_today,
     ("credo.md", "Arm"): lambda runs: _parts("Clipping and filter apart", "", "CREDO", "clipping", "filter"),
     ("credo.md", "Arm 2"): lambda runs: _parts(
         "A regulariser by itself", "penalty", "spectral norm", "mixup", "entropy bonus"
