@@ -266,7 +266,10 @@ def _overlay(name: str) -> dict[str, Any]:
 
 
 def read(path: str | os.PathLike) -> str:
-    return Path(path).read_text(encoding="utf-8")
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as e:
+        raise UserError(f"{path}: is no text; give a gin file or the name of a shipped config.") from e
 
 
 # --- settings

@@ -2,6 +2,8 @@
 
 import json
 import os
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -63,6 +65,15 @@ def _describe_dimensions(observations: np.ndarray) -> list[str]:
     return [*lines, f"{'...':>11} and {more} more"] if more > 0 else lines
 
 
+def _source(provenance: Mapping[str, Any]) -> str:
+    """``provenance`` as JSON; of a policy without its spaces, which the table below shows, name by name."""
+    policy = provenance.get("policy")
+    if isinstance(policy, Mapping):
+        kept = {key: value for key, value in policy.items() if key not in ("observation", "action")}
+        provenance = {**provenance, "policy": kept}
+    return json.dumps(provenance, sort_keys=True)
+
+
 def describe(demonstrations: Demonstrations) -> str:
     """A plain-text table of everything a person would ask of a file before training on it."""
     d = demonstrations
@@ -70,7 +81,7 @@ def describe(demonstrations: Demonstrations) -> str:
     num_terminated, num_truncated = int(d.terminated[last].sum()), int(d.truncated[last].sum())
     facts = [
         ("environment", d.environment or "not recorded"),
-        ("source", json.dumps(d.provenance, sort_keys=True) if d.provenance else "not recorded"),
+        ("source", _source(d.provenance) if d.provenance else "not recorded"),
         ("episodes", f"{d.num_episodes} ({num_terminated} terminated, {num_truncated} truncated)"),
         ("transitions", str(d.num_transitions)),
         ("return", "no rewards recorded" if d.returns is None else _summary(d.returns)),

@@ -52,8 +52,10 @@ def entropy_grows(case: Case) -> Finding | None:
     """The policy becomes more random than it began."""
     values, late = case.values("generator/entropy"), case.late_median("generator/entropy")
     size = _components(case)
-    if not case.is_poor or late is None or size is None or not case.values("generator/kl").size:
+    num_updates = case.values("generator/kl").size
+    if not case.is_poor or late is None or size is None or not num_updates:
         return None
+    values = values[-num_updates:]  # before the first update stands the warm start's
     is_grown = late > values[0] + WIDE * size if size else late > 0.98 * values[0]
     if not is_grown:
         return None

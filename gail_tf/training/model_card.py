@@ -166,7 +166,7 @@ def _use(metadata: Mapping[str, Any]) -> str:
     code = (
         "import tensorflow as tf\n\n"
         'act = tf.saved_model.load("policy").signatures["serving_default"]\n'
-        f'actions = act(observation=observations)["action"]  # {dtype} [{shape}]'
+        f'actions = act(observation=observations)["action"]  # of observations {dtype} [{shape}]'
     )
     warning = "A SavedModel is a program: load one only from somebody that you trust."
     told = "`policy/policy.json` says what goes in and what comes out."

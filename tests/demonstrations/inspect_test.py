@@ -28,6 +28,12 @@ def lines_of(demonstrations):
     return [" ".join(line.split()) for line in describe(demonstrations).splitlines()]
 
 
+def test_the_source_leaves_out_the_spaces_that_the_table_shows():
+    policy = {"seed": 3, "observation": {"names": ["x"] * 400}, "action": {"low": [0.0] * 400}}
+    lines = lines_of(make(provenance={"made_by": "gail-make-demonstrations", "policy": policy}))
+    assert lines[1] == 'source {"made_by": "gail-make-demonstrations", "policy": {"seed": 3}}'
+
+
 def test_table_says_what_is_there():
     assert lines_of(make()) == [
         "environment Line-v0",

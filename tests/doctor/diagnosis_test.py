@@ -168,6 +168,13 @@ def test_entropy_is_measured_a_component():
     assert found(poor(generator__entropy=np.linspace(1.2, 9.0, 30), **gone)) == ["entropy grows"]
 
 
+def test_the_entropy_of_a_warm_start_is_no_beginning():
+    """Cloning shrinks the spread, which then begins anew; its line stands before the first update."""
+    run = poor(generator__entropy=np.linspace(1.2, 0.8, 30), generator__kl=0.01)
+    warm_start = {"iteration": 0, "env_steps": 0, "generator/entropy": -8.75}
+    assert "entropy grows" not in found(dataclasses.replace(run, metrics=[warm_start, *run.metrics]))
+
+
 @pytest.mark.parametrize(
     "finding, facts",
     [

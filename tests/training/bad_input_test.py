@@ -30,6 +30,11 @@ CASES = {
     ),
     "unknown configurable": ("train", [PPO, "--gin=Tariner.total_env_steps = 5", "{demos}"], "Tariner"),
     "malformed gin": ("train", [PPO, "--gin=Trainer.total_env_steps = = 5", "{demos}"], "config: "),
+    "a config that is no text": (
+        "train",
+        ["--config={tmp}/no_text.npz", "{demos}"],
+        "no_text.npz: is no text; give a gin file or the name of a shipped config.",
+    ),
     "malformed file": ("train", ["--config={tmp}/bad.gin", "{demos}"], "config: "),
     "a string for a number": (
         "train",
@@ -204,6 +209,7 @@ def folder(processes, cartpole):
     folder = processes.folder / "bad input"
     folder.mkdir()
     (folder / "bad.gin").write_text("this is no gin")
+    (folder / "no_text.npz").write_bytes(b"PK\x03\x04\xc0\xff")
     (folder / "truncated.npz").write_bytes(cartpole.read_bytes()[:2000])
     unnamed = dataclasses.replace(demonstrations.load(cartpole), environment=None)
     demonstrations.save(folder / "Acrobot-v1.npz", unnamed)
