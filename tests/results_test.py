@@ -528,12 +528,17 @@ def _archived(folder):
     return archive.read_archive(RESULTS / folder / "runs.jsonl.xz")
 
 
-@functools.cache
-def _outliers(folder):
-    """outliers.md of ``folder``: what a report writes of the same runs; its rows."""
-    table = study_tables.outlier_table(tables.runs_table(group_runs(_archived(folder))))
+def _reported(table_of, runs):
+    """What a report writes of ``runs`` by ``table_of``: the cells of its rows."""
+    table = table_of(tables.runs_table(group_runs(runs)))
     lines = [line for line in table.splitlines()[2:] if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+@functools.cache
+def _outliers(folder):
+    """Rows of outliers.md of ``folder``."""
+    return _reported(study_tables.outlier_table, _archived(folder))
 
 
 # credo.md: what a discriminator has against its certainty -> the runs' folder, task and arm.
@@ -566,10 +571,8 @@ def _outliers_by_regulariser(runs):
 
 
 def _signal(runs):
-    """signal.md: what a report writes of ``runs``; its rows."""
-    table = study_tables.signal_table(tables.runs_table(group_runs(runs)))
-    lines = [line for line in table.splitlines()[2:] if line.startswith("|")]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    """Rows of signal.md."""
+    return _reported(study_tables.signal_table, runs)
 
 
 def _signal_by_seed(runs):
