@@ -30,7 +30,7 @@ from gail_tf.assembly.gin_text import statements
 from gail_tf.assembly.recipes import check_order
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.actions import ActionCodec
-from gail_tf.environments.make import make_environment
+from gail_tf.environments.make import make_environment, with_version
 from gail_tf.environments.makers import SLOW
 from gail_tf.environments.observations import environment_name, observation_components
 from gail_tf.functions import name_of
@@ -286,7 +286,11 @@ def _environment(request: Request, recorded: demos.Demonstrations | None) -> tup
         if recorded is None or recorded.environment is None:
             raise UserError("no environment given: add --environment=ID, any Gymnasium id.")
         gin.parse_config(f"make_environment.environment = {recorded.environment!r}")
-    return make_environment, gin.get_bindings("make_environment")["environment"]
+    name = gin.get_bindings("make_environment")["environment"]
+    if isinstance(name, str) and (versioned := with_version(name)) != name:
+        gin.parse_config(f"make_environment.environment = {versioned!r}")  # one name in records and reports
+        name = versioned
+    return make_environment, name
 
 
 def _settle_reward(expert: Expert, random_length: float, absorbing: bool) -> list[str]:

@@ -63,11 +63,12 @@ def main(argv: Sequence[str]) -> int:
     print(rollouts.describe(library.evaluate(result.policy, num_episodes=20, seed=_SEED)))
     print(_beside_expert(result.run_dir))
     train, evaluate = program("gail-train"), program("gail-evaluate")
+    mine, cartpole = first_free("runs/mine"), first_free("runs/cartpole")
     print(
         f"\nNow try:\n"
         f"  {train} --config=gail_ppo/any --config=with/cloning --demonstrations=mine.npz \\\n"
-        f"      --environment=ID --run_dir=runs/mine\n"
-        f"  {train} --config=gail_trpo/cartpole --run_dir=runs/cartpole\n"
+        f"      --environment=ID --run_dir={mine}\n"
+        f"  {train} --config=gail_trpo/cartpole --run_dir={cartpole}\n"
         f"  {evaluate} --policy={shlex.quote(run_dir)} --num_episodes=100\n"
         f"  {program('tensorboard')} --logdir=runs"
     )

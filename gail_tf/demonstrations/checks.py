@@ -9,13 +9,13 @@ import numpy as np
 from gail_tf.demonstrations import arrays
 from gail_tf.demonstrations.components import Components, listed
 from gail_tf.demonstrations.demonstrations import Demonstrations
+from gail_tf.demonstrations.frames import are_colour, grey
 from gail_tf.types import UserError
 
 LARGEST_OBSERVATION = 1e15  # Sums of squares of more overflow float32, and a normaliser with them.
 RANGE_TOLERANCE = 1e-4  # Of high - low: float32 rounding of a clipped action, not a different unit.
 OBSERVATION_TOLERANCE = 1e-3  # Of high - low, or where that is infinite of 1; more is noted.
 _RECORD = "give demonstrations of this environment"
-_GREY = "they are in colour: record through AtariPreprocessing, or make them grey and resize them"
 
 
 def _family(environment: str) -> str:
@@ -104,10 +104,9 @@ def _check_observations(
     wanted_shape = space.shape if num_frames is None else space.shape[:-1]
     given, wanted = _kind(rows.shape[1:], rows.dtype), _kind(wanted_shape, space.dtype)
     if given != wanted:
-        is_colour = num_frames is not None and rows.ndim == 4 and rows.shape[-1] == 3
         raise UserError(
             f"the demonstrations' observations have {given}; wanted {wanted.removesuffix(' components')}, as "
-            f"{environment} has: {_GREY if is_colour else _RECORD}"
+            f"{environment} has: {_RECORD}"
         )
     if demonstrations.are_images:
         return ()
@@ -149,7 +148,8 @@ def check_matches(
     ``observation_space`` is a vector's ``[d]`` or an image's, uint8 ``[H, W, C]``; ``components`` are what a
     vector is flattened from, (key, width) each, if known. Give ``action_bounds`` (low and high, ``[k]``,
     environment units) or ``num_actions``, not both. ``num_frames``: the environment stacks so many frames to
-    an observation, and single frames are wanted, of which :func:`frames.stacked` makes such stacks.
+    an observation, and single frames are wanted, of which :func:`frames.stacked` makes such stacks; of
+    screens in colour they are made.
 
     Raises:
       UserError: another environment (another version is only noted), other components, another shape or type
@@ -160,6 +160,8 @@ def check_matches(
     notes = _check_environment(demonstrations.environment, environment)
     if components:
         demonstrations = _in_order(demonstrations, components, environment)
+    if num_frames is not None and are_colour(demonstrations):
+        demonstrations = grey(demonstrations, observation_space.shape[:-1])
     notes += _check_observations(demonstrations, observation_space, environment, num_frames)
     demonstrations = demonstrations.noted(*notes)
     if num_actions is not None:

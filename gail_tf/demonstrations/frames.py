@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from gail_tf.demonstrations.demonstrations import Demonstrations
+from gail_tf.machine import pip_install
+from gail_tf.types import UserError
 
 
 def stacked(demonstrations: Demonstrations, num_frames: int) -> Demonstrations:
@@ -27,6 +29,43 @@ def stacked(demonstrations: Demonstrations, num_frames: int) -> Demonstrations:
     for array in stacks.values():
         array.flags.writeable = False  # so that they are not copied: they may have gigabytes
     return demonstrations.noted(f"Stacked {num_frames} frames to an observation.", **stacks)
+
+
+def are_colour(demonstrations: Demonstrations) -> bool:
+    """Whether the observations are screens in colour, uint8 ``[N, H, W, 3]``."""
+    return demonstrations.are_images and demonstrations.observations.shape[-1] == 3
+
+
+def grey(demonstrations: Demonstrations, size: tuple[int, int]) -> Demonstrations:
+    """Screens in colour, uint8 ``[N, H, W, 3]``, as grey frames ``[N, *size]``.
+
+    To the byte what Gymnasium's ``AtariPreprocessing`` makes of one screen: ALE's grey is OpenCV's, and both
+    resize by area. That of a pair of screens, of which it takes the maximum, cannot be had of one.
+
+    Raises:
+      UserError: OpenCV is missing.
+    """
+    try:
+        import cv2
+    except ImportError as e:
+        raise UserError(f"screens in colour are made grey by OpenCV: {pip_install('gail_tf[atari]')}") from e
+    cv2.setNumThreads(1)
+
+    def frames(screens):
+        made = np.empty((len(screens), *size), np.uint8)
+        for frame, screen in zip(made, screens, strict=True):
+            plain = cv2.cvtColor(np.ascontiguousarray(screen), cv2.COLOR_RGB2GRAY)
+            frame[:] = cv2.resize(plain, size[::-1], interpolation=cv2.INTER_AREA)
+        return made
+
+    height, width = demonstrations.observations.shape[1:3]
+    note = (
+        f"Made the screens in colour, {height} x {width}, grey frames of {size[0]} x {size[1]}. "
+        "The game's own are each the maximum of two screens, unless its preprocessing says otherwise: "
+        "docs/pixels.md."
+    )
+    names = ("observations", "next_observations")
+    return demonstrations.noted(note, **{name: frames(getattr(demonstrations, name)) for name in names})
 
 
 def newest_frames(episodes: Sequence[np.ndarray]) -> tuple[Sequence[np.ndarray], tuple[str, ...]]:

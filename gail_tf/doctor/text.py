@@ -82,7 +82,11 @@ def _first_change(findings: Sequence[Finding]) -> str:
 def _state(run: Run) -> str:
     """Algorithm, environment, how far, how good."""
     standing = Case(run).standing
-    status = run.failure or f"finished after {run.total('env_steps') or 0:,} steps"
+    steps = run.total("env_steps") or 0
+    amount = (
+        f"{steps:,} steps" if steps else f"{run.value('iterations', 0):,} iterations"
+    )  # cloning takes none
+    status = run.failure or f"finished after {amount}"
     return f"{run.algorithm} on {run.environment}, {status}" + (f", {standing}" if standing else "")
 
 

@@ -51,8 +51,9 @@ def atari_pixels(
 ) -> gym.Env:
     """A wrapper: Gymnasium's ``AtariPreprocessing``, then :class:`StackedFrames`; uint8 ``[84, 84, 4]``.
 
-    The game is made with ``frameskip`` 1, since the preprocessing skips. A time limit counts steps, each of
-    ``frame_skip`` frames, and not frames.
+    The game is made with ``frameskip`` 1, since the preprocessing skips; or with another and ``frame_skip``
+    1: then a frame is the last screen alone, as those of recorders that step the game itself. A time limit
+    counts steps, each of so many frames, and not frames.
 
     Args:
       num_frames: of a stack. frame_skip: frames that an action lasts. screen_size: H and W.
@@ -68,10 +69,10 @@ def atari_pixels(
         raise UserError(f"atari_pixels needs OpenCV: {pip_install('gail_tf[atari]')}") from e
     cv2.setNumThreads(1)  # a pool of threads for an image of this size costs more than it saves
     game = env.unwrapped
-    if not hasattr(game, "ale") or getattr(game, "_frameskip", None) != 1:
+    if not hasattr(game, "ale") or (frame_skip > 1 and getattr(game, "_frameskip", None) != 1):
         raise UserError(
             f"atari_pixels is given {env}: want a game of Atari made with make_environment.kwargs = "
-            "{'frameskip': 1}."
+            "{'frameskip': 1}, or atari_pixels.frame_skip = 1."
         )
     limit = time_limit(env)
     # Without what gymnasium.make put around the game: its limit would count frames.
@@ -103,10 +104,14 @@ def described_frames(env: gym.Env) -> dict[str, object] | None:
     if not isinstance(layer.env, gym.wrappers.AtariPreprocessing):
         return told
     games = layer.env
+    skips = games.frame_skip > 1
+    own = games.unwrapped._frameskip  # the game's: 1 where the preprocessing skips
+    seen = "maximum of the last two" if skips else "last"
+    number = games.frame_skip if skips else own
     return told | {
-        "frame": f"grey; the maximum of the last two of {games.frame_skip} frames of the emulator, resized "
-        "by area (gymnasium.wrappers.AtariPreprocessing)",
-        "frame_skip": games.frame_skip,
+        "frame": f"grey; the {seen} of {number} frames of the emulator, resized by area "
+        "(gymnasium.wrappers.AtariPreprocessing)",
+        "frame_skip": number,
         "noop_max": games.noop_max,
         "terminal_on_life_loss": games.terminal_on_life_loss,
     }

@@ -10,6 +10,7 @@ from typing import Any
 import gin
 import gymnasium as gym
 import numpy as np
+from gymnasium.envs import registration
 
 import gail_tf.environments.atari  # noqa: F401 - registers configurables
 import gail_tf.environments.wrappers  # noqa: F401 - registers configurables
@@ -75,6 +76,15 @@ def make_environment(
         advice = "set one with --gin='make_environment.max_episode_steps=1000'"
         raise UserError(f"Environment {name!r} has no time limit, so an episode may never end: {advice}.")
     return AbsorbingState(env) if absorbing_states else env
+
+
+def with_version(environment: str) -> str:
+    """The registered id that ``gymnasium.make`` takes for one without a version: Hopper-v5 for Hopper."""
+    _import_module(environment)
+    bare = environment.rpartition(":")[2]
+    space, _, name = bare.rpartition("/")
+    newest = None if bare in gym.registry else registration.find_highest_version(space or None, name)
+    return environment if newest is None else f"{environment}-v{newest}"
 
 
 def _from_factory(factory: Callable[..., gym.Env], max_episode_steps: int | None = None, **kwargs) -> gym.Env:

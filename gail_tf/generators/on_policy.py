@@ -148,7 +148,8 @@ class OnPolicyGenerator(CollectingGenerator):
         for variable, value in zip(log_std, exploration, strict=True):
             variable.assign(value)
         shared.move_average(self.policy, self._actor, 1.0)
-        return metrics
+        # Not generator/entropy: it is the clone's, whose noise was just replaced.
+        return {name: value for name, value in metrics.items() if name.startswith("cloning/")}
 
     def collect(self, iteration: int) -> tuple[int, list[EpisodeStatistics]]:
         """Takes ``num_steps`` in every environment with the sampled policy."""

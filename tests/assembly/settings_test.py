@@ -63,3 +63,9 @@ def test_slow_steps_are_not_taken_for_it(tmp_path, monkeypatch):
     found = resolved(own(tmp_path / "own.npz", (2, 1, 0, 3)))
     assert warnings_of(found) == []
     assert any("slow steps" in note for note in found.notes)
+
+
+def test_an_environment_is_filed_under_one_name():
+    found = settings.resolve(Request("", ("gail_ppo/cartpole",), environment="CartPole"))
+    assert found.environment == "CartPole-v1"
+    assert "make_environment.environment = 'CartPole-v1'" in found.config

@@ -315,6 +315,12 @@ def test_several_runs_have_a_line_each_and_what_they_share():
     )
 
 
+def test_cloning_is_counted_in_iterations():
+    run = poor(algorithm="BC")
+    run.summary.update(env_steps=0, iterations=43)
+    assert "BC on Hopper-v5, finished after 43 iterations" in text.run_lines(run, [])[0]
+
+
 def test_a_summary_ends_with_the_findings_and_where_to_read_on():
     run = poor(generator__kl=0.3)
     lines = text.summary_lines(run, diagnosis.diagnose(run))

@@ -6,6 +6,8 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from gail_tf.demonstrations.demonstrations import Demonstrations
+from gail_tf.demonstrations.frames import grey
 from gail_tf.environments.atari import StackedFrames, atari_pixels, described_frames, frames_in_stack
 from gail_tf.environments.make import make_environment
 from gail_tf.environments.observations import time_limit
@@ -58,6 +60,33 @@ def make_pong():
     return functools.partial(
         make_environment, "ale_py:ALE/Pong-v5", GAME, max_episode_steps=50, wrappers=[atari_pixels]
     )
+
+
+@pytest.mark.parametrize("game", ["Pong", "SpaceInvaders"])
+def test_screens_that_others_recorded_in_colour_become_the_games_own_frames(make_pong, game):
+    name, kwargs = f"ale_py:ALE/{game}-v5", {"frameskip": 4, "repeat_action_probability": 0.0}
+    recorder = gym.make(name, **kwargs)  # steps of four frames, the last of which is seen
+    actions = np.random.default_rng(0).integers(6, size=40)
+    screens = [recorder.reset(seed=3)[0], *(recorder.step(action)[0] for action in actions)]
+    played = functools.partial(atari_pixels, frame_skip=1, noop_max=0)
+    env = make_environment(name, kwargs, max_episode_steps=50, wrappers=[played])
+    frames = [env.reset(seed=3)[0][..., -1], *(env.step(action)[0][..., -1] for action in actions)]
+    ends = np.arange(40) == 39
+    recorded = Demonstrations(
+        observations=np.stack(screens[:-1]),
+        actions=actions,
+        next_observations=np.stack(screens[1:]),
+        rewards=None,
+        terminated=ends,
+        truncated=np.zeros(40, bool),
+        episode_ends=np.array([40]),
+    )
+    made = grey(recorded, (84, 84))
+    np.testing.assert_array_equal(made.observations, frames[:-1])
+    np.testing.assert_array_equal(made.next_observations, frames[1:])
+    assert made.are_frames and np.ptp(frames, axis=0).any()
+    about = described_frames(env)
+    assert about["frame_skip"] == 4 and "the last of 4 frames" in about["frame"]
 
 
 def test_frames_are_those_of_gymnasiums_wrapper(make_pong):

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from gail_tf.environments.absorbing import AbsorbingState
-from gail_tf.environments.make import make_environment
+from gail_tf.environments.make import make_environment, with_version
 from gail_tf.environments.observations import (
     environment_name,
     observation_components,
@@ -257,3 +257,16 @@ def test_a_warning_of_mujoco_leaves_no_file_behind(tmp_path, monkeypatch):
     env.step(np.zeros(3, np.float32))
     env.close()
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "given, wanted",
+    [
+        ("Hopper", "Hopper-v5"),
+        ("Hopper-v4", "Hopper-v4"),
+        ("gymnasium:CartPole", "gymnasium:CartPole-v1"),
+        ("NoSuchTask", "NoSuchTask"),  # making it says so
+    ],
+)
+def test_an_id_without_a_version_is_the_newest(given, wanted):
+    assert with_version(given) == wanted

@@ -328,6 +328,7 @@ def test_a_warm_start_makes_the_expert_likelier_and_leaves_the_exploration():
         )
         metrics = generator.prepare()
         assert bool(metrics) == bool(warm_start_epochs)
+        assert all(name.startswith("cloning/") for name in metrics)  # the clone's entropy is nobody's
         policy = generator.policy
         log_std = [v for v in policy.actor_net.variables if "log_std" in v.name]
         assert len(log_std) == 1

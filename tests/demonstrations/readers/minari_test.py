@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from gail_tf import demonstrations as demos
-from gail_tf.types import UserError
 
 NAME = "minari:line/expert-v0"
 
@@ -208,15 +207,21 @@ def test_frames_and_stacks_of_them_are_read_as_single_frames(collect, wrap, num_
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_screens_in_colour_are_refused_in_one_line_where_frames_are_wanted(collect):
+def test_screens_in_colour_are_made_grey_where_frames_are_wanted(collect):
     d = collect(Screen((7, 6, 3)))
     assert not d.are_frames and d.are_images
     space = gym.spaces.Box(0, 255, (7, 6, 4), np.uint8)
-    with pytest.raises(
-        UserError, match=r"images \[7, 6, 3\].*wanted single frames.*make them grey"
-    ) as caught:
-        demos.check_matches(d, environment="Screen-v0", observation_space=space, num_actions=3, num_frames=4)
-    assert "\n" not in str(caught.value)
+    checked = demos.check_matches(
+        d, environment="Screen-v0", observation_space=space, num_actions=3, num_frames=4
+    )
+    assert checked.are_frames
+    weights = np.array([0.299, 0.587, 0.114])
+    for name in ("observations", "next_observations"):
+        frames, screens = getattr(checked, name), getattr(d, name)
+        np.testing.assert_allclose(frames, screens @ weights, atol=0.51)
+    assert (
+        sum("Made the screens in colour, 7 x 6, grey frames of 7 x 6" in note for note in checked.notes) == 1
+    )
 
 
 def test_a_damaged_or_absent_data_set_is_one_line(local, made, tmp_path, refuses):
