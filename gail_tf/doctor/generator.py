@@ -33,8 +33,8 @@ def entropy_gone(case: Case) -> Finding | None:
     return Finding(
         f"generator/entropy fell from {first:.2f} to {then:.2f} within the first third",
         (
+            *(["--gin='make_actor_network.min_log_std = -2.0'"] if size else []),
             *_entropy_coef(case, 1e-3),
-            "--gin='make_actor_network.initial_log_std = 0.0'  # continuous actions",
             case.slower_policy,
         ),
     )

@@ -129,7 +129,7 @@ class MlpSampler(_Sampler):
         self._hidden, self._output = _actor_mlp(self._policy.actor_net)
         self._head, self._std = self._policy.actor_net.layers[-1], self._exploration_noise
         if isinstance(self._head, GaussianHead):
-            self._std = np.exp(np.clip(self._head.log_std.numpy(), *GaussianHead.LOG_STD_RANGE))
+            self._std = np.exp(np.clip(self._head.log_std.numpy(), *self._head.log_std_range))
         self._normalized = _normalization(self._policy)
 
     def parameters(self, observation: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:

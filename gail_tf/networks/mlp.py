@@ -110,15 +110,33 @@ def _without_last_1(value: tf.Tensor) -> tf.Tensor:
     return tf.squeeze(value, -1) if value.shape.rank > 1 else value
 
 
+def within(value: tf.Tensor, low: float, high: float) -> tf.Tensor:
+    """``value`` cut to [low, high]; unlike a clip's, the gradient still leads back into the range."""
+
+    @tf.custom_gradient
+    def cut(value):
+        def gradient(upstream):
+            leads_out = ((value <= low) & (upstream > 0)) | ((value >= high) & (upstream < 0))
+            return tf.where(leads_out, tf.zeros_like(upstream), upstream)
+
+        return tf.clip_by_value(value, low, high), gradient
+
+    return cut(value)
+
+
 class GaussianHead(tf.keras.layers.Layer):
     """Diagonal Gaussian with a state-independent log standard deviation, learned or fixed.
 
     Input ``[B, h]``; output a ``MultivariateNormalDiag`` of event shape ``[k]``. Samples are not squashed:
     actions are cut to the action space where they are executed. The mean is linear, or ``tanh`` of a linear
     function, and then never leaves the action space.
+
+    Args:
+      min_log_std: the least log standard deviation. A policy without noise forgets what it is no longer led
+        to: docs/ppo.md, "Noise that vanishes".
     """
 
-    LOG_STD_RANGE = (-5.0, 2.0)
+    MAX_LOG_STD = 2.0
 
     def __init__(
         self,
@@ -127,20 +145,24 @@ class GaussianHead(tf.keras.layers.Layer):
         output_gain: float,
         bounded_mean: bool = False,
         learn_std: bool = True,
+        min_log_std: float = -5.0,
     ):
         super().__init__(name="gaussian_head")
+        if min_log_std >= self.MAX_LOG_STD:
+            raise ValueError(f"min_log_std is {min_log_std:g}: want less than {self.MAX_LOG_STD:g}.")
+        self.log_std_range = (min_log_std, self.MAX_LOG_STD)
         self.mean = dense(num_dims, "tanh" if bounded_mean else None, output_gain)
         initial = tf.keras.initializers.Constant(initial_log_std)
         self.log_std = self.add_weight("log_std", (num_dims,), initializer=initial, trainable=learn_std)
 
     def set_std(self, std: tf.Tensor) -> None:
-        """Sets the standard deviation ``[k]`` to ``std``, as far as LOG_STD_RANGE allows."""
-        low, high = (tf.exp(bound) for bound in self.LOG_STD_RANGE)
+        """Sets the standard deviation ``[k]`` to ``std``, as far as its range allows."""
+        low, high = (tf.exp(bound) for bound in self.log_std_range)
         self.log_std.assign(tf.math.log(tf.clip_by_value(std, low, high)))
 
     def call(self, features: tf.Tensor) -> tfd.Distribution:
         mean = self.mean(features)
-        std = tf.exp(tf.clip_by_value(self.log_std, *self.LOG_STD_RANGE))
+        std = tf.exp(within(tf.convert_to_tensor(self.log_std), *self.log_std_range))
         return tfd.MultivariateNormalDiag(loc=mean, scale_diag=tf.broadcast_to(std, tf.shape(mean)))
 
 
@@ -174,17 +196,20 @@ def make_actor_network(
     output_gain: float = 0.01,
     bounded_mean: bool = False,
     learn_std: bool = True,
+    min_log_std: float = -5.0,
     normalization: MakeLayer | None = None,
     encoder: MakeLayers | None = None,
 ) -> sequential.Sequential:
     """A policy network: normalised observation ``[B, ...]`` -> distribution over normalised actions.
 
-    ``initial_log_std``, ``bounded_mean`` and ``learn_std`` are :class:`GaussianHead`'s.
+    ``initial_log_std``, ``min_log_std``, ``bounded_mean`` and ``learn_std`` are :class:`GaussianHead`'s.
     """
     if action_spec.dtype.is_integer:
         head = CategoricalHead(int(action_spec.maximum) + 1, output_gain)
     else:
-        head = GaussianHead(action_spec.shape[0], initial_log_std, output_gain, bounded_mean, learn_std)
+        head = GaussianHead(
+            action_spec.shape[0], initial_log_std, output_gain, bounded_mean, learn_std, min_log_std
+        )
     body = [*entrance(observation_spec, encoder), *hidden_layers(hidden, activation, normalization)]
     return _built("actor", observation_spec, *body, head)
 

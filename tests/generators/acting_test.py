@@ -94,6 +94,10 @@ def test_samples_spread_as_the_policy_says():
     noise = sampler.sample(row, 0) - sampler.parameters(row)
     np.testing.assert_allclose(noise.std(0), np.exp([-1.0, 0.5]), rtol=0.05)
     np.testing.assert_allclose(noise.mean(0), 0.0, atol=0.1)
+    policy.actor_net.layers[-1].log_std.assign([-50.0, 0.5])  # below its range
+    sampler = started(policy, rows=4000)
+    noise = sampler.sample(row, 0) - sampler.parameters(row)
+    np.testing.assert_allclose(noise.std(0), np.exp([-5.0, 0.5]), rtol=0.05)
 
 
 def test_actions_come_as_often_as_their_probability():

@@ -35,6 +35,22 @@ def test_the_log_deviation_is_kept_in_its_range(log_std, expected):
     np.testing.assert_allclose(np.log(distribution(actor, observations()).stddev()), expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("log_std, slope, expected", [(-3.0, 1.0, 0.0), (-3.0, -1.0, -1.0), (0.0, 1.0, 1.0)])
+def test_below_the_least_deviation_a_gradient_leads_back_and_no_further(log_std, slope, expected):
+    """``slope`` is that of a loss in the log deviation: descending one of -1 widens the policy."""
+    actor = mlp.make_actor_network(_OBSERVATION, _BOX, initial_log_std=log_std, min_log_std=-2.0)
+    with tf.GradientTape() as tape:
+        std = distribution(actor, observations(1)).stddev()
+        loss = slope * tf.reduce_sum(tf.math.log(std))
+    np.testing.assert_allclose(np.log(std), max(log_std, -2.0), rtol=1e-5)
+    np.testing.assert_allclose(tape.gradient(loss, actor.layers[-1].log_std), [expected] * 2, rtol=1e-5)
+
+
+def test_a_least_deviation_above_the_greatest_is_refused():
+    with pytest.raises(ValueError, match="min_log_std is 3: want less than 2"):
+        mlp.make_actor_network(_OBSERVATION, _BOX, min_log_std=3.0)
+
+
 def test_the_categorical_starts_near_uniform_and_samples_int32():
     actor = mlp.make_actor_network(_OBSERVATION, _DISCRETE)
     policy = distribution(actor, observations())
