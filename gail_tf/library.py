@@ -171,6 +171,11 @@ def train(
     """
     asked = dict(locals())
     configs = [config] if isinstance(config, str) else list(config)
+    if isinstance(bindings, str | Mapping):
+        raise UserError(
+            f"bindings is a {type(bindings).__name__}: want a list of gin's lines, such as "
+            "['Trainer.total_env_steps = 300_000']."
+        )
     if not resume:
         _refuse_at_once(configs, run_dir, overwrite, demonstrations, bindings)
     import_tensorflow()

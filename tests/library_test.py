@@ -132,6 +132,13 @@ def test_training_works_in_a_thread_silently_and_to_the_same_numbers(trained, tm
     assert again.metrics.drop(columns=timed).equals(first)
 
 
+@pytest.mark.parametrize("bindings", [{"Trainer.total_env_steps": 1}, "Trainer.total_env_steps = 1"])
+def test_bindings_that_are_no_list_are_refused_at_once(bindings):
+    with pytest.raises(UserError, match=r"bindings is a (dict|str): want a list of gin's lines") as told:
+        gail_tf.train("gail_ppo/cartpole", bindings=bindings)
+    assert told.value.__cause__ is None
+
+
 def test_a_callback_ends_the_training_and_the_result_is_whole(tmp_path):
     result = gail_tf.train(
         "ppo/cartpole",
