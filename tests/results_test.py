@@ -712,6 +712,16 @@ def _parts(section, *names):
         yield [section, arm, str(len(same)), tables.spread(same.score), diverged]
 
 
+def _untuned(runs):
+    """results/README.md: tasks that no recipe was made for."""
+    del runs
+    ours = read(RESULTS / "untuned")
+    for environment in ("MountainCarContinuous-v0", "Pusher-v5", "InvertedDoublePendulum-v5"):
+        here = ours[ours.environment == environment]
+        arms = (here[here.arm == arm] for arm in ("BC", "GAIL (PPO), plain", "GAIL + cloning (PPO)"))
+        yield [environment, *(tables.spread(arm.score) for arm in arms)]
+
+
 def _cloning_today(runs):
     """results/README.md: cloning by the recipe since the search, beside the same seeds before it."""
     del runs
@@ -731,6 +741,7 @@ MUJOCO_TASKS = [
 # (page, name of the table) -> its rows, from all runs.
 RULES = {
     ("results/README.md", "| seeds"): _cloning_today,
+    ("results/README.md", "untuned"): _untuned,
     ("credo.md", "Arm"): lambda runs: _parts("Clipping and filter apart", "", "CREDO", "clipping", "filter"),
     ("credo.md", "Arm 2"): lambda runs: _parts(
         "A regulariser by itself", "penalty", "spectral norm", "mixup", "entropy bonus"
@@ -883,7 +894,7 @@ def test_steps_and_seconds_to_90_percent_beside_others_figures_are_those_of_the_
 
 def test_studies_and_searches_that_stand_beside_their_results_can_be_read():
     studies = {path.parent.name: len(load_study(str(path))[1].runs()) for path in RESULTS.glob("*/study.gin")}
-    assert studies == {"late_falls": 50, "practitioner": 45}
+    assert studies == {"late_falls": 50, "practitioner": 45, "untuned": 33}
     searches = {path.name: load_tune(str(path))[1].num_trials for path in RESULTS.glob("*_search.gin")}
     assert searches == {"bc_search.gin": 8, "pendulum_search.gin": 24}
 
