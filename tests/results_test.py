@@ -67,7 +67,7 @@ WITHOUT_DATA = {
     ("results/steady/keeping.md", "Task 2"): "last policies and evaluations, not exported",
     ("credo.md", "claim"): "its sentences quote the tables and lists of its page",
     ("gail_vr.md", "Method"): "results/gail_vr_today/arms.md",
-    ("results/README.md", "| cloning alone"): "medians and ranges of results/steady/table.md",
+    ("results/README.md", "| cloning alone"): "medians and ranges of steady/table.md and bc/table.md",
     ("results/README.md", "study"): "counted and estimated by remaining_test.py",
     ("results/README.md", "file"): "digests of recordings; run.json has them",
     ("results/gail_vr/signal.md", "Task"): "of metrics.jsonl, not exported",
@@ -727,20 +727,22 @@ def _cloning_today(runs):
     del runs
     today, before = (read(RESULTS / folder) for folder in ("bc", "steady"))
     before = before[before.arm == "BC"]
-    for task in MUJOCO_TASKS:
+    for task in (*MUJOCO_TASKS, *SMALL_TASKS):
         ours, theirs = (part[part.run == f"bc/{task}/" + part.seed.astype(str)] for part in (today, before))
         theirs = theirs[theirs.seed.isin(ours.seed)]
         name = f"{ours.environment.iloc[0]}{', every 20th step' * task.endswith('_subsampled')}"
-        yield [name, str(len(ours)), tables.spread(ours.score), tables.spread(theirs.score)]
+        spreads = [f"{tables.spread(part.score)} ({len(part)})" for part in (ours, theirs)]
+        yield [name, *spreads]
 
 
 MUJOCO_TASKS = [
     task + part for task in ("hopper", "half_cheetah", "walker2d", "ant") for part in ("", "_subsampled")
 ]
+SMALL_TASKS = ["cartpole", "acrobot", "mountain_car", "pendulum", "reacher", "swimmer"]
 
 # (page, name of the table) -> its rows, from all runs.
 RULES = {
-    ("results/README.md", "| seeds"): _cloning_today,
+    ("results/README.md", "| cloning today"): _cloning_today,
     ("results/README.md", "untuned"): _untuned,
     ("credo.md", "Arm"): lambda runs: _parts("Clipping and filter apart", "", "CREDO", "clipping", "filter"),
     ("credo.md", "Arm 2"): lambda runs: _parts(
