@@ -32,8 +32,11 @@ def stacked(demonstrations: Demonstrations, num_frames: int) -> Demonstrations:
 
 
 def are_colour(demonstrations: Demonstrations) -> bool:
-    """Whether the observations are screens in colour, uint8 ``[N, H, W, 3]``."""
-    return demonstrations.are_images and demonstrations.observations.shape[-1] == 3
+    """Whether the observations are screens in colour, uint8 ``[N, H, W, 3]``, not stacks of three frames."""
+    rows, following = demonstrations.observations, demonstrations.next_observations
+    if not demonstrations.are_images or rows.ndim != 4 or rows.shape[-1] != 3:
+        return False
+    return not np.array_equal(following[..., :-1], rows[..., 1:])  # as it is in a stack
 
 
 def grey(demonstrations: Demonstrations, size: tuple[int, int]) -> Demonstrations:
