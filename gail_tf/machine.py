@@ -4,6 +4,7 @@ import importlib.util
 import os
 import shlex
 import sys
+from types import ModuleType
 
 from gail_tf.types import UserError
 
@@ -24,3 +25,17 @@ def pip_install(*requirements: str) -> str:
     if importlib.util.find_spec("pip") is None:
         return f"uv pip install {wanted} --python {python}"
     return f"{python} -m pip install {wanted}"
+
+
+def import_opencv(needed_by: str) -> ModuleType:
+    """OpenCV on one thread: a pool of threads for an image of 84 x 84 costs more than it saves.
+
+    Raises:
+      UserError: it is not installed.
+    """
+    try:
+        import cv2
+    except ImportError as e:
+        raise UserError(f"{needed_by} needs OpenCV: {pip_install('gail_tf[atari]')}") from e
+    cv2.setNumThreads(1)
+    return cv2

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gail_tf.demonstrations.demonstrations import Demonstrations
-from gail_tf.machine import pip_install
-from gail_tf.types import UserError
+from gail_tf.machine import import_opencv
 
 
 def stacked(demonstrations: Demonstrations, num_frames: int) -> Demonstrations:
@@ -48,11 +47,7 @@ def grey(demonstrations: Demonstrations, size: tuple[int, int]) -> Demonstration
     Raises:
       UserError: OpenCV is missing.
     """
-    try:
-        import cv2
-    except ImportError as e:
-        raise UserError(f"screens in colour are made grey by OpenCV: {pip_install('gail_tf[atari]')}") from e
-    cv2.setNumThreads(1)
+    cv2 = import_opencv("making screens in colour grey")
 
     def frames(screens):
         made = np.empty((len(screens), *size), np.uint8)

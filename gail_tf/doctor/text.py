@@ -83,9 +83,8 @@ def _state(run: Run) -> str:
     """Algorithm, environment, how far, how good."""
     standing = Case(run).standing
     steps = run.total("env_steps") or 0
-    amount = (
-        f"{steps:,} steps" if steps else f"{run.value('iterations', 0):,} iterations"
-    )  # cloning takes none
+    # Cloning takes no steps.
+    amount = f"{steps:,} steps" if steps else f"{run.value('iterations', 0):,} iterations"
     status = run.failure or f"finished after {amount}"
     return f"{run.algorithm} on {run.environment}, {status}" + (f", {standing}" if standing else "")
 

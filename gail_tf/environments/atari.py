@@ -5,7 +5,7 @@ import gymnasium as gym
 import numpy as np
 
 from gail_tf.environments.observations import time_limit
-from gail_tf.machine import pip_install
+from gail_tf.machine import import_opencv
 from gail_tf.types import UserError
 
 
@@ -63,11 +63,7 @@ def atari_pixels(
     Raises:
       UserError: OpenCV is missing, or the environment is not such a game.
     """
-    try:
-        import cv2
-    except ImportError as e:
-        raise UserError(f"atari_pixels needs OpenCV: {pip_install('gail_tf[atari]')}") from e
-    cv2.setNumThreads(1)  # a pool of threads for an image of this size costs more than it saves
+    import_opencv("atari_pixels")  # which the preprocessing resizes with
     game = env.unwrapped
     if not hasattr(game, "ale") or (frame_skip > 1 and getattr(game, "_frameskip", None) != 1):
         raise UserError(
