@@ -1,6 +1,7 @@
 """gail-make-demonstrations: records demonstrations of what acts, or shows what a file of them holds.
 
   gail-make-demonstrations --policy=POLICY --out=OUT [--environment=ID] [--num_episodes=N] [--seed=N]
+    [--max_episode_steps=N]
   gail-make-demonstrations --play --environment=ID --out=OUT [--keys=KEYS] [--fps=N]
   gail-make-demonstrations --inspect=PATH [--environment=ID] [--figure=FILE.png]
 
@@ -21,7 +22,7 @@ Examples:
   gail-make-demonstrations --policy=runs/expert --num_episodes=25 --out=expert.npz
   gail-make-demonstrations --policy=ppo.zip --environment=CartPole-v1 --out=minari:cartpole/ppo-v0
   gail-make-demonstrations --policy=controllers:swing_up --environment=Pendulum-v1 --out=swing_up.npz
-  gail-make-demonstrations --play --environment=ALE/Freeway-v5 --num_episodes=2 --out=freeway.npz
+  gail-make-demonstrations --play --environment=CartPole-v1 --keys=ad --num_episodes=2 --out=played.npz
   gail-make-demonstrations --inspect=expert.npz --environment=Hopper-v5 --figure=expert.png
 """
 
@@ -49,6 +50,9 @@ _SEED = flags.DEFINE_integer(
 _STOCHASTIC = flags.DEFINE_bool("stochastic", False, "Sample actions in place of taking the mode.")
 _ACTION_NOISE = flags.DEFINE_float("action_noise", 0.0, "Std of noise on normalised actions.", lower_bound=0)
 _ENVIRONMENT = flags.DEFINE_string("environment", None, "A Gymnasium id, in place of the one trained in.")
+_MAX_EPISODE_STEPS = flags.DEFINE_integer(
+    "max_episode_steps", None, "The environment's time limit, where it has none or another.", lower_bound=1
+)
 _INSPECT = flags.DEFINE_string("inspect", None, "Print what this file or folder of demonstrations holds.")
 _FIGURE = flags.DEFINE_string(
     "figure", None, "With --inspect: draw the episodes' returns into this PNG, or of images a contact sheet."
@@ -64,7 +68,8 @@ def main(argv: Sequence[str]) -> None:
     if _INSPECT.value:
         if _POLICY.value or _OUT.value or _PLAY.value:
             raise UserError("--inspect looks at a file, --policy, --play and --out record one: want either.")
-        return inspect(_INSPECT.value, _FIGURE.value, _ENVIRONMENT.value, _OBSERVATION_KEYS.value)
+        asked = (_INSPECT, _FIGURE, _ENVIRONMENT, _OBSERVATION_KEYS, _MAX_EPISODE_STEPS)
+        return inspect(*(flag.value for flag in asked))
     if _PLAY.value == bool(_POLICY.value) or not _OUT.value:
         raise UserError(
             "want --policy=PATH or --play, and --out=FILE.npz, to record, or --inspect=PATH to look at one."
@@ -84,13 +89,19 @@ def record() -> None:
     recording.check_out(_OUT.value)
     if not _PLAY.value:
         asked = (_POLICY, _OUT, _ENVIRONMENT, _NUM_EPISODES, _SEED, _STOCHASTIC, _ACTION_NOISE)
-        return recording.make_demonstrations(*(flag.value for flag in asked))
-    asked = (_ENVIRONMENT, _OUT, _NUM_EPISODES, _SEED, _KEYS, _FPS)
-    play.make_demonstrations(*(flag.value for flag in asked))
+        make = recording.make_demonstrations
+    else:
+        asked = (_ENVIRONMENT, _OUT, _NUM_EPISODES, _SEED, _KEYS, _FPS)
+        make = play.make_demonstrations
+    make(*(flag.value for flag in asked), max_episode_steps=_MAX_EPISODE_STEPS.value)
 
 
 def inspect(
-    path: str, figure: str | None = None, environment: str | None = None, keys: Sequence[str] | None = None
+    path: str,
+    figure: str | None = None,
+    environment: str | None = None,
+    keys: Sequence[str] | None = None,
+    max_episode_steps: int | None = None,
 ) -> None:
     """Prints what a file holds, and how it compares with an environment."""
     from gail_tf import demonstrations
@@ -106,7 +117,9 @@ def inspect(
 
         if found.are_frames and "ALE/" in environment:
             parse_gin(["pixels/task"], [])  # the screen as the recipes show it
-        make_env = functools.partial(make_environment, environment, absorbing_states=False)
+        make_env = functools.partial(
+            make_environment, environment, absorbing_states=False, max_episode_steps=max_episode_steps
+        )
         compared = reference.compare_with(found, make_env)
         print("\n".join([f"held against {environment}", *compared.lines]))
         said = [f"warning: {warning}" for warning in compared.warnings]

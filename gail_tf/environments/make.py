@@ -73,7 +73,10 @@ def make_environment(
         raise _making_failed(e, name, kwargs) from e
     env = _Named(as_box(_wrapped(env, wrappers, name), name), name)
     if time_limit(env) is None:
-        advice = "set one with --gin='make_environment.max_episode_steps=1000'"
+        advice = (
+            "set one with --gin='make_environment.max_episode_steps=1000' "
+            "(gail-make-demonstrations: --max_episode_steps=1000)"
+        )
         raise UserError(f"Environment {name!r} has no time limit, so an episode may never end: {advice}.")
     return AbsorbingState(env) if absorbing_states else env
 

@@ -1,6 +1,8 @@
 """Demonstrations by a person at the keyboard, with Gymnasium's own window."""
 
 import functools
+import os
+import sys
 from collections.abc import Callable, Mapping
 
 import gymnasium as gym
@@ -37,12 +39,20 @@ def keys_of(env: gym.Env, keys: str | None, environment: str) -> Mapping[str | t
 
 
 def make_demonstrations(
-    environment: str | None, out: str, num_episodes: int, seed: int, keys: str | None, fps: int | None
+    environment: str | None,
+    out: str,
+    num_episodes: int,
+    seed: int,
+    keys: str | None,
+    fps: int | None,
+    max_episode_steps: int | None = None,
 ) -> None:
     """Records what a person plays into ``out``, an npz or ``minari:NAME``."""
     if environment is None:
         raise UserError("--play does not know what to play: add --environment=ID.")
-    make_env = functools.partial(make_environment, environment, absorbing_states=False)
+    make_env = functools.partial(
+        make_environment, environment, absorbing_states=False, max_episode_steps=max_episode_steps
+    )
     episodes = record(make_env, environment, num_episodes, seed, keys, fps)
     about = {"policy": {"kind": "a person"}, "num_episodes": len(episodes), "seed": seed}
     save(out, episodes, environment, make_env, {**about, "made_by": "gail-make-demonstrations"})
@@ -101,8 +111,16 @@ class _Reseeded(gym.Wrapper):
         return self.env.reset(seed=self._seed(), options=options)
 
 
+def _has_display() -> bool:
+    """False where SDL would draw for nobody, and resizing the window ends the process."""
+    names = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
+    return not sys.platform.startswith("linux") or any(os.environ.get(name) for name in names)
+
+
 def _play(env: gym.Env, mapping, on_step, fps: int | None) -> None:
     advice = f"play at a machine with a display; {pip_install('pygame')}"
+    if not _has_display():
+        raise UserError("--play: no window can be opened without a display: play at a machine with one.")
     with foreign("--play: no window can be opened", advice):
         import pygame
         from gymnasium.utils.play import play

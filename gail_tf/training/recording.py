@@ -46,16 +46,18 @@ def make_demonstrations(
     seed: int,
     stochastic: bool,
     action_noise: float = 0.0,
+    max_episode_steps: int | None = None,
 ) -> None:
     """Records episodes of what ``path`` names into ``out``, an npz or ``minari:NAME``.
 
     ``path`` is a run directory or SavedModel of ours, or what :mod:`gail_tf.training.actors` knows.
     ``action_noise`` is the std of Gaussian noise on normalised continuous actions, which are cut afterwards.
+    ``max_episode_steps`` replaces the environment's time limit; some have none.
     """
     check_out(out)
     record = _record_foreign if actors.is_foreign(path) else _record_own
     episodes, environment, make_env, about = record(
-        path, environment, num_episodes, seed, stochastic, action_noise
+        path, environment, num_episodes, seed, stochastic, action_noise, max_episode_steps
     )
     provenance = {"num_episodes": num_episodes, "seed": seed, "stochastic": stochastic}
     provenance |= {"action_noise": action_noise, "made_by": "gail-make-demonstrations", **about}
@@ -63,20 +65,36 @@ def make_demonstrations(
 
 
 def _record_own(
-    path: str, environment: str | None, num_episodes: int, seed: int, stochastic: bool, noise: float
+    path: str,
+    environment: str | None,
+    num_episodes: int,
+    seed: int,
+    stochastic: bool,
+    noise: float,
+    max_episode_steps: int | None,
 ):
-    act, metadata, environment, make_env = rollouts.open_policy(path, environment, stochastic, seed)
+    act, metadata, environment, make_env = rollouts.open_policy(
+        path, environment, stochastic, seed, max_episode_steps
+    )
     if noise:
         act = evaluation.with_noise(act, _codec(make_env, environment, noise), noise, seed)
     return _evaluated(make_env, act, num_episodes, seed), environment, make_env, {"policy": metadata}
 
 
 def _record_foreign(
-    path: str, environment: str | None, num_episodes: int, seed: int, stochastic: bool, noise: float
+    path: str,
+    environment: str | None,
+    num_episodes: int,
+    seed: int,
+    stochastic: bool,
+    noise: float,
+    max_episode_steps: int | None,
 ):
     if environment is None:
         raise UserError(f"{path}: does not say which environment it is for: add --environment=ID.")
-    make_env = functools.partial(make_environment, environment, absorbing_states=False)
+    make_env = functools.partial(
+        make_environment, environment, absorbing_states=False, max_episode_steps=max_episode_steps
+    )
     env = make_env()
     actor = actors.find(path, env, environment, stochastic)
     if actor.warning:

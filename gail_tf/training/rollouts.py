@@ -26,8 +26,13 @@ from gail_tf.training.saved_models import find_policy
 from gail_tf.types import UserError
 
 
-def open_policy(path: str, environment: str | None, stochastic: bool, seed: int):
-    """Loads the policy and checks that it fits the environment it is to act in; returns how it acts."""
+def open_policy(
+    path: str, environment: str | None, stochastic: bool, seed: int, max_episode_steps: int | None = None
+):
+    """Loads the policy and checks that it fits the environment it is to act in; returns how it acts.
+
+    ``max_episode_steps`` replaces the environment's time limit; some have none.
+    """
     policy, metadata = load_policy(path)
     environment = environment or metadata.get("environment")
     if environment is None:
@@ -35,6 +40,8 @@ def open_policy(path: str, environment: str | None, stochastic: bool, seed: int)
     make_env = functools.partial(make_environment, environment, absorbing_states=False)
     if environment == metadata.get("environment"):
         make_env = functools.partial(make_env, **_environment_arguments(metadata))
+    if max_episode_steps is not None:
+        make_env = functools.partial(make_env, max_episode_steps=max_episode_steps)
     env = make_env()
     signature = policy.signatures["serving_default"]
     rows = signature.structured_input_signature[1]["observation"]

@@ -67,6 +67,11 @@ def test_a_function_acts_on_what_it_sees(controllers, tmp_path):
     assert d.environment == "CartPole-v1" and d.provenance["policy"]["kind"] == "Python function"
 
 
+def test_a_time_limit_can_be_given(controllers, tmp_path):
+    d = record(f"{controllers}:Alternate", "CartPole-v1", tmp_path, 3, max_episode_steps=4)
+    assert d.episode_ends.tolist() == [4, 8, 12] and d.truncated.sum() == 3
+
+
 def test_a_class_is_made_anew_for_every_episode(controllers, tmp_path):
     d = record(f"{controllers}:Alternate", "CartPole-v1", tmp_path)
     for rows in d.episode_slices:

@@ -71,6 +71,14 @@ def test_a_window_that_is_closed_leaves_what_came_to_its_end(keyboard):
         play.record(make_env, "CartPole-v1", 9, seed=0, fps=10_000, say=str)
 
 
+def test_a_person_needs_a_display(monkeypatch):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    with pytest.raises(UserError, match="no window can be opened without a display"):
+        play.record(make_env, "CartPole-v1", 1, seed=0, say=str)
+
+
 def test_keys_are_one_an_action():
     env = make_env()
     assert play.keys_of(env, None, "CartPole-v1") == {"0": 0, "1": 1}
