@@ -349,6 +349,7 @@ def evaluate(
     import_tensorflow()
     from gail_tf.environments.make import make_environment
     from gail_tf.training import evaluation, rollouts
+    from gail_tf.training.recording import Cut
 
     if isinstance(policy, Policy | str | os.PathLike):
         path = policy.path if isinstance(policy, Policy) else policy
@@ -357,8 +358,12 @@ def evaluate(
         return rollouts.evaluate_policy(str(path), environment, *how)
     if environment is None:
         raise UserError("environment is None: a function does not say which it acts in; give an id.")
-    evaluator = evaluation.Evaluator(functools.partial(make_environment, environment))
-    result = evaluator.evaluate(lambda observation, step: policy(observation), num_episodes, seed)
+    make_env = functools.partial(make_environment, environment)
+    env = make_env()
+    executable = Cut(env.action_space, "the policy")
+    env.close()
+    evaluator = evaluation.Evaluator(make_env)
+    result = evaluator.evaluate(lambda rows, step: executable(policy(rows)), num_episodes, seed)
     evaluator.close()
     if say is not None:
         say(result.statistics())

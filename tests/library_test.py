@@ -104,6 +104,10 @@ def test_policies_paths_and_functions_are_evaluated_alike(trained):
     assert found["return_mean"] > 100 and found["num_episodes"] == 3
     with pytest.raises(UserError, match="a function does not say"):
         gail_tf.evaluate(lambda x: x)
+    with pytest.raises(UserError, match="the policy: gave 1; want actions .B"):
+        gail_tf.evaluate(lambda x: 1, "CartPole-v1", num_episodes=1)
+    with pytest.raises(UserError, match=r"the policy: gave the action \[0. 0.\]; want one of Box"):
+        gail_tf.evaluate(lambda x: np.zeros((len(x), 2)), "Pendulum-v1", num_episodes=1)
 
 
 def test_training_works_in_a_thread_silently_and_to_the_same_numbers(trained, tmp_path, capfd):

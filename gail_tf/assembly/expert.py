@@ -1,6 +1,5 @@
 """The expert of an experiment: demonstrations, checked and chosen, and the reward they suggest."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +31,7 @@ class LoadedDemonstrations(NamedTuple):
       name: what messages call them: a path, or what stands for one.
       sha256: of the files, or of the arrays where there is no file.
       num_trajectories: None takes all. subsample: every how many steps. seed: of both; None is the run's.
+      observation_keys: the components that were taken; None: all. reader: the name of a reader of one's own.
     """
 
     name: str
@@ -40,6 +40,8 @@ class LoadedDemonstrations(NamedTuple):
     num_trajectories: int | None
     subsample: int
     seed: int | None
+    observation_keys: Sequence[str] | None = None
+    reader: str | None = None
 
 
 @gin.configurable(denylist=["given"])
@@ -73,8 +75,9 @@ def load_demonstrations(
     else:
         name = file = resolve_demonstrations(path)
         recorded = demos.load(file, reader, observation_keys)
-    sha256 = digest(file, recorded)
-    return LoadedDemonstrations(name, recorded, sha256, num_trajectories, subsample, seed)
+    sha256 = demos.digest(file, recorded)
+    chosen = (num_trajectories, subsample, seed, observation_keys)
+    return LoadedDemonstrations(name, recorded, sha256, *chosen, reader and name_of(reader))
 
 
 class Expert(NamedTuple):
@@ -93,21 +96,14 @@ class Expert(NamedTuple):
     ends: Ends
     notes: Sequence[str]
     facts: Mapping[str, Any] | None = None
+    seed: int | None = None
+    observation_keys: Sequence[str] | None = None
+    reader: str | None = None
 
 
 def are_to_be_compared(expert: Expert) -> bool:
     """Whether to hold these columns against the environment's: not images, nor what tests hold against it."""
     return expert.transitions.observation.ndim == 2 and not Path(expert.path).is_relative_to(experts_dir())
-
-
-def digest(path: str | None, recorded: Demonstrations) -> str:
-    """sha256 of a file, or of a folder's npz files one after the other; of the arrays where there is none."""
-    target = Path(path or "").expanduser()
-    files = [target] if target.is_file() else sorted(target.glob("*.npz")) if path else []
-    contents = [file.read_bytes() for file in files]
-    if not contents:  # arrays, or a Minari dataset
-        contents = [a.tobytes() for a in (recorded.observations, recorded.actions, recorded.episode_ends)]
-    return hashlib.sha256(b"".join(contents)).hexdigest()
 
 
 def prepare_expert(
@@ -121,13 +117,13 @@ def prepare_expert(
     recorded, max_steps = loaded.recorded, time_limit(env)
     with demos.named(loaded.name):
         chosen, used = _chosen_and_used(loaded, env, codec, run_seed, components)
-    whole = recorded.ended | (recorded.lengths >= max_steps)
+    whole = (recorded.ended & (recorded.lengths < max_steps)) | (recorded.lengths == max_steps)
 
     def mean(values: np.ndarray | None, otherwise: float | None) -> float | None:
         return float(values[whole].mean()) if values is not None and whole.any() else otherwise
 
     return Expert(
-        transitions=_transitions(used, codec),
+        transitions=_transitions(used, codec, isinstance(env, AbsorbingState)),
         weights=demos.importance_weights(used, loaded.subsample, isinstance(env, AbsorbingState)),
         path=loaded.name,
         sha256=loaded.sha256,
@@ -146,6 +142,9 @@ def prepare_expert(
             *_notes_on_spread(used.observations),
         ),
         facts=demos.facts(chosen, max_steps, _action_bounds(codec)),
+        seed=run_seed if loaded.seed is None else loaded.seed,
+        observation_keys=loaded.observation_keys,
+        reader=loaded.reader,
     )
 
 
@@ -186,21 +185,30 @@ def _chosen_and_used(
     return chosen, used
 
 
-def _transitions(used: Demonstrations, codec: ActionCodec) -> Transition:
+def _transitions(used: Demonstrations, codec: ActionCodec, absorbing: bool) -> Transition:
     rewards_or_zero = np.zeros(used.num_transitions, np.float32) if used.rewards is None else used.rewards
     flags = (used.terminated.astype(np.float32), used.truncated.astype(np.float32))
     actions = codec.from_environment(used.actions)
+    if absorbing and not codec.is_discrete:  # the normalised 0 is an agent's there, whatever the bounds
+        actions[used.observations[:, -1] > 0.0] = 0.0
     return Transition(used.observations, actions, used.next_observations, rewards_or_zero, *flags)
 
 
 def _notes_on_ends(recorded: Demonstrations, whole: np.ndarray, max_steps: int) -> list[str]:
     """What is odd about where the episodes stop. ``whole``: bool ``[E]``."""
     notes, limit = [], f"the time limit of {max_steps} steps"
-    if not whole.all():
-        told = "those of the others" if whole.any() else "unknown: there are no normalised returns"
+    told = "those of the others" if whole.any() else "unknown: there are no normalised returns"
+    if (short := ~whole & (recorded.lengths < max_steps)).any():
         notes.append(
-            f"{(~whole).sum()} of {whole.size} episodes stop before {limit} and did not end: they were cut "
+            f"{short.sum()} of {whole.size} episodes stop before {limit} and did not end: they were cut "
             f"short. The expert's return and length are {told}."
+        )
+    if (long := recorded.lengths > max_steps).any():
+        notes.append(
+            f"{long.sum()} of {whole.size} episodes are longer than {limit}, up to "
+            f"{recorded.lengths.max():,}: several in one, without the timeouts between them? Or recorded "
+            "under another limit, which make_environment.max_episode_steps sets. The expert's return and "
+            f"length are {told}."
         )
     if recorded.ended.any() and (recorded.lengths[recorded.ended] == max_steps).all():
         notes.append(

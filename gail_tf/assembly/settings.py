@@ -150,6 +150,9 @@ _EXPERT_INFO = {
     "num_demonstrations": "num_trajectories",
     "num_demonstration_transitions": "num_transitions",
     "subsample": "subsample",
+    "demonstrations_seed": "seed",
+    "observation_keys": "observation_keys",
+    "demonstrations_reader": "reader",
     "demonstrations": "path",
     "demonstrations_sha256": "sha256",
     "expert_return": "return_mean",
@@ -278,10 +281,11 @@ def _demonstrations(given: Any) -> LoadedDemonstrations:
 def _environment(request: Request, recorded: demos.Demonstrations | None) -> tuple[Callable, str]:
     """Makes the environment as the config has it; and its name."""
     if callable(request.environment):
-        env = request.environment()
+        make_env = functools.partial(make_environment, request.environment)
+        env = make_env()
         name = environment_name(env)
         env.close()
-        return functools.partial(make_environment, request.environment), name
+        return make_env, name
     if "environment" not in gin.get_bindings("make_environment"):
         if recorded is None or recorded.environment is None:
             raise UserError("no environment given: add --environment=ID, any Gymnasium id.")

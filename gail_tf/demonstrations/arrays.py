@@ -79,8 +79,9 @@ def as_observations(name: str, value: object) -> np.ndarray:
     if array.ndim == 3 and array.dtype != np.uint8:
         raise UserError(
             f"{name} has shape {list(array.shape)} and dtype {array.dtype}; wanted vectors [N, dimension] "
-            "(of [episodes, steps, dimension] numpy.concatenate(array), the episodes one after the other) "
-            "or images [N, H, W, C] or single frames [N, H, W] of uint8: save bytes, 0 to 255"
+            "(of [episodes, steps, dimension] numpy.concatenate(array), the episodes one after the other; of "
+            "matrices array.reshape(len(array), -1)) or images [N, H, W, C] or single frames [N, H, W] of "
+            "uint8: save bytes, 0 to 255"
         )
     if array.dtype != np.uint8:
         raise UserError(f"{name} are images of dtype {array.dtype}; wanted uint8: save bytes, 0 to 255")

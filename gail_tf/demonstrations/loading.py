@@ -1,7 +1,9 @@
 """Demonstrations of a file, a folder, a data set's name, or arrays: the first reader that knows them."""
 
+import hashlib
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from gail_tf.demonstrations.components import listed
@@ -93,3 +95,13 @@ def _require_enough(demonstrations: Demonstrations) -> Demonstrations:
     if num < MIN_TRANSITIONS:
         raise UserError(f"holds {num} transition; wanted {wanted}")
     return demonstrations
+
+
+def digest(path: str | None, recorded: Demonstrations) -> str:
+    """sha256 of a file, or of a folder's npz files one after the other; of the arrays where there is none."""
+    target = Path(path or "").expanduser()
+    files = [target] if target.is_file() else sorted(target.glob("*.npz")) if path else []
+    contents = [file.read_bytes() for file in files]
+    if not contents:  # arrays, or a Minari dataset
+        contents = [a.tobytes() for a in (recorded.observations, recorded.actions, recorded.episode_ends)]
+    return hashlib.sha256(b"".join(contents)).hexdigest()

@@ -16,7 +16,10 @@ _INSPECT = "gail-make-demonstrations --inspect={path}"
 
 
 def _inspect(case: Case) -> str:
-    return _INSPECT.format(path=case.run.info.get("demonstrations"))
+    path = case.run.info.get("demonstrations")
+    if path in ("the arrays", "the demonstrations"):  # of a program
+        return f"Look at {path}: numpy.savez(path, ...), then {_INSPECT.format(path='path')}"
+    return _INSPECT.format(path=path)
 
 
 def lengths(case: Case) -> Finding | None:

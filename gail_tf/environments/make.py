@@ -92,7 +92,13 @@ def with_version(environment: str) -> str:
 
 def _from_factory(factory: Callable[..., gym.Env], max_episode_steps: int | None = None, **kwargs) -> gym.Env:
     env = factory(**kwargs)
-    return env if max_episode_steps is None else gym.wrappers.TimeLimit(env, max_episode_steps)
+    if not isinstance(env, gym.Env):
+        raise UserError(f"the environment's function gave {one_line(env, 60)}: want a gymnasium.Env.")
+    if max_episode_steps is None:
+        return env
+    while isinstance(env, gym.wrappers.TimeLimit):  # its own, which would cut an episode all the same
+        env = env.env
+    return gym.wrappers.TimeLimit(env, max_episode_steps)
 
 
 def _wrapped(env: gym.Env, wrappers: Sequence[Callable], environment: str) -> gym.Env:
@@ -139,7 +145,7 @@ class _Named(gym.Wrapper):
     def __init__(self, env: gym.Env, environment: str):
         super().__init__(env)
         self._environment = environment
-        self._shape = env.observation_space.shape
+        self._shape, self._dtype = env.observation_space.shape, env.observation_space.dtype
 
     def reset(self, **kwargs):
         outcome = self._guarded("reset", **kwargs)
@@ -167,6 +173,15 @@ class _Named(gym.Wrapper):
             raise self._gave(
                 verb, given, f"numbers of shape {list(self._shape)}, as its observation_space says"
             )
+        if self._dtype.kind in "iu" and array.dtype != self._dtype:  # NumPy would cut off what does not fit
+            numbers, range_ = np.asarray(array, np.float64), np.iinfo(self._dtype)
+            if (
+                (numbers != np.rint(numbers)).any()
+                or numbers.min() < range_.min
+                or numbers.max() > range_.max
+            ):
+                given = f"the observation {one_line(observation, 60)}"
+                raise self._gave(verb, given, f"numbers of {self._dtype}, as its observation_space says")
 
     def _gave(self, verb: str, given: str, wanted: str) -> UserError:
         return UserError(f"Environment {self._environment!r} gave {given} in {verb}; want {wanted}: mend it.")

@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gin
@@ -113,7 +113,7 @@ class OnPolicyGenerator(CollectingGenerator):
             self._normalizer.update(self._cloned[0])
         self._warm_start_epochs, self._cloning = warm_start_epochs, None
         if warm_start_epochs:  # built here, so that wrong settings are told, and the record has them
-            cloning = BehavioralCloning(self._actor, expert, seed)
+            cloning = BehavioralCloning(self._actor, self._without_absorbing(expert), seed)
             self._cloning = lambda: cloning  # an attribute of its own would be part of every checkpoint
         self._sees_images = not spec.dtype.is_floating
         self._act_by(self._actor, notes=notes)
@@ -127,10 +127,15 @@ class OnPolicyGenerator(CollectingGenerator):
         """Observations and actions ``[M, ...]`` that the agent's ``cloning_coef`` draws it to, if any."""
         if not shared.check_cloning(self.agent, expert, self._reward_source):
             return ()
-        rows = slice(None)
-        if self._absorbing:  # where nothing can be done
-            rows = expert.observation[:, -1] == 0.0
-        return tf.constant(expert.observation[rows]), tf.constant(expert.action[rows])
+        shown = self._without_absorbing(expert)
+        return tf.constant(shown.observation), tf.constant(shown.action)
+
+    def _without_absorbing(self, expert: Transition) -> Transition:
+        """The rows in which something can be done."""
+        if not self._absorbing:
+            return expert
+        rows = expert.observation[:, -1] == 0.0
+        return Transition(*(field[rows] for field in expert))
 
     def prepare(self) -> dict[str, float]:
         """Warm-starts the policy by behavioural cloning, where the config asks for it."""
@@ -208,11 +213,9 @@ class OnPolicyGenerator(CollectingGenerator):
         seed = shared.iteration_seed(self._run_seed, 2, iteration)
         observation = self._actor.normalize(shared.flatten_time(transition.observation))
         value, known_policy = self._look(observation)
-        values, known = self._values_at(observation, transition, value), {}
-        if self._absorbing:
-            known["generator/absorbing_value"] = ended = self._absorbing_value(transition)
-            states = transition.observation, transition.next_observation
-            values = [tf.where(s[..., -1] > 0.0, ended, v) for s, v in zip(states, values, strict=True)]
+        ended = self._absorbing_value(transition) if self._absorbing else None
+        known = {} if ended is None else {"generator/absorbing_value": ended}
+        values = _with_ended(ended, transition, self._values_at(observation, transition, value))
         ends = transition.terminated, transition.truncated
         advantage = generalized_advantage(reward, *values, *ends, self._discount, self._gae_lambda)
         advantage = shared.flatten_time(advantage)
@@ -227,7 +230,7 @@ class OnPolicyGenerator(CollectingGenerator):
         shared.move_average(self.policy, self._actor, self._average_rate)
         fitted = []
         if self._generator_first:  # before the normaliser's update: in the scale in which they were fitted
-            fitted = self._values_at(observation, transition)
+            fitted = _with_ended(ended, transition, self._values_at(observation, transition))
         # Last, so that the batch was collected and learned from in one scale.
         if self._normalizer is not None:
             self._learn_scale(shared.flatten_time(transition.observation), iteration)
@@ -285,6 +288,16 @@ class OnPolicyGenerator(CollectingGenerator):
 
     def _values(self, observation):
         return self.agent.value_net(observation, step_type=(), network_state=(), training=False)[0]
+
+
+def _with_ended(
+    ended: tf.Tensor | None, transition: Transition, values: Sequence[tf.Tensor]
+) -> list[tf.Tensor]:
+    """V of states and successors ``[T, B]``; in absorbing ones ``ended``, where it is known."""
+    if ended is None:
+        return list(values)
+    states = transition.observation, transition.next_observation
+    return [tf.where(s[..., -1] > 0.0, ended, v) for s, v in zip(states, values, strict=True)]
 
 
 def _networks(spec: tf.TensorSpec, action_spec, actor_network, value_network, encoder: MakeLayers | None):

@@ -23,6 +23,7 @@ from gail_tf.training.imitation_distance import (
     selector,
 )
 from gail_tf.training.run_directory import read_json
+from gail_tf.types import UserError
 
 _RANDOM_EPISODES, _RANDOM_SEED = 10, 2_000_000  # Seeds as where the random policy's return comes from.
 
@@ -148,7 +149,13 @@ def of_run(policy: Path) -> tuple[Demonstrations, str] | None:
     path = info.get("demonstrations")
     if not path or path in ("the arrays", "the demonstrations"):
         return None
-    recorded, number = demos.load(path), info.get("num_demonstrations")
+    if reader := info.get("demonstrations_reader"):
+        raise UserError(f"{path} was read by {reader}, a function of the run's own")
+    recorded = demos.load(path, observation_keys=info.get("observation_keys"))
+    if (known := info.get("demonstrations_sha256")) and known != demos.digest(path, recorded):
+        raise UserError(f"{path} has changed since the run: add --demonstrations=PATH")
+    number = info.get("num_demonstrations")
     if number and number < recorded.num_episodes:
-        recorded = demos.select(recorded, number, info["seed"])
+        seed = info.get("demonstrations_seed")  # older runs have none: their own is nearly always right
+        recorded = demos.select(recorded, number, info["seed"] if seed is None else seed)
     return recorded, path

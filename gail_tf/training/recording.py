@@ -100,7 +100,7 @@ def _record_foreign(
     if actor.warning:
         print(f"note: {actor.warning}", file=sys.stderr)
     codec = _codec(make_env, environment, noise) if noise else None
-    cut = _Cut(env.action_space, path)
+    cut = Cut(env.action_space, path)
     if actor.is_batched:
         act_on_rows = actor.begin()
 
@@ -146,7 +146,7 @@ def _evaluated(make_env, act: evaluation.ActFn, num_episodes: int, seed: int) ->
     return episodes
 
 
-class _Cut:
+class Cut:
     """Actions as they can be executed, so that they are recorded as executed; counts those that were cut."""
 
     def __init__(self, space: gym.Space, path: str):
@@ -154,6 +154,8 @@ class _Cut:
 
     def __call__(self, actions: np.ndarray) -> np.ndarray:
         space, actions = self._space, np.asarray(actions)
+        if not actions.ndim:
+            raise UserError(f"{self._path}: gave {actions}; want actions [B, ...], a row an observation.")
         wrong = UserError(f"{self._path}: gave the action {one_line(actions[0])}; want one of {space}.")
         if isinstance(space, gym.spaces.Discrete):
             actions = actions.reshape(len(actions), -1)

@@ -4,6 +4,7 @@ import textwrap
 from pathlib import Path
 
 import gin
+import gymnasium as gym
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -126,6 +127,27 @@ def test_what_was_cut_short_tells_neither_return_nor_length(prepare):
     assert shown.return_mean == 115.0 and shown.length_mean == 115.0 and shown.terminates == 0.5
     assert shown.num_transitions == 240  # but it is learned from
     assert any("1 of 3 episodes stop before the time limit of 200 steps" in note for note in shown.notes)
+
+
+def test_episodes_longer_than_the_time_limit_tell_neither_return_nor_length(prepare):
+    shown = prepare(pendulums((200, False), (800, False)))
+    assert shown.return_mean == 200.0 and shown.length_mean == 200.0
+    assert any(
+        "1 of 2 episodes are longer than the time limit of 200 steps, up to 800" in n for n in shown.notes
+    )
+    assert prepare(pendulums((800, False))).return_mean is None
+
+
+def test_an_absorbing_states_action_is_the_agents(prepare):
+    """0 in normalised units, which is another number in an environment whose actions go from 0 to 1."""
+    recorded = pendulums((5, True), (200, False))
+    recorded = dataclasses.replace(recorded, actions=np.full_like(recorded.actions, 0.25))
+    env = make_environment("Pendulum-v1", absorbing_states=True)
+    codec = ActionCodec(gym.spaces.Box(0.0, 1.0, (1,)))
+    shown = expert.prepare_expert(expert.load_demonstrations(given=recorded), env, codec, 0).transitions
+    absorbing = shown.observation[:, -1] > 0.0
+    assert absorbing.sum() == 1 and (shown.action[absorbing] == 0.0).all()
+    assert (shown.action[~absorbing] == -0.5).all()
 
 
 def test_an_expert_of_whom_no_end_was_seen_is_taken_to_last(prepare):

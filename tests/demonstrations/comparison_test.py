@@ -65,6 +65,16 @@ def reordered(recorded, order):
     )
 
 
+def test_a_few_rows_prove_no_law_broken(reference):
+    few = steps(3, towards_the_goal, 1)
+    for length in (2, 3, 5, 10):
+        ends = np.arange(length) == length - 1
+        fields = {"terminated": ends & False, "truncated": ends, "episode_ends": np.array([length])}
+        names = ("observations", "actions", "next_observations")
+        rows = {name: column[:length] for name, column in zip(names, few, strict=True)}
+        assert compare(Demonstrations(**rows, **fields), reference, COMPONENTS).warnings == []
+
+
 def test_an_expert_that_goes_where_chance_does_not_is_not_accused(recorded, reference):
     assert compare(recorded, reference, COMPONENTS).warnings == []
 

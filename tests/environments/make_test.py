@@ -51,6 +51,7 @@ _SPACES = {
     "Binary": gym.spaces.MultiBinary(3),
     "Scalar": gym.spaces.Box(-1, 1, ()),
     "Memory": gym.spaces.Box(0, 255, (4,), np.uint8),
+    "Matrix": gym.spaces.Box(-1, 1, (3, 4)),
     "Sequence": gym.spaces.Sequence(gym.spaces.Discrete(2)),
     "Image": gym.spaces.Box(0, 255, (4, 4, 3), np.uint8),
     "Vector": gym.spaces.Box(-1, 1, (2,)),
@@ -98,6 +99,7 @@ def test_a_module_that_is_not_there_is_named():
         ("Tuple", (2,), tf.float32, (("0", 2),)),
         ("Nested", (5,), tf.float32, (("a/0", 1), ("a/1", 1), ("b", 3))),
         ("Discrete", (5,), tf.float32, ()),
+        ("Matrix", (12,), tf.float32, ()),
         ("Binary", (3,), tf.float32, ()),
         ("Scalar", (1,), tf.float32, ()),
         ("Memory", (4,), tf.float32, ()),
@@ -246,6 +248,37 @@ def test_a_factory_makes_the_environment():
     assert "'_Plain' has no time limit" in refusal(_Plain)
     assert "does not take these arguments" in refusal(_Plain, {"colour": "red"})
     assert time_limit(make_environment(lambda: gym.make("CartPole-v1"))) == 500
+
+
+def test_a_factorys_own_time_limit_is_replaced():
+    env = make_environment(lambda: gym.make("Pendulum-v1"), max_episode_steps=300)
+    env.reset(seed=0)
+    ends = [env.step(np.zeros(1, np.float32))[3] for _ in range(300)]
+    assert time_limit(env) == 300 and ends.index(True) == 299
+
+
+def test_a_factory_gives_an_environment():
+    assert "gave None: want a gymnasium.Env" in refusal(lambda: None)
+
+    def breaks():
+        raise KeyError("gone")
+
+    assert "failed while it was made" in refusal(breaks)
+
+
+@pytest.mark.parametrize("given", [[0.5, 1.0], [300, 1], [-1, 0]])
+def test_what_an_integer_space_cannot_hold_is_refused(given):
+    class Rounding(_Plain):
+        observation_space = gym.spaces.Box(0, 255, (2,), np.uint8)
+
+        def reset(self, *, seed=None, options=None):
+            return np.array(given), {}
+
+    env = make_environment(Rounding, max_episode_steps=7)
+    with pytest.raises(UserError, match="gave the observation .* in reset; want numbers of uint8"):
+        env.reset()
+    given[:] = [255, 0]
+    assert env.reset()[0].tolist() == [255, 0]
 
 
 def test_a_warning_of_mujoco_leaves_no_file_behind(tmp_path, monkeypatch):

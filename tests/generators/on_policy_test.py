@@ -377,6 +377,37 @@ def test_what_having_ended_is_worth_is_the_absorbing_reward_for_ever():
     assert metrics["generator/absorbed"] > 0 and metrics["generator/change_absorbed"] < 1e-3
 
 
+def test_fitted_values_of_absorbing_states_are_what_having_ended_is_worth(eagerly):
+    class PaysMinusOne(_Listening):
+        def reward(self, transition):
+            return -tf.ones_like(transition.reward)
+
+        def relabel(self, transition):
+            return self.reward(transition), {}
+
+    source = PaysMinusOne(lambda: None)
+    generator = OnPolicyGenerator(
+        lambda: AbsorbingState(cartpole()),
+        source,
+        None,
+        0,
+        absorbing=True,
+        agent=PPO,
+        num_environments=2,
+        num_steps=60,
+        generator_first=True,
+        jit_compile=False,
+    )
+    generator.collect(0)
+    generator.update(0, 0.0)
+    transition, value_t, value_tp1, _ = source.segments
+    for value, observation in ((value_t, transition.observation), (value_tp1, transition.next_observation)):
+        absorbed = observation[..., -1] > 0.0
+        assert absorbed.numpy().any()
+        np.testing.assert_allclose(value[absorbed], -100.0, rtol=1e-5)
+        assert (value[~absorbed].numpy() > -50.0).all()
+
+
 def test_the_policy_is_a_running_average_of_the_actor():
     generator, _ = make(average_rate=0.25)
     start = values(generator.policy.actor_net)

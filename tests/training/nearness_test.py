@@ -1,6 +1,7 @@
 """How near a policy is to its expert, told without a reward: gail-evaluate and its distance."""
 
 import json
+import os
 
 import gymnasium as gym
 import numpy as np
@@ -138,6 +139,25 @@ def test_demonstrations_that_moved_leave_the_return_and_say_so(policy, tmp_path)
     (run / "run.json").write_text(json.dumps({**info, "demonstrations": "gone.npz"}))
     moved = evaluated(run)
     assert moved["return_mean"] > 0 and "gone.npz" in moved["no_distance"]
+
+
+def test_the_choice_that_training_made_is_made_again(policy, tmp_path, monkeypatch):
+    shown, info = tmp_path / "shown.npz", json.loads((policy / "run.json").read_text())
+    expert = demos.load(CARTPOLE)
+    demos.save(str(shown), expert)
+    known = {"demonstrations": str(shown), "demonstrations_sha256": demos.digest(str(shown), expert)}
+    found = {}
+    for seed in (None, *range(4)):
+        (tmp_path / "run.json").write_text(json.dumps({**info, **known, "demonstrations_seed": seed}))
+        found[seed] = nearness.of_run(tmp_path / "policy")[0].observations[0].tolist()
+    assert found[None] == found[0] and len({tuple(start) for start in found.values()}) > 1
+    demos.save(str(tmp_path / "other.npz"), demos.select(expert, 1, 0))
+    os.replace(tmp_path / "other.npz", shown)
+    with pytest.raises(UserError, match="has changed since the run: add --demonstrations=PATH"):
+        nearness.of_run(tmp_path / "policy")
+    (tmp_path / "run.json").write_text(json.dumps({**info, **known, "demonstrations_reader": "mine"}))
+    with pytest.raises(UserError, match="was read by mine"):
+        nearness.of_run(tmp_path / "policy")
 
 
 def test_given_demonstrations_must_fit(policy, tmp_path):

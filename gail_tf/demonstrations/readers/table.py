@@ -35,6 +35,7 @@ _SCALARS = {
 _IGNORED = re.compile(
     r"(info|infos|metadata)[._/].*|index|frame_index|task_index|(time_?)?step|t|time|timestamp", re.IGNORECASE
 )
+_COUNTS = re.compile(r"frame_index|(time_?)?step|t", re.IGNORECASE)
 _WANTED = (
     "observation.<name>, action.<name>, terminated, truncated (and reward, next_observation.<name>, episode)"
 )
@@ -115,7 +116,24 @@ def from_columns(columns: Mapping[str, np.ndarray], provenance: dict[str, Any]) 
                 _require_alike(names, [name for name, found in roles.items() if found == "observations"])
     fields, more = _with_ends(fields)
     read = d4rl.from_fields(fields, provenance)
+    _require_rising(columns, read)
     return read.noted(*notes, *more, components=components)
+
+
+def _require_rising(columns: Mapping[str, np.ndarray], read: Demonstrations) -> None:
+    """Raises UserError where a column that counts steps does not rise within an episode."""
+    for name, column in columns.items():
+        counts = _COUNTS.fullmatch(name) and column.dtype.kind in "iu" and len(column) == read.num_transitions
+        if not counts:
+            continue
+        falls = np.append(column[1:] <= column[:-1], False)
+        falls[read.episode_ends - 1] = False
+        if falls.any():
+            row = int(falls.argmax())
+            raise UserError(
+                f"the column {name} goes from {column[row]} to {column[row + 1]} after row {row}, within an "
+                "episode: sort the rows by it, or say where episodes end (terminated, truncated, or episode)"
+            )
 
 
 def _require_known(roles: Mapping[str, str | None]) -> None:

@@ -86,6 +86,7 @@ def test_clocks_and_infos_are_ignored_and_said(write):
         ({"obs_0": [0, None, 2, 10, 11]}, "observations row 1, component 0 is nan"),
         ({"obs_1": [0] * 5}, "next_observation has the columns next_obs_0, observation obs_0, obs_1"),
         ({"reward": [0] * 5, "rewards": [0] * 5}, "two columns mean rewards"),
+        ({"step": [0, 1, 2, 1, 0]}, "the column step goes from 1 to 0 after row 3, within an episode"),
         ({"episode": [0, 1, 0, 1, 1]}, "the rows of 2 episodes stand in 4 pieces"),
         ({"episode": [0, 0, 0, 0, 0]}, "row 2 ends an episode, and the column episode goes on"),
         ({"truncated": [0, 0, 0, 0, 3]}, "timeouts row 4 is 3"),
