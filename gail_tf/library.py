@@ -1,5 +1,6 @@
 """The package as a library: train, evaluate and load policies from Python. The binaries call it too."""
 
+import contextlib
 import dataclasses
 import functools
 import os
@@ -7,7 +8,7 @@ import pathlib
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -16,7 +17,7 @@ import numpy as np
 from gail_tf.machine import available_cores
 from gail_tf.resources import resolve_demonstrations
 from gail_tf.start_up import import_tensorflow, use_device, use_tensorflow_threads
-from gail_tf.types import UserError
+from gail_tf.types import UserError, without_trail
 
 Callback = Callable[[Mapping[str, Any]], bool | None]
 """Takes a line of metrics, as in ``metrics.jsonl``; True ends the training, which then finishes as usual."""
@@ -114,6 +115,18 @@ class Result:
         return load_run(self.run_dir).frame
 
 
+@contextlib.contextmanager
+def _one_line() -> Iterator[None]:
+    """A UserError is one line, whatever gin adds to it."""
+    try:
+        yield
+    except UserError as error:
+        if (line := without_trail(error)) == str(error):
+            raise
+        raise UserError(line) from error
+
+
+@_one_line()
 def train(
     config: str | Sequence[str] = (),
     *,
@@ -315,6 +328,7 @@ def _as_hook(callback: Callback):
     return lambda trainer, metrics, is_logged: is_logged and callback(metrics) is True
 
 
+@_one_line()
 def evaluate(
     policy: Any,
     environment: str | Callable[[], gym.Env] | None = None,

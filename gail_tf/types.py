@@ -17,6 +17,11 @@ class UserError(ValueError):
     """
 
 
+def without_trail(error: UserError) -> str:
+    """Its line, without the configurables through which it came, which gin adds for nobody's use."""
+    return str(error).split("\n  In call to configurable", 1)[0]
+
+
 class Transition(NamedTuple):
     """One environment step, or any batch of them; every field carries the same leading axes ``[...]``.
 

@@ -110,6 +110,15 @@ def test_policies_paths_and_functions_are_evaluated_alike(trained):
         gail_tf.evaluate(lambda x: np.zeros((len(x), 2)), "Pendulum-v1", num_episodes=1)
 
 
+def test_what_a_person_can_mend_is_one_line(tmp_path):
+    with pytest.raises(UserError) as error:
+        gail_tf.train("gail_ppo/cartpole", environment="Cartpole-v1", run_dir=tmp_path / "run")
+    assert "did you mean" in str(error.value) and "\n" not in str(error.value)
+    with pytest.raises(UserError) as error:
+        gail_tf.evaluate(lambda x: x, "Cartpole-v1")
+    assert "did you mean" in str(error.value) and "\n" not in str(error.value)
+
+
 def test_training_works_in_a_thread_silently_and_to_the_same_numbers(trained, tmp_path, capfd):
     found = []
 

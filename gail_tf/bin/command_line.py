@@ -10,7 +10,7 @@ from pathlib import Path
 
 from absl import app, flags, logging
 
-from gail_tf.types import UserError
+from gail_tf.types import UserError, without_trail
 from gail_tf.version import __version__
 
 EXIT_USER_ERROR = 2
@@ -69,8 +69,7 @@ def run_main(
             if os.environ.get("GAIL_TF_TRACEBACK"):
                 raise
             if isinstance(error, UserError):
-                # Gin adds through which configurables it came; a person has no use for it.
-                _fail(str(error).split("\n  In call to configurable", 1)[0])
+                _fail(without_trail(error))
             where = f"{error.filename}: " if error.filename else ""
             _fail(f"{where}{error.strerror or error} (GAIL_TF_TRACEBACK=1 shows where)")
         except KeyboardInterrupt:
