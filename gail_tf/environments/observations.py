@@ -42,13 +42,10 @@ def observation_spec(space: gym.spaces.Box) -> "tf.TensorSpec":
 
 
 def as_box(env: gym.Env, environment: str) -> gym.Env:
-    """``env`` with a Box of vectors or images: other spaces and matrices flattened as Gymnasium does."""
+    """``env`` with a Box of vectors, or of images of bytes; other spaces flattened as Gymnasium does."""
     space = env.observation_space
-    if (
-        isinstance(space, gym.spaces.Box)
-        and space.shape
-        and (len(space.shape) != 2 or space.dtype == np.uint8)
-    ):
+    is_box = isinstance(space, gym.spaces.Box) and len(space.shape) > 0
+    if is_box and (len(space.shape) == 1 or space.dtype == np.uint8):
         return env
     if space.is_np_flattenable:
         return gym.wrappers.FlattenObservation(env)
