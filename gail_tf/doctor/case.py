@@ -27,6 +27,10 @@ EARLIEST = 0.3
 had 0.23 of the expert then, with accuracies of 0.99."""
 
 
+_OPTIONAL = ("Discriminator", "make_discriminator_network", "make_actor_network", "gradient_penalty")
+"""Parts that not every recipe has."""
+
+
 class Finding(NamedTuple):
     """A verdict.
 
@@ -100,6 +104,19 @@ class Case:
         can_have = self.agent in ("PPO", "TRPO", "SAC", "TD3", "MGAIL") and sees_actions
         has_one = self.setting(f"{self.agent}.cloning_coef", 0.0) > 0
         return ["--config=with/cloning"] if can_have and not has_one else []
+
+    def is_of_use(self, change: str, others: Sequence[str] = ()) -> bool:
+        """Whether the bindings in ``change`` are of parts that this run has, and change something."""
+        for part, name, value in re.findall(r"--gin='(\w+)\.(\w+) = (.+?)'", change):
+            has_part = any(bound.startswith(f"{part}.") for bound in self.settings)
+            if part == "gradient_penalty":  # a term of the loss, which nothing need bind
+                terms = [str(self.settings.get("Discriminator.loss_terms", "")), *others]
+                has_part |= any("@gradient_penalty" in term for term in terms)
+            if part in _OPTIONAL and not has_part:
+                return False
+            if self.settings.get(f"{part}.{name}") == _literal(value):
+                return False
+        return True
 
     @property
     def progress(self) -> float | None:
@@ -178,8 +195,13 @@ def _bindings(text: str) -> dict[str, Any]:
     """{"Trainer.total_env_steps": 600000, ...} from gin text."""
     found = {}
     for name, value in re.findall(r"^([\w./]+) *= *(.+?)\s*$", text.replace("\\\n", " "), re.MULTILINE):
-        try:
-            found[name] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            found[name] = value
+        found[name] = _literal(value)
     return found
+
+
+def _literal(value: str) -> Any:
+    """A Python value where it is some, else gin's text."""
+    try:
+        return ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return value

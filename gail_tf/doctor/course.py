@@ -3,6 +3,7 @@
 import shlex
 
 from gail_tf.doctor.case import GOOD_SCORE, Case, Finding
+from gail_tf.doctor.data import quoted_demonstrations
 
 THERE = 0.5  # Of the expert: what was never there is not lost.
 LOST = 0.8  # Of the best evaluation; the last policies of eight healthy runs on Hopper-v5: 0.87 and more.
@@ -11,7 +12,9 @@ STILL_RISING = 0.05  # Between random (0) and expert (1), from one quarter of th
 
 def lost(case: Case) -> Finding | None:
     """The last policy is worse than one before. While a run goes on, one bad evaluation proves nothing."""
-    scores, steps = case.scores, case.run.series("evaluation/return_mean")[0]
+    scores, steps, unit = case.scores, case.run.series("evaluation/return_mean")[0], "steps"
+    if steps.size and not steps.any():  # cloning takes none
+        steps, unit = case.run.series("evaluation/return_mean", against="iteration")[0], "iterations"
     if scores.size < 4 or not case.run.has_scale:
         return None
     last = float(scores[-1] if case.is_finished else scores[-2:].max())
@@ -21,11 +24,12 @@ def lost(case: Case) -> Finding | None:
     kept = case.run.value("kept_env_steps")
     has_kept = kept is not None and case.score is not None and case.score > last
     adversarial = any(name.startswith("Discriminator.") for name in case.settings)
-    policy = f"{case.run.path} (kept from {kept:,} steps)" if has_kept else f"{case.run.path}/best_policy"
+    path, note = str(case.run.path), f"  # kept from {kept:,} steps" if has_kept and kept else ""
+    policy = shlex.quote(path if has_kept else f"{path}/best_policy")
     return Finding(
-        f"{scores[best]:.2f} of the expert at {steps[best]:,.0f} steps, {last:.2f} at the end",
+        f"{scores[best]:.2f} of the expert at {steps[best]:,.0f} {unit}, {last:.2f} at the end",
         (
-            f"gail-evaluate --policy={policy.replace(' (', '  # ').rstrip(')')}",
+            f"gail-evaluate --policy={policy}{note}",
             *case.cloning,
             *(["--gin='Discriminator.final_learning_rate_fraction = 0.1'"] if adversarial else []),
             case.slower_policy,
@@ -58,7 +62,8 @@ def not_learned(case: Case) -> Finding | None:
     """It does not imitate, for whatever reason; asked last, when nothing else was found."""
     if not (case.is_finished and case.is_poor):
         return None
-    data, task = shlex.quote(str(case.run.info.get("demonstrations"))), case.run.environment
+    data, task = quoted_demonstrations(case), case.run.environment
+    bc = f"gail-train --config=bc/any --environment={task} --demonstrations={data} --run_dir=runs/bc"
     return Finding(
         f"it ends at {case.standing} (good is {GOOD_SCORE} of the expert or more), and no other sign of the "
         "table is there",
@@ -66,7 +71,7 @@ def not_learned(case: Case) -> Finding | None:
             *case.cloning,
             f"gail-make-demonstrations --inspect={data} --environment={task}",
             f"gail-train-expert --config=ppo/any --environment={task} --run_dir=runs/check",
-            f"gail-train --config=bc/any --environment={task} --demonstrations={data} --run_dir=runs/bc",
+            *([bc] if case.agent != "BehavioralCloning" else []),
             "More steps, other seeds, more demonstrations.",
         ),
     )

@@ -1,5 +1,7 @@
 """Checks of the demonstrations, from the facts of them in run.json."""
 
+import shlex
+
 from gail_tf.doctor.case import Case, Finding
 
 # Of the demonstrations: 0.46 is the most among all shipped tasks (Humanoid-v5 by every 20th step), and
@@ -12,14 +14,16 @@ MAX_AT_BOUNDS = 0.6
 # Against random play two recordings of Pong have 0.88 and 0.95 with the score, 0.58 and 0.52 without it, one
 # of SpaceInvaders 0.77 without: what the player does is seen at the border too.
 MAX_BORDER_ACCURACY = 0.85
-_INSPECT = "gail-make-demonstrations --inspect={path}"
+
+
+def quoted_demonstrations(case: Case) -> str:
+    """Their path as a shell takes it; of arrays that a program gave the file that they want first."""
+    path = str(case.run.info.get("demonstrations"))
+    return "SAVED.npz" if path in ("the arrays", "the demonstrations") else shlex.quote(path)
 
 
 def _inspect(case: Case) -> str:
-    path = case.run.info.get("demonstrations")
-    if path in ("the arrays", "the demonstrations"):  # of a program
-        return f"Look at {path}: numpy.savez(path, ...), then {_INSPECT.format(path='path')}"
-    return _INSPECT.format(path=path)
+    return f"gail-make-demonstrations --inspect={quoted_demonstrations(case)}"
 
 
 def lengths(case: Case) -> Finding | None:

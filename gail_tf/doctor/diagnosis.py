@@ -57,7 +57,14 @@ def diagnose(run: Run, is_training: bool = False) -> list[Finding]:
 
 def _found(checks: Mapping[str, Check], case: Case) -> list[Finding]:
     asked = ((name, check(case)) for name, check in checks.items())
-    return [finding._replace(name=name) for name, finding in asked if finding is not None]
+    found = [finding._replace(name=name) for name, finding in asked if finding is not None]
+    return [finding._replace(change=_of_use(finding, case)) for finding in found]
+
+
+def _of_use(finding: Finding, case: Case) -> tuple[str, ...]:
+    """What it says to change, without bindings that this run has already or has no part for."""
+    kept = tuple(one for one in finding.change if case.is_of_use(one, finding.change))
+    return kept or ("See docs/troubleshooting.md: none of the usual bindings is of a part of this recipe.",)
 
 
 def open_run(path: pathlib.Path) -> Run:

@@ -243,7 +243,8 @@ def _ending(run: StudyRun, code: int, out: Path) -> tuple[str, str]:
     if code == STOPPED_EXIT_CODE:
         return STOPPED, "stopped, and can be resumed"
     log = _log(run, out)
-    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    text_of = log.read_text(errors="replace") if log.exists() else ""  # a cluster's job lost before its start
+    lines = [line for line in text_of.splitlines() if line.strip()]
     said = lines[-1].removeprefix("error: ") if lines else "nothing was printed"
     if status == DIVERGED:
         return DIVERGED, f"diverged: {said}"

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from gail_tf.lease import Lease
 from gail_tf.machine import pip_install
 from gail_tf.reporting.runs import read_object
@@ -41,10 +43,12 @@ def open_book(tune: Tune, out: Path) -> Any:
     book = optuna.create_study(
         study_name=_NAME,
         storage=optuna.storages.JournalStorage(backend),
-        sampler=optuna.samplers.TPESampler(seed=tune.sampler_seed, constant_liar=True),
         pruner=halving or pruners.NopPruner(),
         load_if_exists=True,
     )
+    # With the same seed a search that goes on would draw again what it drew at first.
+    drawn = (tune.sampler_seed, len(book.get_trials(deepcopy=False)))
+    book.sampler = optuna.samplers.TPESampler(seed=_seed_of(drawn), constant_liar=True)
     wanted, found = tune.settings(), book.user_attrs.get("settings")
     for name in sorted({*wanted, *found}) if found else ():
         if found.get(name) != wanted.get(name):
@@ -55,6 +59,10 @@ def open_book(tune: Tune, out: Path) -> Any:
             book.enqueue_trial(values, skip_if_exists=True)
         book.set_user_attr("settings", wanted)
     return book
+
+
+def _seed_of(words: Sequence[int]) -> int:
+    return int(np.random.SeedSequence(words).generate_state(1)[0])
 
 
 def ended_trials(book: Any) -> list[Any]:

@@ -138,6 +138,12 @@ def _front_matter(environment: str, algorithm: str, result: str, license_name: s
     )
 
 
+def _kept(summary: Mapping[str, Any]) -> str:
+    """When the policy was kept, where that was before the end."""
+    kept = summary.get("kept_env_steps")
+    return "" if kept in (None, summary["env_steps"]) else f"; the policy is of {kept:,}"
+
+
 def _table(summary: Mapping[str, Any], result: str) -> str:
     normalized = summary.get("normalized_return")
     rows = [
@@ -145,7 +151,7 @@ def _table(summary: Mapping[str, Any], result: str) -> str:
         ("expert, random policy", " and ".join(map(_number, _known(summary)))),
         ("normalised return", "unknown" if normalized is None else f"{normalized:.3f}"),
         ("demonstrations", str(summary.get("num_demonstrations") or "none")),
-        ("environment steps", f"{summary['env_steps']:,}"),
+        ("environment steps", f"{summary['env_steps']:,}{_kept(summary)}"),
         ("seed", str(summary["seed"])),
     ]
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])

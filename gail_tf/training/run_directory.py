@@ -5,6 +5,7 @@ import functools
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -276,16 +277,16 @@ def _remove_empty(folder: Path, stop: Path) -> None:
 
 
 def note_of_older(policy: Path) -> str | None:
-    """What to know of a run's exported policy that its training left behind: it was killed, or goes on."""
+    """What to know of a run's exported policy that its training left behind: it was stopped, or goes on."""
     run, of_policy = RunDirectory(policy.parent), policy / "policy.json"
-    if not (run.run_json.is_file() and of_policy.is_file()) or run.read_info().get("status") != "running":
+    if not (run.run_json.is_file() and of_policy.is_file()) or run.read_info().get("status") == "finished":
         return None
     steps, trained = read_json(of_policy).get("env_steps"), run.stopped_at()
     if steps is None or trained <= steps:
         return None
     return (
         f"this policy is of step {steps:,}, and its run, which has not ended, is at {trained:,}: let it end, "
-        f"or, if it was killed, gail-train --run_dir={run.path} --resume."
+        f"or, if it was stopped, gail-train --resume --run_dir={shlex.quote(str(run.path))}"
     )
 
 

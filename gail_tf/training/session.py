@@ -49,9 +49,9 @@ def run(
     """
     trainer, policy = parts.trainer, parts.generator.policy
 
-    def metadata() -> dict[str, Any]:
+    def metadata(env_steps: int) -> dict[str, Any]:
         info, kwargs = run_dir.read_info(), dict(parts.environment_kwargs)
-        found = {name: info[name] for name in (*_NAMES, "versions")} | {"env_steps": trainer.env_steps}
+        found = {name: info[name] for name in (*_NAMES, "versions")} | {"env_steps": env_steps}
         found |= {"compared_components": compared} if (compared := trainer.compared_components) else {}
         return {**found, **parts.spaces, **({"environment_kwargs": kwargs} if kwargs else {})}
 
@@ -59,22 +59,22 @@ def run(
     try:
         with _stop_signal(warn) as stop:
             result = trainer.run(hooks, stop.is_set)
-            export_policy(policy, run_dir.last_policy, metadata())
-            for remembered, folder in (
-                (trainer.kept_policy, run_dir.policy),
-                (trainer.best_policy, run_dir.best_policy),
+            export_policy(policy, run_dir.last_policy, metadata(trainer.env_steps))
+            for remembered, folder, env_steps in (
+                (trainer.kept_policy, run_dir.policy, result["kept_env_steps"]),
+                (trainer.best_policy, run_dir.best_policy, trainer.best_env_steps),
             ):
                 with remembered:
-                    export_policy(policy, folder, metadata())
+                    export_policy(policy, folder, metadata(env_steps))
             if parts.learned_reward is not None:
-                export_reward(parts.learned_reward, run_dir.reward, metadata())
+                export_reward(parts.learned_reward, run_dir.reward, metadata(trainer.env_steps))
             _summarize(run_dir, trainer, result)
         # Last of all: a run killed before this line is resumed, and writes its results again.
         status = "finished"
     except (Interrupted, KeyboardInterrupt) as e:
         status = "interrupted"
         if isinstance(e, Interrupted):
-            export_policy(policy, run_dir.policy, metadata())
+            export_policy(policy, run_dir.policy, metadata(trainer.env_steps))
     except DivergedError:
         status = "diverged"  # A result, which a resumed run would only come to again.
         raise

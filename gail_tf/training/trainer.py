@@ -60,7 +60,8 @@ class Trainer:
         the episodes that finished in them; evaluations always come with a line.
 
     Attributes:
-      best_policy: a context in which the generator's policy has the weights of its best evaluation.
+      best_policy: a context in which the generator's policy has the weights of its best evaluation, which
+        was after ``best_env_steps``.
       kept_policy: the same, of the policy that is kept; after :meth:`run`.
     """
 
@@ -109,6 +110,7 @@ class Trainer:
         self._make_act = make_act or functools.partial(evaluation.deterministic, generator.policy)
         self.keep = "last" if keep == "imitation_distance" and distance is None else keep
         self._best_return, self.best_policy = -np.inf, RememberedPolicy(generator.policy)
+        self.best_env_steps = 0
         self._candidates = Candidates(generator.policy, 1 if self.keep == "last" else _NUM_CANDIDATES)
         self.kept_policy: contextlib.AbstractContextManager = contextlib.nullcontext()
         self._trainable = {"generator": generator}
@@ -148,6 +150,7 @@ class Trainer:
         self.iteration, state, progress, notes = self._checkpoints.restore_latest()
         self._generator.restore(state)
         self.env_steps, self._best_return = progress["env_steps"], progress["best_return"]
+        self.best_env_steps = progress.get("best_env_steps", 0)
         self._candidates.restore(progress["candidates"])
         self._wall_before, self._num_lines = progress["wall_seconds"], progress["num_lines"]
         self._evaluation_seconds = progress.get("evaluation_seconds", 0.0)
@@ -301,7 +304,7 @@ class Trainer:
     def _remember(self, statistics: Mapping[str, Any]) -> None:
         """Remembers the policy of now where it is the best, or one of those that may be kept."""
         if statistics["return_mean"] > self._best_return:
-            self._best_return = statistics["return_mean"]
+            self._best_return, self.best_env_steps = statistics["return_mean"], self.env_steps
             self.best_policy.remember()
         if self.keep != "last":
             score = score_of(statistics, self.keep)
@@ -313,7 +316,7 @@ class Trainer:
             return
         self._check_finite({})
         progress = {"env_steps": self.env_steps, "best_return": self._best_return, "is_over": self._is_over}
-        progress["candidates"] = self._candidates.state()
+        progress |= {"best_env_steps": self.best_env_steps, "candidates": self._candidates.state()}
         progress |= {"num_lines": self._num_lines, "unlogged_episodes": self._unlogged}
         progress["recent_returns"] = list(self.recent_returns)
         progress |= {"wall_seconds": self.wall_seconds, "evaluation_seconds": self._evaluation_seconds}

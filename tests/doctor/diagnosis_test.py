@@ -223,6 +223,33 @@ def test_cloning_is_recommended_where_a_run_can_have_it_and_has_not():
     assert "--config=with/cloning" not in change_of("Discriminator.inputs = ('observation',)")
 
 
+def test_no_binding_is_advised_that_the_run_has_or_has_no_part_for():
+    weak = {"discriminator__accuracy_expert": 0.5, "discriminator__accuracy_agent": 0.5}
+    terms = "Discriminator.loss_terms = [@bce_loss]"
+    (finding,) = diagnosis.diagnose(poor(settings=f"Discriminator.learning_rate = 1e-3\n{terms}", **weak))
+    assert finding.change == ("--gin='Discriminator.num_epochs = 8'  # now 4",)
+    strong = {"discriminator__accuracy_expert": 1.0, "discriminator__accuracy_agent": 1.0}
+    (finding,) = diagnosis.diagnose(poor(settings=terms, **strong))
+    assert "gradient_penalty.coef = 10.0" in " ".join(finding.change[:2])  # and the term, before it
+    agent = "OffPolicyGenerator.agent = @TD3\nTD3.actor_learning_rate = 1e-3"
+    (finding,) = diagnosis.diagnose(poor(settings=agent, evaluation__actions_at_bounds=0.99))
+    assert finding.change[0].startswith("--gin='TD3.actor_learning_rate")
+    (finding,) = diagnosis.diagnose(poor("diverged", settings=agent))
+    assert not any("Discriminator" in one for one in finding.change)
+
+
+def test_paths_are_quoted_and_arrays_have_none():
+    run = poor(facts={"terminated_share": 1.0, "ended_at_limit_share": 1.0})
+    for given, shown in (("my demos/a.npz", "'my demos/a.npz'"), ("the arrays", "SAVED.npz")):
+        run.info["demonstrations"] = given
+        assert f"--inspect={shown}" in " ".join(diagnosis.diagnose(run)[0].change)
+    scores = [0.1, 0.5, 0.9, 0.9, *[0.2] * 26]
+    run = poor(**{"evaluation__return_mean": [100 * score for score in scores], "env_steps": 0}, score=0.2)
+    run = run._replace(path=pathlib.Path("my runs/1 (2)")) if hasattr(run, "_replace") else run
+    lost = diagnosis.diagnose(run)[0]
+    assert lost.name == "policy lost after it was there" and "at 3 iterations" in lost.figures
+
+
 def test_commands_are_printed_as_they_are_typed_from_here():
     run = poor(score=0.6, settings="Discriminator.inputs = ('observation', 'action')")
     lines = text.run_lines(run, diagnosis.diagnose(run), typed=lambda script: f"bin/{script}")

@@ -5,6 +5,7 @@ like) are columns of numbers, or, in Parquet, of lists; ``reward``, ``terminated
 ``episode`` are what they say. An ``episode`` that changes ends one. ``info.*`` and clocks are ignored.
 """
 
+import itertools
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -110,6 +111,8 @@ def from_columns(columns: Mapping[str, np.ndarray], provenance: dict[str, Any]) 
     components = None
     for role in _ROLES.values():
         if names := _in_order([name for name, found in roles.items() if found == role]):
+            if role != "actions":
+                _require_together(names)
             fields[role], found = _side_by_side(names, columns)
             components = found if role == "observations" else components
             if role == "next_observations":
@@ -157,15 +160,15 @@ def _require_numbers(name: str, column: np.ndarray, role: str) -> None:
 
 
 def _in_order(names: list[str]) -> list[str]:
-    """As in the file, but numbered ones by their numbers; those of one component beside each other."""
-    numbers = [re.search(r"(\d+)\]?$", name) for name in names]
-    if all(numbers):
-        parts = [(_key(name), int(number[1])) for name, number in zip(names, numbers, strict=True)]
-        keys = list(dict.fromkeys(key for key, _ in parts))
-        order = sorted(range(len(names)), key=lambda i: (keys.index(parts[i][0]), parts[i][1]))
-        return [names[i] for i in order]
-    keys = list(dict.fromkeys(map(_key, names)))
-    return sorted(names, key=lambda name: keys.index(_key(name)))
+    """As in the file; numbered ones that stand beside each other under one name by their numbers."""
+    ordered = []
+    for _, together in itertools.groupby(names, key=_key):
+        columns = list(together)
+        numbers = [re.search(r"(\d+)\]?$", name) for name in columns]
+        if all(numbers):
+            columns.sort(key=lambda name: int(re.search(r"(\d+)\]?$", name)[1]))
+        ordered += columns
+    return ordered
 
 
 def _key(name: str) -> str:
@@ -175,6 +178,19 @@ def _key(name: str) -> str:
         return ""
     without_number = re.sub(r"[._/\[]?\d+\]?$", "", rest)
     return without_number if without_number != rest else re.sub(r"[./\[][^./\[]*$", "", rest)
+
+
+def _require_together(names: list[str]) -> None:
+    """Raises UserError where the parts of a component, such as position.x, stand apart."""
+    keys = [key for key, _ in itertools.groupby(map(_key, names))]
+    apart = {key for key in keys if keys.count(key) > 1}
+    for name in names:
+        rest = _VECTOR.fullmatch(name)["rest"] or ""
+        if _key(name) in apart and re.search(r"[./\[]", rest) and not re.search(r"\d+\]?$", rest):
+            raise UserError(
+                f"the columns of the component {_key(name)} stand apart, {name} among them; wanted them "
+                "side by side, in the environment's order: reorder or rename them"
+            )
 
 
 def _side_by_side(
@@ -190,7 +206,8 @@ def _side_by_side(
     widths: dict[str, int] = {}
     for name in names:
         widths[_key(name)] = widths.get(_key(name), 0) + int(np.prod(columns[name].shape[1:]))
-    is_named = "" not in widths and rows.ndim == 2
+    runs = [key for key, _ in itertools.groupby(map(_key, names))]
+    is_named = "" not in widths and rows.ndim == 2 and len(runs) == len(widths)
     return rows, tuple(widths.items()) if is_named else None
 
 
@@ -218,10 +235,12 @@ def _with_ends(fields: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], li
             f"the rows of {distinct} episodes stand in {pieces} pieces; wanted each episode's rows together, "
             "in the order of its steps: sort by episode and step"
         )
-    if "terminals" not in fields:
+    if "terminals" not in fields and "timeouts" in fields:  # what was not cut ended
+        fields["terminals"] = ends & ~arrays.as_flags("timeouts", fields["timeouts"])
+        notes = ["No column says where episodes ended: taken from truncated, an end that was not cut."]
+    elif "terminals" not in fields:
         fields["terminals"] = np.zeros(len(ends), bool)
-        if "timeouts" not in fields:
-            notes = ["Whether episodes ended or were cut is not recorded: all taken as cut."]
+        notes = ["Whether episodes ended or were cut is not recorded: all taken as cut."]
     terminals = np.asarray(fields["terminals"]).astype(bool)
     timeouts = np.asarray(fields.get("timeouts", np.zeros(len(ends), bool)))
     if timeouts.dtype.kind in "biuf":

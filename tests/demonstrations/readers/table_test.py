@@ -55,10 +55,25 @@ def test_numbered_columns_stand_in_the_order_of_their_numbers(write):
 
 def test_columns_of_one_component_stand_together_under_its_name(write):
     changes = {"obs_0": None, "next_obs_0": None, "episode": [0, 0, 0, 1, 1]}
-    changes |= {"observation.at.x": np.arange(5), "observation.goal": np.full(5, 7)}
-    d = demos.load(write(**changes, **{"observation.at.y": np.arange(5) + 50}))
+    at = {"observation.at.x": np.arange(5), "observation.at.y": np.arange(5) + 50}
+    d = demos.load(write(**changes, **at, **{"observation.goal": np.full(5, 7)}))
     assert d.components == (("at", 2), ("goal", 1))
     assert d.observations[1].tolist() == [1, 51, 7]
+
+
+def test_columns_stand_in_the_files_order(write):
+    names = ("obs_cos1", "obs_sin1", "obs_cos2", "obs_sin2")
+    changes = {"obs_0": None, "next_obs_0": None, "episode": [0, 0, 0, 1, 1]}
+    d = demos.load(write(**changes, **{name: np.full(5, i) for i, name in enumerate(names)}))
+    assert d.observations[0].tolist() == [0, 1, 2, 3] and d.components is None
+    acts = {f"act_{name}": np.full(5, float(i)) for i, name in enumerate(("hip1", "knee1", "hip2", "knee2"))}
+    d = demos.load(write(action=None, **acts))
+    assert d.actions[0].tolist() == [0, 1, 2, 3]
+
+
+def test_an_end_that_was_not_cut_ended(write):
+    d = demos.load(write(terminated=None, truncated=[0, 0, 0, 0, 1], episode=[0, 0, 0, 1, 1]))
+    assert d.ended.tolist() == [True, False] and "taken from truncated" in d.notes[0]
 
 
 def test_the_column_episode_tells_where_episodes_end(write):
@@ -87,6 +102,11 @@ def test_clocks_and_infos_are_ignored_and_said(write):
         ({"obs_1": [0] * 5}, "next_observation has the columns next_obs_0, observation obs_0, obs_1"),
         ({"reward": [0] * 5, "rewards": [0] * 5}, "two columns mean rewards"),
         ({"step": [0, 1, 2, 1, 0]}, "the column step goes from 1 to 0 after row 3, within an episode"),
+        (
+            {f"observation.{name}": [0] * 5 for name in ("at.x", "goal", "at.y")}
+            | {"obs_0": None, "next_obs_0": None, "episode": [0, 0, 0, 1, 1]},
+            "the columns of the component at stand apart, observation.at.x among them",
+        ),
         ({"episode": [0, 1, 0, 1, 1]}, "the rows of 2 episodes stand in 4 pieces"),
         ({"episode": [0, 0, 0, 0, 0]}, "row 2 ends an episode, and the column episode goes on"),
         ({"truncated": [0, 0, 0, 0, 3]}, "timeouts row 4 is 3"),
