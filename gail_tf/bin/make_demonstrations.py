@@ -117,9 +117,9 @@ def inspect(
 
         if found.are_frames and "ALE/" in environment:
             parse_gin(["pixels/task"], [])  # the screen as the recipes show it
-        make_env = functools.partial(
-            make_environment, environment, absorbing_states=False, max_episode_steps=max_episode_steps
-        )
+        make_env = functools.partial(make_environment, environment, absorbing_states=False)
+        if max_episode_steps is not None:  # else what the recipes bind
+            make_env = functools.partial(make_env, max_episode_steps=max_episode_steps)
         compared = reference.compare_with(found, make_env)
         print("\n".join([f"held against {environment}", *compared.lines]))
         said = [f"warning: {warning}" for warning in compared.warnings]

@@ -33,7 +33,17 @@ FLAGS = {
     "export_policy": {"best", "film", "format", "last", "license", "model_card", "out", "push", "run_dir"},
     "evaluate": ROLLOUT | {"demonstrations", "json", "video"},
     "make_demonstrations": ROLLOUT
-    | {"action_noise", "figure", "fps", "inspect", "keys", "observation_keys", "out", "play"},
+    | {
+        "action_noise",
+        "figure",
+        "fps",
+        "inspect",
+        "keys",
+        "max_episode_steps",
+        "observation_keys",
+        "out",
+        "play",
+    },
     "report": {"out", "published"},
     "doctor": {"json"},
     "study": {
