@@ -250,3 +250,14 @@ def test_a_push_makes_the_repository_and_uploads_the_folder(monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(UserError, match="pip install 'gail_tf.hub.'"):
         model_card.uploader("me/mine")
+
+
+@pytest.mark.parametrize("dtype, change", [(np.float32, -1.0), (np.float32, np.nan), (np.int64, -1)])
+def test_a_conversion_that_acts_otherwise_is_refused(dtype, change):
+    def mode(rows):
+        return tf.cast(tf.reduce_sum(rows, axis=1, keepdims=True) * 10.0, dtype)
+
+    spec = tf.TensorSpec((None, 3), tf.float32)
+    assert portable._largest_difference(mode, lambda rows: mode(rows).numpy(), spec) == 0.0
+    with pytest.raises(ValueError, match="differ by up to|another action"):
+        portable._largest_difference(mode, lambda rows: (mode(rows).numpy() * change).astype(dtype), spec)
