@@ -22,6 +22,10 @@ def without_trail(error: UserError) -> str:
     return str(error).split("\n  In call to configurable", 1)[0]
 
 
+ARRAYS, DEMONSTRATIONS = "the arrays", "the demonstrations"
+"""What stands for a path, in messages and in run.json, where a program gave no file."""
+
+
 class Transition(NamedTuple):
     """One environment step, or any batch of them; every field carries the same leading axes ``[...]``.
 

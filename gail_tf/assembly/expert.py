@@ -18,7 +18,7 @@ from gail_tf.functions import name_of
 from gail_tf.resources import experts_dir, resolve_demonstrations
 from gail_tf.rewards import functions as rewards
 from gail_tf.training.imitation_distance import Ends, ends_of_expert
-from gail_tf.types import Transition, UserError
+from gail_tf.types import ARRAYS, DEMONSTRATIONS, Transition, UserError
 
 SMALL_SPREAD, SMALL_RELATIVE_SPREAD = 3e-4, 1e-5  # Standard deviations that RunningMoments flattens.
 LARGE_OBSERVATION = 100.0  # Root mean square; networks that are set up for values of order 1 stall far above.
@@ -69,9 +69,9 @@ def load_demonstrations(
         raise UserError("no demonstrations given: add --demonstrations=PATH (a file or a folder of them).")
     file = None
     if isinstance(given, Demonstrations):
-        name, recorded = "the demonstrations", given
+        name, recorded = DEMONSTRATIONS, given
     elif given is not None:
-        name, recorded = "the arrays", demos.from_arrays(given)
+        name, recorded = ARRAYS, demos.from_arrays(given)
     else:
         name = file = resolve_demonstrations(path)
         recorded = demos.load(file, reader, observation_keys)
@@ -114,7 +114,7 @@ def prepare_expert(
     Its return, its length and how often it ends are those of episodes that are whole: that ended, or lasted
     to the environment's time limit. ``components`` are those of the environment's observations, if known.
     """
-    recorded, max_steps = loaded.recorded, time_limit(env)
+    recorded, max_steps, absorbing = loaded.recorded, time_limit(env), isinstance(env, AbsorbingState)
     with demos.named(loaded.name):
         chosen, used = _chosen_and_used(loaded, env, codec, run_seed, components)
     whole = (recorded.ended & (recorded.lengths < max_steps)) | (recorded.lengths == max_steps)
@@ -123,8 +123,8 @@ def prepare_expert(
         return float(values[whole].mean()) if values is not None and whole.any() else otherwise
 
     return Expert(
-        transitions=_transitions(used, codec, isinstance(env, AbsorbingState)),
-        weights=demos.importance_weights(used, loaded.subsample, isinstance(env, AbsorbingState)),
+        transitions=_transitions(used, codec, absorbing),
+        weights=demos.importance_weights(used, loaded.subsample, absorbing),
         path=loaded.name,
         sha256=loaded.sha256,
         return_mean=mean(recorded.returns, None),

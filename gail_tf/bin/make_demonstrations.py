@@ -112,15 +112,13 @@ def inspect(
         import_tensorflow()
         from gail_tf.assembly import configurables  # noqa: F401 - gin knows every part
         from gail_tf.assembly.config import parse_gin
-        from gail_tf.environments.make import make_environment
+        from gail_tf.environments.make import make_environment, with_time_limit
         from gail_tf.training import reference
 
         if found.are_frames and "ALE/" in environment:
             parse_gin(["pixels/task"], [])  # the screen as the recipes show it
         make_env = functools.partial(make_environment, environment, absorbing_states=False)
-        if max_episode_steps is not None:  # else what the recipes bind
-            make_env = functools.partial(make_env, max_episode_steps=max_episode_steps)
-        compared = reference.compare_with(found, make_env)
+        compared = reference.compare_with(found, with_time_limit(make_env, max_episode_steps))
         print("\n".join([f"held against {environment}", *compared.lines]))
         said = [f"warning: {warning}" for warning in compared.warnings]
         print("\n".join(said or ["Nothing speaks against these columns."]))

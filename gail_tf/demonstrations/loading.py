@@ -9,7 +9,7 @@ from typing import Any
 from gail_tf.demonstrations.components import listed
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.readers import READERS, Reader, d4rl, npz
-from gail_tf.types import UserError
+from gail_tf.types import ARRAYS, UserError
 
 MIN_TRANSITIONS = 2
 
@@ -45,7 +45,7 @@ def load(
         return _require_enough(with_keys(_read(os.path.expanduser(name), reader), observation_keys))
 
 
-def from_arrays(fields: Mapping[str, Any], name: str = "the arrays") -> Demonstrations:
+def from_arrays(fields: Mapping[str, Any], name: str = ARRAYS) -> Demonstrations:
     """Demonstrations of arrays by D4RL's keys, ``observations``, ``actions``, ``terminals`` and so on.
 
     What is missing is inferred as by :func:`load`. ``name`` stands for the path in messages.

@@ -3,6 +3,7 @@
 import shlex
 
 from gail_tf.doctor.case import Case, Finding
+from gail_tf.types import ARRAYS, DEMONSTRATIONS
 
 # Of the demonstrations: 0.46 is the most among all shipped tasks (Humanoid-v5 by every 20th step), and
 # 0.92 the least among the same with their actions shuffled.
@@ -19,7 +20,7 @@ MAX_BORDER_ACCURACY = 0.85
 def quoted_demonstrations(case: Case) -> str:
     """Their path as a shell takes it; of arrays that a program gave the file that they want first."""
     path = str(case.run.info.get("demonstrations"))
-    return "SAVED.npz" if path in ("the arrays", "the demonstrations") else shlex.quote(path)
+    return "SAVED.npz" if path in (ARRAYS, DEMONSTRATIONS) else shlex.quote(path)
 
 
 def _inspect(case: Case) -> str:

@@ -81,6 +81,17 @@ def make_environment(
     return AbsorbingState(env) if absorbing_states else env
 
 
+def with_time_limit(
+    make_env: Callable[..., gym.Env], max_episode_steps: int | None
+) -> Callable[..., gym.Env]:
+    """``make_env`` of ``make_environment`` with that limit in place of any other; None: as it is."""
+    return (
+        make_env
+        if max_episode_steps is None
+        else functools.partial(make_env, max_episode_steps=max_episode_steps)
+    )
+
+
 def with_version(environment: str) -> str:
     """The registered id that ``gymnasium.make`` takes for one without a version: Hopper-v5 for Hopper."""
     _import_module(environment)

@@ -23,7 +23,7 @@ from gail_tf.training.imitation_distance import (
     selector,
 )
 from gail_tf.training.run_directory import read_json
-from gail_tf.types import UserError
+from gail_tf.types import ARRAYS, DEMONSTRATIONS, UserError
 
 _RANDOM_EPISODES, _RANDOM_SEED = 10, 2_000_000  # Seeds as where the random policy's return comes from.
 
@@ -147,7 +147,7 @@ def of_run(policy: Path) -> tuple[Demonstrations, str] | None:
         return None
     info = read_json(run_json)
     path = info.get("demonstrations")
-    if not path or path in ("the arrays", "the demonstrations"):
+    if not path or path in (ARRAYS, DEMONSTRATIONS):
         return None
     if reader := info.get("demonstrations_reader"):
         raise UserError(f"{path} was read by {reader}, a function of the run's own")

@@ -150,12 +150,10 @@ def _largest_difference(mode: Callable, act: Act, spec: tf.TensorSpec) -> float:
     expected, given = mode(tf.constant(rows)).numpy(), act(rows)
     if given.shape != expected.shape or given.dtype != expected.dtype:
         raise ValueError(f"it gives {given.dtype} {given.shape}, want {expected.dtype} {expected.shape}")
-    if np.issubdtype(expected.dtype, np.integer):
-        share = float((given != expected).mean())
-        if share > _OTHER_ACTIONS:
-            raise ValueError(f"of {_COMPARED_ROWS} random observations it gives {share:.0%} another action")
-        return float(np.abs(given.astype(np.float64) - expected).max())
     difference = float(np.abs(given.astype(np.float64) - expected).max())
-    if not difference <= _TOLERANCE * max(1.0, float(np.abs(expected).max())):  # a NaN is none
+    if np.issubdtype(expected.dtype, np.integer):
+        if (share := float((given != expected).mean())) > _OTHER_ACTIONS:
+            raise ValueError(f"of {_COMPARED_ROWS} random observations it gives {share:.0%} another action")
+    elif not difference <= _TOLERANCE * max(1.0, float(np.abs(expected).max())):  # a NaN is none
         raise ValueError(f"its actions differ by up to {difference:.2g}")
     return difference

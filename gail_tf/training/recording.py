@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -16,7 +16,7 @@ from gail_tf import demonstrations
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack
 from gail_tf.environments.foreign import one_line
-from gail_tf.environments.make import make_environment
+from gail_tf.environments.make import make_environment, with_time_limit
 from gail_tf.machine import pip_install
 from gail_tf.training import actors, evaluation, rollouts
 from gail_tf.types import UserError
@@ -24,6 +24,18 @@ from gail_tf.types import UserError
 MINARI = "minari:"
 Episode = Mapping[str, np.ndarray]
 """Arrays with a row a step by the names of ``Demonstrations``, as ``Evaluator`` gives them."""
+
+
+class _Asked(NamedTuple):
+    """What is to act, where, and for how long; as ``make_demonstrations`` has it."""
+
+    path: str
+    environment: str | None
+    num_episodes: int
+    seed: int
+    stochastic: bool
+    noise: float
+    max_episode_steps: int | None
 
 
 def check_out(out: str) -> None:
@@ -56,23 +68,15 @@ def make_demonstrations(
     """
     check_out(out)
     record = _record_foreign if actors.is_foreign(path) else _record_own
-    episodes, environment, make_env, about = record(
-        path, environment, num_episodes, seed, stochastic, action_noise, max_episode_steps
-    )
+    asked = _Asked(path, environment, num_episodes, seed, stochastic, action_noise, max_episode_steps)
+    episodes, environment, make_env, about = record(asked)
     provenance = {"num_episodes": num_episodes, "seed": seed, "stochastic": stochastic}
     provenance |= {"action_noise": action_noise, "made_by": "gail-make-demonstrations", **about}
     save(out, episodes, environment, make_env, provenance)
 
 
-def _record_own(
-    path: str,
-    environment: str | None,
-    num_episodes: int,
-    seed: int,
-    stochastic: bool,
-    noise: float,
-    max_episode_steps: int | None,
-):
+def _record_own(asked: _Asked):
+    path, environment, num_episodes, seed, stochastic, noise, max_episode_steps = asked
     act, metadata, environment, make_env = rollouts.open_policy(
         path, environment, stochastic, seed, max_episode_steps
     )
@@ -81,20 +85,12 @@ def _record_own(
     return _evaluated(make_env, act, num_episodes, seed), environment, make_env, {"policy": metadata}
 
 
-def _record_foreign(
-    path: str,
-    environment: str | None,
-    num_episodes: int,
-    seed: int,
-    stochastic: bool,
-    noise: float,
-    max_episode_steps: int | None,
-):
+def _record_foreign(asked: _Asked):
+    path, environment, num_episodes, seed, stochastic, noise, max_episode_steps = asked
     if environment is None:
         raise UserError(f"{path}: does not say which environment it is for: add --environment=ID.")
-    make_env = functools.partial(
-        make_environment, environment, absorbing_states=False, max_episode_steps=max_episode_steps
-    )
+    make_env = functools.partial(make_environment, environment, absorbing_states=False)
+    make_env = with_time_limit(make_env, max_episode_steps)
     env = make_env()
     actor = actors.find(path, env, environment, stochastic)
     if actor.warning:

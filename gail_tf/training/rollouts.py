@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from gail_tf import demonstrations
 from gail_tf.environments.film import film, renderer_set_aside
-from gail_tf.environments.make import make_environment
+from gail_tf.environments.make import make_environment, with_time_limit
 from gail_tf.environments.observations import observation_spec
 from gail_tf.environments.wrappers import recalled
 from gail_tf.machine import pip_install
@@ -40,8 +40,7 @@ def open_policy(
     make_env = functools.partial(make_environment, environment, absorbing_states=False)
     if environment == metadata.get("environment"):
         make_env = functools.partial(make_env, **_environment_arguments(metadata))
-    if max_episode_steps is not None:
-        make_env = functools.partial(make_env, max_episode_steps=max_episode_steps)
+    make_env = with_time_limit(make_env, max_episode_steps)
     env = make_env()
     signature = policy.signatures["serving_default"]
     rows = signature.structured_input_signature[1]["observation"]

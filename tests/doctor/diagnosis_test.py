@@ -245,8 +245,8 @@ def test_paths_are_quoted_and_arrays_have_none():
         assert f"--inspect={shown}" in " ".join(diagnosis.diagnose(run)[0].change)
     scores = [0.1, 0.5, 0.9, 0.9, *[0.2] * 26]
     run = poor(**{"evaluation__return_mean": [100 * score for score in scores], "env_steps": 0}, score=0.2)
-    run = run._replace(path=pathlib.Path("my runs/1 (2)")) if hasattr(run, "_replace") else run
-    lost = diagnosis.diagnose(run)[0]
+    lost = diagnosis.diagnose(dataclasses.replace(run, path=pathlib.Path("my runs/1 (2)")))[0]
+    assert lost.change[0] == "gail-evaluate --policy='my runs/1 (2)/best_policy'"
     assert lost.name == "policy lost after it was there" and "at 3 iterations" in lost.figures
 
 

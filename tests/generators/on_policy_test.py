@@ -340,14 +340,15 @@ def test_a_warm_start_makes_the_expert_likelier_and_leaves_the_exploration():
     assert likelihood(25) > likelihood(0) + 0.25 * np.var(expert.action)
 
 
+class _PaysMinusOne(EnvironmentReward):
+    def reward(self, transition):
+        return -tf.ones_like(transition.reward)
+
+    def relabel(self, transition):
+        return self.reward(transition), {}
+
+
 def test_what_having_ended_is_worth_is_the_absorbing_reward_for_ever():
-    class PaysMinusOne(EnvironmentReward):
-        def reward(self, transition):
-            return -tf.ones_like(transition.reward)
-
-        def relabel(self, transition):
-            return self.reward(transition), {}
-
     class ReportsTargets(PPO):
         def update(self, batch, seed, progress):
             is_absorbed = batch.observation[:, -1] > 0.0
@@ -360,7 +361,7 @@ def test_what_having_ended_is_worth_is_the_absorbing_reward_for_ever():
 
     generator = OnPolicyGenerator(
         lambda: AbsorbingState(cartpole()),
-        PaysMinusOne(),
+        _PaysMinusOne(),
         None,
         0,
         absorbing=True,
@@ -378,26 +379,12 @@ def test_what_having_ended_is_worth_is_the_absorbing_reward_for_ever():
 
 
 def test_fitted_values_of_absorbing_states_are_what_having_ended_is_worth(eagerly):
-    class PaysMinusOne(_Listening):
-        def reward(self, transition):
-            return -tf.ones_like(transition.reward)
+    class PaysAndListens(_PaysMinusOne, _Listening):
+        pass
 
-        def relabel(self, transition):
-            return self.reward(transition), {}
-
-    source = PaysMinusOne(lambda: None)
-    generator = OnPolicyGenerator(
-        lambda: AbsorbingState(cartpole()),
-        source,
-        None,
-        0,
-        absorbing=True,
-        agent=PPO,
-        num_environments=2,
-        num_steps=60,
-        generator_first=True,
-        jit_compile=False,
-    )
+    source = PaysAndListens(lambda: None)
+    options = {"absorbing": True, "generator_first": True, "num_steps": 60}
+    generator, _ = make(make_env=lambda: AbsorbingState(cartpole()), reward_source=source, **options)
     generator.collect(0)
     generator.update(0, 0.0)
     transition, value_t, value_tp1, _ = source.segments

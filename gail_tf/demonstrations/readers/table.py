@@ -33,10 +33,11 @@ _SCALARS = {
     "timeouts": ("truncated", "timeout", "timeouts", "truncation", "truncations"),
     "episode": ("episode", "episode_id", "episode_index", "trajectory", "trajectory_id"),
 }
-_IGNORED = re.compile(
-    r"(info|infos|metadata)[._/].*|index|frame_index|task_index|(time_?)?step|t|time|timestamp", re.IGNORECASE
-)
 _COUNTS = re.compile(r"frame_index|(time_?)?step|t", re.IGNORECASE)
+_IGNORED = re.compile(
+    rf"(info|infos|metadata)[._/].*|index|task_index|time|timestamp|{_COUNTS.pattern}", re.IGNORECASE
+)
+_NUMBER = re.compile(r"(\d+)\]?$")
 _WANTED = (
     "observation.<name>, action.<name>, terminated, truncated (and reward, next_observation.<name>, episode)"
 )
@@ -164,11 +165,15 @@ def _in_order(names: list[str]) -> list[str]:
     ordered = []
     for _, together in itertools.groupby(names, key=_key):
         columns = list(together)
-        numbers = [re.search(r"(\d+)\]?$", name) for name in columns]
-        if all(numbers):
-            columns.sort(key=lambda name: int(re.search(r"(\d+)\]?$", name)[1]))
+        if all(map(_NUMBER.search, columns)):
+            columns.sort(key=lambda name: int(_NUMBER.search(name)[1]))
         ordered += columns
     return ordered
+
+
+def _in_turn(names: list[str]) -> list[str]:
+    """The components of ``names``, each once for those that stand beside each other."""
+    return [key for key, _ in itertools.groupby(map(_key, names))]
 
 
 def _key(name: str) -> str:
@@ -182,11 +187,11 @@ def _key(name: str) -> str:
 
 def _require_together(names: list[str]) -> None:
     """Raises UserError where the parts of a component, such as position.x, stand apart."""
-    keys = [key for key, _ in itertools.groupby(map(_key, names))]
+    keys = _in_turn(names)
     apart = {key for key in keys if keys.count(key) > 1}
     for name in names:
         rest = _VECTOR.fullmatch(name)["rest"] or ""
-        if _key(name) in apart and re.search(r"[./\[]", rest) and not re.search(r"\d+\]?$", rest):
+        if _key(name) in apart and re.search(r"[./\[]", rest) and not _NUMBER.search(rest):
             raise UserError(
                 f"the columns of the component {_key(name)} stand apart, {name} among them; wanted them "
                 "side by side, in the environment's order: reorder or rename them"
@@ -206,8 +211,7 @@ def _side_by_side(
     widths: dict[str, int] = {}
     for name in names:
         widths[_key(name)] = widths.get(_key(name), 0) + int(np.prod(columns[name].shape[1:]))
-    runs = [key for key, _ in itertools.groupby(map(_key, names))]
-    is_named = "" not in widths and rows.ndim == 2 and len(runs) == len(widths)
+    is_named = "" not in widths and rows.ndim == 2 and len(_in_turn(names)) == len(widths)
     return rows, tuple(widths.items()) if is_named else None
 
 
