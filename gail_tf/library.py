@@ -242,7 +242,8 @@ def _run(request, callbacks: Sequence[Callback], command: Sequence[str], say, sh
             elif line.startswith("warning: "):
                 warnings.warn(line.removeprefix("warning: "), stacklevel=4)
 
-    try:
+    with contextlib.ExitStack() as at_the_end:
+        at_the_end.callback(directory.unlock)
         info = None if is_new else _begin(request, directory)
         if info is not None and info.get("status") == "finished":
             tell([f"{directory.path} is finished already: nothing to resume."])
@@ -252,6 +253,7 @@ def _run(request, callbacks: Sequence[Callback], command: Sequence[str], say, sh
             settled = settings.resolve(request, info)
             tell(settled.notes)
             built = parts.assemble(settled, directory)
+            at_the_end.callback(built.trainer.close)
             unused = config.unused_configurables(request.configs[1:], request.bindings)
         if info is None:
             record = {"status": "running", **settled.info(), **run_directory.origin(command)}
@@ -266,8 +268,6 @@ def _run(request, callbacks: Sequence[Callback], command: Sequence[str], say, sh
         warn = None if say is None else functools.partial(print, file=sys.stderr)
         with progress.ProgressBar(built.trainer, show_progress, say) as bar:
             status = session.run(built, directory, [bar, *hooks], warn)
-    finally:
-        directory.unlock()
     return _result(directory, status, notes, built.trainer.final_returns)
 
 

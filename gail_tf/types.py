@@ -216,3 +216,6 @@ class Generator(Protocol):
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Puts ``state()`` back."""
+
+    def close(self) -> None:
+        """Called last, however the run ended: no process, thread or environment stays."""

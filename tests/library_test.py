@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import multiprocessing
 import subprocess
 import sys
 import threading
@@ -161,6 +162,23 @@ def test_a_callback_ends_the_training_and_the_result_is_whole(tmp_path):
     )
     assert result.status == "finished" and result.summary["env_steps"] == 128
     assert result.policy(np.zeros((1, 4))).shape == (1,)
+
+
+def test_no_process_outlives_its_training(tmp_path):
+    workers = ["make_simulators.maker = 'workers'"]
+
+    def stop(line):
+        raise RuntimeError(f"{len(multiprocessing.active_children())} workers")
+
+    given = dict(
+        demonstrations=arrays(), environment=make_cartpole, bindings=[*TINY, *workers], num_threads=2
+    )
+    with pytest.raises(RuntimeError, match="2 workers"):
+        gail_tf.train("gail_ppo/any", run_dir=tmp_path / "broken", callbacks=[stop], **given)
+    assert not multiprocessing.active_children()
+    assert gail_tf.train("gail_ppo/any", run_dir=tmp_path / "whole", **given).status == "finished"
+    assert not multiprocessing.active_children()
+    assert not [t for t in threading.enumerate() if t.name.startswith("collecting")]
 
 
 def test_what_a_caller_can_mend_is_one_line(tmp_path):

@@ -33,6 +33,11 @@ class Ahead:
         future, self._future = self._future, None
         return future and future.result()
 
+    def close(self) -> None:
+        """Waits for what is under way, and forgets it."""
+        self._thread.shutdown()
+        self._future = None
+
     def state(self) -> dict[str, np.ndarray]:
         """The piece as arrays, waited for; empty where there is none."""
         if self._future is None:

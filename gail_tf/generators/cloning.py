@@ -87,3 +87,6 @@ class CloningGenerator(tf.Module):
 
     def restore(self, state: Mapping[str, Any]) -> None:
         del state
+
+    def close(self) -> None:
+        """Nothing of its own is open."""

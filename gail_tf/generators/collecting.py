@@ -79,6 +79,10 @@ class CollectingGenerator(tf.Module):
         self._ahead.restore(state)
         self._environment.restore(state)
 
+    def close(self) -> None:
+        self._ahead.close()
+        self._environment.close()
+
     def _begin(self, act: Act) -> None:
         """Takes the steps of the next :meth:`_piece` in a thread from now on."""
         self._ahead.begin(functools.partial(self._take, act))

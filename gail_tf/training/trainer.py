@@ -198,6 +198,11 @@ class Trainer:
             log.close(status, results)
         return results
 
+    def close(self) -> None:
+        """Leaves no environment open, however the run ended; nothing can be trained after it."""
+        self._generator.close()
+        self._evaluator.close()
+
     def _finish(self, log: MetricsLog) -> dict[str, Any]:
         """What comes after the last iteration; returns what ``run`` does."""
         self._generator.finish()

@@ -120,7 +120,11 @@ class Processes:
         return Result(code, *(Path(f"{output}{suffix}").read_text() for suffix in (".out", ".err")))
 
     def close(self):
-        self._zygote.communicate()
+        try:
+            self._zygote.communicate("\n", timeout=60)
+        except subprocess.TimeoutExpired:
+            self._zygote.kill()
+            raise
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,9 @@
 """A process with everything imported that forks one child per job, so that a test can kill or interrupt
 a real training process without paying for TensorFlow's import each time.
 
-Reads one JSON job a line: ``argv`` (a binary's name, then its flags), ``cwd``, ``output`` (a path stem for
-stdout and stderr), ``fault`` (a name in FAULTS, or null). Writes the child's pid, then its exit status.
+Reads one JSON job a line, and ends at an empty one: ``argv`` (a binary's name, then its flags), ``cwd``,
+``output`` (a path stem for stdout and stderr), ``fault`` (a name in FAULTS, or null). Writes the child's pid,
+then its exit status.
 """
 
 import json
@@ -211,7 +212,8 @@ def main():
     import gail_tf.training.rollouts  # noqa: F401
 
     print("ready", flush=True)
-    for line in sys.stdin:
+    # The end of stdin would never come: what a worker of the suite forked meanwhile holds it open too.
+    while line := sys.stdin.readline().strip():
         job = json.loads(line)
         pid = os.fork()
         if pid == 0:
