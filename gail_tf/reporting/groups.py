@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gail_tf.reporting.runs import Run, natural_key
@@ -50,15 +50,17 @@ class Group:
 # What is read of a run, and what stands for it where the run does not have it.
 _DATA = {"num_demonstrations": None, "subsample": 1, "demonstrations_sha256": ""}
 _RECORDED = {"task": "", "config_name": "", **_DATA}
+_SEED = "Experiment.seed"
 _KEY = ["environment", "title", "bindings", *_RECORDED]
 
 
 def group_runs(runs: Iterable[Run]) -> list[Group]:
-    """Groups by environment, task, name, config, gin bindings of the command, and demonstrations.
+    """Groups by environment, task, name, config, settings beside the config, and demonstrations.
 
     The name is what a study called the run, else the algorithm's. Demonstrations are the same when their
-    digest, their number and their subsampling are. Labels are the name, with only so much added as tells the
-    groups of one task apart.
+    digest, their number and their subsampling are. Settings are the command's, or all of the run where it has
+    none or a config of somebody's own, which may say something else today. Labels are the name, with only so
+    much added as tells the groups of one task apart.
     """
     import pandas as pd
 
@@ -73,13 +75,21 @@ def tasks_of(groups: Iterable[Group]) -> list[str]:
 
 
 def _identity(run: Run) -> dict[str, Any]:
+    recorded = {name: run.value(name, default) for name, default in _RECORDED.items()}
+    configs = [_without_folder(name) for name in str(recorded["config_name"]).split(" + ")]
     return {
-        **{name: run.value(name, default) for name, default in _RECORDED.items()},
+        **recorded,
+        "config_name": " + ".join(configs),
         "environment": run.environment,
         "title": run.value("label") or run.algorithm,
-        "bindings": gin_bindings(run.info.get("command")),
+        "bindings": _settings(run, any(name.endswith(".gin") for name in configs)),
         "run": run,
     }
+
+
+def _without_folder(path: str) -> str:
+    """An absolute path's last part, which is all that an archive keeps of it."""
+    return os.path.basename(path) if os.path.isabs(path) else path
 
 
 def _group(table: Any, same: Any) -> Group:
@@ -89,7 +99,8 @@ def _group(table: Any, same: Any) -> Group:
     here = everywhere[everywhere.task == key.task]
     rivals = here[here.title == key.title]
     config = _distinct_config(key.config_name, set(rivals.config_name))
-    bindings = " ".join(key.bindings) if rivals.bindings.nunique() > 1 else ""
+    shared = set.intersection(*map(set, rivals.bindings))
+    bindings = " ".join(one for one in key.bindings if one not in shared)
     method = ", ".join(filter(None, [key.title, config, bindings]))
     demonstrations = demonstrations_text(key.num_demonstrations, key.subsample)
     digests = here.demonstrations_sha256[here.num_demonstrations.notna()]
@@ -136,11 +147,20 @@ def demonstrations_text(num_demonstrations: int | None, subsample: int) -> str:
     return f"{num_demonstrations}" + (f", every {ordinal} step" if subsample > 1 else "")
 
 
-def gin_bindings(command: Sequence[str] | None) -> tuple[str, ...]:
-    """The ``--gin`` bindings of a command line, which make two runs of one config different things."""
-    words, bindings = list(command or ()), []
+def _settings(run: Run, has_own_config: bool) -> tuple[str, ...]:
+    """What beside the config's name makes this run another than a run of the same name."""
+    command, bound = run.info.get("command"), run.info.get("bindings")
+    if isinstance(bound, Mapping) and (has_own_config or not command):
+        return tuple(sorted(f"{name}={value}" for name, value in bound.items() if name != _SEED))
+    return flag_settings(command)
+
+
+def flag_settings(command: Sequence[str] | None) -> tuple[str, ...]:
+    """The ``--gin`` bindings and the ``--reward`` of a command line."""
+    words, found = list(command or ()), []
     for word, following in itertools.zip_longest(words, words[1:], fillvalue=""):
         flag, equals, value = word.partition("=")
-        if flag in ("--gin", "-gin"):
-            bindings.append(value if equals else following)
-    return tuple(sorted("".join(binding.split()) for binding in bindings))
+        if (flag := flag.lstrip("-")) in ("gin", "reward") and word.startswith("-"):
+            value = "".join((value if equals else following).split())
+            found.append(value if flag == "gin" else f"reward={_without_folder(value)}")
+    return tuple(sorted(found))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gail_tf.reporting.groups import demonstrations_text, gin_bindings, group_runs
+from gail_tf.reporting.groups import demonstrations_text, flag_settings, group_runs
 from gail_tf.reporting.runs import load_run
 
 
@@ -83,10 +83,46 @@ def test_groups_stand_in_the_order_of_their_numbers(make_run_dir):
     assert {group.method for group in groups} == {"gail_ppo"}
 
 
-def test_gin_bindings_of_a_command():
-    assert gin_bindings(["train", "--gin=b = 2", "--gin", "a=1", "--seed=3"]) == ("a=1", "b=2")
-    assert gin_bindings(["train", "--gin=x.y = 'z'"]) == ("x.y='z'",)
-    assert gin_bindings(None) == ()
+def test_settings_of_a_command():
+    assert flag_settings(["train", "--gin=b = 2", "--gin", "a=1", "--seed=3"]) == ("a=1", "b=2")
+    assert flag_settings(["train", "--gin=x.y = 'z'"]) == ("x.y='z'",)
+    assert flag_settings(["gail-train-expert", "--reward=/at/home/runs/a"]) == ("reward=a",)
+    assert flag_settings(["gail-train-expert", "--reward", "runs/a"]) == ("reward=runs/a",)
+    assert flag_settings(["/bin/reward=1", "gin=2"]) == flag_settings(None) == ()
+
+
+def labels_of(*runs):
+    return sorted(f"{group.label} x {len(group.runs)}" for group in group_runs(runs))
+
+
+def test_runs_without_a_command_are_told_apart_by_all_their_settings(make_run_dir):
+    """As those of ``gail_tf.train`` are, which has ``bindings`` in place of flags."""
+
+    def run(seed, epochs):
+        bound = {"Experiment.seed": seed, "PPO.num_epochs": epochs, "PPO.clip": 0.2}
+        return load_run(make_run_dir(f"{seed}_{epochs}", seed=seed, command=[], bindings=bound))
+
+    wanted = ["gail_ppo, PPO.num_epochs=10 x 1", "gail_ppo, PPO.num_epochs=5 x 2"]
+    assert labels_of(run(0, 5), run(1, 5), run(0, 10)) == wanted
+
+
+def test_a_config_of_ones_own_that_changed_makes_another_group(make_run_dir):
+    def run(seed, epochs, config="mine.gin"):
+        bound, command = {"PPO.num_epochs": epochs}, ["gail-train", f"--config={config}"]
+        name = f"{seed}_{epochs}_{config[0]}"
+        return load_run(make_run_dir(name, seed=seed, command=command, config_name=config, bindings=bound))
+
+    wanted = ["gail_ppo, PPO.num_epochs=10 x 1", "gail_ppo, PPO.num_epochs=5 x 2"]
+    assert labels_of(run(0, 5), run(1, 5), run(2, 10)) == wanted
+    # A shipped one's settings are the commit's.
+    assert labels_of(run(0, 5, "gail_ppo/ant"), run(1, 10, "gail_ppo/ant")) == ["gail_ppo x 2"]
+
+
+def test_an_archives_run_is_with_its_folders(make_run_dir):
+    """An archive keeps the last part of an absolute path alone."""
+    there = load_run(make_run_dir("there", config_name="/at/home/mine.gin", seed=0))
+    here = load_run(make_run_dir("here", config_name="mine.gin", seed=1))
+    assert labels_of(there, here) == ["gail_ppo x 2"]
 
 
 @pytest.mark.parametrize(
