@@ -94,7 +94,16 @@ _MAY_IMPORT = {
         "reporting",
         "training",
     },
-    "studies": {"types", "files", "machine", "lease", "resources", "reporting", "assembly"},
+    "studies": {
+        "types",
+        "files",
+        "machine",
+        "lease",
+        "resources",
+        "demonstrations",
+        "reporting",
+        "assembly",
+    },
 }
 
 

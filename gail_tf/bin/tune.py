@@ -50,8 +50,8 @@ def main(argv: Sequence[str]) -> int:
     name, found = tune.load_tune(_TUNE.value)
     found.num_trials = _TRIALS.value or found.num_trials
     out = Path(_OUT.value or f"runs/{name}").expanduser()
-    engine, book = engine_flags.chosen(), search.open_book(found, out)
     given = _DEMONSTRATIONS.value, _GIN.value
+    engine, book = engine_flags.chosen(), search.open_book(found, out, *given)
     outcome = search.run_search(found, engine, out, book, _AT_A_TIME.value, *given)
     written = tune_report.write_report(found, book, out)
     print(f"{outcome.summary()}\n{tune_report.best_line(book)}\nWritten: {', '.join(map(str, written))}")

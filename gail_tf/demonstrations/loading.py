@@ -99,9 +99,12 @@ def _require_enough(demonstrations: Demonstrations) -> Demonstrations:
 
 def digest(path: str | None, recorded: Demonstrations) -> str:
     """sha256 of a file, or of a folder's npz files one after the other; of the arrays where there is none."""
+    arrays = (recorded.observations, recorded.actions, recorded.episode_ends)
+    return digest_of_files(path) or hashlib.sha256(b"".join(a.tobytes() for a in arrays)).hexdigest()
+
+
+def digest_of_files(path: str | None) -> str | None:
+    """``digest`` without reading what is in them; None where only the arrays have one (a Minari dataset)."""
     target = Path(path or "").expanduser()
     files = [target] if target.is_file() else sorted(target.glob("*.npz")) if path else []
-    contents = [file.read_bytes() for file in files]
-    if not contents:  # arrays, or a Minari dataset
-        contents = [a.tobytes() for a in (recorded.observations, recorded.actions, recorded.episode_ends)]
-    return hashlib.sha256(b"".join(contents)).hexdigest()
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest() if files else None

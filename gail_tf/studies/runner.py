@@ -19,7 +19,7 @@ from gail_tf.reporting.runs import read_object
 from gail_tf.studies.engine import Engine
 from gail_tf.studies.engines.local import LocalEngine
 from gail_tf.studies.jobs import REFUSED_EXIT_CODE, STOPPED_EXIT_CODE, Job
-from gail_tf.studies.study import LOGS, StudyRun
+from gail_tf.studies.study import LOGS, StudyRun, digest_of
 from gail_tf.types import UserError
 
 # States of a run. Diverged (a NaN stopped it) is an outcome: resumed, it would come to the same NaN.
@@ -63,7 +63,7 @@ def state(run: StudyRun, out: Path) -> str:
     """FINISHED, DIVERGED, RESUME or NEW.
 
     Raises:
-      UserError: the directory holds a run with other settings than the study asks for.
+      UserError: the directory holds a run with other settings or demonstrations than the study asks for.
     """
     info = read_object(out / run.name / "run.json")
     if info is None:
@@ -73,6 +73,12 @@ def state(run: StudyRun, out: Path) -> str:
         was, wanted = (shlex.join(sorted(s)) or "nothing more" for s in (recorded - asked, asked - recorded))
         raise UserError(
             f"{out / run.name} was made with other settings (there: {was}; asked for: {wanted}): choose "
+            "another --out, or remove it."
+        )
+    known = info.get("demonstrations_sha256")
+    if known and (digest_of(run.demonstrations) or known) != known:
+        raise UserError(
+            f"{out / run.name} learned from other demonstrations than {run.demonstrations} holds now: choose "
             "another --out, or remove it."
         )
     return {"finished": FINISHED, "diverged": DIVERGED}.get(str(info.get("status")), RESUME)

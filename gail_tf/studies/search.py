@@ -14,7 +14,7 @@ from gail_tf.reporting.runs import read_object
 from gail_tf.studies import runner
 from gail_tf.studies.engine import Engine
 from gail_tf.studies.jobs import REFUSED_EXIT_CODE, STOPPED_EXIT_CODE
-from gail_tf.studies.study import StudyRun, check_inputs
+from gail_tf.studies.study import StudyRun, check_inputs, digest_of
 from gail_tf.studies.tune import Tune
 from gail_tf.types import UserError
 
@@ -23,11 +23,14 @@ _NAME = "gail-tune"
 _LABEL, _RUNS, _REFUSED = "label", "runs", "refused"  # what the book keeps of a trial beside its values
 
 
-def open_book(tune: Tune, out: Path) -> Any:
+def open_book(tune: Tune, out: Path, demonstrations: str | None = None, bindings: Sequence[str] = ()) -> Any:
     """The Optuna study in ``out``, made or taken up again.
 
+    Args:
+      demonstrations, bindings: as ``Study.runs`` takes them.
+
     Raises:
-      UserError: Optuna is missing, or the folder holds a search of other settings.
+      UserError: Optuna is missing, or the folder holds a search of other settings or demonstrations.
     """
     try:
         import optuna
@@ -50,6 +53,13 @@ def open_book(tune: Tune, out: Path) -> Any:
     drawn = (tune.sampler_seed, len(book.get_trials(deepcopy=False)))
     book.sampler = optuna.samplers.TPESampler(seed=_seed_of(drawn), constant_liar=True)
     wanted, found = tune.settings(), book.user_attrs.get("settings")
+    wanted |= {"--gin": list(bindings)} if bindings else {}
+    data = {
+        run.demonstrations: digest_of(run.demonstrations) for run in tune.runs("check", {}, demonstrations)
+    }
+    wanted["demonstrations"] = sorted(filter(None, data.values()))
+    if found is not None:  # older books do not say which
+        found = {"demonstrations": wanted["demonstrations"], **found}
     for name in sorted({*wanted, *found}) if found else ():
         if found.get(name) != wanted.get(name):
             told = f"there: {found.get(name)}; asked for: {wanted.get(name)}"

@@ -4,6 +4,7 @@ Nothing here trains or imports TensorFlow; ``runner.py`` starts the runs.
 """
 
 import dataclasses
+import functools
 import itertools
 import os
 import re
@@ -17,6 +18,7 @@ import gin
 from gail_tf.assembly.config import error_line, parse_gin
 from gail_tf.assembly.config_types import check_type, check_types
 from gail_tf.assembly.recipes import did_you_mean, resolve_config
+from gail_tf.demonstrations import digest_of_files
 from gail_tf.reporting.text import slug
 from gail_tf.resources import configs_dir, experts_dir
 from gail_tf.types import UserError
@@ -224,10 +226,26 @@ def check_inputs(runs: Iterable[StudyRun]) -> None:
             raise UserError(f"{run.name}: {e}") from e
 
 
+def digest_of(demonstrations: str | None) -> str | None:
+    """sha256 of what ``StudyRun.demonstrations`` names; None where no file is here that has one."""
+    source, _, name = (demonstrations or "").partition(":")
+    path = str(_shipped(name)) if source == "shipped" else demonstrations
+    return _digest(path, os.stat(path).st_mtime_ns) if path and os.path.exists(path) else None
+
+
+def _shipped(name: str) -> Path:
+    return experts_dir() / name / "demonstrations.npz"
+
+
+@functools.lru_cache  # one file is many runs'
+def _digest(path: str, changed: int) -> str | None:
+    return digest_of_files(path)
+
+
 def _check_demonstrations(path: str | None) -> None:
     source, _, name = (path or "minari:").partition(":")
     if source == "shipped":
-        there = (experts_dir() / name / "demonstrations.npz").is_file()
+        there = _shipped(name).is_file()
         says = f"no demonstrations of {name} are shipped: give --demonstrations=DIR, a folder with {name}.npz"
     else:
         there = source == "minari" or os.path.exists(path)

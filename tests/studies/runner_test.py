@@ -1,5 +1,6 @@
 """Processes of a study, played by a small script that takes a second less than a training to start."""
 
+import hashlib
 import json
 import os
 import signal
@@ -197,6 +198,24 @@ def test_a_run_of_other_settings_is_not_taken_for_this_one(tmp_path):
             start(changed, tmp_path)
     (run,) = plan("A")
     assert runner.state(run._replace(demonstrations="/moved/X-v0.npz"), tmp_path) == runner.FINISHED
+
+
+def test_a_run_of_other_demonstrations_is_not_taken_for_this_one(tmp_path):
+    """The study's file was recorded anew: what was learned from the old one is no seed of the new."""
+    file, out = tmp_path / "X-v0.npz", tmp_path / "out"
+    file.write_bytes(b"old")
+    (run,) = [run._replace(demonstrations=str(file)) for run in plan("A")]
+    runner.run_study([run], out)
+    path = out / "a/t/0/run.json"
+    path.write_text(
+        json.dumps(info(path.parent) | {"demonstrations_sha256": hashlib.sha256(b"old").hexdigest()})
+    )
+    assert runner.state(run, out) == runner.FINISHED
+    file.write_bytes(b"newer")
+    with pytest.raises(UserError, match="a/t/0 learned from other demonstrations than .*X-v0.npz holds now"):
+        runner.list_runs([run], out)
+    file.unlink()  # on another machine, maybe: there is nothing to compare
+    assert runner.state(run, out) == runner.FINISHED
 
 
 def test_a_list_shows_states_and_commands(tmp_path):

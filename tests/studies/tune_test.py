@@ -68,13 +68,13 @@ def trained(tmp_path, monkeypatch):
     return lines
 
 
-def searched(out, at_a_time=1, **changes):
+def searched(out, at_a_time=1, demonstrations=None, gin=(), **changes):
     from gail_tf.studies import search, tune_report
 
     given = dict(configs=["bc/any"], tasks=TASKS, space=SPACE, num_trials=6, reduction_factor=0) | changes
     asked = Tune(**given)
-    book = search.open_book(asked, out)
-    found = search.run_search(asked, LocalEngine(2), out, book, at_a_time)
+    book = search.open_book(asked, out, demonstrations, gin)
+    found = search.run_search(asked, LocalEngine(2), out, book, at_a_time, demonstrations, gin)
     tune_report.write_report(asked, book, out)
     return found
 
@@ -186,6 +186,19 @@ def test_the_settings_given_first_are_tried_first_and_once(tmp_path, trained):
     assert {trial for trial, _ in trained()} == {"trial_3"}
     with pytest.raises(UserError, match="holds a search with other first"):
         searched(tmp_path / "out")
+
+
+def test_a_search_goes_on_with_its_own_demonstrations_and_bindings(tmp_path, trained):
+    out, file = tmp_path / "out", tmp_path / "X-v0.npz"
+    file.write_bytes(b"old")
+    given = dict(demonstrations=str(file), gin=["a.b = 1"], tasks={"t": {"environment": "X-v0"}})
+    searched(out, num_trials=1, **given)
+    searched(out, num_trials=2, **given)
+    with pytest.raises(UserError, match="holds a search with other --gin"):
+        searched(out, num_trials=3, **given | {"gin": []})
+    file.write_bytes(b"newer")
+    with pytest.raises(UserError, match="holds a search with other demonstrations"):
+        searched(out, num_trials=3, **given)
 
 
 def test_a_missing_extra_is_one_line(tmp_path, monkeypatch):
