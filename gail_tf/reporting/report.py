@@ -18,7 +18,8 @@ def write_report(paths: Iterable[Path], out_dir: Path, published: Path | None = 
     ``by_demonstrations.md``, ``divergence.md``, ``signal.md``, ``outliers.md``, ``keeping.md``,
     ``final_returns.png``, a figure for each of FAMILIES, ``rollout_gradient.png``,
     ``reward_histograms.png`` (one for each task where there are several).
-    Unfinished and unreadable runs are listed under ``table.md``.
+    Unfinished and unreadable runs are listed under ``table.md``. What an earlier report left there of these,
+    and these runs do not show, is removed: it would be about others.
 
     Args:
       paths: run directories, folders of them, or ``runs.jsonl.xz`` of earlier reports.
@@ -60,4 +61,10 @@ def write_report(paths: Iterable[Path], out_dir: Path, published: Path | None = 
     written.append(page.write_page(groups, table, out_dir / "page.html"))
     written.append(archive.write_archive(table.of, out_dir / f"runs{archive.SUFFIX}"))
     drawn = {out_dir / name: draw(*what, out_dir / name) for name, (draw, *what) in figures.items()}
-    return written + [path for path, figure in drawn.items() if figure]
+    written += [path for path, figure in drawn.items() if figure]
+    earlier = (
+        {out_dir / name for name in contents} | drawn.keys() | set(out_dir.glob("reward_histograms*.png"))
+    )
+    for path in earlier - set(written):
+        path.unlink(missing_ok=True)
+    return written

@@ -172,6 +172,19 @@ def test_a_report_is_seven_files_in_a_new_folder(make_run_dir, tmp_path, rendere
     assert written[0].stat().st_size > 10_000
 
 
+def test_a_report_leaves_no_table_of_an_earlier_one(make_run_dir, tmp_path):
+    """Of two arms there is a table; of one there is none, and the old one would be about other runs."""
+    out = tmp_path / "report"
+    arms = [make_run_dir(f"{arm}", label=arm) for arm in ("A", "B")]
+    assert out / "arms.md" in write_report(arms, out)
+    for name in ("mine.md", "reward_histograms_mine.txt"):
+        (out / name).write_text("Notes.")
+    (out / "reward_histograms_ant.png").write_bytes(b"PNG")
+    written = write_report(arms[:1], out)
+    kept = {out / "mine.md", out / "reward_histograms_mine.txt"}
+    assert set(out.iterdir()) == set(written) | kept and out / "arms.md" not in written
+
+
 def test_summary_for_a_console(make_run_dir):
     lines = terminal.summary_lines(load_run(make_run_dir(returns=(0.0, 950.0), seed=7, subsample=20)))
     assert lines[0] == "gail_ppo on Hopper-v5, seed 7: finished"
