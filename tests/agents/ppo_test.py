@@ -97,6 +97,16 @@ def test_without_a_learning_rate_nothing_moves(kind):
     assert metrics["generator/policy_loss"] == pytest.approx(0.0, abs=1e-5)
 
 
+def test_adams_epsilon_damps_small_gradients():
+    def moved(**given):
+        agent = make("gaussian", learning_rate=1e-2, **given)
+        before = weights(agent)
+        update(agent, make_batch(agent, "gaussian", 0))
+        return max(np.abs(one - other).max() for one, other in zip(before, weights(agent), strict=True))
+
+    assert moved(adam_epsilon=1e4) < 1e-4 < 1e-3 < moved()
+
+
 def test_metrics_are_those_of_the_whole_batch():
     agent = make("gaussian", value_coef=0.25)
     batch = make_batch(agent, "gaussian", 0)

@@ -107,6 +107,13 @@ def test_frames_are_those_of_gymnasiums_wrapper(make_pong):
     assert len(np.unique(np.reshape(frames, [51, -1]), axis=0)) > 10
 
 
+def test_a_smaller_screen_is_the_same_game(make_pong):
+    env = make_pong(wrappers=[functools.partial(atari_pixels, screen_size=42, num_frames=2)])
+    assert env.observation_space.shape == (42, 42, 2) and env.reset(seed=0)[0].shape == (42, 42, 2)
+    theirs = gym.wrappers.AtariPreprocessing(gym.make("ALE/Pong-v5", **GAME), screen_size=42)
+    np.testing.assert_array_equal(env.reset(seed=3)[0][..., -1], theirs.reset(seed=3)[0])
+
+
 def test_a_snapshot_brings_games_back(make_pong):
     actions = np.random.default_rng(0).integers(6, size=(70, 2))
     one = VectorEnvironment(make_pong, 2, seed=0)

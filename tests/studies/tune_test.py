@@ -188,6 +188,14 @@ def test_the_settings_given_first_are_tried_first_and_once(tmp_path, trained):
         searched(tmp_path / "out")
 
 
+def test_the_sampler_draws_by_its_seed(tmp_path, trained):
+    def drawn(name, **given):
+        searched(tmp_path / name, num_trials=1, seeds=1, **given)
+        return trials(tmp_path / name)[0]["PPO.learning_rate"]
+
+    assert drawn("a") == drawn("b") != drawn("c", sampler_seed=1)
+
+
 def test_a_search_goes_on_with_its_own_demonstrations_and_bindings(tmp_path, trained):
     out, file = tmp_path / "out", tmp_path / "X-v0.npz"
     file.write_bytes(b"old")
