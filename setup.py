@@ -101,6 +101,7 @@ setup(
             "onnx>=1.18",
             "onnxruntime>=1.22",
             "optuna>=5,<6",
+            "submitit>=1.5",  # without it the tests of Slurm's engine are left out
             "imageio>=2.34",  # without these the tests of films are left out
             "imageio-ffmpeg>=0.5",
             "gymnasium[box2d]",  # without it LunarLander's expert is not rolled out

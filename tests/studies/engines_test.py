@@ -315,6 +315,26 @@ def test_a_job_that_has_to_make_room_saves_and_is_submitted_again(tmp_path, slur
     assert again.function.job == task.job
 
 
+@pytest.mark.long
+def test_a_job_that_is_lost_fails_alone_and_the_same_command_goes_on(tmp_path, slurm, capsys, monkeypatch):
+    """As when a node goes down: nobody writes the job's result."""
+    runs, folder = plan("Long", "A"), tmp_path / "long/t/0"
+
+    def lose():
+        wait_for(lambda: counting(folder))
+        parent = ["ps", "-o", "ppid=", "-p", str(info(folder)["pid"])]
+        os.kill(int(subprocess.check_output(parent)), signal.SIGKILL)
+
+    threading.Thread(target=lose).start()
+    outcome = runner.run_study(runs, tmp_path, slurm())
+    assert (outcome.finished, outcome.failed, outcome.stopped, outcome.exit_code) == (1, 1, False, 1)
+    assert "long/t/0: failed" in capsys.readouterr().out
+    wait_for(lambda: info(folder)["status"] == "interrupted")  # its training saw that nobody waits
+    (folder / "run.json").write_text(json.dumps(info(folder) | {"goal": 1 + info(folder)["count"]}))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "training"))
+    assert runner.run_study(runs, tmp_path).finished == 2 and info(folder)["resumed"] == 1
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "here:there"])
 def test_an_address_where_no_cluster_is_is_one_line_and_soon(tmp_path, address):
     pytest.importorskip("ray", reason="the extra is not installed: pip install 'gail_tf[ray]'")
