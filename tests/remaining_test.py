@@ -18,6 +18,7 @@ FOLDERS_OF = {
     "gail_vr": ["gail_vr", "gail_vr_today", "w_gail"],
     "credo": ["credo", "credo_parts"],
     "mgail": ["mgail", "mgail_paper"],
+    "steady": ["steady", "bc"],
     "pong_pybullet": ["pong_today", "pybullet"],
 }
 # The same training under another name: study -> (arm, task) -> (folder, arm, task).
