@@ -15,6 +15,7 @@ from gail_tf.discriminators.discriminator import Discriminator
 from gail_tf.discriminators.portable import PortableReward
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.actions import ActionCodec
+from gail_tf.environments.atari import frames_in_stack
 from gail_tf.environments.description import described_spaces
 from gail_tf.environments.observations import time_limit
 from gail_tf.environments.wrappers import described
@@ -69,7 +70,7 @@ def _assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
     experiment, expert = Experiment(), settings.expert
     env = settings.make_environment()
     absorbing, codec = isinstance(env, AbsorbingState), ActionCodec(env.action_space, settings.environment)
-    max_steps, spaces = time_limit(env), described_spaces(env)
+    max_steps, spaces, is_stack = time_limit(env), described_spaces(env), frames_in_stack(env) is not None
     env.close()
     tf.keras.utils.set_random_seed(settings.seed)
     reward_source, shown = None, {}
@@ -81,7 +82,7 @@ def _assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
         if hasattr(reward_source, "check_fit"):
             reward_source.check_fit(spaces, absorbing, settings.environment)
     compared = getattr(reward_source, "components", ())
-    distance = expert and _imitation_distance(expert, codec, max_steps, absorbing, compared)
+    distance = expert and _imitation_distance(expert, codec, max_steps, absorbing, is_stack, compared)
     generator = experiment.generator(
         make_env=settings.make_environment,
         reward_source=reward_source,
@@ -113,12 +114,17 @@ def _assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
 
 
 def _imitation_distance(
-    expert: Expert, codec: ActionCodec, max_steps: int, absorbing: bool, components: Sequence[int]
+    expert: Expert,
+    codec: ActionCodec,
+    max_steps: int,
+    absorbing: bool,
+    is_stack: bool,
+    components: Sequence[int],
 ) -> ImitationDistance | ScreenDistance:
     """The distance from the demonstrations that are learned from, by what the reward source sees of them."""
     observation, action = expert.transitions.observation, expert.transitions.action
     if observation.ndim != 2:
-        return ScreenDistance(screen_blocks(observation), expert.length_mean)
+        return ScreenDistance(screen_blocks(observation, is_stack), expert.length_mean, is_stack)
     if absorbing:  # the end of episodes is the distance's own business
         is_real = observation[:, -1] == 0.0
         observation, action = observation[is_real, :-1], action[is_real]

@@ -24,7 +24,8 @@ def border_accuracy(
     The last frames of each are held out, not random ones: neighbours are nearly equal.
 
     Args:
-      expert, agent: uint8 ``[N, H, W]`` in the order of recording; of stacks ``[N, H, W, C]`` the last frame.
+      expert, agent: uint8 ``[N, H, W]`` in the order of recording. Of ``[N, H, W, C]`` three channels are
+        colours, and all are looked at; of others the last one, a stack's newest frame.
       width: of the border, in pixels. max_frames: of each, at even distances.
       held_out: share of the frames of each.
       covered: boxes (top, bottom, left, right; pixels) that are not looked at, as ``covered.boxes``.
@@ -34,21 +35,23 @@ def border_accuracy(
     """
     chosen = []
     for name, frames in (("expert", expert), ("agent", agent)):
-        frames = frames[..., -1] if frames.ndim == 4 else frames
-        if frames.dtype != np.uint8 or frames.ndim != 3 or len(frames) < 10:
+        is_colour = expert.ndim == agent.ndim == 4 and frames.shape[-1] == 3
+        frames = frames[..., -1:] if frames.ndim == 4 and not is_colour else frames
+        frames = frames[..., None] if frames.ndim == 3 else frames
+        if frames.dtype != np.uint8 or frames.ndim != 4 or len(frames) < 10:
             given = f"{frames.dtype} {list(frames.shape)}"
             raise UserError(f"the {name}'s frames are {given}; wanted uint8 [N, H, W], N of 10 or more")
         rows = np.linspace(0, len(frames) - 1, min(max_frames, len(frames))).astype(int)
         chosen.append(frames[rows])
     if chosen[0].shape[1:] != chosen[1].shape[1:]:
-        shapes = " and ".join(str(list(frames.shape[1:])) for frames in chosen)
+        shapes = " and ".join(str(list(frames.shape[1:3])) for frames in chosen)
         raise UserError(f"the expert's and the agent's frames are of {shapes}; wanted one size")
-    is_border = np.ones(chosen[0].shape[1:], bool)
+    is_border = np.ones(chosen[0].shape[1:3], bool)
     is_border[width:-width, width:-width] = False
     for top, bottom, left, right in covered:
         is_border[top:bottom, left:right] = False
     cuts = [round(len(frames) * (1.0 - held_out)) for frames in chosen]
-    pixels = [frames[:, is_border].astype(np.float32) / 255.0 for frames in chosen]
+    pixels = [frames[:, is_border].reshape(len(frames), -1).astype(np.float32) / 255.0 for frames in chosen]
     weights, bias = _fitted(pixels[0][: cuts[0]], pixels[1][: cuts[1]])
     logits = [rows[cut:] @ weights + bias for rows, cut in zip(pixels, cuts, strict=True)]
     return float(np.mean([(logits[0] > 0.0).mean(), (logits[1] <= 0.0).mean()]))

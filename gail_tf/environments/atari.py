@@ -79,17 +79,19 @@ def atari_pixels(
 
 def frames_in_stack(env: gym.Env) -> int | None:
     """How many frames an observation of ``env`` stacks; None where it is no stack."""
+    layer = _stack(env)
+    return layer and layer.num_frames
+
+
+def _stack(env: gym.Env) -> StackedFrames | None:
     while isinstance(env, gym.Wrapper) and not isinstance(env, StackedFrames):
         env = env.env
-    return getattr(env, "num_frames", None)
+    return env if isinstance(env, StackedFrames) else None
 
 
 def described_frames(env: gym.Env) -> dict[str, object] | None:
     """How an observation of ``env`` is made of frames, for who acts elsewhere; None where it is no stack."""
-    layer = env
-    while isinstance(layer, gym.Wrapper) and not isinstance(layer, StackedFrames):
-        layer = layer.env
-    if not isinstance(layer, StackedFrames):
+    if (layer := _stack(env)) is None:
         return None
     shape = " x ".join(str(size) for size in layer.observation_space.shape[:-1])
     told = {

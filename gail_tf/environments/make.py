@@ -171,10 +171,18 @@ class _Named(gym.Wrapper):
             wanted = "(observation, reward, terminated, truncated, info), as Gymnasium has it since 0.26"
             raise self._gave("step", _shown(outcome), wanted)
         self._check_observation("step", outcome[0])
-        reward = outcome[1]
-        if not isinstance(reward, int | float | np.number) and (reward is None or np.size(reward) != 1):
-            raise self._gave("step", f"the reward {one_line(reward, 60)}", "one number")
-        return outcome
+        observation, reward, *ends, info = outcome
+        reward = self._single("the reward", reward, int | float | np.number)
+        ends = (self._single("a flag of an end", end, bool | np.bool_) for end in ends)
+        return observation, reward, *ends, info
+
+    def _single(self, what: str, value: Any, kinds: Any) -> Any:
+        """``value``, or what stands in it where it is an array of one."""
+        if isinstance(value, kinds):
+            return value
+        if value is None or np.size(value) != 1:
+            raise self._gave("step", f"{what} {one_line(value, 60)}", "one number")
+        return np.asarray(value).reshape(())[()]
 
     def _check_observation(self, verb: str, observation: Any) -> None:
         """Raises UserError unless it is numbers of the space's shape: NumPy would say less, or fit it in."""

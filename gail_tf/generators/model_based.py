@@ -196,12 +196,20 @@ class ModelBasedGenerator(CollectingGenerator):
             num_random = self._num_random - block * self._num_steps if iteration == 0 else 0
             self.fresh, finished = self._collect_block(num_random, self._seed, iteration, block)
             if blocks > 1 or (iteration + 1) % self._store_interval == 0:
-                self.replay.add(self.fresh)
+                self.replay.add(self._to_store(follows=blocks > 1 or self._store_interval == 1))
             episodes += finished
             # What normalised a fresh rollout's actions is what its update sees: the last block waits.
             if not self.learner.is_fresh or block < blocks - 1:
                 self._take_in(*(tf.constant(self.fresh[i]) for i in (0, 3)))
         return blocks * self._num_steps * self._environment.num_environments, episodes
+
+    def _to_store(self, follows: bool) -> Segment:
+        """The fresh block; where it does not follow what is stored before it a memory starts anew there."""
+        if follows:
+            return self.fresh
+        is_first = self.fresh.is_first.copy()
+        is_first[0] = 1.0
+        return self.fresh._replace(is_first=is_first)
 
     def _collect_block(self, num_random: int, *seed: int) -> tuple[Segment, list[EpisodeStatistics]]:
         transition, episodes = self._piece(lambda: self._acting(num_random, *seed))

@@ -99,6 +99,10 @@ def _check_actions(codec: ActionCodec, agent: Any) -> None:
         raise UserError(f"{given}: take sac_gail/any, or sac/any on the environment's own reward.")
     if is_discrete:
         return
+    fixed = np.flatnonzero(codec.space_low == codec.space_high)
+    if len(fixed):
+        given = f"component {fixed[0]} of the actions can only be {codec.space_low[fixed[0]]}"
+        raise UserError(f"{given}: leave it out with a wrapper of the environment, or take gail_ppo/any.")
     if not codec.is_bounded:
         bounds = f"{codec.space_low} to {codec.space_high}"
         given = f"off-policy agents act between the bounds of actions, and the environment's are {bounds}"

@@ -7,6 +7,7 @@ ends elsewhere is far from an expert that does not.
 Hussenot et al. 2021 ("Hyperparameter selection for imitation learning") compare such proxies.
 """
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ _NUM_DIRECTIONS = 64
 _NUM_QUANTILES = 512
 _NUM_BLOCKS = 12
 """Along each axis of an image."""
+_MOST_CHANNELS = 4
 _LEAST_SPREAD = 0.1
 _LENGTH_COUNTS = 0.1
 
@@ -147,17 +149,22 @@ class ImitationDistance:
         return found
 
 
-def screen_blocks(images: np.ndarray) -> np.ndarray:
-    """``[N, f]``: means over a grid of blocks of single frames ``[N, H, W]``, or of images' last channel.
+def screen_blocks(images: np.ndarray, is_stack: bool) -> np.ndarray:
+    """``[N, f]``: means over a grid of blocks of single frames ``[N, H, W]``, or of each of images' channels.
 
-    Of a stack ``[N, H, W, k]`` the last channel is the newest frame.
+    Of a stack ``[N, H, W, k]`` only the newest frame counts, the last channel. Channels may come first.
     """
-    frames = images[..., -1] if images.ndim == 4 else images
-    height, width = (max(1, size // _NUM_BLOCKS) for size in frames.shape[1:])
-    rows, columns = frames.shape[1] // height, frames.shape[2] // width
-    whole = frames[:, : rows * height, : columns * width]
-    blocks = whole.reshape(len(frames), rows, height, columns, width).mean((2, 4), dtype=np.float32)
-    return blocks.reshape(len(frames), -1)
+    if images.ndim == 3:
+        images = images[..., None]
+    elif is_stack:
+        images = images[..., -1:]
+    elif images.shape[1] <= _MOST_CHANNELS < images.shape[3]:
+        images = np.moveaxis(images, 1, -1)
+    height, width = (max(1, size // _NUM_BLOCKS) for size in images.shape[1:3])
+    rows, columns = images.shape[1] // height, images.shape[2] // width
+    whole = images[:, : rows * height, : columns * width]
+    blocks = whole.reshape(len(images), rows, height, columns, width, -1).mean((2, 4), dtype=np.float32)
+    return blocks.reshape(len(images), -1)
 
 
 class ScreenDistance:
@@ -171,11 +178,11 @@ class ScreenDistance:
     Args:
       blocks: of the demonstrations' images, :func:`screen_blocks` ``[M, f]``.
       length_mean: of the demonstrations, in steps.
+      is_stack: whether an image is a stack of frames.
     """
 
-    seen = staticmethod(screen_blocks)
-
-    def __init__(self, blocks: np.ndarray, length_mean: float):
+    def __init__(self, blocks: np.ndarray, length_mean: float, is_stack: bool = False):
+        self.seen = functools.partial(screen_blocks, is_stack=is_stack)
         spread = blocks.std(0)
         # In its own unit, a grey level of 255, where they hardly ever differ: a glimpse of one pixel in a
         # thousand frames has a spread of 0.003, and what is seen there would count for all other blocks.

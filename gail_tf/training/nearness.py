@@ -1,5 +1,6 @@
 """How near a policy is to its expert, in a distance that needs no reward, and in words."""
 
+import functools
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -72,11 +73,12 @@ class Yardstick:
                 components=observation_components(env),
                 num_actions=codec.num_actions,
                 action_bounds=None if codec.is_discrete else (codec.space_low, codec.space_high),
-                num_frames=frames_in_stack(env),
+                num_frames=(num_frames := frames_in_stack(env)),
             )
         env.close()
-        self._are_images = self._expert.are_images
-        self.seen = screen_blocks if self._are_images else selector(components)
+        self._are_images, self._is_stack = self._expert.are_images, num_frames is not None
+        blocks = functools.partial(screen_blocks, is_stack=self._is_stack)
+        self.seen = blocks if self._are_images else selector(components)
 
     def measure(self, episodes: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Any]:
         """The distances of ``episodes``, of random ones and of held-out demonstrations, and what to say."""
@@ -89,7 +91,7 @@ class Yardstick:
     def _from(self, expert: Sequence[Mapping[str, np.ndarray]]) -> ImitationDistance | ScreenDistance:
         observations = np.concatenate([episode["observations"] for episode in expert])
         if self._are_images:
-            return ScreenDistance(observations, len(observations) / len(expert))
+            return ScreenDistance(observations, len(observations) / len(expert), self._is_stack)
         return ImitationDistance(
             observations,
             self._codec.from_environment(np.concatenate([episode["actions"] for episode in expert])),

@@ -111,6 +111,8 @@ def test_borders_tell_what_a_recorder_or_a_score_leaves_there():
     rng = np.random.default_rng(0)
     expert, agent = rng.integers(0, 200, (2, 400, 12, 12)).astype(np.uint8)
     assert abs(demos.border_accuracy(expert, agent, width=2) - 0.5) < 0.1
+    red = [np.stack([frames, base, base], -1) for frames, base in ((expert + 60, expert), (agent, agent))]
+    assert demos.border_accuracy(*red, width=2) > 0.95
     agent[:, 0, 3] = 255  # a pixel
     assert demos.border_accuracy(expert, agent, width=2) > 0.95
     assert abs(demos.border_accuracy(expert, agent, width=2, covered=[(0, 1, 2, 4)]) - 0.5) < 0.1

@@ -1,5 +1,6 @@
 """What an environment does wrong is said of it, by name."""
 
+import functools
 import sys
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from gymnasium.envs.classic_control import CartPoleEnv
 
 from gail_tf.environments.make import make_environment
+from gail_tf.environments.simulators import Loop
 from gail_tf.types import UserError
 
 
@@ -63,6 +65,7 @@ WRONG = {
     "text": ("reset", 0, np.array(["a"] * 4), "type <U1"),
     "two rewards": ("step", 1, np.ones(2), r"the reward \[1. 1.\] in step; want one number"),
     "no reward": ("step", 1, None, "the reward None"),
+    "two flags": ("step", 2, np.zeros(2, bool), r"a flag of an end \[False False\] in step; want one"),
     "gym's old step": ("step", None, (np.zeros(4), 1.0, False, {}), "4 values in step; want"),
     "gym's old reset": ("reset", None, np.zeros(4), "a ndarray in reset; want"),
 }
@@ -77,6 +80,16 @@ def test_what_an_environment_may_not_give_is_named(case):
     with pytest.raises(UserError, match=f"Environment 'Gives' (gave .*{said}|raised .*unpack)"):
         env.reset(seed=0)
         env.step(0)
+
+
+@pytest.mark.parametrize(("part", "given"), [(1, np.array([2.5])), (1, [2.5]), (2, np.array([True]))])
+def test_an_array_of_one_number_is_that_number(part, given):
+    """As many environments give their reward; several at a time are stepped so."""
+    make = functools.partial(make_environment, Gives, max_episode_steps=5)
+    loop = Loop([make(kwargs={"verb": "step", "part": part, "wrong": given})])
+    loop.reset([0], [0])
+    outcome = loop.step(np.zeros(1, np.int64))
+    assert (outcome.reward, outcome.terminated)[part - 1] == [np.asarray(given)[0]]
 
 
 def test_a_list_of_numbers_is_an_observation():

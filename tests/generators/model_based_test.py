@@ -315,6 +315,8 @@ def test_fresh_steps_are_stored_as_often_as_asked_and_a_fixed_normalizer_stays(f
         generator.update(iteration, 0.0)
         written.append(int(generator.replay.num_written))
     assert written == [24, 32, 32, 40]
+    # The block of iteration 2 is not there: no memory is carried from the one of 1 into that of 3.
+    assert (generator.replay._fields.is_first.numpy()[0] == 1.0).all()
     for before, now in zip(moments, generator.policy.normalizer.variables, strict=True):
         np.testing.assert_array_equal(before, now)
 

@@ -291,6 +291,9 @@ def test_bad_settings_are_refused():
     endless = gym.spaces.Box(np.float32([-np.inf]), np.float32([2.0]))
     with pytest.raises(UserError, match=r"between the bounds.*\[-inf\] to \[2\.\]: wrap it"):
         make(lambda: gym.wrappers.TransformAction(pendulum(), lambda action: action, endless))
+    fixed = gym.spaces.Box(np.float32([0.5]), np.float32([0.5]))
+    with pytest.raises(UserError, match="component 0 of the actions can only be 0.5: leave it out"):
+        make(lambda: gym.wrappers.TransformAction(pendulum(), lambda action: action, fixed))
     with pytest.raises(ValueError, match="average_rate is 2"):
         make(average_rate=2)
     with pytest.raises(ValueError, match="reward_recency is 0.5"):

@@ -288,6 +288,8 @@ def test_the_reward_source_first_learns_before_it_pays_and_sees_no_values(eagerl
 
 
 def test_segments_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="discount is 1.0: an absorbing state's reward is paid for ever"):
+        make(discount=1.0, absorbing=True)
     with pytest.raises(ValueError, match="segment_length is 7: want a divisor of num_steps, 24"):
         make(segment_length=7)
     make(segment_length=1000)

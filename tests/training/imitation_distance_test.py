@@ -1,5 +1,7 @@
 """The distance to the demonstrations: small for the expert's own episodes, and in order for worse ones."""
 
+import functools
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -131,7 +133,7 @@ def screens(seed, length=200, place=(6, 40), size=24, wander=1.0):
 
 
 def seen(seed, **kwargs):
-    return {"observations": screen_blocks(screens(seed, **kwargs))}
+    return {"observations": screen_blocks(screens(seed, **kwargs), is_stack=True)}
 
 
 def test_what_is_not_compared_does_not_count():
@@ -166,7 +168,7 @@ def test_a_place_where_the_expert_was_once_does_not_count_for_all_others():
     def with_corner(frames, rows):  # something in the upper left corner, in so many frames
         frames = frames.copy()
         frames[:rows, 0, 0] = 100
-        return screen_blocks(frames)
+        return screen_blocks(frames, is_stack=True)
 
     frames = [screens(seed, place=(20, 20), wander=6.0) for seed in range(8)]
     rows = [with_corner(one, 1 if seed == 0 else 0) for seed, one in enumerate(frames[:4])]
@@ -177,12 +179,26 @@ def test_a_place_where_the_expert_was_once_does_not_count_for_all_others():
 
 def test_blocks_are_of_the_newest_frame_and_of_any_size():
     stack = screens(0)
-    np.testing.assert_array_equal(screen_blocks(stack), screen_blocks(stack[..., -1]))
-    assert screen_blocks(stack).shape == (200, 12 * 12)
-    assert screen_blocks(np.zeros((3, 84, 84), np.uint8)).shape == (3, 144)
-    assert screen_blocks(np.zeros((3, 30, 5), np.uint8)).shape == (3, 15 * 5)  # blocks of 2 x 1
+    blocks = functools.partial(screen_blocks, is_stack=True)
+    np.testing.assert_array_equal(blocks(stack), blocks(stack[..., -1]))
+    assert blocks(stack).shape == (200, 12 * 12)
+    assert blocks(np.zeros((3, 84, 84), np.uint8)).shape == (3, 144)
+    assert blocks(np.zeros((3, 30, 5), np.uint8)).shape == (3, 15 * 5)  # blocks of 2 x 1
     frame = np.zeros((1, 24, 24), np.uint8)
     frame[0, 2:4, 22:24] = 100
     expected = np.zeros((12, 12))
     expected[1, 11] = 100
-    np.testing.assert_array_equal(screen_blocks(frame)[0], expected.ravel())
+    np.testing.assert_array_equal(blocks(frame)[0], expected.ravel())
+
+
+def test_of_colours_every_channel_counts_wherever_it_is():
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (5, 24, 24, 3), np.uint8)
+    blocks = screen_blocks(images, is_stack=False)
+    assert blocks.shape == (5, 12 * 12 * 3)
+    np.testing.assert_allclose(blocks[2, 1], images[2, :2, :2, 1].mean())
+    np.testing.assert_array_equal(screen_blocks(np.moveaxis(images, -1, 1), is_stack=False), blocks)
+    other = np.concatenate([rng.integers(0, 256, (5, 24, 24, 2), np.uint8), images[..., 2:]], -1)
+    measure = ScreenDistance(blocks, 5.0)
+    assert measure([{"observations": measure.seen(images)}]) == 0.0
+    assert measure([{"observations": measure.seen(other)}]) > 0.1
