@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import functools
+import operator
 import os
 import pathlib
 import sys
@@ -36,6 +37,9 @@ class Policy:
     def __init__(self, path: str | os.PathLike, seed: int = 0):
         from gail_tf.training.saved_models import find_policy
 
+        _require(
+            isinstance(path, str | os.PathLike), "the policy's path", path, "a run directory or a SavedModel"
+        )
         self.path = find_policy(path)  # before TensorFlow, whose import takes seconds
         import_tensorflow()
         from gail_tf.training import export
@@ -47,7 +51,10 @@ class Policy:
 
     def __call__(self, observation: np.ndarray, deterministic: bool = True) -> np.ndarray:
         """Actions ``[B, ...]`` at observations ``[B, ...]``, or one action at one observation."""
-        observation = np.asarray(observation, self._spec.dtype.as_numpy_dtype)
+        try:
+            observation = np.asarray(observation, self._spec.dtype.as_numpy_dtype)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"observations are no array of numbers ({_short(str(error))}).") from error
         is_single = observation.ndim == self._spec.shape.rank - 1
         rows = observation[None] if is_single else observation
         if rows.shape[1:] != tuple(self._spec.shape[1:]):
@@ -183,12 +190,17 @@ def train(
       UserError: one line about what the caller can mend.
     """
     asked = dict(locals())
-    configs = [config] if isinstance(config, str) else list(config)
-    if isinstance(bindings, str | Mapping):
-        raise UserError(
-            f"bindings is a {type(bindings).__name__}: want a list of gin's lines, such as "
-            "['Trainer.total_env_steps = 300_000']."
-        )
+    configs = [config] if isinstance(config, str | os.PathLike) else config
+    configs = [os.fspath(one) for one in _several("config", configs, str | os.PathLike, "names or paths")]
+    lines = "gin's lines, such as ['Trainer.total_env_steps = 300_000']"
+    bindings = _several("bindings", bindings, str, lines)
+    callbacks = _several("callbacks", callbacks, Callable, "functions of a line of metrics")
+    tags = _several("tags", tags, str, "words")
+    numbers = ("num_demonstrations", "subsample", "seed", "num_threads", "tensorflow_threads")
+    asked |= {name: _whole(name, asked[name], least=name != "seed") for name in numbers}
+    _require(run_dir is None or isinstance(run_dir, str | os.PathLike), "run_dir", run_dir, "a path")
+    _require(say is None or callable(say), "say", say, "a function of a line, such as print")
+    _require_environment(environment)
     if not resume:
         _refuse_at_once(configs, run_dir, overwrite, demonstrations, bindings)
     import_tensorflow()
@@ -197,14 +209,47 @@ def train(
     asked |= {
         "run_dir": tempfile.mkdtemp(prefix="gail_tf_") if run_dir is None else os.path.expanduser(run_dir),
         "configs": configs,
-        "bindings": list(bindings),
-        "num_threads": num_threads or available_cores(),
+        "bindings": bindings,
+        "tags": tags,
+        "num_threads": asked["num_threads"] or available_cores(),
     }
     from gail_tf.training.leftovers import forgotten_at_the_end
 
     request = Request(**{name: asked[name] for name in Request._fields})
     with forgotten_at_the_end():
         return _run(request, callbacks, command, say, show_progress)
+
+
+def _require(is_fine: bool, name: str, value: Any, wanted: str) -> None:
+    if not is_fine:
+        raise UserError(f"{name} is {_short(repr(value))} ({type(value).__name__}): want {wanted}.")
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= 60 else f"{text[:60]}..."
+
+
+def _several(name: str, values: Any, kind: Any, wanted: str) -> list[Any]:
+    is_list = isinstance(values, Sequence) and not isinstance(values, str)
+    _require(is_list and all(isinstance(one, kind) for one in values), name, values, f"a list of {wanted}")
+    return list(values)
+
+
+def _whole(name: str, value: Any, least: int = 0) -> int | None:
+    """A NumPy integer is one as well; a fraction is none, and would be forgotten."""
+    if value is None:
+        return None
+    with contextlib.suppress(TypeError):
+        if not isinstance(value, bool) and least <= (number := operator.index(value)) < 2**31:
+            return number
+    return _require(False, name, value, f"a whole number from {int(least)} on, below 2**31")
+
+
+def _require_environment(environment: Any) -> None:
+    wanted = "an id, or a function that makes the environment, such as lambda: gymnasium.make(...)"
+    is_fine = environment is None or isinstance(environment, str) or callable(environment)
+    _require(is_fine and not isinstance(environment, gym.Env), "environment", environment, wanted)
 
 
 def _refuse_at_once(
@@ -358,6 +403,10 @@ def evaluate(
     """
     from gail_tf.training.saved_models import find_policy
 
+    is_policy = isinstance(policy, Policy | str | os.PathLike) or callable(policy)
+    _require(is_policy, "policy", policy, "a Policy, a path, or a function from observations to actions")
+    _require_environment(environment)
+    num_episodes, seed = _whole("num_episodes", num_episodes, least=1), _whole("seed", seed)
     if isinstance(policy, str | os.PathLike):
         find_policy(policy)  # before TensorFlow, whose import takes seconds
     import_tensorflow()

@@ -146,11 +146,57 @@ def test_training_works_in_a_thread_silently_and_to_the_same_numbers(trained, tm
     assert again.metrics.drop(columns=timed).equals(first)
 
 
-@pytest.mark.parametrize("bindings", [{"Trainer.total_env_steps": 1}, "Trainer.total_env_steps = 1"])
-def test_bindings_that_are_no_list_are_refused_at_once(bindings):
-    with pytest.raises(UserError, match=r"bindings is a (dict|str): want a list of gin's lines") as told:
-        gail_tf.train("gail_ppo/cartpole", bindings=bindings)
-    assert told.value.__cause__ is None
+WRONG = {
+    "config": (None, 3, [3], "want a list of names or paths"),
+    "bindings": (None, {"a.b": 1}, "a.b = 1", [1], "want a list of gin's lines"),
+    "callbacks": (print, [3], "want a list of functions"),
+    "tags": ("mine", "want a list of words"),
+    "seed": (1.5, np.float32(2), True, "3", -1, 2**40, "want a whole number from 0 on"),
+    "num_demonstrations": (2.0, 0, "want a whole number from 1 on"),
+    "subsample": (0.5, "want a whole number from 1 on"),
+    "num_threads": (0, "2", "want a whole number from 1 on"),
+    "run_dir": (4, b"runs", "want a path"),
+    "say": (3, "want a function"),
+    "environment": (gym.make("CartPole-v1"), 3, "want an id, or a function that makes the environment"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_of_another_kind_is_refused_and_not_forgotten(name):
+    *values, wanted = WRONG[name]
+    for value in values:
+        with pytest.raises(UserError, match=f"^{name} is .*{wanted}") as told:
+            gail_tf.train(**{"config": "gail_ppo/cartpole", name: value})
+        assert "\n" not in str(told.value) and told.value.__cause__ is None
+
+
+def test_numpys_integers_and_paths_are_what_they_say(tmp_path):
+    """``for seed in np.arange(10)`` is ten seeds."""
+    mine = tmp_path / "mine.gin"
+    mine.write_text("include 'bc/any'\nTrainer.total_iterations = 1\nTrainer.final_episodes = 1")
+    counts = dict(seed=np.int64(3), num_demonstrations=np.int32(1), subsample=np.uint8(2))
+    given = dict(demonstrations=arrays(), environment=make_cartpole, run_dir=tmp_path / "run", **counts)
+    gail_tf.train(mine, **given)
+    info = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert {name: info[name] for name in counts} == {"seed": 3, "num_demonstrations": 1, "subsample": 2}
+
+
+def test_what_evaluates_nothing_is_refused(trained):
+    policy = trained[0].policy
+    for call, said in (
+        (lambda: gail_tf.evaluate(3), "policy is 3 .int.: want a Policy, a path, or a function"),
+        (lambda: gail_tf.evaluate(policy, 3), "environment is 3"),
+        (
+            lambda: gail_tf.evaluate(policy, num_episodes="3"),
+            "num_episodes is '3' .str.: want a whole number from 1",
+        ),
+        (lambda: gail_tf.evaluate(policy, seed=-1), "seed is -1"),
+        (lambda: gail_tf.load_policy({}), "the policy's path is {} .dict."),
+        (lambda: policy.predict([[1, 2, 3, 4], [1, 2]]), "observations are no array of numbers"),
+        (lambda: policy.predict("abc"), "observations are no array of numbers"),
+    ):
+        with pytest.raises(UserError, match=f"^{said}"):
+            call()
 
 
 def test_a_callback_ends_the_training_and_the_result_is_whole(tmp_path):
