@@ -186,6 +186,9 @@ def train(
       command: what ``run.json`` says that the run was started with.
       say: takes what there is to say while it trains, a line each. show_progress: a bar on stderr.
 
+    A Ctrl-C saves the run and returns it as "interrupted". SIGTERM and SIGHUP save it, and then do to the
+    program what they would have done without it.
+
     Raises:
       UserError: one line about what the caller can mend.
     """
@@ -312,7 +315,7 @@ def _run(request, callbacks: Sequence[Callback], command: Sequence[str], say, sh
         hooks = [_as_hook(callback) for callback in callbacks]
         warn = None if say is None else functools.partial(print, file=sys.stderr)
         with progress.ProgressBar(built.trainer, show_progress, say) as bar:
-            status = session.run(built, directory, [bar, *hooks], warn)
+            status = session.run(built, directory, [bar, *hooks], warn, pass_on=not command)
     return _result(directory, status, notes, built.trainer.final_returns)
 
 

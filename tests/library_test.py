@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import multiprocessing
+import signal
 import subprocess
 import sys
 import threading
@@ -208,6 +209,21 @@ def test_a_callback_ends_the_training_and_the_result_is_whole(tmp_path):
     )
     assert result.status == "finished" and result.summary["env_steps"] == 128
     assert result.policy(np.zeros((1, 4))).shape == (1,)
+
+
+def test_sigterm_saves_and_ends_a_program_that_trains_in_a_loop(tmp_path):
+    script = (
+        "import os, signal, sys, gail_tf\n"
+        "def stop(line): os.kill(os.getpid(), signal.SIGTERM)\n"
+        "for seed in range(2):\n"
+        "    run_dir = f'{sys.argv[1]}/{seed}'\n"
+        "    gail_tf.train('ppo/cartpole', seed=seed, run_dir=run_dir, callbacks=[stop])\n"
+    )
+    environment = {**_without_the_switch(), "PYTHONPATH": ":".join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], env=environment)
+    assert done.returncode == -signal.SIGTERM
+    assert json.loads((tmp_path / "0" / "run.json").read_text())["status"] == "interrupted"
+    assert (tmp_path / "0" / "policy").is_dir() and not (tmp_path / "1").exists()
 
 
 def test_no_process_outlives_its_training(tmp_path):

@@ -59,6 +59,7 @@ def main(argv: Sequence[str]) -> int:
     )
     study.check_inputs(runs)
     out = Path(_OUT.value or f"runs/{name}").expanduser()
+    study.check_out(out)
     if _DRY_RUN.value:
         print(runner.list_runs(runs, out))
         return 0

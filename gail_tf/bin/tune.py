@@ -28,7 +28,7 @@ from absl import flags
 
 from gail_tf.bin import engine_flags
 from gail_tf.bin.command_line import run_main
-from gail_tf.studies import search, tune, tune_report
+from gail_tf.studies import search, study, tune, tune_report
 from gail_tf.types import UserError
 
 _TUNE = flags.DEFINE_string("tune", None, "A shipped search's name or a path to a gin file.")
@@ -50,6 +50,7 @@ def main(argv: Sequence[str]) -> int:
     name, found = tune.load_tune(_TUNE.value)
     found.num_trials = _TRIALS.value or found.num_trials
     out = Path(_OUT.value or f"runs/{name}").expanduser()
+    study.check_out(out)
     given = _DEMONSTRATIONS.value, _GIN.value
     engine, book = engine_flags.chosen(), search.open_book(found, out, *given)
     outcome = search.run_search(found, engine, out, book, _AT_A_TIME.value, *given)

@@ -94,13 +94,22 @@ def as_actions(name: str, value: object) -> np.ndarray:
     array = np.asarray(value)
     if array.dtype.kind not in INTEGER_KINDS:
         return as_float32(name, array, ndim=2)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
     if array.ndim != 1:
         raise UserError(
             f"{name} are integers of shape {list(array.shape)}; wanted [N] of integers (discrete) or [N, k] "
-            "of floats (continuous): reshape, or convert to float32"
+            f"of floats (continuous): {how_to_number(array)}, or convert to float32 what is continuous"
         )
     _require_kind_and_axes(name, array, INTEGER_KINDS, "integers", ndim=1)
     return _converted(array, np.int64)
+
+
+def how_to_number(actions: np.ndarray) -> str:
+    """How discrete actions of several columns become integers ``[N]``."""
+    if actions.ndim == 2 and np.isin(actions, (0, 1)).all() and (actions.sum(axis=1) == 1).all():
+        return "take actions.argmax(1) of one-hot rows"
+    return "of several choices a step take numpy.ravel_multi_index(actions.T, nvec), with @FlattenActions"
 
 
 def as_flags(name: str, value: object) -> np.ndarray:

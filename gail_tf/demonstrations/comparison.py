@@ -26,7 +26,9 @@ from gail_tf.demonstrations.demonstrations import Demonstrations
 MAX_ROWS = 1500  # of the file; more tell no more
 MIN_STEPS = 50  # of the environment; fewer prove nothing
 MIN_ROWS = 20  # of the file, for what steps have in common
+_AT_A_TIME = 256  # Components whose products with all features are held at once.
 MAX_PRODUCTS = 24  # Components up to which products of two are asked for.
+MAX_EXCHANGES = 40_000  # Pairs of columns that are tried, some five seconds; of more none is.
 LAW = 0.5  # Share of a change that a law leaves over, at most, in the environment.
 BROKEN = 0.25  # What a file's steps leave over beyond that, at least, where the law is broken.
 MENDED = 2
@@ -164,14 +166,24 @@ def _laws(reference: Reference, width: int) -> list[_Law]:
         replayed = _features(reference.replayed, reference.num_actions)
         both.append((replayed, _changes(reference.replayed)))
     laws = []
-    for i in np.flatnonzero(changes.any(axis=0)):
-        inner = np.einsum("m,wmf->wf", changes[:, i], table)
+    for i, inner in _inner_products(changes, table):
         when, best = np.unravel_index((inner**2 / squares).argmax(), inner.shape)
         law = _Law(int(i), names[best], int(when), float(inner[when, best] / squares[when, best]), 0.0)
         left = max(_left_over(change[:, i], _predicted(law, known)) for known, change in both)
         if left < LAW:
             laws.append(law._replace(left=left))
     return laws
+
+
+def _inner_products(changes: np.ndarray, table: np.ndarray) -> Iterable[tuple[int, np.ndarray]]:
+    """Of the components that change, each with its products ``[WHEN, F]`` with all features.
+
+    Many at a time are one product of matrices: of an image's pixels one by one they took minutes.
+    """
+    changing = np.flatnonzero(changes.any(axis=0))
+    for some in np.split(changing, range(_AT_A_TIME, len(changing), _AT_A_TIME)):
+        products = changes[:, some].T @ table  # [WHEN, some, F]
+        yield from zip(some, products.transpose(1, 0, 2), strict=True)
 
 
 def _predicted(law: _Law, features: np.ndarray) -> np.ndarray:
@@ -247,10 +259,11 @@ def _exchanges(order: list[int], suspects: Sequence[int], components: Components
     width = len(order)
     if not suspects:
         return
-    for i in suspects:
-        for j in range(width):
-            if j != i and (j > i or j not in suspects):
-                yield _exchanged(order, i, j, 1)
+    if len(suspects) * width <= MAX_EXCHANGES:
+        for i in suspects:
+            for j in range(width):
+                if j != i and (j > i or j not in suspects):
+                    yield _exchanged(order, i, j, 1)
     if width <= MAX_PRODUCTS:
         for size in range(2, width // 2 + 1):
             for i in range(width - 2 * size + 1):

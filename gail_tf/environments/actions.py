@@ -26,7 +26,7 @@ class ActionCodec:
         if isinstance(space, gym.spaces.Discrete):
             if space.start != 0:
                 given = f"{environment} has discrete actions {space.start}..{space.start + space.n - 1}"
-                advice = "wrap it with gymnasium.wrappers.TransformAction"
+                advice = "wrap it with gymnasium.wrappers.TransformAction, and number recorded actions so too"
                 raise UserError(f"{given}: want them to start at 0; {advice}.")
             self.num_actions = int(space.n)
             self.low = self.high = self.cut_low = self.cut_high = None

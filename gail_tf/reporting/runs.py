@@ -177,7 +177,10 @@ def load_run(path: Path) -> Run:
     metrics, notes = _read_metrics(path / "metrics.jsonl")
     status = info.get("status", "unknown")
     if not metrics and status not in ("failed", "diverged"):
-        raise UserError(f"{path}: metrics.jsonl is missing or empty ({status}); let it train first")
+        size = (path / "metrics.jsonl").stat().st_size if (path / "metrics.jsonl").is_file() else 0
+        what = "holds no line that can be read" if size else "is missing or empty"
+        advice = "begin the run anew with --overwrite" if size else "let it train first"
+        raise UserError(f"{path}: metrics.jsonl {what} ({status}); {advice}")
     return Run(path, info, metrics, summary, notes)
 
 
@@ -210,7 +213,7 @@ def read_object(path: pathlib.Path) -> dict[str, Any] | None:
         if isinstance(value, dict):
             return value
         problem = f"holds a {type(value).__name__}, wanted a JSON object"
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
         problem = f"cannot be read as JSON ({str(error).splitlines()[0]})"

@@ -214,6 +214,11 @@ def select(runs: Iterable[StudyRun], only: str = "", shard: str | None = None) -
     return chosen[index - 1 :: count]
 
 
+def check_out(out: Path) -> None:
+    """Raises UserError where ``--out`` is a file."""
+    _check(out.is_dir() or not out.exists(), f"--out={out} is a file: want a folder, new or of this study.")
+
+
 def check_inputs(runs: Iterable[StudyRun]) -> None:
     """Raises UserError for the first config or file of demonstrations that is not there."""
     for run in runs:

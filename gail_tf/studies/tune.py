@@ -74,6 +74,7 @@ class Tune:
         fits = reduction_factor == 0 or reduction_factor >= 2
         _check(fits, f"Tune.reduction_factor = {reduction_factor}: want 2 or more, or 0 for none.")
         self.seeds = list(range(FIRST_SEED, FIRST_SEED + seeds)) if isinstance(seeds, int) else list(seeds)
+        _check(self.seeds, f"Tune.seeds = {seeds!r}: want how many, 1 or more, or a list of different seeds.")
         low = [seed for seed in self.seeds if seed < NUM_REPORTED_SEEDS]
         _check(
             not low,

@@ -27,7 +27,8 @@ def best_line(book: Any) -> str:
     best = _best(sorted(ended_trials(book), key=_rank))
     if best is None:
         return "No trial has had all its seeds yet."
-    return f"Best: {label_of(best)}, {best.value:.4g}: {', '.join(binding_lines(best.params))}"
+    worst = f"its worst seed {best.value:.4g}, less is better"
+    return f"Best: {label_of(best)} ({worst}): {', '.join(binding_lines(best.params))}"
 
 
 def is_complete(trial: Any) -> bool:

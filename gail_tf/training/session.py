@@ -34,7 +34,11 @@ class Parts(Protocol):
 
 
 def run(
-    parts: Parts, run_dir: RunDirectory, hooks: Sequence[Hook] = (), warn: Callable[[str], None] | None = None
+    parts: Parts,
+    run_dir: RunDirectory,
+    hooks: Sequence[Hook] = (),
+    warn: Callable[[str], None] | None = None,
+    pass_on: bool = False,
 ) -> str:
     """Trains to the end and writes what a finished run leaves; returns its status, as in ``run.json``.
 
@@ -43,6 +47,8 @@ def run(
 
     Args:
       warn: takes the line that answers a Ctrl-C.
+      pass_on: whether SIGTERM and SIGHUP, once the run is saved, do what they would have done without it: a
+        program that trains in a loop is to end, and not to begin the next training.
 
     Raises:
       DivergedError: a NaN or Inf appeared.
@@ -56,8 +62,8 @@ def run(
         return {**found, **parts.spaces, **({"environment_kwargs": kwargs} if kwargs else {})}
 
     status = "failed"
-    try:
-        with _stop_signal(warn) as stop:
+    with _stop_signal(warn) as stop:
+        try:
             result = trainer.run(hooks, stop.is_set)
             export_policy(policy, run_dir.last_policy, metadata(trainer.env_steps))
             for remembered, folder, env_steps in (
@@ -69,20 +75,22 @@ def run(
             if parts.learned_reward is not None:
                 export_reward(parts.learned_reward, run_dir.reward, metadata(trainer.env_steps))
             _summarize(run_dir, trainer, result)
-        # Last of all: a run killed before this line is resumed, and writes its results again.
-        status = "finished"
-    except (Interrupted, KeyboardInterrupt) as e:
-        status = "interrupted"
-        if isinstance(e, Interrupted):
-            export_policy(policy, run_dir.policy, metadata(trainer.env_steps))
-    except DivergedError:
-        status = "diverged"  # A result, which a resumed run would only come to again.
-        raise
-    finally:
-        # A full disk must not hide what stopped the run.
-        is_lost = status in ("failed", "diverged")
-        with contextlib.suppress(UserError) if is_lost else contextlib.nullcontext():
-            run_dir.update_info(status=status, wall_seconds=trainer.wall_seconds, ended=now())
+            # Last of all: a run killed before this line is resumed, and writes its results again.
+            status = "finished"
+        except (Interrupted, KeyboardInterrupt) as e:
+            status = "interrupted"
+            if isinstance(e, Interrupted):
+                export_policy(policy, run_dir.policy, metadata(trainer.env_steps))
+        except DivergedError:
+            status = "diverged"  # A result, which a resumed run would only come to again.
+            raise
+        finally:
+            # A full disk must not hide what stopped the run.
+            is_lost = status in ("failed", "diverged")
+            with contextlib.suppress(UserError) if is_lost else contextlib.nullcontext():
+                run_dir.update_info(status=status, wall_seconds=trainer.wall_seconds, ended=now())
+    if pass_on and status == "interrupted" and stop.number in (signal.SIGTERM, signal.SIGHUP):
+        signal.raise_signal(stop.number)
     return status
 
 
@@ -97,16 +105,27 @@ def _summarize(run_dir: RunDirectory, trainer: Trainer, result: Mapping[str, Any
     draw_run(finished, run_dir.curve, f"gail-doctor: {names(diagnose(finished))}")
 
 
+class _Stop(threading.Event):
+    """Set by a signal, of this ``number``; ``at_once`` by a second one."""
+
+    number: int | None = None
+    at_once = False
+
+
 @contextlib.contextmanager
-def _stop_signal(warn: Callable[[str], None] | None) -> Iterator[threading.Event]:
-    """An event that the first of _SIGNALS sets, to stop after an iteration; a second one ends it."""
-    stop, terminals = threading.Event(), [number for number in (1, 2) if os.isatty(number)]
+def _stop_signal(warn: Callable[[str], None] | None) -> Iterator[_Stop]:
+    """What the first of _SIGNALS sets, to stop after an iteration; a second one ends it, more do nothing."""
+    stop, terminals = _Stop(), [number for number in (1, 2) if os.isatty(number)]
 
     def handle(number, frame) -> None:
         if number == signal.SIGHUP:
             _leave(terminals)
+        if stop.at_once:
+            return  # what is being saved has to be whole
         if stop.is_set():
+            stop.at_once = True
             raise KeyboardInterrupt
+        stop.number = number
         stop.set()
         if warn is not None:
             warn("\nStopping after this iteration (again: at once, and back to the last checkpoint).")

@@ -37,8 +37,15 @@ def test_bad_observations_are_refused(value, sentence):
 
 
 def test_integer_actions_with_columns_are_refused():
-    with pytest.raises(UserError, match=r"integers of shape \[2, 3\]"):
+    several = r"integers of shape \[2, 3\].*: of several choices a step take numpy.ravel_multi_index"
+    with pytest.raises(UserError, match=several):
         arrays.as_actions("actions", np.zeros((2, 3), int))
+    with pytest.raises(UserError, match=r"take actions.argmax\(1\) of one-hot rows"):
+        arrays.as_actions("actions", np.eye(3, dtype=int))
+
+
+def test_a_column_of_integers_is_discrete_actions():
+    assert arrays.as_actions("actions", np.array([[2], [0]])).tolist() == [2, 0]
 
 
 def test_flags_other_than_0_and_1_are_refused():

@@ -181,6 +181,7 @@ def test_integral_floats_become_integers():
         ([-1, 0], "actions row 0 is -1; wanted 0 to 2"),
         ([[0.0], [0.5]], "actions row 1 is 0.5; wanted integers"),
         ([[0.0, 1.0]], "floats with 2 columns.*one-hot"),
+        ([[0.0, 2.0]], "floats with 2 columns.*ravel_multi_index"),
     ],
 )
 def test_other_actions_than_the_discrete_ones_are_refused(actions, sentence):

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from gail_tf.demonstrations import Demonstrations
+from gail_tf.demonstrations import Demonstrations, comparison
 from gail_tf.demonstrations.comparison import Reference, Steps, compare
 
 COMPONENTS = (("position", 2), ("velocity", 2), ("goal", 2))
@@ -63,6 +63,16 @@ def reordered(recorded, order):
         observations=recorded.observations[:, order],
         next_observations=recorded.next_observations[:, order],
     )
+
+
+def test_of_hundreds_of_wrong_columns_no_pair_is_tried(recorded, reference, monkeypatch):
+    """It would take minutes before a training begins; that they are wrong is said all the same."""
+    order = [0, 1, 2, 4, 3, 5]
+    monkeypatch.setattr(comparison, "MAX_PRODUCTS", 5)  # a wide file, of which no blocks are exchanged either
+    assert "exchanged" in compare(reordered(recorded, order), reference, COMPONENTS[:1]).warnings[0]
+    monkeypatch.setattr(comparison, "MAX_EXCHANGES", 5)
+    found = compare(reordered(recorded, order), reference, COMPONENTS[:1]).warnings
+    assert len(found) > 1 and "exchanged" not in "".join(found)
 
 
 def test_a_few_rows_prove_no_law_broken(reference):

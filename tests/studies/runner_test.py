@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from gail_tf.studies import jobs, runner
+from gail_tf.studies import jobs, runner, study
 from gail_tf.studies.engines.local import LocalEngine
 from gail_tf.studies.study import Study, StudyRun
 from gail_tf.types import UserError
@@ -216,6 +216,14 @@ def test_a_run_of_other_demonstrations_is_not_taken_for_this_one(tmp_path):
         runner.list_runs([run], out)
     file.unlink()  # on another machine, maybe: there is nothing to compare
     assert runner.state(run, out) == runner.FINISHED
+
+
+def test_an_out_that_is_a_file_is_said(tmp_path):
+    study.check_out(tmp_path / "new")
+    study.check_out(tmp_path)
+    (tmp_path / "notes").write_text("mine")
+    with pytest.raises(UserError, match="--out=.*notes is a file: want a folder"):
+        study.check_out(tmp_path / "notes")
 
 
 def test_a_list_shows_states_and_commands(tmp_path):

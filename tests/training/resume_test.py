@@ -204,6 +204,15 @@ def test_signals_save_as_ctrl_c_does(processes, recipes, name):
     assert "000000002" in os.listdir(run_dir / "checkpoints")
 
 
+def test_who_is_impatient_has_a_run_to_resume(processes, recipes):
+    """Signals after the second one came while the end was being written, and left the run "running"."""
+    run_dir = processes.folder / "impatient"
+    result = processes("train", f"--run_dir={run_dir}", *recipes["BC CartPole"], fault="five Ctrl-C")
+    assert result.code == 130 and "Traceback" not in result.err, result.err
+    assert json.loads((run_dir / "run.json").read_text())["status"] == "interrupted"
+    assert processes("train", f"--run_dir={run_dir}", "--resume").code == 0
+
+
 def test_nohup_outlives_its_terminal(processes, recipes):
     run_dir = processes.folder / "nohup"
     result = processes("train", f"--run_dir={run_dir}", *recipes["BC CartPole"], fault="SIGHUP under nohup")

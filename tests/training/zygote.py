@@ -115,6 +115,14 @@ def terminal_closes():
     during_update(2, lambda: os.close(other))
 
 
+def impatient():
+    """Ctrl-C five times within a tenth of a second."""
+    import subprocess
+
+    five = "; sleep 0.02; ".join([f"kill -INT {os.getpid()}"] * 5)
+    during_update(2, lambda: subprocess.Popen(["sh", "-c", five], start_new_session=True))
+
+
 def small_files():
     import resource
 
@@ -164,6 +172,7 @@ FAULTS = {
     "SIGHUP": lambda: during_update(2, lambda: os.kill(os.getpid(), signal.SIGHUP)),
     "SIGHUP under nohup": under_nohup,
     "terminal closes": terminal_closes,
+    "five Ctrl-C": impatient,
     "full disk": small_files,
     "none, with forked runs": forked_runs,
     "none, with a progress bar": lambda: os.environ.update(GAIL_TF_PROGRESS="1"),

@@ -35,7 +35,10 @@ _SCALARS = {
 }
 _COUNTS = re.compile(r"frame_index|(time_?)?step|t", re.IGNORECASE)
 _IGNORED = re.compile(
-    rf"(info|infos|metadata)[._/].*|index|task_index|time|timestamp|{_COUNTS.pattern}", re.IGNORECASE
+    # The last two are what pandas calls an index that it writes.
+    rf"(info|infos|metadata)[._/].*|index|task_index|time|timestamp|{_COUNTS.pattern}"
+    r"|Unnamed: \d+|__index_level_\d+__",
+    re.IGNORECASE,
 )
 _NUMBER = re.compile(r"(\d+)\]?$")
 _WANTED = (
@@ -155,9 +158,19 @@ def _require_known(roles: Mapping[str, str | None]) -> None:
 
 def _require_numbers(name: str, column: np.ndarray, role: str) -> None:
     if column.dtype.kind not in "fiub" and role != "episode":
-        bad = next((i for i, cell in enumerate(column) if not isinstance(cell, int | float)), 0)
+        bad = next((i for i, cell in enumerate(column) if not _is_number(cell)), 0)
         cell = column[bad] if len(column) else None
-        raise UserError(f"column {name}, row {bad} is {cell!r:.40}; wanted numbers: mend or remove the rows")
+        how = "write decimal points" if re.fullmatch(r"-?\d+,\d+", str(cell)) else "mend or remove the rows"
+        raise UserError(f"column {name}, row {bad} is {cell!r:.40}; wanted numbers: {how}")
+
+
+def _is_number(cell: Any) -> bool:
+    """Whether it is one or says one, as the other cells of a column with a word in it do."""
+    try:
+        float(cell)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _in_order(names: list[str]) -> list[str]:
@@ -232,6 +245,10 @@ def _with_ends(fields: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], li
     episode = fields.pop("episode", None)
     if episode is None:
         return fields, notes
+    if (empty := np.flatnonzero(episode != episode)).size:
+        raise UserError(
+            f"column episode, row {empty[0]} is empty; wanted which episode a row is of: fill it in"
+        )
     ends = np.append(episode[1:] != episode[:-1], True)
     pieces, distinct = int(ends.sum()), len(set(episode.tolist()))
     if pieces != distinct:

@@ -90,6 +90,17 @@ def test_clocks_and_infos_are_ignored_and_said(write):
     assert d.notes == ("Ignored the columns timestamp, info.seed.",)
 
 
+def test_pandas_own_index_is_ignored(tmp_path):
+    pd.DataFrame(COLUMNS).to_csv(tmp_path / "a.csv")
+    d = demos.load(tmp_path / "a.csv")
+    assert d.num_transitions == 5 and d.notes == ("Ignored the columns Unnamed: 0.",)
+    pytest.importorskip("pyarrow")
+    frame = pd.DataFrame(COLUMNS)
+    frame[frame.index != 1].to_parquet(tmp_path / "a.parquet")
+    d = demos.load(tmp_path / "a.parquet")
+    assert d.num_transitions == 4 and "Ignored the columns __index_level_0__." in d.notes
+
+
 @pytest.mark.parametrize(
     "changes, sentence",
     [
@@ -97,7 +108,10 @@ def test_clocks_and_infos_are_ignored_and_said(write):
         ({"obs_0": None, "next_obs_0": None}, "no column of observations"),
         ({"acton": [0] * 5}, "unknown columns acton"),
         ({"done": [0] * 5}, "the column done merges two"),
-        ({"obs_0": ["0", "one", "2", "3", "4"]}, "column obs_0, row 0 is '0'; wanted numbers"),
+        ({"obs_0": ["0", "one", "2", "3", "4"]}, "column obs_0, row 1 is 'one'; wanted numbers: mend"),
+        ({"obs_0": ["0", "1,5", "2", "3", "4"]}, "column obs_0, row 1 is '1,5'; .*: write decimal points"),
+        ({"episode": [0, 0, None, 1, 1]}, "column episode, row 2 is empty"),
+        ({"episode": ["a", "a", None, "b", "b"]}, "column episode, row 2 is empty"),
         ({"obs_0": [0, None, 2, 10, 11]}, "observations row 1, component 0 is nan"),
         ({"obs_1": [0] * 5}, "next_observation has the columns next_obs_0, observation obs_0, obs_1"),
         ({"reward": [0] * 5, "rewards": [0] * 5}, "two columns mean rewards"),
