@@ -141,6 +141,10 @@ def error_line(error: Exception) -> str:
     # Of text without quotes gin names the node of a syntax tree.
     wanted = "no value (text wants quotes, a configurable an @)"
     shown = re.sub(r"malformed node or string[^\n]*", wanted, str(error))
+    if unknown := re.search(r"Unknown activation function:? '?(\w+)", shown):
+        return (
+            f"an activation is '{unknown[1]}': want one of Keras', such as 'tanh', 'relu', 'elu' or 'swish'."
+        )
     lines = [line.strip() for line in shown.strip().splitlines() if line.strip()]
     # Gin's trail of calls tells a person nothing.
     lines = [line for line in lines if not line.startswith("In call to configurable") and line != "^"]

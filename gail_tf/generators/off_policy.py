@@ -242,9 +242,8 @@ class OffPolicyGenerator(CollectingGenerator):
         sample = self._sampling(self._seed, iteration)
         if not codec.is_discrete:
             return sample
-        generator = np.random.default_rng(
-            (self._seed, iteration, 4)
-        )  # the noise of samples has the other's words
+        # Not the words of the samples' noise.
+        generator = np.random.default_rng((self._seed, iteration, 4))
         random = generator.integers(codec.num_actions, size=shape, dtype=np.int32)
         is_random = generator.random(shape) < self.agent.random_share(num_steps)
         return lambda observation, t: np.where(is_random[t], random[t], sample(observation, t))

@@ -62,9 +62,7 @@ def write_report(paths: Iterable[Path], out_dir: Path, published: Path | None = 
     written.append(archive.write_archive(table.of, out_dir / f"runs{archive.SUFFIX}"))
     drawn = {out_dir / name: draw(*what, out_dir / name) for name, (draw, *what) in figures.items()}
     written += [path for path, figure in drawn.items() if figure]
-    earlier = (
-        {out_dir / name for name in contents} | drawn.keys() | set(out_dir.glob("reward_histograms*.png"))
-    )
+    earlier = {*(out_dir / name for name in contents), *drawn, *out_dir.glob("reward_histograms*.png")}
     for path in earlier - set(written):
         path.unlink(missing_ok=True)
     return written

@@ -81,6 +81,11 @@ CASES = {
         ["--config=ppo/any", "--environment=faulty_environments:Raises-v0"],
         "Environment 'faulty_environments:Raises-v0' raised RuntimeError in step: motor on fire",
     ),
+    "a misspelt activation": (
+        "train",
+        [PPO, "--gin=make_actor_network.activation = 'rleu'", "{demos}"],
+        "an activation is 'rleu': want one of Keras', such as 'tanh'",
+    ),
     "a wrong value": ("train", [PPO, "--gin=Discriminator.inputs = ('colour',)", "{demos}"], "colour"),
     "unknown flag": ("train", [PPO, "--demos=x"], "demos"),
     "malformed flag": ("train", [PPO, "--seed=one"], "seed"),
