@@ -246,6 +246,16 @@ def unscaled_note(expert: Expert, generator: str) -> str | None:
     )
 
 
+def channels_note(shape: Sequence[int]) -> str | None:
+    """What convolutions make of images ``[C, H, W]``; None of other observations."""
+    if len(shape) != 3 or not shape[0] <= 4 < min(shape[1:]):
+        return None
+    return (
+        f"Images are {list(shape)}, and convolutions take [H, W, C]: wrap the environment so "
+        "that they are (gymnasium.wrappers.TransformObservation), and move the axis of recorded ones too."
+    )
+
+
 def seeks_the_end(expert: Expert, random_length: float) -> bool:
     """Whether the expert was after the end of its episodes: most terminate, and sooner than chance has it.
 

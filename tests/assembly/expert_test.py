@@ -182,6 +182,13 @@ def test_large_observations_are_remarked_upon(prepare, size, noted):
 
 
 @pytest.mark.parametrize(
+    "shape, noted", [((3, 84, 84), True), ((84, 84, 4), False), ((4, 4, 3), False), ((7,), False)]
+)
+def test_channels_that_come_first_are_remarked_upon(shape, noted):
+    assert (expert.channels_note(shape) is not None) == noted
+
+
+@pytest.mark.parametrize(
     "around, spread, noted",
     [(0.0, 1e-2, False), (0.0, 1e-5, True), (1e5, 0.3, True), (1e5, 30.0, False), (7.0, 0.0, False)],
 )
