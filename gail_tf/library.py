@@ -9,12 +9,13 @@ import pathlib
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
+from gail_tf.environments.foreign import one_line
 from gail_tf.machine import available_cores
 from gail_tf.resources import resolve_demonstrations
 from gail_tf.start_up import import_tensorflow, use_device, use_tensorflow_threads
@@ -54,7 +55,7 @@ class Policy:
         try:
             observation = np.asarray(observation, self._spec.dtype.as_numpy_dtype)
         except (TypeError, ValueError) as error:
-            raise UserError(f"observations are no array of numbers ({_short(str(error))}).") from error
+            raise UserError(f"observations are no array of numbers ({one_line(error, 60)}).") from error
         is_single = observation.ndim == self._spec.shape.rank - 1
         rows = observation[None] if is_single else observation
         if rows.shape[1:] != tuple(self._spec.shape[1:]):
@@ -135,16 +136,16 @@ def _one_line() -> Iterator[None]:
 
 @_one_line()
 def train(
-    config: str | Sequence[str] = (),
+    config: str | os.PathLike | Iterable[str | os.PathLike] = (),
     *,
     demonstrations: Any = None,
     environment: str | Callable[[], gym.Env] | None = None,
     num_demonstrations: int | None = None,
     subsample: int | None = None,
     seed: int | None = None,
-    bindings: Sequence[str] = (),
+    bindings: Iterable[str] = (),
     run_dir: str | os.PathLike | None = None,
-    callbacks: Sequence[Callback] = (),
+    callbacks: Iterable[Callback] = (),
     label: str | None = None,
     task: str | None = None,
     run_name: str | None = None,
@@ -160,6 +161,7 @@ def train(
     command: Sequence[str] = (),
     say: Callable[[str], None] | None = None,
     show_progress: bool = False,
+    pass_signals_on: bool = True,
 ) -> Result:
     """Trains a recipe to its end; the same as ``gail-train``, and silent.
 
@@ -185,9 +187,8 @@ def train(
       device: "cpu" or "gpu", where TensorFlow computes; None: a GPU where it finds one. A process has one.
       command: what ``run.json`` says that the run was started with.
       say: takes what there is to say while it trains, a line each. show_progress: a bar on stderr.
-
-    A Ctrl-C saves the run and returns it as "interrupted". SIGTERM and SIGHUP save it, and then do to the
-    program what they would have done without it.
+      pass_signals_on: whether SIGTERM and SIGHUP, which save the run as a Ctrl-C does, then do to the program
+        what they would have done without it; else it goes on with a Result that is "interrupted".
 
     Raises:
       UserError: one line about what the caller can mend.
@@ -199,8 +200,10 @@ def train(
     bindings = _several("bindings", bindings, str, lines)
     callbacks = _several("callbacks", callbacks, Callable, "functions of a line of metrics")
     tags = _several("tags", tags, str, "words")
-    numbers = ("num_demonstrations", "subsample", "seed", "num_threads", "tensorflow_threads")
-    asked |= {name: _whole(name, asked[name], least=name != "seed") for name in numbers}
+    least = {"seed": 0, "num_demonstrations": 1, "subsample": 1, "num_threads": 1, "tensorflow_threads": 1}
+    asked |= {name: _whole(name, asked[name], low) for name, low in least.items() if asked[name] is not None}
+    for name in ("label", "task", "run_name", "group", "device"):
+        _require(asked[name] is None or isinstance(asked[name], str), name, asked[name], "text")
     _require(run_dir is None or isinstance(run_dir, str | os.PathLike), "run_dir", run_dir, "a path")
     _require(say is None or callable(say), "say", say, "a function of a line, such as print")
     _require_environment(environment)
@@ -220,33 +223,31 @@ def train(
 
     request = Request(**{name: asked[name] for name in Request._fields})
     with forgotten_at_the_end():
-        return _run(request, callbacks, command, say, show_progress)
+        return _run(request, callbacks, command, say, show_progress, pass_signals_on)
 
 
 def _require(is_fine: bool, name: str, value: Any, wanted: str) -> None:
     if not is_fine:
-        raise UserError(f"{name} is {_short(repr(value))} ({type(value).__name__}): want {wanted}.")
-
-
-def _short(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= 60 else f"{text[:60]}..."
+        raise UserError(f"{name} is {one_line(repr(value), 60)} ({type(value).__name__}): want {wanted}.")
 
 
 def _several(name: str, values: Any, kind: Any, wanted: str) -> list[Any]:
-    is_list = isinstance(values, Sequence) and not isinstance(values, str)
-    _require(is_list and all(isinstance(one, kind) for one in values), name, values, f"a list of {wanted}")
-    return list(values)
+    is_one = isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable)
+    found = [] if is_one else list(values)
+    is_fine = not is_one and all(isinstance(one, kind) for one in found)
+    _require(is_fine, name, values, f"a list of {wanted}")
+    return found
 
 
-def _whole(name: str, value: Any, least: int = 0) -> int | None:
+def _whole(name: str, value: Any, least: int) -> int:
     """A NumPy integer is one as well; a fraction is none, and would be forgotten."""
-    if value is None:
-        return None
     with contextlib.suppress(TypeError):
         if not isinstance(value, bool) and least <= (number := operator.index(value)) < 2**31:
             return number
-    return _require(False, name, value, f"a whole number from {int(least)} on, below 2**31")
+    raise UserError(
+        f"{name} is {one_line(repr(value), 60)} ({type(value).__name__}): want a whole number from {least} "
+        "on, below 2**31."
+    )
 
 
 def _require_environment(environment: Any) -> None:
@@ -275,7 +276,14 @@ def _refuse_at_once(
     find_demonstrations(demonstrations, configs, bindings)
 
 
-def _run(request, callbacks: Sequence[Callback], command: Sequence[str], say, show_progress: bool) -> Result:
+def _run(
+    request,
+    callbacks: Sequence[Callback],
+    command: Sequence[str],
+    say,
+    show_progress: bool,
+    pass_signals_on: bool,
+) -> Result:
     from gail_tf.assembly import config, parts, settings
     from gail_tf.training import progress, run_directory, session
 
@@ -315,7 +323,7 @@ def _run(request, callbacks: Sequence[Callback], command: Sequence[str], say, sh
         hooks = [_as_hook(callback) for callback in callbacks]
         warn = None if say is None else functools.partial(print, file=sys.stderr)
         with progress.ProgressBar(built.trainer, show_progress, say) as bar:
-            status = session.run(built, directory, [bar, *hooks], warn, pass_on=not command)
+            status = session.run(built, directory, [bar, *hooks], warn, pass_signals_on)
     return _result(directory, status, notes, built.trainer.final_returns)
 
 
@@ -409,7 +417,7 @@ def evaluate(
     is_policy = isinstance(policy, Policy | str | os.PathLike) or callable(policy)
     _require(is_policy, "policy", policy, "a Policy, a path, or a function from observations to actions")
     _require_environment(environment)
-    num_episodes, seed = _whole("num_episodes", num_episodes, least=1), _whole("seed", seed)
+    num_episodes, seed = _whole("num_episodes", num_episodes, 1), _whole("seed", seed, 0)
     if isinstance(policy, str | os.PathLike):
         find_policy(policy)  # before TensorFlow, whose import takes seconds
     import_tensorflow()

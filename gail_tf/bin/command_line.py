@@ -4,6 +4,7 @@ import inspect
 import os
 import shlex
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -73,6 +74,7 @@ def run_main(
             where = f"{error.filename}: " if error.filename else ""
             _fail(f"{where}{error.strerror or error} (GAIL_TF_TRACEBACK=1 shows where)")
         except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # who is impatient presses more than once
             print("Interrupted.", file=sys.stderr)
             sys.exit(EXIT_INTERRUPTED)
 

@@ -52,6 +52,7 @@ def main(argv: Sequence[str]) -> int:
         run_dir=run_dir,
         command=["python", "-m", "gail_tf.bin.demo", f"--run_dir={run_dir}"],
         say=functools.partial(print, flush=True),
+        pass_signals_on=False,
         show_progress=sys.stderr.isatty(),
     )
     code = report(result, "gail-train")

@@ -79,6 +79,7 @@ def train(script: str, **more) -> int:
         bindings=bindings,
         command=[script, *sys.argv[1:]],
         say=functools.partial(print, flush=True),
+        pass_signals_on=False,
         show_progress=sys.stderr.isatty() or bool(os.environ.get("GAIL_TF_PROGRESS")),
     )
     return report(result, script)

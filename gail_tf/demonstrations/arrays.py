@@ -107,7 +107,9 @@ def as_actions(name: str, value: object) -> np.ndarray:
 
 def how_to_number(actions: np.ndarray) -> str:
     """How discrete actions of several columns become integers ``[N]``."""
-    if actions.ndim == 2 and np.isin(actions, (0, 1)).all() and (actions.sum(axis=1) == 1).all():
+    if actions.ndim != 2:
+        return "reshape them to [N]"
+    if np.isin(actions, (0, 1)).all() and (actions.sum(axis=1) == 1).all():
         return "take actions.argmax(1) of one-hot rows"
     return "of several choices a step take numpy.ravel_multi_index(actions.T, nvec), with @FlattenActions"
 

@@ -172,17 +172,18 @@ class _Named(gym.Wrapper):
             raise self._gave("step", _shown(outcome), wanted)
         self._check_observation("step", outcome[0])
         observation, reward, *ends, info = outcome
-        reward = self._single("the reward", reward, int | float | np.number)
-        ends = (self._single("a flag of an end", end, bool | np.bool_) for end in ends)
+        reward = self._single("the reward", reward, "one number")
+        ends = (self._single("a flag of an end", end, "True or False") for end in ends)
         return observation, reward, *ends, info
 
-    def _single(self, what: str, value: Any, kinds: Any) -> Any:
-        """``value``, or what stands in it where it is an array of one."""
-        if isinstance(value, kinds):
+    def _single(self, what: str, value: Any, wanted: str) -> Any:
+        """``value``, or the number that stands in it where it is an array of one."""
+        if isinstance(value, bool | int | float | np.generic) and not isinstance(value, np.flexible):
             return value
-        if value is None or np.size(value) != 1:
-            raise self._gave("step", f"{what} {one_line(value, 60)}", "one number")
-        return np.asarray(value).reshape(())[()]
+        array = np.asarray(value)
+        if array.size != 1 or array.dtype.kind not in "biuf":
+            raise self._gave("step", f"{what} {one_line(value, 60)}", wanted)
+        return array.reshape(())[()]
 
     def _check_observation(self, verb: str, observation: Any) -> None:
         """Raises UserError unless it is numbers of the space's shape: NumPy would say less, or fit it in."""

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -50,21 +51,34 @@ class Group:
 # What is read of a run, and what stands for it where the run does not have it.
 _DATA = {"num_demonstrations": None, "subsample": 1, "demonstrations_sha256": ""}
 _RECORDED = {"task": "", "config_name": "", **_DATA}
-_SEED = "Experiment.seed"
-_KEY = ["environment", "title", "bindings", *_RECORDED]
+_RIVALS = ["environment", "title", *_RECORDED]
+_KEY = [*_RIVALS, "settings"]
+# Bindings that a run's own fields say too, some of them with a path of the machine.
+_SAID_ELSEWHERE = (
+    "Experiment.seed",
+    "LearnedReward.path",
+    "LearnedReward.sha256",
+    "load_demonstrations.num_trajectories",
+    "load_demonstrations.path",
+    "load_demonstrations.subsample",
+    "make_environment.environment",
+)
 
 
 def group_runs(runs: Iterable[Run]) -> list[Group]:
     """Groups by environment, task, name, config, settings beside the config, and demonstrations.
 
     The name is what a study called the run, else the algorithm's. Demonstrations are the same when their
-    digest, their number and their subsampling are. Settings are the command's, or all of the run where it has
-    none or a config of somebody's own, which may say something else today. Labels are the name, with only so
-    much added as tells the groups of one task apart.
+    digest, their number and their subsampling are. Settings are the command's; of runs without one, and of a
+    config of somebody's own, which may say something else today, all that the run was made with. Labels are
+    the name, with only so much added as tells the groups of one task apart.
     """
     import pandas as pd
 
     table = pd.DataFrame(list(map(_identity, runs)), dtype=object)
+    rivals = [same for _, same in table.groupby(_RIVALS, sort=False, dropna=False)]
+    settings = {i: one for same in rivals for i, one in zip(same.index, _settings(same.run), strict=True)}
+    table["settings"] = pd.Series(settings, dtype=object)
     groups = [_group(table, same) for _, same in table.groupby(_KEY, sort=False, dropna=False)]
     return sorted(groups, key=_order)
 
@@ -76,15 +90,17 @@ def tasks_of(groups: Iterable[Group]) -> list[str]:
 
 def _identity(run: Run) -> dict[str, Any]:
     recorded = {name: run.value(name, default) for name, default in _RECORDED.items()}
-    configs = [_without_folder(name) for name in str(recorded["config_name"]).split(" + ")]
     return {
         **recorded,
-        "config_name": " + ".join(configs),
+        "config_name": " + ".join(_configs(run)),
         "environment": run.environment,
         "title": run.value("label") or run.algorithm,
-        "bindings": _settings(run, any(name.endswith(".gin") for name in configs)),
         "run": run,
     }
+
+
+def _configs(run: Run) -> list[str]:
+    return [_without_folder(name) for name in str(run.value("config_name", "")).split(" + ")]
 
 
 def _without_folder(path: str) -> str:
@@ -99,9 +115,9 @@ def _group(table: Any, same: Any) -> Group:
     here = everywhere[everywhere.task == key.task]
     rivals = here[here.title == key.title]
     config = _distinct_config(key.config_name, set(rivals.config_name))
-    shared = set.intersection(*map(set, rivals.bindings))
-    bindings = " ".join(one for one in key.bindings if one not in shared)
-    method = ", ".join(filter(None, [key.title, config, bindings]))
+    shared = set.intersection(*map(set, rivals.settings))
+    settings = " ".join(one for one in key.settings if one not in shared)
+    method = ", ".join(filter(None, [key.title, config, settings]))
     demonstrations = demonstrations_text(key.num_demonstrations, key.subsample)
     digests = here.demonstrations_sha256[here.num_demonstrations.notna()]
     if key.demonstrations_sha256 and digests.nunique() > 1:
@@ -147,12 +163,31 @@ def demonstrations_text(num_demonstrations: int | None, subsample: int) -> str:
     return f"{num_demonstrations}" + (f", every {ordinal} step" if subsample > 1 else "")
 
 
-def _settings(run: Run, has_own_config: bool) -> tuple[str, ...]:
-    """What beside the config's name makes this run another than a run of the same name."""
-    command, bound = run.info.get("command"), run.info.get("bindings")
-    if isinstance(bound, Mapping) and (has_own_config or not command):
-        return tuple(sorted(f"{name}={value}" for name, value in bound.items() if name != _SEED))
-    return flag_settings(command)
+def _settings(runs: Iterable[Run]) -> list[tuple[str, ...]]:
+    """What beside the config's name makes each of ``runs``, all of one config, another than the others."""
+    runs = list(runs)
+    bound = [run.info.get("bindings") for run in runs]
+    is_told = [
+        bool(run.info.get("command")) and not any(n.endswith(".gin") for n in _configs(run)) for run in runs
+    ]
+    if all(is_told) or not all(isinstance(one, Mapping) for one in bound):
+        return [flag_settings(run.info.get("command")) for run in runs]
+    lines = [_lines(one) for one in bound]
+    shared = set.intersection(*map(set, lines))
+    return [tuple(sorted(set(one) - shared)) for one in lines]
+
+
+def _lines(bound: Mapping[str, Any]) -> list[str]:
+    teacher = (
+        [f"reward={_teacher(str(bound['LearnedReward.path']))}"] if "LearnedReward.path" in bound else []
+    )
+    return teacher + [f"{name}={value}" for name, value in bound.items() if name not in _SAID_ELSEWHERE]
+
+
+def _teacher(path: str) -> str:
+    """The name of the runs that a learned reward is of, whatever their seed and their place."""
+    path = path.rstrip("/").removesuffix("/reward")
+    return os.path.basename(re.sub(r"[/_-](seed[/_-]?)?\d+$", "", path))
 
 
 def flag_settings(command: Sequence[str] | None) -> tuple[str, ...]:
@@ -162,5 +197,5 @@ def flag_settings(command: Sequence[str] | None) -> tuple[str, ...]:
         flag, equals, value = word.partition("=")
         if (flag := flag.lstrip("-")) in ("gin", "reward") and word.startswith("-"):
             value = "".join((value if equals else following).split())
-            found.append(value if flag == "gin" else f"reward={_without_folder(value)}")
-    return tuple(sorted(found))
+            found.append(value if flag == "gin" else f"reward={_teacher(value)}")
+    return tuple(sorted(set(found)))

@@ -16,7 +16,7 @@ def write_report(paths: Iterable[Path], out_dir: Path, published: Path | None = 
     Always ``page.html``, ``curves.png``, ``table.md``, ``results.csv``, ``commands.csv``, ``runs.jsonl.xz``
     and ``table_compact.md``, for a README. Beside them, where the runs have what they show: ``arms.md``,
     ``by_demonstrations.md``, ``divergence.md``, ``signal.md``, ``outliers.md``, ``keeping.md``,
-    ``final_returns.png``, a figure for each of FAMILIES, ``rollout_gradient.png``,
+    ``between_runs.md``, ``final_returns.png``, a figure for each of FAMILIES, ``rollout_gradient.png``,
     ``reward_histograms.png`` (one for each task where there are several).
     Unfinished and unreadable runs are listed under ``table.md``. What an earlier report left there of these,
     and these runs do not show, is removed: it would be about others.
@@ -62,7 +62,6 @@ def write_report(paths: Iterable[Path], out_dir: Path, published: Path | None = 
     written.append(archive.write_archive(table.of, out_dir / f"runs{archive.SUFFIX}"))
     drawn = {out_dir / name: draw(*what, out_dir / name) for name, (draw, *what) in figures.items()}
     written += [path for path, figure in drawn.items() if figure]
-    earlier = {*(out_dir / name for name in contents), *drawn, *out_dir.glob("reward_histograms*.png")}
-    for path in earlier - set(written):
+    for path in {*(out_dir / name for name in contents), *drawn} - set(written):
         path.unlink(missing_ok=True)
     return written

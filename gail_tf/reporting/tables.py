@@ -134,6 +134,8 @@ def without_places(command: Iterable[str]) -> Iterable[str]:
         flag, _, path = word.partition("=")
         if flag == "--demonstrations" and os.sep in path and not path.startswith("minari:"):
             yield f"{flag}=DIR/{os.path.basename(path)}"
+        elif flag == "--reward" and os.path.isabs(path):  # the runs' name, and a seed's below it
+            yield f"{flag}=DIR/{os.path.join(*path.split(os.sep)[-2:])}"
         elif flag != "--run_dir":
             yield word
 

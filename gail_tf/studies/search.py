@@ -30,12 +30,15 @@ def open_book(tune: Tune, out: Path, demonstrations: str | None = None, bindings
       demonstrations, bindings: as ``Study.runs`` takes them.
 
     Raises:
-      UserError: Optuna is missing, or the folder holds a search of other settings or demonstrations.
+      UserError: Optuna or an input is missing, or the folder holds a search of other settings or
+        demonstrations.
     """
     try:
         import optuna
     except ImportError as e:
         raise UserError(f"gail-tune needs Optuna: {pip_install('gail_tf[tune]')}") from e
+    runs = tune.runs("check", {}, demonstrations, bindings)
+    check_inputs(runs)  # before they are taken down for what is searched on
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     out.mkdir(parents=True, exist_ok=True)
     journal, pruners, factor = optuna.storages.journal, optuna.pruners, tune.reduction_factor
@@ -54,12 +57,9 @@ def open_book(tune: Tune, out: Path, demonstrations: str | None = None, bindings
     book.sampler = optuna.samplers.TPESampler(seed=_seed_of(drawn), constant_liar=True)
     wanted, found = tune.settings(), book.user_attrs.get("settings")
     wanted |= {"--gin": list(bindings)} if bindings else {}
-    data = {
-        run.demonstrations: digest_of(run.demonstrations) for run in tune.runs("check", {}, demonstrations)
-    }
-    wanted["demonstrations"] = sorted(filter(None, data.values()))
-    if found is not None:  # older books do not say which
-        found = {"demonstrations": wanted["demonstrations"], **found}
+    wanted["demonstrations"] = sorted({digest_of(run.demonstrations) for run in runs} - {None})
+    if found and "demonstrations" not in found:  # an older book, which says neither
+        found = {name: wanted[name] for name in ("demonstrations", "--gin") if name in wanted} | found
     for name in sorted({*wanted, *found}) if found else ():
         if found.get(name) != wanted.get(name):
             told = f"there: {found.get(name)}; asked for: {wanted.get(name)}"
@@ -266,9 +266,8 @@ def run_search(
       at_a_time: trials under way at the same time. demonstrations, bindings: as ``Study.runs`` takes them.
 
     Raises:
-      UserError: another process searches there, or an input is missing.
+      UserError: another process searches there.
     """
-    check_inputs(tune.runs("check", {}, demonstrations, bindings))
     lease = Lease(out)
     lease.take()
     try:

@@ -215,8 +215,9 @@ def select(runs: Iterable[StudyRun], only: str = "", shard: str | None = None) -
 
 
 def check_out(out: Path) -> None:
-    """Raises UserError where ``--out`` is a file."""
-    _check(out.is_dir() or not out.exists(), f"--out={out} is a file: want a folder, new or of this study.")
+    """Raises UserError where ``--out`` is a file, or would be below one."""
+    nearest = next(path for path in (out, *out.absolute().parents) if path.exists())
+    _check(nearest.is_dir(), f"--out={out}: {nearest} is a file: want a folder, new or of this study.")
 
 
 def check_inputs(runs: Iterable[StudyRun]) -> None:

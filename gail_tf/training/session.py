@@ -19,7 +19,8 @@ from gail_tf.training.trainer import Hook, Interrupted, Trainer
 from gail_tf.types import Generator, UserError
 
 _NAMES = ("environment", "algorithm", "seed", "expert_return", "random_return")
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_ENDING = (signal.SIGTERM, signal.SIGHUP)  # a program is to end; after a Ctrl-C it may go on
+_SIGNALS = (signal.SIGINT, *_ENDING)
 _DATA_NAMES = ("config_name", "num_demonstrations", "num_demonstration_transitions", "subsample")
 
 
@@ -38,7 +39,7 @@ def run(
     run_dir: RunDirectory,
     hooks: Sequence[Hook] = (),
     warn: Callable[[str], None] | None = None,
-    pass_on: bool = False,
+    pass_signals_on: bool = False,
 ) -> str:
     """Trains to the end and writes what a finished run leaves; returns its status, as in ``run.json``.
 
@@ -47,8 +48,8 @@ def run(
 
     Args:
       warn: takes the line that answers a Ctrl-C.
-      pass_on: whether SIGTERM and SIGHUP, once the run is saved, do what they would have done without it: a
-        program that trains in a loop is to end, and not to begin the next training.
+      pass_signals_on: whether SIGTERM and SIGHUP, once the run is saved, do what they would have done without
+        it: a program that trains in a loop is to end, and not to begin the next training.
 
     Raises:
       DivergedError: a NaN or Inf appeared.
@@ -89,7 +90,7 @@ def run(
             is_lost = status in ("failed", "diverged")
             with contextlib.suppress(UserError) if is_lost else contextlib.nullcontext():
                 run_dir.update_info(status=status, wall_seconds=trainer.wall_seconds, ended=now())
-    if pass_on and status == "interrupted" and stop.number in (signal.SIGTERM, signal.SIGHUP):
+    if pass_signals_on and stop.number in _ENDING:
         signal.raise_signal(stop.number)
     return status
 
@@ -106,7 +107,7 @@ def _summarize(run_dir: RunDirectory, trainer: Trainer, result: Mapping[str, Any
 
 
 class _Stop(threading.Event):
-    """Set by a signal, of this ``number``; ``at_once`` by a second one."""
+    """Set by a signal; ``at_once`` by a second one. ``number``: of one of _ENDING, where it came."""
 
     number: int | None = None
     at_once = False
@@ -120,12 +121,13 @@ def _stop_signal(warn: Callable[[str], None] | None) -> Iterator[_Stop]:
     def handle(number, frame) -> None:
         if number == signal.SIGHUP:
             _leave(terminals)
+        if number in _ENDING:
+            stop.number = number
         if stop.at_once:
             return  # what is being saved has to be whole
         if stop.is_set():
             stop.at_once = True
             raise KeyboardInterrupt
-        stop.number = number
         stop.set()
         if warn is not None:
             warn("\nStopping after this iteration (again: at once, and back to the last checkpoint).")

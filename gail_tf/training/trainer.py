@@ -200,8 +200,10 @@ class Trainer:
 
     def close(self) -> None:
         """Leaves no environment open, however the run ended; nothing can be trained after it."""
-        self._generator.close()
-        self._evaluator.close()
+        try:
+            self._generator.close()
+        finally:
+            self._evaluator.close()
 
     def _finish(self, log: MetricsLog) -> dict[str, Any]:
         """What comes after the last iteration; returns what ``run`` does."""

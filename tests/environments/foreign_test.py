@@ -65,7 +65,10 @@ WRONG = {
     "text": ("reset", 0, np.array(["a"] * 4), "type <U1"),
     "two rewards": ("step", 1, np.ones(2), r"the reward \[1. 1.\] in step; want one number"),
     "no reward": ("step", 1, None, "the reward None"),
-    "two flags": ("step", 2, np.zeros(2, bool), r"a flag of an end \[False False\] in step; want one"),
+    "a word for a reward": ("step", 1, "a", "the reward a in step; want one number"),
+    "a mapping for a reward": ("step", 1, {}, "the reward {}"),
+    "two flags": ("step", 2, np.zeros(2, bool), r"a flag of an end \[False False\] in step; want True or"),
+    "no flag": ("step", 2, None, "a flag of an end None"),
     "gym's old step": ("step", None, (np.zeros(4), 1.0, False, {}), "4 values in step; want"),
     "gym's old reset": ("reset", None, np.zeros(4), "a ndarray in reset; want"),
 }

@@ -86,8 +86,17 @@ def test_groups_stand_in_the_order_of_their_numbers(make_run_dir):
 def test_settings_of_a_command():
     assert flag_settings(["train", "--gin=b = 2", "--gin", "a=1", "--seed=3"]) == ("a=1", "b=2")
     assert flag_settings(["train", "--gin=x.y = 'z'"]) == ("x.y='z'",)
-    assert flag_settings(["gail-train-expert", "--reward=/at/home/runs/a"]) == ("reward=a",)
-    assert flag_settings(["gail-train-expert", "--reward", "runs/a"]) == ("reward=runs/a",)
+    assert flag_settings(["train", "--gin=a=1", "--gin=a = 1"]) == ("a=1",)
+    for path in (
+        "/at/home/runs/airl/0",
+        "runs/airl/1/",
+        "DIR/airl/2",
+        "airl_seed_3/reward",
+        "airl-4",
+        "airl",
+    ):
+        assert flag_settings(["gail-train-expert", f"--reward={path}"]) == ("reward=airl",)
+    assert flag_settings(["gail-train-expert", "--reward", "runs/Hopper-v5"]) == ("reward=Hopper-v5",)
     assert flag_settings(["/bin/reward=1", "gin=2"]) == flag_settings(None) == ()
 
 
@@ -95,15 +104,47 @@ def labels_of(*runs):
     return sorted(f"{group.label} x {len(group.runs)}" for group in group_runs(runs))
 
 
-def test_runs_without_a_command_are_told_apart_by_all_their_settings(make_run_dir):
+@pytest.fixture
+def run_of(make_run_dir):
+    """A run of a seed with these bindings, which lie where a machine has them; ``command`` () is Python's."""
+
+    def make(seed, command=(), place="/m", **bound):
+        places = {"load_demonstrations.path": f"{place}/a.npz", "Experiment.seed": seed}
+        bindings = {"PPO.clip": 0.2, **places, **{name.replace("__", "."): v for name, v in bound.items()}}
+        name = f"run_{len(made)}"
+        made.append(name)
+        return load_run(make_run_dir(name, seed=seed, command=list(command), bindings=bindings))
+
+    made = []
+    return make
+
+
+def test_runs_without_a_command_are_told_apart_by_all_their_settings(run_of):
     """As those of ``gail_tf.train`` are, which has ``bindings`` in place of flags."""
+    runs = [
+        run_of(0, PPO__num_epochs=5),
+        run_of(1, place="/n", PPO__num_epochs=5),
+        run_of(0, PPO__num_epochs=10),
+    ]
+    assert labels_of(*runs) == ["gail_ppo, PPO.num_epochs=10 x 1", "gail_ppo, PPO.num_epochs=5 x 2"]
 
-    def run(seed, epochs):
-        bound = {"Experiment.seed": seed, "PPO.num_epochs": epochs, "PPO.clip": 0.2}
-        return load_run(make_run_dir(f"{seed}_{epochs}", seed=seed, command=[], bindings=bound))
 
-    wanted = ["gail_ppo, PPO.num_epochs=10 x 1", "gail_ppo, PPO.num_epochs=5 x 2"]
-    assert labels_of(run(0, 5), run(1, 5), run(0, 10)) == wanted
+def test_seeds_of_a_command_and_of_python_are_of_one_group(run_of):
+    command = ("gail-train", "--config=gail_ppo/hopper")
+    assert labels_of(run_of(0, command), run_of(1, command), run_of(2), run_of(3)) == ["gail_ppo x 4"]
+
+
+def test_seeds_on_rewards_of_as_many_seeds_are_of_one_group(run_of):
+    def on(seed, teacher):
+        return run_of(
+            seed, LearnedReward__path=f"/w/{teacher}/{seed}/reward", LearnedReward__sha256=f"{seed}"
+        )
+
+    assert labels_of(on(0, "airl"), on(1, "airl")) == ["gail_ppo x 2"]
+    assert labels_of(on(0, "airl"), on(1, "gail")) == [
+        "gail_ppo, reward=airl x 1",
+        "gail_ppo, reward=gail x 1",
+    ]
 
 
 def test_a_config_of_ones_own_that_changed_makes_another_group(make_run_dir):
@@ -120,8 +161,10 @@ def test_a_config_of_ones_own_that_changed_makes_another_group(make_run_dir):
 
 def test_an_archives_run_is_with_its_folders(make_run_dir):
     """An archive keeps the last part of an absolute path alone."""
-    there = load_run(make_run_dir("there", config_name="/at/home/mine.gin", seed=0))
-    here = load_run(make_run_dir("here", config_name="mine.gin", seed=1))
+    bound = {"PPO.clip": 0.2, "load_demonstrations.path": "/at/home/a.npz"}
+    there = load_run(make_run_dir("there", config_name="/at/home/mine.gin", seed=0, bindings=bound))
+    bound["load_demonstrations.path"] = "a.npz"
+    here = load_run(make_run_dir("here", config_name="mine.gin", seed=1, bindings=bound))
     assert labels_of(there, here) == ["gail_ppo x 2"]
 
 

@@ -222,8 +222,9 @@ def test_an_out_that_is_a_file_is_said(tmp_path):
     study.check_out(tmp_path / "new")
     study.check_out(tmp_path)
     (tmp_path / "notes").write_text("mine")
-    with pytest.raises(UserError, match="--out=.*notes is a file: want a folder"):
-        study.check_out(tmp_path / "notes")
+    for out in (tmp_path / "notes", tmp_path / "notes" / "below"):
+        with pytest.raises(UserError, match="--out=.*notes is a file: want a folder"):
+            study.check_out(out)
 
 
 def test_a_list_shows_states_and_commands(tmp_path):

@@ -198,8 +198,10 @@ def test_the_sampler_draws_by_its_seed(tmp_path, trained):
 
 def test_a_search_goes_on_with_its_own_demonstrations_and_bindings(tmp_path, trained):
     out, file = tmp_path / "out", tmp_path / "X-v0.npz"
-    file.write_bytes(b"old")
     given = dict(demonstrations=str(file), gin=["a.b = 1"], tasks={"t": {"environment": "X-v0"}})
+    with pytest.raises(UserError, match="no such file of demonstrations"):
+        searched(out, num_trials=1, **given)
+    file.write_bytes(b"old")
     searched(out, num_trials=1, **given)
     searched(out, num_trials=2, **given)
     with pytest.raises(UserError, match="holds a search with other --gin"):

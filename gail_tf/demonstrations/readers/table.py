@@ -245,7 +245,7 @@ def _with_ends(fields: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], li
     episode = fields.pop("episode", None)
     if episode is None:
         return fields, notes
-    if (empty := np.flatnonzero(episode != episode)).size:
+    if (empty := np.flatnonzero([cell is None or cell != cell for cell in episode.tolist()])).size:
         raise UserError(
             f"column episode, row {empty[0]} is empty; wanted which episode a row is of: fill it in"
         )

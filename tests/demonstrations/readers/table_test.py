@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from gail_tf import demonstrations as demos
+from gail_tf.types import UserError
 
 NAMES = ("position", "velocity", "angle", "angular_velocity")
 
@@ -88,6 +89,13 @@ def test_the_column_episode_tells_where_episodes_end(write):
 def test_clocks_and_infos_are_ignored_and_said(write):
     d = demos.load(write(timestamp=np.arange(5), **{"info.seed": [1] * 5}))
     assert d.notes == ("Ignored the columns timestamp, info.seed.",)
+
+
+def test_an_empty_episode_is_named_in_parquet_too(tmp_path):
+    pytest.importorskip("pyarrow")
+    pd.DataFrame({**COLUMNS, "episode": ["a", "a", None, "b", "b"]}).to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(UserError, match="column episode, row 2 is empty"):
+        demos.load(tmp_path / "a.parquet")
 
 
 def test_pandas_own_index_is_ignored(tmp_path):
