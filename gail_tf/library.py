@@ -226,9 +226,13 @@ def train(
         return _run(request, callbacks, command, say, show_progress, pass_signals_on)
 
 
+def _wrong(name: str, value: Any, wanted: str) -> UserError:
+    return UserError(f"{name} is {one_line(repr(value), 60)} ({type(value).__name__}): want {wanted}.")
+
+
 def _require(is_fine: bool, name: str, value: Any, wanted: str) -> None:
     if not is_fine:
-        raise UserError(f"{name} is {one_line(repr(value), 60)} ({type(value).__name__}): want {wanted}.")
+        raise _wrong(name, value, wanted)
 
 
 def _several(name: str, values: Any, kind: Any, wanted: str) -> list[Any]:
@@ -244,10 +248,7 @@ def _whole(name: str, value: Any, least: int) -> int:
     with contextlib.suppress(TypeError):
         if not isinstance(value, bool) and least <= (number := operator.index(value)) < 2**31:
             return number
-    raise UserError(
-        f"{name} is {one_line(repr(value), 60)} ({type(value).__name__}): want a whole number from {least} "
-        "on, below 2**31."
-    )
+    raise _wrong(name, value, f"a whole number from {least} on, below 2**31")
 
 
 def _require_environment(environment: Any) -> None:
