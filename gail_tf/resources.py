@@ -22,11 +22,16 @@ def resolve_demonstrations(path: str) -> str:
     """The file that ``shipped:NAME`` stands for; any other path as it is."""
     if not path.startswith(SHIPPED):
         return path
-    file = experts_dir() / path.removeprefix(SHIPPED) / "demonstrations.npz"
+    file = shipped_file(path.removeprefix(SHIPPED))
     if not file.is_file():
         names = ", ".join(sorted(found.parent.name for found in experts_dir().glob("*/demonstrations.npz")))
         raise UserError(f"demonstrations {path} are not shipped; there are {names}.")
     return str(file)
+
+
+def shipped_file(name: str) -> Path:
+    """Where the demonstrations of ``shipped:NAME`` are, if they are shipped."""
+    return experts_dir() / name / "demonstrations.npz"
 
 
 def _folder(name: str) -> Path:

@@ -20,7 +20,7 @@ from gail_tf.assembly.config_types import check_type, check_types
 from gail_tf.assembly.recipes import did_you_mean, resolve_config
 from gail_tf.demonstrations import digest_of_files
 from gail_tf.reporting.text import slug
-from gail_tf.resources import configs_dir, experts_dir
+from gail_tf.resources import configs_dir, shipped_file
 from gail_tf.types import UserError
 
 CONFIG = "{config}"  # in an arm's configs: the task's own name in a recipe (``gail_ppo/{config}``)
@@ -235,12 +235,8 @@ def check_inputs(runs: Iterable[StudyRun]) -> None:
 def digest_of(demonstrations: str | None) -> str | None:
     """sha256 of what ``StudyRun.demonstrations`` names; None where no file is here that has one."""
     source, _, name = (demonstrations or "").partition(":")
-    path = str(_shipped(name)) if source == "shipped" else demonstrations
+    path = str(shipped_file(name)) if source == "shipped" else demonstrations
     return _digest(path, os.stat(path).st_mtime_ns) if path and os.path.exists(path) else None
-
-
-def _shipped(name: str) -> Path:
-    return experts_dir() / name / "demonstrations.npz"
 
 
 @functools.lru_cache  # one file is many runs'
@@ -251,7 +247,7 @@ def _digest(path: str, changed: int) -> str | None:
 def _check_demonstrations(path: str | None) -> None:
     source, _, name = (path or "minari:").partition(":")
     if source == "shipped":
-        there = _shipped(name).is_file()
+        there = shipped_file(name).is_file()
         says = f"no demonstrations of {name} are shipped: give --demonstrations=DIR, a folder with {name}.npz"
     else:
         there = source == "minari" or os.path.exists(path)
