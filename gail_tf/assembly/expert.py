@@ -13,7 +13,7 @@ from gail_tf.demonstrations import Demonstrations
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack
-from gail_tf.environments.observations import environment_name, time_limit
+from gail_tf.environments.observations import channels_first, environment_name, time_limit
 from gail_tf.functions import name_of
 from gail_tf.resources import experts_dir, resolve_demonstrations
 from gail_tf.rewards import functions as rewards
@@ -248,7 +248,7 @@ def unscaled_note(expert: Expert, generator: str) -> str | None:
 
 def channels_note(shape: Sequence[int]) -> str | None:
     """What convolutions make of images ``[C, H, W]``; None of other observations."""
-    if len(shape) != 3 or not shape[0] <= 4 < min(shape[1:]):
+    if not channels_first(shape):
         return None
     return (
         f"Images are {list(shape)}, and convolutions take [H, W, C]: wrap the environment so "

@@ -223,13 +223,15 @@ def read_object(path: pathlib.Path) -> dict[str, Any] | None:
 def thinned(
     lines: Sequence[Mapping[str, Any]], num_lines: int, also: Iterable[Mapping[str, Any]] = ()
 ) -> list[Mapping[str, Any]]:
-    """The lines with an evaluation, ``also``, and every so many of all that ``num_lines`` are left."""
-    every, wanted = max(1, -(-len(lines) // num_lines)), {id(line) for line in also}
-    return [
-        line
-        for i, line in enumerate(lines)
-        if i % every == 0 or id(line) in wanted or "evaluation/return_mean" in line
-    ]
+    """The lines with an evaluation, ``also``, and of the others evenly at most ``num_lines``.
+
+    Of what it gave it leaves out no line: an archive of archived runs is as full as the first.
+    """
+    wanted = {id(line) for line in also}
+    wanted |= {id(line) for line in lines if "evaluation/return_mean" in line}
+    others = [id(line) for line in lines if id(line) not in wanted]
+    wanted.update(others[:: max(1, -(-len(others) // num_lines))])
+    return [line for line in lines if id(line) in wanted]
 
 
 def _read_metrics(path: pathlib.Path) -> tuple[list[dict[str, Any]], list[str]]:

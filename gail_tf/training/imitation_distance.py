@@ -14,12 +14,12 @@ from typing import NamedTuple
 import numpy as np
 
 from gail_tf.environments.actions import ActionCodec
+from gail_tf.environments.observations import channels_first
 
 _NUM_DIRECTIONS = 64
 _NUM_QUANTILES = 512
 _NUM_BLOCKS = 12
 """Along each axis of an image."""
-_MOST_CHANNELS = 4
 _LEAST_SPREAD = 0.1
 _LENGTH_COUNTS = 0.1
 
@@ -158,7 +158,7 @@ def screen_blocks(images: np.ndarray, is_stack: bool) -> np.ndarray:
         images = images[..., None]
     elif is_stack:
         images = images[..., -1:]
-    elif images.shape[1] <= _MOST_CHANNELS < images.shape[3]:
+    elif channels_first(images.shape[1:]):
         images = np.moveaxis(images, 1, -1)
     height, width = (max(1, size // _NUM_BLOCKS) for size in images.shape[1:3])
     rows, columns = images.shape[1] // height, images.shape[2] // width
