@@ -55,8 +55,8 @@ def policy_gradient_metrics(actor_net, batch):
     variables = actor_net.trainable_variables
     with tf.GradientTape() as tape:
         distribution, _ = actor_net(batch.observation, training=False)
-        objective = tf.reduce_mean(batch.advantage * distribution.log_prob(batch.action))
-    gradients = tape.gradient(objective, variables)
+        loss = -tf.reduce_mean(batch.advantage * distribution.log_prob(batch.action))
+    gradients = tape.gradient(loss, variables)
     return {
         "generator/policy_gradient_norm": tf.linalg.global_norm(gradients),
         "generator/policy_gradient_mean_abs": mean_absolute(gradients),

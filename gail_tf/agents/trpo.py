@@ -193,7 +193,8 @@ class TRPO(tf_agent.TFAgent):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
             old_surrogate = surrogate_of(policy())
-        gradient = trpo_ops.flatten(trpo_ops.gradients(tape, old_surrogate, variables))
+            loss = -old_surrogate  # what descends: a head's bounds hold back the gradient that leads out
+        gradient = -trpo_ops.flatten(trpo_ops.gradients(tape, loss, variables))
 
         def fisher_times(vector):
             return trpo_ops.fisher_vector_product(

@@ -111,7 +111,10 @@ def _without_last_1(value: tf.Tensor) -> tf.Tensor:
 
 
 def within(value: tf.Tensor, low: float, high: float) -> tf.Tensor:
-    """``value`` cut to [low, high]; unlike a clip's, the gradient still leads back into the range."""
+    """``value`` cut to [low, high]; unlike a clip's, the gradient of a loss still leads back into the range.
+
+    Of what is to be minimised: one that is to be maximised is differentiated with its sign turned.
+    """
 
     @tf.custom_gradient
     def cut(value):

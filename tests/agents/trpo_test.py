@@ -14,6 +14,7 @@ from tf_agents.trajectories import time_step as ts
 
 from gail_tf import types
 from gail_tf.agents import trpo
+from gail_tf.networks.mlp import make_actor_network, make_value_network
 
 tfd = tfp.distributions
 
@@ -337,3 +338,22 @@ def test_cloning_draws_the_policy_to_what_was_shown(kind):
     assert before < -metrics["generator/cloning_loss"]
     for one, other in zip(log_std, widths, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+@pytest.mark.parametrize("sign, start", [(1.0, -2.1), (-1.0, -1.9)])
+def test_a_bound_of_the_noise_lets_it_back_and_not_further_out(sign, start):
+    """Advantages that grow with the distance from the mean ask for more noise, and for less with the sign."""
+    network = {"hidden": (8,), "initial_log_std": start, "min_log_std": -2.0}
+    spec = tensor_spec.BoundedTensorSpec([1], tf.float32, -1.0, 1.0)
+    actor, value = make_actor_network(_OBSERVATION, spec, **network), make_value_network(_OBSERVATION)
+    agent = trpo.TRPO(_OBSERVATION, spec, actor, value)
+    for k in range(5):
+        observation = np.random.default_rng(k).normal(size=(256, 3)).astype(np.float32)
+        policy = actor(observation)[0]
+        action = policy.sample(seed=tf.constant([k, 1]))
+        advantage = sign * tf.square((action - policy.mean()) / policy.stddev())[:, 0]
+        zeros = tf.zeros([256])
+        batch = types.OnPolicyBatch(tf.constant(observation), action, advantage, zeros, zeros)
+        agent.update(batch, tf.constant([k, 2]), tf.constant(0.0))
+    log_std = actor.layers[-1].log_std.numpy()[0]
+    assert log_std > -1.8 if sign > 0 else -2.2 < log_std < -1.9
