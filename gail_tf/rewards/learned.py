@@ -28,6 +28,7 @@ class LearnedReward(tf.Module):
 
     needs_segments = False
     reads_successor = True
+    is_constant = True
 
     def __init__(
         self,

@@ -48,6 +48,21 @@ def test_an_expert_is_trained_on_a_learned_reward(on_learned_reward):
     assert not (whole / "reward").exists()
 
 
+def test_an_off_policy_expert_is_trained_on_it_too(processes, reference):
+    learned, _ = reference("PPO CartPole")
+    small = {
+        "Trainer.total_env_steps": 400,
+        "OffPolicyGenerator.num_random_steps": 100,
+        "DQN.epsilon_steps": 100,
+    }
+    flags = [f"--gin={name} = {value}" for name, value in small.items()]
+    run_dir = processes.folder / "dqn_on_learned_reward"
+    environment = ("--config=dqn/any", "--environment=CartPole-v1", f"--reward={learned}")
+    result = processes("train_expert", f"--run_dir={run_dir}", *environment, *flags)
+    assert (result.code, result.err) == (0, "")
+    assert any("reward/agent_mean" in line for line in numbers(run_dir))
+
+
 @pytest.mark.long
 def test_an_expert_on_a_learned_reward_resumes_to_the_same_numbers(processes, on_learned_reward):
     flags, whole = on_learned_reward
