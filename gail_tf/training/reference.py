@@ -15,6 +15,7 @@ from gail_tf.types import UserError
 NUM_RESETS = 100
 NUM_STEPS = 3000  # of random actions, and as many of the file's
 MIN_FRAMES = 100  # fewer say nothing of what tells them
+_MOST_BYTES = 1 << 28  # of images played
 
 
 def compare_with(
@@ -26,29 +27,19 @@ def compare_with(
     random actions and as many of the file's; for images of random actions alone.
     """
     env = make_env()
-    codec = ActionCodec(env.action_space, environment_name(env))
-    components = observation_components(env) if len(env.observation_space.shape) == 1 else ()
     try:
-        matched = demos.check_matches(
-            demonstrations,
-            environment=environment_name(env),
-            observation_space=env.observation_space,
-            components=components,
-            num_actions=codec.num_actions,
-            action_bounds=None if codec.is_discrete else (codec.space_low, codec.space_high),
-            num_frames=frames_in_stack(env),
-        )
+        matched = _matched(demonstrations, env)
     except UserError as error:
         env.close()
         return Comparison([], [f"gail-train will refuse it: {error}."])
     if matched.are_images:
-        share = border_accuracy(matched, env, seed=seed)
+        share = _told_by_border(matched, env, (), seed)
         env.close()
         lines = ["Images: their shape and the actions fit."]
         if share is not None:
             lines.append(f"A frame's border tells them from random play: {share:.0%} right, chance has 50%.")
         return Comparison(lines, [])
-    found = compare(matched, _reference(env, matched, codec.num_actions, seed), components)
+    found = compare(matched, _reference(env, matched, seed), _components(env))
     env.close()
     return found
 
@@ -61,20 +52,47 @@ def border_accuracy(
 ) -> float | None:
     """``demonstrations.border_accuracy`` of images against NUM_STEPS of uniformly random actions in ``env``.
 
-    None of fewer than MIN_FRAMES, and of others than bytes. Near 1, a discriminator can win without a look
-    at behaviour: by a score, or since frames were made otherwise.
+    As training sees them: of a game in grey frames a colour recording is made grey first. None of fewer than
+    MIN_FRAMES, and of others than bytes. Near 1, a discriminator can win without a look at behaviour: by a
+    score, or since frames were made otherwise.
     """
-    if demonstrations.num_transitions < MIN_FRAMES or env.observation_space.dtype != np.uint8:
+    return _told_by_border(_matched(demonstrations, env), env, covered, seed)
+
+
+def _told_by_border(
+    matched: demos.Demonstrations, env: gym.Env, covered: Sequence[tuple[int, int, int, int]], seed: int
+) -> float | None:
+    if matched.num_transitions < MIN_FRAMES or env.observation_space.dtype != np.uint8:
         return None
-    played = _steps(env, _at_random(env, seed), seed, _newest_frame)
-    return demos.border_accuracy(demonstrations.observations, played.observations, covered=covered)
+    seen = np.array if frames_in_stack(env) is None else _newest_frame
+    one = seen(env.observation_space.low)
+    num_steps = min(NUM_STEPS, max(MIN_FRAMES, _MOST_BYTES // one.nbytes))
+    played = _steps(env, _at_random(env, seed), seed, seen, num_steps)
+    return demos.border_accuracy(matched.observations, played.observations, covered=covered)
 
 
-def _reference(
-    env: gym.Env, demonstrations: demos.Demonstrations, num_actions: int | None, seed: int
-) -> Reference:
+def _components(env: gym.Env) -> tuple[tuple[str, int], ...]:
+    return observation_components(env) if len(env.observation_space.shape) == 1 else ()
+
+
+def _matched(demonstrations: demos.Demonstrations, env: gym.Env) -> demos.Demonstrations:
+    """As training in ``env`` takes them; raises UserError where it would refuse them."""
+    codec = ActionCodec(env.action_space, environment_name(env))
+    return demos.check_matches(
+        demonstrations,
+        environment=environment_name(env),
+        observation_space=env.observation_space,
+        components=_components(env),
+        num_actions=codec.num_actions,
+        action_bounds=None if codec.is_discrete else (codec.space_low, codec.space_high),
+        num_frames=frames_in_stack(env),
+    )
+
+
+def _reference(env: gym.Env, demonstrations: demos.Demonstrations, seed: int) -> Reference:
     starts = [np.asarray(env.reset(seed=seed + i)[0], np.float32) for i in range(NUM_RESETS)]
     actions = demonstrations.actions.astype(env.action_space.dtype)
+    num_actions = ActionCodec(env.action_space, environment_name(env)).num_actions
     recorded = (iter(actions[rows]) for rows in demonstrations.episode_slices)
     return Reference(
         np.stack(starts),
@@ -97,8 +115,8 @@ def _vector(observation: np.ndarray) -> np.ndarray:
 
 
 def _newest_frame(observation: np.ndarray) -> np.ndarray:
-    """``[H, W]`` of an image or a stack ``[H, W, C]``."""
-    return np.array(observation[..., -1] if observation.ndim == 3 else observation)
+    """``[H, W]`` of a stack ``[H, W, C]``."""
+    return np.array(observation[..., -1])
 
 
 def _steps(
@@ -106,14 +124,15 @@ def _steps(
     episodes: Iterable[Iterable[np.ndarray]],
     seed: int,
     seen: Callable[[np.ndarray], np.ndarray] = _vector,
+    num_steps: int = NUM_STEPS,
 ) -> Steps:
-    """Up to NUM_STEPS of episodes under these actions, each until the environment ends it.
+    """Up to ``num_steps`` of episodes under these actions, each until the environment ends it.
 
     ``seen`` copies what is kept of an observation: an environment may give the same array every time.
     """
     rows: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     for i, actions in enumerate(episodes):
-        if len(rows) >= NUM_STEPS:
+        if len(rows) >= num_steps:
             break
         observation = seen(env.reset(seed=seed + i)[0])
         for action in actions:
@@ -122,6 +141,6 @@ def _steps(
             successor = seen(successor)
             rows.append((observation, taken, successor))
             observation = successor
-            if terminated or truncated or len(rows) >= NUM_STEPS:
+            if terminated or truncated or len(rows) >= num_steps:
                 break
     return Steps(*(np.stack(column) for column in zip(*rows, strict=True)))

@@ -9,6 +9,7 @@ import pytest
 
 import tests.training.frame_environments  # noqa: F401 - Bar-v0
 from gail_tf import demonstrations
+from gail_tf.environments.atari import atari_pixels
 from gail_tf.environments.make import make_environment
 from gail_tf.resources import experts_dir
 from gail_tf.training import reference
@@ -69,3 +70,41 @@ def test_images_are_held_against_random_play_by_their_borders():
     told += [reference.border_accuracy(marked, make_env(), covered) for covered in ((), [(0, 1, 0, 1)])]
     assert np.allclose(told, [0.5, 1.0, 0.5], atol=0.1)
     assert reference.compare_with(marked, make_env).lines[1].endswith("100% right, chance has 50%.")
+
+
+def test_a_game_in_colour_is_held_against_grey_frames_as_training_sees_it():
+    ale_py = pytest.importorskip("ale_py", reason="pip install 'gail_tf[atari]'")
+    gym.register_envs(ale_py)
+    game, rng = gym.make("ALE/Pong-v5", repeat_action_probability=0.0), np.random.default_rng(0)
+    screens, actions = [game.reset(seed=0)[0]], rng.integers(6, size=120)
+    screens += [game.step(action)[0] for action in actions]
+    game.close()
+    ends = np.arange(120) == 119
+    fields = {"observations": np.stack(screens[:-1]), "next_observations": np.stack(screens[1:])}
+    fields |= {"actions": actions, "terminals": np.zeros(120, bool), "timeouts": ends}
+    options = {"kwargs": {"frameskip": 1}, "wrappers": [atari_pixels], "max_episode_steps": 1000}
+    env = make_environment("ALE/Pong-v5", **options)
+    told = reference.border_accuracy(demonstrations.from_arrays(fields), env)
+    env.close()
+    assert 0.4 < told <= 1.0
+
+
+def test_all_channels_of_colour_images_are_looked_at():
+    class Lamp(gym.Env):
+        observation_space = gym.spaces.Box(0, 255, (12, 12, 3), np.uint8)
+        action_space = gym.spaces.Discrete(2)
+
+        def reset(self, *, seed=None, options=None):
+            super().reset(seed=seed)
+            return np.zeros((12, 12, 3), np.uint8), {}
+
+        def step(self, action):
+            return self.np_random.integers(9, size=(12, 12, 3)).astype(np.uint8), 0.0, False, False, {}
+
+    frames = np.random.default_rng(0).integers(9, size=(200, 12, 12, 3)).astype(np.uint8)
+    frames[:, 0, 0, 0] = 200  # red, the first channel
+    ends = np.arange(200) == 199
+    recorded = demonstrations.from_arrays(
+        {"observations": frames, "actions": np.zeros(200, int), "terminals": ends, "timeouts": ends & False}
+    )
+    assert reference.border_accuracy(recorded, Lamp()) > 0.95
