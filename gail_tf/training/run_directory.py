@@ -254,10 +254,13 @@ def _write_whole(file, content: bytes) -> None:
 
 
 def _remove_leftovers(folder: Path, name: str) -> None:
-    """Removes from ``folder`` the temporary ``.name.PID.tmp`` and ``.old`` of processes that are no more."""
+    """Removes from ``folder`` the temporary ``.name.PID.tmp`` and ``.old`` of processes that are no more.
+
+    This process has written none yet: what bears its number is of one before it (in containers often 1).
+    """
     for leftover in folder.glob(f".{name}*.*"):
         found = re.fullmatch(rf"\.{re.escape(name) or '.+'}\.(\d+)\.(?:tmp|old)", leftover.name)
-        if found is None or is_alive(int(found[1])):
+        if found is None or (int(found[1]) != os.getpid() and is_alive(int(found[1]))):
             continue
         if leftover.is_dir() and not leftover.is_symlink():
             shutil.rmtree(leftover, ignore_errors=True)
