@@ -157,6 +157,7 @@ def rendered(environment: str | Callable[[], gym.Env], arguments: Mapping[str, A
     env = make_environment(environment, render_mode="rgb_array", **arguments)
     if not any("camera" in name for name in arguments.get("kwargs") or ()):
         _follow(env)
+    env.reset(seed=0)  # thrown away, as where episodes are played: PyBullet's first is of other bits
     yield env
     env.close()
 

@@ -7,7 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from gail_tf.environments.film import film, rendered, renderer_set_aside
+from gail_tf.environments.film import film, play, rendered, renderer_set_aside
+from gail_tf.environments.make import make_environment
 from gail_tf.types import UserError
 
 imageio = pytest.importorskip("imageio.v2", reason="pip install 'gail_tf[video]'")
@@ -23,6 +24,19 @@ def test_a_film_shows_every_step_of_the_actions(tmp_path):
     assert frames[0].shape[2] >= 3
     assert np.any(frames[0] != frames[-1])
     assert os.listdir(path.parent) == ["film.gif"]
+
+
+def test_a_bullet_episode_in_a_film_is_the_one_that_was_played():
+    """The first reset of such an environment leads to other last bits than all later ones."""
+    pytest.importorskip("pybullet_envs_gymnasium", reason="pip install 'gail_tf[pybullet]'")
+    name = "pybullet_envs_gymnasium:HopperBulletEnv-v0"
+    actions = np.random.default_rng(0).uniform(-1.0, 1.0, (40, 3))
+    env = make_environment(name)
+    env.reset(seed=3)
+    played = play(env, actions, 3, lambda step: None)
+    env.close()
+    with rendered(name, {}) as shown:
+        assert play(shown, actions, 3, lambda step: None) == played
 
 
 def test_an_mp4_has_a_frame_a_step_at_the_environments_pace(tmp_path):
