@@ -169,11 +169,13 @@ class OffPolicyAgent(Protocol):
       num_batches: minibatches that one update consumes; they arrive as one of ``num_batches * B`` rows.
       exploration_noise: standard deviation of the Gaussian noise added while collecting; 0 where the actor
         samples by itself.
+      discount: gamma; with absorbing states less than 1.
     """
 
     actor_net: Any
     num_batches: int
     exploration_noise: float
+    discount: float
 
     def make_actor_net(self) -> Any:
         """Another network like ``actor_net``, with weights of its own, for their running average."""

@@ -43,7 +43,7 @@ class ActionValue(tf.Module):
         super().__init__(name=name.lower())
         check_settings(name, settings)
         specs = settings["observation_spec"], settings["action_spec"]
-        self._discount, self._target_period = settings["discount"], settings.get("target_period")
+        self.discount, self._target_period = settings["discount"], settings.get("target_period")
         self._epsilon, self._epsilon_steps = settings["epsilon"], settings["epsilon_steps"]
         make_values = lambda: as_network(settings["action_value_network"](*specs), specs[0])  # noqa: E731
         self.make_actor_net = lambda: ActionValuePolicy(make_values(), temperature)
@@ -57,7 +57,7 @@ class ActionValue(tf.Module):
             optimizer=None,
             epsilon_greedy=self._epsilon,
             target_update_tau=settings.get("tau", 1.0),
-            gamma=self._discount,
+            gamma=self.discount,
             train_step_counter=self.train_step,
         )
         self.agent.initialize()
@@ -98,7 +98,7 @@ class ActionValue(tf.Module):
     def _bellman_loss(self, batch: OffPolicyBatch, next_value: tf.Tensor) -> tuple[tf.Tensor, Metrics]:
         """The squared error of ``Q(s, a)`` against the target from ``next_value`` ``[B]``, and metrics."""
         values = self.actor_net.values(batch.observation, training=True)
-        target = losses.bellman_target(batch.reward, batch.terminated, next_value, self._discount)
+        target = losses.bellman_target(batch.reward, batch.terminated, next_value, self.discount)
         chosen = losses.chosen_value(values, batch.action)
         metrics = {"generator/critic_mean": tf.reduce_mean(chosen)}
         return losses.critic_loss([chosen], target), metrics

@@ -32,7 +32,7 @@ class ActorCritic(tf.Module):
         super().__init__(name=name.lower())
         check_settings(name, settings)
         specs = settings["observation_spec"], settings["action_spec"]
-        self._actor_start, self._discount = settings["actor_start"], settings["discount"]
+        self._actor_start, self.discount = settings["actor_start"], settings["discount"]
         self.cloning_coef = settings["cloning_coef"]
         self.make_actor_net = lambda: as_network(settings["actor_network"](*specs), specs[0])
         make_critic = lambda: as_network(settings["critic_network"](*specs), specs, is_scalar=True)  # noqa: E731
@@ -51,7 +51,7 @@ class ActorCritic(tf.Module):
             actor_optimizer=None,
             critic_optimizer=None,
             target_update_tau=settings["tau"],
-            gamma=self._discount,
+            gamma=self.discount,
             train_step_counter=self.train_step,
             **others,
         )
@@ -78,7 +78,7 @@ class ActorCritic(tf.Module):
         next_action *= batch.can_act_next[:, tf.newaxis]
         values = values_of(self.target_critics, batch.next_observation, next_action)
         next_value = functools.reduce(tf.minimum, values)
-        return losses.bellman_target(batch.reward, batch.terminated, next_value, self._discount)
+        return losses.bellman_target(batch.reward, batch.terminated, next_value, self.discount)
 
     def _cloning_fn(self, batch: OffPolicyBatch) -> Callable | None:
         """A deterministic actor's cloning term, to be called; None where there is none."""

@@ -53,7 +53,7 @@ class IQLearn(ActionValue):
         chosen, value = losses.chosen_value(values, batch.action), self._value(values, batch.can_act)
         next_values = self.actor_net.values(batch.next_observation, training=True)
         next_value = self._value(next_values, batch.can_act_next)
-        following = self._discount * (1.0 - batch.terminated) * next_value
+        following = self.discount * (1.0 - batch.terminated) * next_value
         reward, is_expert = chosen - following, batch.is_expert
         loss = self._loss_fn(reward, value - following, is_expert, self._alpha)
         return loss, {

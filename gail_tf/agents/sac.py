@@ -84,7 +84,7 @@ class SAC(ActorCritic):
         action, log_probability = sampled_action(distribution, batch.can_act_next, seed)
         values = values_of(self.target_critics, batch.next_observation, action)
         next_value = losses.soft_value(values, log_probability, tf.exp(self._log_temperature))
-        return losses.bellman_target(batch.reward, batch.terminated, next_value, self._discount)
+        return losses.bellman_target(batch.reward, batch.terminated, next_value, self.discount)
 
     def _update_actor(self, batch: OffPolicyBatch, seed: tf.Tensor, progress: tf.Tensor):
         """A step of actor and temperature; returns ACTOR_METRICS, the entropy, and the cloning term."""

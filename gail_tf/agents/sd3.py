@@ -71,7 +71,7 @@ class SD3(tf_agent.TFAgent):
     ):
         check_settings("SD3", locals())
         self.exploration_noise, self._actor_start = exploration_noise, actor_start
-        self._discount, self._tau, self._beta = discount, tau, beta
+        self.discount, self._tau, self._beta = discount, tau, beta
         self._importance_weights = importance_weights
         self._sampling = num_target_samples, target_noise, target_noise_clip
         self.make_actor_net = functools.partial(
@@ -162,7 +162,7 @@ class SD3(tf_agent.TFAgent):
         values = [tf.reshape(network.value(j, observation, flat), [num_rows, num_samples]) for j in range(2)]
         log_density = log_density if self._importance_weights else None
         next_value = sd3_ops.softmax_value(tf.minimum(*values), self._beta, log_density)
-        return losses.bellman_target(batch.reward, batch.terminated, next_value, self._discount)
+        return losses.bellman_target(batch.reward, batch.terminated, next_value, self.discount)
 
     def _move_targets(self, i: int, tau: float) -> None:
         live, target = (

@@ -58,7 +58,8 @@ class Discriminator(tf.Module):
     Attributes:
       needs_segments: whether a loss term needs the agent's steps in time order, with values.
       components: of observations, that it sees; () for all.
-      reads_successor, reads_action: whether its rewards hang on ``next_observation``, on ``action``.
+      reads_successor, reads_action, reads_terminated: whether its rewards hang on ``next_observation``, on
+        ``action``, on ``terminated``.
       reward_fn: as it was bound. network: of which one with an attribute ``shares_scale`` that is True sees
         ``next_observation`` on the scale of ``observation``.
     """
@@ -108,6 +109,7 @@ class Discriminator(tf.Module):
         self.reward_fn = self._pipeline.reward_fn
         self.components = tuple(components)
         self.reads_successor, self.reads_action = "next_observation" in inputs, "action" in inputs
+        self.reads_terminated = "terminated" in inputs
         self.needs_segments = any(getattr(term, "needs_segments", False) for term in self._loss_terms)
         rows = Transition(*(tf.convert_to_tensor(field) for field in expert))
         self.features = TransitionFeatures(rows, inputs, num_actions, absorbing, components)

@@ -84,6 +84,11 @@ def _check_rollouts(learner: MGAIL, settings: Mapping[str, Any]) -> None:
             f"ModelBasedGenerator.store_interval is {interval}, and rollouts come from the replay: "
             "want 1, or MGAIL.rollout = @simulated_rollout."
         )
+    if interval > 1 and not settings["num_prefill_steps"]:
+        raise ValueError(
+            f"ModelBasedGenerator.num_prefill_steps is 0 and store_interval {interval}: the first updates "
+            f"would find an empty replay; want num_prefill_steps of {num_steps} or more, or store_interval 1."
+        )
 
 
 @gin.configurable
@@ -164,9 +169,11 @@ class ModelBasedGenerator(CollectingGenerator):
         self._batch_size, self._model_batch_size = batch_size, model_batch_size
         self._replay_window, self._reward_recency = replay_window, reward_recency
         self._normalizer = RunningMoments((observation_dim,))
-        reward_fn, reads_successor = reward_source.reward, reward_source.reads_successor
+        # Where a step ends the reward's successor is the absorbing state; without one it has the flag alone.
+        reads = "reads_successor" if absorbing else "reads_terminated"
+        reward_fn, reads_end = reward_source.reward, getattr(reward_source, reads, False)
         self.learner = learner(
-            codec, observation_dim, self._normalizer, absorbing, reward_fn, expert.action, reads_successor
+            codec, observation_dim, self._normalizer, absorbing, reward_fn, expert.action, reads_end
         )
         _check_rollouts(self.learner, settings)
         shared.check_cloning(self.learner, expert, reward_source)

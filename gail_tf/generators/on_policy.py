@@ -89,11 +89,7 @@ class OnPolicyGenerator(CollectingGenerator):
                 "Discriminator.loss_terms: one needs the values fitted in the same iteration: want "
                 "OnPolicyGenerator.generator_first = True, or other loss terms."
             )
-        if absorbing and discount >= 1.0:
-            raise ValueError(
-                f"OnPolicyGenerator.discount is {discount}: an absorbing state's reward is paid for ever, so "
-                "want less than 1, or make_environment.absorbing_states = False."
-            )
+        shared.check_discount("OnPolicyGenerator", discount, absorbing)
         if warm_start_epochs and expert is None:
             raise ValueError(
                 f"OnPolicyGenerator.warm_start_epochs is {warm_start_epochs}: without demonstrations want 0."

@@ -36,6 +36,15 @@ def check_without_segments(owner: str, reward_source: RewardSource) -> None:
         raise ValueError(f"{given}: take an on-policy recipe, such as gail_vr/any.")
 
 
+def check_discount(owner: str, discount: float, absorbing: bool) -> None:
+    """Raises ValueError where what having ended is worth would be a sum without end."""
+    if absorbing and discount >= 1.0:
+        raise ValueError(
+            f"{owner}.discount is {discount}: an absorbing state's reward is paid for ever, so "
+            "want less than 1, or make_environment.absorbing_states = False."
+        )
+
+
 def check_cloning(agent: Any, expert: Transition | None, reward_source: RewardSource) -> bool:
     """Whether ``agent`` is drawn to demonstrated actions; ValueError where there is nothing to draw it to."""
     coef = getattr(agent, "cloning_coef", 0.0)

@@ -51,8 +51,8 @@ class MGAIL(tf.Module):
       codec: of actions. normalizer: of observations; the caller's, and updated there. absorbing: the reward
         source sees absorbing states, so the value of having ended is learned: reward(absorbing) /
         (1 - discount). Otherwise having ended is worth 0.
-      reward_fn: transition -> reward ``[...]``, differentiable. reward_reads_successor: whether it hangs on
-        ``next_observation``.
+      reward_fn: transition -> reward ``[...]``, differentiable. reward_reads_end: whether it hangs on
+        the end of a step, by the absorbing successor or by ``terminated``.
       actor_network: ``(observation_spec, action_spec) -> network``. value_network: ``(observation_spec) ->
         network``. Observations are vectors ``[d]``, because the forward model predicts them.
       horizon: H, steps of a rollout. rollout: of rollout.py. discount: gamma.
@@ -91,7 +91,7 @@ class MGAIL(tf.Module):
         absorbing: bool,
         reward_fn: Callable[[Transition], tf.Tensor],
         expert_action: Any,
-        reward_reads_successor: bool = False,
+        reward_reads_end: bool = False,
         actor_network: Callable = make_actor_network,
         value_network: Callable = make_value_network,
         horizon: int = 5,
@@ -124,7 +124,7 @@ class MGAIL(tf.Module):
         self.is_fresh, self.dropout = getattr(rollout, "is_fresh", False), dropout
         self._objective_weight, self.cut_actions = objective_weight, cut_actions
         self._max_each = max_gradient_value if bound_each_rollout else None
-        self._end_has_own_reward = absorbing and reward_reads_successor
+        self._end_has_own_reward = reward_reads_end
         self._entropy_coef, self._target_rate, self._average_rate = entropy_coef, target_rate, average_rate
         self.cloning_coef = cloning_coef
         if codec.is_discrete:
@@ -220,7 +220,7 @@ class MGAIL(tf.Module):
             return self._reward_fn(self.transition(*steps, terminated, zeros))
 
         reward = reward_of(zeros)
-        if self._end_has_own_reward:  # the step that ends leads into the absorbing state
+        if self._end_has_own_reward:
             reward += rollout.termination * (reward_of(zeros + 1.0) - reward)
         value_tp1, gae_lambda = tf.zeros_like(reward), 1.0
         if self._bootstrap:

@@ -333,6 +333,7 @@ def test_as_in_algorithm_1_everything_learns_once_with_every_rollout(fresh_rollo
     [
         ({"collect_while_learning": True}, "steps are those of the policy of now: want False"),
         ({"store_interval": 0}, "store_interval is 0: want 1 or more"),
+        ({"store_interval": 2, "num_prefill_steps": 0}, "the first updates would find an empty replay"),
     ],
 )
 def test_what_does_not_go_with_fresh_rollouts_is_refused(fresh_rollouts, options, message):

@@ -103,6 +103,13 @@ def test_nothing_is_learned_while_acting_at_random():
     assert not all_equal(before, values(generator, source))
 
 
+def test_with_absorbing_states_the_discount_is_below_1():
+    agent = functools.partial(SAC, discount=1.0)
+    with pytest.raises(ValueError, match="SAC.discount is 1.0: an absorbing state's reward is paid for ever"):
+        make(make_env=lambda: AbsorbingState(pendulum()), agent=agent, absorbing=True)
+    make(agent=agent)
+
+
 def test_demonstrations_among_the_rows_are_paid_by_the_discriminator_and_cloned():
     agent = functools.partial(SAC, cloning_coef=0.4)
     generator, source = make(agent=agent, expert=make_expert(), expert_share=0.25)

@@ -283,7 +283,7 @@ def test_a_step_that_ends_is_paid_as_one_into_the_absorbing_state():
         absorbing=True,
         horizon=1,
         reward_fn=lambda t: t.next_observation[..., -1] * (1.0 - t.observation[..., -1]),
-        reward_reads_successor=True,
+        reward_reads_end=True,
     )
     learner.model.termination_logit = lambda s, a, s2: tf.fill(s.shape[:1], -np.log(3.0).astype(np.float32))
     segment = make_segment(learner, length=1)
@@ -291,6 +291,14 @@ def test_a_step_that_ends_is_paid_as_one_into_the_absorbing_state():
     value = learner.values(learner.target_net, rollout.next_observation)
     expected = 0.25 + 0.99 * 0.75 * value
     np.testing.assert_allclose(learner.returns(rollout), expected, rtol=1e-5)
+
+
+def test_without_absorbing_states_an_end_is_told_by_its_flag():
+    learner = make(horizon=1, reward_fn=lambda t: 10.0 * t.terminated, reward_reads_end=True)
+    learner.model.termination_logit = lambda s, a, s2: tf.fill(s.shape[:1], 20.0)
+    segment = make_segment(learner, length=1)
+    rollout = imagined_rollout(learner.model, learner.act, segment, learner.noise_fn(tf.constant([1, 2])))
+    np.testing.assert_allclose(learner.returns(rollout), 10.0, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
