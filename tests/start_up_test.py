@@ -143,3 +143,14 @@ def test_a_device_that_cannot_be_had_is_one_line(device, gpus, with_cuda, messag
     monkeypatch.setattr(tf.test, "is_built_with_cuda", lambda: with_cuda)
     with pytest.raises(UserError, match=message):
         start_up.use_device(device)
+
+
+@pytest.mark.parametrize("asked, given", [(None, "1"), ("3", "3")])
+def test_a_command_gives_numpys_products_one_thread_unless_told(monkeypatch, asked, given):
+    """It has to be said before NumPy is imported."""
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    if asked is not None:
+        monkeypatch.setenv("OPENBLAS_NUM_THREADS", asked)
+    told = "import gail_tf.bin, os, sys; print(os.environ['OPENBLAS_NUM_THREADS'], 'numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [given, "False"]

@@ -65,7 +65,7 @@ def start(job: Job, leashed: bool = False) -> subprocess.Popen:
     command = [sys.executable, "-c", code, PACKAGE_PARENT, *flags, f"--run_dir={job.run_dir}"]
     # A library's own threads would take the other runs' cores.
     threads = str(max(1, int(job.num_cpus)))
-    limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "GAIL_TF_NUM_THREADS"), threads)
+    limits = dict.fromkeys(("OMP_NUM_THREADS", "GAIL_TF_NUM_THREADS"), threads)
     environment = os.environ | limits
     environment.pop("GAIL_TF_PROGRESS", None)
     Path(job.log).parent.mkdir(parents=True, exist_ok=True)
