@@ -8,6 +8,7 @@ from gail_tf.reporting import archive, keeping_table, page, study_figures, study
 from gail_tf.reporting.figures import draw_comparison
 from gail_tf.reporting.groups import group_runs, tasks_of
 from gail_tf.reporting.runs import Path
+from gail_tf.types import UserError
 
 
 def write_report(paths: Iterable[Path], out_dir: Path, published: Path | None = None) -> list[pathlib.Path]:
@@ -29,7 +30,8 @@ def write_report(paths: Iterable[Path], out_dir: Path, published: Path | None = 
       The files written.
 
     Raises:
-      UserError: a path holds no run directory, none of them can be read, or ``out_dir`` cannot be written.
+      UserError: a path holds no run directory, none of them can be read, or ``out_dir`` cannot be written or
+        has files of these names that no report wrote.
     """
     beside = study_tables.read_published(published) if published else None
     runs, problems = archive.gather(paths)
@@ -55,13 +57,25 @@ def write_report(paths: Iterable[Path], out_dir: Path, published: Path | None = 
     for task in tasks:
         name = f"reward_histograms{'_' + text.slug(task) if len(tasks) > 1 else ''}.png"
         figures[name] = (study_figures.draw_reward_histograms, [g for g in groups if g.task == task])
+    _check_ours(out_dir, [*contents, *figures, "curves.png", "page.html"])
+    kept = archive.write_archive(table.of, out_dir / f"runs{archive.SUFFIX}")  # first: it marks the folder
     draw_comparison(groups, out_dir / "curves.png")
     written = [out_dir / "curves.png"]
     written += [write_atomically(out_dir / name, lines) for name, lines in contents.items() if lines]
     written.append(page.write_page(groups, table, out_dir / "page.html"))
-    written.append(archive.write_archive(table.of, out_dir / f"runs{archive.SUFFIX}"))
+    written.append(kept)
     drawn = {out_dir / name: draw(*what, out_dir / name) for name, (draw, *what) in figures.items()}
     written += [path for path, figure in drawn.items() if figure]
     for path in {*(out_dir / name for name in contents), *drawn} - set(written):
         path.unlink(missing_ok=True)
     return written
+
+
+def _check_ours(out_dir: pathlib.Path, names: Iterable[str]) -> None:
+    """Raises UserError where files of ``names`` are somebody's own: a report leaves its runs beside them."""
+    if (out_dir / f"runs{archive.SUFFIX}").is_file():
+        return
+    own = sorted(name for name in names if (out_dir / name).exists())
+    if own:
+        given = f"{out_dir}: holds {', '.join(own[:3])} and no runs{archive.SUFFIX} of an earlier report"
+        raise UserError(f"{given}: give another folder with --out, so that nothing of yours is overwritten.")

@@ -11,6 +11,7 @@ from gail_tf.reporting import aggregates, tables, terminal, text
 from gail_tf.reporting.groups import group_runs
 from gail_tf.reporting.report import write_report
 from gail_tf.reporting.runs import load_run
+from gail_tf.types import UserError
 
 
 def cells(line):
@@ -180,6 +181,18 @@ def test_a_report_leaves_no_table_of_an_earlier_one(make_run_dir, tmp_path):
     (out / "mine.md").write_text("Notes.")
     written = write_report(arms[:1], out)
     assert set(out.iterdir()) == {*written, out / "mine.md"} and out / "arms.md" not in written
+
+
+def test_files_that_no_report_wrote_stay(make_run_dir, tmp_path):
+    out = tmp_path / "mine"
+    out.mkdir()
+    for name in ("arms.md", "results.csv"):
+        (out / name).write_text("Mine.")
+    with pytest.raises(UserError, match="holds arms.md, results.csv and no runs.jsonl.xz .* another folder"):
+        write_report([make_run_dir()], out)
+    assert {path.name: path.read_text() for path in out.iterdir()} == dict.fromkeys(
+        ("arms.md", "results.csv"), "Mine."
+    )
 
 
 def test_summary_for_a_console(make_run_dir):
