@@ -18,7 +18,6 @@ from gail_tf.generators.collecting import Act, CollectingGenerator
 from gail_tf.generators.replay import ReplayBuffer
 from gail_tf.optimization import averages
 from gail_tf.optimization.minibatches import drawn_indices, recent_ages, scan_updates
-from gail_tf.rewards.environment import EnvironmentReward
 from gail_tf.types import EpisodeStatistics, OffPolicyBatch, RewardSource, Transition, UserError
 
 _LEAST_FRAMES = 64
@@ -30,7 +29,7 @@ def _check(settings: Mapping[str, Any]) -> None:
     shared.check_settings("OffPolicyGenerator", settings)
     shared.check_without_segments("OffPolicyGenerator", settings["reward_source"])
     source = settings["reward_source"]
-    is_shown = not (isinstance(source, EnvironmentReward) or getattr(source, "is_constant", False))
+    is_shown = not getattr(source, "is_constant", False)
     per_iteration = settings["num_steps"] * settings["num_environments"]
     for name, least, why in (
         ("num_reward_rows", int(is_shown), "what a discriminator learns from"),

@@ -23,6 +23,7 @@ class EnvironmentReward(tf.Module):
 
     needs_segments = False
     reads_successor = True
+    is_constant = True
 
     def __init__(self, scale: float = 1.0, normalize: bool = False, transform: Callable | None = None):
         super().__init__(name="environment_reward")

@@ -13,7 +13,7 @@ from gail_tf import demonstrations as demos
 from gail_tf.demonstrations import Demonstrations
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack
-from gail_tf.environments.observations import environment_name, observation_components, time_limit
+from gail_tf.environments.observations import environment_name, time_limit
 from gail_tf.training import evaluation
 from gail_tf.training.imitation_distance import (
     ImitationDistance,
@@ -23,6 +23,7 @@ from gail_tf.training.imitation_distance import (
     screen_blocks,
     selector,
 )
+from gail_tf.training.matching import matched
 from gail_tf.training.run_directory import read_json
 from gail_tf.types import ARRAYS, DEMONSTRATIONS, UserError
 
@@ -64,19 +65,12 @@ class Yardstick:
     ):
         env = make_env()
         self._make_env, self._max_steps = make_env, time_limit(env)
-        self._codec = codec = ActionCodec(env.action_space, environment_name(env))
+        self._codec = ActionCodec(env.action_space, environment_name(env))
+        self._is_stack = frames_in_stack(env) is not None
         with demos.named(name):
-            self._expert = demos.check_matches(
-                recorded,
-                environment=environment_name(env),
-                observation_space=env.observation_space,
-                components=observation_components(env),
-                num_actions=codec.num_actions,
-                action_bounds=None if codec.is_discrete else (codec.space_low, codec.space_high),
-                num_frames=(num_frames := frames_in_stack(env)),
-            )
+            self._expert = matched(recorded, env)
         env.close()
-        self._are_images, self._is_stack = self._expert.are_images, num_frames is not None
+        self._are_images = self._expert.are_images
         blocks = functools.partial(screen_blocks, is_stack=self._is_stack)
         self.seen = blocks if self._are_images else selector(components)
 

@@ -10,6 +10,7 @@ from gail_tf.demonstrations.comparison import Comparison, Reference, Steps, comp
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack
 from gail_tf.environments.observations import environment_name, observation_components
+from gail_tf.training.matching import matched
 from gail_tf.types import UserError
 
 NUM_RESETS = 100
@@ -28,18 +29,18 @@ def compare_with(
     """
     env = make_env()
     try:
-        matched = _matched(demonstrations, env)
+        taken = matched(demonstrations, env)
     except UserError as error:
         env.close()
         return Comparison([], [f"gail-train will refuse it: {error}."])
-    if matched.are_images:
-        share = _told_by_border(matched, env, (), seed)
+    if taken.are_images:
+        share = _told_by_border(taken, env, (), seed)
         env.close()
         lines = ["Images: their shape and the actions fit."]
         if share is not None:
             lines.append(f"A frame's border tells them from random play: {share:.0%} right, chance has 50%.")
         return Comparison(lines, [])
-    found = compare(matched, _reference(env, matched, seed), _components(env))
+    found = compare(taken, _reference(env, taken, seed), observation_components(env))
     env.close()
     return found
 
@@ -56,37 +57,19 @@ def border_accuracy(
     MIN_FRAMES, and of others than bytes. Near 1, a discriminator can win without a look at behaviour: by a
     score, or since frames were made otherwise.
     """
-    return _told_by_border(_matched(demonstrations, env), env, covered, seed)
+    return _told_by_border(matched(demonstrations, env), env, covered, seed)
 
 
 def _told_by_border(
-    matched: demos.Demonstrations, env: gym.Env, covered: Sequence[tuple[int, int, int, int]], seed: int
+    taken: demos.Demonstrations, env: gym.Env, covered: Sequence[tuple[int, int, int, int]], seed: int
 ) -> float | None:
-    if matched.num_transitions < MIN_FRAMES or env.observation_space.dtype != np.uint8:
+    if taken.num_transitions < MIN_FRAMES or env.observation_space.dtype != np.uint8:
         return None
     seen = np.array if frames_in_stack(env) is None else _newest_frame
     one = seen(env.observation_space.low)
     num_steps = min(NUM_STEPS, max(MIN_FRAMES, _MOST_BYTES // one.nbytes))
     played = _steps(env, _at_random(env, seed), seed, seen, num_steps)
-    return demos.border_accuracy(matched.observations, played.observations, covered=covered)
-
-
-def _components(env: gym.Env) -> tuple[tuple[str, int], ...]:
-    return observation_components(env) if len(env.observation_space.shape) == 1 else ()
-
-
-def _matched(demonstrations: demos.Demonstrations, env: gym.Env) -> demos.Demonstrations:
-    """As training in ``env`` takes them; raises UserError where it would refuse them."""
-    codec = ActionCodec(env.action_space, environment_name(env))
-    return demos.check_matches(
-        demonstrations,
-        environment=environment_name(env),
-        observation_space=env.observation_space,
-        components=_components(env),
-        num_actions=codec.num_actions,
-        action_bounds=None if codec.is_discrete else (codec.space_low, codec.space_high),
-        num_frames=frames_in_stack(env),
-    )
+    return demos.border_accuracy(taken.observations, played.observations, covered=covered)
 
 
 def _reference(env: gym.Env, demonstrations: demos.Demonstrations, seed: int) -> Reference:
