@@ -132,4 +132,12 @@ def test_values_beyond_the_declared_space_are_told(recorded, reference):
 def test_episodes_that_do_not_begin_at_resets_are_told(recorded, reference):
     moved = reference._replace(starts=reference.starts + np.array([50, 0, 0, 0, 0, 0]))
     (warning,) = compare(recorded, moved).warnings
-    assert "Component 0 begins episodes at" in warning and "resets at 4" in warning
+    low, high = moved.starts[:, 0].min(), moved.starts[:, 0].max()
+    assert "Component 0 begins episodes at" in warning and f"resets at {low:.4g} to {high:.4g}:" in warning
+
+
+def test_episodes_may_begin_somewhat_beyond_the_resets_that_were_seen(recorded, reference):
+    """A hundred resets do not reach the edges of their range: as much again in all is left to them."""
+    low, high = reference.starts[:, 0].min(), reference.starts[:, 0].max()
+    beyond = reference._replace(starts=reference.starts + np.array([0.4 * (high - low), 0, 0, 0, 0, 0]))
+    assert compare(recorded, beyond).warnings == []
