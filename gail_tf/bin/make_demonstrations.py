@@ -106,19 +106,21 @@ def inspect(
     """Prints what a file holds, and how it compares with an environment."""
     from gail_tf import demonstrations
 
-    found = demonstrations.load(resolve_demonstrations(path), observation_keys=keys)
+    found = demonstrations.load(name := resolve_demonstrations(path), observation_keys=keys)
     print(demonstrations.describe(found))
     if environment:
         import_tensorflow()
-        from gail_tf.assembly import configurables  # noqa: F401 - gin knows every part
+        from gail_tf.assembly import configurables, expert, inspection  # noqa: F401 - gin knows every part
         from gail_tf.assembly.config import parse_gin
         from gail_tf.environments.make import make_environment, with_time_limit
-        from gail_tf.training import reference
 
         if found.are_frames and "ALE/" in environment:
             parse_gin(["pixels/task"], [])  # the screen as the recipes show it
-        make_env = functools.partial(make_environment, environment, absorbing_states=False)
-        compared = reference.compare_with(found, with_time_limit(make_env, max_episode_steps))
+        make_env = with_time_limit(
+            functools.partial(make_environment, environment, absorbing_states=False), max_episode_steps
+        )
+        loaded = expert.LoadedDemonstrations(name, found, "", None, subsample=1, seed=None)
+        compared = inspection.inspect_for(loaded, make_env)
         print("\n".join([f"held against {environment}", *compared.lines]))
         said = [f"warning: {warning}" for warning in compared.warnings]
         print("\n".join(said or ["Nothing speaks against these columns."]))

@@ -74,15 +74,22 @@ def _source(provenance: Mapping[str, Any]) -> str:
     return json.dumps(provenance, sort_keys=True)
 
 
+def _describe_ends(demonstrations: Demonstrations) -> str:
+    """How the recorded episodes ended, as training takes it, whether or not their last steps are here."""
+    ended, rows_end = demonstrations.ended, demonstrations.terminated[demonstrations.episode_ends - 1]
+    told = f"{int(ended.sum())} terminated, {int((~ended).sum())} truncated"
+    num_without = int((ended & ~rows_end).sum())
+    more = f"; of {num_without} terminated ones the last step is not here" if num_without else ""
+    return f"{demonstrations.num_episodes} ({told}{more})"
+
+
 def describe(demonstrations: Demonstrations) -> str:
     """A plain-text table of everything a person would ask of a file before training on it."""
     d = demonstrations
-    last = d.episode_ends - 1
-    num_terminated, num_truncated = int(d.terminated[last].sum()), int(d.truncated[last].sum())
     facts = [
         ("environment", d.environment or "not recorded"),
         ("source", _source(d.provenance) if d.provenance else "not recorded"),
-        ("episodes", f"{d.num_episodes} ({num_terminated} terminated, {num_truncated} truncated)"),
+        ("episodes", _describe_ends(d)),
         ("transitions", str(d.num_transitions)),
         ("return", "no rewards recorded" if d.returns is None else _summary(d.returns)),
         ("length", _summary(d.lengths)),

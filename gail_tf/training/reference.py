@@ -1,5 +1,6 @@
 """Steps of an environment to hold demonstrations against: resets, random actions, and the file's own."""
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 
 import gymnasium as gym
@@ -11,7 +12,6 @@ from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack
 from gail_tf.environments.observations import environment_name, observation_components
 from gail_tf.training.matching import matched
-from gail_tf.types import UserError
 
 NUM_RESETS = 100
 NUM_STEPS = 3000  # of random actions, and as many of the file's
@@ -22,27 +22,23 @@ _MOST_BYTES = 1 << 28  # of images played
 def compare_with(
     demonstrations: demos.Demonstrations, make_env: Callable[[], gym.Env], seed: int = 0
 ) -> Comparison:
-    """Holds demonstrations against that environment; what training would refuse is a warning.
+    """Holds demonstrations against that environment.
 
     ``make_env`` makes it without an absorbing state. It is reset NUM_RESETS times, and takes NUM_STEPS of
     random actions and as many of the file's; for images of random actions alone.
+
+    Raises:
+      UserError: they do not fit the environment.
     """
-    env = make_env()
-    try:
+    with contextlib.closing(make_env()) as env:
         taken = matched(demonstrations, env)
-    except UserError as error:
-        env.close()
-        return Comparison([], [f"gail-train will refuse it: {error}."])
-    if taken.are_images:
+        if not taken.are_images:
+            return compare(taken, _reference(env, taken, seed), observation_components(env))
         share = _told_by_border(taken, env, (), seed)
-        env.close()
-        lines = ["Images: their shape and the actions fit."]
-        if share is not None:
-            lines.append(f"A frame's border tells them from random play: {share:.0%} right, chance has 50%.")
-        return Comparison(lines, [])
-    found = compare(taken, _reference(env, taken, seed), observation_components(env))
-    env.close()
-    return found
+    lines = ["Images: their shape and the actions fit."]
+    if share is not None:
+        lines.append(f"A frame's border tells them from random play: {share:.0%} right, chance has 50%.")
+    return Comparison(lines, [])
 
 
 def border_accuracy(

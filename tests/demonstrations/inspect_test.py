@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gail_tf.demonstrations import Demonstrations, describe, plot_returns
+from gail_tf.demonstrations import Demonstrations, describe, from_arrays, plot_returns
 from gail_tf.demonstrations.inspect import share_at_bounds
 from gail_tf.types import UserError
 
@@ -53,6 +53,16 @@ def test_table_says_what_is_there():
         "notes",
         "- Made by hand.",
     ]
+
+
+def test_how_episodes_ended_is_what_training_takes_though_their_last_steps_are_not_here():
+    """Without successors the last step of both is dropped, and with it the row that is terminated."""
+    fields = {"observations": np.arange(6.0)[:, None], "actions": np.zeros(6, int)}
+    flags = {"terminals": np.array([0, 0, 1, 0, 0, 0]), "timeouts": np.zeros(6)}
+    recorded = from_arrays(fields | flags)
+    assert recorded.ended.tolist() == [True, False] and not recorded.terminated.any()
+    told = "episodes 2 (1 terminated, 1 truncated; of 1 terminated ones the last step is not here)"
+    assert told in lines_of(recorded)
 
 
 def test_table_says_what_is_not_there():

@@ -46,13 +46,6 @@ def test_exchanged_columns_are_named(name, i, j):
     assert warning.startswith(f"Columns look exchanged: {i} and {j}")
 
 
-def test_what_training_would_refuse_is_a_warning():
-    (warning,) = compare_with(
-        dataclasses.replace(shipped("CartPole-v1"), environment=None), "Pendulum-v1"
-    ).warnings
-    assert warning.startswith("gail-train will refuse it: ") and "4 components; wanted 3" in warning
-
-
 def test_images_are_held_against_random_play_by_their_borders():
     """Frames of the game itself are told by nothing, a recorder's mark at once, unless it is covered."""
     rng, frames = np.random.default_rng(0), np.zeros((400, 12, 12), np.uint8)

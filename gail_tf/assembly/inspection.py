@@ -1,0 +1,42 @@
+"""What training would make of demonstrations, told before any: by its own functions."""
+
+import functools
+from collections.abc import Callable
+
+import gymnasium as gym
+
+from gail_tf.assembly.expert import Expert, LoadedDemonstrations, prepare_expert
+from gail_tf.demonstrations.comparison import Comparison
+from gail_tf.environments.actions import ActionCodec
+from gail_tf.environments.observations import environment_name, observation_components
+from gail_tf.training.reference import compare_with
+from gail_tf.types import UserError
+
+
+def inspect_for(loaded: LoadedDemonstrations, make_env: Callable[[], gym.Env]) -> Comparison:
+    """Demonstrations as training takes them in that environment, and held against its steps.
+
+    ``make_env`` makes it without an absorbing state. What training would refuse is a warning.
+    """
+    env = make_env()
+    codec = functools.partial(ActionCodec, env.action_space, environment_name(env))
+    try:
+        expert = prepare_expert(loaded, env, codec(), 0, observation_components(env))
+    except UserError as error:
+        return Comparison([], [f"gail-train will refuse it: {str(error).rstrip('.')}."])
+    finally:
+        env.close()
+    compared = compare_with(loaded.recorded, make_env)
+    return Comparison([*_as_taken(expert, loaded), *compared.lines], compared.warnings)
+
+
+def _as_taken(expert: Expert, loaded: LoadedDemonstrations) -> list[str]:
+    """The expert's figures in training, and what it notes beyond the file's own notes."""
+    known = expert.return_mean
+    told = "unknown" if known is None else f"{known:.2f}"
+    notes = [note for note in expert.notes if note not in loaded.recorded.notes]
+    return [
+        f"gail-train learns from {expert.num_transitions} transitions; the expert's return is {told}, its "
+        f"length {expert.length_mean:.2f}, and {expert.terminates:.0%} of its whole episodes terminate",
+        *(f"  - {note}" for note in notes),
+    ]

@@ -1,0 +1,37 @@
+"""What --inspect says of demonstrations in an environment is what training makes of them."""
+
+import dataclasses
+import functools
+
+import numpy as np
+
+from gail_tf import demonstrations
+from gail_tf.assembly.expert import LoadedDemonstrations
+from gail_tf.assembly.inspection import inspect_for
+from gail_tf.environments.make import make_environment
+from gail_tf.resources import experts_dir
+
+SHIPPED = demonstrations.load(experts_dir() / "CartPole-v1" / "demonstrations.npz")
+
+
+def inspected(recorded, environment, name="the arrays"):
+    make_env = functools.partial(make_environment, environment, absorbing_states=False)
+    return inspect_for(LoadedDemonstrations(name, recorded, "", None, subsample=1, seed=None), make_env)
+
+
+def test_an_episode_that_the_recording_cut_does_not_count():
+    fields = {name: getattr(SHIPPED, name)[:980] for name in ("observations", "actions", "next_observations")}
+    told = {"rewards": np.ones(980), "terminals": np.zeros(980), "timeouts": np.arange(980) == 499}
+    line, *notes = inspected(demonstrations.from_arrays(fields | told), "CartPole-v1").lines[:4]
+    assert line.startswith(
+        "gail-train learns from 980 transitions; the expert's return is 500.00, its length"
+    )
+    assert any("1 of 2 episodes stop before the time limit of 500 steps" in note for note in notes)
+
+
+def test_what_training_would_refuse_is_a_warning():
+    nameless = dataclasses.replace(SHIPPED, environment=None)
+    (warning,) = inspected(nameless, "Pendulum-v1").warnings
+    assert warning.startswith("gail-train will refuse it: ") and "4 components; wanted 3" in warning
+    (warning,) = inspected(nameless, "CartPole-v1", "runs/Acrobot-v1.npz").warnings
+    assert "the file is named after Acrobot-v1" in warning
