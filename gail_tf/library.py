@@ -314,6 +314,7 @@ def _run(
             unused = config.unused_configurables(request.configs[1:], request.bindings)
         if info is None:
             record = {"status": "running", **settled.info(), **run_directory.origin(command)}
+            record["random_distance"] = built.random_distance
             directory.create(record, built.operative_config, request.overwrite)
             if unused:
                 parts_of = ", ".join(unused)

@@ -2,10 +2,11 @@
 
 import functools
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import gin
+import numpy as np
 import tensorflow as tf
 
 from gail_tf.assembly.config import parse_gin
@@ -38,6 +39,7 @@ class Parts(NamedTuple):
       environment_kwargs: what an exported policy needs to make its environment again, beside the id.
       spaces: what it says of its observations and actions.
       learned_reward: the discriminator's reward, to be exported; None where nothing learns one.
+      random_distance: a random policy's imitation distance; None without demonstrations.
       operative_config: gin text of every value in effect, defaults included.
       notes: what a person should know, a sentence each, with "note: " before it.
     """
@@ -47,6 +49,7 @@ class Parts(NamedTuple):
     environment_kwargs: dict[str, Any]
     spaces: dict[str, Any]
     learned_reward: PortableReward | None
+    random_distance: float | None
     operative_config: str
     notes: tuple[str, ...]
 
@@ -110,8 +113,9 @@ def _assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
     if isinstance(reward_source, Discriminator):
         real = generator.policy.observation_spec
         learned = PortableReward(reward_source, codec, real, absorbing, spaces)
+    at_random = distance and _distance_of(distance, settings.random_play)
     config = gin.operative_config_str()
-    return Parts(generator, trainer, _environment_kwargs(), spaces, learned, config, notes)
+    return Parts(generator, trainer, _environment_kwargs(), spaces, learned, at_random, config, notes)
 
 
 def _imitation_distance(
@@ -130,6 +134,15 @@ def _imitation_distance(
         is_real = observation[:, -1] == 0.0
         observation, action = observation[is_real, :-1], action[is_real]
     return ImitationDistance(observation, action, expert.ends, codec, max_steps, components)
+
+
+def _distance_of(
+    distance: ImitationDistance | ScreenDistance, play: Sequence[Mapping[str, np.ndarray]]
+) -> float:
+    """Of episodes that hold vectors whole, and of images what the distance sees."""
+    if isinstance(distance, ImitationDistance) and distance.seen is not None:
+        play = [{**episode, "observations": distance.seen(episode["observations"])} for episode in play]
+    return distance(play)
 
 
 def _environment_kwargs() -> dict[str, Any]:

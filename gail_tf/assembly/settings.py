@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import gin
 import gymnasium as gym
+import numpy as np
 
 from gail_tf import demonstrations as demos
 from gail_tf.assembly import configurables  # noqa: F401 - gin knows every part
@@ -30,12 +31,14 @@ from gail_tf.assembly.gin_text import statements
 from gail_tf.assembly.recipes import check_order
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.actions import ActionCodec
+from gail_tf.environments.atari import frames_in_stack
 from gail_tf.environments.make import make_environment, with_version
 from gail_tf.environments.makers import SLOW
 from gail_tf.environments.observations import environment_name, observation_components
 from gail_tf.functions import name_of
 from gail_tf.training import evaluation
 from gail_tf.training.evaluation import Evaluator
+from gail_tf.training.imitation_distance import screen_blocks
 from gail_tf.training.reference import border_accuracy, compare_with
 from gail_tf.types import UserError
 
@@ -43,6 +46,8 @@ NAMES = ("label", "task", "run_name", "group", "tags")
 """The flags that name a run and change nothing in it."""
 COMPARED = 2e-3
 """Seconds a step up to which demonstrations are held against the environment, which takes 6,000."""
+COMPARED_EPISODES = 10
+"""Of random play with the demonstrations, as gail-evaluate does."""
 TOLD = 3
 """Mismatches that are said; a file in other units has one a column."""
 
@@ -103,6 +108,8 @@ class Settings(NamedTuple):
       seed: of everything random in the run.
       expert: the demonstrations, ready to learn from; None on the environment's own reward.
       random_return, random_length: mean return and length under uniformly random actions.
+      random_play: some of those episodes, as an Evaluator hands them on, of images what a distance sees; none
+        without demonstrations.
       label, task, run_name, group, tags, num_threads, tensorflow_threads, device: as they were asked for.
       is_slow: whether its steps are worth processes.
       notes: what a person should know, a sentence each, with "note: " or "warning: " before it.
@@ -118,6 +125,7 @@ class Settings(NamedTuple):
     expert: Expert | None
     random_return: float
     random_length: float
+    random_play: Sequence[Mapping[str, np.ndarray]]
     label: str | None
     task: str | None
     run_name: str | None
@@ -197,11 +205,7 @@ def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
         notes += [f"note: {note}" for note in expert.notes]
     env.close()
     make_real = functools.partial(make, absorbing_states=False)
-    evaluator = Evaluator(make_real)
-    start = time.perf_counter()
-    chance = evaluator.evaluate(evaluation.uniformly_random(make_real, 0), 20, seed=2_000_000).statistics()
-    step_seconds = (time.perf_counter() - start) / (20 * chance["length_mean"])
-    evaluator.close()
+    chance, random_play, step_seconds = _play_at_random(make_real, expert)
     if expert is not None and are_to_be_compared(expert):
         expert, said = _compared(expert, loaded.recorded, make_real, step_seconds)
         notes += said
@@ -223,6 +227,7 @@ def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
         expert=expert,
         random_return=chance["return_mean"],
         random_length=chance["length_mean"],
+        random_play=random_play,
         **{name: getattr(request, name) for name in NAMES},
         num_threads=request.num_threads,
         tensorflow_threads=request.tensorflow_threads,
@@ -231,6 +236,27 @@ def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
         notes=tuple(notes),
         import_folders=tuple(import_folders),
     )
+
+
+def _play_at_random(
+    make_env: Callable[[], gym.Env], expert: Expert | None
+) -> tuple[dict[str, float], list[Mapping[str, np.ndarray]], float]:
+    """Statistics of 20 random episodes, COMPARED_EPISODES of them for an expert, and seconds a step."""
+    env, play = make_env(), []
+    blocks = functools.partial(screen_blocks, is_stack=frames_in_stack(env) is not None)
+    seen = blocks if len(env.observation_space.shape) > 1 else np.asarray
+    env.close()
+
+    def watch(episode: Mapping[str, np.ndarray]) -> None:
+        if len(play) < COMPARED_EPISODES:
+            play.append(episode)
+
+    evaluator, act = Evaluator(make_env), evaluation.uniformly_random(make_env, 0)
+    start = time.perf_counter()
+    chance = evaluator.evaluate(act, 20, 2_000_000, None if expert is None else watch, seen).statistics()
+    step_seconds = (time.perf_counter() - start) / (20 * chance["length_mean"])
+    evaluator.close()
+    return chance, play, step_seconds
 
 
 def _compared(

@@ -2,7 +2,7 @@
 
 import shlex
 
-from gail_tf.doctor.case import GOOD_SCORE, Case, Finding
+from gail_tf.doctor.case import GOOD_DISTANCE, GOOD_SCORE, Case, Finding
 from gail_tf.doctor.data import quoted_demonstrations
 
 THERE = 0.5  # Of the expert: what was never there is not lost.
@@ -41,7 +41,8 @@ def too_few_steps(case: Case) -> Finding | None:
     """It ended while it still got better."""
     values, unit = case.scores, "of the expert"
     if not case.run.has_scale:
-        values, unit = -case.values("evaluation/imitation_distance"), "in imitation distance"
+        values = case.nearness(case.values("evaluation/imitation_distance"))
+        unit = "of the way from a random policy to the demonstrations"
     if not (case.is_finished and case.is_poor) or values.size < 8:
         return None
     quarter = values.size // 4
@@ -52,7 +53,7 @@ def too_few_steps(case: Case) -> Finding | None:
     budget = ("total_env_steps", steps) if steps else ("total_iterations", int(case.run.last["iteration"]))
     change = f"--gin='Trainer.{budget[0]} = {3 * budget[1]}'"
     return Finding(
-        f"it still rises: {abs(before):.2f} {unit} in the third quarter of the evaluations, {abs(late):.2f} "
+        f"it still rises: {before:.2f} {unit} in the third quarter of the evaluations, {late:.2f} "
         f"in the last, after {steps:,} steps",
         (change, *case.cloning),
     )
@@ -64,9 +65,11 @@ def not_learned(case: Case) -> Finding | None:
         return None
     data, task = quoted_demonstrations(case), case.run.environment
     bc = f"gail-train --config=bc/any --environment={task} --demonstrations={data} --run_dir=runs/bc"
+    good = f"{GOOD_SCORE} of the expert or more"
+    if case.score is None:
+        good = f"a distance of {GOOD_DISTANCE} of the random policy's or less"
     return Finding(
-        f"it ends at {case.standing} (good is {GOOD_SCORE} of the expert or more), and no other sign of the "
-        "table is there",
+        f"it ends at {case.standing} (good is {good}), and no other sign of the table is there",
         (
             *case.cloning,
             f"gail-make-demonstrations --inspect={data} --environment={task}",

@@ -13,15 +13,21 @@ HEALTHY = "nothing wrong found"
 
 
 def names(findings: Sequence[Finding]) -> str:
-    """All of them in one line: what stands at the end of a summary and of curve.png."""
+    """All of them in one line."""
     return "; ".join(finding.name for finding in findings) or HEALTHY
+
+
+def verdict(run: Run, findings: Sequence[Finding]) -> str:
+    """Their names and what nothing tells: what stands at the end of a summary and of curve.png."""
+    unknown = None if findings else Case(run).unknown
+    return names(findings) + (f"; {unknown}" if unknown else "")
 
 
 def summary_lines(run: Run, findings: Sequence[Finding], typed: Callable[[str], str] = str) -> list[str]:
     """What stands at the end of a run's printed summary: a line, and where to read on."""
     command = f"{typed('gail-doctor')} {shlex.quote(str(run.path))}"
     more = [f"  {'':<16}{command} says what to change"] if findings else []
-    return [f"  {'doctor':<16}{names(findings)}", *more]
+    return [f"  {'doctor':<16}{verdict(run, findings)}", *more]
 
 
 def lines(found: Sequence[tuple[Run, Sequence[Finding]]], typed: Callable[[str], str] = str) -> list[str]:
@@ -40,7 +46,7 @@ def run_lines(run: Run, findings: Sequence[Finding], typed: Callable[[str], str]
     """A run at length: a line what it is, then each finding with figures and changes."""
     lines = [f"{run.name}: {_state(run)}"]
     if not findings:
-        return [*lines, f"  {HEALTHY}", *_signs(run)]
+        return [*lines, f"  {verdict(run, findings)}", *_signs(run)]
     for finding in findings:
         lines.append(f"  {finding.name}: {finding.figures}")
         for number, what in enumerate(finding.change):
@@ -55,7 +61,7 @@ def run_lines(run: Run, findings: Sequence[Finding], typed: Callable[[str], str]
 
 def short_line(run: Run, findings: Sequence[Finding]) -> str:
     """A run in a line, among others."""
-    return f"{run.name}: {names(findings)} ({_state(run)})"
+    return f"{run.name}: {verdict(run, findings)} ({_state(run)})"
 
 
 def shared_lines(found: Sequence[tuple[Run, Sequence[Finding]]]) -> list[str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from gail_tf.doctor.diagnosis import diagnose
-from gail_tf.doctor.text import names
+from gail_tf.doctor.text import verdict
 from gail_tf.reporting.figures import draw_run
 from gail_tf.reporting.runs import load_run
 from gail_tf.training.diagnostics import DivergedError
@@ -103,7 +103,7 @@ def _summarize(run_dir: RunDirectory, trainer: Trainer, result: Mapping[str, Any
     write_json(run_dir.summary, summary | {"git_commit": (info["git"] or {}).get("commit")})
     loaded = load_run(run_dir.path)
     finished = dataclasses.replace(loaded, info={**loaded.info, "status": "finished"})
-    draw_run(finished, run_dir.curve, f"gail-doctor: {names(diagnose(finished))}")
+    draw_run(finished, run_dir.curve, f"gail-doctor: {verdict(finished, diagnose(finished))}")
 
 
 class _Stop(threading.Event):

@@ -267,15 +267,41 @@ def test_a_final_figure_of_few_episodes_or_of_wide_spread_is_too_little():
 
 
 def test_without_an_experts_return_the_distance_tells():
-    def of(distance, **facts):
-        run = poor(evaluation__imitation_distance=distance, generator__kl=0.3, facts=facts)
-        return dataclasses.replace(run, info={**run.info, "expert_return": None})
-
-    assert found(of(0.9)) == ["policy steps too large"]
-    assert found(of(0.1)) == []
-    assert Case(of(0.1)).standing == "imitation distance 0.10"
+    assert found(without_rewards(0.9)) == ["policy steps too large"]
+    assert found(without_rewards(0.1)) == []
+    assert Case(without_rewards(0.1)).standing == "imitation distance 0.10 (random policy 0.80)"
     # Of screens it is another distance, of which 0.1 is far.
-    assert found(of(0.1, border_accuracy=0.95)) == ["demonstrations that a frame's border tells"]
+    assert found(without_rewards(0.1, border_accuracy=0.95)) == ["demonstrations that a frame's border tells"]
+
+
+def without_rewards(distance, at_random=0.8, kl=0.3, **facts):
+    run = poor(evaluation__imitation_distance=distance, generator__kl=kl, facts=facts)
+    return dataclasses.replace(run, info={**run.info, "expert_return": None, "random_distance": at_random})
+
+
+def test_a_distance_is_held_against_a_random_policys():
+    """As on Swimmer-v5, where a random policy is at 0.31."""
+    (finding,) = diagnosis.diagnose(without_rewards(0.3, at_random=0.31, kl=0.01))
+    assert finding.name == "not learned" and "0.45 of the random policy's or less" in finding.figures
+    assert found(without_rewards(0.6, at_random=1.4)) == []  # Reacher-v5: good runs are beyond 0.35
+
+
+def test_what_still_comes_nearer_wants_more_steps():
+    run = without_rewards(list(np.linspace(0.31, 0.2, 30)), at_random=0.31, kl=0.01)
+    (finding,) = diagnosis.diagnose(run)
+    assert finding.name == "too few steps" and "0.23 of the way from a random policy" in finding.figures
+
+
+@pytest.mark.parametrize(
+    "at_random, facts, why",
+    [(None, {}, "no random policy's distance"), (0.8, {"border_accuracy": 0.6}, "its distance is of images")],
+)
+def test_what_nothing_tells_is_said(at_random, facts, why):
+    run = without_rewards(0.3, at_random, **facts)
+    assert found(run) == []
+    told = f"nothing wrong found; whether it imitates is not known: no expert's return, and {why}"
+    assert text.run_lines(run, [])[1].strip() == told
+    assert told in text.short_line(run, []) and told in text.summary_lines(run, [])[0]
 
 
 @pytest.fixture

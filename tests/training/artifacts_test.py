@@ -37,6 +37,9 @@ def test_a_run_directory_holds_what_it_should_and_nothing_else(reference):
     info = json.loads((run_dir / "run.json").read_text())
     assert info["status"] == "finished" and info["command"][0] == "gail-train"
     assert {"seed", "versions", "git", "wall_seconds"} <= set(info)
+    # Of ten random episodes and one demonstration, all of it: what gail-evaluate has beside.
+    beside = rollouts.evaluate_policy(str(run_dir), None, 1, 0, False)
+    assert info["random_distance"] == pytest.approx(beside["random_distance"], rel=1e-6)
     summary = json.loads((run_dir / "summary.json").read_text())
     wanted = "environment algorithm seed env_steps wall_seconds return_mean return_std num_episodes"
     assert set(wanted.split()) | {"expert_return", "random_return", "normalized_return"} <= set(summary)
