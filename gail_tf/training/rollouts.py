@@ -205,9 +205,14 @@ def _distance_lines(result: Mapping[str, Any]) -> list[str]:
     beside = [f"random policy {result['random_distance']:.3f}"]
     if result["held_out_distance"] is not None:
         beside.append(f"held-out demonstrations {result['held_out_distance']:.3f}")
+    told = f"the policy is {result['nearness']}."
+    if result["nearness"] is None:
+        number = result["num_episodes"]
+        count = "one episode tells" if number == 1 else f"{number} episodes tell"
+        told = f"{count} too little of how near it is to its expert: add --num_episodes=20."
     return [
         f"  distance    {result['imitation_distance']:.3f}  ({', '.join(beside)})",
-        f"  Without any reward: the policy is {result['nearness']}.",
+        f"  Without any reward: {told}",
     ]
 
 

@@ -77,6 +77,18 @@ def test_words_go_by_the_share_of_the_way_from_chance_to_held_out_demonstrations
     assert nearness.in_words(distance, at_random=1.0, held_out=0.0).startswith(words)
 
 
+def test_halves_of_few_demonstrations_are_no_measure():
+    """Four of CartPole-v1: halves at 4.8, random play at 0.82, and a poor policy was as near as can be."""
+    assert nearness.in_words(0.75, at_random=0.82, held_out=4.8).startswith("hardly")
+
+
+def test_few_episodes_are_given_no_words(balancing):
+    yardstick = nearness.Yardstick(balancing[0], "mine", make_env)
+    episodes = episodes_of(balancing[1], nearness.MIN_EPISODES)
+    assert yardstick.measure(episodes)["nearness"].startswith(("near", "as near"))
+    assert yardstick.measure(episodes[1:])["nearness"] is None
+
+
 @pytest.fixture(scope="module")
 def policy(tmp_path_factory):
     """An untrained policy in a run directory that knows its demonstrations."""
@@ -106,7 +118,10 @@ def test_a_runs_demonstrations_are_found_and_the_same_can_be_given(policy, tmp_p
     assert found["imitation_distance"] == given["imitation_distance"] > 0.0
     said = rollouts.describe(found)
     assert f"distance    {found['imitation_distance']:.3f}  (random policy" in said
-    assert said.splitlines()[-1] == f"  Without any reward: the policy is {found['nearness']}."
+    few = "2 episodes tell too little of how near it is to its expert: add --num_episodes=20."
+    assert said.splitlines()[-1] == f"  Without any reward: {few}"
+    said = rollouts.describe(found | {"num_episodes": 5, "nearness": "near to its expert"})
+    assert said.splitlines()[-1] == "  Without any reward: the policy is near to its expert."
     json.dumps(found)
 
 
