@@ -1,4 +1,11 @@
-"""What a figure says between a random policy and the expert: a distance, which needs no reward."""
+"""What a return says between a random policy and the expert, and a distance, which needs no reward."""
+
+from typing import Any
+
+LEFT_OUT = "the normalised score is left out; check the recording's rewards"
+
+HIGH, LOW = 1.5, 0.5
+NEAR = 0.8
 
 _NEAREST = 0.25
 """Of a random policy's distance. Halves of few demonstrations differ by more than another draw of the expert
@@ -15,3 +22,38 @@ def nearness(distance: float, at_random: float, held_out: float | None = None) -
     """
     nearest = min(held_out or 0.0, _NEAREST * at_random)
     return (at_random - distance) / max(at_random - nearest, 1e-9)
+
+
+def normalized(value: Any, expert: float | None, random: float | None) -> Any:
+    """``(value - random) / (expert - random)``; None when a part is unknown or they give no scale."""
+    if value is None or expert is None or random is None or expert <= random:
+        return None
+    return (value - random) / (expert - random)
+
+
+def no_scale(expert: float | None, random: float | None) -> str | None:
+    """Why two returns that are known are no scale; None where they are one, and where one is unknown."""
+    if expert is None or random is None or expert > random:
+        return None
+    return (
+        f"the recorded returns (mean {expert:.4g}) are not above random play (mean {random:.4g}): {LEFT_OUT}"
+    )
+
+
+def doubt(score: float | None, share: float | None) -> str | None:
+    """Why a normalised score may rest on recorded rewards of another scale; None where nothing says so.
+
+    Of 1,074 recorded runs none has more than 1.13, and of 569 that are NEAR none less than 0.65.
+
+    Args:
+      share: the nearness of the same episodes; None: not known.
+    """
+    if score is None:
+        return None
+    if score > HIGH:
+        what = f"the normalised score is {score:.1f}, and who imitates hardly passes the expert"
+    elif share is not None and share >= NEAR and score < LOW:
+        what = "the policy's episodes are near to the expert's, and its return is not"
+    else:
+        return None
+    return f"{what}: are the recorded rewards the environment's own, in its scale?"

@@ -51,7 +51,7 @@ _MAY_IMPORT = {
         "agents",
         "mgail",
     },
-    "reporting": {"types", "files", "machine"},
+    "reporting": {"types", "scores", "files", "machine"},
     "doctor": {"types", "scores", "lease", "reporting"},
     "training": {
         "version",
@@ -80,6 +80,7 @@ _MAY_IMPORT = {
     "assembly": {
         "gail_tf",
         "types",
+        "scores",
         "functions",
         "resources",
         "files",

@@ -81,7 +81,10 @@ def load_demonstrations(
 
 
 class Expert(NamedTuple):
-    """Demonstrations, ready to learn from; ``weights`` ``[M]`` say how much each row counts."""
+    """Demonstrations, ready to learn from; ``weights`` ``[M]`` say how much each row counts.
+
+    ``return_mean`` is None where none is known, and where it is no scale: ``no_score`` then says why.
+    """
 
     transitions: Transition
     weights: np.ndarray
@@ -99,6 +102,7 @@ class Expert(NamedTuple):
     seed: int | None = None
     observation_keys: Sequence[str] | None = None
     reader: str | None = None
+    no_score: str | None = None
 
 
 def are_to_be_compared(expert: Expert) -> bool:

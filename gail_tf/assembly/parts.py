@@ -9,6 +9,7 @@ import gin
 import numpy as np
 import tensorflow as tf
 
+from gail_tf import scores
 from gail_tf.assembly.config import parse_gin
 from gail_tf.assembly.expert import Expert, channels_note, unscaled_note
 from gail_tf.assembly.settings import Experiment, Settings, one_line_errors
@@ -22,7 +23,7 @@ from gail_tf.environments.observations import time_limit
 from gail_tf.environments.wrappers import described
 from gail_tf.functions import frozen
 from gail_tf.generators.acting import make_mode
-from gail_tf.training.evaluation import Evaluator, normalized_score
+from gail_tf.training.evaluation import Evaluator
 from gail_tf.training.imitation_distance import ImitationDistance, ScreenDistance, screen_blocks
 from gail_tf.training.run_directory import RunDirectory
 from gail_tf.training.trainer import Trainer
@@ -102,7 +103,7 @@ def _assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
         evaluator=Evaluator(frozen(functools.partial(settings.make_environment, absorbing_states=False))),
         distance=distance,
         make_act=make_mode(generator.policy),
-        normalize=lambda value: normalized_score(value, expert_return, settings.random_return),
+        normalize=lambda value: scores.normalized(value, expert_return, settings.random_return),
     )
     notes = []
     if expert is not None and generator.policy.normalizer is None:

@@ -13,6 +13,7 @@ import gymnasium as gym
 import numpy as np
 
 from gail_tf import demonstrations as demos
+from gail_tf import scores
 from gail_tf.assembly import configurables  # noqa: F401 - gin knows every part
 from gail_tf.assembly.config import FLAGS, error_line, flag_bindings, parse_gin
 from gail_tf.assembly.config_types import check_types
@@ -164,6 +165,7 @@ _EXPERT_INFO = {
     "demonstrations": "path",
     "demonstrations_sha256": "sha256",
     "expert_return": "return_mean",
+    "no_score": "no_score",
     "demonstration_facts": "facts",
 }
 
@@ -206,6 +208,9 @@ def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
     env.close()
     make_real = functools.partial(make, absorbing_states=False)
     chance, random_play, step_seconds = _play_at_random(make_real, expert)
+    if expert is not None:
+        expert, said = _scored(expert, loaded.recorded.rewards, chance["return_mean"], random_play)
+        notes += said
     if expert is not None and are_to_be_compared(expert):
         expert, said = _compared(expert, loaded.recorded, make_real, step_seconds)
         notes += said
@@ -257,6 +262,23 @@ def _play_at_random(
     step_seconds = (time.perf_counter() - start) / (20 * chance["length_mean"])
     evaluator.close()
     return chance, play, step_seconds
+
+
+def _scored(
+    expert: Expert,
+    rewards: np.ndarray | None,
+    random_return: float,
+    play: Sequence[Mapping[str, np.ndarray]],
+) -> tuple[Expert, list[str]]:
+    """Without a return that is no scale; what to say of it."""
+    if expert.return_mean is None:
+        return expert, []
+    why = scores.no_scale(expert.return_mean, random_return)
+    other = demos.other_rewards(rewards, np.concatenate([episode["rewards"] for episode in play]))
+    why = why or (other and f"{other}: {scores.LEFT_OUT}")
+    if why is None:
+        return expert, []
+    return expert._replace(return_mean=None, no_score=why), [f"warning: {why[0].upper()}{why[1:]}."]
 
 
 def _compared(

@@ -2,7 +2,7 @@
 # ruff: noqa: F401 - the names that the room gives
 
 from gail_tf.demonstrations.borders import border_accuracy
-from gail_tf.demonstrations.checks import as_discrete, check_file_name, check_matches
+from gail_tf.demonstrations.checks import as_discrete, check_file_name, check_matches, other_rewards
 from gail_tf.demonstrations.components import Components
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.facts import facts, share_at_limits

@@ -91,6 +91,21 @@ def _clip_to_bounds(demonstrations: Demonstrations, low, high) -> Demonstrations
     return demonstrations.noted(note, actions=clipped)
 
 
+def other_rewards(recorded: np.ndarray, played: np.ndarray) -> str | None:
+    """Why rewards ``[N]`` are not of the environment that paid ``played`` ``[M]`` for random actions, if so.
+
+    What a step pays elsewhere nobody knows. Told are one value at every step that random play never had, and
+    another sign at every step.
+    """
+    low, high, first = played.min(), played.max(), recorded[0] + 0.0  # no negative 0
+    if (recorded == first).all() and not np.isclose(played, first, rtol=1e-3, atol=1e-6).any():
+        paid = f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}"
+        return f"every recorded reward is {first:.4g}, and no step of random play is paid that, but {paid}"
+    if recorded.min() >= 0.0 >= high and recorded.max() > 0.0 > low:
+        return "no recorded reward is below 0, and no step of random play is paid more than 0"
+    return None
+
+
 def _kind(shape: tuple[int, ...], dtype: np.dtype) -> str:
     what = {1: f"{shape[0]} components", 2: f"single frames {list(shape)} of {dtype}"}
     return what.get(len(shape), f"images {list(shape)} of {dtype}")

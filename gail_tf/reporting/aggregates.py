@@ -123,7 +123,7 @@ def _times_drawn(generator: np.random.Generator, size: int) -> np.ndarray:
 def evaluation_curve(run: Run, against: str = "env_steps") -> Curve:
     """Normalised return of each evaluation, as recorded or else from its mean return; may be empty."""
     x, y = run.series("evaluation/normalized_return", against)
-    if not y.size:
+    if not y.size or run.no_score:
         x, returns = run.series("evaluation/return_mean", against)
         y = run.normalize(returns)
     return (x, y) if y is not None else (np.zeros(0), np.zeros(0))

@@ -116,7 +116,9 @@ def _run_data(run: Run, num_lines: int) -> dict[str, Any]:
     lines = thinned(run.metrics, num_lines)
     values = {name: [_rounded(line.get(name)) for line in lines] for name in METRICS}
     scale = "evaluation/normalized_return"
-    if not any(value is not None for value in values[scale]):  # runs of before it was recorded
+    if run.no_score or not any(
+        value is not None for value in values[scale]
+    ):  # runs of before it was recorded
         values[scale] = [_rounded(run.normalize(line.get("evaluation/return_mean"))) for line in lines]
     return {
         "name": run.name,

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from gail_tf import scores
 from gail_tf.types import UserError
 
 Path = str | os.PathLike
@@ -116,11 +117,14 @@ class Run:
         return [line for line in self.metrics if isinstance(line.get(name), Mapping)]
 
     def normalize(self, episode_return: Any) -> Any:
-        """``(return - random) / (expert - random)``; None when those two are unknown or equal."""
-        expert, random = self.number("expert_return"), self.number("random_return")
-        if episode_return is None or expert is None or random is None or expert == random:
-            return None
-        return (episode_return - random) / (expert - random)
+        """``(return - random) / (expert - random)``; None when those two are unknown or no scale."""
+        return scores.normalized(episode_return, self.number("expert_return"), self.number("random_return"))
+
+    @property
+    def no_score(self) -> str | None:
+        """Why there are no normalised returns though rewards were recorded; older runs have them."""
+        why = scores.no_scale(self.number("expert_return"), self.number("random_return"))
+        return self.value("no_score") or why
 
     @property
     def has_scale(self) -> bool:
@@ -130,7 +134,7 @@ class Run:
     @property
     def normalized_return(self) -> float | None:
         """Of the final policy, from the summary."""
-        stated = self.number("normalized_return")
+        stated = None if self.no_score else self.number("normalized_return")
         return stated if stated is not None else self.normalize(self.number("return_mean"))
 
 

@@ -1,5 +1,6 @@
 """One run's result in a few lines for a console."""
 
+from gail_tf import scores
 from gail_tf.reporting import text
 from gail_tf.reporting.aggregates import evaluation_curve, time_to_expert
 from gail_tf.reporting.groups import demonstrations_text
@@ -11,11 +12,11 @@ def summary_lines(run: Run) -> list[str]:
     steps, seconds = (run.total(name) or 0 for name in ("env_steps", "wall_seconds"))
     levels = {"expert": run.number("expert_return"), "random policy": run.number("random_return")}
     rate = f" ({text.count(steps / seconds)} steps/s)" if steps and seconds else ""
-    normalized, number = run.normalized_return, run.value("num_demonstrations")
+    number = run.value("num_demonstrations")
     said = {
         "return": _final_return(run),
         "against": ", ".join(f"{who} {text.score(at)}" for who, at in levels.items() if at is not None),
-        "normalised": normalized is not None and f"{normalized:.3f}  (0 random policy, 1 expert)",
+        "normalised": _normalized(run),
         "kept": _kept(run),
         "90% of expert": _time_to_expert(run),
         "demonstrations": number is not None and demonstrations_text(number, run.value("subsample", 1)),
@@ -25,8 +26,22 @@ def summary_lines(run: Run) -> list[str]:
     return [
         f"{run.algorithm} on {run.environment}{seed}: {run.failure or 'finished'}",
         *(f"  {label:<16}{content}" for label, content in said.items() if content),
-        *(f"  note: {note}" for note in run.notes),
+        *(f"  note: {note}" for note in [*run.notes, *_doubts(run)]),
     ]
+
+
+def _normalized(run: Run) -> str | None:
+    """The score, or why there is none though rewards were recorded."""
+    normalized = run.normalized_return
+    return run.no_score if normalized is None else f"{normalized:.3f}  (0 random policy, 1 expert)"
+
+
+def _doubts(run: Run) -> list[str]:
+    """What speaks against the score: 0 or 1 sentences."""
+    distance, at_random = run.number("imitation_distance"), run.number("random_distance")
+    share = None if distance is None or at_random is None else scores.nearness(distance, at_random)
+    doubt = scores.doubt(run.normalized_return, share)
+    return [doubt] if doubt else []
 
 
 def _amount(run: Run, steps: float) -> str:

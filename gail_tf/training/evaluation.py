@@ -170,10 +170,3 @@ def uniformly_random(make_env: Callable[[], gym.Env], seed: int) -> ActFn:
     env.close()
     spaces[0].seed(seed)
     return lambda observation, step: np.asarray([space.sample() for space in spaces])
-
-
-def normalized_score(value: float | None, expert: float | None, random: float | None) -> float | None:
-    """``(value - random) / (expert - random)``; None when a part is unknown or expert equals random."""
-    if value is None or expert is None or random is None or expert == random:
-        return None
-    return (value - random) / (expert - random)

@@ -29,6 +29,7 @@ _METADATA_TYPES = {
     "num_actions": int,
     "expert_return": int | float,
     "random_return": int | float,
+    "no_score": str,
 }
 
 

@@ -12,7 +12,7 @@ import gymnasium as gym
 import numpy as np
 import tensorflow as tf
 
-from gail_tf import demonstrations
+from gail_tf import demonstrations, scores
 from gail_tf.environments.film import film, renderer_set_aside
 from gail_tf.environments.make import make_environment, with_time_limit
 from gail_tf.environments.observations import observation_spec
@@ -139,7 +139,8 @@ def evaluate_policy(
     policy = find_policy(path)
     result |= {"environment": environment, "policy": str(policy), "note": note_of_older(policy)}
     result |= {"seed": seed, "stochastic": stochastic, "expert_return": expert, "random_return": random}
-    result["normalized_return"] = evaluation.normalized_score(result["return_mean"], expert, random)
+    result["normalized_return"] = scores.normalized(result["return_mean"], expert, random)
+    result["no_score"] = known.get("no_score") or scores.no_scale(expert, random)
     result |= {"video": video} if video else {}
     if say is not None:
         say(result)
@@ -190,12 +191,24 @@ def describe(result: Mapping[str, Any]) -> str:
     if result["normalized_return"] is not None:
         known = f"(expert {result['expert_return']:.1f}, random {result['random_return']:.1f})"
         lines.append(f"  normalised  {result['normalized_return']:.3f}  {known}")
+    elif result["no_score"]:
+        lines.append(f"  normalised  {result['no_score']}")
     lines += _distance_lines(result)
+    if doubt := scores.doubt(result["normalized_return"], _share(result)):
+        lines.append(f"  note: {doubt}")
     if result["note"]:
         lines.append(f"  note: {result['note']}")
     if "video" in result:
         lines.append(f"  filming     {result['video']}")
     return "\n".join(lines)
+
+
+def _share(result: Mapping[str, Any]) -> float | None:
+    """The nearness of the episodes; None where there is none, or no words for it."""
+    if result.get("nearness") is None:
+        return None
+    names = ("imitation_distance", "random_distance", "held_out_distance")
+    return scores.nearness(*(result[name] for name in names))
 
 
 def _distance_lines(result: Mapping[str, Any]) -> list[str]:

@@ -26,9 +26,10 @@ def warnings_of(found):
     return [note for note in found.notes if note.startswith("warning: ")]
 
 
-def own(path, order=(0, 1, 2, 3), scale=1.0):
-    """The shipped file as somebody's own, its columns in another order or in other units."""
+def own(path, order=(0, 1, 2, 3), scale=1.0, reward=1.0):
+    """The shipped file as somebody's own, its columns in another order or in other units, or its rewards."""
     arrays = dict(np.load(CARTPOLE, allow_pickle=False))
+    arrays["rewards"] = reward * arrays["rewards"]
     for name in ("observations", "final_observations"):
         arrays[name] = scale * arrays[name][:, order]
     np.savez(path, **arrays)
@@ -52,6 +53,23 @@ def test_other_units_are_warned_of_in_a_few_lines(tmp_path):
 def test_columns_as_they_are_give_no_warning(tmp_path):
     found = resolved(own(tmp_path / "own.npz"))
     assert warnings_of(found) == [] == found.info()["demonstration_facts"]["mismatches"]
+
+
+@pytest.mark.parametrize(
+    "reward, why",
+    [
+        (-1.0, "The recorded returns (mean -500) are not above random play (mean 20.55): "),
+        (0.1, "Every recorded reward is 0.1, and no step of random play is paid that, but 1: "),
+    ],
+)
+def test_rewards_that_give_no_scale_are_warned_of_and_give_no_expert_return(tmp_path, reward, why):
+    found = resolved(own(tmp_path / "own.npz", reward=reward))
+    (warning,) = warnings_of(found)
+    told = "the normalised score is left out; check the recording's rewards"
+    assert warning == f"warning: {why}{told}."
+    info = found.info()
+    assert info["expert_return"] is None and info["no_score"].endswith(told)
+    assert resolved().info()["no_score"] is None and resolved().info()["expert_return"] == 500.0
 
 
 def test_what_is_shipped_is_not_compared():

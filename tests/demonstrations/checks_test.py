@@ -6,7 +6,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from gail_tf.demonstrations import Demonstrations, as_discrete, check_file_name, check_matches
+from gail_tf.demonstrations import Demonstrations, as_discrete, check_file_name, check_matches, other_rewards
 from gail_tf.types import UserError
 
 
@@ -210,3 +210,32 @@ def test_a_file_named_after_another_environment_is_refused(environment):
 @pytest.mark.parametrize("name", ["Walker2d-v5.npz", "walker.npz", "Walker2d.npz", "shipped"])
 def test_a_file_named_after_its_environment_or_none_is_taken(name):
     check_file_name(f"recordings/{name}", "Walker2d-v4")
+
+
+@pytest.mark.parametrize(
+    "recorded, played, told",
+    [
+        ([1.0, 1.0], [1.0, 1.0], None),
+        (
+            [0.1, 0.1],
+            [1.0, 1.0],
+            "every recorded reward is 0.1, and no step of random play is paid that, but 1",
+        ),
+        (
+            [0.0, 0.0],
+            [-16.0, -0.5],
+            "every recorded reward is 0, and no step of random play is paid that, but -16",
+        ),
+        ([1.0, 1.0], [1.0, -100.0], None),  # who survives is paid alike
+        (
+            [0.5, 3.0],
+            [-9.0, -1.0],
+            "no recorded reward is below 0, and no step of random play is paid more than 0",
+        ),
+        ([-3.0, 3.0], [-9.0, -1.0], None),
+        ([0.0, 1.0], [0.0, 0.0], None),  # a goal that random play never finds
+    ],
+)
+def test_rewards_that_are_not_the_environments_are_told(recorded, played, told):
+    found = other_rewards(np.array(recorded, np.float32), np.array(played, np.float32))
+    assert found is None if told is None else found.startswith(told)

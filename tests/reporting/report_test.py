@@ -309,3 +309,33 @@ def test_binary_errors_are_one_line_and_exit_code_2(tmp_path, arguments, wanted)
     assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
     assert wanted in done.stderr
     assert os.listdir(tmp_path) == []
+
+
+def test_a_score_that_is_left_out_says_why_and_breaks_no_report(make_run_dir, tmp_path):
+    why = "every recorded reward is 0.1, and no step of random play is paid that, but 1"
+    metrics = {"evaluation/imitation_distance": [0.3, 0.2, 0.1]}
+    runs = [
+        make_run_dir("left_out", expert_return=None, no_score=why, metrics=metrics),
+        make_run_dir("older", expert_return=-350.0, random_return=22.0, seed=1),
+        make_run_dir("scored", seed=2),
+    ]
+    told = ["\n".join(terminal.summary_lines(load_run(run))) for run in runs]
+    assert (
+        f"normalised      {why}" in told[0] and "normalised      the recorded returns (mean -350)" in told[1]
+    )
+    write_report([str(run) for run in runs], tmp_path / "report")
+    with open(tmp_path / "report" / "results.csv", newline="") as file:
+        assert [row["normalized_return"] for row in csv.DictReader(file)] == ["", "", "1.0"]
+
+
+@pytest.mark.parametrize(
+    "distance, final, doubted",
+    [(0.1, 2000.0, True), (0.1, 300.0, True), (0.7, 300.0, False), (0.1, 900.0, False)],
+)
+def test_a_score_that_the_distance_speaks_against_is_doubted(make_run_dir, distance, final, doubted):
+    path = make_run_dir(returns=(0.0, final), random_distance=0.8)
+    summary = json.loads((path / "summary.json").read_text()) | {"imitation_distance": distance}
+    (path / "summary.json").write_text(json.dumps(summary))
+    assert (
+        "recorded rewards the environment's own" in "".join(terminal.summary_lines(load_run(path)))
+    ) == doubted

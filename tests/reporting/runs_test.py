@@ -4,6 +4,7 @@ import pathlib
 import numpy as np
 import pytest
 
+from gail_tf.reporting.aggregates import evaluation_curve
 from gail_tf.reporting.runs import Run, find_runs, load_run, load_runs
 from gail_tf.types import UserError
 
@@ -22,10 +23,21 @@ def test_the_summary_states_the_normalised_return(make_run_dir):
     assert load_run(path).normalized_return == 0.75
 
 
-@pytest.mark.parametrize("expert, random", [(None, 0.0), (1000.0, None), (5.0, 5.0)])
+@pytest.mark.parametrize("expert, random", [(None, 0.0), (1000.0, None), (5.0, 5.0), (-350.0, 22.0)])
 def test_without_a_scale_there_is_no_normalised_return(make_run_dir, expert, random):
     run = load_run(make_run_dir(expert_return=expert, random_return=random))
     assert run.normalized_return is None
+
+
+def test_a_score_of_an_older_run_whose_expert_is_below_random_play_is_left_out(make_run_dir):
+    metrics = {"evaluation/normalized_return": [0.1, 0.2, 0.3]}
+    path = make_run_dir(metrics=metrics, expert_return=-350.0, random_return=22.0)
+    summary = json.loads((path / "summary.json").read_text())
+    (path / "summary.json").write_text(json.dumps(summary | {"normalized_return": -2.6}))
+    run = load_run(path)
+    assert run.normalized_return is None and not run.has_scale
+    assert evaluation_curve(run)[1].size == 0
+    assert run.no_score.startswith("the recorded returns (mean -350) are not above random play (mean 22):")
 
 
 def test_a_metric_may_be_missing_on_a_line(make_run_dir):

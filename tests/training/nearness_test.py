@@ -175,6 +175,25 @@ def test_the_choice_that_training_made_is_made_again(policy, tmp_path, monkeypat
         nearness.of_run(tmp_path / "policy")
 
 
+def test_a_score_that_was_left_out_says_why(policy, tmp_path):
+    run, why = (
+        tmp_path / "run",
+        "every recorded reward is 0.1, and no step of random play is paid that, but 1",
+    )
+    export.copy_policy(policy, run / "policy")
+    told = json.loads((run / "policy" / "policy.json").read_text())
+    for known, said in (
+        ({"expert_return": None, "random_return": 20.0, "no_score": why}, why),
+        ({"expert_return": -350.0, "random_return": 20.0}, "the recorded returns (mean -350) are not above"),
+    ):
+        (run / "policy" / "policy.json").write_text(json.dumps(told | known))
+        found = evaluated(run)
+        assert found["normalized_return"] is None and found["no_score"].startswith(said)
+        assert f"  normalised  {said}" in rollouts.describe(found)
+    doubted = found | {"normalized_return": 2.8, "expert_return": 50.0, "no_score": None}
+    assert "are the recorded rewards the environment's own" in rollouts.describe(doubted)
+
+
 def test_given_demonstrations_must_fit(policy, tmp_path):
     other = str(experts_dir() / "Pendulum-v1" / "demonstrations.npz")
     with pytest.raises(UserError, match="Pendulum"):
