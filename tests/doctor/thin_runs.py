@@ -22,7 +22,7 @@ KEPT = re.compile(
 )
 INFO = (
     "status algorithm environment seed config_name expert_return random_return random_length subsample "
-    "num_demonstrations num_demonstration_transitions demonstration_facts"
+    "num_demonstrations num_demonstration_transitions demonstration_facts random_distance"
 ).split()
 
 
