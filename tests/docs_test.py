@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from gail_tf.agents.ppo import PPO
 from gail_tf.discriminators.losses import DiscriminatorBatch
 from gail_tf.networks.mlp import make_actor_network, make_value_network
 from gail_tf.types import OnPolicyBatch
@@ -140,6 +141,14 @@ def test_the_network_gives_a_distribution_over_actions(parts, specs):
     network = parts["my_network"].make_layer_norm_actor(*specs)
     policy, _ = network(tf.ones((5, 3)), step_type=(), network_state=(), training=False)
     assert policy.sample(seed=(0, 0)).shape == (5, 2)
+
+
+def test_ppo_learns_with_the_network(parts, specs):
+    actor, value = parts["my_network"].make_layer_norm_actor(*specs), make_value_network(specs[0])
+    agent = PPO(*specs, actor, value, num_epochs=1)
+    rows, ones = tf.constant([[0.5, 0.5], [-0.5, -0.5]]), tf.ones(2)
+    batch = OnPolicyBatch(tf.ones((2, 3)), rows, tf.constant([1.0, -1.0]), ones, ones)
+    assert np.isfinite([float(m) for m in agent.update(batch, (0, 0), tf.constant(0.0)).values()]).all()
 
 
 def test_the_encoder_gives_features_of_images(parts):
