@@ -40,6 +40,10 @@ _IGNORED = re.compile(
     r"|Unnamed: \d+|__index_level_\d+__",
     re.IGNORECASE,
 )
+_NUMERAL = re.compile(
+    r"\s*[+-]?(\d{1,19}|\d+\.\d*|\.\d+|\d+(?=e))(e[+-]?\d+)?\s*",  # a longer integer has more than 64 bits
+    re.IGNORECASE,
+)
 _NUMBER = re.compile(r"(\d+)\]?$")
 _WANTED = (
     "observation.<name>, action.<name>, terminated, truncated (and reward, next_observation.<name>, episode)"
@@ -157,20 +161,38 @@ def _require_known(roles: Mapping[str, str | None]) -> None:
 
 
 def _require_numbers(name: str, column: np.ndarray, role: str) -> None:
-    if column.dtype.kind not in "fiub" and role != "episode":
-        bad = next((i for i, cell in enumerate(column) if not _is_number(cell)), 0)
-        cell = column[bad] if len(column) else None
-        how = "write decimal points" if re.fullmatch(r"-?\d+,\d+", str(cell)) else "mend or remove the rows"
-        raise UserError(f"column {name}, row {bad} is {cell!r:.40}; wanted numbers: {how}")
+    """Raises UserError naming the first cell that is no finite number, or, of a flag, neither 0 nor 1."""
+    is_flag, are_numbers = role in ("terminals", "timeouts"), column.dtype.kind in "fiub"
+    bad = _bad_rows(column, is_flag)
+    if role == "episode" or are_numbers and not bad.any():
+        return
+    row = int(bad.argmax())
+    cell = column[row].tolist() if isinstance(column[row], np.ndarray | np.generic) else column[row]
+    given = "empty" if cell is None or cell != cell else f"{cell!r:.40}"
+    wanted = "0 or 1" if is_flag else "finite float32 numbers"
+    is_comma = re.fullmatch(r"-?\d+,\d+", str(cell))
+    how = "write decimal points" if is_comma else "mend it or remove its episode"
+    raise UserError(f"column {name}, row {row} is {given}; wanted {wanted}: {how}")
+
+
+def _bad_rows(column: np.ndarray, is_flag: bool) -> np.ndarray:
+    """bool ``[N]``: where ``column`` ``[N, ...]`` has no finite number, or, of a flag, neither 0 nor 1."""
+    if column.dtype.kind not in "fiub":
+        return np.array([not all(map(_is_number, np.ravel(cell))) for cell in column])
+    with np.errstate(over="ignore"):
+        bad = (column != 0) & (column != 1) if is_flag else ~np.isfinite(column.astype(np.float32))
+    return bad.reshape(len(bad), -1).any(axis=1)
 
 
 def _is_number(cell: Any) -> bool:
-    """Whether it is one or says one, as the other cells of a column with a word in it do."""
+    """Whether a reader of tables takes it for a finite one; Python's float also takes 1_000 and 1e999."""
+    if isinstance(cell, str) and not _NUMERAL.fullmatch(cell):
+        return False
     try:
-        float(cell)
+        with np.errstate(over="ignore"):
+            return bool(np.isfinite(np.float32(cell)))
     except (TypeError, ValueError):
         return False
-    return True
 
 
 def _in_order(names: list[str]) -> list[str]:
@@ -262,10 +284,9 @@ def _with_ends(fields: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], li
     elif "terminals" not in fields:
         fields["terminals"] = np.zeros(len(ends), bool)
         notes = ["Whether episodes ended or were cut is not recorded: all taken as cut."]
-    terminals = np.asarray(fields["terminals"]).astype(bool)
-    timeouts = np.asarray(fields.get("timeouts", np.zeros(len(ends), bool)))
-    if timeouts.dtype.kind in "biuf":
-        timeouts = timeouts.astype(bool)
+    terminals, timeouts = fields["terminals"].astype(bool), np.zeros(len(ends), bool)
+    if "timeouts" in fields:
+        timeouts = fields["timeouts"].astype(bool)
     inside = (terminals | timeouts) & ~ends
     if inside.any():
         raise UserError(f"row {inside.argmax()} ends an episode, and the column episode goes on; mend either")
