@@ -127,24 +127,65 @@ def from_columns(columns: Mapping[str, np.ndarray], provenance: dict[str, Any]) 
                 _require_alike(names, [name for name, found in roles.items() if found == "observations"])
     fields, more = _with_ends(fields)
     read = d4rl.from_fields(fields, provenance)
-    _require_rising(columns, read)
+    is_last = _last_rows(fields, read)
+    if is_last is not None:
+        _require_steps(columns, is_last, "next_observations" in fields)
     return read.noted(*notes, *more, components=components)
 
 
-def _require_rising(columns: Mapping[str, np.ndarray], read: Demonstrations) -> None:
-    """Raises UserError where a column that counts steps does not rise within an episode."""
+def _last_rows(fields: Mapping[str, np.ndarray], read: Demonstrations) -> np.ndarray | None:
+    """bool ``[N]``: which rows of the table end an episode; None where rows were dropped."""
+    is_last = np.zeros(len(fields["observations"]), bool)
+    if "next_observations" in fields:  # they tell of ends too
+        is_last[read.episode_ends - 1] = True
+        return is_last if len(is_last) == read.num_transitions else None
+    for name in ("terminals", "timeouts"):
+        is_last |= fields[name].reshape(-1).astype(bool)
+    return is_last
+
+
+def _require_steps(columns: Mapping[str, np.ndarray], is_last: np.ndarray, have_successors: bool) -> None:
+    """Raises UserError where a column that counts steps falls, or leaves rows out, within an episode.
+
+    Args:
+      is_last: bool ``[N]``, the rows that end an episode.
+      have_successors: whether rows have their own next observations, so that none goes over a gap.
+    """
+    inside = np.flatnonzero(~is_last[:-1])
     for name, column in columns.items():
-        counts = _COUNTS.fullmatch(name) and column.dtype.kind in "iu" and len(column) == read.num_transitions
-        if not counts:
+        if not (_COUNTS.fullmatch(name) or name.lower() == "time") or not _is_whole(column):
             continue
-        falls = np.append(column[1:] <= column[:-1], False)
-        falls[read.episode_ends - 1] = False
+        steps = np.diff(column.astype(np.int64))[inside]
+        falls = steps <= 0 if _COUNTS.fullmatch(name) else np.zeros(len(steps), bool)
+        gaps = np.zeros(len(steps), bool) if have_successors else _gaps(steps)
+        if not (falls | gaps).any():
+            continue
+        row = int(inside[(falls | gaps).argmax()])
+        told = f"the column {name} goes from {column[row]:g} to {column[row + 1]:g} after row {row}, within"
         if falls.any():
-            row = int(falls.argmax())
-            raise UserError(
-                f"the column {name} goes from {column[row]} to {column[row + 1]} after row {row}, within an "
-                "episode: sort the rows by it, or say where episodes end (terminated, truncated, or episode)"
-            )
+            ends = "terminated, truncated, or episode"
+            raise UserError(f"{told} an episode: sort the rows by it, or say where episodes end ({ends})")
+        raise UserError(
+            f"{told} episode {is_last[:row].sum()}, and elsewhere by {steps.min()}: rows are missing, which "
+            "no step may go over; end the episode there (truncated), or give next_observation columns (a "
+            f"clock that counts no steps: name it info.{name})"
+        )
+
+
+def _is_whole(column: np.ndarray) -> bool:
+    """Whether ``column`` ``[N]`` holds whole numbers alone, as a counter's are."""
+    is_number = column.ndim == 1 and column.dtype.kind in "iuf"
+    return is_number and bool(((np.abs(column) < 2**53) & (column == np.round(column))).all())
+
+
+def _gaps(steps: np.ndarray) -> np.ndarray:
+    """Where a counter's increments ``[M]`` leave rows out, bool ``[M]``.
+
+    Nowhere unless most are alike and the others multiples of them: a clock jitters, and tells of no gap.
+    """
+    usual = steps.min(initial=np.iinfo(np.int64).max)
+    gaps = steps > usual
+    return gaps & (usual > 0 and not (steps % usual).any() and 2 * gaps.sum() < len(steps))
 
 
 def _require_known(roles: Mapping[str, str | None]) -> None:

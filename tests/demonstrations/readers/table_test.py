@@ -155,6 +155,45 @@ def test_malformed_tables(write, refuses, changes, sentence):
     refuses(write(**changes), sentence)
 
 
+ONE_EPISODE = {"next_obs_0": None, "terminated": [0] * 5, "truncated": [0, 0, 0, 0, 1]}
+
+
+@pytest.mark.parametrize("name, count", [("t", int), ("step", int), ("frame_index", float), ("time", int)])
+def test_rows_that_are_missing_within_an_episode_are_refused(write, refuses, name, count):
+    """0 1 2 7 8: without next observations the step from 2 would go to 7."""
+    column = [count(number) for number in (0, 1, 2, 7, 8)]
+    told = (
+        f"column {name} goes from 2 to 7 after row 2, within episode 0, and elsewhere by 1: rows are missing"
+    )
+    refuses(write(**ONE_EPISODE, **{name: column}), told)
+
+
+def test_a_gap_between_episodes_or_before_a_known_successor_is_none(write):
+    assert demos.load(write(next_obs_0=None, t=[0, 1, 2, 7, 8])).num_transitions == 3
+    successors = {**ONE_EPISODE, "next_obs_0": [1, 2, 3, 11, 12]}
+    assert demos.load(write(**successors, t=[0, 1, 2, 7, 8])).lengths.tolist() == [3, 2]
+
+
+@pytest.mark.parametrize(
+    "name, column",
+    [
+        ("t", [0.0, 0.1, 0.2, 0.7, 0.8]),  # seconds
+        ("t", [0, 33, 66, 100, 133]),  # milliseconds, rounded
+        ("t", [0, 10, 20, 30, 40]),  # every tenth row
+        ("t", [0, 1, 3, 4, 6]),  # as often 2 as 1
+        ("time", [7, 7, 7, 8, 8]),
+        ("timestamp", [0, 1, 2, 7, 8]),
+    ],
+)
+def test_a_clock_is_no_counter(write, name, column):
+    assert demos.load(write(**ONE_EPISODE, **{name: column})).num_transitions == 4
+
+
+def test_rows_out_of_order_are_refused_without_next_observations_too(write, refuses):
+    told = "the column t goes from 2 to 1 after row 1, within an episode: sort"
+    refuses(write(**ONE_EPISODE, t=[0, 2, 1, 3, 4]), told)
+
+
 def test_rows_that_do_not_fit_the_header(tmp_path, refuses):
     (tmp_path / "a.csv").write_text("obs_0,action,terminated\n1,2,0\n1,2,0,5\n")
     refuses(tmp_path / "a.csv", "cannot be read as CSV")
