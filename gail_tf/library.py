@@ -451,7 +451,7 @@ def evaluate(
     executable = Cut(env.action_space, "the policy")
     env.close()
     evaluator = evaluation.Evaluator(make_env)
-    result = evaluator.evaluate(lambda rows, step: executable(policy(rows)), num_episodes, seed)
+    result = evaluator.evaluate(lambda rows, step: executable(policy(rows), len(rows)), num_episodes, seed)
     evaluator.close()
     if say is not None:
         say(result.statistics())

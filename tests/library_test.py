@@ -147,10 +147,27 @@ def test_policies_paths_and_functions_are_evaluated_alike(trained):
     assert found["return_mean"] > 100 and found["num_episodes"] == 3
     with pytest.raises(UserError, match="a function does not say"):
         gail_tf.evaluate(lambda x: x)
-    with pytest.raises(UserError, match="the policy: gave 1; want actions .B"):
-        gail_tf.evaluate(lambda x: 1, "CartPole-v1", num_episodes=1)
     with pytest.raises(UserError, match=r"the policy: gave the action \[0. 0.\]; want one of Box"):
         gail_tf.evaluate(lambda x: np.zeros((len(x), 2)), "Pendulum-v1", num_episodes=1)
+
+
+@pytest.mark.parametrize(
+    ("gives", "environment", "told"),
+    [
+        (1, "CartPole-v1", r"1 for 10 observations; want \[10\], a row an observation"),
+        (None, "CartPole-v1", r"None for 10 observations; want \[10\]"),
+        ([], "CartPole-v1", r"actions of shape \[0\] for 10 observations; want \[10\]"),
+        ([1], "CartPole-v1", r"actions of shape \[1\] for 10 observations; want \[10\]"),
+        (np.zeros((1, 1)), "Pendulum-v1", r"actions of shape \[1, 1\] for 10 observations; want \[10, 1\]"),
+        (np.zeros((1, 10)), "Pendulum-v1", r"actions of shape \[1, 10\] for 10 observations; want"),
+        (np.zeros((20, 1)), "Pendulum-v1", r"actions of shape \[20, 1\] for 10 observations; want"),
+        ([[1], [1, 2]], "Pendulum-v1", r"rows of unequal lengths for 10 observations; want \[10, 1\]"),
+    ],
+)
+@pytest.mark.parametrize("num_episodes", [1, 3])
+def test_a_function_that_gives_another_batch_is_refused(gives, environment, told, num_episodes):
+    with pytest.raises(UserError, match=f"^the policy: gave {told}"):
+        gail_tf.evaluate(lambda observations: gives, environment, num_episodes=num_episodes)
 
 
 def test_what_a_person_can_mend_is_one_line(tmp_path):
