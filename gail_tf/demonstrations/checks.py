@@ -80,7 +80,9 @@ def _clip_to_bounds(demonstrations: Demonstrations, low, high) -> Demonstrations
     if demonstrations.is_discrete or actions.shape[1] != len(low):
         given = "integers" if demonstrations.is_discrete else f"floats with {actions.shape[1]} columns"
         raise UserError(f"actions are {given}; wanted floats with {len(low)} columns: {_RECORD}")
-    slack = np.where(np.isfinite(high - low), RANGE_TOLERANCE * (high - low), 0)
+    with np.errstate(over="ignore"):  # of the largest float32, which stand for no bounds
+        span = high - low
+    slack = np.where(np.isfinite(span), RANGE_TOLERANCE * span, 0)
     if bad := arrays.outside(actions, low, high, slack):
         raise UserError(f"actions {bad}: save them as the environment executed them, clipped, in its units")
     clipped = np.clip(actions, low, high)

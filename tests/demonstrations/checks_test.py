@@ -189,6 +189,12 @@ def test_tolerance_is_relative_to_the_range():
     assert d.actions.tolist() == [[200]]
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_bounds_of_the_largest_number_warn_of_nothing():
+    largest = np.finfo(np.float32).max
+    assert check_box(make([[1e6]]), low=(-largest,), high=(largest,)).actions[0, 0] == 1e6
+
+
 def test_infinite_bounds_allow_anything():
     assert check_box(make([[1e6]]), low=(-np.inf,), high=(np.inf,)).actions[0, 0] == 1e6
     with pytest.raises(UserError, match="wanted 0 to inf"):
