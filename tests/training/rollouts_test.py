@@ -80,6 +80,21 @@ def test_another_number_of_actions_is_refused(cartpole_policy, monkeypatch, num_
     assert rollouts.evaluate_policy(str(cartpole_policy), None, 1, 0, False)["num_episodes"] == 1
 
 
+def test_a_function_that_makes_an_environment_goes_by_its_name(cartpole_policy):
+    def make_three():
+        return gym.make("Pushes3-v0")
+
+    def make_cartpole():
+        return gym.make("CartPole-v1")
+
+    message = refusal(rollouts.evaluate_policy, str(cartpole_policy), make_three, 1, 0, False)
+    assert "gives 2 discrete actions, make_three takes Discrete(3)" in message
+    told = rollouts.evaluate_policy(str(cartpole_policy), make_cartpole, 1, 0, False)
+    assert told["environment"] == "make_cartpole" and " on make_cartpole, 1 episodes" in rollouts.describe(
+        told
+    )
+
+
 def test_discrete_actions_do_not_fit_a_box(cartpole_policy):
     class Box(CartPoleEnv):
         def __init__(self, render_mode=None):
