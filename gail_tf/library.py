@@ -417,7 +417,7 @@ def evaluate(
         ``[B, ...]`` to actions in the environment's units.
       environment: a Gymnasium id or a function that makes it; None: the one that the policy was trained in.
       seed: episode i starts from ``reset(seed=seed + i)``.
-      video: a file (.mp4, .gif) for a film of the first episode; of an exported policy only.
+      video: a new file (.mp4, .gif) for a film of the first episode; of an exported policy only.
       say: sees the result as soon as it is there, before the film.
       demonstrations: a path or "shipped:NAME", to measure the imitation distance from; None: those that the
         policy's run learned from. Of an exported policy only.

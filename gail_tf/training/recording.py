@@ -17,6 +17,7 @@ from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack
 from gail_tf.environments.foreign import one_line
 from gail_tf.environments.make import make_environment, with_time_limit
+from gail_tf.files import require_new
 from gail_tf.machine import pip_install
 from gail_tf.training import actors, evaluation, rollouts
 from gail_tf.types import UserError
@@ -46,8 +47,8 @@ def check_out(out: str) -> None:
         raise UserError(
             f"--out={out}: want a name that ends in .npz, such as {out}.npz, or minari:NAME for Minari."
         )
-    elif Path(out).exists():
-        raise UserError(f"--out={out} is there already: choose another name or remove it.")
+    else:
+        require_new("out", out)
 
 
 def make_demonstrations(

@@ -17,6 +17,7 @@ from gail_tf.environments.film import film, renderer_set_aside
 from gail_tf.environments.make import called, make_environment, with_time_limit
 from gail_tf.environments.observations import observation_spec
 from gail_tf.environments.wrappers import recalled
+from gail_tf.files import require_new
 from gail_tf.machine import pip_install
 from gail_tf.training import evaluation, nearness
 from gail_tf.training.export import load_policy
@@ -215,6 +216,7 @@ def _check_video(path: str) -> None:
     """Raises UserError where a film could not be written in the end, before anything is rolled out."""
     if Path(path).suffix not in (".mp4", ".gif"):
         raise UserError(f"--video={path}: want a name that ends in .mp4 or .gif.")
+    require_new("video", path)
     if not _is_installed("imageio"):
         raise UserError(f"--video needs imageio: {pip_install('gail_tf[video]')}")
     if Path(path).suffix == ".mp4" and not (_is_installed("imageio_ffmpeg") or _is_installed("av")):

@@ -131,6 +131,13 @@ def test_a_film_that_cannot_be_written_is_refused_first(monkeypatch, video, abse
     assert sentence in refusal(rollouts.evaluate_policy, "no_policy", None, 1, 0, False, video)
 
 
+def test_a_film_that_is_there_is_refused_first_and_kept(tmp_path):
+    (tmp_path / "film.gif").write_text("mine")
+    video = str(tmp_path / "film.gif")
+    message = refusal(rollouts.evaluate_policy, "no_policy", None, 1, 0, False, video)
+    assert message == f"--video={video} is there already: choose another name or remove it."
+
+
 def test_demonstrations_without_the_suffix_are_refused_first():
     assert "want a name that ends in .npz" in refusal(
         recording.make_demonstrations, "no_policy", "out", None, 1, 0, False
