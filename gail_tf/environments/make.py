@@ -60,11 +60,11 @@ def make_environment(
     if render_mode is not None:  # environments of one's own often have no such parameter
         kwargs["render_mode"] = render_mode
     if callable(environment):
-        name = getattr(environment, "__name__", type(environment).__name__)
         make = functools.partial(_from_factory, environment)
     else:
         _import_module(environment)
-        name, make = environment, functools.partial(gym.make, environment, disable_env_checker=True)
+        make = functools.partial(gym.make, environment, disable_env_checker=True)
+    name = called(environment)
     try:
         env = make(**kwargs)
     except UserError:
@@ -79,6 +79,12 @@ def make_environment(
         )
         raise UserError(f"Environment {name!r} has no time limit, so an episode may never end: {advice}.")
     return AbsorbingState(env) if absorbing_states else env
+
+
+def called(environment: str | Callable[..., gym.Env]) -> str:
+    """What messages call it: its id, or the name of the function or class that makes it."""
+    known = environment if isinstance(environment, str) else getattr(environment, "__name__", None)
+    return known or type(environment).__name__
 
 
 def with_time_limit(

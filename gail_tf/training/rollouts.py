@@ -14,9 +14,10 @@ import tensorflow as tf
 
 from gail_tf import demonstrations
 from gail_tf.environments.film import film, renderer_set_aside
-from gail_tf.environments.make import make_environment, with_time_limit
+from gail_tf.environments.make import called, make_environment, with_time_limit
 from gail_tf.environments.observations import observation_spec
 from gail_tf.environments.wrappers import recalled
+from gail_tf.files import require_new
 from gail_tf.machine import pip_install
 from gail_tf.training import evaluation, nearness
 from gail_tf.training.export import load_policy
@@ -41,13 +42,13 @@ def open_policy(
     if environment == metadata.get("environment"):
         make_env = functools.partial(make_env, **_environment_arguments(metadata))
     make_env = with_time_limit(make_env, max_episode_steps)
-    env = make_env()
+    env, name = make_env(), called(environment)
     signature = policy.signatures["serving_default"]
     rows = signature.structured_input_signature[1]["observation"]
     takes, gives = tf.TensorSpec(rows.shape[1:], rows.dtype), observation_spec(env.observation_space)
     advice = "give the environment it was trained in"
     if (takes.shape, takes.dtype) != (gives.shape, gives.dtype):
-        wrong = f"takes observations of {_size(takes)}, {environment} gives {_size(gives)}"
+        wrong = f"takes observations of {_size(takes)}, {name} gives {_size(gives)}"
         raise UserError(f"{path}: {wrong}: {advice}.")
     action, space = signature.structured_outputs["action"], env.action_space
     if action.dtype.is_integer:
@@ -58,10 +59,10 @@ def open_policy(
         given = f"actions {action.dtype.name} {action.shape}"
         fits = isinstance(space, gym.spaces.Box) and action.shape[1:] == space.shape
     if not fits:
-        raise UserError(f"{path}: gives {given}, {environment} takes {space}: {advice}.")
+        raise UserError(f"{path}: gives {given}, {name} takes {space}: {advice}.")
     env.close()
     act = evaluation.sampled(policy, seed) if stochastic else evaluation.deterministic(policy)
-    return _of_finite(act, environment), metadata, environment, make_env
+    return _of_finite(act, name), metadata, environment, make_env
 
 
 def _of_finite(act: evaluation.ActFn, environment: str) -> evaluation.ActFn:
@@ -137,7 +138,7 @@ def evaluate_policy(
     expert, random = known.get("expert_return"), known.get("random_return")
     result = evaluated.statistics() | distances
     policy = find_policy(path)
-    result |= {"environment": environment, "policy": str(policy), "note": note_of_older(policy)}
+    result |= {"environment": called(environment), "policy": str(policy), "note": note_of_older(policy)}
     result |= {"seed": seed, "stochastic": stochastic, "expert_return": expert, "random_return": random}
     result["normalized_return"] = evaluation.normalized_score(result["return_mean"], expert, random)
     result |= {"video": video} if video else {}
@@ -215,6 +216,7 @@ def _check_video(path: str) -> None:
     """Raises UserError where a film could not be written in the end, before anything is rolled out."""
     if Path(path).suffix not in (".mp4", ".gif"):
         raise UserError(f"--video={path}: want a name that ends in .mp4 or .gif.")
+    require_new("video", path)
     if not _is_installed("imageio"):
         raise UserError(f"--video needs imageio: {pip_install('gail_tf[video]')}")
     if Path(path).suffix == ".mp4" and not (_is_installed("imageio_ffmpeg") or _is_installed("av")):

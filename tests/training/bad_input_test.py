@@ -199,6 +199,11 @@ CASES = {
         ["--inspect={tmp}/a.npz", "--policy={tmp}/none"],
         "want either",
     ),
+    "a figure that is there": (
+        "make_demonstrations",
+        ["--inspect=shipped:CartPole-v1", "--figure={tmp}/bad.gin"],
+        "bad.gin is there already: choose another name or remove it.",
+    ),
     "looking at what is not shipped": (
         "make_demonstrations",
         ["--inspect=shipped:Nothing-v0"],
