@@ -168,9 +168,10 @@ def layers(configs: Sequence[str], bindings: Sequence[str] = ()) -> list[Layer]:
     found: list[Layer] = []
     for config in configs:
         for name in _stands_for(config):
+            added = _laid_over(found, name)
             undone = _overlay(name).get("Overlay.undoes")
             found = [layer for layer in found if layer.comes_with is None or layer.comes_with != undone]
-            found += _laid_over(found, name)
+            found += added
     return [*found, Layer("--gin", "\n".join(bindings))] if bindings else found
 
 
