@@ -81,6 +81,11 @@ CASES = {
         ["--config=ppo/any", "--environment=faulty_environments:Raises-v0"],
         "Environment 'faulty_environments:Raises-v0' raised RuntimeError in step: motor on fire",
     ),
+    "an environment without actions": (
+        "train_expert",
+        ["--config=ppo/any", "--environment=faulty_environments:NoActions-v0"],
+        "Environment 'faulty_environments:NoActions-v0' has no action_space; want a space of gymnasium",
+    ),
     "a misspelt activation": (
         "train",
         [PPO, "--gin=make_actor_network.activation = 'rleu'", "{demos}"],

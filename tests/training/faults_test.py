@@ -64,6 +64,19 @@ def test_a_diverging_loss_stops_the_run(processes, recipes):
     assert status(run_dir) == "diverged"
 
 
+def test_a_close_that_raises_loses_no_run(processes, recipes):
+    run_dir = processes.folder / "close_raises"
+    flags = (
+        "--config=ppo/any",
+        "--environment=faulty_environments:CloseRaises-v0",
+        *recipes["PPO CartPole"][2:],
+    )
+    result = processes("train_expert", f"--run_dir={run_dir}", *flags)
+    assert result.code == 0 and status(run_dir) == "finished" and (run_dir / "policy").is_dir()
+    said = "'faulty_environments:CloseRaises-v0' raised OSError in close: [Errno 5] the simulator has gone"
+    assert result.err.count(said) == 1
+
+
 def test_metrics_are_named_in_order_and_cut_short():
     nan = float("nan")
     assert diagnostics.non_finite_metrics({"a": 1.0, "b": None}) is None

@@ -35,3 +35,22 @@ class Raises(CartPoleEnv):
 
 
 gym.register("Raises-v0", Raises, max_episode_steps=50)
+
+
+class NoActions(gym.Env):
+    """It never says what can be done."""
+
+    observation_space = gym.spaces.Box(-1, 1, (2,))
+
+
+gym.register("NoActions-v0", NoActions, max_episode_steps=50)
+
+
+class CloseRaises(CartPoleEnv):
+    """Cannot be closed."""
+
+    def close(self):
+        raise OSError(5, "the simulator has gone")
+
+
+gym.register("CloseRaises-v0", CloseRaises, max_episode_steps=50)
