@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 import tensorflow as tf
 
 from gail_tf import demonstrations
@@ -61,19 +60,7 @@ def open_policy(
         raise UserError(f"{path}: gives {given}, {environment} takes {space}: {advice}.")
     env.close()
     act = evaluation.sampled(policy, seed) if stochastic else evaluation.deterministic(policy)
-    return _of_finite(act, environment), metadata, environment, make_env
-
-
-def _of_finite(act: evaluation.ActFn, environment: str) -> evaluation.ActFn:
-    """``act``, which the policy would end with a long error, and one line in its place."""
-
-    def checked(observation: np.ndarray, step: int) -> np.ndarray:
-        if not np.isfinite(observation).all():
-            what = f"Environment {environment!r} gives an observation with a NaN or Inf"
-            raise UserError(f"{what}, which no policy acts on: mend the environment.")
-        return act(observation, step)
-
-    return checked
+    return act, metadata, environment, make_env
 
 
 def _environment_arguments(metadata: Mapping[str, Any]) -> dict[str, Any]:

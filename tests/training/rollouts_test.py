@@ -152,7 +152,7 @@ def test_a_nan_in_an_observation_is_one_line(cartpole_policy):
         message = refusal(rollouts.evaluate_policy, str(cartpole_policy), "Blinks-v0", 1, 0, False)
     finally:
         gym.registry.pop("Blinks-v0")
-    assert "'Blinks-v0' gives an observation with a NaN or Inf" in message
+    assert "'Blinks-v0' gives an observation with a NaN (component 0) after step 3 of an episode" in message
     with pytest.raises(UserError, match="observations hold a NaN or Inf"):
         library.load_policy(cartpole_policy)(np.full(4, np.nan))
 
