@@ -61,7 +61,7 @@ def make_environment(
     if render_mode is not None:  # environments of one's own often have no such parameter
         kwargs["render_mode"] = render_mode
     if callable(environment):
-        name = getattr(environment, "__name__", type(environment).__name__)
+        name = factory_name(environment).rpartition(".")[2]
         make = functools.partial(_from_factory, environment)
     else:
         _import_module(environment)
@@ -100,6 +100,17 @@ def with_version(environment: str) -> str:
     space, _, name = bare.rpartition("/")
     newest = None if bare in gym.registry else registration.find_highest_version(space or None, name)
     return environment if newest is None else f"{environment}-v{newest}"
+
+
+def factory_name(factory: Callable) -> str:
+    """``module.function`` of what makes an environment: all that is known of it later.
+
+    Of a partial its function's, of an instance its class's. Two lambdas of a module are the same by it.
+    """
+    while isinstance(factory, functools.partial):
+        factory = factory.func
+    named = factory if hasattr(factory, "__qualname__") else type(factory)
+    return f"{named.__module__}.{named.__qualname__}"
 
 
 def _from_factory(factory: Callable[..., gym.Env], max_episode_steps: int | None = None, **kwargs) -> gym.Env:

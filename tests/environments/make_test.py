@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from gail_tf.environments.absorbing import AbsorbingState
-from gail_tf.environments.make import make_environment, with_version
+from gail_tf.environments.make import factory_name, make_environment, with_version
 from gail_tf.environments.observations import (
     environment_name,
     observation_components,
@@ -248,6 +248,13 @@ def test_a_factory_makes_the_environment():
     assert "'_Plain' has no time limit" in refusal(_Plain)
     assert "does not take these arguments" in refusal(_Plain, {"colour": "red"})
     assert time_limit(make_environment(lambda: gym.make("CartPole-v1"))) == 500
+
+
+def test_a_function_goes_by_its_qualified_name():
+    here = _Plain.__module__
+    assert factory_name(_Plain) == factory_name(functools.partial(_Plain, 3)) == f"{here}._Plain"
+    assert factory_name(lambda: None).startswith(here) and factory_name(lambda: None).endswith(".<lambda>")
+    assert "Environment '_Plain' has no time limit" in refusal(functools.partial(_Plain))
 
 
 def test_a_factorys_own_time_limit_is_replaced():

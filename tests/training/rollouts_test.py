@@ -191,5 +191,8 @@ def test_a_policy_that_its_killed_run_left_behind_is_said(tmp_path):
     assert "155,648" in note("running", 155_648, cut='{"env_steps": 16')
     assert "155,648" in note("interrupted", 155_648)
     assert note("running", 4096) is note("finished", 155_648) is None
+    (tmp_path / "run.json").write_text('{"status": "running", "environment_factory": "mine.make"}')
+    (tmp_path / "metrics.jsonl").write_text('{"env_steps": 155648}\n')
+    assert "environment=make, resume=True)" in run_directory.note_of_older(policy)
     (tmp_path / "run.json").unlink()
     assert run_directory.note_of_older(policy) is None  # an exported policy, elsewhere
