@@ -4,6 +4,7 @@ import difflib
 import functools
 import logging
 import re
+import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -163,11 +164,7 @@ def _making_failed(error: BaseException, environment: str, kwargs: Mapping[str, 
     if isinstance(error, gym.error.DependencyNotInstalled):
         said = f"needs a package that is not installed: {why}"
     elif isinstance(error, gym.error.Error):
-        close = difflib.get_close_matches(environment, gym.registry.keys(), n=3, cutoff=0.65)
-        hint = f"did you mean {', '.join(close)}?" if close else "list them with gymnasium.pprint_registry()."
-        if ":" not in environment:
-            hint += " One of your own wants its module: --environment=module:Id."
-        said = f"cannot be made ({why}); {hint}"
+        said = f"cannot be made ({why}); {_id_hint(environment)}"
     elif isinstance(error, ImportError):
         said = f"cannot be imported ({why}); {_import_hint(environment)}"
     elif isinstance(error, TypeError) and "'render_mode'" in why:
@@ -301,6 +298,17 @@ def _import_module(environment: str) -> None:
     what = f"Environment {environment!r}: its module {module!r} cannot be imported"
     with foreign(what, "mend it, install it, or run in the folder it lies in"):
         import_module(module)
+
+
+def _id_hint(environment: str) -> str:
+    """What to do where nothing is registered under an id."""
+    module, _, name = environment.rpartition(":")
+    if callable(getattr(sys.modules.get(module), name, None)):
+        call = f"gymnasium.register('{name}-v0', '{environment}', max_episode_steps=1000)"
+        return f"{name} is in {module} and is no id: add {call} there, and give {environment}-v0."
+    close = difflib.get_close_matches(environment, gym.registry.keys(), n=3, cutoff=0.65)
+    hint = f"did you mean {', '.join(close)}?" if close else "list them with gymnasium.pprint_registry()."
+    return hint if module else f"{hint} One of your own wants its module: --environment=module:Id."
 
 
 def _import_hint(environment: str) -> str:

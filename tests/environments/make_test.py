@@ -168,6 +168,13 @@ def test_a_module_in_the_working_directory_is_found(folder, registered):
     assert make_environment("toy_module:ToyHere-v0").spec.max_episode_steps == 5
 
 
+def test_a_class_that_nothing_registered_is_told_how(folder):
+    (folder / "toy_module.py").write_text("from gymnasium.envs.classic_control import CartPoleEnv as Mine\n")
+    message = refusal("toy_module:Mine")
+    call = "gymnasium.register('Mine-v0', 'toy_module:Mine', max_episode_steps=1000)"
+    assert f"Mine is in toy_module and is no id: add {call} there, and give toy_module:Mine-v0." in message
+
+
 @pytest.mark.parametrize("name", ["a:b:c", ":CartPole-v1", "gymnasium:"])
 def test_an_id_with_colons_astray_is_refused(name):
     assert "want an id, or module:Id with one colon" in refusal(name)
