@@ -192,7 +192,8 @@ def train(
       label, task: names in reports. run_name, group, tags: what trackers call the run.
       for_expert: refuse recipes that learn from demonstrations.
       resume: continue the run in ``run_dir`` to the same numbers; start it where there is none. What is given
-        beside it has to be what the run was made with. overwrite: replace the run.
+        beside it has to be what the run was made with; arrays and functions have to be given again.
+        overwrite: replace the run.
       num_threads: cores that it may use; None: all of this process, or GAIL_TF_NUM_THREADS. It changes no
         result.
       tensorflow_threads: that TensorFlow splits its operations among, 1 unless it is at work already. Wide
@@ -389,7 +390,11 @@ def _take_up(directory, info: Mapping[str, Any], settled, trainer) -> list[str]:
     if expert is not None and expert.sha256 != info["demonstrations_sha256"]:
         raise UserError(f"{expert.path}: has changed since the run began: start anew with --overwrite.")
     notes = [f"note: {note}" for note in trainer.resume()]
-    directory.update_info(status="running")
+    before, now = info.get("environment_factory"), settled.environment_factory
+    if before not in (None, now):
+        told = f"the run began in the environment that {before} made, and goes on in that of {now}"
+        notes.append(f"warning: {told}: unless they are the same, its numbers are of both.")
+    directory.update_info(status="running", environment_factory=now)
     where = f"iteration {trainer.iteration}, {trainer.env_steps:,} steps"
     return [*notes, f"Resuming {directory.path} at {where}."]
 
@@ -415,7 +420,8 @@ def evaluate(
     Args:
       policy: a ``Policy``, the path of a run directory or SavedModel, or any function from observations
         ``[B, ...]`` to actions in the environment's units.
-      environment: a Gymnasium id or a function that makes it; None: the one that the policy was trained in.
+      environment: a Gymnasium id or a function that makes it; None: the one that the policy was trained in,
+        unless a function made that one, which then has to be given again.
       seed: episode i starts from ``reset(seed=seed + i)``.
       video: a new file (.mp4, .gif) for a film of the first episode; of an exported policy only.
       say: sees the result as soon as it is there, before the film.

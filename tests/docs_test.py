@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from gail_tf.agents.ppo import PPO
 from gail_tf.discriminators.losses import DiscriminatorBatch
+from gail_tf.environments.make import make_environment
 from gail_tf.networks.mlp import make_actor_network, make_value_network
 from gail_tf.types import OnPolicyBatch
 
@@ -154,6 +155,14 @@ def test_ppo_learns_with_the_network(parts, specs):
 def test_the_encoder_gives_features_of_images(parts):
     encoder = tf.keras.Sequential(parts["my_encoder"].strided_encoder(units=7))
     assert encoder(tf.ones((2, 12, 12, 3))).shape == (2, 7)
+
+
+def test_the_environment_pays_for_the_right_guess(parts):
+    env = make_environment("my_task:MyTask-v0")
+    number = env.reset(seed=3)[0]
+    assert env.step(int(number[0] > 0))[1] == 1.0
+    env.reset(seed=3)
+    assert env.step(int(number[0] <= 0))[1] == 0.0
 
 
 def test_the_wrapper_ends_an_episode_outside(parts):

@@ -14,6 +14,8 @@ import pytest
 
 import gail_tf
 from gail_tf import demonstrations
+from gail_tf.bin.outcome import report
+from gail_tf.training import recording
 from gail_tf.types import UserError
 
 TINY = (
@@ -168,6 +170,51 @@ def test_policies_paths_and_functions_are_evaluated_alike(trained):
 def test_a_function_that_gives_another_batch_is_refused(gives, environment, told, num_episodes):
     with pytest.raises(UserError, match=f"^the policy: gave {told}"):
         gail_tf.evaluate(lambda observations: gives, environment, num_episodes=num_episodes)
+
+
+def test_a_policy_of_a_function_acts_in_no_other_environment_unasked(trained, tmp_path, capsys):
+    """Its id alone names the plain one: here without the function's time limit."""
+    run_dir, made_by = trained[0].run_dir, f"{make_cartpole.__module__}.make_cartpole"
+    for path in (run_dir / "run.json", run_dir / "policy" / "policy.json"):
+        assert json.loads(path.read_text())["environment_factory"] == made_by
+    call = f"gail_tf.evaluate({str(run_dir)!r}, environment=make_cartpole)"
+    wanted = (
+        f"was trained in an environment that {made_by} made in Python: give it there, {call}, or register"
+    )
+    out = tmp_path / "out.npz"
+    for use in (
+        lambda: gail_tf.evaluate(run_dir),
+        lambda: recording.make_demonstrations(str(run_dir), str(out), None, 1, 0, False),
+    ):
+        with pytest.raises(UserError) as told:
+            use()
+        assert wanted in str(told.value) and "\n" not in str(told.value)
+    assert not out.exists()
+    assert gail_tf.evaluate(run_dir, "CartPole-v1", num_episodes=1)["normalized_return"] is None
+    assert report(trained[0], "gail-train") == 0
+    printed = capsys.readouterr().out.splitlines()[-1].removeprefix("Next:  ")
+    assert printed.endswith(f"# in Python, with {made_by}")
+    found = eval(printed, {"gail_tf": gail_tf, "make_cartpole": make_cartpole})
+    assert found["environment"] == "make_cartpole" and found["num_episodes"] == 100
+    assert found["length_mean"] <= 50 and found["normalized_return"] is not None
+
+
+def test_a_run_of_a_function_goes_on_with_a_function(tmp_path):
+    def stop(line):
+        raise RuntimeError("power cut")
+
+    given = dict(bindings=[*TINY, "Trainer.checkpoint_interval = 1"], run_dir=tmp_path / "run")
+    with pytest.raises(RuntimeError, match="power cut"):
+        gail_tf.train("ppo/any", environment=make_cartpole, callbacks=[stop], **given)
+    with pytest.raises(UserError, match="make_cartpole made the environment of this run in Python"):
+        gail_tf.train(environment="CartPole-v1", run_dir=tmp_path / "run", resume=True)
+    made_by = f"{make_cartpole.__module__}.make_cartpole"
+    with pytest.warns(
+        UserWarning, match=f"the run began in the environment that {made_by} made, and goes on in"
+    ):
+        result = gail_tf.train(environment=lambda: make_cartpole(), run_dir=tmp_path / "run", resume=True)
+    assert result.status == "finished"
+    assert result.policy.metadata["environment_factory"].endswith(".<lambda>")
 
 
 def test_what_a_person_can_mend_is_one_line(tmp_path):

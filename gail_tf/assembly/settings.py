@@ -30,7 +30,7 @@ from gail_tf.assembly.gin_text import statements
 from gail_tf.assembly.recipes import check_order
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.actions import ActionCodec
-from gail_tf.environments.make import make_environment, with_version
+from gail_tf.environments.make import factory_name, make_environment, with_version
 from gail_tf.environments.makers import SLOW
 from gail_tf.environments.observations import environment_name, observation_components
 from gail_tf.functions import name_of
@@ -98,7 +98,8 @@ class Settings(NamedTuple):
     Attributes:
       config: gin text with every binding, the chosen reward and the environment among them.
       config_name: what was typed for ``--config``, joined by " + ".
-      algorithm: the recipe's name for itself. environment: an id, or the name of the caller's factory.
+      algorithm: the recipe's name for itself. environment: an id, or a class's name where there is none.
+      environment_factory: the qualified name of the caller's function that makes it; None: its id does.
       make_environment: makes it as the config has it, by gin or by the caller's factory.
       seed: of everything random in the run.
       expert: the demonstrations, ready to learn from; None on the environment's own reward.
@@ -113,6 +114,7 @@ class Settings(NamedTuple):
     config_name: str
     algorithm: str
     environment: str
+    environment_factory: str | None
     make_environment: Callable[..., gym.Env]
     seed: int
     expert: Expert | None
@@ -144,7 +146,16 @@ def _literal(value: Any, text: str) -> Any:
     return value if is_string or isinstance(value, bool | int | float) else text
 
 
-_INFO = (*NAMES, "algorithm", "environment", "seed", "config_name", "random_return", "num_threads")
+_INFO = (
+    *NAMES,
+    "algorithm",
+    "environment",
+    "environment_factory",
+    "seed",
+    "config_name",
+    "random_return",
+    "num_threads",
+)
 _INFO += ("random_length", "tensorflow_threads", "device", "import_folders")
 _EXPERT_INFO = {
     "num_demonstrations": "num_trajectories",
@@ -218,6 +229,7 @@ def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
         config_name=" + ".join(request.configs),
         algorithm=experiment.algorithm,
         environment=environment,
+        environment_factory=factory_name(request.environment) if callable(request.environment) else None,
         make_environment=make,
         seed=experiment.seed,
         expert=expert,
@@ -291,6 +303,11 @@ def _environment(request: Request, recorded: demos.Demonstrations | None) -> tup
             raise UserError("no environment given: add --environment=ID, any Gymnasium id.")
         gin.parse_config(f"make_environment.environment = {recorded.environment!r}")
     name = gin.get_bindings("make_environment")["environment"]
+    if callable(name):  # no file could say what it made, nor a command make it again
+        raise UserError(
+            f"make_environment.environment is the function {factory_name(name)}: want an id; register what "
+            "it makes (module:Id), or give it in Python, gail_tf.train(environment=...)."
+        )
     if isinstance(name, str) and (versioned := with_version(name)) != name:
         gin.parse_config(f"make_environment.environment = {versioned!r}")  # one name in records and reports
         name = versioned

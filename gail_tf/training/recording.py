@@ -15,8 +15,10 @@ import numpy as np
 from gail_tf import demonstrations
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack
+from gail_tf.environments.finite import check_finite
 from gail_tf.environments.foreign import one_line
 from gail_tf.environments.make import make_environment, with_time_limit
+from gail_tf.environments.observations import environment_name
 from gail_tf.files import require_new
 from gail_tf.machine import pip_install
 from gail_tf.training import actors, evaluation, rollouts
@@ -181,12 +183,15 @@ def _episode(env: gym.Env, act: Callable[[np.ndarray], np.ndarray], seed: int) -
 
     def steps() -> Iterator[tuple]:
         dtype = rollouts.observation_spec(env.observation_space).dtype.as_numpy_dtype
-        observation, done = np.array(env.reset(seed=seed)[0], dtype), False
+        name = environment_name(env)
+        observation, done, count = np.array(env.reset(seed=seed)[0], dtype), False, 0
+        check_finite(name, observation[None])
         while not done:
             action = act(observation[None])[0]
             # A copy: an environment may change its action, and give the same array every time.
             successor, reward, terminated, truncated, _ = env.step(np.copy(action)[()])
-            successor = np.array(successor, dtype)
+            successor, count = np.array(successor, dtype), count + 1
+            check_finite(name, successor[None], np.array([reward]), [count])
             yield observation, action, reward, successor, terminated, truncated
             observation, done = successor, terminated or truncated
 

@@ -174,7 +174,7 @@ def test_a_nan_in_an_observation_is_one_line(cartpole_policy):
         message = refusal(rollouts.evaluate_policy, str(cartpole_policy), "Blinks-v0", 1, 0, False)
     finally:
         gym.registry.pop("Blinks-v0")
-    assert "'Blinks-v0' gives an observation with a NaN or Inf" in message
+    assert "'Blinks-v0' gives an observation with a NaN (component 0) after step 3 of an episode" in message
     with pytest.raises(UserError, match="observations hold a NaN or Inf"):
         library.load_policy(cartpole_policy)(np.full(4, np.nan))
 
@@ -213,5 +213,8 @@ def test_a_policy_that_its_killed_run_left_behind_is_said(tmp_path):
     assert "155,648" in note("running", 155_648, cut='{"env_steps": 16')
     assert "155,648" in note("interrupted", 155_648)
     assert note("running", 4096) is note("finished", 155_648) is None
+    (tmp_path / "run.json").write_text('{"status": "running", "environment_factory": "mine.make"}')
+    (tmp_path / "metrics.jsonl").write_text('{"env_steps": 155648}\n')
+    assert "environment=make, resume=True)" in run_directory.note_of_older(policy)
     (tmp_path / "run.json").unlink()
     assert run_directory.note_of_older(policy) is None  # an exported policy, elsewhere
