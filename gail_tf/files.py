@@ -12,6 +12,12 @@ from gail_tf.types import UserError
 Content = bytes | str | Callable[[BinaryIO], object]
 
 
+def require_new(flag: str, path: str | os.PathLike) -> None:
+    """Raises UserError where ``--flag=path`` would replace what is there, before the work for it is done."""
+    if os.path.lexists(path):
+        raise UserError(f"--{flag}={path} is there already: choose another name or remove it.")
+
+
 def write_atomically(path: str | os.PathLike, content: Content) -> pathlib.Path:
     """Writes ``content`` to a temporary file beside ``path`` and puts it in place when complete.
 

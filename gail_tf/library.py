@@ -52,10 +52,7 @@ class Policy:
 
     def __call__(self, observation: np.ndarray, deterministic: bool = True) -> np.ndarray:
         """Actions ``[B, ...]`` at observations ``[B, ...]``, or one action at one observation."""
-        try:
-            observation = np.asarray(observation, self._spec.dtype.as_numpy_dtype)
-        except (TypeError, ValueError) as error:
-            raise UserError(f"observations are no array of numbers ({one_line(error, 60)}).") from error
+        observation = _as_observations(observation, self._spec.dtype.as_numpy_dtype)
         is_single = observation.ndim == self._spec.shape.rank - 1
         rows = observation[None] if is_single else observation
         if rows.shape[1:] != tuple(self._spec.shape[1:]):
@@ -79,6 +76,22 @@ class Policy:
         """``(actions, state)``, as stable-baselines3's ``evaluate_policy`` asks for them."""
         del episode_start
         return self(observation, deterministic), state
+
+
+def _as_observations(given: Any, dtype: type) -> np.ndarray:
+    """``given`` in the policy's ``dtype``; UserError for what is no bytes where it takes images."""
+    try:
+        array = np.asarray(given)
+        numbers = array if array.dtype == dtype else array.astype(np.float64)
+        with np.errstate(invalid="ignore"):  # a NaN as a byte, which is refused below
+            observation = numbers.astype(dtype, copy=False)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"observations are no array of numbers ({one_line(error, 60)}).") from error
+    if dtype == np.uint8 and not np.array_equal(observation, numbers):
+        held = f"{array.dtype} from {numbers.min():.4g} to {numbers.max():.4g}"
+        wanted = "images of uint8, 0 to 255, as the environment gives them"
+        raise UserError(f"observations are {held}: want {wanted}; do not scale them, the policy does.")
+    return observation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,7 +192,8 @@ def train(
       label, task: names in reports. run_name, group, tags: what trackers call the run.
       for_expert: refuse recipes that learn from demonstrations.
       resume: continue the run in ``run_dir`` to the same numbers; start it where there is none. What is given
-        beside it has to be what the run was made with. overwrite: replace the run.
+        beside it has to be what the run was made with; arrays and functions have to be given again.
+        overwrite: replace the run.
       num_threads: cores that it may use; None: all of this process, or GAIL_TF_NUM_THREADS. It changes no
         result.
       tensorflow_threads: that TensorFlow splits its operations among, 1 unless it is at work already. Wide
@@ -377,7 +391,11 @@ def _take_up(directory, info: Mapping[str, Any], settled, trainer) -> list[str]:
     if expert is not None and expert.sha256 != info["demonstrations_sha256"]:
         raise UserError(f"{expert.path}: has changed since the run began: start anew with --overwrite.")
     notes = [f"note: {note}" for note in trainer.resume()]
-    directory.update_info(status="running")
+    before, now = info.get("environment_factory"), settled.environment_factory
+    if before not in (None, now):
+        told = f"the run began in the environment that {before} made, and goes on in that of {now}"
+        notes.append(f"warning: {told}: unless they are the same, its numbers are of both.")
+    directory.update_info(status="running", environment_factory=now)
     where = f"iteration {trainer.iteration}, {trainer.env_steps:,} steps"
     return [*notes, f"Resuming {directory.path} at {where}."]
 
@@ -403,9 +421,10 @@ def evaluate(
     Args:
       policy: a ``Policy``, the path of a run directory or SavedModel, or any function from observations
         ``[B, ...]`` to actions in the environment's units.
-      environment: a Gymnasium id or a function that makes it; None: the one that the policy was trained in.
+      environment: a Gymnasium id or a function that makes it; None: the one that the policy was trained in,
+        unless a function made that one, which then has to be given again.
       seed: episode i starts from ``reset(seed=seed + i)``.
-      video: a file (.mp4, .gif) for a film of the first episode; of an exported policy only.
+      video: a new file (.mp4, .gif) for a film of the first episode; of an exported policy only.
       say: sees the result as soon as it is there, before the film.
       demonstrations: a path or "shipped:NAME", to measure the imitation distance from; None: those that the
         policy's run learned from. Of an exported policy only.
@@ -439,7 +458,7 @@ def evaluate(
     executable = Cut(env.action_space, "the policy")
     env.close()
     evaluator = evaluation.Evaluator(make_env)
-    result = evaluator.evaluate(lambda rows, step: executable(policy(rows)), num_episodes, seed)
+    result = evaluator.evaluate(lambda rows, step: executable(policy(rows), len(rows)), num_episodes, seed)
     evaluator.close()
     if say is not None:
         say(result.statistics())

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from gail_tf.agents.ppo import PPO
 from gail_tf.discriminators.losses import DiscriminatorBatch
+from gail_tf.environments.make import make_environment
 from gail_tf.networks.mlp import make_actor_network, make_value_network
 from gail_tf.types import OnPolicyBatch
 
@@ -142,9 +144,25 @@ def test_the_network_gives_a_distribution_over_actions(parts, specs):
     assert policy.sample(seed=(0, 0)).shape == (5, 2)
 
 
+def test_ppo_learns_with_the_network(parts, specs):
+    actor, value = parts["my_network"].make_layer_norm_actor(*specs), make_value_network(specs[0])
+    agent = PPO(*specs, actor, value, num_epochs=1)
+    rows, ones = tf.constant([[0.5, 0.5], [-0.5, -0.5]]), tf.ones(2)
+    batch = OnPolicyBatch(tf.ones((2, 3)), rows, tf.constant([1.0, -1.0]), ones, ones)
+    assert np.isfinite([float(m) for m in agent.update(batch, (0, 0), tf.constant(0.0)).values()]).all()
+
+
 def test_the_encoder_gives_features_of_images(parts):
     encoder = tf.keras.Sequential(parts["my_encoder"].strided_encoder(units=7))
     assert encoder(tf.ones((2, 12, 12, 3))).shape == (2, 7)
+
+
+def test_the_environment_pays_for_the_right_guess(parts):
+    env = make_environment("my_task:MyTask-v0")
+    number = env.reset(seed=3)[0]
+    assert env.step(int(number[0] > 0))[1] == 1.0
+    env.reset(seed=3)
+    assert env.step(int(number[0] <= 0))[1] == 0.0
 
 
 def test_the_wrapper_ends_an_episode_outside(parts):

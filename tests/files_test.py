@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from gail_tf.files import write_atomically
+from gail_tf.files import require_new, write_atomically
 from gail_tf.types import UserError
 
 
@@ -29,6 +29,15 @@ def test_a_failure_keeps_the_old_file_and_leaves_nothing_else(tmp_path, failure)
         write_atomically(path, fail_halfway)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_there_is_no_new_file(tmp_path):
+    require_new("figure", tmp_path / "a.png")
+    (tmp_path / "a.png").symlink_to("nowhere")
+    with pytest.raises(
+        UserError, match="^--figure=.*a.png is there already: choose another name or remove it"
+    ):
+        require_new("figure", tmp_path / "a.png")
 
 
 def test_a_path_that_is_a_folder_is_refused(tmp_path):

@@ -14,6 +14,8 @@ import pytest
 
 import gail_tf
 from gail_tf import demonstrations
+from gail_tf.bin.outcome import report
+from gail_tf.training import recording
 from gail_tf.types import UserError
 
 TINY = (
@@ -96,6 +98,47 @@ def test_a_policy_acts_on_arrays_and_as_stable_baselines3_asks(trained):
         policy(many[:, :3])
 
 
+@pytest.fixture(scope="module")
+def sees_images(tmp_path_factory):
+    """A policy that takes frames, and four of them."""
+    import tensorflow as tf
+
+    from gail_tf.agents.policy import Policy
+    from gail_tf.environments.actions import ActionCodec
+    from gail_tf.networks.encoders import small_encoder
+    from gail_tf.networks.mlp import make_actor_network
+    from gail_tf.training import export
+
+    codec, spec = ActionCodec(gym.spaces.Discrete(3)), tf.TensorSpec((36, 36, 2), tf.uint8)
+    actor = make_actor_network(spec, codec.spec, encoder=small_encoder)
+    folder = tmp_path_factory.mktemp("images") / "policy"
+    export.export_policy(Policy(actor, None, codec, False, spec), folder, {})
+    frames = np.random.default_rng(0).integers(256, size=(4, 36, 36, 2), dtype=np.uint8)
+    return gail_tf.load_policy(folder), frames
+
+
+def test_a_policy_of_images_takes_bytes_of_any_type(sees_images):
+    policy, frames = sees_images
+    for same in (frames.astype(np.float32), frames.astype(int), frames.tolist()):
+        np.testing.assert_array_equal(policy(same), policy(frames))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "held"),
+    [
+        (lambda frames: frames / 255.0, "float64 from 0 to 1"),
+        (lambda frames: frames[0] / np.float32(255.0), "float32 from 0 to 1"),
+        (lambda frames: frames.astype(int) + 1, "int64 from 1 to 256"),
+        (lambda frames: frames.astype(np.int16) - 1, "int16 from -1 to 254"),
+        (lambda frames: frames * np.nan, "float64 from nan to nan"),
+    ],
+)
+def test_a_policy_of_images_refuses_what_is_no_bytes(sees_images, spoil, held):
+    policy, frames = sees_images
+    with pytest.raises(ValueError, match=f"^observations are {held}: want images of uint8, 0 to 255"):
+        policy(spoil(frames))
+
+
 def test_policies_paths_and_functions_are_evaluated_alike(trained):
     result, _ = trained
     final = {name: result.summary[name] for name in ("return_mean", "return_std", "length_mean")}
@@ -106,10 +149,72 @@ def test_policies_paths_and_functions_are_evaluated_alike(trained):
     assert found["return_mean"] > 100 and found["num_episodes"] == 3
     with pytest.raises(UserError, match="a function does not say"):
         gail_tf.evaluate(lambda x: x)
-    with pytest.raises(UserError, match="the policy: gave 1; want actions .B"):
-        gail_tf.evaluate(lambda x: 1, "CartPole-v1", num_episodes=1)
     with pytest.raises(UserError, match=r"the policy: gave the action \[0. 0.\]; want one of Box"):
         gail_tf.evaluate(lambda x: np.zeros((len(x), 2)), "Pendulum-v1", num_episodes=1)
+
+
+@pytest.mark.parametrize(
+    ("gives", "environment", "told"),
+    [
+        (1, "CartPole-v1", r"1 for 10 observations; want \[10\], a row an observation"),
+        (None, "CartPole-v1", r"None for 10 observations; want \[10\]"),
+        ([], "CartPole-v1", r"actions of shape \[0\] for 10 observations; want \[10\]"),
+        ([1], "CartPole-v1", r"actions of shape \[1\] for 10 observations; want \[10\]"),
+        (np.zeros((1, 1)), "Pendulum-v1", r"actions of shape \[1, 1\] for 10 observations; want \[10, 1\]"),
+        (np.zeros((1, 10)), "Pendulum-v1", r"actions of shape \[1, 10\] for 10 observations; want"),
+        (np.zeros((20, 1)), "Pendulum-v1", r"actions of shape \[20, 1\] for 10 observations; want"),
+        ([[1], [1, 2]], "Pendulum-v1", r"rows of unequal lengths for 10 observations; want \[10, 1\]"),
+    ],
+)
+@pytest.mark.parametrize("num_episodes", [1, 3])
+def test_a_function_that_gives_another_batch_is_refused(gives, environment, told, num_episodes):
+    with pytest.raises(UserError, match=f"^the policy: gave {told}"):
+        gail_tf.evaluate(lambda observations: gives, environment, num_episodes=num_episodes)
+
+
+def test_a_policy_of_a_function_acts_in_no_other_environment_unasked(trained, tmp_path, capsys):
+    """Its id alone names the plain one: here without the function's time limit."""
+    run_dir, made_by = trained[0].run_dir, f"{make_cartpole.__module__}.make_cartpole"
+    for path in (run_dir / "run.json", run_dir / "policy" / "policy.json"):
+        assert json.loads(path.read_text())["environment_factory"] == made_by
+    call = f"gail_tf.evaluate({str(run_dir)!r}, environment=make_cartpole)"
+    wanted = (
+        f"was trained in an environment that {made_by} made in Python: give it there, {call}, or register"
+    )
+    out = tmp_path / "out.npz"
+    for use in (
+        lambda: gail_tf.evaluate(run_dir),
+        lambda: recording.make_demonstrations(str(run_dir), str(out), None, 1, 0, False),
+    ):
+        with pytest.raises(UserError) as told:
+            use()
+        assert wanted in str(told.value) and "\n" not in str(told.value)
+    assert not out.exists()
+    assert gail_tf.evaluate(run_dir, "CartPole-v1", num_episodes=1)["normalized_return"] is None
+    assert report(trained[0], "gail-train") == 0
+    printed = capsys.readouterr().out.splitlines()[-1].removeprefix("Next:  ")
+    assert printed.endswith(f"# in Python, with {made_by}")
+    found = eval(printed, {"gail_tf": gail_tf, "make_cartpole": make_cartpole})
+    assert found["environment"] == "make_cartpole" and found["num_episodes"] == 100
+    assert found["length_mean"] <= 50 and found["normalized_return"] is not None
+
+
+def test_a_run_of_a_function_goes_on_with_a_function(tmp_path):
+    def stop(line):
+        raise RuntimeError("power cut")
+
+    given = dict(bindings=[*TINY, "Trainer.checkpoint_interval = 1"], run_dir=tmp_path / "run")
+    with pytest.raises(RuntimeError, match="power cut"):
+        gail_tf.train("ppo/any", environment=make_cartpole, callbacks=[stop], **given)
+    with pytest.raises(UserError, match="make_cartpole made the environment of this run in Python"):
+        gail_tf.train(environment="CartPole-v1", run_dir=tmp_path / "run", resume=True)
+    made_by = f"{make_cartpole.__module__}.make_cartpole"
+    with pytest.warns(
+        UserWarning, match=f"the run began in the environment that {made_by} made, and goes on in"
+    ):
+        result = gail_tf.train(environment=lambda: make_cartpole(), run_dir=tmp_path / "run", resume=True)
+    assert result.status == "finished"
+    assert result.policy.metadata["environment_factory"].endswith(".<lambda>")
 
 
 def test_what_a_person_can_mend_is_one_line(tmp_path):

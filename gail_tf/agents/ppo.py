@@ -12,6 +12,7 @@ from tf_agents.trajectories import time_step as ts
 
 from gail_tf.agents.on_policy import cloning_loss, explained_variance
 from gail_tf.networks.encoders import features_spec, shared_encoder
+from gail_tf.networks.mlp import takes_leading_axes
 from gail_tf.optimization.checks import check_settings
 from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.optimization.minibatches import drawn_indices, scan_minibatches
@@ -71,8 +72,8 @@ class PPO(tf.Module):
         if self._encoder is not None:
             observation_spec = features_spec(self._encoder)
             actor_net, value_net = actor_net.head, value_net.head
-        # Trajectories are [1, N, ...]: dense layers take that as it is, layers that flatten would not.
-        takes_time = observation_spec.shape.rank == 1
+        # Trajectories are [1, N, ...]. Where both networks take that, wrapping them would change last bits.
+        takes_time = takes_leading_axes(actor_net) and takes_leading_axes(value_net)
         self.agent = ppo_clip_agent.PPOClipAgent(
             ts.time_step_spec(observation_spec),
             action_spec,

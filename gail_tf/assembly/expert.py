@@ -13,7 +13,7 @@ from gail_tf.demonstrations import Demonstrations
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack
-from gail_tf.environments.observations import channels_first, environment_name, time_limit
+from gail_tf.environments.observations import channels_first, environment_name, flattened_space, time_limit
 from gail_tf.functions import name_of
 from gail_tf.resources import experts_dir, resolve_demonstrations
 from gail_tf.rewards import functions as rewards
@@ -171,6 +171,7 @@ def _chosen_and_used(
         environment=environment_name(env),
         observation_space=(env.env if absorbing else env).observation_space,
         components=components,
+        flattened=flattened_space(env),
         num_actions=codec.num_actions,
         action_bounds=None if codec.is_discrete else (codec.space_low, codec.space_high),
         num_frames=num_frames,

@@ -4,7 +4,8 @@
 
     recipes/<recipe>.gin          the whole recipe on one page, the settings that matter first
     tasks/<task>.gin              environment and shipped demonstrations; ``any`` has none
-    the page's tables             ``Recipe.env_steps``, ``.overlays``, ``.by_task``: by task, not tuned
+    the page's tables             ``Recipe.env_steps``, ``.overlays``, ``.by_task``, ``.beside_overlay``: by
+                                  task, not tuned; what ``Overlay.undoes`` names takes the last along
     tuned/<recipe>/<task>.gin     where something was really tuned
     with/<overlay>.gin            for each overlay that is given after it
 
@@ -87,10 +88,15 @@ _TABLES = ("Recipe.", "Overlay.")
 
 
 class Layer(NamedTuple):
-    """A piece of gin and where it comes from, as a person would look for it."""
+    """A piece of gin and where it comes from, as a person would look for it.
+
+    Attributes:
+      comes_with: the overlay that a recipe brings for the task, of the layers that go where it is undone.
+    """
 
     source: str
     text: str
+    comes_with: str | None = None
 
 
 # --- names
@@ -162,7 +168,10 @@ def layers(configs: Sequence[str], bindings: Sequence[str] = ()) -> list[Layer]:
     found: list[Layer] = []
     for config in configs:
         for name in _stands_for(config):
-            found += _laid_over(found, name)
+            added = _laid_over(found, name)
+            undone = _overlay(name).get("Overlay.undoes")
+            found = [layer for layer in found if layer.comes_with is None or layer.comes_with != undone]
+            found += added
     return [*found, Layer("--gin", "\n".join(bindings))] if bindings else found
 
 
@@ -219,7 +228,7 @@ def _layers_of(name: str) -> list[Layer] | None:
     return [
         *page,
         *_shipped_layer(f"tasks/{task}.gin", dropped),
-        *([Layer(f"configs/{page_file} ({task})", rows)] if (rows := _rows(tables, task, page)) else []),
+        *_rows(tables, task, page, f"configs/{page_file} ({task})"),
         *(_shipped_layer(f"tuned/{name}.gin") or []),
     ]
 
@@ -229,16 +238,27 @@ def _imitates(page: Sequence[Layer]) -> bool:
     return needs is None or needs.value
 
 
-def _rows(tables: Mapping[str, Any], task: str, page: Sequence[Layer]) -> str:
+def _rows(tables: Mapping[str, Any], task: str, page: Sequence[Layer], source: str) -> list[Layer]:
     """The rows of a recipe's tables for ``task``, as gin; an overlay's are those that it adds to ``page``."""
-    rows = []
-    if task in tables.get("Recipe.env_steps", {}):
-        rows.append(f"Trainer.total_env_steps = {tables['Recipe.env_steps'][task]:_}    # environment steps")
-    for tasks, overlay in tables.get("Recipe.overlays", {}).items():
-        rows += [layer.text for layer in _laid_over(page, overlay)] if task in tasks else []
-    for tasks, bindings in tables.get("Recipe.by_task", {}).items():
-        rows += bindings if task in ([tasks] if isinstance(tasks, str) else tasks) else []
-    return "\n".join(rows)
+    steps = tables.get("Recipe.env_steps", {}).get(task)
+    overlay = _of_task(tables, "Recipe.overlays", task)
+    found = [
+        Layer(source, f"Trainer.total_env_steps = {steps:_}    # environment steps" if steps else ""),
+        *(Layer(source, layer.text, name) for name in overlay for layer in _laid_over(page, name)),
+        Layer(source, "\n".join(_of_task(tables, "Recipe.by_task", task))),
+        *(
+            Layer(source, "\n".join(_of_task(tables, "Recipe.beside_overlay", task)), name)
+            for name in overlay
+        ),
+    ]
+    return [layer for layer in found if layer.text]
+
+
+def _of_task(tables: Mapping[str, Any], table: str, task: str) -> list[str]:
+    """What the entries of a table say whose key, a task or several, holds ``task``."""
+    entries = tables.get(table, {}).items()
+    found = [value for tasks, value in entries if task in ([tasks] if isinstance(tasks, str) else tasks)]
+    return [row for value in found for row in ([value] if isinstance(value, str) else value)]
 
 
 def _shipped_layer(file: str, dropped: Sequence[str] = ()) -> list[Layer] | None:

@@ -9,6 +9,8 @@ from typing import Any
 from gail_tf.assembly.config import FLAGS, absolute_path
 from gail_tf.assembly.gin_text import statements
 from gail_tf.assembly.settings import NAMES, Request
+from gail_tf.environments.make import factory_name
+from gail_tf.reporting import python_calls
 from gail_tf.resources import resolve_demonstrations
 from gail_tf.rewards.exported import find_reward
 from gail_tf.types import UserError
@@ -17,12 +19,19 @@ from gail_tf.types import UserError
 def check_same(request: Request, info: Mapping[str, Any]) -> None:
     """Raises UserError for the first settings that are given and that the run does not have, by name.
 
-    What is left out is the run's own. Objects (arrays, a function that makes the environment) are no settings
-    and are not compared; neither is num_threads, which changes no result.
+    What is left out is the run's own. Arrays are no settings and are not compared; neither is num_threads,
+    which changes no result. A function that makes the environment has to be given again, where the run's was
+    made by one; by another, a function that was moved or renamed, it may go on.
 
     Args:
       info: ``run.json`` of the run to resume.
     """
+    factory = info.get("environment_factory")
+    if factory and not callable(request.environment) and info.get("status") != "finished":
+        raise UserError(
+            f"--resume: {factory} made the environment of this run in Python, and has to make it again: "
+            f"resume it there, {python_calls.continuation(request.run_dir, factory)}."
+        )
     other = [*_other_values(request, info), *_other_bindings(request.bindings, info)]
     if other:
         raise UserError(
@@ -34,6 +43,8 @@ def check_same(request: Request, info: Mapping[str, Any]) -> None:
 def _other_values(request: Request, info: Mapping[str, Any]) -> list[str]:
     given = {"config": " + ".join(request.configs)}
     given |= {flag: getattr(request, flag) for flag in (*FLAGS, *NAMES, "tensorflow_threads")}
+    if callable(request.environment) and info.get("environment_factory", "") is None:
+        given["environment"] = factory_name(request.environment)
     bound = info.get("bindings") or {}
     recorded = {"tensorflow_threads": 1} | info  # older runs do not have it
     recorded |= {"config": info["config_name"], "reward": bound.get(FLAGS["reward"])}

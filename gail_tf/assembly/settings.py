@@ -33,7 +33,7 @@ from gail_tf.assembly.recipes import check_order
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack
-from gail_tf.environments.make import make_environment, with_version
+from gail_tf.environments.make import factory_name, make_environment, with_version
 from gail_tf.environments.makers import SLOW
 from gail_tf.environments.observations import environment_name, observation_components
 from gail_tf.functions import name_of
@@ -104,7 +104,8 @@ class Settings(NamedTuple):
     Attributes:
       config: gin text with every binding, the chosen reward and the environment among them.
       config_name: what was typed for ``--config``, joined by " + ".
-      algorithm: the recipe's name for itself. environment: an id, or the name of the caller's factory.
+      algorithm: the recipe's name for itself. environment: an id, or a class's name where there is none.
+      environment_factory: the qualified name of the caller's function that makes it; None: its id does.
       make_environment: makes it as the config has it, by gin or by the caller's factory.
       seed: of everything random in the run.
       expert: the demonstrations, ready to learn from; None on the environment's own reward.
@@ -121,6 +122,7 @@ class Settings(NamedTuple):
     config_name: str
     algorithm: str
     environment: str
+    environment_factory: str | None
     make_environment: Callable[..., gym.Env]
     seed: int
     expert: Expert | None
@@ -153,7 +155,16 @@ def _literal(value: Any, text: str) -> Any:
     return value if is_string or isinstance(value, bool | int | float) else text
 
 
-_INFO = (*NAMES, "algorithm", "environment", "seed", "config_name", "random_return", "num_threads")
+_INFO = (
+    *NAMES,
+    "algorithm",
+    "environment",
+    "environment_factory",
+    "seed",
+    "config_name",
+    "random_return",
+    "num_threads",
+)
 _INFO += ("random_length", "tensorflow_threads", "device", "import_folders")
 _EXPERT_INFO = {
     "num_demonstrations": "num_trajectories",
@@ -227,6 +238,7 @@ def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
         config_name=" + ".join(request.configs),
         algorithm=experiment.algorithm,
         environment=environment,
+        environment_factory=factory_name(request.environment) if callable(request.environment) else None,
         make_environment=make,
         seed=experiment.seed,
         expert=expert,
@@ -274,8 +286,9 @@ def _scored(
     if expert.return_mean is None:
         return expert, []
     why = scores.no_scale(expert.return_mean, random_return)
-    other = demos.other_rewards(rewards, np.concatenate([episode["rewards"] for episode in play]))
-    why = why or (other and f"{other}: {scores.LEFT_OUT}")
+    if why is None and rewards is not None:  # a file may hold returns alone
+        other = demos.other_rewards(rewards, np.concatenate([episode["rewards"] for episode in play]))
+        why = other and f"{other}: {scores.LEFT_OUT}"
     if why is None:
         return expert, []
     return expert._replace(return_mean=None, no_score=why), [f"warning: {why[0].upper()}{why[1:]}."]
@@ -339,6 +352,11 @@ def _environment(request: Request, recorded: demos.Demonstrations | None) -> tup
             raise UserError("no environment given: add --environment=ID, any Gymnasium id.")
         gin.parse_config(f"make_environment.environment = {recorded.environment!r}")
     name = gin.get_bindings("make_environment")["environment"]
+    if callable(name):  # no file could say what it made, nor a command make it again
+        raise UserError(
+            f"make_environment.environment is the function {factory_name(name)}: want an id; register what "
+            "it makes (module:Id), or give it in Python, gail_tf.train(environment=...)."
+        )
     if isinstance(name, str) and (versioned := with_version(name)) != name:
         gin.parse_config(f"make_environment.environment = {versioned!r}")  # one name in records and reports
         name = versioned

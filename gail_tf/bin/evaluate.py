@@ -36,7 +36,7 @@ _JSON = flags.DEFINE_bool("json", False, "Print the result as one JSON object, o
 _DEMONSTRATIONS = flags.DEFINE_string(
     "demonstrations", None, "What to measure the distance from; else what the run learned from."
 )
-_VIDEO = flags.DEFINE_string("video", None, "Film the first episode into this file (.mp4 or .gif).")
+_VIDEO = flags.DEFINE_string("video", None, "Film the first episode into this new file (.mp4 or .gif).")
 
 
 def main(argv: Sequence[str]) -> None:

@@ -19,11 +19,11 @@ Examples:
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from absl import flags
 
 from gail_tf.bin.command_line import run_main
+from gail_tf.files import require_new
 from gail_tf.start_up import import_tensorflow
 from gail_tf.types import UserError
 
@@ -77,8 +77,7 @@ def _run_dir(argv: Sequence[str]) -> str:
 
 
 def _check_flags() -> None:
-    if Path(_OUT.value).exists():
-        raise UserError(f"--out={_OUT.value} is there already: choose another name or remove it.")
+    require_new("out", _OUT.value)
     if _MODEL_CARD.value and _FORMAT.value != "savedmodel":
         raise UserError(f"--model_card holds the SavedModel: leave --format={_FORMAT.value} out.")
     if _MODEL_CARD.value and (_BEST.value or _LAST.value):

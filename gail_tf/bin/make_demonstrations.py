@@ -34,6 +34,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from gail_tf.bin.command_line import program, run_main
+from gail_tf.files import require_new
 from gail_tf.resources import resolve_demonstrations
 from gail_tf.start_up import import_tensorflow
 from gail_tf.types import UserError
@@ -55,7 +56,9 @@ _MAX_EPISODE_STEPS = flags.DEFINE_integer(
 )
 _INSPECT = flags.DEFINE_string("inspect", None, "Print what this file or folder of demonstrations holds.")
 _FIGURE = flags.DEFINE_string(
-    "figure", None, "With --inspect: draw the episodes' returns into this PNG, or of images a contact sheet."
+    "figure",
+    None,
+    "With --inspect: draw the episodes' returns into this new PNG, or of images a contact sheet.",
 )
 _OBSERVATION_KEYS = flags.DEFINE_list(
     "observation_keys", None, "With --inspect: the components to look at, such as object,robot0_eef_pos."
@@ -68,6 +71,8 @@ def main(argv: Sequence[str]) -> None:
     if _INSPECT.value:
         if _POLICY.value or _OUT.value or _PLAY.value:
             raise UserError("--inspect looks at a file, --policy, --play and --out record one: want either.")
+        if _FIGURE.value:
+            require_new("figure", _FIGURE.value)
         asked = (_INSPECT, _FIGURE, _ENVIRONMENT, _OBSERVATION_KEYS, _MAX_EPISODE_STEPS)
         return inspect(*(flag.value for flag in asked))
     if _PLAY.value == bool(_POLICY.value) or not _OUT.value:

@@ -14,6 +14,7 @@ def report(result, script: str) -> int:
     """
     from gail_tf.doctor.diagnosis import diagnose
     from gail_tf.doctor.text import summary_lines as doctor_lines
+    from gail_tf.reporting import python_calls
     from gail_tf.reporting.runs import load_run
     from gail_tf.reporting.terminal import summary_lines
 
@@ -26,5 +27,8 @@ def report(result, script: str) -> int:
     run = load_run(result.run_dir)
     print("\n".join([*summary_lines(run), *doctor_lines(run, diagnose(run), command_line.program)]))
     print(f"Curve: {result.run_dir}/curve.png   Policy: {result.run_dir}/policy")
-    print(f"Next:  {command_line.program('gail-evaluate')} --policy={folder} --num_episodes=100")
+    command = f"{command_line.program('gail-evaluate')} --policy={folder} --num_episodes=100"
+    if factory := run.info.get("environment_factory"):
+        command = f"{python_calls.evaluation(result.run_dir, factory, 100)}  # in Python, with {factory}"
+    print(f"Next:  {command}")
     return 0

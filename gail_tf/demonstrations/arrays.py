@@ -72,8 +72,13 @@ def as_float32(name: str, value: object, ndim: int = 1) -> np.ndarray:
 
 
 def as_observations(name: str, value: object) -> np.ndarray:
-    """Vectors as float32 ``[N, d]``; images ``[N, H, W, C]`` and single frames ``[N, H, W]`` stay uint8."""
+    """Vectors as float32 ``[N, d]``; images ``[N, H, W, C]`` and single frames ``[N, H, W]`` stay uint8.
+
+    Integers ``[N]``, as a Discrete space has them, are vectors of one.
+    """
     array = np.asarray(value)
+    if array.ndim == 1 and array.dtype.kind in INTEGER_KINDS:
+        array = array[:, None]
     if array.ndim not in (3, 4):
         return as_float32(name, array, ndim=2)
     if array.ndim == 3 and array.dtype != np.uint8:

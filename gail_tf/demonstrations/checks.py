@@ -80,7 +80,9 @@ def _clip_to_bounds(demonstrations: Demonstrations, low, high) -> Demonstrations
     if demonstrations.is_discrete or actions.shape[1] != len(low):
         given = "integers" if demonstrations.is_discrete else f"floats with {actions.shape[1]} columns"
         raise UserError(f"actions are {given}; wanted floats with {len(low)} columns: {_RECORD}")
-    slack = np.where(np.isfinite(high - low), RANGE_TOLERANCE * (high - low), 0)
+    with np.errstate(over="ignore"):  # of the largest float32, which stand for no bounds
+        span = high - low
+    slack = np.where(np.isfinite(span), RANGE_TOLERANCE * span, 0)
     if bad := arrays.outside(actions, low, high, slack):
         raise UserError(f"actions {bad}: save them as the environment executed them, clipped, in its units")
     clipped = np.clip(actions, low, high)
@@ -134,6 +136,20 @@ def _check_observations(
     return (f"Observations {bad}, the environment's space: in other units?",) if bad else ()
 
 
+def _one_hot(demonstrations: Demonstrations, space: gym.spaces.Discrete) -> Demonstrations:
+    """Integers ``[N, 1]`` of ``space`` as the vectors ``[N, n]`` that Gymnasium flattens them to."""
+    low, high, vectors = int(space.start), int(space.start + space.n) - 1, {}
+    for name in ("observations", "next_observations"):
+        numbers = getattr(demonstrations, name)[:, 0]
+        is_wrong = (numbers != np.round(numbers)) | (numbers < low) | (numbers > high)
+        if bad := arrays.first_of(numbers, is_wrong):
+            raise UserError(f"{name} {bad}; wanted integers {low} to {high}, of the environment: {_RECORD}")
+        vectors[name] = np.zeros((len(numbers), int(space.n)), np.float32)
+        vectors[name][np.arange(len(numbers)), numbers.astype(np.int64) - low] = 1.0
+    note = f"Made the integers of {space} one-hot vectors, as the environment's observations are."
+    return demonstrations.noted(note, **vectors, components=None)
+
+
 def _in_order(demonstrations: Demonstrations, components: Components, environment: str) -> Demonstrations:
     """The columns in the order of the environment's ``components``; other keys or widths are refused."""
     given = demonstrations.components
@@ -154,6 +170,7 @@ def check_matches(
     environment: str,
     observation_space: gym.spaces.Box,
     components: Components = (),
+    flattened: gym.Space | None = None,
     action_bounds: tuple[np.ndarray, np.ndarray] | None = None,
     num_actions: int | None = None,
     num_frames: int | None = None,
@@ -161,10 +178,11 @@ def check_matches(
     """The demonstrations as ``environment`` can use them; says in ``notes`` what was changed.
 
     ``observation_space`` is a vector's ``[d]`` or an image's, uint8 ``[H, W, C]``; ``components`` are what a
-    vector is flattened from, (key, width) each, if known. Give ``action_bounds`` (low and high, ``[k]``,
-    environment units) or ``num_actions``, not both. ``num_frames``: the environment stacks so many frames to
-    an observation, and single frames are wanted, of which :func:`frames.stacked` makes such stacks; of
-    screens in colour they are made.
+    vector is flattened from, (key, width) each, if known. ``flattened`` is what Gymnasium flattened;
+    integers of a Discrete one are made one-hot. Give ``action_bounds`` (low and high, ``[k]``, environment
+    units) or ``num_actions``, not both. ``num_frames``: the environment stacks so many frames to an
+    observation, and single frames are wanted, of which :func:`frames.stacked` makes such stacks; of screens
+    in colour they are made.
 
     Raises:
       UserError: another environment (another version is only noted), other components, another shape or type
@@ -173,6 +191,9 @@ def check_matches(
     if (num_actions is None) == (action_bounds is None):
         raise ValueError("give num_actions for a discrete environment, else action_bounds")
     notes = _check_environment(demonstrations.environment, environment)
+    is_number = demonstrations.observations.shape[1:] == (1,) != observation_space.shape
+    if is_number and isinstance(flattened, gym.spaces.Discrete):
+        demonstrations = _one_hot(demonstrations, flattened)
     if components:
         demonstrations = _in_order(demonstrations, components, environment)
     if num_frames is not None and are_colour(demonstrations):

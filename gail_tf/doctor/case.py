@@ -71,6 +71,11 @@ class Case:
     def fact(self, name: str) -> float | None:
         return finite_or_none(self.facts.get(name))
 
+    @property
+    def factory(self) -> str | None:
+        """What made the environment in Python, by its qualified name, where no id did."""
+        return self.run.info.get("environment_factory")
+
     @functools.cached_property
     def settings(self) -> Mapping[str, Any]:
         """The config's bindings: Python values where they are some, else gin's text."""

@@ -4,6 +4,7 @@ import shlex
 
 from gail_tf.doctor.case import GOOD_DISTANCE, GOOD_SCORE, Case, Finding
 from gail_tf.doctor.data import quoted_demonstrations
+from gail_tf.reporting import python_calls
 
 THERE = 0.5  # Of the expert: what was never there is not lost.
 LOST = 0.8  # Of the best evaluation; the last policies of eight healthy runs on Hopper-v5: 0.87 and more.
@@ -24,12 +25,15 @@ def lost(case: Case) -> Finding | None:
     kept = case.run.value("kept_env_steps")
     has_kept = kept is not None and case.score is not None and case.score > last
     adversarial = any(name.startswith("Discriminator.") for name in case.settings)
-    path, note = str(case.run.path), f"  # kept from {kept:,} steps" if has_kept and kept else ""
-    policy = shlex.quote(path if has_kept else f"{path}/best_policy")
+    note = f"  # kept from {kept:,} steps" if has_kept and kept else ""
+    policy = str(case.run.path) if has_kept else f"{case.run.path}/best_policy"
+    evaluate = f"gail-evaluate --policy={shlex.quote(policy)}"
+    if case.factory:
+        evaluate = python_calls.evaluation(policy, case.factory)
     return Finding(
         f"{scores[best]:.2f} of the expert at {steps[best]:,.0f} {unit}, {last:.2f} at the end",
         (
-            f"gail-evaluate --policy={policy}{note}",
+            f"{evaluate}{note}",
             *case.cloning,
             *(["--gin='Discriminator.final_learning_rate_fraction = 0.1'"] if adversarial else []),
             case.slower_policy,
@@ -64,6 +68,8 @@ def not_learned(case: Case) -> Finding | None:
     if not (case.is_finished and case.is_poor):
         return None
     data, task = quoted_demonstrations(case), case.run.environment
+    if case.factory:  # a command wants it registered
+        task = "MODULE:ID"
     bc = f"gail-train --config=bc/any --environment={task} --demonstrations={data} --run_dir=runs/bc"
     good = f"{GOOD_SCORE} of the expert or more"
     if case.score is None:

@@ -5,6 +5,7 @@ import shlex
 import numpy as np
 
 from gail_tf.doctor.case import Case, Finding
+from gail_tf.reporting import python_calls
 
 MIN_EPISODES = 3  # Of an evaluation; shipped: 5, and 20 at the end.
 MAX_STANDARD_ERROR = 0.1  # Of the final mean, between random (0) and expert (1): such a figure ranks nothing.
@@ -17,10 +18,11 @@ def died(case: Case) -> Finding | None:
         return None
     steps = case.run.last.get("env_steps", 0)
     how = "no process trains in it" if status == "running" else "it ended with an error"
+    resume = f"gail-train --run_dir={shlex.quote(str(case.run.path))} --resume"
     return Finding(
         f'its status is "{status}" after {steps:,} steps, and {how}',
         (
-            f"gail-train --run_dir={shlex.quote(str(case.run.path))} --resume",
+            python_calls.continuation(case.run.path, case.factory) if case.factory else resume,
             "If it dies again: memory (off-policy, OffPolicyGenerator.replay_capacity), a full disk, "
             "or the environment's own error.",
         ),
@@ -63,10 +65,11 @@ def evaluated_too_little(case: Case) -> Finding | None:
         figures = f"{final} episodes at the end leave the score a standard error of {error:.2f}"
     else:
         return None
+    evaluate = f"gail-evaluate --policy={shlex.quote(str(case.run.path))} --num_episodes=100"
     return Finding(
         figures,
         (
-            f"gail-evaluate --policy={shlex.quote(str(case.run.path))} --num_episodes=100",
+            python_calls.evaluation(case.run.path, case.factory, 100) if case.factory else evaluate,
             "--gin='Trainer.episodes_per_evaluation = 5' --gin='Trainer.final_episodes = 50'",
         ),
     )

@@ -50,7 +50,7 @@ def run_lines(run: Run, findings: Sequence[Finding], typed: Callable[[str], str]
     for finding in findings:
         lines.append(f"  {finding.name}: {finding.figures}")
         for number, what in enumerate(finding.change):
-            is_typed = what.startswith(("--", "gail-"))
+            is_typed = what.startswith(("--", "gail-", "gail_tf."))
             label = "try" if number == 0 else "or" if is_typed else ""
             what = re.sub(r"^gail-[\w-]+", lambda name: typed(name[0]), what)
             lines.append(f"    {label:<4} {what}")

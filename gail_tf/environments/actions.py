@@ -49,8 +49,9 @@ class ActionCodec:
         self.is_bounded = bool(scaled.all())
         self.low = np.where(scaled, space.low, -1.0).astype(np.float32)
         self.high = np.where(scaled, space.high, 1.0).astype(np.float32)
-        self.cut_low = np.where(scaled, -1.0, space.low).astype(np.float32)
-        self.cut_high = np.where(scaled, 1.0, space.high).astype(np.float32)
+        with np.errstate(over="ignore"):  # beyond float32 is no bound
+            self.cut_low = np.where(scaled, -1.0, space.low).astype(np.float32)
+            self.cut_high = np.where(scaled, 1.0, space.high).astype(np.float32)
         self.space_low, self.space_high = _inner(space.low, np.less), _inner(space.high, np.greater)
         self.spec = tensor_spec.BoundedTensorSpec(space.shape, tf.float32, -1.0, 1.0, name="action")
 
@@ -83,7 +84,8 @@ class ActionCodec:
 
 def _inner(bound: np.ndarray, beyond: Callable) -> np.ndarray:
     """``bound`` as float32; where rounding puts it ``beyond`` itself, the next float32 inside."""
-    rounded = bound.astype(np.float32)
+    with np.errstate(over="ignore"):
+        rounded = bound.astype(np.float32)
     inwards = np.float32(np.inf if beyond is np.less else -np.inf)
     return np.where(beyond(rounded, bound), np.nextafter(rounded, inwards), rounded)
 

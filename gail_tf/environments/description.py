@@ -9,6 +9,8 @@ from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.atari import StackedFrames, described_frames
 from gail_tf.environments.observations import observation_components, observation_spec
 
+_LARGEST = float(np.finfo(np.float32).max)  # a plain number, for NumPy compares with its own in their width
+
 
 def described_spaces(env: gym.Env) -> dict[str, Any]:
     """``observation`` and ``action`` of ``env``, without an absorbing indicator: sizes, names, bounds."""
@@ -50,7 +52,7 @@ def _bounds(space: gym.spaces.Box) -> dict[str, Any]:
     def plain(bound: np.ndarray, extreme) -> Any:
         values = bound.astype(np.float64).tolist() if bound.ndim == 1 else [float(extreme(bound))]
         # JSON has no infinity, and bounds like the largest float32 stand for none.
-        values = [value if abs(value) < np.finfo(np.float32).max else None for value in values]
+        values = [value if abs(value) < _LARGEST else None for value in values]
         return values if bound.ndim == 1 else values[0]
 
     return {"low": plain(space.low, np.min), "high": plain(space.high, np.max)}

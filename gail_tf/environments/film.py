@@ -17,10 +17,10 @@ from typing import Any, BinaryIO
 import gymnasium as gym
 import numpy as np
 
-from gail_tf.environments.foreign import WHERE, one_line
+from gail_tf.environments.foreign import WHERE, foreign, one_line
 from gail_tf.environments.make import make_environment
 from gail_tf.environments.wrappers import recalled
-from gail_tf.types import UserError
+from gail_tf.types import UserError, without_trail
 
 _RENDERERS = {
     "egl": "install EGL with a driver (Debian: libegl1 libgl1-mesa-dri), or set MUJOCO_GL=osmesa",
@@ -65,9 +65,11 @@ def in_child(what: str, work: Callable[..., float], **arguments: Any) -> float:
     """
     import cloudpickle
 
+    with foreign(f"{what}: cannot be made: another process renders, and cannot be told", "give an id"):
+        job = cloudpickle.dumps((work, arguments))
     done = subprocess.run(
         [sys.executable, "-m", "gail_tf.environments.film"],
-        input=cloudpickle.dumps((work, arguments)),
+        input=job,
         env=_surroundings(),
         capture_output=True,
     )
@@ -118,7 +120,7 @@ def _main(job: BinaryIO) -> None:
         print(json.dumps({"return": work(**arguments)}))
     except Exception as e:
         traceback.print_exc()
-        why = one_line(e) if isinstance(e, UserError) else f"{type(e).__name__}: {one_line(e)}"
+        why = one_line(without_trail(e)) if isinstance(e, UserError) else f"{type(e).__name__}: {one_line(e)}"
         # No OpenGL shows as anything at all, such as an AttributeError of None.
         if any(
             f"{os.sep}{name}{os.sep}" in file for file in _files(e) for name in ("OpenGL", "mujoco", "glfw")

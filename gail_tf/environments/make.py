@@ -4,6 +4,8 @@ import difflib
 import functools
 import logging
 import re
+import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -60,11 +62,11 @@ def make_environment(
     if render_mode is not None:  # environments of one's own often have no such parameter
         kwargs["render_mode"] = render_mode
     if callable(environment):
-        name = getattr(environment, "__name__", type(environment).__name__)
         make = functools.partial(_from_factory, environment)
     else:
         _import_module(environment)
-        name, make = environment, functools.partial(gym.make, environment, disable_env_checker=True)
+        make = functools.partial(gym.make, environment, disable_env_checker=True)
+    name = called(environment)
     try:
         env = make(**kwargs)
     except UserError:
@@ -79,6 +81,11 @@ def make_environment(
         )
         raise UserError(f"Environment {name!r} has no time limit, so an episode may never end: {advice}.")
     return AbsorbingState(env) if absorbing_states else env
+
+
+def called(environment: str | Callable[..., gym.Env]) -> str:
+    """What messages call it: its id, or the name of the function or class that makes it."""
+    return factory_name(environment).rpartition(".")[2] if callable(environment) else environment
 
 
 def with_time_limit(
@@ -101,6 +108,17 @@ def with_version(environment: str) -> str:
     return environment if newest is None else f"{environment}-v{newest}"
 
 
+def factory_name(factory: Callable) -> str:
+    """``module.function`` of what makes an environment: all that is known of it later.
+
+    Of a partial its function's, of an instance its class's. Two lambdas of a module are the same by it.
+    """
+    while isinstance(factory, functools.partial):
+        factory = factory.func
+    named = factory if hasattr(factory, "__qualname__") else type(factory)
+    return f"{named.__module__}.{named.__qualname__}"
+
+
 def _from_factory(factory: Callable[..., gym.Env], max_episode_steps: int | None = None, **kwargs) -> gym.Env:
     env = factory(**kwargs)
     if not isinstance(env, gym.Env):
@@ -118,11 +136,31 @@ def _wrapped(env: gym.Env, wrappers: Sequence[Callable], environment: str) -> gy
         raise UserError(
             f"make_environment.wrappers is {wrappers!r}: want a list of callables, such as [@Mine]."
         )
+    _check_spaces(env, environment)
     for wrapper in wrappers:
         what = f"make_environment.wrappers: {getattr(wrapper, '__name__', wrapper)}"
         with foreign(f"{what} cannot wrap {environment!r}", "mend it or leave it out"):
             env = wrapper(env)
+        _check_spaces(env, environment)
     return env
+
+
+def _check_spaces(env: gym.Env, environment: str) -> None:
+    """Raises UserError unless both of ``env``'s spaces are Gymnasium's, with something in them."""
+    for name in ("observation_space", "action_space"):
+        try:
+            space = getattr(env, name, None)
+        except Exception as e:  # a property may raise anything
+            raise _raised(environment, name, e) from e
+        wanted = f"want a space of gymnasium.spaces, such as a Box: set self.{name} in its __init__."
+        if space is None:
+            raise UserError(f"Environment {environment!r} has no {name}; {wanted}")
+        given = f"Environment {environment!r} has the {name} {one_line(space, 60)}"
+        if not isinstance(space, gym.Space):
+            kind = f"{type(space).__module__}.{type(space).__qualname__}"
+            raise UserError(f"{given}, of the type {kind}; {wanted}")
+        if space.is_np_flattenable and not gym.spaces.flatdim(space):
+            raise UserError(f"{given}, which holds no number; want one or more: mend it.")
 
 
 def _making_failed(error: BaseException, environment: str, kwargs: Mapping[str, Any]) -> UserError:
@@ -131,11 +169,7 @@ def _making_failed(error: BaseException, environment: str, kwargs: Mapping[str, 
     if isinstance(error, gym.error.DependencyNotInstalled):
         said = f"needs a package that is not installed: {why}"
     elif isinstance(error, gym.error.Error):
-        close = difflib.get_close_matches(environment, gym.registry.keys(), n=3, cutoff=0.65)
-        hint = f"did you mean {', '.join(close)}?" if close else "list them with gymnasium.pprint_registry()."
-        if ":" not in environment:
-            hint += " One of your own wants its module: --environment=module:Id."
-        said = f"cannot be made ({why}); {hint}"
+        said = f"cannot be made ({why}); {_id_hint(environment)}"
     elif isinstance(error, ImportError):
         said = f"cannot be imported ({why}); {_import_hint(environment)}"
     elif isinstance(error, TypeError) and "'render_mode'" in why:
@@ -163,6 +197,7 @@ class _Named(gym.Wrapper):
         if not isinstance(outcome, tuple) or len(outcome) != 2:
             raise self._gave("reset", _shown(outcome), "(observation, info), as Gymnasium has it since 0.26")
         self._check_observation("reset", outcome[0])
+        self._check_info("reset", outcome[1])
         return outcome
 
     def step(self, action):
@@ -174,7 +209,16 @@ class _Named(gym.Wrapper):
         observation, reward, *ends, info = outcome
         reward = self._single("the reward", reward, "one number")
         ends = (self._single("a flag of an end", end, "True or False") for end in ends)
+        self._check_info("step", info)
         return observation, reward, *ends, info
+
+    def close(self):
+        """Warns of what it raises: nothing is wanted of it any more, and a whole run would be lost."""
+        try:
+            self.env.close()
+        except (Exception, SystemExit) as e:
+            raised = f"raised {type(e).__name__} in close: {one_line(e)}"
+            _warn_once(f"Environment {self._environment!r} {raised}; it is left as it is.")
 
     def _single(self, what: str, value: Any, wanted: str) -> Any:
         """``value``, or the number that stands in it where it is an array of one."""
@@ -203,6 +247,10 @@ class _Named(gym.Wrapper):
                 given = f"the observation {one_line(observation, 60)}"
                 raise self._gave(verb, given, f"numbers of {self._dtype}, as its observation_space says")
 
+    def _check_info(self, verb: str, info: Any) -> None:
+        if not isinstance(info, (dict, Mapping)):  # the first is quick to tell
+            raise self._gave(verb, f"the info {one_line(info, 60)}", "a dict")
+
     def _gave(self, verb: str, given: str, wanted: str) -> UserError:
         return UserError(f"Environment {self._environment!r} gave {given} in {verb}; want {wanted}: mend it.")
 
@@ -210,10 +258,18 @@ class _Named(gym.Wrapper):
         try:
             return getattr(self.env, verb)(*args, **kwargs)
         except (Exception, SystemExit) as e:  # sys.exit() would end the run without a word
-            raised = f"raised {type(e).__name__} in {verb}: {one_line(e)}"
-            raise UserError(
-                f"Environment {self._environment!r} {raised}; mend the environment {WHERE}."
-            ) from e
+            raise _raised(self._environment, verb, e) from e
+
+
+@functools.cache
+def _warn_once(line: str) -> None:
+    """Many environments are closed in a run, and Python's own memory of warnings is reset in between."""
+    warnings.warn(line, stacklevel=2)
+
+
+def _raised(environment: str, verb: str, error: BaseException) -> UserError:
+    raised = f"raised {type(error).__name__} in {verb}: {one_line(error)}"
+    return UserError(f"Environment {environment!r} {raised}; mend the environment {WHERE}.")
 
 
 def _shown(outcome: Any) -> str:
@@ -247,6 +303,17 @@ def _import_module(environment: str) -> None:
     what = f"Environment {environment!r}: its module {module!r} cannot be imported"
     with foreign(what, "mend it, install it, or run in the folder it lies in"):
         import_module(module)
+
+
+def _id_hint(environment: str) -> str:
+    """What to do where nothing is registered under an id."""
+    module, _, name = environment.rpartition(":")
+    if callable(getattr(sys.modules.get(module), name, None)):
+        call = f"gymnasium.register('{name}-v0', '{environment}', max_episode_steps=1000)"
+        return f"{name} is in {module} and is no id: add {call} there, and give {environment}-v0."
+    close = difflib.get_close_matches(environment, gym.registry.keys(), n=3, cutoff=0.65)
+    hint = f"did you mean {', '.join(close)}?" if close else "list them with gymnasium.pprint_registry()."
+    return hint if module else f"{hint} One of your own wants its module: --environment=module:Id."
 
 
 def _import_hint(environment: str) -> str:

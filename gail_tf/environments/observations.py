@@ -67,11 +67,17 @@ def observation_components(env: gym.Env) -> tuple[tuple[str, int], ...]:
     A key of a Dict in a Dict is "outer/inner", one of a Tuple its number. Empty where nothing was flattened,
     or where a later wrapper changed the width.
     """
-    layer, width = env, env.observation_space.shape[0] - int(isinstance(env, AbsorbingState))
+    space, width = flattened_space(env), env.observation_space.shape[0] - int(isinstance(env, AbsorbingState))
+    components = () if space is None else tuple(_components(space))
+    return components if sum(width for _, width in components) == width else ()
+
+
+def flattened_space(env: gym.Env) -> gym.Space | None:
+    """The space that Gymnasium flattened into vectors; None where nothing was flattened."""
+    layer = env
     while isinstance(layer, gym.Wrapper) and not isinstance(layer, gym.wrappers.FlattenObservation):
         layer = layer.env
-    components = tuple(_components(layer.env.observation_space)) if isinstance(layer, gym.Wrapper) else ()
-    return components if sum(width for _, width in components) == width else ()
+    return layer.env.observation_space if isinstance(layer, gym.Wrapper) else None
 
 
 def _components(space: gym.Space, key: str = "") -> Iterator[tuple[str, int]]:

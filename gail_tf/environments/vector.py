@@ -7,6 +7,7 @@ import gymnasium as gym
 import numpy as np
 
 from gail_tf.environments.actions import ActionCodec
+from gail_tf.environments.finite import check_finite
 from gail_tf.environments.makers import make_simulators
 from gail_tf.environments.observations import observation_spec
 from gail_tf.types import EpisodeStatistics, UserError
@@ -45,26 +46,29 @@ class VectorEnvironment:
     def __init__(self, make: Callable[[], gym.Env], num_environments: int, seed: int):
         if num_environments < 1:
             raise UserError(f"num_environments is {num_environments}: want 1 or more.")
-        self._simulators, environment, self.notes = make_simulators(make, num_environments)
+        self._simulators, self._environment, self.notes = make_simulators(make, num_environments)
         self.num_environments = num_environments
         self.observation_spec = observation_spec(self._simulators.observation_space)
-        self.codec = ActionCodec(self._simulators.action_space, environment)
+        self.codec = ActionCodec(self._simulators.action_space, self._environment)
+        self._dtype = self.observation_spec.dtype.as_numpy_dtype
         self._seed = seed
         self._episode = np.zeros(num_environments, np.int64)
         self._actions: list[list[np.ndarray]] = [[] for _ in range(num_environments)]
         self._returns = np.zeros(num_environments)
         self._lengths = np.zeros(num_environments, np.int64)
-        self.observation = self._typed(self._reset(np.arange(num_environments)))
+        self.observation = self._reset(np.arange(num_environments))
 
     def _reset(self, indices: np.ndarray) -> np.ndarray:
         """Resets environments to the start of their current episodes; returns their observations."""
         entropy = [(self._seed, int(i), int(self._episode[i])) for i in indices]
         seeds = [int(np.random.SeedSequence(numbers).generate_state(1)[0]) for numbers in entropy]
-        return self._simulators.reset(indices.tolist(), seeds)
+        observations = self._typed(self._simulators.reset(indices.tolist(), seeds))
+        check_finite(self._environment, observations)
+        return observations
 
     def _typed(self, observations: np.ndarray) -> np.ndarray:
         """``[B, ...]`` of the space's precision -> of ``observation_spec``, a copy."""
-        return observations.astype(self.observation_spec.dtype.as_numpy_dtype)
+        return observations.astype(self._dtype)
 
     def step(self, actions: np.ndarray) -> tuple[Step, list[EpisodeStatistics]]:
         """Steps all environments with actions ``[B, ...]`` in environment units; resets those that end.
@@ -79,6 +83,7 @@ class VectorEnvironment:
         self._returns += outcome.reward
         numbers = (outcome.reward, outcome.terminated, outcome.truncated)
         step = Step(self._typed(outcome.observation), *(x.astype(np.float32) for x in numbers))
+        check_finite(self._environment, step.next_observation, step.reward, self._lengths)
         finished = np.flatnonzero(outcome.terminated | outcome.truncated)
         episodes = [EpisodeStatistics(float(self._returns[i]), int(self._lengths[i])) for i in finished]
         self.observation = step.next_observation.copy()
@@ -87,7 +92,7 @@ class VectorEnvironment:
             self._episode[finished] += 1
             for i in finished:
                 self._actions[i] = []
-            self.observation[finished] = self._typed(self._reset(finished))
+            self.observation[finished] = self._reset(finished)
         return step, episodes
 
     def snapshot(self) -> dict[str, np.ndarray]:
@@ -144,7 +149,7 @@ class VectorEnvironment:
                 observations[i] = observation
                 self._returns[i] += reward
                 self._lengths[i] += not is_absorbed
-        self.observation = self._typed(observations)
+        self.observation = observations
 
     def close(self) -> None:
         self._simulators.close()

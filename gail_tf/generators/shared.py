@@ -101,7 +101,7 @@ def absorbing_rows(rows: Transition, num_rows: int) -> Transition:
 def pay(reward_source: RewardSource, rows: Transition) -> tuple[tf.Tensor, Metrics]:
     """Rewards of ``rows`` ``[N, ...]`` and their metrics."""
     reward, metrics = reward_source.relabel(rows)
-    # The environment's own reward is shown, and watched for NaN, also where nothing is learned from it.
+    # The environment's own reward is shown also where nothing is learned from it.
     return reward, {**metrics, "environment/reward_mean": tf.reduce_mean(rows.reward)}
 
 

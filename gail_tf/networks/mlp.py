@@ -180,6 +180,18 @@ class CategoricalHead(tf.keras.layers.Layer):
         return tfd.Categorical(logits=self.logits(features), dtype=tf.int32)
 
 
+def takes_leading_axes(net: network.Network) -> bool:
+    """Whether ``net`` takes ``[..., B, d]`` as it takes ``[B, d]``: its layers look at the last axis alone.
+
+    False where that is not certain: layers of somebody's own, whole Keras models, those that flatten, and
+    normalisation, which Keras builds for the axes that it first sees.
+    """
+    surely = (tf.keras.layers.Dense, tf.keras.layers.Activation, GaussianHead, CategoricalHead)
+    return isinstance(net, sequential.Sequential) and all(
+        type(layer) in surely or getattr(layer, "function", None) is _without_last_1 for layer in net.layers
+    )
+
+
 def _built(name: str, input_spec, *layers: tf.keras.layers.Layer) -> sequential.Sequential:
     input_spec = tf.nest.map_structure(samplable, input_spec)
     return as_network(sequential.Sequential(layers, input_spec=input_spec, name=name), input_spec)

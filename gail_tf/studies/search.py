@@ -11,7 +11,7 @@ import numpy as np
 from gail_tf.lease import Lease
 from gail_tf.machine import pip_install
 from gail_tf.reporting.runs import read_object
-from gail_tf.studies import runner
+from gail_tf.studies import preflight, runner
 from gail_tf.studies.engine import Engine
 from gail_tf.studies.jobs import REFUSED_EXIT_CODE, STOPPED_EXIT_CODE
 from gail_tf.studies.study import StudyRun, check_inputs, digest_of
@@ -39,6 +39,8 @@ def open_book(tune: Tune, out: Path, demonstrations: str | None = None, bindings
         raise UserError(f"gail-tune needs Optuna: {pip_install('gail_tf[tune]')}") from e
     runs = tune.runs("check", {}, demonstrations, bindings)
     check_inputs(runs)  # before they are taken down for what is searched on
+    if not (out / JOURNAL).exists():
+        _require_taken(tune, bindings)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     out.mkdir(parents=True, exist_ok=True)
     journal, pruners, factor = optuna.storages.journal, optuna.pruners, tune.reduction_factor
@@ -69,6 +71,16 @@ def open_book(tune: Tune, out: Path, demonstrations: str | None = None, bindings
             book.enqueue_trial(values, skip_if_exists=True)
         book.set_user_attr("settings", wanted)
     return book
+
+
+def _require_taken(tune: Tune, bindings: Sequence[str]) -> None:
+    """Raises UserError where gail-train would refuse an end of a range, or a choice, in every trial."""
+    runs = []
+    for i in range(max(len(one.given) for one in tune.space.values())):
+        values = {name: one.given[i % len(one.given)] for name, one in tune.space.items()}
+        runs += tune.runs("check", values, None, bindings)[: len(tune.tasks)]  # other seeds are alike
+    if refused := preflight.refusal(runs):
+        raise UserError(f"gail-train refuses what Tune would draw ({refused}): mend Tune.space.")
 
 
 def _seed_of(words: Sequence[int]) -> int:
@@ -273,9 +285,10 @@ def run_search(
     try:
         search = Search(tune, book, out, at_a_time, demonstrations, bindings)
         done = len(ended_trials(book))
-        told = f"{tune.num_trials} trials, {tune.num_trials - done} to do, {engine.says}, into {out}"
-        stopped = runner.drive(search, engine, out, told, tune.num_trials, done, "trial")
+        total = max(tune.num_trials, done)  # fewer may be asked for than there are
+        told = f"{total} trials, {total - done} to do, {engine.says}, into {out}"
+        stopped = runner.drive(search, engine, out, told, total, done, "trial")
     finally:
         lease.release()
-    counts = len(ended_trials(book)), tune.num_trials, search.num_broken, search.num_refused
+    counts = len(ended_trials(book)), total, search.num_broken, search.num_refused
     return Found(*counts, stopped)

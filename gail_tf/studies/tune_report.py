@@ -70,8 +70,9 @@ def _page(tune: Tune, book: Any, trials: list[Any]) -> str:
     aim = getattr(tune.aim, "__name__", "the aim")
     complete = sum(map(is_complete, trials))
     seeds = ", ".join(map(str, tune.seeds))
+    total = max(tune.num_trials, len(trials))  # fewer may be asked for than there are
     said = (
-        f"{len(trials)} of {tune.num_trials} trials, {complete} of them on all seeds ({seeds}) and tasks "
+        f"{len(trials)} of {total} trials, {complete} of them on all seeds ({seeds}) and tasks "
         f"({', '.join(tune.tasks)}). A trial costs what its worst run does ({aim}, less is better)."
     )
     parts = [f"# {' + '.join(tune.configs)}", said]

@@ -9,6 +9,7 @@ import numpy as np
 
 from gail_tf.demonstrations import share_at_limits
 from gail_tf.environments.actions import ActionCodec
+from gail_tf.environments.finite import check_finite
 from gail_tf.environments.makers import make_simulators
 from gail_tf.environments.observations import observation_spec
 from gail_tf.environments.simulators import Simulators
@@ -49,7 +50,7 @@ class Evaluator:
     def __init__(self, make_env: Callable[[], gym.Env]):
         self._make_env = make_env
         self._simulators: Simulators | None = None
-        self._count = 0
+        self._environment, self._count = "", 0
 
     def evaluate(
         self,
@@ -74,7 +75,8 @@ class Evaluator:
             self.close()
             self._count = min(_WIDTH, num_episodes)
             # In this process: worker processes would be forked in the middle of a run.
-            self._simulators, _, _ = make_simulators(self._make_env, self._count, maker=None, is_slow=False)
+            made = make_simulators(self._make_env, self._count, maker=None, is_slow=False)
+            self._simulators, self._environment, _ = made
         names = _FIELDS if on_episode else ("actions", "rewards")  # images are large, and nobody sees them
         if seen is not None:
             names = tuple(name for name in names if name != "next_observations")
@@ -104,18 +106,22 @@ class Evaluator:
         spec = observation_spec(self._simulators.observation_space)
         observation = np.zeros((_WIDTH, *spec.shape), spec.dtype.as_numpy_dtype)
         observation[:count] = self._simulators.reset(range(count), range(seed, seed + count))
+        check_finite(self._environment, observation)
         rows, lengths, active = [], np.zeros(count, int), np.arange(count)
         while len(active):
             actions = act(observation, next(steps))
             outcome = self._simulators.step(actions[: self._count], active)
             successor = observation.copy()
             successor[active] = outcome.observation[active]
+            paid = np.zeros(count)
+            paid[active] = outcome.reward[active]  # the others' mean nothing
+            lengths[active] += 1
+            check_finite(self._environment, successor, paid, lengths)
             fields = (observation, actions, outcome.reward, successor, outcome.terminated, outcome.truncated)
             row = {name: field[:count] for name, field in zip(_FIELDS, fields, strict=True)}
             if seen is not None and "observations" in names:
                 row["observations"] = seen(row["observations"])
             rows.append([row[name] for name in names])
-            lengths[active] += 1
             observation = successor
             active = active[~(outcome.terminated | outcome.truncated)[active]]
         columns = [np.stack(column) for column in zip(*rows, strict=True)]

@@ -25,6 +25,7 @@ _TENSORS = {
 }
 _METADATA_TYPES = {
     "environment": str,
+    "environment_factory": str,
     "environment_kwargs": dict,
     "num_actions": int,
     "expert_return": int | float,

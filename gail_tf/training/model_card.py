@@ -92,12 +92,15 @@ def _results(summary: Mapping[str, Any], info: Mapping[str, Any]) -> dict[str, A
         "is_deterministic": True,
         "n_eval_episodes": summary["num_episodes"],
         "eval_datetime": info.get("ended"),
+        "environment_factory": info.get("environment_factory"),
         **{name: summary.get(name) for name in (*ours, "env_steps", "num_demonstrations")},
     }
 
 
 def _card(summary, info, metadata, license_name: str, film: str | None) -> str:
     environment, algorithm = summary["environment"], summary["algorithm"]
+    if factory := info.get("environment_factory"):  # its numbers are not the bare id's
+        environment = f"{environment} of {factory}"
     version, show = info["versions"]["gail_tf"], "!" if film and film.endswith(".gif") else ""
     result = f"{summary['return_mean']:.2f} +/- {summary['return_std']:.2f}"
     parts = [

@@ -15,8 +15,11 @@ import numpy as np
 from gail_tf import demonstrations
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack
+from gail_tf.environments.finite import check_finite
 from gail_tf.environments.foreign import one_line
 from gail_tf.environments.make import make_environment, with_time_limit
+from gail_tf.environments.observations import environment_name
+from gail_tf.files import require_new
 from gail_tf.machine import pip_install
 from gail_tf.training import actors, evaluation, rollouts
 from gail_tf.types import UserError
@@ -46,8 +49,8 @@ def check_out(out: str) -> None:
         raise UserError(
             f"--out={out}: want a name that ends in .npz, such as {out}.npz, or minari:NAME for Minari."
         )
-    elif Path(out).exists():
-        raise UserError(f"--out={out} is there already: choose another name or remove it.")
+    else:
+        require_new("out", out)
 
 
 def make_demonstrations(
@@ -101,7 +104,7 @@ def _record_foreign(asked: _Asked):
         act_on_rows = actor.begin()
 
         def act(observations: np.ndarray, step: int) -> np.ndarray:
-            return cut(act_on_rows(observations))
+            return cut(act_on_rows(observations), len(observations))
 
         env.close()
         act = evaluation.with_noise(act, codec, noise, seed) if noise else act
@@ -111,7 +114,7 @@ def _record_foreign(asked: _Asked):
 
         def begin() -> Callable[[np.ndarray], np.ndarray]:
             act_on_one = actor.begin()
-            act = lambda rows, step: cut(act_on_one(rows))  # noqa: E731
+            act = lambda rows, step: cut(act_on_one(rows), len(rows))  # noqa: E731
             act = evaluation.with_noise(act, codec, noise, seed + next(steps)) if noise else act
             return lambda rows: act(rows, 0)
 
@@ -148,10 +151,17 @@ class Cut:
     def __init__(self, space: gym.Space, path: str):
         self._space, self._path, self.count = space, path, 0
 
-    def __call__(self, actions: np.ndarray) -> np.ndarray:
-        space, actions = self._space, np.asarray(actions)
-        if not actions.ndim:
-            raise UserError(f"{self._path}: gave {actions}; want actions [B, ...], a row an observation.")
+    def __call__(self, actions: Any, num_rows: int) -> np.ndarray:
+        """``actions`` at ``num_rows`` observations; UserError unless each has a row, one of the space."""
+        space = self._space
+        try:
+            actions = np.asarray(actions)
+            given = f"actions of shape {list(actions.shape)}" if actions.ndim else one_line(actions)
+        except ValueError:
+            actions, given = np.empty(0), "rows of unequal lengths"
+        if actions.shape[:1] != (num_rows,):
+            wanted = f"{[num_rows, *space.shape]}, a row an observation"
+            raise UserError(f"{self._path}: gave {given} for {num_rows} observations; want {wanted}.")
         wrong = UserError(f"{self._path}: gave the action {one_line(actions[0])}; want one of {space}.")
         if isinstance(space, gym.spaces.Discrete):
             actions = actions.reshape(len(actions), -1)
@@ -173,12 +183,15 @@ def _episode(env: gym.Env, act: Callable[[np.ndarray], np.ndarray], seed: int) -
 
     def steps() -> Iterator[tuple]:
         dtype = rollouts.observation_spec(env.observation_space).dtype.as_numpy_dtype
-        observation, done = np.array(env.reset(seed=seed)[0], dtype), False
+        name = environment_name(env)
+        observation, done, count = np.array(env.reset(seed=seed)[0], dtype), False, 0
+        check_finite(name, observation[None])
         while not done:
             action = act(observation[None])[0]
             # A copy: an environment may change its action, and give the same array every time.
             successor, reward, terminated, truncated, _ = env.step(np.copy(action)[()])
-            successor = np.array(successor, dtype)
+            successor, count = np.array(successor, dtype), count + 1
+            check_finite(name, successor[None], np.array([reward]), [count])
             yield observation, action, reward, successor, terminated, truncated
             observation, done = successor, terminated or truncated
 

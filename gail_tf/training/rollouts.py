@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 import tensorflow as tf
 
 from gail_tf import demonstrations, scores
 from gail_tf.environments.film import film, renderer_set_aside
-from gail_tf.environments.make import make_environment, with_time_limit
+from gail_tf.environments.make import called, factory_name, make_environment, with_time_limit
 from gail_tf.environments.observations import observation_spec
 from gail_tf.environments.wrappers import recalled
+from gail_tf.files import require_new
 from gail_tf.machine import pip_install
+from gail_tf.reporting import python_calls
 from gail_tf.training import evaluation, nearness
 from gail_tf.training.export import load_policy
 from gail_tf.training.nearness import Yardstick
@@ -27,27 +28,29 @@ from gail_tf.types import UserError
 
 
 def open_policy(
-    path: str, environment: str | None, stochastic: bool, seed: int, max_episode_steps: int | None = None
+    path: str,
+    environment: str | Callable[[], gym.Env] | None,
+    stochastic: bool,
+    seed: int,
+    max_episode_steps: int | None = None,
 ):
     """Loads the policy and checks that it fits the environment it is to act in; returns how it acts.
 
     ``max_episode_steps`` replaces the environment's time limit; some have none.
     """
     policy, metadata = load_policy(path)
-    environment = environment or metadata.get("environment")
-    if environment is None:
-        raise UserError(f"{path}: does not say which environment it is for: add --environment=ID.")
+    environment = environment or _own_environment(path, metadata)
     make_env = functools.partial(make_environment, environment, absorbing_states=False)
-    if environment == metadata.get("environment"):
+    if _is_own(environment, metadata):
         make_env = functools.partial(make_env, **_environment_arguments(metadata))
     make_env = with_time_limit(make_env, max_episode_steps)
-    env = make_env()
+    env, name = make_env(), called(environment)
     signature = policy.signatures["serving_default"]
     rows = signature.structured_input_signature[1]["observation"]
     takes, gives = tf.TensorSpec(rows.shape[1:], rows.dtype), observation_spec(env.observation_space)
     advice = "give the environment it was trained in"
     if (takes.shape, takes.dtype) != (gives.shape, gives.dtype):
-        wrong = f"takes observations of {_size(takes)}, {environment} gives {_size(gives)}"
+        wrong = f"takes observations of {_size(takes)}, {name} gives {_size(gives)}"
         raise UserError(f"{path}: {wrong}: {advice}.")
     action, space = signature.structured_outputs["action"], env.action_space
     if action.dtype.is_integer:
@@ -58,22 +61,34 @@ def open_policy(
         given = f"actions {action.dtype.name} {action.shape}"
         fits = isinstance(space, gym.spaces.Box) and action.shape[1:] == space.shape
     if not fits:
-        raise UserError(f"{path}: gives {given}, {environment} takes {space}: {advice}.")
+        raise UserError(f"{path}: gives {given}, {name} takes {space}: {advice}.")
     env.close()
     act = evaluation.sampled(policy, seed) if stochastic else evaluation.deterministic(policy)
-    return _of_finite(act, environment), metadata, environment, make_env
+    return act, metadata, environment, make_env
 
 
-def _of_finite(act: evaluation.ActFn, environment: str) -> evaluation.ActFn:
-    """``act``, which the policy would end with a long error, and one line in its place."""
+def _own_environment(path: str, metadata: Mapping[str, Any]) -> str:
+    """The id that a policy was trained in.
 
-    def checked(observation: np.ndarray, step: int) -> np.ndarray:
-        if not np.isfinite(observation).all():
-            what = f"Environment {environment!r} gives an observation with a NaN or Inf"
-            raise UserError(f"{what}, which no policy acts on: mend the environment.")
-        return act(observation, step)
+    Raises:
+      UserError: it says none, or a function made the environment: its id alone would be another one.
+    """
+    if factory := metadata.get("environment_factory"):
+        raise UserError(
+            f"{path}: was trained in an environment that {factory} made in Python: give it there, "
+            f"{python_calls.evaluation(path, factory)}, or register it and add --environment=module:Id."
+        )
+    if metadata.get("environment") is None:
+        raise UserError(f"{path}: does not say which environment it is for: add --environment=ID.")
+    return metadata["environment"]
 
-    return checked
+
+def _is_own(environment: str | Callable[[], gym.Env], metadata: Mapping[str, Any]) -> bool:
+    """Whether a policy was trained in this one; of a function its qualified name is all that is known."""
+    factory = metadata.get("environment_factory")
+    if callable(environment):
+        return factory_name(environment) == factory
+    return factory is None and environment == metadata.get("environment")
 
 
 def _environment_arguments(metadata: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,7 +123,7 @@ def _num_actions(metadata: Mapping[str, Any], environment: str) -> int | None:
 
 def evaluate_policy(
     path: str,
-    environment: str | None,
+    environment: str | Callable[[], gym.Env] | None,
     num_episodes: int,
     seed: int,
     stochastic: bool,
@@ -126,7 +141,7 @@ def evaluate_policy(
         _check_video(video)
     with renderer_set_aside() if video else contextlib.nullcontext():
         act, metadata, environment, make_env = open_policy(path, environment, stochastic, seed)
-        known = metadata if environment == metadata.get("environment") else {}
+        known = metadata if _is_own(environment, metadata) else {}
         yardstick, unknown = _yardstick(path, expert, make_env, known)
         evaluator, episodes = evaluation.Evaluator(make_env), []
         is_watched = video is not None or yardstick is not None
@@ -137,7 +152,7 @@ def evaluate_policy(
     expert, random = known.get("expert_return"), known.get("random_return")
     result = evaluated.statistics() | distances
     policy = find_policy(path)
-    result |= {"environment": environment, "policy": str(policy), "note": note_of_older(policy)}
+    result |= {"environment": called(environment), "policy": str(policy), "note": note_of_older(policy)}
     result |= {"seed": seed, "stochastic": stochastic, "expert_return": expert, "random_return": random}
     result["normalized_return"] = scores.normalized(result["return_mean"], expert, random)
     result["no_score"] = known.get("no_score") or scores.no_scale(expert, random)
@@ -233,6 +248,7 @@ def _check_video(path: str) -> None:
     """Raises UserError where a film could not be written in the end, before anything is rolled out."""
     if Path(path).suffix not in (".mp4", ".gif"):
         raise UserError(f"--video={path}: want a name that ends in .mp4 or .gif.")
+    require_new("video", path)
     if not _is_installed("imageio"):
         raise UserError(f"--video needs imageio: {pip_install('gail_tf[video]')}")
     if Path(path).suffix == ".mp4" and not (_is_installed("imageio_ffmpeg") or _is_installed("av")):

@@ -18,6 +18,7 @@ from typing import Any
 
 from gail_tf.files import new_folder, write_atomically
 from gail_tf.lease import Lease, is_alive
+from gail_tf.reporting import python_calls
 from gail_tf.training.trackers import TensorBoard, TrackedRun, Tracker, Trackers, tracked_run
 from gail_tf.types import UserError
 from gail_tf.version import __version__
@@ -282,14 +283,20 @@ def _remove_empty(folder: Path, stop: Path) -> None:
 def note_of_older(policy: Path) -> str | None:
     """What to know of a run's exported policy that its training left behind: it was stopped, or goes on."""
     run, of_policy = RunDirectory(policy.parent), policy / "policy.json"
-    if not (run.run_json.is_file() and of_policy.is_file()) or run.read_info().get("status") == "finished":
+    if not (run.run_json.is_file() and of_policy.is_file()):
+        return None
+    info = run.read_info()
+    if info.get("status") == "finished":
         return None
     steps, trained = read_json(of_policy).get("env_steps"), run.stopped_at()
     if steps is None or trained <= steps:
         return None
+    resume = f"gail-train --resume --run_dir={shlex.quote(str(run.path))}"
+    if factory := info.get("environment_factory"):
+        resume = python_calls.continuation(run.path, factory)
     return (
         f"this policy is of step {steps:,}, and its run, which has not ended, is at {trained:,}: let it end, "
-        f"or, if it was stopped, gail-train --resume --run_dir={shlex.quote(str(run.path))}"
+        f"or, if it was stopped, {resume}"
     )
 
 

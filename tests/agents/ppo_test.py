@@ -6,7 +6,7 @@ import tensorflow as tf
 from tf_agents.specs import tensor_spec
 
 from gail_tf.agents.ppo import PPO
-from gail_tf.networks.mlp import make_actor_network, make_value_network
+from gail_tf.networks.mlp import as_network, make_actor_network, make_value_network, takes_leading_axes
 from gail_tf.types import OnPolicyBatch
 
 _OBSERVATION = tf.TensorSpec((2,), tf.float32)
@@ -20,6 +20,17 @@ def make(kind, **kwargs):
     tf.keras.utils.set_random_seed(0)
     networks = make_actor_network(_OBSERVATION, _ACTIONS[kind], (8,)), make_value_network(_OBSERVATION, (8,))
     return PPO(_OBSERVATION, _ACTIONS[kind], *networks, **{"num_epochs": 2, **kwargs})
+
+
+def functional_value_model():
+    inputs = tf.keras.Input((2,))
+    hidden = tf.keras.layers.LayerNormalization()(tf.keras.layers.Dense(8)(inputs))
+    return tf.keras.Model(inputs, tf.keras.layers.Reshape(())(tf.keras.layers.Dense(1)(hidden)))
+
+
+def batch_normalized_value_model():
+    layers = [tf.keras.layers.Dense(8), tf.keras.layers.BatchNormalization(), tf.keras.layers.Dense(1)]
+    return tf.keras.Sequential(layers)
 
 
 def distribution(agent, observation):
@@ -198,3 +209,35 @@ def test_a_checkpoint_resumes_bit_for_bit(tmp_path):
     update(resumed, second)
     for one, other in zip(weights(agent), weights(resumed), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    "make_value",
+    [
+        functional_value_model,
+        batch_normalized_value_model,
+        lambda: make_value_network(_OBSERVATION, (8,), normalization=tf.keras.layers.LayerNormalization),
+    ],
+)
+@pytest.mark.parametrize("kind", _ACTIONS)
+def test_networks_that_look_at_more_than_the_last_axis_learn_of_rows(kind, make_value):
+    """Layers that Keras builds for ``[B, d]`` would fail on trajectories ``[1, N, d]``, or mix their rows."""
+    tf.keras.utils.set_random_seed(0)
+    norm = tf.keras.layers.LayerNormalization
+    actor_net = make_actor_network(_OBSERVATION, _ACTIONS[kind], (8,), normalization=norm)
+    value_net = as_network(make_value(), _OBSERVATION, is_scalar=True)
+    assert not takes_leading_axes(actor_net) and not takes_leading_axes(value_net)
+    agent = PPO(_OBSERVATION, _ACTIONS[kind], actor_net, value_net, num_epochs=1, value_coef=1.0)
+    batch = make_batch(agent, kind, seed=0, num_rows=64)
+    value = value_net(batch.observation, training=True)[0]
+    metrics = update(agent, batch)
+    expected = tf.reduce_mean(tf.square(value - batch.value_target))
+    np.testing.assert_allclose(metrics["generator/value_loss"], expected, rtol=1e-5)
+
+
+def test_shipped_dense_networks_are_asked_for_trajectories_as_they_are():
+    agent = make("gaussian")
+    assert takes_leading_axes(agent.actor_net) and takes_leading_axes(agent.value_net)
+    observation = tf.random.stateless_normal([1, 6, 2], [0, 0])
+    values = agent.value_net(observation)[0]
+    np.testing.assert_allclose(values[0], agent.value_net(observation[0])[0], rtol=1e-6)

@@ -208,6 +208,17 @@ def test_components_are_put_in_the_environments_order(prepare):
     assert shown.transitions.observation[0].tolist() == [1.0, 1.0, 0.5]
 
 
+def test_integers_of_a_discrete_space_are_learned_from_as_the_policy_sees_them():
+    places = {"observations": np.array([0, 4]), "next_observations": np.array([4, 5])}
+    fields = places | {"actions": np.array([1, 2]), "terminals": np.array([0, 1])}
+    loaded = expert.load_demonstrations(given=fields)
+    for absorbing in (False, True):
+        env = make_environment("FrozenLake-v1", absorbing_states=absorbing)
+        shown = expert.prepare_expert(loaded, env, ActionCodec(env.action_space), 0).transitions
+        assert shown.observation.shape[1] == 16 + absorbing
+        assert shown.observation[:2, :16].argmax(1).tolist() == [0, 4]
+
+
 # load_demonstrations
 
 

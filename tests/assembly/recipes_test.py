@@ -31,10 +31,8 @@ def write(path, *lines):
 
 
 def test_later_layers_win():
-    sources = [
-        layer.source for layer in recipes.layers(["gail_ppo/walker2d", "with/no_penalty"], ["a.b = 1"])
-    ]
-    assert sources == [
+    found = recipes.layers(["gail_ppo/walker2d", "with/no_penalty"], ["a.b = 1"])
+    assert list(dict.fromkeys(layer.source for layer in found)) == [
         "configs/recipes/gail_ppo.gin",
         "configs/tasks/walker2d.gin",
         "configs/recipes/gail_ppo.gin (walker2d)",
@@ -75,6 +73,23 @@ def test_an_overlay_renames_the_algorithm_that_stands_before_it():
 def test_a_name_tells_of_cloning_where_there_is_some(configs, algorithm):
     parse_gin(configs, [])
     assert bound("Experiment.algorithm") == algorithm
+
+
+@pytest.mark.parametrize("configs", [["gail_ppo/humanoid", "with/no_cloning"], ["gail_vr/humanoid"]])
+def test_without_cloning_goes_what_a_recipe_has_beside_it(configs):
+    """A clone's small steps and little noise would teach a policy nothing that starts from nothing."""
+    parse_gin(["gail_ppo/humanoid"], [])
+    with_it = [bound(key) for key in ("PPO.learning_rate", "PPO.cloning_coef", "Trainer.total_env_steps")]
+    assert with_it == ["5e-05", "0.1", "400000"]
+    gin.clear_config()
+    parse_gin(configs, [])
+    without = [bound(key) for key in ("PPO.learning_rate", "PPO.cloning_coef", "Trainer.total_env_steps")]
+    assert without == ["0.0003", "0.0", "600000"]
+
+
+def test_without_cloning_what_is_bound_by_hand_stays():
+    parse_gin(["gail_ppo/humanoid", "with/no_cloning"], ["PPO.learning_rate = 1e-4"])
+    assert bound("PPO.learning_rate") == "0.0001"
 
 
 def test_an_overlay_for_one_part_or_another_binds_that_which_is_there():

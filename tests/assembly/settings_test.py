@@ -1,9 +1,12 @@
 """What is said of demonstrations before a training begins."""
 
+import dataclasses
+
 import gin
 import numpy as np
 import pytest
 
+from gail_tf import demonstrations
 from gail_tf.assembly import settings
 from gail_tf.assembly.settings import Request
 from gail_tf.resources import experts_dir
@@ -18,8 +21,8 @@ def no_bindings():
     gin.clear_config()
 
 
-def resolved(demonstrations=None):
-    return settings.resolve(Request("", ("gail_ppo/cartpole",), demonstrations=demonstrations))
+def resolved(given=None):
+    return settings.resolve(Request("", ("gail_ppo/cartpole",), demonstrations=given))
 
 
 def warnings_of(found):
@@ -70,6 +73,12 @@ def test_rewards_that_give_no_scale_are_warned_of_and_give_no_expert_return(tmp_
     info = found.info()
     assert info["expert_return"] is None and info["no_score"].endswith(told)
     assert resolved().info()["no_score"] is None and resolved().info()["expert_return"] == 500.0
+
+
+def test_returns_without_rewards_are_a_scale():
+    recorded = demonstrations.load(CARTPOLE)
+    recorded = dataclasses.replace(recorded, rewards=None, episode_returns=recorded.returns)
+    assert resolved(recorded).info()["expert_return"] == 500.0
 
 
 def test_what_is_shipped_is_not_compared():

@@ -48,6 +48,12 @@ def test_a_column_of_integers_is_discrete_actions():
     assert arrays.as_actions("actions", np.array([[2], [0]])).tolist() == [2, 0]
 
 
+def test_integers_without_columns_are_observations_of_a_discrete_space():
+    assert arrays.as_observations("observations", np.array([2, 0])).tolist() == [[2], [0]]
+    with pytest.raises(UserError, match=r"shape \[2\]; wanted \[N, dimension\]"):
+        arrays.as_observations("observations", np.array([2.0, 0.5]))
+
+
 def test_flags_other_than_0_and_1_are_refused():
     with pytest.raises(UserError, match="terminals row 1 is 2"):
         arrays.as_flags("terminals", np.array([0, 2]))

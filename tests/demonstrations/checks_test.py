@@ -117,6 +117,34 @@ def test_other_components_are_refused(given):
         check_box(with_components(*given), observation_space=space(3), components=(("a", 1), ("b", 2)))
 
 
+def with_integers(*numbers):
+    """Steps from each of ``numbers`` to the next."""
+    fields = {"observations": np.array(numbers[:-1]), "next_observations": np.array(numbers[1:])}
+    return dataclasses.replace(make([[0.0]] * (len(numbers) - 1)), **fields)
+
+
+def test_integers_of_a_discrete_space_are_made_one_hot():
+    places = gym.spaces.Discrete(3, start=5)
+    d = check_box(with_integers(5, 7, 6), observation_space=space(3), flattened=places)
+    assert d.observations.tolist() == [[1, 0, 0], [0, 0, 1]]
+    assert d.next_observations.tolist() == [[0, 0, 1], [0, 1, 0]]
+    assert "Made the integers of Discrete(3, start=5) one-hot vectors" in d.notes[0]
+    again = check_box(d, observation_space=space(3), flattened=places)
+    assert again.observations.tolist() == d.observations.tolist()
+
+
+@pytest.mark.parametrize(
+    "numbers, sentence",
+    [
+        ((0, 1, 3), "next_observations row 1 is 3; wanted integers 0 to 2"),
+        ((0, -1, 2), "observations row 1 is -1; wanted integers 0 to 2, of the environment: give"),
+    ],
+)
+def test_integers_beyond_a_discrete_space_are_refused(numbers, sentence):
+    with pytest.raises(UserError, match=sentence):
+        check_box(with_integers(*numbers), observation_space=space(3), flattened=gym.spaces.Discrete(3))
+
+
 def with_images(*shape):
     rows = np.zeros((2, *shape), np.uint8)
     return dataclasses.replace(make([[0.0], [0.0]]), observations=rows, next_observations=rows)
@@ -159,6 +187,12 @@ def test_larger_excursions_are_refused():
 def test_tolerance_is_relative_to_the_range():
     d = check_box(make([[200.01]]), low=(0,), high=(200,))  # 0.01 < 200 * 1e-4 = 0.02
     assert d.actions.tolist() == [[200]]
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_bounds_of_the_largest_number_warn_of_nothing():
+    largest = np.finfo(np.float32).max
+    assert check_box(make([[1e6]]), low=(-largest,), high=(largest,)).actions[0, 0] == 1e6
 
 
 def test_infinite_bounds_allow_anything():

@@ -304,6 +304,25 @@ def test_what_nothing_tells_is_said(at_random, facts, why):
     assert told in text.short_line(run, []) and told in text.summary_lines(run, [])[0]
 
 
+def test_what_python_made_is_played_from_python():
+    """No command makes the environment of a run that a function of somebody's was given to."""
+
+    def changes(run, **more):
+        made = dataclasses.replace(run, info={**run.info, "environment_factory": "mine.make"}, **more)
+        return [what for finding in diagnosis.diagnose(made) for what in finding.change]
+
+    short = changes(poor(score=0.9), summary={**poor(score=0.9).summary, "num_episodes": 2})
+    assert "gail_tf.evaluate('runs/mine', environment=make, num_episodes=100)" in short
+    died = changes(poor(status="failed"))
+    assert died[0] == "gail_tf.train(run_dir='runs/mine', environment=make, resume=True)"
+    returns = [*np.linspace(0, 90, 15), *np.linspace(90, 10, 15)]
+    lost = changes(poor(score=0.1, evaluation__return_mean=returns))
+    assert "gail_tf.evaluate('runs/mine/best_policy', environment=make)" in lost
+    unlearned = changes(poor())
+    assert any("--environment=MODULE:ID" in what for what in unlearned)
+    assert not any("Hopper" in what for what in [*short, *died, *lost, *unlearned])
+
+
 @pytest.fixture
 def killed(tmp_path):
     """A run as ``kill -9`` leaves it: status running, no summary."""

@@ -100,3 +100,9 @@ def test_a_space_it_cannot_translate_is_refused_in_one_line(space, message):
     with pytest.raises(UserError, match=message) as error:
         ActionCodec(space, "Toy")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_bounds_beyond_float32_are_none_and_warn_of_nothing():
+    codec = ActionCodec(gym.spaces.Box(-1e300, 1e300, (1,), np.float64))
+    assert not codec.is_bounded and codec.from_environment(np.float32([[7.0]])).tolist() == [[7.0]]

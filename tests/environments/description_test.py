@@ -36,6 +36,20 @@ def test_without_names_there_are_bounds_and_no_indicator():
         json.dumps(spaces, allow_nan=False)
 
 
+class Wide(gym.Env):
+    """Bounds that stand for none, as simulators write them."""
+
+    observation_space = gym.spaces.Box(np.array([-1e300, -1.0]), np.array([1e300, 1.0]), dtype=np.float64)
+    action_space = gym.spaces.Box(-1e300, 1e300, (1,), np.float64)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_bounds_beyond_float32_are_none_and_warn_of_nothing():
+    spaces = described_spaces(make_environment(Wide, max_episode_steps=5))
+    assert (spaces["observation"]["low"], spaces["observation"]["high"]) == ([None, -1.0], [None, 1.0])
+    assert spaces["action"]["low"] == spaces["action"]["high"] == [None]
+
+
 class Arm(gym.Env):
     """A Dict of observations, of which a scalar."""
 

@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+import threading
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
@@ -56,6 +58,24 @@ def test_wrappers_and_limits_are_the_policys(tmp_path):
     with pytest.raises(UserError, match="NoneType"):
         film("CartPole-v1", {"wrappers": wrappers}, np.ones(2, np.int64), 3, str(tmp_path / "film.gif"))
     assert os.listdir(tmp_path) == []
+
+
+def test_a_function_that_makes_an_environment_goes_by_its_name(tmp_path):
+    lock = threading.Lock()
+
+    def make_blind():
+        return gym.make("CartPole-v1")
+
+    def make_locked(render_mode=None):
+        return lock and gym.make("CartPole-v1", render_mode=render_mode)
+
+    for make, told in (
+        (make_blind, "Environment 'make_blind' takes no render_mode"),
+        (make_locked, "another process renders, and cannot be told .*lock.*; give an id"),
+    ):
+        with pytest.raises(UserError, match=f"film.gif: cannot be made: {told}") as error:
+            film(make, {}, np.ones(2, np.int64), 3, str(tmp_path / "film.gif"))
+        assert " at 0x" not in str(error.value) and "configurable" not in str(error.value)
 
 
 @pytest.mark.parametrize(

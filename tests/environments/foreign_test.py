@@ -2,7 +2,9 @@
 
 import functools
 import sys
+import warnings
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.envs.classic_control import CartPoleEnv
@@ -71,6 +73,8 @@ WRONG = {
     "no flag": ("step", 2, None, "a flag of an end None"),
     "gym's old step": ("step", None, (np.zeros(4), 1.0, False, {}), "4 values in step; want"),
     "gym's old reset": ("reset", None, np.zeros(4), "a ndarray in reset; want"),
+    "no info": ("reset", 1, None, "the info None in reset; want a dict: mend it"),
+    "no info of a step": ("step", 4, None, "the info None in step; want a dict: mend it"),
 }
 
 
@@ -99,3 +103,65 @@ def test_a_list_of_numbers_is_an_observation():
     env = make_environment(Gives, kwargs={"verb": "step", "part": 0, "wrong": [0.0] * 4}, max_episode_steps=5)
     env.reset(seed=0)
     assert env.step(0)[0] == [0.0] * 4
+
+
+class Spaces(gym.Env):
+    """Has the spaces that it is given."""
+
+    def __init__(self, **spaces):
+        for name, space in spaces.items():
+            setattr(self, name, space)
+
+
+BOX, NONE = gym.spaces.Box(-1, 1, (2,)), gym.spaces.Box(-1, 1, (0,))
+SPACES = {
+    "no observations": ({"action_space": BOX}, "has no observation_space; want .*set self.observation_space"),
+    "no actions": ({"observation_space": BOX}, "has no action_space; want .*set self.action_space in"),
+    "None": ({"observation_space": None, "action_space": BOX}, "has no observation_space"),
+    "a list": ({"observation_space": [1], "action_space": BOX}, r"observation_space \[1\], .*builtins.list"),
+    "empty observations": ({"observation_space": NONE, "action_space": BOX}, "observation_space .*no number"),
+    "an empty Dict": (
+        {"observation_space": gym.spaces.Dict({}), "action_space": BOX},
+        "observation_space .*no number",
+    ),
+    "empty actions": ({"observation_space": BOX, "action_space": NONE}, "action_space .* holds no number"),
+}
+
+
+@pytest.mark.parametrize("case", SPACES)
+def test_spaces_that_are_none_are_named(case):
+    """A Box without a number in it ended the whole process, from within TensorFlow."""
+    spaces, said = SPACES[case]
+    with pytest.raises(UserError, match=f"^Environment 'Spaces' .*{said}"):
+        make_environment(Spaces, kwargs=spaces, max_episode_steps=5)
+
+
+def test_a_space_that_raises_and_a_wrappers_space_are_named():
+    class Later(Spaces):
+        @property
+        def observation_space(self):
+            raise NotImplementedError("later")
+
+    with pytest.raises(UserError, match="'Later' raised NotImplementedError in observation_space: later"):
+        make_environment(Later, max_episode_steps=5)
+
+    class Forgets(gym.Wrapper):
+        action_space = None
+
+    with pytest.raises(UserError, match="'CartPole-v1' has no action_space"):
+        make_environment("CartPole-v1", wrappers=[Forgets])
+
+
+def test_a_close_that_raises_is_a_warning_once():
+    class Gone(CartPoleEnv):
+        def close(self):
+            raise OSError(5, "the simulator has gone")
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for _ in range(2):
+            make_environment(Gone, max_episode_steps=5).close()
+    said = (
+        "Environment 'Gone' raised OSError in close: [Errno 5] the simulator has gone; it is left as it is."
+    )
+    assert [str(one.message) for one in told] == [said]

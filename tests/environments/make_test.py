@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from gail_tf.environments.absorbing import AbsorbingState
-from gail_tf.environments.make import make_environment, with_version
+from gail_tf.environments.make import factory_name, make_environment, with_version
 from gail_tf.environments.observations import (
     environment_name,
     observation_components,
@@ -168,6 +168,13 @@ def test_a_module_in_the_working_directory_is_found(folder, registered):
     assert make_environment("toy_module:ToyHere-v0").spec.max_episode_steps == 5
 
 
+def test_a_class_that_nothing_registered_is_told_how(folder):
+    (folder / "toy_module.py").write_text("from gymnasium.envs.classic_control import CartPoleEnv as Mine\n")
+    message = refusal("toy_module:Mine")
+    call = "gymnasium.register('Mine-v0', 'toy_module:Mine', max_episode_steps=1000)"
+    assert f"Mine is in toy_module and is no id: add {call} there, and give toy_module:Mine-v0." in message
+
+
 @pytest.mark.parametrize("name", ["a:b:c", ":CartPole-v1", "gymnasium:"])
 def test_an_id_with_colons_astray_is_refused(name):
     assert "want an id, or module:Id with one colon" in refusal(name)
@@ -248,6 +255,13 @@ def test_a_factory_makes_the_environment():
     assert "'_Plain' has no time limit" in refusal(_Plain)
     assert "does not take these arguments" in refusal(_Plain, {"colour": "red"})
     assert time_limit(make_environment(lambda: gym.make("CartPole-v1"))) == 500
+
+
+def test_a_function_goes_by_its_qualified_name():
+    here = _Plain.__module__
+    assert factory_name(_Plain) == factory_name(functools.partial(_Plain, 3)) == f"{here}._Plain"
+    assert factory_name(lambda: None).startswith(here) and factory_name(lambda: None).endswith(".<lambda>")
+    assert "Environment '_Plain' has no time limit" in refusal(functools.partial(_Plain))
 
 
 def test_a_factorys_own_time_limit_is_replaced():

@@ -253,3 +253,49 @@ def test_an_environment_that_its_seed_does_not_govern_is_refused_on_restore(make
 def test_no_environments_are_refused(make_counter):
     with pytest.raises(UserError, match="num_environments is 0: want 1 or more"):
         VectorEnvironment(make_counter, 0, seed=0)
+
+
+class Spoils(gym.Wrapper):
+    """Pendulum in which one number of the second episode is another."""
+
+    def __init__(self, where, number):
+        super().__init__(gym.make("Pendulum-v1", max_episode_steps=5))
+        self.observation_space = gym.spaces.Box(-np.inf, np.inf, (3,), np.float64)
+        self.where, self.number, self.resets = where, number, 0
+
+    def reset(self, **kwargs):
+        self.resets, self.count = self.resets + 1, 0
+        observation, info = self.env.reset(**kwargs)
+        return self._spoilt("reset", observation), info
+
+    def step(self, action):
+        observation, reward, *rest = self.env.step(action)
+        self.count += 1
+        reward = self.number if self._is_time("reward") else reward
+        return self._spoilt("step", observation), reward, *rest
+
+    def _is_time(self, where):
+        # The loop resets an environment twice before its first episode.
+        return self.where == where and self.resets == 3 and self.count == (0 if where == "reset" else 2)
+
+    def _spoilt(self, where, observation):
+        observation = observation.astype(np.float64)
+        observation[1] = self.number if self._is_time(where) else observation[1]
+        return observation
+
+
+@pytest.mark.parametrize(
+    ("where", "number", "said"),
+    [
+        ("step", np.nan, r"an observation with a NaN \(component 1\) after step 2 of an episode"),
+        ("step", 1e300, r"an observation with an infinity \(component 1\) after step 2"),  # in float32
+        ("reset", np.inf, r"an observation with an infinity \(component 1\) in reset"),
+        ("reward", np.nan, "a reward that is a NaN after step 2 of an episode"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast")
+def test_what_is_not_finite_is_said_of_the_environment(where, number, said):
+    environment = VectorEnvironment(lambda: Spoils(where, number), 2, seed=5)
+    play(environment, 4)
+    with pytest.raises(UserError, match=f"^Environment 'Pendulum-v1' gives {said}"):
+        play(environment, 4)

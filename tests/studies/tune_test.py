@@ -130,6 +130,26 @@ def test_the_same_command_trains_nothing_twice_and_goes_on(tmp_path, trained):
     assert trials(out)[:3] == before and len(first) == 9
 
 
+def test_fewer_trials_than_there_are_leave_nothing_to_do(tmp_path, trained, capsys):
+    searched(tmp_path, num_trials=3)
+    capsys.readouterr()
+    found = searched(tmp_path, num_trials=2)
+    assert capsys.readouterr().out.startswith("3 trials, 0 to do, ")
+    assert found.summary() == "3 of 3 trials ended"
+    assert "3 of 3 trials, 3 of them" in (tmp_path / "tune.md").read_text()
+
+
+def test_what_every_trial_would_be_refused_for_is_said_before_the_first(tmp_path):
+    pytest.importorskip("optuna", reason="gail-tune's extra is not installed: pip install 'gail_tf[tune]'")
+    from gail_tf.studies import search
+
+    space = {"Discriminator.reward_fn": ("choice", "@airl", "@plr", "@arl"), **SPACE}
+    told = "^gail-train refuses what Tune would draw .*@arl; did you mean airl.*: mend Tune.space"
+    with pytest.raises(UserError, match=told):
+        search.open_book(Tune(["gail_ppo/any"], TASKS, space), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_trial_that_was_cut_short_goes_on_under_its_name(tmp_path, trained, monkeypatch):
     out = tmp_path / "out"
     monkeypatch.setenv("BREAK", "1001")

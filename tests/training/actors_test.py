@@ -10,6 +10,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import tensorflow as tf
+from gymnasium.envs.classic_control import CartPoleEnv
 
 from gail_tf import demonstrations
 from gail_tf.training import actors, recording
@@ -98,6 +99,24 @@ def test_actions_are_recorded_as_executed(controllers, tmp_path, capsys):
 def test_functions_that_do_not_serve(controllers, tmp_path, name, changes, sentence):
     assert re.search(sentence, refusal(f"{controllers}:{name}", "CartPole-v1", tmp_path, **changes))
     assert not (tmp_path / "o.npz").exists()
+
+
+class _Dark(CartPoleEnv):
+    """Its fourth observation has no numbers, and the function may not mind."""
+
+    count = 0
+
+    def step(self, action):
+        observation, *rest = super().step(action)
+        self.count += 1
+        return observation * np.float32(np.nan if self.count == 4 else 1.0), *rest
+
+
+def test_a_nan_is_said_of_the_environment(controllers, tmp_path, monkeypatch):
+    monkeypatch.setattr(gym.envs.registration, "registry", dict(gym.registry))
+    gym.register("Dark-v0", _Dark, max_episode_steps=20)
+    said = refusal(f"{controllers}:Alternate", "Dark-v0", tmp_path)
+    assert "Environment 'Dark-v0' gives an observation with a NaN (component 0) after step 4" in said
 
 
 def test_a_foreign_policy_wants_its_environment(controllers, tmp_path):

@@ -81,6 +81,16 @@ CASES = {
         ["--config=ppo/any", "--environment=faulty_environments:Raises-v0"],
         "Environment 'faulty_environments:Raises-v0' raised RuntimeError in step: motor on fire",
     ),
+    "a function of gin's for an environment": (
+        "train_expert",
+        ["--config=ppo/any", "--gin=make_environment.environment = @FlattenActions"],
+        "is the function gail_tf.environments.wrappers.FlattenActions: want an id",
+    ),
+    "an environment without actions": (
+        "train_expert",
+        ["--config=ppo/any", "--environment=faulty_environments:NoActions-v0"],
+        "Environment 'faulty_environments:NoActions-v0' has no action_space; want a space of gymnasium",
+    ),
     "a misspelt activation": (
         "train",
         [PPO, "--gin=make_actor_network.activation = 'rleu'", "{demos}"],
@@ -198,6 +208,11 @@ CASES = {
         "make_demonstrations",
         ["--inspect={tmp}/a.npz", "--policy={tmp}/none"],
         "want either",
+    ),
+    "a figure that is there": (
+        "make_demonstrations",
+        ["--inspect=shipped:CartPole-v1", "--figure={tmp}/bad.gin"],
+        "bad.gin is there already: choose another name or remove it.",
     ),
     "looking at what is not shipped": (
         "make_demonstrations",

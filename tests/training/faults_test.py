@@ -14,7 +14,7 @@ from gail_tf.training.checkpoints import Checkpoints
 from gail_tf.training.run_directory import MetricsLog, RunDirectory
 from gail_tf.types import UserError
 
-NAN = "faulty_environments:NanReward-v0"
+NAN, LATE_NAN = "faulty_environments:NanReward-v0", "faulty_environments:LateNan-v0"
 
 
 def one_line(result):
@@ -26,29 +26,28 @@ def status(run_dir):
     return json.loads((run_dir / "run.json").read_text())["status"]
 
 
-def test_a_nan_reward_stops_an_expert_run_at_once(processes, recipes):
+def test_a_nan_reward_is_the_environments_and_no_run_begins(processes, recipes):
     run_dir = processes.folder / "nan_reward"
     flags = ("--config=ppo/any", f"--environment={NAN}", *recipes["PPO CartPole"][2:])
     result = processes("train_expert", f"--run_dir={run_dir}", *flags)
     assert result.code == 2
-    said = one_line(result)
-    assert "NaN or Inf in reward/agent_mean = nan" in said and "iteration 1, 128 environment steps" in said
-    assert f"the last good checkpoint is {run_dir}/checkpoints/000000000" in said
-    assert status(run_dir) == "diverged"
-    assert not (run_dir / "summary.json").exists()
+    assert "Environment 'NanReward-v0' gives a reward that is a NaN after step 5 of an" in one_line(result)
+    assert not run_dir.exists()
 
 
-def test_a_nan_return_stops_imitation_though_it_does_not_learn_from_it(
+def test_a_nan_that_comes_later_fails_the_run_though_nothing_learns_from_it(
     processes, recipes, cartpole, tmp_path
 ):
-    data = dataclasses.replace(demonstrations.load(cartpole), environment=NAN)
+    """A run that has failed is resumed once the environment is mended; a diverged one is a result."""
+    data = dataclasses.replace(demonstrations.load(cartpole), environment=LATE_NAN)
     demonstrations.save(tmp_path / "nan.npz", data)
     flags = [flag for flag in recipes["PPO CartPole"] if not flag.startswith("--demonstrations")]
     run_dir = processes.folder / "nan_return"
     result = processes("train", f"--run_dir={run_dir}", *flags, f"--demonstrations={tmp_path / 'nan.npz'}")
     assert result.code == 2
-    assert "NaN or Inf in environment/reward_mean = nan, episode/return = nan" in one_line(result)
-    assert status(run_dir) == "diverged"
+    assert "Environment 'LateNan-v0' gives a reward that is a NaN after step 1 of an" in one_line(result)
+    assert status(run_dir) == "failed" and any((run_dir / "checkpoints").iterdir())
+    assert not (run_dir / "summary.json").exists()
 
 
 def test_a_diverging_loss_stops_the_run(processes, recipes):
@@ -62,6 +61,19 @@ def test_a_diverging_loss_stops_the_run(processes, recipes):
     assert result.code == 2
     assert "NaN or Inf in " in one_line(result) and "last good checkpoint" in result.err
     assert status(run_dir) == "diverged"
+
+
+def test_a_close_that_raises_loses_no_run(processes, recipes):
+    run_dir = processes.folder / "close_raises"
+    flags = (
+        "--config=ppo/any",
+        "--environment=faulty_environments:CloseRaises-v0",
+        *recipes["PPO CartPole"][2:],
+    )
+    result = processes("train_expert", f"--run_dir={run_dir}", *flags)
+    assert result.code == 0 and status(run_dir) == "finished" and (run_dir / "policy").is_dir()
+    said = "'faulty_environments:CloseRaises-v0' raised OSError in close: [Errno 5] the simulator has gone"
+    assert result.err.count(said) == 1
 
 
 def test_metrics_are_named_in_order_and_cut_short():

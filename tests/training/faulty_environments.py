@@ -20,6 +20,23 @@ class NanReward(CartPoleEnv):
 gym.register("NanReward-v0", NanReward, max_episode_steps=50)
 
 
+class LateNan(CartPoleEnv):
+    """The reward is NaN from the fourth reset on: chance is measured in fewer."""
+
+    num_resets = 0
+
+    def reset(self, **kwargs):
+        self.num_resets += 1
+        return super().reset(**kwargs)
+
+    def step(self, action):
+        observation, reward, *rest = super().step(action)
+        return observation, float("nan") if self.num_resets > 3 else reward, *rest
+
+
+gym.register("LateNan-v0", LateNan, max_episode_steps=50)
+
+
 class Raises(CartPoleEnv):
     """The third step of every episode fails."""
 
@@ -35,3 +52,22 @@ class Raises(CartPoleEnv):
 
 
 gym.register("Raises-v0", Raises, max_episode_steps=50)
+
+
+class NoActions(gym.Env):
+    """It never says what can be done."""
+
+    observation_space = gym.spaces.Box(-1, 1, (2,))
+
+
+gym.register("NoActions-v0", NoActions, max_episode_steps=50)
+
+
+class CloseRaises(CartPoleEnv):
+    """Cannot be closed."""
+
+    def close(self):
+        raise OSError(5, "the simulator has gone")
+
+
+gym.register("CloseRaises-v0", CloseRaises, max_episode_steps=50)

@@ -219,6 +219,10 @@ def test_a_model_card_is_of_a_finished_run(run_dir, tmp_path):
     with pytest.raises(UserError, match="--film=none.mp4: is no film"):
         model_card.write(str(run_dir), run_dir / "policy", str(tmp_path / "card"), film="none.mp4")
     assert "'unknown'" in model_card.write(str(run_dir), run_dir / "policy", str(tmp_path / "card"))
+    info = json.loads((run_dir / "run.json").read_text()) | {"environment_factory": "mine.make"}
+    (run_dir / "run.json").write_text(json.dumps(info))
+    model_card.write(str(run_dir), run_dir / "policy", str(tmp_path / "made"))
+    assert "A policy for Mine: v0 of mine.make, trained" in (tmp_path / "made" / "README.md").read_text()
     (run_dir / "summary.json").unlink()
     with pytest.raises(UserError, match="is of a finished run"):
         model_card.write(str(run_dir), run_dir / "policy", str(tmp_path / "other"))

@@ -46,6 +46,28 @@ def test_exchanged_columns_are_named(name, i, j):
     assert warning.startswith(f"Columns look exchanged: {i} and {j}")
 
 
+def walk_on_ice(num_episodes=20):
+    """Steps of random actions on the frozen lake, whose observations are integers 0 to 15."""
+    env, rows = gym.make("FrozenLake-v1"), []
+    env.action_space.seed(0)
+    for seed in range(num_episodes):
+        place, done = env.reset(seed=seed)[0], False
+        while not done:
+            action = env.action_space.sample()
+            successor, _, terminated, truncated, _ = env.step(action)
+            rows.append((place, action, successor, terminated, truncated))
+            place, done = successor, terminated or truncated
+    names = ("observations", "actions", "next_observations", "terminals", "timeouts")
+    return dict(zip(names, map(np.asarray, zip(*rows, strict=True)), strict=True))
+
+
+def test_integers_of_a_discrete_space_are_held_against_its_environment():
+    fields = walk_on_ice()
+    assert fields["observations"].ndim == 1
+    compared = compare_with(demonstrations.from_arrays(fields), "FrozenLake-v1")
+    assert compared.warnings == [] and len(compared.lines) == 17  # a heading, and a line a place
+
+
 def test_images_are_held_against_random_play_by_their_borders():
     """Frames of the game itself are told by nothing, a recorder's mark at once, unless it is covered."""
     rng, frames = np.random.default_rng(0), np.zeros((400, 12, 12), np.uint8)

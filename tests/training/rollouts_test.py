@@ -80,6 +80,21 @@ def test_another_number_of_actions_is_refused(cartpole_policy, monkeypatch, num_
     assert rollouts.evaluate_policy(str(cartpole_policy), None, 1, 0, False)["num_episodes"] == 1
 
 
+def test_a_function_that_makes_an_environment_goes_by_its_name(cartpole_policy):
+    def make_three():
+        return gym.make("Pushes3-v0")
+
+    def make_cartpole():
+        return gym.make("CartPole-v1")
+
+    message = refusal(rollouts.evaluate_policy, str(cartpole_policy), make_three, 1, 0, False)
+    assert "gives 2 discrete actions, make_three takes Discrete(3)" in message
+    told = rollouts.evaluate_policy(str(cartpole_policy), make_cartpole, 1, 0, False)
+    assert told["environment"] == "make_cartpole" and " on make_cartpole, 1 episodes" in rollouts.describe(
+        told
+    )
+
+
 def test_discrete_actions_do_not_fit_a_box(cartpole_policy):
     class Box(CartPoleEnv):
         def __init__(self, render_mode=None):
@@ -114,6 +129,13 @@ def test_a_film_that_cannot_be_written_is_refused_first(monkeypatch, video, abse
         monkeypatch.setitem(sys.modules, name, None)
     # There is no such policy: what is said of the film is said before that is known.
     assert sentence in refusal(rollouts.evaluate_policy, "no_policy", None, 1, 0, False, video)
+
+
+def test_a_film_that_is_there_is_refused_first_and_kept(tmp_path):
+    (tmp_path / "film.gif").write_text("mine")
+    video = str(tmp_path / "film.gif")
+    message = refusal(rollouts.evaluate_policy, "no_policy", None, 1, 0, False, video)
+    assert message == f"--video={video} is there already: choose another name or remove it."
 
 
 def test_demonstrations_without_the_suffix_are_refused_first():
@@ -152,7 +174,7 @@ def test_a_nan_in_an_observation_is_one_line(cartpole_policy):
         message = refusal(rollouts.evaluate_policy, str(cartpole_policy), "Blinks-v0", 1, 0, False)
     finally:
         gym.registry.pop("Blinks-v0")
-    assert "'Blinks-v0' gives an observation with a NaN or Inf" in message
+    assert "'Blinks-v0' gives an observation with a NaN (component 0) after step 3 of an episode" in message
     with pytest.raises(UserError, match="observations hold a NaN or Inf"):
         library.load_policy(cartpole_policy)(np.full(4, np.nan))
 
@@ -191,5 +213,8 @@ def test_a_policy_that_its_killed_run_left_behind_is_said(tmp_path):
     assert "155,648" in note("running", 155_648, cut='{"env_steps": 16')
     assert "155,648" in note("interrupted", 155_648)
     assert note("running", 4096) is note("finished", 155_648) is None
+    (tmp_path / "run.json").write_text('{"status": "running", "environment_factory": "mine.make"}')
+    (tmp_path / "metrics.jsonl").write_text('{"env_steps": 155648}\n')
+    assert "environment=make, resume=True)" in run_directory.note_of_older(policy)
     (tmp_path / "run.json").unlink()
     assert run_directory.note_of_older(policy) is None  # an exported policy, elsewhere

@@ -40,6 +40,10 @@ _IGNORED = re.compile(
     r"|Unnamed: \d+|__index_level_\d+__",
     re.IGNORECASE,
 )
+_NUMERAL = re.compile(
+    r"\s*[+-]?(\d{1,19}|\d+\.\d*|\.\d+|\d+(?=e))(e[+-]?\d+)?\s*",  # a longer integer has more than 64 bits
+    re.IGNORECASE,
+)
 _NUMBER = re.compile(r"(\d+)\]?$")
 _WANTED = (
     "observation.<name>, action.<name>, terminated, truncated (and reward, next_observation.<name>, episode)"
@@ -123,24 +127,65 @@ def from_columns(columns: Mapping[str, np.ndarray], provenance: dict[str, Any]) 
                 _require_alike(names, [name for name, found in roles.items() if found == "observations"])
     fields, more = _with_ends(fields)
     read = d4rl.from_fields(fields, provenance)
-    _require_rising(columns, read)
+    is_last = _last_rows(fields, read)
+    if is_last is not None:
+        _require_steps(columns, is_last, "next_observations" in fields)
     return read.noted(*notes, *more, components=components)
 
 
-def _require_rising(columns: Mapping[str, np.ndarray], read: Demonstrations) -> None:
-    """Raises UserError where a column that counts steps does not rise within an episode."""
+def _last_rows(fields: Mapping[str, np.ndarray], read: Demonstrations) -> np.ndarray | None:
+    """bool ``[N]``: which rows of the table end an episode; None where rows were dropped."""
+    is_last = np.zeros(len(fields["observations"]), bool)
+    if "next_observations" in fields:  # they tell of ends too
+        is_last[read.episode_ends - 1] = True
+        return is_last if len(is_last) == read.num_transitions else None
+    for name in ("terminals", "timeouts"):
+        is_last |= fields[name].reshape(-1).astype(bool)
+    return is_last
+
+
+def _require_steps(columns: Mapping[str, np.ndarray], is_last: np.ndarray, have_successors: bool) -> None:
+    """Raises UserError where a column that counts steps falls, or leaves rows out, within an episode.
+
+    Args:
+      is_last: bool ``[N]``, the rows that end an episode.
+      have_successors: whether rows have their own next observations, so that none goes over a gap.
+    """
+    inside = np.flatnonzero(~is_last[:-1])
     for name, column in columns.items():
-        counts = _COUNTS.fullmatch(name) and column.dtype.kind in "iu" and len(column) == read.num_transitions
-        if not counts:
+        if not (_COUNTS.fullmatch(name) or name.lower() == "time") or not _is_whole(column):
             continue
-        falls = np.append(column[1:] <= column[:-1], False)
-        falls[read.episode_ends - 1] = False
+        steps = np.diff(column.astype(np.int64))[inside]
+        falls = steps <= 0 if _COUNTS.fullmatch(name) else np.zeros(len(steps), bool)
+        gaps = np.zeros(len(steps), bool) if have_successors else _gaps(steps)
+        if not (falls | gaps).any():
+            continue
+        row = int(inside[(falls | gaps).argmax()])
+        told = f"the column {name} goes from {column[row]:g} to {column[row + 1]:g} after row {row}, within"
         if falls.any():
-            row = int(falls.argmax())
-            raise UserError(
-                f"the column {name} goes from {column[row]} to {column[row + 1]} after row {row}, within an "
-                "episode: sort the rows by it, or say where episodes end (terminated, truncated, or episode)"
-            )
+            ends = "terminated, truncated, or episode"
+            raise UserError(f"{told} an episode: sort the rows by it, or say where episodes end ({ends})")
+        raise UserError(
+            f"{told} episode {is_last[:row].sum()}, and elsewhere by {steps.min()}: rows are missing, which "
+            "no step may go over; end the episode there (truncated), or give next_observation columns (a "
+            f"clock that counts no steps: name it info.{name})"
+        )
+
+
+def _is_whole(column: np.ndarray) -> bool:
+    """Whether ``column`` ``[N]`` holds whole numbers alone, as a counter's are."""
+    is_number = column.ndim == 1 and column.dtype.kind in "iuf"
+    return is_number and bool(((np.abs(column) < 2**53) & (column == np.round(column))).all())
+
+
+def _gaps(steps: np.ndarray) -> np.ndarray:
+    """Where a counter's increments ``[M]`` leave rows out, bool ``[M]``.
+
+    Nowhere unless most are alike and the others multiples of them: a clock jitters, and tells of no gap.
+    """
+    usual = steps.min(initial=np.iinfo(np.int64).max)
+    gaps = steps > usual
+    return gaps & (usual > 0 and not (steps % usual).any() and 2 * gaps.sum() < len(steps))
 
 
 def _require_known(roles: Mapping[str, str | None]) -> None:
@@ -157,20 +202,38 @@ def _require_known(roles: Mapping[str, str | None]) -> None:
 
 
 def _require_numbers(name: str, column: np.ndarray, role: str) -> None:
-    if column.dtype.kind not in "fiub" and role != "episode":
-        bad = next((i for i, cell in enumerate(column) if not _is_number(cell)), 0)
-        cell = column[bad] if len(column) else None
-        how = "write decimal points" if re.fullmatch(r"-?\d+,\d+", str(cell)) else "mend or remove the rows"
-        raise UserError(f"column {name}, row {bad} is {cell!r:.40}; wanted numbers: {how}")
+    """Raises UserError naming the first cell that is no finite number, or, of a flag, neither 0 nor 1."""
+    is_flag, are_numbers = role in ("terminals", "timeouts"), column.dtype.kind in "fiub"
+    bad = _bad_rows(column, is_flag)
+    if role == "episode" or are_numbers and not bad.any():
+        return
+    row = int(bad.argmax())
+    cell = column[row].tolist() if isinstance(column[row], np.ndarray | np.generic) else column[row]
+    given = "empty" if cell is None or cell != cell else f"{cell!r:.40}"
+    wanted = "0 or 1" if is_flag else "finite float32 numbers"
+    is_comma = re.fullmatch(r"-?\d+,\d+", str(cell))
+    how = "write decimal points" if is_comma else "mend it or remove its episode"
+    raise UserError(f"column {name}, row {row} is {given}; wanted {wanted}: {how}")
+
+
+def _bad_rows(column: np.ndarray, is_flag: bool) -> np.ndarray:
+    """bool ``[N]``: where ``column`` ``[N, ...]`` has no finite number, or, of a flag, neither 0 nor 1."""
+    if column.dtype.kind not in "fiub":
+        return np.array([not all(map(_is_number, np.ravel(cell))) for cell in column])
+    with np.errstate(over="ignore"):
+        bad = (column != 0) & (column != 1) if is_flag else ~np.isfinite(column.astype(np.float32))
+    return bad.reshape(len(bad), -1).any(axis=1)
 
 
 def _is_number(cell: Any) -> bool:
-    """Whether it is one or says one, as the other cells of a column with a word in it do."""
+    """Whether a reader of tables takes it for a finite one; Python's float also takes 1_000 and 1e999."""
+    if isinstance(cell, str) and not _NUMERAL.fullmatch(cell):
+        return False
     try:
-        float(cell)
+        with np.errstate(over="ignore"):
+            return bool(np.isfinite(np.float32(cell)))
     except (TypeError, ValueError):
         return False
-    return True
 
 
 def _in_order(names: list[str]) -> list[str]:
@@ -262,10 +325,9 @@ def _with_ends(fields: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], li
     elif "terminals" not in fields:
         fields["terminals"] = np.zeros(len(ends), bool)
         notes = ["Whether episodes ended or were cut is not recorded: all taken as cut."]
-    terminals = np.asarray(fields["terminals"]).astype(bool)
-    timeouts = np.asarray(fields.get("timeouts", np.zeros(len(ends), bool)))
-    if timeouts.dtype.kind in "biuf":
-        timeouts = timeouts.astype(bool)
+    terminals, timeouts = fields["terminals"].astype(bool), np.zeros(len(ends), bool)
+    if "timeouts" in fields:
+        timeouts = fields["timeouts"].astype(bool)
     inside = (terminals | timeouts) & ~ends
     if inside.any():
         raise UserError(f"row {inside.argmax()} ends an episode, and the column episode goes on; mend either")

@@ -116,11 +116,27 @@ def test_pandas_own_index_is_ignored(tmp_path):
         ({"obs_0": None, "next_obs_0": None}, "no column of observations"),
         ({"acton": [0] * 5}, "unknown columns acton"),
         ({"done": [0] * 5}, "the column done merges two"),
-        ({"obs_0": ["0", "one", "2", "3", "4"]}, "column obs_0, row 1 is 'one'; wanted numbers: mend"),
+        (
+            {"obs_0": ["0", "one", "2", "3", "4"]},
+            "column obs_0, row 1 is 'one'; wanted finite float32 numbers",
+        ),
+        ({"obs_0": ["0", "1", "1e999", "3", "4"]}, "column obs_0, row 2 is '1e999'; wanted finite"),
+        ({"obs_0": ["0", "1", "1_000", "3", "4"]}, "column obs_0, row 2 is '1_000'; wanted finite"),
+        ({"obs_0": ["0", "1", f"{10**20}", "3", "4"]}, "column obs_0, row 2 is '10000"),
+        (
+            {"obs_0": [0, 1, 1e39, 3, 4]},
+            "column obs_0, row 2 is 1e.39; wanted finite float32 numbers: mend it",
+        ),
+        ({"terminated": [0, None, 1, 0, 0]}, "column terminated, row 1 is empty; wanted 0 or 1: mend it or"),
+        ({"terminated": [False, False, True, None, False]}, "column terminated, row 3 is empty; wanted 0 or"),
+        (
+            {"truncated": [0, 0, 0, None, 1], "episode": [0, 0, 0, 1, 1]},
+            "column truncated, row 3 is empty; wanted 0 or 1",
+        ),
         ({"obs_0": ["0", "1,5", "2", "3", "4"]}, "column obs_0, row 1 is '1,5'; .*: write decimal points"),
         ({"episode": [0, 0, None, 1, 1]}, "column episode, row 2 is empty"),
         ({"episode": ["a", "a", None, "b", "b"]}, "column episode, row 2 is empty"),
-        ({"obs_0": [0, None, 2, 10, 11]}, "observations row 1, component 0 is nan"),
+        ({"obs_0": [0, None, 2, 10, 11]}, "column obs_0, row 1 is empty; wanted finite"),
         ({"obs_1": [0] * 5}, "next_observation has the columns next_obs_0, observation obs_0, obs_1"),
         ({"reward": [0] * 5, "rewards": [0] * 5}, "two columns mean rewards"),
         ({"step": [0, 1, 2, 1, 0]}, "the column step goes from 1 to 0 after row 3, within an episode"),
@@ -131,12 +147,51 @@ def test_pandas_own_index_is_ignored(tmp_path):
         ),
         ({"episode": [0, 1, 0, 1, 1]}, "the rows of 2 episodes stand in 4 pieces"),
         ({"episode": [0, 0, 0, 0, 0]}, "row 2 ends an episode, and the column episode goes on"),
-        ({"truncated": [0, 0, 0, 0, 3]}, "timeouts row 4 is 3"),
+        ({"truncated": [0, 0, 0, 0, 3]}, "column truncated, row 4 is 3; wanted 0 or 1"),
         ({"terminated": None}, "missing keys terminals"),
     ],
 )
 def test_malformed_tables(write, refuses, changes, sentence):
     refuses(write(**changes), sentence)
+
+
+ONE_EPISODE = {"next_obs_0": None, "terminated": [0] * 5, "truncated": [0, 0, 0, 0, 1]}
+
+
+@pytest.mark.parametrize("name, count", [("t", int), ("step", int), ("frame_index", float), ("time", int)])
+def test_rows_that_are_missing_within_an_episode_are_refused(write, refuses, name, count):
+    """0 1 2 7 8: without next observations the step from 2 would go to 7."""
+    column = [count(number) for number in (0, 1, 2, 7, 8)]
+    told = (
+        f"column {name} goes from 2 to 7 after row 2, within episode 0, and elsewhere by 1: rows are missing"
+    )
+    refuses(write(**ONE_EPISODE, **{name: column}), told)
+
+
+def test_a_gap_between_episodes_or_before_a_known_successor_is_none(write):
+    assert demos.load(write(next_obs_0=None, t=[0, 1, 2, 7, 8])).num_transitions == 3
+    successors = {**ONE_EPISODE, "next_obs_0": [1, 2, 3, 11, 12]}
+    assert demos.load(write(**successors, t=[0, 1, 2, 7, 8])).lengths.tolist() == [3, 2]
+
+
+@pytest.mark.parametrize(
+    "name, column",
+    [
+        ("t", [0.0, 0.1, 0.2, 0.7, 0.8]),  # seconds
+        ("t", [0, 33, 66, 100, 133]),  # milliseconds, rounded
+        ("t", [0, 10, 20, 30, 40]),  # every tenth row
+        ("t", [0, 1, 3, 4, 6]),  # as often 2 as 1
+        ("time", [7, 7, 7, 8, 8]),
+        ("timestamp", [0, 1, 2, 7, 8]),
+    ],
+)
+def test_a_clock_is_no_counter(write, name, column):
+    assert demos.load(write(**ONE_EPISODE, **{name: column})).num_transitions == 4
+
+
+def test_rows_out_of_order_are_refused_without_next_observations_too(write, refuses):
+    told = "the column t goes from 2 to 1 after row 1, within an episode: sort"
+    refuses(write(**ONE_EPISODE, t=[0, 2, 1, 3, 4]), told)
 
 
 def test_rows_that_do_not_fit_the_header(tmp_path, refuses):

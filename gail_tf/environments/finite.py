@@ -1,0 +1,43 @@
+"""A NaN or an infinity from an environment is said of the environment, before anything learns from it."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from gail_tf.types import UserError
+
+
+def is_finite(numbers: np.ndarray) -> bool:
+    """Whether ``numbers`` hold no NaN and no infinity; integers never do."""
+    # At every step: all() takes three times as long on so few numbers.
+    return numbers.dtype.kind != "f" or 0 not in np.isfinite(numbers).tobytes()
+
+
+def check_finite(
+    environment: str, observation: np.ndarray, reward: np.ndarray | None = None, steps: Sequence[int] = ()
+) -> None:
+    """Raises UserError for the first NaN or infinity among what B environments gave.
+
+    Args:
+      environment: its name.
+      observation: ``[B, ...]``, as the package keeps it: float32, in which 1e300 is an infinity.
+      reward: ``[B]``; None after a reset.
+      steps: ``[B]``, how many each of the episodes has had by now; not read after a reset.
+    """
+    if is_finite(observation) and (reward is None or is_finite(reward)):
+        return
+    rows = observation.reshape(len(observation), -1)
+    places = np.argwhere(~np.isfinite(rows))
+    if len(places):
+        row, component = places[0]
+        what = f"an observation with {_named(rows[row, component])} (component {component})"
+    else:
+        row = np.flatnonzero(~np.isfinite(reward))[0]
+        what = f"a reward that is {_named(reward[row])}"
+    when = "in reset" if reward is None else f"after step {steps[row]} of an episode"
+    raise UserError(f"Environment {environment!r} gives {what} {when}; want finite numbers: mend it.")
+
+
+def _named(number: float) -> str:
+    return "a NaN" if math.isnan(number) else "an infinity"

@@ -1,0 +1,22 @@
+"""Calls from Python, for what no command can do: a function of somebody's made the run's environment.
+
+``factory`` is its qualified name, as ``environment_factory`` in run.json and policy.json.
+"""
+
+import os
+
+
+def evaluation(policy: str | os.PathLike, factory: str, num_episodes: int | None = None) -> str:
+    """What evaluates the policy of a run, or an exported one."""
+    episodes = "" if num_episodes is None else f", num_episodes={num_episodes}"
+    return f"gail_tf.evaluate({str(policy)!r}, environment={_argument(factory)}{episodes})"
+
+
+def continuation(run_dir: str | os.PathLike, factory: str) -> str:
+    """What resumes a run."""
+    return f"gail_tf.train(run_dir={str(run_dir)!r}, environment={_argument(factory)}, resume=True)"
+
+
+def _argument(factory: str) -> str:
+    """The function as it is called where it is at hand; a lambda has no name."""
+    return factory.rpartition(".")[2].replace("<lambda>", "lambda: ...")

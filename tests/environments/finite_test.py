@@ -1,0 +1,35 @@
+"""A NaN or an infinity is the environment's, by name, component and step."""
+
+import numpy as np
+import pytest
+
+from gail_tf.environments.finite import check_finite, is_finite
+from gail_tf.types import UserError
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("number", "expected"), [(1.0, True), (1e30, True), (np.nan, False), (np.inf, False), (-np.inf, False)]
+)
+def test_a_nan_and_an_infinity_are_told_from_large_numbers(dtype, number, expected):
+    numbers = np.ones((3, 4), dtype)
+    numbers[1, 2] = number
+    assert is_finite(numbers) is expected and is_finite(numbers.T) is expected
+    assert is_finite(np.full((2, 3, 3), 255, np.uint8))
+
+
+def test_the_first_that_is_not_finite_is_named():
+    observation, reward = np.zeros((3, 2, 2), np.float32), np.zeros(3)
+    check_finite("Toy-v0", observation, reward, [4, 5, 6])
+    reward[1] = -np.inf
+    with pytest.raises(
+        UserError, match="^Environment 'Toy-v0' gives a reward that is an infinity after step 5"
+    ):
+        check_finite("Toy-v0", observation, reward, [4, 5, 6])
+    observation[2, 1, 0] = np.nan
+    with pytest.raises(
+        UserError, match=r"an observation with a NaN \(component 2\) after step 6 of an episode"
+    ):
+        check_finite("Toy-v0", observation, reward, [4, 5, 6])
+    with pytest.raises(UserError, match=r"a NaN \(component 2\) in reset; want finite numbers: mend it\.$"):
+        check_finite("Toy-v0", observation)
