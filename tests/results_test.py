@@ -34,6 +34,7 @@ NOT_RESULTS = {name.strip() for name in _WORDS.split("|")}
 WITHOUT_DATA = {
     ("bc.md", "| CartPole"): "tried on seed 1000, with commit and command; not exported",
     ("bc.md", "share"): "tried on seed 1000, with commits; not exported",
+    ("bc.md", "settings"): "tuning seeds, with commit and command; not exported",
     ("demonstrations.md", "format"): "of which package and version a file is",
     ("gail_vr.md", "claim"): "its sentences quote signal.md",
     ("gail.md", "| name"): "the range of each reward function",
@@ -53,6 +54,7 @@ WITHOUT_DATA = {
     ("pybullet.md", "task"): "experts, with commit and command; not exported",
     ("ppo.md", "`average_rate`"): "tuning seeds 1000 to 1004, with commit and command; not exported",
     ("ppo.md", "kept"): "tuning runs, not exported, and results/steady/runs.jsonl.xz by another rule",
+    ("run_directory.md", "episodes"): "how it was measured is said, with its commit; not exported",
     ("results/bc_search.md", "run"): "tuning seeds, with commit and command; not exported",
     ("results/bc_search.md", "trial"): "tuning seeds, with commit and command; not exported",
     (
