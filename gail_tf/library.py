@@ -442,7 +442,7 @@ def evaluate(
     if isinstance(policy, str | os.PathLike):
         find_policy(policy)  # before TensorFlow, whose import takes seconds
     import_tensorflow()
-    from gail_tf.environments.make import make_environment
+    from gail_tf.environments.make import make_by_arguments
     from gail_tf.training import evaluation, rollouts
     from gail_tf.training.recording import Cut
 
@@ -453,7 +453,7 @@ def evaluate(
         return rollouts.evaluate_policy(str(path), environment, *how)
     if environment is None:
         raise UserError("environment is None: a function does not say which it acts in; give an id.")
-    make_env = functools.partial(make_environment, environment)
+    make_env = functools.partial(make_by_arguments, environment)
     env = make_env()
     executable = Cut(env.action_space, "the policy")
     env.close()

@@ -408,3 +408,23 @@ def test_what_can_be_refused_without_tensorflow_is(tmp_path):
     ends = ("hoppr", "something else", "no such file", "no policy", "no policy")
     for line, end in zip(printed, ends, strict=True):
         assert end in line
+
+
+def test_what_a_training_bound_is_not_what_an_evaluation_acts_in(tmp_path):
+    """Gin keeps the bindings of the last training until the next one."""
+    seen = []
+
+    def policy(observations):
+        seen.append(np.shape(observations)[1])
+        return np.zeros((len(observations), 1))
+
+    limits = ["make_environment.max_episode_steps = 30", "make_environment.absorbing_states = True"]
+    gail_tf.train(
+        "gail_ppo/any",
+        environment="Pendulum-v1",
+        demonstrations="shipped:Pendulum-v1",
+        bindings=[*TINY, *limits],
+        run_dir=tmp_path / "run",
+    )
+    assert gail_tf.evaluate(policy, "Pendulum-v1", num_episodes=1)["length_mean"] == 200
+    assert set(seen) == {3}

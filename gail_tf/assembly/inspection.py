@@ -6,6 +6,7 @@ from collections.abc import Callable
 import gymnasium as gym
 
 from gail_tf.assembly.expert import Expert, LoadedDemonstrations, prepare_expert
+from gail_tf.assembly.settings import play_at_random, scored
 from gail_tf.demonstrations.comparison import Comparison
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.observations import environment_name, observation_components
@@ -26,14 +27,17 @@ def inspect_for(loaded: LoadedDemonstrations, make_env: Callable[[], gym.Env]) -
         return Comparison([], [f"gail-train will refuse it: {str(error).rstrip('.')}."])
     finally:
         env.close()
+    chance, play, _ = play_at_random(make_env, expert)
+    expert, said = scored(expert, loaded.recorded.rewards, chance["return_mean"], play)
     compared = compare_with(loaded.recorded, make_env)
-    return Comparison([*_as_taken(expert, loaded), *compared.lines], compared.warnings)
+    doubts = [line.removeprefix("warning: ").removesuffix(".") for line in said]
+    return Comparison([*_as_taken(expert, loaded), *compared.lines], [*doubts, *compared.warnings])
 
 
 def _as_taken(expert: Expert, loaded: LoadedDemonstrations) -> list[str]:
     """The expert's figures in training, and what it notes beyond the file's own notes."""
     known = expert.return_mean
-    told = "unknown" if known is None else f"{known:.2f}"
+    told = ("no scale" if expert.no_score else "unknown") if known is None else f"{known:.2f}"
     notes = [note for note in expert.notes if note not in loaded.recorded.notes]
     return [
         f"gail-train learns from {expert.num_transitions} transitions; the expert's return is {told}, its "

@@ -28,9 +28,10 @@ def check_same(request: Request, info: Mapping[str, Any]) -> None:
     """
     factory = info.get("environment_factory")
     if factory and not callable(request.environment) and info.get("status") != "finished":
+        call = python_calls.continuation(request.run_dir, factory, info.get("demonstrations"))
         raise UserError(
             f"--resume: {factory} made the environment of this run in Python, and has to make it again: "
-            f"resume it there, {python_calls.continuation(request.run_dir, factory)}."
+            f"resume it there, {call}."
         )
     other = [*_other_values(request, info), *_other_bindings(request.bindings, info)]
     if other:

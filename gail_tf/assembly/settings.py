@@ -218,9 +218,9 @@ def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
         notes += [f"note: {note}" for note in expert.notes]
     env.close()
     make_real = functools.partial(make, absorbing_states=False)
-    chance, random_play, step_seconds = _play_at_random(make_real, expert)
+    chance, random_play, step_seconds = play_at_random(make_real, expert)
     if expert is not None:
-        expert, said = _scored(expert, loaded.recorded.rewards, chance["return_mean"], random_play)
+        expert, said = scored(expert, loaded.recorded.rewards, chance["return_mean"], random_play)
         notes += said
     if expert is not None and are_to_be_compared(expert):
         expert, said = _compared(expert, loaded.recorded, make_real, step_seconds)
@@ -255,7 +255,7 @@ def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
     )
 
 
-def _play_at_random(
+def play_at_random(
     make_env: Callable[[], gym.Env], expert: Expert | None
 ) -> tuple[dict[str, float], list[Mapping[str, np.ndarray]], float]:
     """Statistics of 20 random episodes, COMPARED_EPISODES of them for an expert, and seconds a step."""
@@ -276,7 +276,7 @@ def _play_at_random(
     return chance, play, step_seconds
 
 
-def _scored(
+def scored(
     expert: Expert,
     rewards: np.ndarray | None,
     random_return: float,

@@ -22,7 +22,9 @@ def died(case: Case) -> Finding | None:
     return Finding(
         f'its status is "{status}" after {steps:,} steps, and {how}',
         (
-            python_calls.continuation(case.run.path, case.factory) if case.factory else resume,
+            python_calls.continuation(case.run.path, case.factory, case.run.info.get("demonstrations"))
+            if case.factory
+            else resume,
             "If it dies again: memory (off-policy, OffPolicyGenerator.replay_capacity), a full disk, "
             "or the environment's own error.",
         ),

@@ -18,7 +18,7 @@ import gymnasium as gym
 import numpy as np
 
 from gail_tf.environments.foreign import WHERE, foreign, one_line
-from gail_tf.environments.make import make_environment
+from gail_tf.environments.make import make_by_arguments
 from gail_tf.environments.wrappers import recalled
 from gail_tf.types import UserError, without_trail
 
@@ -156,7 +156,7 @@ def rendered(environment: str | Callable[[], gym.Env], arguments: Mapping[str, A
     """The environment that ``arguments`` of make_environment make, which renders to arrays."""
     if arguments.get("wrappers"):
         arguments = {**arguments, "wrappers": recalled(arguments["wrappers"])}
-    env = make_environment(environment, render_mode="rgb_array", **arguments)
+    env = make_by_arguments(environment, **{**arguments, "render_mode": "rgb_array"})
     if not any("camera" in name for name in arguments.get("kwargs") or ()):
         _follow(env)
     env.reset(seed=0)  # thrown away, as where episodes are played: PyBullet's first is of other bits

@@ -1,11 +1,13 @@
 """Making one Gymnasium environment, with clear words when that cannot be done."""
 
+import contextlib
 import difflib
 import functools
 import logging
 import re
 import sys
 import warnings
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -83,6 +85,20 @@ def make_environment(
     return AbsorbingState(env) if absorbing_states else env
 
 
+_ALONE = {
+    "kwargs": None,
+    "max_episode_steps": None,
+    "absorbing_states": False,
+    "render_mode": None,
+    "wrappers": (),
+}
+
+
+def make_by_arguments(environment: str | Callable[..., gym.Env], **arguments: Any) -> gym.Env:
+    """:func:`make_environment` by these alone: gin may still hold what a training in this process bound."""
+    return make_environment(environment, **_ALONE | arguments)
+
+
 def called(environment: str | Callable[..., gym.Env]) -> str:
     """What messages call it: its id, or the name of the function or class that makes it."""
     return factory_name(environment).rpartition(".")[2] if callable(environment) else environment
@@ -119,10 +135,21 @@ def factory_name(factory: Callable) -> str:
     return f"{named.__module__}.{named.__qualname__}"
 
 
+_of_factories: weakref.WeakValueDictionary[int, gym.Env] = weakref.WeakValueDictionary()
+"""Environments that functions have made in this process, innermost ones, by their id."""
+
+
 def _from_factory(factory: Callable[..., gym.Env], max_episode_steps: int | None = None, **kwargs) -> gym.Env:
     env = factory(**kwargs)
     if not isinstance(env, gym.Env):
         raise UserError(f"the environment's function gave {one_line(env, 60)}: want a gymnasium.Env.")
+    if _of_factories.get(id(env.unwrapped)) is env.unwrapped:  # several would step one and the same
+        raise UserError(
+            f"the environment's function {called(factory)} gave the same environment twice: want a new one "
+            "at each call; make it within the function."
+        )
+    with contextlib.suppress(TypeError):  # of __slots__ without a place for a weak reference
+        _of_factories[id(env.unwrapped)] = env.unwrapped
     if max_episode_steps is None:
         return env
     while isinstance(env, gym.wrappers.TimeLimit):  # its own, which would cut an episode all the same

@@ -5,6 +5,8 @@
 
 import os
 
+from gail_tf.types import ARRAYS, DEMONSTRATIONS
+
 
 def evaluation(policy: str | os.PathLike, factory: str, num_episodes: int | None = None) -> str:
     """What evaluates the policy of a run, or an exported one."""
@@ -12,9 +14,10 @@ def evaluation(policy: str | os.PathLike, factory: str, num_episodes: int | None
     return f"gail_tf.evaluate({str(policy)!r}, environment={_argument(factory)}{episodes})"
 
 
-def continuation(run_dir: str | os.PathLike, factory: str) -> str:
-    """What resumes a run."""
-    return f"gail_tf.train(run_dir={str(run_dir)!r}, environment={_argument(factory)}, resume=True)"
+def continuation(run_dir: str | os.PathLike, factory: str, demonstrations: str | None) -> str:
+    """What resumes a run; ``demonstrations`` as run.json names them: of arrays it holds no more than that."""
+    again = ", demonstrations=..." if demonstrations in (ARRAYS, DEMONSTRATIONS) else ""
+    return f"gail_tf.train(run_dir={str(run_dir)!r}, environment={_argument(factory)}{again}, resume=True)"
 
 
 def _argument(factory: str) -> str:

@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 
 from gail_tf.environments.foreign import foreign
-from gail_tf.environments.make import make_environment, with_time_limit
+from gail_tf.environments.make import make_by_arguments, with_time_limit
 from gail_tf.environments.observations import observation_spec
 from gail_tf.machine import pip_install
 from gail_tf.training.recording import Episode, save, stacked
@@ -50,7 +50,7 @@ def make_demonstrations(
     """Records what a person plays into ``out``, an npz or ``minari:NAME``."""
     if environment is None:
         raise UserError("--play does not know what to play: add --environment=ID.")
-    make_env = functools.partial(make_environment, environment, absorbing_states=False)
+    make_env = functools.partial(make_by_arguments, environment)
     make_env = with_time_limit(make_env, max_episode_steps)
     episodes = record(make_env, environment, num_episodes, seed, keys, fps)
     about = {"policy": {"kind": "a person"}, "num_episodes": len(episodes), "seed": seed}

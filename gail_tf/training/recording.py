@@ -17,7 +17,7 @@ from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack
 from gail_tf.environments.finite import check_finite
 from gail_tf.environments.foreign import one_line
-from gail_tf.environments.make import make_environment, with_time_limit
+from gail_tf.environments.make import make_by_arguments, with_time_limit
 from gail_tf.environments.observations import environment_name
 from gail_tf.files import require_new
 from gail_tf.machine import pip_install
@@ -92,7 +92,7 @@ def _record_foreign(asked: _Asked):
     path, environment, num_episodes, seed, stochastic, noise, max_episode_steps = asked
     if environment is None:
         raise UserError(f"{path}: does not say which environment it is for: add --environment=ID.")
-    make_env = functools.partial(make_environment, environment, absorbing_states=False)
+    make_env = functools.partial(make_by_arguments, environment)
     make_env = with_time_limit(make_env, max_episode_steps)
     env = make_env()
     actor = actors.find(path, env, environment, stochastic)

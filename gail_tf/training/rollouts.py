@@ -13,7 +13,13 @@ import tensorflow as tf
 
 from gail_tf import demonstrations, scores
 from gail_tf.environments.film import film, renderer_set_aside
-from gail_tf.environments.make import called, factory_name, make_environment, with_time_limit
+from gail_tf.environments.make import (
+    called,
+    factory_name,
+    make_by_arguments,
+    make_environment,
+    with_time_limit,
+)
 from gail_tf.environments.observations import observation_spec
 from gail_tf.environments.wrappers import recalled
 from gail_tf.files import require_new
@@ -40,7 +46,7 @@ def open_policy(
     """
     policy, metadata = load_policy(path)
     environment = environment or _own_environment(path, metadata)
-    make_env = functools.partial(make_environment, environment, absorbing_states=False)
+    make_env = functools.partial(make_by_arguments, environment)
     if _is_own(environment, metadata):
         make_env = functools.partial(make_env, **_environment_arguments(metadata))
     make_env = with_time_limit(make_env, max_episode_steps)
@@ -114,7 +120,7 @@ def _num_actions(metadata: Mapping[str, Any], environment: str) -> int | None:
     if own is None or own == environment:
         return None
     try:
-        env = make_environment(own, absorbing_states=False, **_environment_arguments(metadata))
+        env = make_by_arguments(own, **_environment_arguments(metadata))
     except UserError:
         return None
     env.close()

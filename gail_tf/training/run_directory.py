@@ -293,7 +293,7 @@ def note_of_older(policy: Path) -> str | None:
         return None
     resume = f"gail-train --resume --run_dir={shlex.quote(str(run.path))}"
     if factory := info.get("environment_factory"):
-        resume = python_calls.continuation(run.path, factory)
+        resume = python_calls.continuation(run.path, factory, info.get("demonstrations"))
     return (
         f"this policy is of step {steps:,}, and its run, which has not ended, is at {trained:,}: let it end, "
         f"or, if it was stopped, {resume}"

@@ -35,3 +35,10 @@ def test_what_training_would_refuse_is_a_warning():
     assert warning.startswith("gail-train will refuse it: ") and "4 components; wanted 3" in warning
     (warning,) = inspected(nameless, "CartPole-v1", "runs/Acrobot-v1.npz").warnings
     assert "the file is named after Acrobot-v1" in warning
+
+
+def test_rewards_that_give_no_scale_are_a_warning_here_too():
+    turned = dataclasses.replace(SHIPPED, rewards=-SHIPPED.rewards)
+    found = inspected(turned, "CartPole-v1")
+    assert "the expert's return is no scale" in found.lines[0]
+    assert any("not above random play" in warning for warning in found.warnings)

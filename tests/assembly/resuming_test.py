@@ -6,7 +6,7 @@ import pytest
 
 from gail_tf.assembly.resuming import check_same
 from gail_tf.assembly.settings import Request
-from gail_tf.types import UserError
+from gail_tf.types import ARRAYS, UserError
 
 
 def make_mine():
@@ -35,6 +35,8 @@ def test_what_python_made_is_made_there_again():
         call = "gail_tf.train(run_dir='runs/mine', environment=make_mine, resume=True)."
         assert str(told.value).startswith(f"--resume: {MINE} made the environment of this run in Python")
         assert str(told.value).endswith(call)
+    with pytest.raises(UserError, match=r"environment=make_mine, demonstrations=\.\.\., resume=True\)\.$"):
+        check_same(Request("runs/mine"), info(MINE, demonstrations=ARRAYS))
     check_same(Request("runs/mine", environment=make_mine), info(MINE))
     check_same(Request("runs/mine", environment=lambda: None), info(MINE))  # moved or renamed: a warning
     check_same(Request("runs/mine"), info(MINE, status="finished"))  # there is nothing to make

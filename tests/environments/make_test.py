@@ -4,13 +4,14 @@ import functools
 import os
 import sys
 
+import gin
 import gymnasium as gym
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from gail_tf.environments.absorbing import AbsorbingState
-from gail_tf.environments.make import factory_name, make_environment, with_version
+from gail_tf.environments.make import factory_name, make_by_arguments, make_environment, with_version
 from gail_tf.environments.observations import (
     environment_name,
     observation_components,
@@ -317,3 +318,18 @@ def test_a_warning_of_mujoco_leaves_no_file_behind(tmp_path, monkeypatch):
 )
 def test_an_id_without_a_version_is_the_newest(given, wanted):
     assert with_version(given) == wanted
+
+
+def test_a_function_that_gives_one_environment_again_and_again_is_refused():
+    """All simulators, and the evaluator, would step one and the same."""
+    env = gym.make("CartPole-v1")
+    make_environment(lambda: env)
+    with pytest.raises(UserError, match="gave the same environment twice: want a new one at each call"):
+        make_environment(lambda: gym.wrappers.TimeLimit(env, 7))
+
+
+def test_made_by_arguments_alone_gin_has_no_part():
+    gin.parse_config("make_environment.max_episode_steps = 7")
+    assert time_limit(make_environment("CartPole-v1")) == 7
+    assert time_limit(make_by_arguments("CartPole-v1")) == 500
+    assert time_limit(make_by_arguments("CartPole-v1", max_episode_steps=9)) == 9
