@@ -103,6 +103,8 @@ def as_network(made, input_spec, is_scalar: bool = False) -> network.Network:
             f"The network {made.name!r} cannot be built on inputs of the shape {shapes} ({reason[:150]}): "
             "want an encoder, or layers, that fit."
         ) from e
+    if tf.nest.flatten(made.state_spec):  # whoever acts and learns here would drop it at every step
+        raise ValueError(f"The network {made.name!r} is recurrent: want one that keeps no state.")
     return made
 
 

@@ -4,6 +4,7 @@ import gin
 import numpy as np
 import pytest
 import tensorflow as tf
+from tf_agents.networks import sequential
 from tf_agents.specs import tensor_spec
 
 from gail_tf.networks import encoders, mlp
@@ -148,3 +149,10 @@ def test_a_keras_model_is_a_network_of_ones_own():
     assert mlp.as_network(network, (_OBSERVATION, _BOX)) is network
     with pytest.raises(ValueError, match="made 7: want a TF-Agents network or a Keras model"):
         mlp.as_network(7, _OBSERVATION)
+
+
+def test_a_recurrent_network_is_refused():
+    layers = [tf.keras.layers.LSTM(4, return_state=True, return_sequences=True), tf.keras.layers.Dense(2)]
+    spec = tf.TensorSpec((3,), tf.float32)
+    with pytest.raises(ValueError, match="'memory' is recurrent: want one that keeps no state"):
+        mlp.as_network(sequential.Sequential(layers, input_spec=spec, name="memory"), spec)
