@@ -74,10 +74,15 @@ def as_float32(name: str, value: object, ndim: int = 1) -> np.ndarray:
 def as_observations(name: str, value: object) -> np.ndarray:
     """Vectors as float32 ``[N, d]``; images ``[N, H, W, C]`` and single frames ``[N, H, W]`` stay uint8.
 
-    Integers ``[N]``, as a Discrete space has them, are vectors of one.
+    Integers ``[N]``, as a Discrete space has them, are vectors of one, also where they were saved as floats.
     """
     array = np.asarray(value)
-    if array.ndim == 1 and array.dtype.kind in INTEGER_KINDS:
+    if array.ndim == 1 and array.size and array.dtype.kind in NUMERIC_KINDS:
+        if (array != np.round(array)).any():
+            raise UserError(
+                f"{name} has shape {list(array.shape)}; wanted [N, dimension], or [N] of integers: of one "
+                "number a step give [N, 1], which is array[:, None]"
+            )
         array = array[:, None]
     if array.ndim not in (3, 4):
         return as_float32(name, array, ndim=2)

@@ -80,6 +80,27 @@ def flattened_space(env: gym.Env) -> gym.Space | None:
     return layer.env.observation_space if isinstance(layer, gym.Wrapper) else None
 
 
+def one_hot_columns(env: gym.Env) -> tuple[int, ...]:
+    """The columns of an observation that are one-hot, of a Discrete space or several that were flattened.
+
+    Empty where nothing was flattened, or where a later wrapper changed the width.
+    """
+    space, width = flattened_space(env), env.observation_space.shape[0] - int(isinstance(env, AbsorbingState))
+    if space is None or gym.spaces.flatdim(space) != width:
+        return ()
+    return tuple(np.flatnonzero(np.concatenate(list(_are_one_hot(space)))).tolist())
+
+
+def _are_one_hot(space: gym.Space) -> Iterator[np.ndarray]:
+    """bool ``[width]`` of each part of ``space``, in the order of its flattened vector."""
+    if isinstance(space, gym.spaces.Dict | gym.spaces.Tuple):
+        for part in space.spaces.values() if isinstance(space, gym.spaces.Dict) else space.spaces:
+            yield from _are_one_hot(part)
+    else:
+        is_one_hot = isinstance(space, gym.spaces.Discrete | gym.spaces.MultiDiscrete)
+        yield np.full(gym.spaces.flatdim(space), is_one_hot)
+
+
 def _components(space: gym.Space, key: str = "") -> Iterator[tuple[str, int]]:
     if isinstance(space, gym.spaces.Dict | gym.spaces.Tuple):
         parts = space.spaces.items() if isinstance(space, gym.spaces.Dict) else enumerate(space.spaces)

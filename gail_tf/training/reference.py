@@ -10,7 +10,7 @@ from gail_tf import demonstrations as demos
 from gail_tf.demonstrations.comparison import Comparison, Reference, Steps, compare
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack
-from gail_tf.environments.observations import environment_name, observation_components
+from gail_tf.environments.observations import environment_name, observation_components, one_hot_columns
 from gail_tf.training.matching import matched
 
 NUM_RESETS = 100
@@ -80,6 +80,7 @@ def _reference(env: gym.Env, demonstrations: demos.Demonstrations, seed: int) ->
         _steps(env, _at_random(env, seed), seed),
         _steps(env, recorded, seed + NUM_RESETS),
         num_actions,
+        one_hot_columns(env),
     )
 
 

@@ -50,8 +50,10 @@ def test_a_column_of_integers_is_discrete_actions():
 
 def test_integers_without_columns_are_observations_of_a_discrete_space():
     assert arrays.as_observations("observations", np.array([2, 0])).tolist() == [[2], [0]]
-    with pytest.raises(UserError, match=r"shape \[2\]; wanted \[N, dimension\]"):
-        arrays.as_observations("observations", np.array([2.0, 0.5]))
+    assert arrays.as_observations("observations", np.array([2.0, 0.0])).tolist() == [[2], [0]]
+    for other in (0.5, np.nan):
+        with pytest.raises(UserError, match=r"shape \[2\]; wanted \[N, dimension\].*: .* give \[N, 1\]"):
+            arrays.as_observations("observations", np.array([2.0, other]))
 
 
 def test_flags_other_than_0_and_1_are_refused():

@@ -16,6 +16,7 @@ from gail_tf.environments.observations import (
     environment_name,
     observation_components,
     observation_spec,
+    one_hot_columns,
     time_limit,
 )
 from gail_tf.types import UserError
@@ -116,6 +117,15 @@ def test_observations_are_a_vector_or_an_image(registered, name, shape, dtype, c
     assert observation_components(env) == components
     if len(shape) == 1:
         assert observation_components(make_environment(f"Toy{name}-v0", absorbing_states=True)) == components
+
+
+@pytest.mark.parametrize(
+    "name, columns", [("Discrete", (0, 1, 2, 3, 4)), ("Binary", ()), ("Vector", ()), ("Nested", (2, 3, 4))]
+)
+def test_columns_of_places_are_one_hot(registered, name, columns):
+    for absorbing in (False, True):
+        env = make_environment(f"Toy{name}-v0", absorbing_states=absorbing)
+        assert one_hot_columns(env) == columns
 
 
 def test_flattened_observations_are_gymnasiums(registered):

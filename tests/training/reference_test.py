@@ -68,6 +68,14 @@ def test_integers_of_a_discrete_space_are_held_against_its_environment():
     assert compared.warnings == [] and len(compared.lines) == 17  # a heading, and a line a place
 
 
+def test_places_that_chance_does_not_reach_prove_nothing():
+    """One episode of the taxi through states, its first one too, that neither resets nor chance visit."""
+    route = np.array([479, 379, 279, 179, 79, 99])
+    fields = {"observations": route[:-1], "next_observations": route[1:], "actions": np.ones(5, int)}
+    fields |= {"terminals": np.arange(5) == 4, "timeouts": np.zeros(5, bool)}
+    assert compare_with(demonstrations.from_arrays(fields), "Taxi-v4").warnings == []
+
+
 def test_images_are_held_against_random_play_by_their_borders():
     """Frames of the game itself are told by nothing, a recorder's mark at once, unless it is covered."""
     rng, frames = np.random.default_rng(0), np.zeros((400, 12, 12), np.uint8)

@@ -129,7 +129,8 @@ def from_columns(columns: Mapping[str, np.ndarray], provenance: dict[str, Any]) 
     read = d4rl.from_fields(fields, provenance)
     is_last = _last_rows(fields, read)
     if is_last is not None:
-        _require_steps(columns, is_last, "next_observations" in fields)
+        episode = next((columns[name] for name, role in roles.items() if role == "episode"), None)
+        _require_steps(columns, is_last, "next_observations" in fields, episode)
     return read.noted(*notes, *more, components=components)
 
 
@@ -144,31 +145,45 @@ def _last_rows(fields: Mapping[str, np.ndarray], read: Demonstrations) -> np.nda
     return is_last
 
 
-def _require_steps(columns: Mapping[str, np.ndarray], is_last: np.ndarray, have_successors: bool) -> None:
+def _require_steps(
+    columns: Mapping[str, np.ndarray], is_last: np.ndarray, have_successors: bool, episode: np.ndarray | None
+) -> None:
     """Raises UserError where a column that counts steps falls, or leaves rows out, within an episode.
+
+    One counter without a gap proves that no row is missing, whatever the other columns say.
 
     Args:
       is_last: bool ``[N]``, the rows that end an episode.
       have_successors: whether rows have their own next observations, so that none goes over a gap.
+      episode: the column ``[N]`` that names episodes, if there is one.
     """
-    inside = np.flatnonzero(~is_last[:-1])
-    for name, column in columns.items():
-        if not (_COUNTS.fullmatch(name) or name.lower() == "time") or not _is_whole(column):
-            continue
-        steps = np.diff(column.astype(np.int64))[inside]
+    inside, ordinals = np.flatnonzero(~is_last[:-1]), np.cumsum(is_last) - is_last
+    increments = {
+        name: np.diff(column.astype(np.int64))[inside]
+        for name, column in columns.items()
+        if (_COUNTS.fullmatch(name) or name.lower() == "time") and _is_whole(column)
+    }
+    usual = {name: _usual(name, steps, ordinals[inside]) for name, steps in increments.items()}
+    for name, steps in increments.items():
+        if _COUNTS.fullmatch(name) and ((steps > 0) & (steps == usual[name])).all():
+            return
+    for name, steps in increments.items():
         falls = steps <= 0 if _COUNTS.fullmatch(name) else np.zeros(len(steps), bool)
-        gaps = np.zeros(len(steps), bool) if have_successors else _gaps(steps)
+        gaps = np.zeros(len(steps), bool) if have_successors else _gaps(name, steps, usual[name])
         if not (falls | gaps).any():
             continue
-        row = int(inside[(falls | gaps).argmax()])
-        told = f"the column {name} goes from {column[row]:g} to {column[row + 1]:g} after row {row}, within"
+        at = int((falls if falls.any() else gaps).argmax())
+        row = int(inside[at])
+        which = ordinals[row] if episode is None else f"{episode.tolist()[row]!r:.40}"
+        change = f"from {columns[name][row]:g} to {columns[name][row + 1]:g}"
+        told = f"the column {name} goes {change} after row {row}, within episode {which}"
+        clock = f"a clock that counts no steps: name it info.{name}"
         if falls.any():
             ends = "terminated, truncated, or episode"
-            raise UserError(f"{told} an episode: sort the rows by it, or say where episodes end ({ends})")
+            raise UserError(f"{told}: sort the rows by it, or say where episodes end ({ends}; {clock})")
         raise UserError(
-            f"{told} episode {is_last[:row].sum()}, and elsewhere by {steps.min()}: rows are missing, which "
-            "no step may go over; end the episode there (truncated), or give next_observation columns (a "
-            f"clock that counts no steps: name it info.{name})"
+            f"{told}, and elsewhere by {usual[name][at]}: rows are missing, which no step may go over; "
+            f"end the episode there (truncated), or give next_observation columns ({clock})"
         )
 
 
@@ -178,14 +193,25 @@ def _is_whole(column: np.ndarray) -> bool:
     return is_number and bool(((np.abs(column) < 2**53) & (column == np.round(column))).all())
 
 
-def _gaps(steps: np.ndarray) -> np.ndarray:
-    """Where a counter's increments ``[M]`` leave rows out, bool ``[M]``.
+def _usual(name: str, steps: np.ndarray, episodes: np.ndarray) -> np.ndarray:
+    """The usual one for each of the increments ``[M]``: the smallest, of a counter that of its episode."""
+    of = episodes if _COUNTS.fullmatch(name) else np.zeros_like(episodes)
+    smallest = np.full(of.max(initial=0) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(smallest, of, steps)
+    return smallest[of]
 
-    Nowhere unless most are alike and the others multiples of them: a clock jitters, and tells of no gap.
+
+def _gaps(name: str, steps: np.ndarray, usual: np.ndarray) -> np.ndarray:
+    """Where increments ``[M]`` leave rows out, bool ``[M]``: above the usual ones.
+
+    A clock jitters: it tells of gaps only where most increments are alike and the others multiples of them. A
+    ``t`` that nowhere counts by 1 may be one too, in rounded milliseconds.
     """
-    usual = steps.min(initial=np.iinfo(np.int64).max)
     gaps = steps > usual
-    return gaps & (usual > 0 and not (steps % usual).any() and 2 * gaps.sum() < len(steps))
+    are_multiples = usual.min(initial=1) > 0 and not (steps % usual).any()
+    if _COUNTS.fullmatch(name):
+        return gaps & (are_multiples or name.lower() != "t" or 1 in usual)
+    return gaps & (are_multiples and 2 * gaps.sum() < len(steps))
 
 
 def _require_known(roles: Mapping[str, str | None]) -> None:

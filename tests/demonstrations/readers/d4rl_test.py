@@ -135,7 +135,7 @@ SUBSAMPLED = column(5, 5, 5, 5, 5)
             r"next_observations has rows of shape \[2\] and observations of \[1\]",
         ),
         ({"next_observations": np.zeros((5, 1, 1))}, "next_observations has shape"),
-        ({"observations": np.zeros(5)}, r"observations has shape \[5\]"),
+        ({"observations": np.full(5, 0.5)}, r"observations has shape \[5\]"),
         ({"rewards": np.zeros(4)}, "rewards has 4 rows"),
         ({"actions": np.array([["left"]] * 5)}, "actions has dtype <U4"),
         ({"actions": [[0.0], [0.0, 1.0]]}, "actions is ragged"),

@@ -93,7 +93,7 @@ def test_save_wants_the_suffix_that_load_looks_for(tmp_path):
             {"final_observations": np.zeros((3, 1))},
             "final_observations has shape .3, 1. for 2 episodes",
         ),
-        (True, {"final_observations": np.zeros(2)}, "final_observations has shape .2.; wanted"),
+        (True, {"final_observations": np.full(2, 0.5)}, "final_observations has shape .2.; wanted"),
         (True, {"observations": np.zeros(())}, "observations has shape ..; wanted"),
         (True, {"episode_ends": np.array([2, 9])}, "its last is 9"),
         (True, {"next_observations": np.zeros((3, 1))}, "unknown keys final_observations"),

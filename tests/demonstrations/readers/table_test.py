@@ -139,7 +139,7 @@ def test_pandas_own_index_is_ignored(tmp_path):
         ({"obs_0": [0, None, 2, 10, 11]}, "column obs_0, row 1 is empty; wanted finite"),
         ({"obs_1": [0] * 5}, "next_observation has the columns next_obs_0, observation obs_0, obs_1"),
         ({"reward": [0] * 5, "rewards": [0] * 5}, "two columns mean rewards"),
-        ({"step": [0, 1, 2, 1, 0]}, "the column step goes from 1 to 0 after row 3, within an episode"),
+        ({"step": [0, 1, 2, 1, 0]}, "the column step goes from 1 to 0 after row 3, within episode 1"),
         (
             {f"observation.{name}": [0] * 5 for name in ("at.x", "goal", "at.y")}
             | {"obs_0": None, "next_obs_0": None, "episode": [0, 0, 0, 1, 1]},
@@ -180,7 +180,7 @@ def test_a_gap_between_episodes_or_before_a_known_successor_is_none(write):
         ("t", [0.0, 0.1, 0.2, 0.7, 0.8]),  # seconds
         ("t", [0, 33, 66, 100, 133]),  # milliseconds, rounded
         ("t", [0, 10, 20, 30, 40]),  # every tenth row
-        ("t", [0, 1, 3, 4, 6]),  # as often 2 as 1
+        ("time", [0, 1, 3, 4, 6]),  # as often 2 as 1
         ("time", [7, 7, 7, 8, 8]),
         ("timestamp", [0, 1, 2, 7, 8]),
     ],
@@ -190,8 +190,46 @@ def test_a_clock_is_no_counter(write, name, column):
 
 
 def test_rows_out_of_order_are_refused_without_next_observations_too(write, refuses):
-    told = "the column t goes from 2 to 1 after row 1, within an episode: sort"
+    told = "the column t goes from 2 to 1 after row 1, within episode 0: sort"
     refuses(write(**ONE_EPISODE, t=[0, 2, 1, 3, 4]), told)
+
+
+@pytest.mark.parametrize("step", [[0, 1, 2, 3, 4], [3, 5, 7, 9, 11]])
+@pytest.mark.parametrize("other", ["t", "time", "frame_index"])
+def test_a_counter_without_a_gap_proves_that_no_row_is_missing(write, step, other):
+    """Milliseconds with a late frame, and a clock that stands still."""
+    for clock in ([0, 20, 40, 80, 100], [0, 0, 1, 1, 2]):
+        assert demos.load(write(**ONE_EPISODE, **{other: clock, "step": step})).num_transitions == 4
+
+
+@pytest.mark.parametrize(
+    "name, column, told",
+    [
+        ("step", [0, 1, 4, 6, 9], "from 1 to 4 after row 1, within episode 0, and elsewhere by 1"),
+        ("t", [0, 1, 3, 4, 6], "from 1 to 3 after row 1, within episode 0, and elsewhere by 1"),
+        ("frame_index", [0, 3, 5, 8, 10], "from 0 to 3 after row 0, within episode 0, and elsewhere by 2"),
+    ],
+)
+def test_a_counter_that_lacks_most_rows_is_refused(write, refuses, name, column, told):
+    refuses(write(**ONE_EPISODE, **{name: column}), f"column {name} goes {told}: rows are missing")
+
+
+def two_episodes(**columns):
+    """Of four rows each, by the names 7 and 3."""
+    rows = {"obs_0": range(8), "action": [0.5] * 8, "terminated": [0] * 8, "truncated": [0] * 8}
+    return {**rows, "next_obs_0": None, "episode": [7] * 4 + [3] * 4, **columns}
+
+
+def test_what_a_counter_counts_by_is_judged_by_the_episode(write, refuses):
+    assert demos.load(write(**two_episodes(step=[0, 1, 2, 3, 0, 2, 4, 6]))).num_transitions == 6
+    told = "from 2 to 5 after row 5, within episode 3, and elsewhere by 2: rows are missing"
+    for name in ("step", "t"):
+        refuses(write(**two_episodes(**{name: [0, 1, 2, 3, 0, 2, 5, 7]})), f"{name} goes {told}")
+
+
+def test_a_clock_named_like_a_counter_is_told_the_way_out(write, refuses):
+    told = "t goes from 1 to 1 after row 5, within episode 3: sort .*counts no steps: name it info.t"
+    refuses(write(**two_episodes(t=[0, 1, 2, 5, 0, 1, 1, 2])), told)
 
 
 def test_rows_that_do_not_fit_the_header(tmp_path, refuses):
