@@ -67,7 +67,7 @@ def observation_components(env: gym.Env) -> tuple[tuple[str, int], ...]:
     A key of a Dict in a Dict is "outer/inner", one of a Tuple its number. Empty where nothing was flattened,
     or where a later wrapper changed the width.
     """
-    space, width = flattened_space(env), env.observation_space.shape[0] - int(isinstance(env, AbsorbingState))
+    space, width = flattened_space(env), _real_width(env)
     components = () if space is None else tuple(_components(space))
     return components if sum(width for _, width in components) == width else ()
 
@@ -85,10 +85,15 @@ def one_hot_columns(env: gym.Env) -> tuple[int, ...]:
 
     Empty where nothing was flattened, or where a later wrapper changed the width.
     """
-    space, width = flattened_space(env), env.observation_space.shape[0] - int(isinstance(env, AbsorbingState))
+    space, width = flattened_space(env), _real_width(env)
     if space is None or gym.spaces.flatdim(space) != width:
         return ()
     return tuple(np.flatnonzero(np.concatenate(list(_are_one_hot(space)))).tolist())
+
+
+def _real_width(env: gym.Env) -> int:
+    """The numbers of an observation, without what an absorbing state adds."""
+    return env.observation_space.shape[0] - int(isinstance(env, AbsorbingState))
 
 
 def _are_one_hot(space: gym.Space) -> Iterator[np.ndarray]:
