@@ -1,6 +1,5 @@
 """What training would make of demonstrations, told before any: by its own functions."""
 
-import functools
 from collections.abc import Callable
 
 import gymnasium as gym
@@ -20,18 +19,18 @@ def inspect_for(loaded: LoadedDemonstrations, make_env: Callable[[], gym.Env]) -
     ``make_env`` makes it without an absorbing state. What training would refuse is a warning.
     """
     env = make_env()
-    codec = functools.partial(ActionCodec, env.action_space, environment_name(env))
     try:
-        expert = prepare_expert(loaded, env, codec(), 0, observation_components(env))
+        codec = ActionCodec(env.action_space, environment_name(env))
+        expert = prepare_expert(loaded, env, codec, 0, observation_components(env))
     except UserError as error:
         return Comparison([], [f"gail-train will refuse it: {str(error).rstrip('.')}."])
     finally:
         env.close()
-    chance, play, _ = play_at_random(make_env, expert)
-    expert, said = scored(expert, loaded.recorded.rewards, chance["return_mean"], play)
+    chance, play, _ = play_at_random(make_env, env, expert)
+    expert, told = scored(expert, loaded.recorded.rewards, chance["return_mean"], play)
     compared = compare_with(loaded.recorded, make_env)
-    doubts = [line.removeprefix("warning: ").removesuffix(".") for line in said]
-    return Comparison([*_as_taken(expert, loaded), *compared.lines], [*doubts, *compared.warnings])
+    warnings = [*([told] if told else []), *compared.warnings]
+    return Comparison([*_as_taken(expert, loaded), *compared.lines], warnings)
 
 
 def _as_taken(expert: Expert, loaded: LoadedDemonstrations) -> list[str]:

@@ -170,7 +170,7 @@ def layers(configs: Sequence[str], bindings: Sequence[str] = ()) -> list[Layer]:
         for name in _stands_for(config):
             added = _laid_over(found, name)
             undone = _overlay(name).get("Overlay.undoes")
-            found = [layer for layer in found if layer.comes_with is None or layer.comes_with != undone]
+            found = [layer for layer in found if undone is None or layer.comes_with != undone]
             found += added
     return [*found, Layer("--gin", "\n".join(bindings))] if bindings else found
 

@@ -40,6 +40,7 @@ from gail_tf.functions import name_of
 from gail_tf.training import evaluation
 from gail_tf.training.evaluation import Evaluator
 from gail_tf.training.imitation_distance import screen_blocks
+from gail_tf.training.nearness import RANDOM_EPISODES, RANDOM_SEED
 from gail_tf.training.reference import border_accuracy, compare_with
 from gail_tf.types import UserError
 
@@ -47,8 +48,6 @@ NAMES = ("label", "task", "run_name", "group", "tags")
 """The flags that name a run and change nothing in it."""
 COMPARED = 2e-3
 """Seconds a step up to which demonstrations are held against the environment, which takes 6,000."""
-COMPARED_EPISODES = 10
-"""Of random play with the demonstrations, as gail-evaluate does."""
 TOLD = 3
 """Mismatches that are said; a file in other units has one a column."""
 
@@ -218,10 +217,10 @@ def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
         notes += [f"note: {note}" for note in expert.notes]
     env.close()
     make_real = functools.partial(make, absorbing_states=False)
-    chance, random_play, step_seconds = play_at_random(make_real, expert)
+    chance, random_play, step_seconds = play_at_random(make_real, env, expert)
     if expert is not None:
-        expert, said = scored(expert, loaded.recorded.rewards, chance["return_mean"], random_play)
-        notes += said
+        expert, told = scored(expert, loaded.recorded.rewards, chance["return_mean"], random_play)
+        notes += [f"warning: {told}."] if told else []
     if expert is not None and are_to_be_compared(expert):
         expert, said = _compared(expert, loaded.recorded, make_real, step_seconds)
         notes += said
@@ -256,21 +255,23 @@ def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
 
 
 def play_at_random(
-    make_env: Callable[[], gym.Env], expert: Expert | None
+    make_env: Callable[[], gym.Env], env: gym.Env, expert: Expert | None
 ) -> tuple[dict[str, float], list[Mapping[str, np.ndarray]], float]:
-    """Statistics of 20 random episodes, COMPARED_EPISODES of them for an expert, and seconds a step."""
-    env, play = make_env(), []
+    """Statistics of 20 random episodes, RANDOM_EPISODES of them for an expert, and seconds a step.
+
+    ``env``, one such environment, tells what an episode is seen by; it may be closed.
+    """
+    play = []
     blocks = functools.partial(screen_blocks, is_stack=frames_in_stack(env) is not None)
     seen = blocks if len(env.observation_space.shape) > 1 else np.asarray
-    env.close()
 
     def watch(episode: Mapping[str, np.ndarray]) -> None:
-        if len(play) < COMPARED_EPISODES:
+        if len(play) < RANDOM_EPISODES:
             play.append(episode)
 
     evaluator, act = Evaluator(make_env), evaluation.uniformly_random(make_env, 0)
     start = time.perf_counter()
-    chance = evaluator.evaluate(act, 20, 2_000_000, None if expert is None else watch, seen).statistics()
+    chance = evaluator.evaluate(act, 20, RANDOM_SEED, None if expert is None else watch, seen).statistics()
     step_seconds = (time.perf_counter() - start) / (20 * chance["length_mean"])
     evaluator.close()
     return chance, play, step_seconds
@@ -281,17 +282,17 @@ def scored(
     rewards: np.ndarray | None,
     random_return: float,
     play: Sequence[Mapping[str, np.ndarray]],
-) -> tuple[Expert, list[str]]:
-    """Without a return that is no scale; what to say of it."""
+) -> tuple[Expert, str | None]:
+    """Without a return that is no scale, and what to say of it."""
     if expert.return_mean is None:
-        return expert, []
+        return expert, None
     why = scores.no_scale(expert.return_mean, random_return)
     if why is None and rewards is not None:  # a file may hold returns alone
         other = demos.other_rewards(rewards, np.concatenate([episode["rewards"] for episode in play]))
         why = other and f"{other}: {scores.LEFT_OUT}"
     if why is None:
-        return expert, []
-    return expert._replace(return_mean=None, no_score=why), [f"warning: {why[0].upper()}{why[1:]}."]
+        return expert, None
+    return expert._replace(return_mean=None, no_score=why), f"{why[0].upper()}{why[1:]}"
 
 
 def _compared(

@@ -28,7 +28,8 @@ from gail_tf.training.matching import matched
 from gail_tf.training.run_directory import read_json
 from gail_tf.types import ARRAYS, DEMONSTRATIONS, UserError
 
-_RANDOM_EPISODES, _RANDOM_SEED = 10, 2_000_000  # Seeds as where the random policy's return comes from.
+RANDOM_EPISODES, RANDOM_SEED = 10, 2_000_000
+"""The random play whose distance stands beside a policy's, and the seed of its first episode."""
 
 MIN_EPISODES = 5
 """Fewer are given no words. Of 23 policies of five tasks the words of five episodes are more than one line of
@@ -106,7 +107,7 @@ class Yardstick:
     def _at_random(self, expert: Sequence[Mapping[str, np.ndarray]]) -> float:
         evaluator, episodes = evaluation.Evaluator(self._make_env), []
         act = evaluation.uniformly_random(self._make_env, 0)
-        evaluator.evaluate(act, _RANDOM_EPISODES, _RANDOM_SEED, episodes.append, self.seen)
+        evaluator.evaluate(act, RANDOM_EPISODES, RANDOM_SEED, episodes.append, self.seen)
         evaluator.close()
         return self._from(expert)(episodes)
 
