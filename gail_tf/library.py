@@ -395,7 +395,7 @@ def _take_up(directory, info: Mapping[str, Any], settled, trainer) -> list[str]:
     if before not in (None, now):
         told = f"the run began in the environment that {before} made, and goes on in that of {now}"
         notes.append(f"warning: {told}: unless they are the same, its numbers are of both.")
-    directory.update_info(status="running", environment_factory=now)
+    directory.update_info(status="running", error=None, environment_factory=now)
     where = f"iteration {trainer.iteration}, {trainer.env_steps:,} steps"
     return [*notes, f"Resuming {directory.path} at {where}."]
 

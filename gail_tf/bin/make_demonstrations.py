@@ -79,15 +79,17 @@ def main(argv: Sequence[str]) -> None:
         raise UserError(
             "want --policy=PATH or --play, and --out=FILE.npz, to record, or --inspect=PATH to look at one."
         )
-    record()
+    limit = record()
     inspect(_OUT.value)
     out = shlex.quote(_OUT.value)
-    train = f"{program('gail-train')} --config=gail_ppo/any --config=with/cloning"
-    print(f"Train on them:  {train} --demonstrations={out} --run_dir=runs/new")
+    train = f"{program('gail-train')} --config=gail_ppo/any --config=with/cloning --demonstrations={out}"
+    if limit is not None:
+        train += f" --gin='make_environment.max_episode_steps={limit}'"
+    print(f"Train on them:  {train} --run_dir=runs/new")
 
 
-def record() -> None:
-    """Writes --out, from a policy or a person."""
+def record() -> int | None:
+    """Writes --out, from a policy or a person; the time limit of its episodes, where it is not the id's."""
     import_tensorflow()
     from gail_tf.training import play, recording
 
@@ -98,7 +100,7 @@ def record() -> None:
     else:
         asked = (_ENVIRONMENT, _OUT, _NUM_EPISODES, _SEED, _KEYS, _FPS)
         make = play.make_demonstrations
-    make(*(flag.value for flag in asked), max_episode_steps=_MAX_EPISODE_STEPS.value)
+    return make(*(flag.value for flag in asked), max_episode_steps=_MAX_EPISODE_STEPS.value)
 
 
 def inspect(

@@ -18,6 +18,8 @@ def died(case: Case) -> Finding | None:
         return None
     steps = case.run.last.get("env_steps", 0)
     how = "no process trains in it" if status == "running" else "it ended with an error"
+    if status == "failed" and (error := case.run.info.get("error")):
+        how += f": {error}"
     resume = f"gail-train --run_dir={shlex.quote(str(case.run.path))} --resume"
     return Finding(
         f'its status is "{status}" after {steps:,} steps, and {how}',

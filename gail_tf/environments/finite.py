@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,12 @@ def is_finite(numbers: np.ndarray) -> bool:
     """Whether ``numbers`` hold no NaN and no infinity; integers never do."""
     # At every step: all() takes three times as long on so few numbers.
     return numbers.dtype.kind != "f" or 0 not in np.isfinite(numbers).tobytes()
+
+
+def narrowed(numbers: np.ndarray, dtype: Any) -> np.ndarray:
+    """A copy in ``dtype``; what is too large for it becomes an infinity, which :func:`check_finite` names."""
+    with np.errstate(over="ignore"):
+        return numbers.astype(dtype)
 
 
 def check_finite(

@@ -7,7 +7,7 @@ import gymnasium as gym
 import numpy as np
 
 from gail_tf.environments.actions import ActionCodec
-from gail_tf.environments.finite import check_finite
+from gail_tf.environments.finite import check_finite, narrowed
 from gail_tf.environments.makers import make_simulators
 from gail_tf.environments.observations import observation_spec
 from gail_tf.types import EpisodeStatistics, UserError
@@ -68,7 +68,7 @@ class VectorEnvironment:
 
     def _typed(self, observations: np.ndarray) -> np.ndarray:
         """``[B, ...]`` of the space's precision -> of ``observation_spec``, a copy."""
-        return observations.astype(self._dtype)
+        return narrowed(observations, self._dtype)
 
     def step(self, actions: np.ndarray) -> tuple[Step, list[EpisodeStatistics]]:
         """Steps all environments with actions ``[B, ...]`` in environment units; resets those that end.
@@ -82,7 +82,7 @@ class VectorEnvironment:
         self._lengths += ~outcome.is_absorbed
         self._returns += outcome.reward
         numbers = (outcome.reward, outcome.terminated, outcome.truncated)
-        step = Step(self._typed(outcome.observation), *(x.astype(np.float32) for x in numbers))
+        step = Step(self._typed(outcome.observation), *(narrowed(x, np.float32) for x in numbers))
         check_finite(self._environment, step.next_observation, step.reward, self._lengths)
         finished = np.flatnonzero(outcome.terminated | outcome.truncated)
         episodes = [EpisodeStatistics(float(self._returns[i]), int(self._lengths[i])) for i in finished]

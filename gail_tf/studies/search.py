@@ -2,7 +2,9 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
+import re
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -143,7 +145,7 @@ class Search:
         self._distributions = {name: one.distribution() for name, one in tune.space.items()}
         self._active: list[_Trial] = []
         self._of_run: dict[str, _Trial] = {}
-        self.num_broken, self.num_refused = 0, 0
+        self.num_broken, self.num_refused, self._is_looked_at = 0, 0, False
         self._take_up()
 
     def _take_up(self) -> None:
@@ -182,6 +184,10 @@ class Search:
 
         trial = self._of_run.pop(run.name)
         trial.running -= 1
+        if ending == runner.FINISHED and not self._is_looked_at:
+            self._is_looked_at = True
+            if unused := unused_settings(self._tune.space, self._out / run.name):
+                print(f"warning: {unused_line(unused)}", file=sys.stderr)
         if ending not in (runner.FINISHED, runner.DIVERGED):
             trial.waiting, trial.is_broken = [], True
         if ending == runner.REFUSED and _REFUSED not in trial.of.user_attrs:
@@ -232,6 +238,25 @@ class Search:
             what = f"{self._out / run.name}: its summary.json has nothing for {aim}"
             raise UserError(f"{what}: bind another one, such as Tune.aim = @lost_return.")
         return float(cost)
+
+
+def unused_settings(names: Iterable[str], run_dir: Path) -> list[str]:
+    """Those of a class or ``make_*`` function that the run did not call.
+
+    Of other functions (a reward, say) config.gin does not tell.
+    """
+    try:
+        text = (run_dir / "config.gin").read_text()
+    except OSError:
+        return []
+    called = set(re.findall(r"^# Parameters for (?:\S*[./])?(\w+):", text, re.MULTILINE))
+    owners = {name: name.rsplit("/", 1)[-1].rsplit(".", 1)[0].rsplit(".", 1)[-1] for name in names}
+    return [name for name, of in owners.items() if re.match(r"[A-Z]|make_", of) and of not in called]
+
+
+def unused_line(names: Sequence[str]) -> str:
+    said = "nothing in this recipe uses it, so its values do nothing; take it out of Tune.space."
+    return f"{', '.join(names)}: {said}"
 
 
 def _place(run: StudyRun) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gail_tf.files import write_atomically
-from gail_tf.studies.search import costs_of, ended_trials, label_of
+from gail_tf.studies.search import costs_of, ended_trials, label_of, unused_line, unused_settings
 from gail_tf.studies.tune import Tune, binding_lines
 
 _FEW = 10  # complete trials, under which importance says little
@@ -16,7 +16,7 @@ _FEW = 10  # complete trials, under which importance says little
 def write_report(tune: Tune, book: Any, out: Path) -> list[Path]:
     """Writes ``tune.md``, ``trials.csv`` and, once a trial is complete, ``best.gin``; returns their paths."""
     trials = sorted(ended_trials(book), key=_rank)
-    contents = {"tune.md": _page(tune, book, trials), "trials.csv": _csv(tune, trials)}
+    contents = {"tune.md": _page(tune, book, trials, _unused(tune, out)), "trials.csv": _csv(tune, trials)}
     if best := _best(trials):
         contents["best.gin"] = _gin(tune, best, trials)
     return [write_atomically(out / name, text) for name, text in contents.items()]
@@ -66,7 +66,16 @@ def importances(book: Any) -> dict[str, float]:
     )
 
 
-def _page(tune: Tune, book: Any, trials: list[Any]) -> str:
+def _unused(tune: Tune, out: Path) -> list[str]:
+    """Settings that no run used."""
+    folders = [file.parent for file in sorted(out.glob("*/*/*/config.gin"))]
+    left = list(tune.space) if folders else []
+    for folder in folders:
+        left = unused_settings(left, folder)
+    return left
+
+
+def _page(tune: Tune, book: Any, trials: list[Any], unused: list[str]) -> str:
     aim = getattr(tune.aim, "__name__", "the aim")
     complete = sum(map(is_complete, trials))
     seeds = ", ".join(map(str, tune.seeds))
@@ -76,6 +85,7 @@ def _page(tune: Tune, book: Any, trials: list[Any]) -> str:
         f"({', '.join(tune.tasks)}). A trial costs what its worst run does ({aim}, less is better)."
     )
     parts = [f"# {' + '.join(tune.configs)}", said]
+    parts += [f"**{unused_line(unused)}**"] if unused else []
     if best := _best(trials):
         rows = [f"| {place} | {cost:.4g} |" for place, cost in costs_of(best).items()]
         lines = "\n".join(f"    {line}" for line in binding_lines(best.params))

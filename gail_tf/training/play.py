@@ -46,8 +46,8 @@ def make_demonstrations(
     keys: str | None,
     fps: int | None,
     max_episode_steps: int | None = None,
-) -> None:
-    """Records what a person plays into ``out``, an npz or ``minari:NAME``."""
+) -> int | None:
+    """Records what a person plays into ``out``, an npz or ``minari:NAME``; returns the limit asked for."""
     if environment is None:
         raise UserError("--play does not know what to play: add --environment=ID.")
     make_env = functools.partial(make_by_arguments, environment)
@@ -55,6 +55,7 @@ def make_demonstrations(
     episodes = record(make_env, environment, num_episodes, seed, keys, fps)
     about = {"policy": {"kind": "a person"}, "num_episodes": len(episodes), "seed": seed}
     save(out, episodes, environment, make_env, {**about, "made_by": "gail-make-demonstrations"})
+    return max_episode_steps
 
 
 def record(

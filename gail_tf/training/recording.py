@@ -62,8 +62,10 @@ def make_demonstrations(
     stochastic: bool,
     action_noise: float = 0.0,
     max_episode_steps: int | None = None,
-) -> None:
+) -> int | None:
     """Records episodes of what ``path`` names into ``out``, an npz or ``minari:NAME``.
+
+    Returns their time limit where it is not the environment's own: the one asked for, else the policy's.
 
     ``path`` is a run directory or SavedModel of ours, or what :mod:`gail_tf.training.actors` knows.
     ``action_noise`` is the std of Gaussian noise on normalised continuous actions, which are cut afterwards.
@@ -76,6 +78,8 @@ def make_demonstrations(
     provenance = {"num_episodes": num_episodes, "seed": seed, "stochastic": stochastic}
     provenance |= {"action_noise": action_noise, "made_by": "gail-make-demonstrations", **about}
     save(out, episodes, environment, make_env, provenance)
+    trained_in = about["policy"].get("environment_kwargs") or {}
+    return max_episode_steps or trained_in.get("max_episode_steps")
 
 
 def _record_own(asked: _Asked):

@@ -16,7 +16,7 @@ from gail_tf.training.diagnostics import DivergedError
 from gail_tf.training.export import export_policy, export_reward
 from gail_tf.training.run_directory import RunDirectory, now, write_json
 from gail_tf.training.trainer import Hook, Interrupted, Trainer
-from gail_tf.types import Generator, UserError
+from gail_tf.types import Generator, UserError, without_trail
 
 _NAMES = ("environment", "algorithm", "seed", "expert_return", "random_return")
 _ENDING = (signal.SIGTERM, signal.SIGHUP)  # a program is to end; after a Ctrl-C it may go on
@@ -64,7 +64,7 @@ def run(
         found |= {"compared_components": compared} if (compared := trainer.compared_components) else {}
         return {**found, **parts.spaces, **({"environment_kwargs": kwargs} if kwargs else {})}
 
-    status = "failed"
+    status, error = "failed", None
     with _stop_signal(warn) as stop:
         try:
             result = trainer.run(hooks, stop.is_set)
@@ -87,14 +87,26 @@ def run(
         except DivergedError:
             status = "diverged"  # A result, which a resumed run would only come to again.
             raise
+        except Exception as e:
+            error = _told(e)
+            raise
         finally:
             # A full disk must not hide what stopped the run.
             is_lost = status in ("failed", "diverged")
             with contextlib.suppress(UserError) if is_lost else contextlib.nullcontext():
-                run_dir.update_info(status=status, wall_seconds=trainer.wall_seconds, ended=now())
+                run_dir.update_info(
+                    status=status, error=error, wall_seconds=trainer.wall_seconds, ended=now()
+                )
     if pass_signals_on and stop.number in _ENDING:
         signal.raise_signal(stop.number)
     return status
+
+
+def _told(error: Exception) -> str:
+    """An error in one line: a person's as it is, any other with its type."""
+    if isinstance(error, UserError):
+        return without_trail(error)
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
 def _summarize(run_dir: RunDirectory, trainer: Trainer, result: Mapping[str, Any]) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gail_tf.environments.finite import check_finite, is_finite
+from gail_tf.environments.finite import check_finite, is_finite, narrowed
 from gail_tf.types import UserError
 
 
@@ -16,6 +16,13 @@ def test_a_nan_and_an_infinity_are_told_from_large_numbers(dtype, number, expect
     numbers[1, 2] = number
     assert is_finite(numbers) is expected and is_finite(numbers.T) is expected
     assert is_finite(np.full((2, 3, 3), 255, np.uint8))
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_float32_cannot_hold_is_told_and_not_warned_of():
+    reward = narrowed(np.array([1.0, 1e300]), np.float32)
+    with pytest.raises(UserError, match="gives a reward that is an infinity after step 3"):
+        check_finite("Toy-v0", np.zeros((2, 1), np.float32), reward, [2, 3])
 
 
 def test_the_first_that_is_not_finite_is_named():

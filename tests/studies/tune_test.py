@@ -41,6 +41,7 @@ if "no_distance" in bound:
     del summary["imitation_distance"]
 if status == "finished":
     (run_dir / "summary.json").write_text(json.dumps(summary))
+(run_dir / "config.gin").write_text("# Parameters for PPO:" + chr(10) + "PPO.learning_rate = 1.0" + chr(10))
 (run_dir / "run.json").write_text(json.dumps({{"status": status, "command": sys.argv[4:]}}))
 sys.exit(2 if status == "diverged" else 0)
 """
@@ -162,6 +163,21 @@ def test_a_trial_that_was_cut_short_goes_on_under_its_name(tmp_path, trained, mo
     assert searched(out, num_trials=2) == (2, 2, 0, 0, False)
     assert trained() == [[f"trial_{t}", str(s)] for t in (0, 1) for s in (1001, 1002)]
     assert [row["trial"] for row in trials(out)] == ["trial 0", "trial 1"]
+
+
+def test_a_setting_that_the_recipe_does_not_use_is_said_after_the_first_run_and_on_the_page(
+    tmp_path, trained, capsys
+):
+    unused = {
+        "SAC.discount": ("uniform", 0.9, 0.99),
+        "plr.scale": ("uniform", 0.5, 1.0),
+    }  # of plr nothing is known
+    searched(tmp_path / "both", num_trials=2, space=SPACE | unused)
+    wanted = "SAC.discount: nothing in this recipe uses it, so its values do nothing"
+    assert capsys.readouterr().err.count(wanted) == 1
+    assert wanted in (tmp_path / "both/tune.md").read_text()
+    searched(tmp_path / "used", num_trials=1)
+    assert "nothing in this recipe" not in capsys.readouterr().err + (tmp_path / "used/tune.md").read_text()
 
 
 def test_a_nan_is_the_worst_there_is(tmp_path, trained, monkeypatch):

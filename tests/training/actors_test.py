@@ -48,7 +48,10 @@ def controllers(tmp_path, monkeypatch):
 
 def record(path, environment, tmp_path, num_episodes=2, **changes):
     arguments = {"seed": 5, "stochastic": False, **changes}
-    recording.make_demonstrations(str(path), str(tmp_path / "o.npz"), environment, num_episodes, **arguments)
+    limit = recording.make_demonstrations(
+        str(path), str(tmp_path / "o.npz"), environment, num_episodes, **arguments
+    )
+    assert limit == changes.get("max_episode_steps")
     return demonstrations.load(tmp_path / "o.npz")
 
 

@@ -306,10 +306,23 @@ def test_the_binaries_around_a_policy(processes, reference):
     recorded = processes.folder / "recorded.npz"
     made = processes("make_demonstrations", f"--policy={out}", f"--out={recorded}", "--num_episodes=2")
     assert made.code == 0 and made.err == "" and recorded.is_file()
+    assert "Train on them:" in made.out and "max_episode_steps" not in made.out
     shipped = processes("make_demonstrations", "--inspect=shipped:CartPole-v1")
     assert shipped.code == 0 and "CartPole-v1" in shipped.out and "episodes" in shipped.out
     reported = processes("report", str(run_dir), f"--out={processes.folder / 'report'}")
     assert reported.code == 0 and reported.err == ""
+
+
+def test_episodes_of_another_time_limit_are_trained_on_with_it(processes, reference):
+    run_dir, _ = reference("PPO Pendulum")  # which has a limit of 100 steps
+    for limit, flags in ((100, []), (30, ["--max_episode_steps=30"])):
+        out = f"--out={processes.folder / f'limit_{limit}.npz'}"
+        made = processes("make_demonstrations", f"--policy={run_dir}", out, "--num_episodes=1", *flags)
+        last = made.out.splitlines()[-1]
+        assert (
+            f"{out.replace('out', 'demonstrations')} --gin='make_environment.max_episode_steps={limit}'"
+            in last
+        )
 
 
 def test_frames_are_held_against_the_game_as_the_recipes_show_it(processes):

@@ -48,6 +48,10 @@ def test_a_nan_that_comes_later_fails_the_run_though_nothing_learns_from_it(
     assert "Environment 'LateNan-v0' gives a reward that is a NaN after step 1 of an" in one_line(result)
     assert status(run_dir) == "failed" and any((run_dir / "checkpoints").iterdir())
     assert not (run_dir / "summary.json").exists()
+    said = result.err.removeprefix("error: ").rstrip()
+    assert json.loads((run_dir / "run.json").read_text())["error"] == said
+    asked = processes("doctor", str(run_dir))
+    assert asked.code == 1 and f"it ended with an error: {said}" in " ".join(asked.out.split())
 
 
 def test_a_diverging_loss_stops_the_run(processes, recipes):
