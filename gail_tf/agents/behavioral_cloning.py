@@ -166,6 +166,10 @@ class BehavioralCloning(tf.Module):
         """One pass over the training rows and one look at the held-out ones."""
         return {name: float(value) for name, value in self._epoch(tf.constant(index, tf.int32)).items()}
 
+    def lengthen(self, factor: float) -> None:
+        """Makes ``patience`` and ``max_epochs`` ``factor`` times as many epochs."""
+        self._patience, self._max_epochs = round(factor * self._patience), round(factor * self._max_epochs)
+
     def is_finished(self) -> bool:
         return int(self.epochs_since_best) >= self._patience or int(self.num_epochs) >= self._max_epochs
 

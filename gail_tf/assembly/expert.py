@@ -21,6 +21,9 @@ from gail_tf.training.imitation_distance import Ends, ends_of_expert
 from gail_tf.types import ARRAYS, DEMONSTRATIONS, Transition, UserError
 
 SMALL_SPREAD, SMALL_RELATIVE_SPREAD = 3e-4, 1e-5  # Standard deviations that RunningMoments flattens.
+MODERATE_ACTION = (
+    5.0  # Root mean square of an action that is not scaled, or its inverse: so far does noise reach.
+)
 LARGE_OBSERVATION = 100.0  # Root mean square; networks that are set up for values of order 1 stall far above.
 
 
@@ -144,6 +147,7 @@ def prepare_expert(
             *used.notes,
             *_notes_on_ends(recorded, whole, max_steps),
             *_notes_on_spread(used.observations),
+            *_notes_on_unscaled(codec, used.actions),
         ),
         facts=demos.facts(chosen, max_steps, _action_bounds(codec)),
         seed=run_seed if loaded.seed is None else loaded.seed,
@@ -235,6 +239,24 @@ def _notes_on_spread(observations: np.ndarray) -> list[str]:
     return [
         f"Component {i} of the observations varies by {std[i]:.2g} alone around {mean[i]:.2g}: hardly "
         "anything to the discriminator. If it matters, give it in smaller units, or from another zero."
+    ]
+
+
+def _notes_on_unscaled(codec: ActionCodec, actions: np.ndarray) -> list[str]:
+    """Which component of recorded ``actions`` ``[N, k]`` is not scaled, and far from a policy's first ones."""
+    if codec.is_discrete or codec.is_bounded:
+        return []
+    with np.errstate(over="ignore"):
+        free = ~np.isfinite(codec.space_high - codec.space_low)
+    size = np.sqrt(np.square(actions, dtype=np.float64).mean(0))
+    odd = free & ((size > MODERATE_ACTION) | ((size > 0.0) & (size < 1.0 / MODERATE_ACTION)))
+    if not odd.any():
+        return []
+    i = int(np.where(odd, np.abs(np.log(np.maximum(size, 1e-300))), 0.0).argmax())
+    return [
+        f"Component {i} of the action space lacks a finite bound, so it is not scaled: recorded actions go "
+        f"from {actions[:, i].min():.3g} to {actions[:, i].max():.3g} there, and a policy begins within some "
+        "-1 to 1, and learns slowly or nothing. Give the environment's action space two finite bounds."
     ]
 
 

@@ -21,9 +21,10 @@ from gail_tf.types import EpisodeStatistics, RewardSource, Transition
 class CloningGenerator(tf.Module):
     """Learns from the demonstrations alone; an iteration is ``epochs_per_iteration`` epochs.
 
-    It is more of them where these have fewer than ``min_minibatches`` minibatches: so many as have them, so
-    that few demonstrations are not trained on for less. ``actor_network`` and ``notes`` are as
-    :class:`OnPolicyGenerator`'s.
+    It is more of them where these have fewer than ``min_minibatches`` minibatches: so many as have them, and
+    as many times more make up the cloning's ``patience`` and ``max_epochs``. Else a clone of few rows, whose
+    epochs are an update or two, would be given out long before it fits them. ``actor_network`` and ``notes``
+    are as :class:`OnPolicyGenerator`'s.
     """
 
     steps_before_learning = 0
@@ -55,6 +56,7 @@ class CloningGenerator(tf.Module):
         self.cloning = BehavioralCloning(self.policy, expert, seed)
         enough = -(-min_minibatches // self.cloning.minibatches_per_epoch)
         self._epochs_per_iteration = max(epochs_per_iteration, enough)
+        self.cloning.lengthen(self._epochs_per_iteration / epochs_per_iteration)
 
     def prepare(self) -> dict[str, float]:
         return {}

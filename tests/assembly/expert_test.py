@@ -200,6 +200,17 @@ def test_a_component_that_hardly_varies_is_remarked_upon(prepare, around, spread
     assert any("Component 1 of the observations varies by" in note for note in notes) == noted
 
 
+@pytest.mark.parametrize(
+    "high, recorded, noted",
+    [(np.inf, 50.0, True), (np.inf, 1e-2, True), (np.inf, 2.0, False), (100.0, 50.0, False)],
+)
+def test_actions_that_are_not_scaled_and_far_from_1_are_remarked_upon(high, recorded, noted):
+    actions = np.resize([0.5, recorded, 0.5, 0.0], (50, 2)).astype(np.float32)
+    codec = ActionCodec(gym.spaces.Box(np.array([-1.0, 0.0]), np.array([1.0, high]), dtype=np.float64))
+    notes = expert._notes_on_unscaled(codec, actions)
+    assert [note.split(" of the")[0] for note in notes] == ["Component 1"] * noted
+
+
 def test_components_are_put_in_the_environments_order(prepare):
     recorded = pendulums((200, False))
     rows = recorded.observations * np.array([1.0, 2.0, 2.0], np.float32)

@@ -30,13 +30,21 @@ def test_it_takes_no_steps_and_learns():
 
 @pytest.mark.parametrize("min_minibatches, epochs", [(0, 2), (8, 2), (9, 3), (33, 9)])
 def test_few_demonstrations_are_not_trained_on_for_less(min_minibatches, epochs):
-    gin.parse_config("BehavioralCloning.batch_size = 16\nBehavioralCloning.max_epochs = 100")
+    gin.parse_config(
+        "BehavioralCloning.batch_size = 16\n"
+        "BehavioralCloning.max_epochs = 100\nBehavioralCloning.patience = 100"
+    )
     generator = make(epochs_per_iteration=2, min_minibatches=min_minibatches)
     generator.update(0, 0.0)
     # 70 of 100 rows, 30 are held out: four minibatches an epoch
     assert int(generator.cloning.step.optimizer.iterations) == epochs * 4
     generator.update(1, 0.0)
     assert int(generator.cloning.num_epochs) == 2 * epochs
+    for index in range(2, 100):  # nor stopped sooner: the budget is as many times more epochs
+        if generator.is_finished():
+            break
+        generator.update(index, 0.0)
+    assert int(generator.cloning.num_epochs) == 100 * epochs // 2
 
 
 def test_when_it_is_finished_the_policy_holds_the_best_weights():
