@@ -243,7 +243,7 @@ def _notes_on_spread(observations: np.ndarray) -> list[str]:
 
 
 def _notes_on_unscaled(codec: ActionCodec, actions: np.ndarray) -> list[str]:
-    """Which component of recorded ``actions`` ``[N, k]`` is not scaled, and far from a policy's first ones."""
+    """Which component of recorded ``actions`` ``[N, k]`` is not scaled, and far from a first policy's."""
     if codec.is_discrete or codec.is_bounded:
         return []
     with np.errstate(over="ignore"):
