@@ -34,6 +34,10 @@ NOT_RESULTS = {name.strip() for name in _WORDS.split("|")}
 WITHOUT_DATA = {
     ("bc.md", "| CartPole"): "tried on seed 1000, with commit and command; not exported",
     ("bc.md", "share"): "tried on seed 1000, with commits; not exported",
+    ("bc.md", "change"): "tuning seeds, with commit and bindings; not exported",
+    ("recipes.md", "you have"): "quotes the tables that it links",
+    ("references.md", "recipe or part"): "years and numbers of papers",
+    ("run_directory.md", "`nearness`, at least"): "bounds of gail_tf/scores.py",
     ("bc.md", "settings"): "tuning seeds, with commit and command; not exported",
     ("demonstrations.md", "format"): "of which package and version a file is",
     ("gail_vr.md", "claim"): "its sentences quote signal.md",
@@ -748,8 +752,37 @@ MUJOCO_TASKS = [
 ]
 SMALL_TASKS = ["cartpole", "acrobot", "mountain_car", "pendulum", "reacher", "swimmer"]
 
+
 # (page, name of the table) -> its rows, from all runs.
+def _in_short(runs):
+    """README.md: medians (lowest seeds) of GAIL with PPO and cloning, and medians of cloning alone."""
+    arms = {"Hopper-v5": "GAIL + cloning (PPO)", "HalfCheetah-v5": "GAIL + cloning (PPO)"}
+    arms |= {"Walker2d-v5": "GAIL (PPO), 1.5M", "Ant-v5": "GAIL (PPO)"}
+    two = tables.two_decimals
+
+    def values(folder, arm, environment, amount):
+        same = _of(runs, folder, [arm])
+        return same[(same.environment == environment) & (same.demonstrations == amount)].normalized_return
+
+    def both(arm, environment, amount):
+        scores = values("steady", arm, environment, amount)
+        return f"{two(scores.median())} ({two(scores.min())})"
+
+    for name, amount in (("4 trajectories", "4"), ("every 20th step of them", _SUBSAMPLED)):
+        gail = ", ".join(both(arm, environment, amount) for environment, arm in arms.items())
+        alone = ", ".join(two(values("bc", "BC", environment, amount).median()) for environment in arms)
+        yield [name, gail, alone]
+    humanoid = ("Humanoid-v5", "25")
+    gail = f"{both('GAIL (PPO)', *humanoid)}; SAC {both('GAIL (SAC)', *humanoid)}"
+    yield [
+        "Humanoid: 25 trajectories",
+        gail,
+        two(values("steady", "BC", *humanoid).median()),
+    ]
+
+
 RULES = {
+    ("README.md", "learned from"): _in_short,
     ("results/README.md", "| cloning today"): _cloning_today,
     ("results/README.md", "no recipe"): _untuned,
     ("credo.md", "Arm"): lambda runs: _parts("Clipping and filter apart", "", "CREDO", "clipping", "filter"),
