@@ -2,6 +2,7 @@
 
 import inspect
 import io
+import math
 import os
 import re
 import sys
@@ -49,6 +50,7 @@ def parse_gin(configs: Sequence[str], bindings: Sequence[str], folders: Sequence
         layers = recipes.layers(configs, bindings)
         recipes.check(configs, layers)
         _check_names(layers)
+        _check_numbers(layers)
         for layer in layers:
             gin.parse_config(as_file(layer.text, layer.source))
     except UserError:
@@ -66,6 +68,23 @@ def _check_names(layers: Sequence[recipes.Layer]) -> None:
         if "." not in key and key not in used:
             wanted = "want the name of a part before it, such as Trainer.total_env_steps"
             raise UserError(f"config: {setting.source} binds {key!r}, which nothing uses: {wanted}.")
+
+
+def _check_numbers(layers: Sequence[recipes.Layer]) -> None:
+    """Raises UserError for an infinity, which gin writes in no way that it reads, so that records lack it."""
+    for key, setting in recipes.settings(layers).items():
+        if not _is_finite(setting.value):
+            wanted = "want finite numbers: leave it out, or give None where that means no bound, or 1e30"
+            raise UserError(f"config: {setting.source} binds {key} to {setting.text}, an infinity: {wanted}.")
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether no number in ``value``, which may be nested, is infinite or a NaN."""
+    if isinstance(value, dict):
+        return all(_is_finite(part) for pair in value.items() for part in pair)
+    if isinstance(value, list | tuple | set):
+        return all(_is_finite(part) for part in value)
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 FLAGS = {
