@@ -57,6 +57,11 @@ def parse_gin(configs: Sequence[str], bindings: Sequence[str], folders: Sequence
         raise
     except _GIN_ERRORS as e:
         raise UserError(f"config: {error_line(e)}{_hint(str(e))}") from e
+    except SystemExit as e:
+        named = ", ".join(one.text for one in recipes.walk(layers) if one.key == "import")
+        what = f"config: a module that it imports ({named}) ends the program (SystemExit: {e})"
+        wanted = "want one that does nothing of its own when imported: put that below __name__ == '__main__'"
+        raise UserError(f"{what}: {wanted}.") from e
     return folders
 
 

@@ -266,6 +266,13 @@ def test_a_mistake_in_a_file_of_one_s_own_names_file_and_line(folder):
     assert "\n" not in str(error.value)
 
 
+def test_a_module_that_ends_the_program_is_told_of(folder):
+    write(folder / "my_script.py", "import argparse", "argparse.ArgumentParser().parse_args(['--seed'])")
+    with pytest.raises(UserError) as error:
+        parse_gin([write(folder / "mine.gin", "import my_script")], [])
+    assert "a module that it imports (import my_script) ends the program (SystemExit: 2)" in str(error.value)
+
+
 def test_modules_beside_the_gin_file_and_in_the_working_folder_are_importable(folder):
     part = "import gin\n\n@gin.configurable\ndef {}(logits):\n    return logits\n"
     write(folder / "parts" / "my_rewards_beside.py", part.format("reward_of_mine"))
