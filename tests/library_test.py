@@ -16,6 +16,7 @@ import gail_tf
 from gail_tf import demonstrations
 from gail_tf.bin.outcome import report
 from gail_tf.training import recording
+from gail_tf.training.run_directory import RunDirectory
 from gail_tf.types import UserError
 
 TINY = (
@@ -224,6 +225,16 @@ def test_what_a_person_can_mend_is_one_line(tmp_path):
     with pytest.raises(UserError) as error:
         gail_tf.evaluate(lambda x: x, "Cartpole-v1")
     assert "did you mean" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_finished_run_is_read_where_nothing_can_be_written(trained, monkeypatch):
+    def refuse(self):
+        raise UserError("Read-only file system")
+
+    monkeypatch.setattr(RunDirectory, "lock", refuse)
+    monkeypatch.setattr(RunDirectory, "clean", refuse)
+    result = gail_tf.train(environment=make_cartpole, run_dir=trained[0].run_dir, resume=True)
+    assert result.status == "finished" and result.summary == trained[0].summary
 
 
 def test_training_works_in_a_thread_silently_and_to_the_same_numbers(trained, tmp_path, capfd):
