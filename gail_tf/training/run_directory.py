@@ -40,14 +40,26 @@ def read_json(path: Path) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def one_line_errors(what: str, advice: str = "free some space, then continue with --resume"):
-    """Makes one line of an error in writing ``what``, the system's or TensorFlow's."""
+    """Makes one line of an error in writing ``what``, the system's or TensorFlow's.
+
+    Of one that names a temporary path inside ``what``, too: write_atomically's.
+    """
     import tensorflow as tf
 
     try:
         yield
-    except (OSError, tf.errors.OpError) as e:
-        reason = getattr(e, "strerror", None) or str(e).splitlines()[0]
-        raise UserError(f"{what} cannot be written ({reason}); {advice}.") from e
+    except (OSError, tf.errors.OpError, UserError) as e:
+        error = e.__cause__ if isinstance(e, UserError) else e
+        if not isinstance(error, OSError | tf.errors.OpError):
+            raise
+        raise UserError(f"{what} cannot be written ({_reason(error)}); {advice}.") from e
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, shutil.Error) and isinstance(error.args[0], list):
+        # (source, target, text of the system's error) of every file that was not copied.
+        return re.sub(r"^\[Errno -?\d+\] ", "", str(error.args[0][0][2])).partition(": ")[0]
+    return getattr(error, "strerror", None) or str(error).splitlines()[0]
 
 
 def versions() -> dict[str, str]:

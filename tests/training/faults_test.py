@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import socket
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from gail_tf import demonstrations
+from gail_tf.files import new_folder, write_atomically
 from gail_tf.lease import holder
 from gail_tf.training import diagnostics, run_directory
 from gail_tf.training.checkpoints import Checkpoints
@@ -179,6 +181,27 @@ def test_metrics_on_a_full_disk_are_one_error(tmp_path):
     with pytest.raises(UserError, match="metrics.jsonl: cannot be written .No space left.*--resume"):
         log.write({"iteration": 1, "env_steps": 1})
     log.close()
+
+
+def test_folders_that_cannot_be_written_are_one_line(tmp_path, monkeypatch):
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "a").write_text("1")
+    (tmp_path / "source" / "b").symlink_to("nowhere")  # no file to copy
+    what, line = f"{tmp_path / 'out'}:", f"{tmp_path / 'out'}: cannot be written"
+    with pytest.raises(UserError) as error, run_directory.one_line_errors(what, "choose another"):
+        shutil.copytree(tmp_path / "source", tmp_path / "copy")
+    assert str(error.value) == f"{line} (No such file or directory); choose another."
+
+    def no_space(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", no_space)
+    with pytest.raises(UserError) as error, run_directory.one_line_errors(what, "choose another"):
+        with new_folder(tmp_path / "out") as temporary:
+            write_atomically(temporary / "policy.tflite", b"1")
+    assert str(error.value) == f"{line} (No space left on device); choose another."
+    with pytest.raises(UserError, match="^mend it$"), run_directory.one_line_errors(what):
+        raise UserError("mend it")
 
 
 def test_a_disk_that_fills_up_ends_a_run_in_one_line(processes, recipes):
