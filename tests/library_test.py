@@ -394,11 +394,14 @@ def _without_the_switch():
     return {name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}
 
 
+def test_the_error_to_mend_is_public():
+    assert gail_tf.UserError is UserError and "UserError" in gail_tf.__all__
+
+
 def test_what_can_be_refused_without_tensorflow_is(tmp_path):
     program = (
         "import sys\n"
         "import gail_tf\n"
-        "from gail_tf.types import UserError\n"
         "calls = (\n"
         "    lambda: gail_tf.train('gail_ppo/hoppr'),\n"
         "    lambda: gail_tf.train('gail_ppo/hopper', run_dir=sys.argv[1]),\n"
@@ -409,7 +412,7 @@ def test_what_can_be_refused_without_tensorflow_is(tmp_path):
         "for call in calls:\n"
         "    try:\n"
         "        call()\n"
-        "    except UserError as error:\n"
+        "    except gail_tf.UserError as error:\n"
         "        print(error)\n"
         "assert 'tensorflow' not in sys.modules\n"
     )
