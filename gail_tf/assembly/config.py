@@ -65,6 +65,23 @@ def parse_gin(configs: Sequence[str], bindings: Sequence[str], folders: Sequence
     return folders
 
 
+def check_binds_no_run(path: str | os.PathLike, owner: str) -> None:
+    """Raises UserError where the gin file of an ``owner``, a Study or Tune, binds what is a run's as its own.
+
+    Its runs are processes of their own, which would not see it.
+    """
+    try:
+        bound = recipes.settings(recipes.included(os.fspath(path)) or [])
+    except _GIN_ERRORS:
+        return  # parse_gin says what is wrong with the file
+    for key, setting in bound.items():
+        part = key.rsplit("/", 1)[-1].split(".")[0]
+        if "." in key and part not in ("Study", "Tune") and part in recipes.parts_of_runs():
+            text = f"{key} = {setting.text}"
+            wanted = f"want it as text, {owner}.bindings = [{text!r}]"
+            raise UserError(f"config: {setting.source} binds {key}, which is a setting of runs: {wanted}.")
+
+
 def _check_names(layers: Sequence[recipes.Layer]) -> None:
     """Raises UserError for a name without a dot that nothing refers to: gin takes it for a macro."""
     bound = recipes.settings(layers)
