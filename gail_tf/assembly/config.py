@@ -96,7 +96,7 @@ def _check_numbers(layers: Sequence[recipes.Layer]) -> None:
     """Raises UserError for an infinity, which gin writes in no way that it reads, so that records lack it."""
     for key, setting in recipes.settings(layers).items():
         if not _is_finite(setting.value):
-            wanted = "want finite numbers: leave it out, or give None where that means no bound, or 1e30"
+            wanted = "want a finite number, such as 1e30, or None where that means no bound"
             raise UserError(f"config: {setting.source} binds {key} to {setting.text}, an infinity: {wanted}.")
 
 

@@ -351,7 +351,9 @@ def test_an_infinity_is_refused(line):
     key, value = line.split(" = ")
     with pytest.raises(UserError) as error:
         parse_gin(["gail_ppo/any"], [line])
-    assert str(error.value).startswith(f"config: --gin binds {key} to {value}, an infinity: want finite")
+    assert str(error.value).startswith(
+        f"config: --gin binds {key} to {value}, an infinity: want a finite number"
+    )
 
 
 def test_an_infinity_that_a_later_binding_replaces_is_none():
