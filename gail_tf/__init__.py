@@ -4,7 +4,8 @@
     result = gail_tf.train("gail_ppo/hopper", seed=0)
 
 Importing the package sets TF_USE_LEGACY_KERAS (TF-Agents needs Keras 2) and nothing else; ``train``,
-``evaluate`` and ``load_policy`` bring TensorFlow with them when they are first called.
+``evaluate`` and ``load_policy`` bring TensorFlow with them when they are first called. What a caller can mend
+they raise as ``UserError``.
 """
 
 import importlib
@@ -13,7 +14,7 @@ import sys
 
 from gail_tf.version import __version__  # noqa: F401
 
-__all__ = ["evaluate", "load_policy", "train"]
+__all__ = ["UserError", "evaluate", "load_policy", "train"]
 
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
 # TensorFlow makes up its mind about tf.keras when it is first asked for, not when TensorFlow is imported; but

@@ -54,24 +54,29 @@ def write_atomically(path: str | os.PathLike, content: Content) -> pathlib.Path:
 
 
 @contextlib.contextmanager
-def new_folder(path: pathlib.Path) -> Iterator[pathlib.Path]:
+def new_folder(path: pathlib.Path, replace: bool = True) -> Iterator[pathlib.Path]:
     """An empty folder beside ``path``, which takes its place in one move when the block ends.
 
     A failure leaves an existing ``path`` as it was and no temporary folder, a killed process
     ``.name.PID.tmp`` or ``.name.PID.old``.
+
+    Args:
+      replace: whether what is at ``path`` by then goes. Else only an empty folder does, and anything else is
+        an OSError: also what another process has put there meanwhile.
     """
     temporary, old = (path.with_name(f".{path.name}.{os.getpid()}.{kind}") for kind in ("tmp", "old"))
     try:
         temporary.mkdir(parents=True)
         yield temporary
-        if path.exists():
+        if replace and path.exists():
             os.replace(path, old)
         try:
-            os.replace(temporary, path)
+            os.replace(temporary, path)  # the system itself replaces nothing but an empty folder
         except OSError:
-            if old.exists():
+            if replace and old.exists():
                 os.replace(old, path)
             raise
-        shutil.rmtree(old, ignore_errors=True)
+        if replace:
+            shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

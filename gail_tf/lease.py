@@ -63,22 +63,37 @@ class Lease:
         Raises:
           UserError: another process holds it, which is named with its machine; or it cannot be written.
         """
+        self.put_into(self.folder)
+        self.hold()
+
+    def put_into(self, folder: Path) -> None:
+        """Makes ``folder`` this process' own, which is moved to this lease's place before ``hold``.
+
+        Nobody ever sees it there without its holder. Raises as ``take`` does.
+        """
         self.release()
-        self._lock = os.open(self.folder, os.O_RDONLY)
+        file = Path(os.path.abspath(folder)) / NAME
+        self._lock = os.open(folder, os.O_RDONLY)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as e:
             self._unlock()
-            raise _held(self.folder, _read(self._file)) from e
+            raise _held(folder, _read(file)) from e
         except OSError:
             pass  # A file system without locks: the file alone has to do.
-        own = _this_process(self.folder)
-        while not _put(self._file, own):
-            if rival := holder(self.folder):
+        own = _this_process(folder)
+        while not _put(file, own):
+            if rival := holder(folder):
                 self._unlock()
-                raise _held(self.folder, rival)
-            _remove_abandoned(self._file)
-        self._own, self._over, self._beaten, self._thief = own, threading.Event(), time.monotonic(), None
+                raise _held(folder, rival)
+            _remove_abandoned(file)
+        self._own = own
+
+    def hold(self) -> None:
+        """Keeps the folder, which stands in its place now, until ``release``."""
+        if _inode(self.folder) != self._own.folder:  # a file system that numbers what was moved anew
+            self.put_into(self.folder)
+        self._over, self._beaten, self._thief = threading.Event(), time.monotonic(), None
         threading.Thread(target=self._keep_touching, args=(self._over,), daemon=True).start()
 
     def release(self) -> None:
@@ -147,6 +162,12 @@ def wait_until_free(
     while (found := holder(folder)) and time.monotonic() < end and not is_over():
         time.sleep(0.2)
     return found
+
+
+def check_free(folder: str | os.PathLike) -> None:
+    """Raises UserError, as ``Lease.take`` does, where a process holds the folder."""
+    if rival := holder(folder):
+        raise _held(Path(folder), rival)
 
 
 def _held(folder: Path, rival: Holder | None) -> UserError:

@@ -376,10 +376,16 @@ def _is_new(request, directory) -> bool:
 
 
 def _begin(request, directory) -> Mapping[str, Any]:
-    """``run.json`` of the run to resume, which is what was asked for; its directory is taken."""
+    """``run.json`` of the run to resume, which is what was asked for; its directory is taken.
+
+    Not that of a finished run, which is read only: it may lie where nothing can be written.
+    """
     from gail_tf.assembly.resuming import check_same
 
-    check_same(request, directory.read_info())
+    info = directory.read_info()
+    check_same(request, info)
+    if info.get("status") == "finished":
+        return info
     directory.lock()
     directory.clean()
     return directory.read_info()

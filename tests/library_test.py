@@ -16,6 +16,7 @@ import gail_tf
 from gail_tf import demonstrations
 from gail_tf.bin.outcome import report
 from gail_tf.training import recording
+from gail_tf.training.run_directory import RunDirectory
 from gail_tf.types import UserError
 
 TINY = (
@@ -226,6 +227,16 @@ def test_what_a_person_can_mend_is_one_line(tmp_path):
     assert "did you mean" in str(error.value) and "\n" not in str(error.value)
 
 
+def test_a_finished_run_is_read_where_nothing_can_be_written(trained, monkeypatch):
+    def refuse(self):
+        raise UserError("Read-only file system")
+
+    monkeypatch.setattr(RunDirectory, "lock", refuse)
+    monkeypatch.setattr(RunDirectory, "clean", refuse)
+    result = gail_tf.train(environment=make_cartpole, run_dir=trained[0].run_dir, resume=True)
+    assert result.status == "finished" and result.summary == trained[0].summary
+
+
 def test_training_works_in_a_thread_silently_and_to_the_same_numbers(trained, tmp_path, capfd):
     found = []
 
@@ -383,11 +394,14 @@ def _without_the_switch():
     return {name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}
 
 
+def test_the_error_to_mend_is_public():
+    assert gail_tf.UserError is UserError and "UserError" in gail_tf.__all__
+
+
 def test_what_can_be_refused_without_tensorflow_is(tmp_path):
     program = (
         "import sys\n"
         "import gail_tf\n"
-        "from gail_tf.types import UserError\n"
         "calls = (\n"
         "    lambda: gail_tf.train('gail_ppo/hoppr'),\n"
         "    lambda: gail_tf.train('gail_ppo/hopper', run_dir=sys.argv[1]),\n"
@@ -398,7 +412,7 @@ def test_what_can_be_refused_without_tensorflow_is(tmp_path):
         "for call in calls:\n"
         "    try:\n"
         "        call()\n"
-        "    except UserError as error:\n"
+        "    except gail_tf.UserError as error:\n"
         "        print(error)\n"
         "assert 'tensorflow' not in sys.modules\n"
     )

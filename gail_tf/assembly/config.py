@@ -2,6 +2,7 @@
 
 import inspect
 import io
+import math
 import os
 import re
 import sys
@@ -49,13 +50,36 @@ def parse_gin(configs: Sequence[str], bindings: Sequence[str], folders: Sequence
         layers = recipes.layers(configs, bindings)
         recipes.check(configs, layers)
         _check_names(layers)
+        _check_numbers(layers)
         for layer in layers:
             gin.parse_config(as_file(layer.text, layer.source))
     except UserError:
         raise
     except _GIN_ERRORS as e:
         raise UserError(f"config: {error_line(e)}{_hint(str(e))}") from e
+    except SystemExit as e:
+        named = ", ".join(one.text for one in recipes.walk(layers) if one.key == "import")
+        what = f"config: a module that it imports ({named}) ends the program (SystemExit: {e})"
+        wanted = "want one that does nothing of its own when imported: put that below __name__ == '__main__'"
+        raise UserError(f"{what}: {wanted}.") from e
     return folders
+
+
+def check_binds_no_run(path: str | os.PathLike, owner: str) -> None:
+    """Raises UserError where the gin file of an ``owner``, a Study or Tune, binds what is a run's as its own.
+
+    Its runs are processes of their own, which would not see it.
+    """
+    try:
+        bound = recipes.settings(recipes.included(os.fspath(path)) or [])
+    except _GIN_ERRORS:
+        return  # parse_gin says what is wrong with the file
+    for key, setting in bound.items():
+        part = key.rsplit("/", 1)[-1].split(".")[0]
+        if "." in key and part not in ("Study", "Tune") and part in recipes.parts_of_runs():
+            text = f"{key} = {setting.text}"
+            wanted = f"want it as text, {owner}.bindings = [{text!r}]"
+            raise UserError(f"config: {setting.source} binds {key}, which is a setting of runs: {wanted}.")
 
 
 def _check_names(layers: Sequence[recipes.Layer]) -> None:
@@ -66,6 +90,23 @@ def _check_names(layers: Sequence[recipes.Layer]) -> None:
         if "." not in key and key not in used:
             wanted = "want the name of a part before it, such as Trainer.total_env_steps"
             raise UserError(f"config: {setting.source} binds {key!r}, which nothing uses: {wanted}.")
+
+
+def _check_numbers(layers: Sequence[recipes.Layer]) -> None:
+    """Raises UserError for an infinity, which gin writes in no way that it reads, so that records lack it."""
+    for key, setting in recipes.settings(layers).items():
+        if not _is_finite(setting.value):
+            wanted = "want a finite number, such as 1e30, or None where that means no bound"
+            raise UserError(f"config: {setting.source} binds {key} to {setting.text}, an infinity: {wanted}.")
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether no number in ``value``, which may be nested, is infinite or a NaN."""
+    if isinstance(value, dict):
+        return all(_is_finite(part) for pair in value.items() for part in pair)
+    if isinstance(value, list | tuple | set):
+        return all(_is_finite(part) for part in value)
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 FLAGS = {

@@ -128,6 +128,17 @@ def shipped_configs() -> list[str]:
     return sorted(_names())
 
 
+@functools.cache
+def parts_of_runs() -> frozenset[str]:
+    """Names of the parts that some shipped config of a run binds, such as PPO or Trainer."""
+    files = [
+        path for folder in ("recipes", "tasks", "with") for path in (configs_dir() / folder).glob("*.gin")
+    ]
+    keys = (statement.key for path in files for statement in statements(read(path), path.name))
+    own = (key for key in keys if "." in key and not key.startswith(_TABLES))
+    return frozenset(key.rsplit("/", 1)[-1].split(".")[0] for key in own)
+
+
 def resolve_config(name: str) -> list[Layer]:
     """The layers that a shipped name or a path to a gin file stands for; UserError where there is none."""
     found = included(name)

@@ -211,8 +211,8 @@ def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
     make, environment = _environment(request, loaded and loaded.recorded)
     env = make()
     notes, expert, absorbing = [], None, isinstance(env, AbsorbingState)
+    codec = ActionCodec(env.action_space, environment)  # before random play, which takes any action space
     if loaded is not None:
-        codec = ActionCodec(env.action_space, environment)
         expert = prepare_expert(loaded, env, codec, experiment.seed, observation_components(env))
         notes += [f"note: {note}" for note in expert.notes]
     env.close()

@@ -9,7 +9,7 @@ import tensorflow as tf
 from gail_tf.discriminators import losses, regularizers
 from gail_tf.discriminators.expert_rows import ExpertSampler, kept_rows
 from gail_tf.discriminators.features import Fields, TransitionFeatures, gathered, num_rows_of
-from gail_tf.functions import frozen
+from gail_tf.functions import frozen, name_of
 from gail_tf.networks.discriminator import check_dropout, logits_with_dropout, make_discriminator_network
 from gail_tf.optimization.checks import check_settings
 from gail_tf.optimization.gradient_step import GradientStep
@@ -104,6 +104,9 @@ class Discriminator(tf.Module):
         self._absorbing, self._dropout = absorbing, dropout
         self._num_epochs, self._batch_size = num_epochs, batch_size
         self._loss_terms = tuple(frozen(term) for term in loss_terms)
+        for term in self._loss_terms:
+            # Here, before there is a run: a term itself is first called while a run is traced.
+            check_settings(name_of(term), getattr(term, "keywords", {}), getattr(term, "rules", ()))
         self._expert_filter = frozen(expert_filter)
         self._pipeline = RewardPipeline(reward_fn, reward_transforms, standardize_over)
         self.reward_fn = self._pipeline.reward_fn

@@ -98,6 +98,12 @@ def bce_loss(
     return expert_weight * expert + agent
 
 
+bce_loss.rules = (
+    ("expert_weight", lambda x: x >= 0.0, "0 or more"),
+    ("label_smoothing", lambda x: 0.0 <= x < 1.0, "0 or more, and below 1"),
+)
+
+
 def on_lines(batch: DiscriminatorBatch, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Points ``u x_E + (1 - u) x_pi`` ``[B, f]`` between the classes, and ``u ~ U(0, 1)`` ``[B, 1]``."""
     u = tf.random.stateless_uniform([tf.shape(batch.expert)[0], 1], seed)

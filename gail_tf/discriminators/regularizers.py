@@ -1,6 +1,7 @@
 """Regularising terms of a discriminator's loss; same signature as :mod:`gail_tf.discriminators.losses`.
 
-A term that reads ``batch.segments`` says so by an attribute ``needs_segments``. ``clip_weights`` is no term
+A term that reads ``batch.segments`` says so by an attribute ``needs_segments``. One whose parameters have
+bounds has them in an attribute ``rules``, as optimization/checks.py reads them. ``clip_weights`` is no term
 but a constraint on the weights, for ``make_discriminator_network.weight_constraint``.
 """
 
@@ -29,6 +30,9 @@ def gradient_penalty(
     # The root of an exact 0 has no gradient: 1e-12 keeps a flat discriminator (its start) finite.
     norm = tf.sqrt(tf.reduce_sum(tf.square(gradient), -1) + 1e-12)
     return coef * tf.reduce_mean(tf.square(norm - target))
+
+
+gradient_penalty.rules = (("coef", lambda x: x >= 0.0, "0 or more"),)
 
 
 def discounted_returns(reward, value_tp1, terminated, truncated, discount: float) -> tf.Tensor:

@@ -15,12 +15,15 @@ WHERE = "(GAIL_TF_TRACEBACK=1 shows where)"
 
 @contextlib.contextmanager
 def foreign(what: str, advice: str) -> Iterator[None]:
-    """Makes a UserError of whatever the block raises: ``what`` went wrong, why, and ``advice``."""
+    """Makes a UserError of whatever the block raises: ``what`` went wrong, why, and ``advice``.
+
+    Of an exit too, such as that of a script which parses this program's arguments when it is imported.
+    """
     try:
         yield
     except UserError:
         raise
-    except Exception as e:
+    except (Exception, SystemExit) as e:
         raise UserError(f"{what} ({type(e).__name__}: {one_line(e)}); {advice} {WHERE}.") from e
 
 

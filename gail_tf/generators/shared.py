@@ -20,8 +20,12 @@ _RULES = (
         lambda x: x >= 1,
         "1 or more",
     ),
-    ("num_random_steps num_prefill_steps num_warmup_updates", lambda x: x >= 0, "0 or more"),
-    ("random_share average_rate expert_share", lambda x: 0.0 <= x <= 1.0, "0 to 1"),
+    (
+        "num_random_steps num_prefill_steps num_warmup_updates warm_start_epochs",
+        lambda x: x >= 0,
+        "0 or more",
+    ),
+    ("random_share average_rate expert_share discount gae_lambda", lambda x: 0.0 <= x <= 1.0, "0 to 1"),
     ("reward_recency", lambda x: x >= 1.0, "1 (none) or more"),
 )
 

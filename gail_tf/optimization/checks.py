@@ -11,13 +11,14 @@ Rules = Sequence[tuple[str, Callable[[Any], bool], str]]
 
 _RULES: Rules = (
     ("*learning_rate *temperature max_kl objective_weight", lambda x: x > 0.0, "a number above 0"),
+    ("clip_range adam_epsilon", lambda x: x > 0.0, "a number above 0"),
     ("*max*_norm max*_value std_from_expert", lambda x: x is None or x > 0.0, "a number above 0, or None"),
     ("num_epochs value_epochs *batch_size policy_delay num_target_samples", lambda x: x >= 1, "1 or more"),
-    ("target_period epsilon_steps", lambda x: x >= 1, "1 or more"),
+    ("target_period epsilon_steps patience max_epochs", lambda x: x >= 1, "1 or more"),
     ("standardize_over", lambda x: x is None or x >= 1, "1 or more, or None"),
     ("cg_iterations backtrack_iterations horizon units", lambda x: x >= 1, "1 or more"),
     ("actor_start exploration_noise beta cg_damping", lambda x: x >= 0, "0 or more"),
-    ("cloning_coef weight_decay", lambda x: x >= 0, "0 or more"),
+    ("cloning_coef weight_decay value_coef value_clip_range", lambda x: x >= 0, "0 or more"),
     ("discount gae_lambda tau epsilon", lambda x: 0.0 <= x <= 1.0, "0 to 1"),
     ("average_rate target_rate", lambda x: 0.0 < x <= 1.0, "more than 0, to 1 (the network itself)"),
     ("backtrack_ratio", lambda x: 0.0 < x < 1.0, "between 0 and 1"),

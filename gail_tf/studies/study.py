@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import gin
 
-from gail_tf.assembly.config import error_line, parse_gin
+from gail_tf.assembly.config import check_binds_no_run, error_line, parse_gin
 from gail_tf.assembly.config_types import check_type, check_types
 from gail_tf.assembly.recipes import did_you_mean, resolve_config
 from gail_tf.demonstrations import digest_of_files
@@ -180,6 +180,7 @@ def load_study(name: str) -> tuple[str, Study]:
       UserError: there is none of that name, or its gin is wrong.
     """
     path = _resolve_study(name)
+    check_binds_no_run(path, "Study")
     parse_gin([str(path)], [])
     check_types()
     try:

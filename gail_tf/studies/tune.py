@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import gin
 
-from gail_tf.assembly.config import error_line, parse_gin
+from gail_tf.assembly.config import check_binds_no_run, error_line, parse_gin
 from gail_tf.assembly.config_types import check_type, check_types
 from gail_tf.assembly.recipes import did_you_mean
 from gail_tf.resources import configs_dir
@@ -204,6 +204,7 @@ def load_tune(name: str) -> tuple[str, Tune]:
         hint = did_you_mean(name, names) or f"shipped ones are {', '.join(names)}."
         _check(name in names, f"--tune={name}: neither a file nor a shipped search; {hint}")
         path = configs_dir() / "tune" / f"{name}.gin"
+    check_binds_no_run(path, "Tune")
     parse_gin([str(path)], [])
     check_types()
     try:

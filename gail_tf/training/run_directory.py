@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 from gail_tf.files import new_folder, write_atomically
-from gail_tf.lease import Lease, is_alive
+from gail_tf.lease import Lease, check_free, is_alive
 from gail_tf.reporting import python_calls
 from gail_tf.training.trackers import TensorBoard, TrackedRun, Tracker, Trackers, tracked_run
 from gail_tf.types import UserError
@@ -40,14 +40,26 @@ def read_json(path: Path) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def one_line_errors(what: str, advice: str = "free some space, then continue with --resume"):
-    """Makes one line of an error in writing ``what``, the system's or TensorFlow's."""
+    """Makes one line of an error in writing ``what``, the system's or TensorFlow's.
+
+    Of one that names a temporary path inside ``what``, too: write_atomically's.
+    """
     import tensorflow as tf
 
     try:
         yield
-    except (OSError, tf.errors.OpError) as e:
-        reason = getattr(e, "strerror", None) or str(e).splitlines()[0]
-        raise UserError(f"{what} cannot be written ({reason}); {advice}.") from e
+    except (OSError, tf.errors.OpError, UserError) as e:
+        error = e.__cause__ if isinstance(e, UserError) else e
+        if not isinstance(error, OSError | tf.errors.OpError):
+            raise
+        raise UserError(f"{what} cannot be written ({_reason(error)}); {advice}.") from e
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, shutil.Error) and isinstance(error.args[0], list):
+        # (source, target, text of the system's error) of every file that was not copied.
+        return re.sub(r"^\[Errno -?\d+\] ", "", str(error.args[0][0][2])).partition(": ")[0]
+    return getattr(error, "strerror", None) or str(error).splitlines()[0]
 
 
 def versions() -> dict[str, str]:
@@ -114,7 +126,7 @@ class RunDirectory:
         return self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir()))
 
     def check_available(self, overwrite: bool) -> None:
-        """Raises UserError when the directory cannot become a new run."""
+        """Raises UserError when the directory cannot become a new run, which one in use cannot."""
         here, parent = Path.cwd().resolve(), self._nearest_folder()
         if self.path.resolve() in (here, *here.parents):
             wrong = "is the working directory or holds it: name a new folder, such as runs/first"
@@ -129,8 +141,10 @@ class RunDirectory:
         elif not parent.is_dir() or not os.access(parent, os.W_OK):
             wrong = f"cannot be written ({parent} is no writable folder): choose another"
         else:
-            return
-        raise UserError(f"--run_dir={self.path} {wrong}.")
+            wrong = None
+        check_free(self.path)  # after the look: one that has just come into being has its holder
+        if wrong is not None:
+            raise UserError(f"--run_dir={self.path} {wrong}.")
 
     def _nearest_folder(self) -> Path:
         """The first of the path's parents that is there."""
@@ -141,19 +155,28 @@ class RunDirectory:
 
         Nothing half made is ever seen under its name; an old run goes only when the new one stands.
         """
+        # Whoever begins in the same new directory at this moment finds it taken, and is not replaced.
+        is_there = self.exists
         self.check_available(overwrite)
-        if self.exists:
-            self.lock()
-        nearest = self._nearest_folder()
+        old, nearest = Lease(self.path), self._nearest_folder()
+        if is_there:
+            old.take()
         try:
-            with new_folder(self.path) as folder:
+            where = self.path if is_there else Path(os.path.realpath(self.path))
+            with new_folder(where, replace=is_there) as folder:
                 write_json(folder / "run.json", info)
                 write_atomically(folder / "config.gin", config)
+                self._lease.put_into(folder)
         except (OSError, UserError) as e:
+            self.unlock()
             _remove_empty(self.path.parent, nearest)
+            if not is_there and self.exists:
+                self.check_available(overwrite)
             reason = getattr(e, "strerror", e)
             raise UserError(f"--run_dir={self.path} cannot be made ({reason}): choose another.") from e
-        self.lock()
+        finally:
+            old.release()
+        self._lease.hold()
         self.clean()
 
     def lock(self) -> None:

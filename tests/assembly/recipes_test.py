@@ -266,6 +266,13 @@ def test_a_mistake_in_a_file_of_one_s_own_names_file_and_line(folder):
     assert "\n" not in str(error.value)
 
 
+def test_a_module_that_ends_the_program_is_told_of(folder):
+    write(folder / "my_script.py", "import argparse", "argparse.ArgumentParser().parse_args(['--seed'])")
+    with pytest.raises(UserError) as error:
+        parse_gin([write(folder / "mine.gin", "import my_script")], [])
+    assert "a module that it imports (import my_script) ends the program (SystemExit: 2)" in str(error.value)
+
+
 def test_modules_beside_the_gin_file_and_in_the_working_folder_are_importable(folder):
     part = "import gin\n\n@gin.configurable\ndef {}(logits):\n    return logits\n"
     write(folder / "parts" / "my_rewards_beside.py", part.format("reward_of_mine"))
@@ -329,3 +336,26 @@ def test_a_name_that_two_parts_have_is_one_line(folder, monkeypatch):
     imports = ["import first_with_it", "import second_with_it"]
     with pytest.raises(UserError, match="'first_with_it.had_by_two'.* in full, or give yours another name"):
         parse_gin(["gail_ppo/any"], [*imports, "Discriminator.reward_fn = @had_by_two"])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "PPO.learning_rate = 1e400",
+        "PPO.max_gradient_norm = -1e999",
+        "make_environment.kwargs = {'bounds': (0.0, 1e999)}",
+    ],
+)
+def test_an_infinity_is_refused(line):
+    """Gin's record of the settings would leave it out, and the run would be made from the default."""
+    key, value = line.split(" = ")
+    with pytest.raises(UserError) as error:
+        parse_gin(["gail_ppo/any"], [line])
+    assert str(error.value).startswith(
+        f"config: --gin binds {key} to {value}, an infinity: want a finite number"
+    )
+
+
+def test_an_infinity_that_a_later_binding_replaces_is_none():
+    parse_gin(["gail_ppo/any"], ["PPO.learning_rate = 1e400", "PPO.learning_rate = 1e-4"])
+    assert bound("PPO.learning_rate") == "0.0001"

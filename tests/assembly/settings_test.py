@@ -1,15 +1,19 @@
 """What is said of demonstrations before a training begins."""
 
 import dataclasses
+import functools
 
 import gin
+import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.envs.classic_control import CartPoleEnv
 
 from gail_tf import demonstrations
 from gail_tf.assembly import settings
 from gail_tf.assembly.settings import Request
 from gail_tf.resources import experts_dir
+from gail_tf.types import UserError
 
 CARTPOLE = experts_dir() / "CartPole-v1" / "demonstrations.npz"
 
@@ -96,3 +100,21 @@ def test_an_environment_is_filed_under_one_name():
     found = settings.resolve(Request("", ("gail_ppo/cartpole",), environment="CartPole"))
     assert found.environment == "CartPole-v1"
     assert "make_environment.environment = 'CartPole-v1'" in found.config
+
+
+class TwoParts(CartPoleEnv):
+    """Takes an action of two parts of different lengths, which are no row of an array."""
+
+    action_space = property(lambda self: SPACE, lambda self, space: None)
+
+    def step(self, action):
+        return super().step(action[0])
+
+
+SPACE = gym.spaces.Tuple((gym.spaces.Discrete(2), gym.spaces.Box(-1.0, 1.0, (2,))))
+
+
+def test_an_action_space_that_nothing_learns_in_is_refused_before_random_play():
+    make = functools.partial(gym.wrappers.TimeLimit, max_episode_steps=5)
+    with pytest.raises(UserError, match="has the action space Tuple.*: want Discrete or a Box of one"):
+        settings.resolve(Request("", ("ppo/any",), environment=lambda: make(TwoParts())))

@@ -171,6 +171,12 @@ def test_a_module_that_raises_is_named(folder):
     assert "its module 'toy_broken' cannot be imported (ZeroDivisionError: division by zero)" in message
 
 
+def test_a_module_that_exits_is_named(folder):
+    (folder / "toy_broken.py").write_text("import sys; sys.exit(4)")
+    message = refusal("toy_broken:Thing-v0")
+    assert "its module 'toy_broken' cannot be imported (SystemExit: 4); mend it" in message
+
+
 def test_a_module_in_the_working_directory_is_found(folder, registered):
     (folder / "toy_module.py").write_text(
         "import gymnasium as gym\n"

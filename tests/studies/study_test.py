@@ -189,6 +189,10 @@ def test_a_shipped_study_names_configs_that_are_there(name, tmp_path):
         ("Study.seeds = 'two'", "want an integer or a list of integers"),
         ("Study.arm = {}", "arm"),
         ("Study.arms = {", "config: "),
+        (
+            "PPO.learning_rate = 1e-3",
+            "is a setting of runs: want it as text, Study.bindings = ['PPO.learning_rate = 1e-3']",
+        ),
     ],
 )
 def test_wrong_gin_is_one_line(tmp_path, text, wanted):

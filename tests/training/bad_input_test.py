@@ -140,6 +140,41 @@ CASES = {
         ["--config=sac/any", "--environment=Pendulum-v1", "--gin=SAC.discount=1.5"],
         "SAC.discount is 1.5: want 0 to 1",
     ),
+    "an on-policy discount above 1": (
+        "train",
+        [PPO, "--gin=OnPolicyGenerator.discount = 1.5", "{demos}"],
+        "OnPolicyGenerator.discount is 1.5: want 0 to 1",
+    ),
+    "a decay of traces above 1": (
+        "train",
+        [PPO, "--gin=OnPolicyGenerator.gae_lambda = 2.0", "{demos}"],
+        "OnPolicyGenerator.gae_lambda is 2.0: want 0 to 1",
+    ),
+    "a negative range of clipping": (
+        "train",
+        [PPO, "--gin=PPO.clip_range = -1.0", "{demos}"],
+        "PPO.clip_range is -1.0: want a number above 0",
+    ),
+    "a negative warm start": (
+        "train",
+        [PPO, "--gin=OnPolicyGenerator.warm_start_epochs = -1", "{demos}"],
+        "OnPolicyGenerator.warm_start_epochs is -1: want 0 or more",
+    ),
+    "no patience": (
+        "train",
+        ["--config=bc/any", "--gin=BehavioralCloning.patience = -1", "{demos}"],
+        "BehavioralCloning.patience is -1: want 1 or more",
+    ),
+    "a negative penalty": (
+        "train",
+        [PPO, "--gin=gradient_penalty.coef = -5.0", "{demos}"],
+        "gradient_penalty.coef is -5.0: want 0 or more",
+    ),
+    "smoothing beyond the other label": (
+        "train",
+        [PPO, "--gin=bce_loss.label_smoothing = 1.5", "{demos}"],
+        "bce_loss.label_smoothing is 1.5: want 0 or more, and below 1",
+    ),
     "a negative rate of targets": (
         "train_expert",
         ["--config=td3/any", "--environment=Pendulum-v1", "--gin=TD3.tau=-1"],

@@ -3,13 +3,17 @@
 import dataclasses
 import json
 import os
+import shutil
+import socket
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from gail_tf import demonstrations
-from gail_tf.training import diagnostics
+from gail_tf.files import new_folder, write_atomically
+from gail_tf.lease import holder
+from gail_tf.training import diagnostics, run_directory
 from gail_tf.training.checkpoints import Checkpoints
 from gail_tf.training.run_directory import MetricsLog, RunDirectory
 from gail_tf.types import UserError
@@ -179,6 +183,27 @@ def test_metrics_on_a_full_disk_are_one_error(tmp_path):
     log.close()
 
 
+def test_folders_that_cannot_be_written_are_one_line(tmp_path, monkeypatch):
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "a").write_text("1")
+    (tmp_path / "source" / "b").symlink_to("nowhere")  # no file to copy
+    what, line = f"{tmp_path / 'out'}:", f"{tmp_path / 'out'}: cannot be written"
+    with pytest.raises(UserError) as error, run_directory.one_line_errors(what, "choose another"):
+        shutil.copytree(tmp_path / "source", tmp_path / "copy")
+    assert str(error.value) == f"{line} (No such file or directory); choose another."
+
+    def no_space(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", no_space)
+    with pytest.raises(UserError) as error, run_directory.one_line_errors(what, "choose another"):
+        with new_folder(tmp_path / "out") as temporary:
+            write_atomically(temporary / "policy.tflite", b"1")
+    assert str(error.value) == f"{line} (No space left on device); choose another."
+    with pytest.raises(UserError, match="^mend it$"), run_directory.one_line_errors(what):
+        raise UserError("mend it")
+
+
 def test_a_disk_that_fills_up_ends_a_run_in_one_line(processes, recipes):
     # No file may grow beyond 60 kB: the first checkpoint does not fit.
     run_dir = processes.folder / "full"
@@ -247,6 +272,58 @@ def test_overwrite_replaces_a_run_and_nothing_else(tmp_path):
             new_run(tmp_path / "file", overwrite)
     with pytest.raises(UserError, match="is no writable folder"):
         new_run(tmp_path / "file" / "run")
+
+
+@pytest.mark.parametrize("is_held", [True, False])
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_a_run_that_begins_at_the_same_moment_is_not_replaced(tmp_path, monkeypatch, overwrite, is_held):
+    other = RunDirectory(tmp_path / "other")
+    other.create({"status": "running"}, "# the other's\n", overwrite=False)
+    if not is_held:
+        other.unlock()
+
+    def write_late(path, content):  # when both have seen that there was nothing
+        other.path.rename(tmp_path / "a")
+        monkeypatch.undo()
+        run_directory.write_json(path, content)
+
+    monkeypatch.setattr(run_directory, "write_json", write_late)
+    who = f"process {os.getpid()} on {socket.gethostname()}"
+    said = "cannot be made .Directory not empty" if overwrite else "is there already: continue it"
+    with pytest.raises(UserError, match=f"a is in use by {who}: wait" if is_held else said):
+        new_run(tmp_path / "a", overwrite)
+    assert os.listdir(tmp_path) == ["a"] and (tmp_path / "a" / "config.gin").read_text() == "# the other's\n"
+    other.unlock()
+
+
+def test_a_run_is_never_seen_without_its_holder(tmp_path, monkeypatch):
+    replace, seen = os.replace, []
+
+    def look(source, target):
+        replace(source, target)
+        if os.path.basename(target) == "a":
+            seen.append(holder(target))
+
+    monkeypatch.setattr(os, "replace", look)
+    for overwrite in (False, True):
+        new_run(tmp_path / "a", overwrite)
+    assert [one.pid for one in seen] == [os.getpid()] * 2
+
+
+def test_a_run_that_is_under_way_is_said_to_be_in_use(tmp_path):
+    run_dir = RunDirectory(tmp_path / "a")
+    run_dir.create({"status": "running"}, "# gin\n", overwrite=False)
+    for overwrite in (False, True):
+        with pytest.raises(UserError, match=f"is in use by process {os.getpid()}"):
+            RunDirectory(tmp_path / "a").check_available(overwrite)
+    run_dir.unlock()
+
+
+def test_a_run_goes_where_a_link_to_an_empty_folder_leads(tmp_path):
+    (tmp_path / "scratch").mkdir()
+    (tmp_path / "a").symlink_to(tmp_path / "scratch")
+    new_run(tmp_path / "a")
+    assert (tmp_path / "a").is_symlink() and (tmp_path / "scratch" / "run.json").is_file()
 
 
 @pytest.mark.parametrize("path", [".", "..", "a/.."])
