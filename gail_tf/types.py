@@ -22,6 +22,9 @@ def without_trail(error: UserError) -> str:
     return str(error).split("\n  In call to configurable", 1)[0]
 
 
+WARNING = "warning: "
+"""What a note begins with that a person should act on."""
+
 ARRAYS, DEMONSTRATIONS = "the arrays", "the demonstrations"
 """What stands for a path, in messages and in run.json, where a program gave no file."""
 
