@@ -17,7 +17,7 @@ class UserError(ValueError):
     """
 
 
-def without_trail(error: UserError) -> str:
+def without_trail(error: Exception) -> str:
     """Its line, without the configurables through which it came, which gin adds for nobody's use."""
     return str(error).split("\n  In call to configurable", 1)[0]
 
