@@ -10,6 +10,7 @@ from gail_tf import demonstrations
 from gail_tf.assembly import settings
 from gail_tf.assembly.settings import Request
 from gail_tf.resources import experts_dir
+from gail_tf.types import UserError
 
 CARTPOLE = experts_dir() / "CartPole-v1" / "demonstrations.npz"
 
@@ -96,3 +97,20 @@ def test_an_environment_is_filed_under_one_name():
     found = settings.resolve(Request("", ("gail_ppo/cartpole",), environment="CartPole"))
     assert found.environment == "CartPole-v1"
     assert "make_environment.environment = 'CartPole-v1'" in found.config
+
+
+def test_a_warning_of_the_file_stays_one(tmp_path):
+    noted = demonstrations.load(CARTPOLE).noted("warning: Rows look missing.", "Nothing else.")
+    demonstrations.save(tmp_path / "noted.npz", noted)
+    found = resolved(str(tmp_path / "noted.npz"))
+    assert warnings_of(found) == ["warning: Rows look missing."] and "note: Nothing else." in found.notes
+
+
+def test_a_part_of_ones_own_that_fails_is_named():
+    @gin.configurable("my_network", module="settings_test")
+    def my_network(units="x"):
+        return int(units)
+
+    with pytest.raises(UserError, match="^config: .*my_network: invalid literal"):
+        with settings.one_line_errors():
+            my_network()
