@@ -1,11 +1,14 @@
-"""Functions that gin has bound parameters of, held as they are bound now."""
+"""Functions that gin has bound parameters of, held as they are bound now; calls of anybody's functions."""
 
 import contextlib
 import functools
 import inspect
 from collections.abc import Callable, Collection
+from typing import Any
 
 import gin
+
+from gail_tf.types import UserError, without_trail
 
 
 def frozen(fn: Callable, given: Collection[str] = ()) -> Callable:
@@ -46,6 +49,36 @@ def frozen(fn: Callable, given: Collection[str] = ()) -> Callable:
 def name_of(fn: Callable) -> str:
     """What a function is called in metrics and messages; an instance goes by its class."""
     return getattr(fn, "__name__", type(fn).__name__)
+
+
+def asked(binding: str, fn: Callable, *given: Any) -> Any:
+    """``fn(*given)``, of a function that anybody may have written: it may raise anything.
+
+    Raises:
+      UserError: what ``fn`` raised, in one line that names it and where gin binds it.
+    """
+    try:
+        return fn(*given)
+    except UserError:
+        raise
+    except Exception as error:
+        line = " ".join(without_trail(error).split())
+        said = f"{type(error).__name__}: {line if len(line) <= 200 else line[:197] + '...'}"
+        where = "mend it (GAIL_TF_TRACEBACK=1 shows where)"
+        raise UserError(f"{binding}: {name_of(fn)} fails ({said}); {where}.") from error
+
+
+def require_signature(binding: str, fn: Callable, *names: str) -> None:
+    """Raises UserError where ``fn`` cannot be called with arguments by position that mean ``names``."""
+    try:
+        signature = inspect.signature(fn, follow_wrapped=False)
+    except ValueError:  # one of C that does not say
+        return
+    try:
+        signature.bind(*names)
+    except TypeError as error:
+        wanted = f"want a function of ({', '.join(names)}), also where it uses not all of them"
+        raise UserError(f"{binding}: {name_of(fn)} takes others ({error}): {wanted}.") from error
 
 
 def _named(partial: functools.partial, fn: Callable) -> functools.partial:

@@ -78,8 +78,22 @@ class Policy:
         return self(observation, deterministic), state
 
 
+def _are_numbers(given: Any) -> bool:
+    """Whether a tuple holds rows of one length, and so is a list of numbers in other brackets."""
+    try:
+        return np.asarray(given).dtype.kind in "biuf"
+    except ValueError:
+        return False
+
+
 def _as_observations(given: Any, dtype: type) -> np.ndarray:
     """``given`` in the policy's ``dtype``; UserError for what is no bytes where it takes images."""
+    if isinstance(given, Mapping | tuple) and not _are_numbers(given):
+        kind = "a dict" if isinstance(given, Mapping) else "a tuple of arrays"
+        raise UserError(
+            f"observations are {kind}: want a row of numbers as training saw them, in the order of the "
+            "space's keys: give gymnasium.spaces.flatten(env.observation_space, observation)."
+        )
     try:
         array = np.asarray(given)
         numbers = array if array.dtype == dtype else array.astype(np.float64)

@@ -17,10 +17,13 @@ class UserError(ValueError):
     """
 
 
-def without_trail(error: UserError) -> str:
+def without_trail(error: Exception) -> str:
     """Its line, without the configurables through which it came, which gin adds for nobody's use."""
     return str(error).split("\n  In call to configurable", 1)[0]
 
+
+WARNING = "warning: "
+"""What a note begins with that a person should act on."""
 
 ARRAYS, DEMONSTRATIONS = "the arrays", "the demonstrations"
 """What stands for a path, in messages and in run.json, where a program gave no file."""

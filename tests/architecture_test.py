@@ -26,7 +26,7 @@ _MAY_IMPORT = {
     "gail_tf": {"library", "version"},  # the library when it is first asked for
     "version": set(),
     "types": set(),
-    "functions": set(),
+    "functions": {"types"},
     "scores": set(),
     "resources": {"types"},
     "files": {"types"},

@@ -313,6 +313,11 @@ def test_what_evaluates_nothing_is_refused(trained):
         (lambda: gail_tf.load_policy({}), "the policy's path is {} .dict."),
         (lambda: policy.predict([[1, 2, 3, 4], [1, 2]]), "observations are no array of numbers"),
         (lambda: policy.predict("abc"), "observations are no array of numbers"),
+        (
+            lambda: policy.predict({"pos": np.zeros(2), "vel": np.zeros(2)}),
+            r"observations are a dict: want .*: give gymnasium.spaces.flatten\(env.observation_space",
+        ),
+        (lambda: policy.predict((np.zeros(1), np.zeros(3))), "observations are a tuple of arrays: want"),
     ):
         with pytest.raises(UserError, match=f"^{said}"):
             call()

@@ -187,9 +187,12 @@ def error_line(error: Exception) -> str:
             f"an activation is '{unknown[1]}': want one of Keras', such as 'tanh', 'relu', 'elu' or 'swish'."
         )
     lines = [line.strip() for line in shown.strip().splitlines() if line.strip()]
-    # Gin's trail of calls tells a person nothing.
+    inmost = re.search(r"In call to configurable '([\w.]+)'", shown)
+    # Of gin's trail of calls the inmost alone tells a person something.
     lines = [line for line in lines if not line.startswith("In call to configurable") and line != "^"]
     message = " ".join(lines) if len(lines) < 3 else f"{lines[0]} {lines[-1]}"
+    if inmost and inmost[1] not in message:
+        message = f"{inmost[1]}: {message}"
     return message if len(message) < 400 else message[:397] + "..."
 
 

@@ -42,7 +42,7 @@ from gail_tf.training.evaluation import Evaluator
 from gail_tf.training.imitation_distance import screen_blocks
 from gail_tf.training.nearness import RANDOM_EPISODES, RANDOM_SEED
 from gail_tf.training.reference import border_accuracy, compare_with
-from gail_tf.types import UserError
+from gail_tf.types import WARNING, UserError
 
 NAMES = ("label", "task", "run_name", "group", "tags")
 """The flags that name a run and change nothing in it."""
@@ -214,7 +214,7 @@ def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
     codec = ActionCodec(env.action_space, environment)  # before random play, which takes any action space
     if loaded is not None:
         expert = prepare_expert(loaded, env, codec, experiment.seed, observation_components(env))
-        notes += [f"note: {note}" for note in expert.notes]
+        notes += [note if note.startswith(WARNING) else f"note: {note}" for note in expert.notes]
     env.close()
     make_real = functools.partial(make, absorbing_states=False)
     chance, random_play, step_seconds = play_at_random(make_real, env, expert)

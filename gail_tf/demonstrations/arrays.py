@@ -15,7 +15,14 @@ _AXES = {1: "[N]", 2: "[N, dimension]", 3: "[N, H, W]", 4: "[N, H, W, C]"}
 
 
 def as_array(name: str, value: object) -> np.ndarray:
-    """``value`` as NumPy reads it; UserError for lists of unequal lengths."""
+    """``value`` as NumPy reads it; UserError for lists of unequal lengths, and for cells that are masked."""
+    if np.ma.is_masked(value):  # np.asarray would take what lies below the mask
+        mask = np.ma.getmaskarray(value)
+        row = int(np.argwhere(mask)[0][0]) if mask.ndim else 0
+        raise UserError(
+            f"{name} has {int(mask.sum())} masked cells, the first in row {row}; wanted a number in every "
+            "one: remove the episodes that hold them, or fill them by array.filled()"
+        )
     try:
         return np.asarray(value)
     except ValueError as error:
@@ -63,7 +70,7 @@ def require_finite(name: str, array: np.ndarray) -> None:
 
 def as_float32(name: str, value: object, ndim: int = 1) -> np.ndarray:
     """Finite float32 array with ``ndim`` axes; accepts real floats and integers of any width."""
-    array = np.asarray(value)
+    array = as_array(name, value)
     _require_kind_and_axes(name, array, NUMERIC_KINDS, "real numbers (float32)", ndim)
     with np.errstate(over="ignore"):
         array = _converted(array, np.float32)
@@ -76,7 +83,7 @@ def as_observations(name: str, value: object) -> np.ndarray:
 
     Integers ``[N]``, as a Discrete space has them, are vectors of one, also where they were saved as floats.
     """
-    array = np.asarray(value)
+    array = as_array(name, value)
     if array.ndim == 1 and array.size and array.dtype.kind in NUMERIC_KINDS:
         if (array != np.round(array)).any():
             raise UserError(
@@ -101,7 +108,7 @@ def as_observations(name: str, value: object) -> np.ndarray:
 
 def as_actions(name: str, value: object) -> np.ndarray:
     """Float32 ``[N, k]``, or int64 ``[N]`` when the array holds integers (discrete actions)."""
-    array = np.asarray(value)
+    array = as_array(name, value)
     if array.dtype.kind not in INTEGER_KINDS:
         return as_float32(name, array, ndim=2)
     if array.ndim == 2 and array.shape[1] == 1:
@@ -126,7 +133,7 @@ def how_to_number(actions: np.ndarray) -> str:
 
 def as_flags(name: str, value: object) -> np.ndarray:
     """Boolean ``[N]``; accepts bool, or numbers that are all 0 or 1."""
-    array = np.asarray(value)
+    array = as_array(name, value)
     _require_kind_and_axes(name, array, "b" + NUMERIC_KINDS, "bool, or numbers that are 0 or 1", ndim=1)
     if bad := first_of(array, (array != 0) & (array != 1)):
         raise UserError(f"{name} {bad}; wanted 0 or 1: convert the array to bool")

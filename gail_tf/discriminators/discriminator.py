@@ -9,14 +9,19 @@ import tensorflow as tf
 from gail_tf.discriminators import losses, regularizers
 from gail_tf.discriminators.expert_rows import ExpertSampler, kept_rows
 from gail_tf.discriminators.features import Fields, TransitionFeatures, gathered, num_rows_of
-from gail_tf.functions import frozen, name_of
-from gail_tf.networks.discriminator import check_dropout, logits_with_dropout, make_discriminator_network
+from gail_tf.functions import frozen, name_of, require_signature
+from gail_tf.networks.discriminator import (
+    check_dropout,
+    logits_with_dropout,
+    made_network,
+    make_discriminator_network,
+)
 from gail_tf.optimization.checks import check_settings
 from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.optimization.minibatches import scan_minibatches, shuffled_indices
 from gail_tf.rewards import functions as rewards
 from gail_tf.rewards.pipeline import RewardPipeline
-from gail_tf.types import Metrics, Transition, ValuedSegments
+from gail_tf.types import Metrics, Transition, UserError, ValuedSegments
 
 _IMAGES_AT_ONCE = 256
 """Rows with images that are float32 at one time where rewards are computed."""
@@ -105,6 +110,7 @@ class Discriminator(tf.Module):
         self._num_epochs, self._batch_size = num_epochs, batch_size
         self._loss_terms = tuple(frozen(term) for term in loss_terms)
         for term in self._loss_terms:
+            require_signature(losses.BINDING, term, "logit_fn", "batch", "seed")
             # Here, before there is a run: a term itself is first called while a run is traced.
             check_settings(name_of(term), getattr(term, "keywords", {}), getattr(term, "rules", ()))
         self._expert_filter = frozen(expert_filter)
@@ -120,7 +126,7 @@ class Discriminator(tf.Module):
         if augmentations and not self.features.has_images:
             raise ValueError("Discriminator.augmentations are of images, and it sees none: want ().")
         self._expert = ExpertSampler(self.features.fields(rows), expert_weights)
-        self.network = network(self.features.input_shapes)
+        self.network = made_network("Discriminator.network", network, self.features.input_shapes)
         if getattr(self.network, "shares_scale", False):
             self.features.share_scale()
         if dropout:
@@ -217,6 +223,10 @@ class Discriminator(tf.Module):
         with tf.GradientTape() as tape:
             loss, terms = losses.sum_of_terms(self._loss_terms, self._training_logits, learned, seed)
         gradients = tape.gradient(loss, self.network.trainable_variables)
+        if all(gradient is None for gradient in gradients):
+            names = ", ".join(map(name_of, self._loss_terms))
+            wanted = "want one that is computed of logit_fn's logits by TensorFlow"
+            raise UserError(f"{losses.BINDING}: no weight of the network moves {names}: {wanted}.")
         # Behind the loss: in training a spectral layer moves its singular vector.
         expert, agent = self._logits(batch.expert), self._logits(batch.agent)
         norm, _ = self.gradient_step.apply(gradients, progress, condition=any_kept)

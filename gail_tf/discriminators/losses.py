@@ -14,12 +14,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import gin
+import numpy as np
 import tensorflow as tf
 
-from gail_tf.functions import name_of
+from gail_tf.functions import asked, name_of
 from gail_tf.types import Metrics, UserError
 
 LogitFn = Callable[[tf.Tensor], tf.Tensor]
+BINDING = "Discriminator.loss_terms"
 
 
 class AgentSegments(NamedTuple):
@@ -63,14 +65,25 @@ def sum_of_terms(
     metrics, values = {}, []
     for term, own_seed in zip(terms, tf.unstack(tf.random.split(seed, len(terms))), strict=True):
         seed_logits = tf.random.experimental.stateless_fold_in(own_seed, 1)
-        value = tf.convert_to_tensor(term(functools.partial(logit_fn, seed=seed_logits), batch, own_seed))
-        if value.shape.rank != 0:
-            given = f"Discriminator.loss_terms: {name_of(term)} gives the shape {tuple(value.shape)}"
-            raise UserError(f"{given}: want a scalar, such as the mean over the rows (tf.reduce_mean).")
-        values.append(value)
+        logits_of = functools.partial(logit_fn, seed=seed_logits)
+        values.append(_scalar(term, asked(BINDING, term, logits_of, batch, own_seed)))
         name = f"discriminator/loss_{name_of(term)}"
         metrics[name] = metrics.get(name, 0.0) + values[-1]
     return tf.add_n(values), metrics
+
+
+def _scalar(term: Callable, value: Any) -> tf.Tensor:
+    """What ``term`` gives, as float32 ``[]``; UserError for anything else."""
+    given, wanted = None, "want a scalar, such as the mean over the rows (tf.reduce_mean)"
+    if value is None or not tf.is_tensor(value) and not np.isscalar(value):
+        given = "None" if value is None else f"a {type(value).__name__}"
+    elif (value := tf.convert_to_tensor(value)).shape.rank != 0:
+        given = f"the shape {tuple(value.shape)}"
+    elif value.dtype != tf.float32:
+        given, wanted = value.dtype.name, "want float32 (tf.cast)"
+    if given is not None:
+        raise UserError(f"{BINDING}: {name_of(term)} gives {given}: {wanted}.")
+    return value
 
 
 def binary_cross_entropy(logits: tf.Tensor, label: float | tf.Tensor) -> tf.Tensor:

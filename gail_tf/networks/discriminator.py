@@ -12,9 +12,37 @@ from collections.abc import Callable, Mapping, Sequence
 import gin
 import tensorflow as tf
 
-from gail_tf.functions import frozen
+from gail_tf.functions import frozen, name_of
+from gail_tf.types import UserError
 
 InputShapes = Mapping[str, tuple[int, ...]]
+
+
+def made_network(binding: str, factory: Callable, input_shapes: InputShapes) -> tf.keras.Model:
+    """The network that ``factory``, which anybody may have written, makes; all its weights exist.
+
+    Raises:
+      UserError: it is none, does not take the features, or gives no logits ``[B, 1]``.
+    """
+    network = factory(input_shapes)
+    wanted, name = "want a Keras model from features [B, f] to logits [B, 1]", name_of(factory)
+    # Keras' property raises where a network has not been called yet.
+    if not callable(network) or not hasattr(type(network), "trainable_variables"):
+        given = "None" if network is None else f"a {type(network).__name__}"
+        raise UserError(f"{binding}: {name} gives {given}: {wanted}.")
+    features = tf.zeros([2, sum(math.prod(shape) for shape in input_shapes.values())])
+    try:
+        logits = tf.convert_to_tensor(network(features, training=False))
+    except Exception as error:  # it may raise anything
+        said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        given = f"fails on features of the shape {tuple(features.shape)} ({said})"
+        raise UserError(f"{binding}: the network of {name} {given}: {wanted}.") from error
+    if logits.shape != (2, 1) or logits.dtype != tf.float32:
+        given = f"gives {logits.dtype.name} of the shape {tuple(logits.shape)} for 2 rows"
+        raise UserError(f"{binding}: the network of {name} {given}: {wanted}, in float32.")
+    if not network.trainable_variables:
+        raise UserError(f"{binding}: the network of {name} has no weights to train: {wanted}.")
+    return network
 
 
 class SpectralDense(tf.keras.layers.Layer):

@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from gail_tf.optimization.checks import check_settings
+from gail_tf.types import UserError
 
 
 class GradientStep(tf.Module):
@@ -57,12 +58,22 @@ class GradientStep(tf.Module):
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Takes a step against ``gradients``; returns their global norm and mean absolute component.
 
-        Both are of before the bound.
+        Both are of before the bound. A weight that has no gradient stays as it is.
 
         Args:
           progress: in [0, 1], of the run.
           condition: bool scalar; without it, weights and optimizer stay as they are. None: always.
+
+        Raises:
+          UserError: no weight has a gradient.
         """
+        known = [gradient for gradient in gradients if gradient is not None]
+        if not known:
+            names = ", ".join(variable.name for variable in self._trained[:3])
+            raise UserError(
+                f"a loss does not hang on any of the weights that are to be trained by it ({names} ...): "
+                "want one that TensorFlow computes of the network's output."
+            )
         self.learning_rate.assign(self._initial * (1.0 - progress * (1.0 - self._final_fraction)))
 
         def step():
@@ -79,7 +90,7 @@ class GradientStep(tf.Module):
             step()
         else:
             tf.cond(condition, step, lambda: False)
-        return tf.linalg.global_norm(gradients), mean_absolute(gradients)
+        return tf.linalg.global_norm(known), mean_absolute(known)
 
 
 def mean_absolute(gradients):

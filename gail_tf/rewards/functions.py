@@ -10,6 +10,8 @@ from collections.abc import Callable
 import gin
 import tensorflow as tf
 
+from gail_tf.rewards.checks import rewards_of
+
 # exp(30) is 1e13: beyond that -1/D says nothing new and its square overflows an advantage's variance.
 _MAX_EXPONENT = 30.0
 
@@ -68,5 +70,6 @@ def reward_sign(reward_fn: Callable[[tf.Tensor], tf.Tensor]) -> int:
     Found by evaluating it at logits from -20 to 20. A reward of one sign tells the agent something about
     living longer, whatever it does: the survival bias.
     """
-    reward = reward_fn(tf.linspace(-20.0, 20.0, 81)).numpy()
+    logits = tf.linspace(-20.0, 20.0, 81)
+    reward = rewards_of("Discriminator.reward_fn", reward_fn, logits, "logits").numpy()
     return int((reward >= 0.0).all()) - int((reward <= 0.0).all())

@@ -5,16 +5,17 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from gail_tf.functions import frozen, name_of
+from gail_tf.functions import frozen
 from gail_tf.networks.normalization import RunningMoments
+from gail_tf.rewards.checks import rewards_of
 from gail_tf.rewards.statistics import reward_statistics
-from gail_tf.types import UserError
 
 
 class RewardPipeline(tf.Module):
     """``reward_fn`` of the logits, then each of ``transforms`` in order, with the gin parameters of now.
 
     Args:
+      reward_fn, transforms: tensor -> tensor of the same shape; a UserError where they give anything else.
       standardize_over: of how many of the newest rows of agent and expert a logit's zero and scale are taken
         before ``reward_fn``: 0 is half-way between the two means, as a classifier has it, and 1 half of the
         agent's standard deviation. None: logits are taken as they are.
@@ -32,6 +33,8 @@ class RewardPipeline(tf.Module):
             self._agent, self._expert = (RunningMoments((), memory=standardize_over) for _ in range(2))
         self.reward_fn = frozen(reward_fn)
         self._transforms = [frozen(transform) for transform in transforms]
+        # What gives no rewards says so before a run begins; a trace, since that is how they are called.
+        tf.function(self.__call__, autograph=False).get_concrete_function(tf.TensorSpec([3]))
 
     def __call__(self, logits: tf.Tensor) -> tf.Tensor:
         """The reward of ``logits``, same shape; differentiable, changes no state."""
@@ -55,20 +58,13 @@ class RewardPipeline(tf.Module):
         if self._agent is not None:
             zero = 0.5 * (self._agent.mean + self._expert.mean)
             logits = 2.0 * (logits - zero) * tf.math.rsqrt(self._agent.variance + 1e-12)
-        reward = self.reward_fn(logits)
-        if reward.shape.rank != logits.shape.rank:
-            name, shapes = name_of(self.reward_fn), (tuple(reward.shape), tuple(logits.shape))
-            raise UserError(
-                f"Discriminator.reward_fn: {name} gives the shape {shapes[0]} for logits of {shapes[1]}: "
-                "want a reward for each logit, in the same shape."
-            )
-        return reward
+        return rewards_of("Discriminator.reward_fn", self.reward_fn, logits, "logits")
 
     def _transformed(self, reward: tf.Tensor, update: bool) -> tf.Tensor:
         for transform in self._transforms:
             if update and hasattr(transform, "update"):
                 transform.update(reward)
-            reward = transform(reward)
+            reward = rewards_of("Discriminator.reward_transforms", transform, reward, "rewards")
         return reward
 
     def _clipped_share(self, reward: tf.Tensor) -> dict[str, tf.Tensor]:

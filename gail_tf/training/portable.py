@@ -6,6 +6,7 @@ there, and what comes out then is undefined.
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from gail_tf.types import UserError
 
 # Of every operator set from 13 on; onnxruntime has read this one since 1.10 (2021).
 _OPSET = 15
+_SIGNATURE = "serving_default"
 _TOLERANCE, _OTHER_ACTIONS = 1e-3, 0.02  # of the largest action; of discrete ones a share: ties
 _COMPARED_ROWS = 256
 
@@ -44,7 +46,10 @@ def export_onnx(source: str | os.PathLike, out: str | os.PathLike) -> str:
 
 
 def export_tflite(source: str | os.PathLike, out: str | os.PathLike) -> str:
-    """Writes ``policy.tflite`` and ``policy.json`` to the folder ``out``; returns what to print."""
+    """Writes ``policy.tflite`` and ``policy.json`` to the folder ``out``; returns what to print.
+
+    Its signature is ``serving_default``, of ``observation`` and ``action`` as in the SavedModel.
+    """
     return _export(source, Path(out), "policy.tflite", _as_tflite, _act_of_tflite)
 
 
@@ -120,7 +125,12 @@ def _act_of_onnx(content: bytes) -> Act:
 def _as_tflite(mode: Callable, spec: tf.TensorSpec) -> bytes:
     named = tf.function(lambda observation: {"action": mode(observation)}, autograph=False)
     function = named.get_concrete_function(spec)
-    return tf.lite.TFLiteConverter.from_concrete_functions([function], named).convert()
+    module = tf.Module()
+    module.weights = function.variables  # what a function reads is saved with an object that holds it
+    # A concrete function alone loses the names of its input and output; a SavedModel's signature keeps them.
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(module, folder, {_SIGNATURE: function})
+        return tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[_SIGNATURE]).convert()
 
 
 def _act_of_tflite(content: bytes) -> Act:
@@ -129,16 +139,8 @@ def _act_of_tflite(content: bytes) -> Act:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the interpreter's future name
         interpreter = tf.lite.Interpreter(model_content=content, num_threads=1)
-    index = interpreter.get_input_details()[0]["index"]
-
-    def act(observations: np.ndarray) -> np.ndarray:
-        interpreter.resize_tensor_input(index, observations.shape)
-        interpreter.allocate_tensors()
-        interpreter.set_tensor(index, observations)
-        interpreter.invoke()
-        return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
-
-    return act
+    run = interpreter.get_signature_runner(_SIGNATURE)
+    return lambda observations: run(observation=observations)["action"]
 
 
 def _largest_difference(mode: Callable, act: Act, spec: tf.TensorSpec) -> float:

@@ -118,3 +118,20 @@ def test_an_action_space_that_nothing_learns_in_is_refused_before_random_play():
     make = functools.partial(gym.wrappers.TimeLimit, max_episode_steps=5)
     with pytest.raises(UserError, match="has the action space Tuple.*: want Discrete or a Box of one"):
         settings.resolve(Request("", ("ppo/any",), environment=lambda: make(TwoParts())))
+
+
+def test_a_warning_of_the_file_stays_one(tmp_path):
+    noted = demonstrations.load(CARTPOLE).noted("warning: Rows look missing.", "Nothing else.")
+    demonstrations.save(tmp_path / "noted.npz", noted)
+    found = resolved(str(tmp_path / "noted.npz"))
+    assert warnings_of(found) == ["warning: Rows look missing."] and "note: Nothing else." in found.notes
+
+
+def test_a_part_of_ones_own_that_fails_is_named():
+    @gin.configurable("my_network", module="settings_test")
+    def my_network(units="x"):
+        return int(units)
+
+    with pytest.raises(UserError, match="^config: .*my_network: invalid literal"):
+        with settings.one_line_errors():
+            my_network()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gail_tf.demonstrations import arrays
+from gail_tf.demonstrations import arrays, from_arrays
 from gail_tf.types import UserError
 
 
@@ -66,3 +66,14 @@ def test_flags_other_than_0_and_1_are_refused():
 def test_length_mismatch_names_both_arrays():
     with pytest.raises(UserError, match="actions has 2 rows and observations has 3"):
         arrays.require_same_length({"observations": np.zeros((3, 1)), "actions": np.zeros((2, 1))})
+
+
+def test_masked_cells_are_refused_and_a_mask_without_any_is_none():
+    rows = np.ma.masked_array(np.arange(6.0).reshape(3, 2), mask=[[0, 0], [0, 1], [1, 1]])
+    flags = {"terminals": [0, 0, 1], "timeouts": [0, 0, 0], "actions": [0, 1, 0]}
+    with pytest.raises(
+        UserError, match="observations has 3 masked cells, the first in row 1; wanted a number"
+    ):
+        from_arrays({"observations": rows, **flags})
+    whole = np.ma.masked_array(np.arange(6.0).reshape(3, 2))
+    assert from_arrays({"observations": whole, **flags}).num_transitions == 2

@@ -13,7 +13,7 @@ from gail_tf.discriminators.expert_rows import below
 from gail_tf.networks.discriminator import make_discriminator_network
 from gail_tf.rewards import functions as rewards
 from gail_tf.rewards.transforms import NormalizedReward
-from gail_tf.types import Transition
+from gail_tf.types import Transition, UserError
 
 SEED = tf.constant([0, 1])
 
@@ -274,6 +274,7 @@ def test_metrics_of_the_experts_reward_cost_no_more_for_a_large_file(num_rows, n
     expert = make_transition(2.0, n=num_rows, seed=1)
     scored = []
     first, second = (make(expert, reward_fn=reward_fn) for _ in range(2))
+    scored.clear()  # of a trace, when it is made
     reported = [d.relabel(as_tensors(AGENT))[1] for d in (first, second, first)]
     assert [len(logits) for logits in scored] == [256, num_scored] * 3
     assert len({float(metrics["reward/expert_mean"]) for metrics in reported}) == 1
@@ -321,6 +322,11 @@ def test_the_gradient_norm_is_reported_before_it_is_cut():
         np.testing.assert_allclose(variable, value, atol=1e-7)
 
 
+def not_sequential(input_shapes):
+    features = tf.keras.Input((5,))
+    return tf.keras.Model(features, tf.keras.layers.Dense(1)(features))
+
+
 @pytest.mark.parametrize(
     "kwargs, message",
     [
@@ -333,7 +339,7 @@ def test_the_gradient_norm_is_reported_before_it_is_cut():
         ({"learning_rate": float("nan")}, "learning_rate is nan: want"),
         ({"dropout": 1.0}, "dropout is 1.0: want 0 or more"),
         (
-            {"dropout": 0.5, "network": lambda shapes: tf.keras.Model()},
+            {"dropout": 0.5, "network": not_sequential},
             "dropout wants .* a tf.keras.Sequential",
         ),
     ],
@@ -394,3 +400,60 @@ def test_dropout_is_for_training_only():
 def test_what_standardising_does_not_go_with_is_one_line(settings, line):
     with pytest.raises(ValueError, match=line):
         make(**settings)
+
+
+def sequential(*layers):
+    return lambda input_shapes: tf.keras.Sequential([*layers])
+
+
+@pytest.mark.parametrize(
+    "network, sentence",
+    [
+        (lambda shapes: None, "<lambda> gives None: want a Keras model from features"),
+        (lambda shapes: [1], "<lambda> gives a list: want a Keras model"),
+        (
+            sequential(tf.keras.Input((5,)), tf.keras.layers.Dense(2)),
+            r"gives float32 of the shape \(2, 2\) for",
+        ),
+        (
+            sequential(tf.keras.Input((5,)), tf.keras.layers.Dense(1), tf.keras.layers.Reshape(())),
+            r"gives float32 of the shape \(2,\) for 2 rows",
+        ),
+        (
+            sequential(tf.keras.Input((3,)), tf.keras.layers.Dense(1)),
+            r"of <lambda> fails on features of the shape \(2, 5\) \(ValueError: Input 0",
+        ),
+        (sequential(tf.keras.layers.Lambda(lambda x: x[:, :1])), "has no weights to train"),
+    ],
+)
+def test_a_network_that_gives_no_logits_is_one_line(network, sentence):
+    with pytest.raises(UserError, match=f"^Discriminator.network: .*{sentence}"):
+        make(network=network)
+
+
+def test_a_network_that_is_not_built_yet_is_built():
+    network = sequential(tf.keras.layers.Dense(8, "relu"), tf.keras.layers.Dense(1))
+    discriminator = make(network=network)
+    before = values(discriminator.network)
+    train(discriminator)
+    assert [v.shape for v in before] == [(5, 8), (8,), (8, 1), (1,)]
+    assert not np.array_equal(before[0], discriminator.network.variables[0])
+
+
+def constant(logit_fn, batch, seed):
+    return 0.0
+
+
+def without_seed(logit_fn, batch):
+    return tf.reduce_mean(logit_fn(batch.expert))
+
+
+def test_a_loss_that_breaks_its_contract_is_one_line():
+    with pytest.raises(UserError, match=r"loss_terms: without_seed takes others .*: want .*batch, seed\)"):
+        make(loss_terms=[without_seed])
+    for term in (constant, lambda logit_fn, batch, seed: tf.reduce_sum(batch.expert)):
+        with pytest.raises(
+            UserError, match="loss_terms: no weight of the network moves (constant|<lambda>):"
+        ):
+            train(make(loss_terms=[term]))
+    train(make(loss_terms=[constant, losses.bce_loss]))

@@ -158,3 +158,17 @@ def test_a_loss_that_is_no_scalar_is_one_line():
 
     with pytest.raises(UserError, match=r"loss_terms: a_loss_a_row gives the shape \(2,\): want a scalar"):
         sum_of_terms([a_loss_a_row], lambda features, seed: features[:, 0], batch([0.0, 0.0], [0.0]), SEED)
+
+
+@pytest.mark.parametrize(
+    "term, sentence",
+    [
+        (lambda logit_fn, batch, seed: None, "<lambda> gives None: want a scalar"),
+        (lambda logit_fn, batch, seed: np.zeros(2), "<lambda> gives a ndarray: want a scalar"),
+        (lambda logit_fn, batch, seed: tf.zeros((), tf.float64), "<lambda> gives float64: want float32"),
+        (lambda logit_fn, batch, seed: seed.nothing, r"<lambda> fails \(AttributeError: .*TRACEBACK=1"),
+    ],
+)
+def test_a_term_that_gives_no_loss_is_named(term, sentence):
+    with pytest.raises(UserError, match=f"^Discriminator.loss_terms: {sentence}"):
+        sum_of_terms([term], lambda x, seed: x[:, 0], batch([0.0], [0.0]), SEED)

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from gail_tf.optimization.gradient_step import GradientStep
+from gail_tf.types import UserError
 
 
 def step_down(step, variable, progress=0.0):
@@ -115,3 +116,12 @@ def test_a_traced_step_leaves_no_graph_behind(optimizer):
     graph = traced()
     gc.collect()
     assert graph() is None
+
+
+def test_a_weight_without_a_gradient_stays_and_a_loss_without_any_is_refused():
+    used, unused = tf.Variable([1.0, 2.0]), tf.Variable([3.0])
+    step = GradientStep([used, unused], 0.1)
+    norm, size = step.apply([tf.constant([3.0, 4.0]), None], tf.constant(0.0))
+    assert (float(norm), float(size), float(unused[0])) == (5.0, 3.5, 3.0) and float(used[0]) != 1.0
+    with pytest.raises(UserError, match="hang on any of the weights .*: want one that TensorFlow computes"):
+        step.apply([None, None], tf.constant(0.0))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gail_tf.rewards.functions import airl, plr
+from gail_tf.rewards.functions import airl, plr, reward_sign
 from gail_tf.rewards.pipeline import RewardPipeline
 from gail_tf.rewards.transforms import NormalizedReward, clipped
 from gail_tf.types import UserError
@@ -83,3 +83,30 @@ def test_parameters_of_gin_are_those_of_the_construction():
 def test_a_reward_of_another_shape_is_one_line():
     with pytest.raises(UserError, match=r"reward_fn: reduce_sum gives the shape \(\) for logits of \(3,\)"):
         RewardPipeline(tf.reduce_sum)(tf.zeros(3))
+
+
+def halved(values, by="2"):
+    return values / by
+
+
+@pytest.mark.parametrize(
+    "fn, sentence",
+    [
+        (lambda x: None, "<lambda> gives None: want a tensor that TensorFlow computes from the"),
+        (lambda x: np.zeros(3), "<lambda> gives a numpy.ndarray: want a tensor"),
+        (lambda x: np.exp(x), r"<lambda> fails \(NotImplementedError: .*TRACEBACK=1"),
+        (lambda x: tf.cast(x, tf.float64), "<lambda> gives float64: want float32"),
+        (lambda: 1.0, r"<lambda> fails \(TypeError: "),
+        (gin.external_configurable(halved, "halved"), r"halved fails \(TypeError: "),
+    ],
+)
+def test_what_gives_no_rewards_is_named_before_it_is_used(fn, sentence):
+    for binding, parts in (("reward_fn", (fn,)), ("reward_transforms", (airl, [clipped, fn]))):
+        with pytest.raises(UserError, match=f"^Discriminator.{binding}: {sentence}") as caught:
+            RewardPipeline(*parts)
+        assert "In call" not in str(caught.value)
+
+
+def test_the_sign_of_what_is_no_reward_is_one_line_too():
+    with pytest.raises(UserError, match="^Discriminator.reward_fn: <lambda> gives a numpy.ndarray: want"):
+        reward_sign(lambda x: np.exp(x))

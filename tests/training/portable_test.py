@@ -66,13 +66,21 @@ def in_onnx(path, rows):
 
 
 def in_tflite(path, rows):
-    interpreter = tf.lite.Interpreter(model_path=str(path / "policy.tflite"), num_threads=1)
+    """By the signature, and by the tensors' numbers."""
+    signed, interpreter = (
+        tf.lite.Interpreter(model_path=str(path / "policy.tflite"), num_threads=1) for _ in range(2)
+    )
+    signature = {"inputs": ["observation"], "outputs": ["action"]}
+    assert signed.get_signature_list() == {"serving_default": signature}
+    given = signed.get_signature_runner("serving_default")(observation=rows)["action"]
     index = interpreter.get_input_details()[0]["index"]
     interpreter.resize_tensor_input(index, rows.shape)
     interpreter.allocate_tensors()
     interpreter.set_tensor(index, rows)
     interpreter.invoke()
-    return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    plain = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    np.testing.assert_array_equal(given, plain)
+    return plain
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -126,10 +134,10 @@ def test_a_policy_from_before_is_converted_by_its_mode(exported, tmp_path, monke
 
 
 def test_what_cannot_be_converted_is_one_line_and_leaves_nothing(exported, tmp_path, monkeypatch):
-    def fails(*_):
+    def fails(*_, **__):
         raise RuntimeError("op Fancy\nis not supported")
 
-    monkeypatch.setattr(tf.lite.TFLiteConverter, "from_concrete_functions", fails)
+    monkeypatch.setattr(tf.lite.TFLiteConverter, "from_saved_model", fails)
     with pytest.raises(UserError, match="RuntimeError: op Fancy is not supported.*deploy the SavedModel"):
         portable.export_tflite(exported["TD3"][1], tmp_path / "out")
     assert not (tmp_path / "out").exists()

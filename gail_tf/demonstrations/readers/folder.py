@@ -7,7 +7,7 @@ import numpy as np
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.readers import npz
 from gail_tf.demonstrations.readers.files import FILE_READERS, SUFFIXES
-from gail_tf.types import UserError
+from gail_tf.types import WARNING, UserError
 
 
 def read(path: str) -> Demonstrations | None:
@@ -36,11 +36,17 @@ def _read_file(file: pathlib.Path) -> Demonstrations:
         return found
 
 
+def _of_file(name: str, note: str) -> str:
+    """A warning stays one."""
+    kind = WARNING if note.startswith(WARNING) else ""
+    return f"{kind}{name}: {note.removeprefix(kind)}"
+
+
 def _concatenated(parts: dict[str, Demonstrations], num_others: int, suffix: str) -> Demonstrations:
     """All rows of ``parts``, by file name."""
     _require_agreement(parts)
     several, first = list(parts.values()), next(iter(parts.values()))
-    notes = [f"{name}: {note}" for name, part in parts.items() for note in part.notes]
+    notes = [_of_file(name, note) for name, part in parts.items() for note in part.notes]
     if num_others:
         notes.append(f"Ignored {num_others} entries of the folder that are not {suffix} files.")
     offsets = np.cumsum([0] + [part.num_transitions for part in several[:-1]])

@@ -5,10 +5,11 @@ like) are columns of numbers, or, in Parquet, of lists; ``reward``, ``terminated
 ``episode`` are what they say. An ``episode`` that changes ends one. ``info.*`` and clocks are ignored.
 """
 
+import csv
 import itertools
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from gail_tf.demonstrations.components import Components
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.readers import d4rl
 from gail_tf.demonstrations.readers.outside import first_bytes, package, parsing, source
-from gail_tf.types import UserError
+from gail_tf.types import WARNING, UserError
 
 _NEEDED = "gail_tf[arrow]"
 _HEAD = 1 << 16
@@ -34,9 +35,10 @@ _SCALARS = {
     "episode": ("episode", "episode_id", "episode_index", "trajectory", "trajectory_id"),
 }
 _COUNTS = re.compile(r"frame_index|(time_?)?step|t", re.IGNORECASE)
+_CLOCKS = re.compile(r"t|time|timestamp", re.IGNORECASE)
 _IGNORED = re.compile(
     # The last two are what pandas calls an index that it writes.
-    rf"(info|infos|metadata)[._/].*|index|task_index|time|timestamp|{_COUNTS.pattern}"
+    rf"(info|infos|metadata)[._/].*|index|task_index|{_CLOCKS.pattern}|{_COUNTS.pattern}"
     r"|Unnamed: \d+|__index_level_\d+__",
     re.IGNORECASE,
 )
@@ -45,28 +47,76 @@ _NUMERAL = re.compile(
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"(\d+)\]?$")
+# Of the median step: how far an even one may be from it. The share of them that makes a clock a regular one.
+_JITTER, _EVEN = 0.05, 0.95
 _WANTED = (
     "observation.<name>, action.<name>, terminated, truncated (and reward, next_observation.<name>, episode)"
 )
 
 
 def read_csv(path: str) -> Demonstrations | None:
-    """Reads comma, semicolon or tab separated text with a header; None where the file is no such text."""
+    """Reads comma, semicolon or tab separated text with a header; None where the file is no such text.
+
+    Raises:
+      UserError: a table of another kind, whose names are doubled, or as of :func:`from_columns`.
+    """
     head = first_bytes(path, _HEAD)
     if not head or b"\0" in head:
         return None
-    header = head.split(b"\n", 1)[0].decode("utf-8-sig", "replace").strip()
-    separator = max(",;\t", key=header.count)
-    if not any(_role(name.strip(' "')) for name in header.split(separator)):
-        return None
+    lines = head.decode("utf-8-sig", "replace").splitlines() or [""]
+    separator = max(",;\t", key=lines[0].count)
+    names = _cells(lines[0], separator)
+    if len(names) == 1 or not any(map(_role, names)):
+        _require_header(lines)
+        if not _is_table(lines, separator):
+            return None
+    if twice := sorted({name for name in names if name and names.count(name) > 1}, key=names.index):
+        columns = [i for i, name in enumerate(names) if name == twice[0]]
+        told = f"the header names {twice[0]} more than once, in the columns {', '.join(map(str, columns))}"
+        raise UserError(f"{told}; wanted every name once: rename or remove the others")
     pandas = package("pandas", "CSV", "pandas")
     with parsing("CSV"):
-        frame = pandas.read_csv(path, sep=separator, encoding="utf-8-sig", skipinitialspace=True)
-    if len(header.split(separator)) != len(frame.columns) or not isinstance(frame.index, pandas.RangeIndex):
-        raise UserError(
-            f"has {len(header.split(separator))} names in its first line, and rows of another length"
-        )
+        # What is written for a missing number, such as n/a, is named as it stands.
+        how = {"skipinitialspace": True, "keep_default_na": False, "na_values": [""]}
+        frame = pandas.read_csv(path, sep=separator, encoding="utf-8-sig", **how)
+    if len(names) != len(frame.columns) or not isinstance(frame.index, pandas.RangeIndex):
+        raise UserError(f"has {len(names)} names in its first line, and rows of another length")
     return from_columns({name: frame[name].to_numpy() for name in frame}, source("CSV", path))
+
+
+def _cells(line: str, separator: str | None) -> list[str]:
+    """The cells of a line, without quotes; None separates at blanks."""
+    if separator is None:
+        return line.split()
+    return [cell.strip() for cell in next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])]
+
+
+def _is_table(lines: Sequence[str], separator: str | None) -> bool:
+    """Whether names, and then as many cells with numbers among them, stand in the first two of ``lines``."""
+    if len(lines) < 2:
+        return False
+    names, row = (_cells(line, separator) for line in lines[:2])
+    return 1 < len(names) == len(row) and any(map(_is_number, row)) and not any(map(_is_number, names))
+
+
+def _require_header(lines: Sequence[str]) -> None:
+    """Raises UserError for a table whose first line is no header, or that is separated by something else."""
+    rest = [line for line in lines if line.strip() and not line.lstrip().startswith(("#", "%", "//"))]
+    accepted = (*",;\t", None, "|")
+    wanted = f"wanted {_WANTED} in the first line"
+    if rest and rest[0] != lines[0] and any(_is_table(rest, separator) for separator in accepted):
+        raise UserError(
+            f"begins with a comment or an empty line; {wanted}: remove what stands above the names"
+        )
+    for separator, called in ((None, "blanks"), ("|", "|")):
+        if _is_table(lines, separator) and (separator or lines[0].count(" ") or lines[0].count("\t")):
+            if all(len(_cells(lines[0], other)) == 1 for other in ",;\t"):
+                told = f"is a table whose columns are separated by {called}"
+                raise UserError(f"{told}; wanted commas, semicolons or tabs: write it with those")
+    for separator in ",;\t":
+        rows = [_cells(line, separator) for line in lines[:2]]
+        if 1 < len(rows[0]) == len(rows[-1]) and all(map(_is_number, rows[0])):
+            raise UserError(f"is a table of numbers without a header; {wanted}: add that line")
 
 
 def read_parquet(path: str) -> Demonstrations | None:
@@ -130,7 +180,7 @@ def from_columns(columns: Mapping[str, np.ndarray], provenance: dict[str, Any]) 
     is_last = _last_rows(fields, read)
     if is_last is not None:
         episode = next((columns[name] for name, role in roles.items() if role == "episode"), None)
-        _require_steps(columns, is_last, "next_observations" in fields, episode)
+        more += _checked_steps(columns, is_last, "next_observations" in fields, episode)
     return read.noted(*notes, *more, components=components)
 
 
@@ -145,10 +195,27 @@ def _last_rows(fields: Mapping[str, np.ndarray], read: Demonstrations) -> np.nda
     return is_last
 
 
-def _require_steps(
+class _Steps(NamedTuple):
+    """How a column that counts steps, or tells the time, changes within episodes: arrays ``[M]``.
+
+    Attributes:
+      by: the increments. usual: what they are where no row is missing.
+      falls: where it goes back. gaps: where rows are missing for sure. leaps: where they seem to be.
+      is_whole: whether it counts steps, and leaves none out.
+    """
+
+    by: np.ndarray
+    usual: np.ndarray
+    falls: np.ndarray
+    gaps: np.ndarray
+    leaps: np.ndarray
+    is_whole: bool
+
+
+def _checked_steps(
     columns: Mapping[str, np.ndarray], is_last: np.ndarray, have_successors: bool, episode: np.ndarray | None
-) -> None:
-    """Raises UserError where a column that counts steps falls, or leaves rows out, within an episode.
+) -> list[str]:
+    """Notes of clocks that seem to leave rows out.
 
     One counter without a gap proves that no row is missing, whatever the other columns say.
 
@@ -156,62 +223,105 @@ def _require_steps(
       is_last: bool ``[N]``, the rows that end an episode.
       have_successors: whether rows have their own next observations, so that none goes over a gap.
       episode: the column ``[N]`` that names episodes, if there is one.
+
+    Raises:
+      UserError: a counter or a clock falls, or a counter leaves rows out, within an episode.
     """
     inside, ordinals = np.flatnonzero(~is_last[:-1]), np.cumsum(is_last) - is_last
-    increments = {
-        name: np.diff(column.astype(np.int64))[inside]
-        for name, column in columns.items()
-        if (_COUNTS.fullmatch(name) or name.lower() == "time") and _is_whole(column)
-    }
-    usual = {name: _usual(name, steps, ordinals[inside]) for name, steps in increments.items()}
-    for name, steps in increments.items():
-        if _COUNTS.fullmatch(name) and ((steps > 0) & (steps == usual[name])).all():
-            return
-    for name, steps in increments.items():
-        falls = steps <= 0 if _COUNTS.fullmatch(name) else np.zeros(len(steps), bool)
-        gaps = np.zeros(len(steps), bool) if have_successors else _gaps(name, steps, usual[name])
-        if not (falls | gaps).any():
-            continue
-        at = int((falls if falls.any() else gaps).argmax())
-        row = int(inside[at])
+    found = {name: _steps(name, column, inside, ordinals[inside]) for name, column in columns.items()}
+    found = {name: steps for name, steps in found.items() if steps is not None}
+    if any(steps.is_whole for steps in found.values()):
+        return []
+    notes = []
+
+    def told(name: str, at: np.ndarray) -> str:
+        row = int(inside[at.argmax()])
         which = ordinals[row] if episode is None else f"{episode.tolist()[row]!r:.40}"
-        change = f"from {columns[name][row]:g} to {columns[name][row + 1]:g}"
-        told = f"the column {name} goes {change} after row {row}, within episode {which}"
+        change = f"from {columns[name][row]:.6g} to {columns[name][row + 1]:.6g}"
+        return f"the column {name} goes {change} after row {row}, within episode {which}"
+
+    for name, steps in found.items():
         clock = f"a clock that counts no steps: name it info.{name}"
-        if falls.any():
-            ends = "terminated, truncated, or episode"
-            raise UserError(f"{told}: sort the rows by it, or say where episodes end ({ends}; {clock})")
-        raise UserError(
-            f"{told}, and elsewhere by {usual[name][at]}: rows are missing, which no step may go over; "
-            f"end the episode there (truncated), or give next_observation columns ({clock})"
-        )
+        if steps.falls.any():
+            raise UserError(
+                f"{told(name, steps.falls)}: sort the rows by it, or say where episodes end (terminated, "
+                f"truncated, or episode; {clock})"
+            )
+        if have_successors:
+            continue
+        if steps.gaps.any():
+            raise UserError(
+                f"{told(name, steps.gaps)}, and elsewhere by {steps.usual[steps.gaps.argmax()]}: rows are "
+                "missing, which no step may go over; end the episode there (truncated), or give "
+                f"next_observation columns ({clock})"
+            )
+        if num := int(steps.leaps.sum()):
+            notes.append(
+                f"{WARNING}Rows look missing at {num} of {len(inside)} steps: {told(name, steps.leaps)}, and "
+                f"nearly always by {steps.usual[0]:.4g}. A step over a gap is none that the environment "
+                "takes: end the episode there (truncated), or give next_observation columns "
+                f"({clock})."
+            )
+    return notes
 
 
-def _is_whole(column: np.ndarray) -> bool:
-    """Whether ``column`` ``[N]`` holds whole numbers alone, as a counter's are."""
-    is_number = column.ndim == 1 and column.dtype.kind in "iuf"
-    return is_number and bool(((np.abs(column) < 2**53) & (column == np.round(column))).all())
+def _steps(name: str, column: np.ndarray, inside: np.ndarray, episodes: np.ndarray) -> _Steps | None:
+    """Of the rows ``inside`` ``[M]``, of ``episodes`` ``[M]``; None for a column that is neither."""
+    if column.ndim != 1 or column.dtype.kind not in "iuf" or not len(inside):
+        return None
+    is_whole = bool(((np.abs(column) < 2**53) & (column == np.round(column))).all())
+    if is_whole and _COUNTS.fullmatch(name):
+        return _of_counter(name, np.diff(column.astype(np.int64))[inside], episodes)
+    if _CLOCKS.fullmatch(name):
+        by = np.diff(column.astype(np.int64 if is_whole else np.float64))[inside]
+        return _of_clock(by, is_counted=is_whole and name.lower() == "time")
+    return None
 
 
-def _usual(name: str, steps: np.ndarray, episodes: np.ndarray) -> np.ndarray:
-    """The usual one for each of the increments ``[M]``: the smallest, of a counter that of its episode."""
-    of = episodes if _COUNTS.fullmatch(name) else np.zeros_like(episodes)
-    smallest = np.full(of.max(initial=0) + 1, np.iinfo(np.int64).max)
-    np.minimum.at(smallest, of, steps)
-    return smallest[of]
+def _of_counter(name: str, by: np.ndarray, episodes: np.ndarray) -> _Steps:
+    """It usually counts by the smallest of an episode's increments; what is above leaves rows out.
 
-
-def _gaps(name: str, steps: np.ndarray, usual: np.ndarray) -> np.ndarray:
-    """Where increments ``[M]`` leave rows out, bool ``[M]``: above the usual ones.
-
-    A clock jitters: it tells of gaps only where most increments are alike and the others multiples of them. A
-    ``t`` that nowhere counts by 1 may be one too, in rounded milliseconds.
+    A ``t`` that nowhere counts by 1 may be a clock too, in rounded milliseconds.
     """
-    gaps = steps > usual
-    are_multiples = usual.min(initial=1) > 0 and not (steps % usual).any()
-    if _COUNTS.fullmatch(name):
-        return gaps & (are_multiples or name.lower() != "t" or 1 in usual)
-    return gaps & (are_multiples and 2 * gaps.sum() < len(steps))
+    smallest = np.full(episodes.max() + 1, np.iinfo(np.int64).max)
+    np.minimum.at(smallest, episodes, by)
+    usual = smallest[episodes]
+    falls, gaps = by <= 0, by > usual
+    if name.lower() == "t" and 1 not in usual and not _are_multiples(by, usual):
+        gaps = np.zeros_like(gaps)
+    return _Steps(by, usual, falls, gaps, _leaps(by), not (falls | gaps).any() and (by == usual).all())
+
+
+def _of_clock(by: np.ndarray, is_counted: bool) -> _Steps:
+    """A clock jitters, and may stand still.
+
+    One in whole numbers (``is_counted``) leaves rows out where most increments are alike and the others are
+    multiples of them.
+    """
+    smallest = np.full_like(by, by.min())
+    gaps = (by > smallest) & is_counted
+    if is_counted and not (_are_multiples(by, smallest) and 2 * gaps.sum() < len(by)):
+        gaps = np.zeros_like(gaps)
+    usual = smallest if is_counted and gaps.any() else np.full_like(by, np.median(by))
+    return _Steps(by, usual, by < 0, gaps, _leaps(by), False)
+
+
+def _are_multiples(by: np.ndarray, usual: np.ndarray) -> bool:
+    return usual.min() > 0 and not (by % usual).any()
+
+
+def _leaps(by: np.ndarray) -> np.ndarray:
+    """Where increments ``[M]`` are about twice the median, or three times and so on, and nearly all are even.
+
+    Clocks of robots jitter: a late step is no proof that a row is missing.
+    """
+    median = np.median(by)
+    if not median > 0:
+        return np.zeros(len(by), bool)
+    times = by / median
+    near = np.abs(times - np.round(times)) <= _JITTER
+    is_even = near & (np.round(times) == 1)
+    return near & (times > 1.5) & (is_even.mean() >= _EVEN)
 
 
 def _require_known(roles: Mapping[str, str | None]) -> None:
@@ -332,6 +442,11 @@ def _with_ends(fields: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], li
     """``fields`` with terminals, and timeouts where the column ``episode`` tells where episodes end."""
     fields, notes = dict(fields), []
     episode = fields.pop("episode", None)
+    if episode is None and "terminals" not in fields:
+        raise UserError(
+            "no column says where episodes end; wanted episode (which one a row is of), or terminated and "
+            "truncated: add one"
+        )
     if episode is None:
         return fields, notes
     if (empty := np.flatnonzero([cell is None or cell != cell for cell in episode.tolist()])).size:

@@ -148,7 +148,10 @@ def test_pandas_own_index_is_ignored(tmp_path):
         ({"episode": [0, 1, 0, 1, 1]}, "the rows of 2 episodes stand in 4 pieces"),
         ({"episode": [0, 0, 0, 0, 0]}, "row 2 ends an episode, and the column episode goes on"),
         ({"truncated": [0, 0, 0, 0, 3]}, "column truncated, row 4 is 3; wanted 0 or 1"),
-        ({"terminated": None}, "missing keys terminals"),
+        ({"terminated": None}, "no column says where episodes end; wanted episode .*, or terminated and"),
+        ({"obs_0": ["0", "n/a", "2", "3", "4"]}, "column obs_0, row 1 is 'n/a'; wanted finite"),
+        ({"t": [0.0, 0.2, 0.1, 0.0, 0.1]}, "the column t goes from 0.2 to 0.1 after row 1, within episode 0"),
+        ({"timestamp": [0, 2, 1, 0, 1]}, "the column timestamp goes from 2 to 1 after row 1, within"),
     ],
 )
 def test_malformed_tables(write, refuses, changes, sentence):
@@ -230,6 +233,68 @@ def test_what_a_counter_counts_by_is_judged_by_the_episode(write, refuses):
 def test_a_clock_named_like_a_counter_is_told_the_way_out(write, refuses):
     told = "t goes from 1 to 1 after row 5, within episode 3: sort .*counts no steps: name it info.t"
     refuses(write(**two_episodes(t=[0, 1, 2, 5, 0, 1, 1, 2])), told)
+
+
+CLOCK = np.delete(np.arange(62), [20, 21, 40])  # of 59 rows
+
+
+def with_clock(**columns):
+    rows = {"obs_0": np.arange(59.0), "action": [0.5] * 59, "terminated": [0] * 59, "next_obs_0": None}
+    return {**rows, "truncated": [0] * 58 + [1], **columns}
+
+
+@pytest.mark.parametrize(
+    "name, column",
+    [("timestamp", CLOCK * 0.1), ("timestamp", CLOCK * 100), ("t", CLOCK * 0.1), ("time", CLOCK / 30)],
+)
+@pytest.mark.parametrize("jitter", [0.0, 0.01])
+def test_a_regular_clock_that_leaps_is_warned_of(write, name, column, jitter):
+    unit = column[1]
+    column = column + unit * jitter * np.random.default_rng(0).uniform(-1, 1, 59)
+    (note,) = [n for n in demos.load(write(**with_clock(**{name: column}))).notes if "warning" in n]
+    assert note.startswith(f"warning: Rows look missing at 2 of 58 steps: the column {name} goes from ")
+    assert "after row 19, within episode 0" in note and f"name it info.{name}" in note
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"timestamp": CLOCK * 0.1, "step": np.arange(59)},  # a counter proves that the step was late
+        {"timestamp": CLOCK * 0.1, "next_obs_0": np.arange(59.0) + 1},
+        {"timestamp": np.cumsum(np.random.default_rng(0).uniform(0.05, 0.3, 59))},
+        {"timestamp": np.append(np.arange(58), 58.5)},  # late, by no whole step
+        {"timestamp": CLOCK // 2},  # stands still on half of the rows
+        {"info.timestamp": CLOCK * 0.1},
+    ],
+)
+def test_an_irregular_clock_tells_nothing(write, columns):
+    assert not [n for n in demos.load(write(**with_clock(**columns))).notes if "warning" in n]
+
+
+def test_a_warning_stays_one_in_a_folder(write, tmp_path):
+    write(**with_clock(timestamp=CLOCK * 0.1))
+    (note,) = [n for n in demos.load(tmp_path).notes if "warning" in n]
+    assert note.startswith("warning: a.csv: Rows look missing")
+
+
+@pytest.mark.parametrize(
+    "text, sentence",
+    [
+        ("obs_0,action,obs_0,episode\n1,2,3,0\n", "names obs_0 more than once, in the columns 0, 2; wanted"),
+        ("run,x,u\nr1,0.5,1\n", "unknown columns run, x, u; wanted observation.<name>"),
+        ("run;x;u\nr1;0.5;1\n", "unknown columns run, x, u; wanted observation.<name>"),
+        ("# of a robot\nobs_0,action,episode\n1,2,0\n", "begins with a comment .*: remove what stands"),
+        ("# of a robot, 2\nx,u\n1,2\n", "begins with a comment .*: remove what stands"),
+        ("obs_0 action episode\n1 2 0\n", "columns are separated by blanks; wanted commas, semicolons"),
+        ("episode|obs_0|action\n1|2|0\n", "columns are separated by |; wanted commas, semicolons"),
+        ("0.5,1,0\n0.6,1,0\n", "table of numbers without a header; wanted observation.<name>"),
+        ("Dear all,\nthis is a letter, and 2 lines.\n", "of no format that is known"),
+        ('{"observations": [1, 2],\n"actions": 2}\n', "of no format that is known"),
+    ],
+)
+def test_a_header_that_is_none_of_ours(tmp_path, refuses, text, sentence):
+    (tmp_path / "a.csv").write_text(text)
+    refuses(tmp_path / "a.csv", sentence.replace("|", r"\|"))
 
 
 def test_rows_that_do_not_fit_the_header(tmp_path, refuses):

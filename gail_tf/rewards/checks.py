@@ -1,0 +1,33 @@
+"""What a reward function or a transform gives, which anybody may have written."""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from gail_tf.functions import asked, name_of
+from gail_tf.types import UserError
+
+
+def rewards_of(binding: str, fn: Callable[[tf.Tensor], tf.Tensor], given: tf.Tensor, what: str) -> tf.Tensor:
+    """``fn(given)``, a tensor like ``given`` ``[...]``. Nothing is computed for the checks.
+
+    Args:
+      binding: where gin binds ``fn``. what: the things that are given, such as logits.
+
+    Raises:
+      UserError: ``fn`` fails, or gives something else.
+    """
+    reward, name = asked(binding, fn, given), name_of(fn)
+    if not tf.is_tensor(reward):
+        gives = "None" if reward is None else f"a {type(reward).__module__}.{type(reward).__qualname__}"
+        wanted = f"want a tensor that TensorFlow computes from the {what}, a number for each"
+        raise UserError(f"{binding}: {name} gives {gives}: {wanted}.")
+    if reward.shape.rank != given.shape.rank:
+        raise UserError(
+            f"{binding}: {name} gives the shape {tuple(reward.shape)} for {what} of {tuple(given.shape)}: "
+            f"want a reward for each of the {what}, in the same shape."
+        )
+    if reward.dtype != given.dtype:
+        wanted = f"want {given.dtype.name}, as the {what} are (tf.cast)"
+        raise UserError(f"{binding}: {name} gives {reward.dtype.name}: {wanted}.")
+    return reward
