@@ -8,7 +8,7 @@ from typing import Any
 
 import gin
 
-from gail_tf.types import UserError, without_trail
+from gail_tf.types import UserError, told
 
 
 def frozen(fn: Callable, given: Collection[str] = ()) -> Callable:
@@ -62,10 +62,8 @@ def asked(binding: str, fn: Callable, *given: Any) -> Any:
     except UserError:
         raise
     except Exception as error:
-        line = " ".join(without_trail(error).split())
-        said = f"{type(error).__name__}: {line if len(line) <= 200 else line[:197] + '...'}"
         where = "mend it (GAIL_TF_TRACEBACK=1 shows where)"
-        raise UserError(f"{binding}: {name_of(fn)} fails ({said}); {where}.") from error
+        raise UserError(f"{binding}: {name_of(fn)} fails ({told(error)}); {where}.") from error
 
 
 def require_signature(binding: str, fn: Callable, *names: str) -> None:

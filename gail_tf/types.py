@@ -25,6 +25,19 @@ def without_trail(error: Exception) -> str:
 WARNING = "warning: "
 """What a note begins with that a person should act on."""
 
+
+def one_line(text: Any, limit: int = 200) -> str:
+    """``text`` without line breaks, cut to ``limit`` characters."""
+    line = " ".join(str(text).split())
+    return line if len(line) <= limit else line[: limit - 3] + "..."
+
+
+def told(error: Exception) -> str:
+    """An error in one line: a person's as it is, any other with its type."""
+    line = without_trail(error)
+    return line if isinstance(error, UserError) else f"{type(error).__name__}: {one_line(line)}"
+
+
 ARRAYS, DEMONSTRATIONS = "the arrays", "the demonstrations"
 """What stands for a path, in messages and in run.json, where a program gave no file."""
 

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import tokenize
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import gin
@@ -75,7 +75,7 @@ def check_binds_no_run(path: str | os.PathLike, owner: str) -> None:
     except _GIN_ERRORS:
         return  # parse_gin says what is wrong with the file
     for key, setting in bound.items():
-        part = key.rsplit("/", 1)[-1].split(".")[0]
+        part = _owner(key)
         if "." in key and part not in ("Study", "Tune") and part in recipes.parts_of_runs():
             text = f"{key} = {setting.text}"
             wanted = f"want it as text, {owner}.bindings = [{text!r}]"
@@ -205,8 +205,19 @@ def unused_configurables(configs: Sequence[str], bindings: Sequence[str]) -> lis
       configs: those on top of the recipe. bindings: as ``parse_gin`` takes them.
     """
     keys = recipes.settings(recipes.layers(configs, bindings))
-    bound = [
-        name for key in keys if re.match(r"[A-Z]\w*$|make_", name := key.rsplit("/", 1)[-1].split(".")[0])
-    ]
-    called = re.findall(r"^# Parameters for (?:\S*[./])?(\w+):", gin.operative_config_str(), re.MULTILINE)
-    return [name for name in dict.fromkeys(bound) if name not in called]
+    owners = map(_owner, uncalled_keys(keys, gin.operative_config_str()))
+    return list(dict.fromkeys(owners))
+
+
+def uncalled_keys(keys: Iterable[str], operative: str) -> list[str]:
+    """Those of a class or ``make_*`` function that was not called, by what ``operative`` (config.gin) says.
+
+    Of other functions (a reward, say) it does not tell.
+    """
+    called = set(re.findall(r"^# Parameters for (?:\S*[./])?(\w+):", operative, re.MULTILINE))
+    return [key for key in keys if re.match(r"[A-Z]\w*$|make_", _owner(key)) and _owner(key) not in called]
+
+
+def _owner(key: str) -> str:
+    """The configurable that a binding such as ``scope/PPO.learning_rate`` is of."""
+    return key.rsplit("/", 1)[-1].rsplit(".", 1)[0].rsplit(".", 1)[-1]

@@ -20,7 +20,7 @@ import numpy as np
 from gail_tf.environments.foreign import WHERE, foreign, one_line
 from gail_tf.environments.make import make_by_arguments
 from gail_tf.environments.wrappers import recalled
-from gail_tf.types import UserError, without_trail
+from gail_tf.types import UserError, told
 
 _RENDERERS = {
     "egl": "install EGL with a driver (Debian: libegl1 libgl1-mesa-dri), or set MUJOCO_GL=osmesa",
@@ -120,7 +120,7 @@ def _main(job: BinaryIO) -> None:
         print(json.dumps({"return": work(**arguments)}))
     except Exception as e:
         traceback.print_exc()
-        why = one_line(without_trail(e)) if isinstance(e, UserError) else f"{type(e).__name__}: {one_line(e)}"
+        why = one_line(told(e))
         # No OpenGL shows as anything at all, such as an AttributeError of None.
         if any(
             f"{os.sep}{name}{os.sep}" in file for file in _files(e) for name in ("OpenGL", "mujoco", "glfw")

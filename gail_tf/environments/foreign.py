@@ -6,9 +6,8 @@ import os
 import sys
 import types
 from collections.abc import Iterator
-from typing import Any
 
-from gail_tf.types import UserError
+from gail_tf.types import UserError, one_line
 
 WHERE = "(GAIL_TF_TRACEBACK=1 shows where)"
 
@@ -35,9 +34,3 @@ def import_module(name: str) -> types.ModuleType:
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     return importlib.import_module(name)
-
-
-def one_line(text: Any, limit: int = 200) -> str:
-    """``text`` without line breaks, cut to ``limit`` characters."""
-    line = " ".join(str(text).split())
-    return line if len(line) <= limit else line[: limit - 3] + "..."

@@ -13,7 +13,7 @@ import gin
 import tensorflow as tf
 
 from gail_tf.functions import frozen, name_of
-from gail_tf.types import UserError
+from gail_tf.types import UserError, told
 
 InputShapes = Mapping[str, tuple[int, ...]]
 
@@ -34,8 +34,7 @@ def made_network(binding: str, factory: Callable, input_shapes: InputShapes) -> 
     try:
         logits = tf.convert_to_tensor(network(features, training=False))
     except Exception as error:  # it may raise anything
-        said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        given = f"fails on features of the shape {tuple(features.shape)} ({said})"
+        given = f"fails on features of the shape {tuple(features.shape)} ({told(error)})"
         raise UserError(f"{binding}: the network of {name} {given}: {wanted}.") from error
     if logits.shape != (2, 1) or logits.dtype != tf.float32:
         given = f"gives {logits.dtype.name} of the shape {tuple(logits.shape)} for 2 rows"

@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gail_tf.assembly.config import uncalled_keys
 from gail_tf.lease import Lease
 from gail_tf.machine import pip_install
 from gail_tf.reporting.runs import read_object
@@ -241,17 +241,12 @@ class Search:
 
 
 def unused_settings(names: Iterable[str], run_dir: Path) -> list[str]:
-    """Those of a class or ``make_*`` function that the run did not call.
-
-    Of other functions (a reward, say) config.gin does not tell.
-    """
+    """Those whose part the run did not call, as far as its config.gin tells."""
     try:
         text = (run_dir / "config.gin").read_text()
     except OSError:
         return []
-    called = set(re.findall(r"^# Parameters for (?:\S*[./])?(\w+):", text, re.MULTILINE))
-    owners = {name: name.rsplit("/", 1)[-1].rsplit(".", 1)[0].rsplit(".", 1)[-1] for name in names}
-    return [name for name, of in owners.items() if re.match(r"[A-Z]|make_", of) and of not in called]
+    return uncalled_keys(names, text)
 
 
 def unused_line(names: Sequence[str]) -> str:

@@ -16,7 +16,7 @@ from gail_tf.training.diagnostics import DivergedError
 from gail_tf.training.export import export_policy, export_reward
 from gail_tf.training.run_directory import RunDirectory, now, write_json
 from gail_tf.training.trainer import Hook, Interrupted, Trainer
-from gail_tf.types import Generator, UserError, without_trail
+from gail_tf.types import Generator, UserError, told
 
 _NAMES = ("environment", "algorithm", "seed", "expert_return", "random_return")
 _ENDING = (signal.SIGTERM, signal.SIGHUP)  # a program is to end; after a Ctrl-C it may go on
@@ -88,7 +88,7 @@ def run(
             status = "diverged"  # A result, which a resumed run would only come to again.
             raise
         except Exception as e:
-            error = _told(e)
+            error = told(e)
             raise
         finally:
             # A full disk must not hide what stopped the run.
@@ -100,13 +100,6 @@ def run(
     if pass_signals_on and stop.number in _ENDING:
         signal.raise_signal(stop.number)
     return status
-
-
-def _told(error: Exception) -> str:
-    """An error in one line: a person's as it is, any other with its type."""
-    if isinstance(error, UserError):
-        return without_trail(error)
-    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
 def _summarize(run_dir: RunDirectory, trainer: Trainer, result: Mapping[str, Any]) -> None:
