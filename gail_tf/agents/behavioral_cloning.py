@@ -33,6 +33,9 @@ class BehavioralCloning(tf.Module):
       augmentations: what images go through in training, functions such as those of networks/augmentations.py.
       average_rate: what is held-out-tested and kept is a running average of the weights, which moves by this
         share of the way at every minibatch (Polyak and Juditsky 1992). 1: the weights themselves.
+      observation_noise: standard deviation of Gaussian noise on the observations of training, in their own
+        standard deviations where they are normalised (Bishop 1995, "Training with noise is equivalent to
+        Tikhonov regularization"). Held-out rows have none.
 
     Attributes:
       training_rows, held_out: observations and actions, ``[N, ...]`` each; the same where none are held out.
@@ -52,6 +55,7 @@ class BehavioralCloning(tf.Module):
         max_epochs: int = 1000,
         augmentations: Sequence[Callable] = (),
         average_rate: float = 1.0,
+        observation_noise: float = 0.0,
         jit_compile: bool = True,
     ):
         super().__init__(name="behavioral_cloning")
@@ -78,6 +82,12 @@ class BehavioralCloning(tf.Module):
         self._augmentations = tuple(frozen(augment) for augment in augmentations)
         if augmentations and expert.observation.ndim < 4:
             raise ValueError("BehavioralCloning.augmentations are of images, and it sees none: want ().")
+        if observation_noise and expert.observation.ndim > 2:
+            raise ValueError(
+                f"BehavioralCloning.observation_noise is {observation_noise}, and it sees images: "
+                "want 0, and augmentations."
+            )
+        self._observation_noise = observation_noise
         self._variables = policy.actor_net.trainable_variables
         self.step = GradientStep(self._variables, learning_rate, max_norm=10.0)
         self._best = self._copies()
@@ -94,17 +104,24 @@ class BehavioralCloning(tf.Module):
     def _copies(self) -> list[tf.Variable]:
         return [tf.Variable(v, trainable=False) for v in self._variables]
 
-    def _loss(self, observation, action):
-        distribution = self._policy.distribution(self._policy.normalize(observation))
+    def _loss(self, observation, action, noise=None):
+        seen = self._policy.normalize(observation)
+        distribution = self._policy.distribution(seen if noise is None else seen + noise)
         return -tf.reduce_mean(distribution.log_prob(action)), distribution
+
+    def _noise(self, shape: tf.Tensor, seed: tf.Tensor) -> tf.Tensor | None:
+        if not self._observation_noise:
+            return None
+        return self._observation_noise * tf.random.stateless_normal(shape, seed)
 
     def _train_epoch(self, epoch: tf.Tensor) -> dict[str, tf.Tensor]:
         observations, actions = self.training_rows
 
         def step(indices, seed):
             observation = augmented(tf.gather(observations, indices), self._augmentations, seed)
+            noise = self._noise(tf.shape(observation), seed)
             with tf.GradientTape() as tape:
-                loss, _ = self._loss(observation, tf.gather(actions, indices))
+                loss, _ = self._loss(observation, tf.gather(actions, indices), noise)
                 decay = tf.add_n([tf.nn.l2_loss(v) for v in self._variables if "kernel" in v.name])
                 total = loss + self._weight_decay * decay
             norm, _ = self.step(tape, total, progress=0.0)

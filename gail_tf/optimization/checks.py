@@ -17,7 +17,7 @@ _RULES: Rules = (
     ("target_period epsilon_steps patience max_epochs", lambda x: x >= 1, "1 or more"),
     ("standardize_over", lambda x: x is None or x >= 1, "1 or more, or None"),
     ("cg_iterations backtrack_iterations horizon units", lambda x: x >= 1, "1 or more"),
-    ("actor_start exploration_noise beta cg_damping", lambda x: x >= 0, "0 or more"),
+    ("actor_start exploration_noise observation_noise beta cg_damping", lambda x: x >= 0, "0 or more"),
     ("cloning_coef weight_decay value_coef value_clip_range", lambda x: x >= 0, "0 or more"),
     ("discount gae_lambda tau epsilon", lambda x: 0.0 <= x <= 1.0, "0 to 1"),
     ("average_rate target_rate", lambda x: 0.0 < x <= 1.0, "more than 0, to 1 (the network itself)"),

@@ -31,10 +31,10 @@ def make_expert(kind, n=200, noise=0.0):
     return Transition(observation, action, observation, zeros, zeros, zeros)
 
 
-def make(kind, expert=None, seed=0, **kwargs):
+def make(kind, expert=None, seed=0, hidden=(16,), **kwargs):
     tf.keras.utils.set_random_seed(0)
     codec = ActionCodec(_SPACES[kind])
-    actor = make_actor_network(tf.TensorSpec((2,), tf.float32), codec.spec, (16,))
+    actor = make_actor_network(tf.TensorSpec((2,), tf.float32), codec.spec, hidden)
     policy = Policy(actor, RunningMoments((2,)), codec, False, tf.TensorSpec((2,)))
     expert = make_expert(kind) if expert is None else expert
     options = {"learning_rate": 1e-2, "batch_size": 32, "jit_compile": False, **kwargs}
@@ -190,3 +190,30 @@ def test_images_go_through_the_augmentations_in_training_alone():
 def test_augmentations_want_images():
     with pytest.raises(ValueError, match="BehavioralCloning.augmentations are of images"):
         make("discrete", augmentations=[lambda images, seed: images])
+
+
+@pytest.mark.parametrize(("noise", "slope"), [(0.0, 1.0), (1.0, 0.5), (2.0, 0.2)])
+def test_noise_on_observations_shrinks_a_linear_fit_as_least_squares_with_errors_in_variables_do(
+    noise, slope
+):
+    expert = make_expert(
+        "continuous", n=2000
+    )  # of components of variance 1: the slope falls to 1 / (1 + noise^2)
+    cloning, policy, _ = make("continuous", expert, hidden=(), observation_noise=noise, learning_rate=3e-3)
+    for i in range(60):
+        metrics = cloning.epoch(i)
+    fitted = policy.deterministic(expert.observation).numpy()[:, 0]
+    found = np.polyfit(expert.action[:, 0], fitted, 1)[0]
+    assert found == pytest.approx(slope, abs=0.06)
+    held_out = metrics["cloning/validation_error"]  # of rows without noise, so it is what the slope leaves
+    assert held_out == pytest.approx((1 - found) ** 2 / 8, abs=0.01)
+
+
+def test_noise_on_observations_is_0_or_more_and_of_rows_that_are_no_images():
+    with pytest.raises(ValueError, match="BehavioralCloning.observation_noise is -0.1: want 0 or more"):
+        make("continuous", observation_noise=-0.1)
+    images = np.zeros((8, 12, 12, 4), np.uint8)
+    zeros = np.zeros(8, np.float32)
+    expert = Transition(images, zeros.astype(np.int32), images, zeros, zeros, zeros)
+    with pytest.raises(ValueError, match="BehavioralCloning.observation_noise is 0.1, and it sees images"):
+        make("discrete", expert, observation_noise=0.1)
