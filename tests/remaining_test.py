@@ -19,7 +19,7 @@ FOLDERS_OF = {
     "credo": ["credo", "credo_parts"],
     "mgail": ["mgail", "mgail_paper"],
     "steady": ["steady", "bc"],
-    "pong_pybullet": ["pong_today", "pybullet"],
+    "pong_pybullet": ["pong_today", "pybullet", "pybullet_hopper"],
 }
 # The same training under another name: study -> (arm, task) -> (folder, arm, task).
 SAME = {

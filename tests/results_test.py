@@ -38,6 +38,7 @@ WITHOUT_DATA = {
     ("recipes.md", "you have"): "quotes the tables that it links",
     ("references.md", "recipe or part"): "years and numbers of papers",
     ("run_directory.md", "`nearness`, at least"): "bounds of gail_tf/scores.py",
+    ("bc.md", "change to the recipe of before"): "tuning seeds, with commit and bindings; not exported",
     ("bc.md", "settings"): "tuning seeds, with commit and command; not exported",
     ("demonstrations.md", "format"): "of which package and version a file is",
     ("gail_vr.md", "claim"): "its sentences quote signal.md",
@@ -638,7 +639,7 @@ _TABLE_2 = [
     ("Humanoid-Bullet", "-252.1 ± 25.7", "-127.1 ± 17.6", None),
     (
         "Hopper-Bullet, not the paper's", tables.NOTHING, tables.NOTHING,
-        ("pybullet", "pybullet_envs_gymnasium:HopperBulletEnv-v0", _CLONED, 0.6),
+        ("pybullet_hopper", "pybullet_envs_gymnasium:HopperBulletEnv-v0", "GAIL (PPO)", 0.6),
     ),
     (
         "Ant-Bullet, not the paper's", tables.NOTHING, tables.NOTHING,
