@@ -2,11 +2,12 @@
 
     python benchmarks/pixel_speed.py --peer_python=PEER/bin/python [--repetitions=5] [--num_threads=2]
 
-PEER is the virtual environment of off_policy_peer.py. Both sides: true reward by its sign, 8 games in one
-process, 128 steps each, 4 epochs of 4 minibatches, the Nature encoder shared by policy and value, full games,
-frame skip 4, stacks of 4. Every measurement is a process of its own with --num_threads threads, one after the
-other, so nothing else should run on the machine. Ratios are taken within a repetition. The first iteration,
-and our compiling with it, is left out. Markdown goes to standard output, every figure into --out.
+PEER is the virtual environment of off_policy_peer.py. With --device=gpu both compute on a GPU, ours with XLA
+too. Both sides: true reward by its sign, 8 games in one process, 128 steps each, 4 epochs of 4 minibatches,
+the Nature encoder shared by policy and value, full games, frame skip 4, stacks of 4. Every measurement is a
+process of its own with --num_threads threads, one after the other, so nothing else should run on the machine.
+Ratios are taken within a repetition. The first iteration, and our compiling with it, is left out. Markdown
+goes to standard output, every figure into --out.
 """
 
 import argparse
@@ -23,13 +24,15 @@ HERE = Path(__file__).resolve().parent
 NUM_ENVS, NUM_STEPS = 8, 128
 # What is measured -> threads of TensorFlow or PyTorch; None: --num_threads.
 PROGRAMS = {"gail_tf": None, "gail_tf, one thread of TensorFlow": 1, "stable-baselines3": None}
+ON_GPU = {"gail_tf": None, "gail_tf, XLA": None, "stable-baselines3": None}
 
 
-def measure_ours(num_threads, tensorflow_threads, num_iterations):
+def measure_ours(num_threads, tensorflow_threads, num_iterations, device, jit_compile):
     """Seconds of ``num_iterations`` on Pong by the recipe of the other games, whose network the peer has."""
-    from gail_tf.start_up import import_tensorflow, use_tensorflow_threads
+    from gail_tf.start_up import import_tensorflow, use_device, use_tensorflow_threads
 
     import_tensorflow()
+    use_device(device)
     use_tensorflow_threads(tensorflow_threads)
     import tensorflow as tf
 
@@ -41,6 +44,7 @@ def measure_ours(num_threads, tensorflow_threads, num_iterations):
     from gail_tf.training.run_directory import git_state, versions
 
     bindings = ["make_environment.environment = 'ale_py:ALE/Pong-v5'", "make_simulators.is_slow = True"]
+    bindings += [f"OnPolicyGenerator.jit_compile = {jit_compile}"]
     parse_gin(["ppo/space_invaders"], [*bindings, f"make_simulators.num_threads = {num_threads}"])
     tf.keras.utils.set_random_seed(0)
     generator = OnPolicyGenerator(make_environment, EnvironmentReward(), None, 0)
@@ -56,7 +60,7 @@ def measure_ours(num_threads, tensorflow_threads, num_iterations):
     return time.perf_counter() - start, {"versions": versions(), "git": git_state()}
 
 
-def measure_peer(num_threads, num_iterations):
+def measure_peer(num_threads, num_iterations, device):
     """The same of stable-baselines3, with the settings of configs/pixels/ppo.gin by its names."""
     from importlib.metadata import version
 
@@ -91,7 +95,7 @@ def measure_peer(num_threads, num_iterations):
         ent_coef=0.01,
         vf_coef=0.5,
         seed=0,
-        device="cpu",
+        device="cuda" if device == "gpu" else "cpu",
     )
 
     class Clock(BaseCallback):
@@ -112,12 +116,13 @@ def measure_peer(num_threads, num_iterations):
 
 
 def child_main(options):
-    num_threads = PROGRAMS[options.child] or options.num_threads
+    num_threads = {**PROGRAMS, **ON_GPU}[options.child] or options.num_threads
     with contextlib.redirect_stdout(sys.stderr):
         if options.child == "stable-baselines3":
-            seconds, told = measure_peer(num_threads, options.iterations)
+            seconds, told = measure_peer(num_threads, options.iterations, options.device)
         else:
-            seconds, told = measure_ours(options.num_threads, num_threads, options.iterations)
+            how = options.iterations, options.device, "XLA" in options.child
+            seconds, told = measure_ours(options.num_threads, num_threads, *how)
     steps = options.iterations * NUM_ENVS * NUM_STEPS
     print(json.dumps({"steps_per_second": steps / seconds, "seconds": seconds, **told}))
 
@@ -128,7 +133,7 @@ def run_child(options, program):
     environment = os.environ | {"OMP_NUM_THREADS": str(options.num_threads)}
     if program == "stable-baselines3":
         environment.pop("PYTHONPATH", None)
-    command += [f"--iterations={options.iterations}"]
+    command += [f"--iterations={options.iterations}", f"--device={options.device}"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode:
         sys.exit(f"{program} failed: {done.stderr.strip().splitlines()[-1:]}")
@@ -144,20 +149,21 @@ def main():
     parser.add_argument("--iterations", type=int, default=6, help="of 1,024 steps, to time")
     parser.add_argument("--num_threads", type=int, default=2)
     parser.add_argument("--out", type=Path, default=HERE / "results" / "pixel_speed.json")
-    parser.add_argument("--child", choices=PROGRAMS, help=argparse.SUPPRESS)
+    parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
+    parser.add_argument("--child", choices={**PROGRAMS, **ON_GPU}, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
         return child_main(options)
     if not options.peer_python:
         parser.error("want --peer_python")
-    results = []
+    results, programs = [], ON_GPU if options.device == "gpu" else PROGRAMS
     for _ in range(options.repetitions):
-        results.append([run_child(options, program) for program in PROGRAMS])
+        results.append([run_child(options, program) for program in programs])
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(json.dumps(results, indent=1))
     rates = [{one["program"]: one["steps_per_second"] for one in repetition} for repetition in results]
     print("| PPO on Pong from the screen | steps/s | against stable-baselines3 |\n|---|---:|---:|")
-    for program in PROGRAMS:
+    for program in programs:
         ratios = sorted(rate[program] / rate["stable-baselines3"] for rate in rates)
         shown = f"{statistics.median(ratios):.2f}x [{ratios[0]:.2f}, {ratios[-1]:.2f}]"
         print(f"| {program} | {statistics.median(rate[program] for rate in rates):,.0f} | {shown} |")

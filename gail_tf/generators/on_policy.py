@@ -42,6 +42,8 @@ class OnPolicyGenerator(CollectingGenerator):
         given their features in place of observations. None: they share nothing.
       normalize_observations: running mean and std of the observations collected, frozen within an iteration;
         of as many demonstrations too where the agent clones them.
+      fixed_normalizer: of the demonstrations alone, whatever comes later. A clone is not lost then by a scale
+        that moves under it.
       generator_first: the reward source learns last, and gets the values that were just fitted to the rewards
         it paid (GAIL-VR, section 4.3). segment_length: steps of one environment in a segment of those; None
         is ``num_steps``.
@@ -73,6 +75,7 @@ class OnPolicyGenerator(CollectingGenerator):
         discount: float = 0.99,
         gae_lambda: float = 0.95,
         normalize_observations: bool = True,
+        fixed_normalizer: bool = False,
         generator_first: bool = False,
         segment_length: int | None = None,
         average_rate: float = 0.0,
@@ -94,6 +97,9 @@ class OnPolicyGenerator(CollectingGenerator):
             raise ValueError(
                 f"OnPolicyGenerator.warm_start_epochs is {warm_start_epochs}: without demonstrations want 0."
             )
+        if fixed_normalizer and (expert is None or not normalize_observations):
+            without = "demonstrations" if expert is None else "OnPolicyGenerator.normalize_observations"
+            raise ValueError(f"OnPolicyGenerator.fixed_normalizer is True: without {without} want False.")
         super().__init__(make_env, reward_source, seed, num_environments, num_steps)
         self._discount, self._gae_lambda, self._absorbing = discount, gae_lambda, absorbing
         self._generator_first, self._segment_length = generator_first, segment_length
@@ -110,8 +116,12 @@ class OnPolicyGenerator(CollectingGenerator):
             averages.assign(average_net.variables, actor_net.variables)
             self.policy = Policy(average_net, self._normalizer, codec, absorbing, spec)
         self._cloned = self._demonstrated_actions(expert)
-        if self._cloned and self._normalizer is not None:
-            self._normalizer.update(self._cloned[0])
+        self._scale_is_fixed = fixed_normalizer
+        if self._normalizer is not None:
+            if fixed_normalizer:
+                self._normalizer.update(tf.constant(self._without_absorbing(expert).observation))
+            elif self._cloned:
+                self._normalizer.update(self._cloned[0])
         self._warm_start_epochs, self._cloning = warm_start_epochs, None
         if warm_start_epochs:  # built here, so that wrong settings are told, and the record has them
             cloning = BehavioralCloning(self._actor, self._without_absorbing(expert), seed)
@@ -233,7 +243,7 @@ class OnPolicyGenerator(CollectingGenerator):
         if self._generator_first:  # before the normaliser's update: in the scale in which they were fitted
             fitted = _with_ended(ended, transition, self._values_at(observation, transition))
         # Last, so that the batch was collected and learned from in one scale.
-        if self._normalizer is not None:
+        if self._normalizer is not None and not self._scale_is_fixed:
             self._learn_scale(shared.flatten_time(transition.observation), iteration)
         statistics = {
             "generator/advantage_std": tf.math.reduce_std(advantage),

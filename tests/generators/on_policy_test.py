@@ -126,6 +126,18 @@ def test_demonstrations_that_are_cloned_are_half_of_what_observations_are_scaled
     assert abs(make("PPO", expert=far, reward_source=source)[0].policy.normalizer.mean.numpy()).max() < 1.0
 
 
+def test_a_fixed_scale_is_that_of_the_demonstrations_whatever_is_collected():
+    far = make_expert()._replace(observation=np.float32(np.random.default_rng(0).normal(100.0, 3.0, (40, 4))))
+    generator, _ = make(expert=far, reward_source=EnvironmentReward(), fixed_normalizer=True)
+    iterate(generator, range(3))
+    np.testing.assert_allclose(generator.policy.normalizer.mean, far.observation.mean(0), rtol=1e-5)
+    assert float(generator.policy.normalizer.count) == 40
+    with pytest.raises(ValueError, match="fixed_normalizer is True: without demonstrations want False."):
+        OnPolicyGenerator(cartpole, EnvironmentReward(), None, 0, fixed_normalizer=True)
+    with pytest.raises(ValueError, match="without OnPolicyGenerator.normalize_observations want False."):
+        make(expert=far, fixed_normalizer=True, normalize_observations=False)
+
+
 def values(*modules):
     return [variable.numpy() for module in modules for variable in module.variables]
 
