@@ -3,7 +3,7 @@
 import pathlib
 from collections.abc import Callable, Iterable, Mapping
 
-from gail_tf.doctor import adversary, course, data, generator, process
+from gail_tf.doctor import adversary, cloning, course, data, generator, process
 from gail_tf.doctor.case import Case, Finding
 from gail_tf.lease import holder
 from gail_tf.reporting.runs import Path, Run, find_runs, load_run, read_object
@@ -36,6 +36,9 @@ CHECKS: Mapping[str, Check] = {
     "policy lost after it was there": course.lost,
     "too few steps": course.too_few_steps,
 }
+    "clone not fitted yet": cloning.not_fitted,
+    "too few rows for a clone": cloning.too_few_rows,
+    "clone drifts from the demonstrations": cloning.drifts,
 """Name -> check, in the order in which a person should look: what comes first may cause what follows."""
 
 LAST_RESORT: Mapping[str, Check] = {"not learned": course.not_learned}
