@@ -21,24 +21,27 @@ CHECKS: Mapping[str, Check] = {
     "demonstrations with actions at their bounds": data.actions_at_bounds,
     "demonstrations with actions in other units": data.small_actions,
     "demonstrations that a frame's border tells": data.telling_borders,
+    "discriminator does not learn": adversary.still,
     "reward that seeks the end": adversary.ends_at_once,
     "reward that avoids the end": adversary.never_ends,
+    "reward that pays for staying alive": adversary.lives_on,
     "discriminator too strong": adversary.too_strong,
     "discriminator too weak": adversary.too_weak,
     "entropy gone": generator.entropy_gone,
     "entropy grows": generator.entropy_grows,
     "policy steps too large": generator.large_steps,
+    "policy stands still": generator.stands_still,
     "no step accepted": generator.no_steps,
     "value does not follow": generator.value_lost,
     "vanished gradient": generator.vanished_gradient,
     "exploding gradient": generator.exploding_gradient,
     "saturated actions": generator.saturated,
-    "policy lost after it was there": course.lost,
-    "too few steps": course.too_few_steps,
-}
     "clone not fitted yet": cloning.not_fitted,
     "too few rows for a clone": cloning.too_few_rows,
     "clone drifts from the demonstrations": cloning.drifts,
+    "policy lost after it was there": course.lost,
+    "too few steps": course.too_few_steps,
+}
 """Name -> check, in the order in which a person should look: what comes first may cause what follows."""
 
 LAST_RESORT: Mapping[str, Check] = {"not learned": course.not_learned}

@@ -139,6 +139,7 @@ GRADIENT = "generator__policy_gradient_norm"
         ("discriminator too strong", {"discriminator__accuracy_expert": 0.995}, 0.98),
         ("discriminator too weak", {"discriminator__accuracy_expert": 0.55}, 0.7),
         ("policy steps too large", {"generator__kl": 0.2}, 0.05),
+        ("policy stands still", {"generator__kl": 1e-5}, 1e-3),
         ("no step accepted", {"generator__step_accepted": 0.3}, 0.9),
         ("value does not follow", {"generator__explained_variance": -0.2}, 0.5),
         ("saturated actions", {"evaluation__actions_at_bounds": 0.99}, 0.5),
