@@ -74,7 +74,7 @@ def not_learned(case: Case) -> Finding | None:
         task = "MODULE:ID"
     bc = f"gail-train --config=bc/any --environment={task} --demonstrations={data} --run_dir=runs/bc"
     good = f"{GOOD_SCORE} of the expert or more"
-    if case.score is None:
+    if case.score is None or case.doubt:
         good = f"a distance of {GOOD_DISTANCE} of the random policy's or less"
     return Finding(
         f"it ends at {case.standing} (good is {good}), and no other sign of the table is there",

@@ -47,7 +47,10 @@ CHECKS: Mapping[str, Check] = {
 LAST_RESORT: Mapping[str, Check] = {"not learned": course.not_learned}
 """Asked where none of the others found anything."""
 
-OF_FIGURES: Mapping[str, Check] = {"evaluation too short": process.evaluated_too_little}
+OF_FIGURES: Mapping[str, Check] = {
+    "score in doubt": process.doubted,
+    "evaluation too short": process.evaluated_too_little,
+}
 """They cause nothing: they say how far the figures can be believed."""
 
 

@@ -267,6 +267,32 @@ def test_a_final_figure_of_few_episodes_or_of_wide_spread_is_too_little():
         assert found(dataclasses.replace(run, summary={**run.summary, **change})) == ["evaluation too short"]
 
 
+def far_or_near(score, distance, **facts):
+    run = poor(score=score, evaluation__imitation_distance=distance, generator__kl=0.3, facts=facts)
+    return dataclasses.replace(run, info={**run.info, "random_distance": 0.8})
+
+
+def test_a_score_that_imitation_does_not_give_is_in_doubt_and_the_distance_tells():
+    assert found(far_or_near(1.6, 0.1)) == ["score in doubt"]
+    assert found(far_or_near(1.6, 0.7)) == ["policy steps too large", "score in doubt"]
+    assert found(far_or_near(0.4, 0.1)) == ["score in doubt"]  # near, and not paid for it
+    assert found(far_or_near(0.4, 0.7)) == ["policy steps too large"]
+    assert found(far_or_near(1.4, 0.7)) == []
+    (finding,) = diagnosis.diagnose(far_or_near(1.6, 0.1))
+    assert "normalised score is 1.6" in finding.figures and "--inspect" in finding.change[0]
+
+
+def test_an_expert_that_is_hardly_above_random_play_makes_no_scale():
+    """100 against 0."""
+    (finding,) = diagnosis.diagnose(far_or_near(0.4, 0.1, return_std=101.0))
+    assert (
+        finding.name == "score in doubt"
+        and "100 is above random play (0) by less than one" in finding.figures
+    )
+    assert found(far_or_near(0.4, 0.7, return_std=101.0)) == ["policy steps too large", "score in doubt"]
+    assert found(far_or_near(1.0, 0.1, return_std=99.0)) == []
+
+
 def test_without_an_experts_return_the_distance_tells():
     assert found(without_rewards(0.9)) == ["policy steps too large"]
     assert found(without_rewards(0.1)) == []
