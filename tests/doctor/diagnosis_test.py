@@ -17,6 +17,7 @@ import pytest
 from gail_tf.doctor import diagnosis, text
 from gail_tf.doctor.case import Case
 from gail_tf.lease import Lease
+from gail_tf.reporting.archive import gather
 from gail_tf.reporting.runs import Run, load_run
 from gail_tf.types import UserError
 
@@ -428,6 +429,28 @@ def test_a_summary_ends_with_the_findings_and_where_to_read_on():
         "gail-doctor runs/mine says what to change",
     ]
     assert [" ".join(line.split()) for line in text.summary_lines(run, [])] == ["doctor nothing wrong found"]
+
+
+@pytest.mark.long
+def test_no_run_of_record_at_the_experts_level_is_accused_and_few_others_are_told_nothing():
+    """The counts stand in docs/troubleshooting.md."""
+    runs, _ = gather(sorted((HERE.parents[1] / "docs" / "results").glob("*/runs.jsonl.xz")))
+    known = [(Case(run).score, found(run)) for run in runs]
+    poor = [names for score, names in known if score is not None and score < 0.8]
+    good = [names for score, names in known if score is not None and score >= 0.8]
+    assert len(poor) > 100 and len(good) > 500
+    assert {name for names in good for name in names} <= {"policy lost after it was there"}
+    assert sum(names == ["not learned"] for names in poor) <= 0.05 * len(poor)
+
+
+@pytest.mark.long
+def test_a_discriminator_frozen_in_training_is_found(tmp_path):
+    """Its reward balances the pole all the same, far from the demonstrations."""
+    import gail_tf
+
+    bindings = ("Discriminator.learning_rate = 1e-9", "Trainer.total_env_steps = 24576")
+    result = gail_tf.train("gail_ppo/cartpole", bindings=bindings, run_dir=tmp_path / "sick", seed=3)
+    assert names_of(result.run_dir)[0] == "discriminator does not learn"
 
 
 @pytest.mark.long
