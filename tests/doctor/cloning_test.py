@@ -58,6 +58,14 @@ def test_what_the_own_rows_lose_less_than_held_out_ones_tells_few_rows_from_drif
     assert found(dataclasses.replace(run, summary={**run.summary, "return_mean": 85.0})) == []
 
 
+@pytest.mark.parametrize(
+    "own, finding", [(0.19, "too few rows for a clone"), (0.21, "clone drifts from the demonstrations")]
+)
+def test_a_tenth_of_a_nat_tells_them_apart_of_discrete_actions(own, finding):
+    held_out = [*np.linspace(1.0, 0.3, 20), *[0.4] * 10]
+    assert found(clone(held_out, own, facts={"action_size": None})) == [finding]
+
+
 def test_few_rows_are_counted_and_more_of_the_same_recordings_come_first():
     (finding,) = diagnosis.diagnose(clone(SETTLED, -6.0))
     told = (
