@@ -67,7 +67,7 @@ class _Fit(NamedTuple):
 
 
 def _fit(case: Case) -> _Fit | None:
-    """Of a clone that does not imitate; None of another, without held-out rows, and without facts of actions."""
+    """Of a clone that does not imitate; None of another, without held-out rows or facts of its actions."""
     iterations, losses = case.run.series("cloning/validation_loss", against="iteration")
     own = case.values("cloning/train_loss")
     is_clone = case.agent == "BehavioralCloning" and losses.size >= MIN_LINES and own.size == losses.size
