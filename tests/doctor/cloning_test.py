@@ -88,10 +88,12 @@ def test_a_clone_that_drifts_is_told_by_where_it_gets():
     assert "ends at 0.20 of the expert; its episodes last 120 steps, the expert's 1000" in finding.figures
 
 
-def test_without_held_out_rows_and_of_a_warm_start_nothing_is_said():
+def test_without_held_out_rows_or_facts_and_of_a_warm_start_nothing_is_said():
     run = clone(SETTLED, -6.0)
     whole = [{k: v for k, v in line.items() if k != "cloning/validation_loss"} for line in run.metrics]
     assert found(dataclasses.replace(run, metrics=whole)) == ["not learned"]
+    old = {name: value for name, value in run.info.items() if name != "demonstration_facts"}
+    assert found(dataclasses.replace(run, info=old)) == ["not learned"]  # how many components it has
     warm = clone(SETTLED, -6.0, "OnPolicyGenerator.agent = @PPO\nBehavioralCloning.patience = 20")
     assert found(warm) == ["not learned"]
 
