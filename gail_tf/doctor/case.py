@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gail_tf.reporting.runs import Run, finite_or_none
-from gail_tf.scores import nearness
+from gail_tf.scores import doubt, nearness
 
 GOOD_SCORE = 0.8
 """Normalised return from which a run is not accused of how it learned: nothing of it is to be changed."""
@@ -24,6 +24,10 @@ at 0.31, and experts of Reacher-v5 are beyond it.)"""
 MIN_VALUES = 10
 """Lines of a metric below which it is not judged: a discriminator that learns is near 0.5 at first
 (0.13 and 0.86 in the first seven of a healthy run of gail_trpo/cartpole)."""
+
+MIN_SCALE = 1.0
+"""Standard deviations of the demonstrations' returns from random play to the expert; of recorded tasks
+SpaceInvaders has the fewest (1.8), the next Walker2d-v5 (4.3)."""
 
 EARLIEST = 0.3
 """Share of the budget before which a low return accuses nobody: of eight healthy runs of gail_ppo/hopper one
@@ -188,10 +192,25 @@ class Case:
         missing = "its distance is of images" if at_random is not None else "no random policy's distance"
         return f"whether it imitates is not known: no expert's return, and {missing}"
 
+    @functools.cached_property
+    def doubt(self) -> str | None:
+        """Why a finished run's score says little; None where nothing speaks against it."""
+        if not self.is_finished or self.score is None:
+            return None
+        expert, random = (self.run.number(f"{who}_return") for who in ("expert", "random"))
+        spread = self.fact("return_std")
+        if spread is not None and None not in (expert, random) and expert - random < MIN_SCALE * spread:
+            return (
+                f"the expert's mean of {expert:.4g} is above random play ({random:.4g}) by less than one "
+                f"standard deviation of its episodes ({spread:.4g}): the score ranks nothing"
+            )
+        share = None if self.distance is None else self.nearness(self.distance)
+        return doubt(self.score, share)
+
     @property
     def is_good(self) -> bool | None:
-        """Whether it imitates; None where nothing tells."""
-        if self.score is not None:
+        """Whether it imitates, by the score if nothing speaks against that; None where nothing tells."""
+        if self.score is not None and not self.doubt:
             return self.score >= GOOD_SCORE
         # Of screens it is another distance: 0.40 of a random policy's for a Pong with 0.43 of the expert.
         is_of_screens = "border_accuracy" in self.facts

@@ -42,7 +42,9 @@ def lost(case: Case) -> Finding | None:
 
 
 def too_few_steps(case: Case) -> Finding | None:
-    """It ended while it still got better."""
+    """It ended while it still got better. Of clones the held-out loss tells, and not a few evaluations."""
+    if case.agent == "BehavioralCloning" and case.values("cloning/validation_loss").size:
+        return None
     values, unit = case.scores, "of the expert"
     if not case.run.has_scale:
         values = case.nearness(case.values("evaluation/imitation_distance"))
@@ -72,7 +74,7 @@ def not_learned(case: Case) -> Finding | None:
         task = "MODULE:ID"
     bc = f"gail-train --config=bc/any --environment={task} --demonstrations={data} --run_dir=runs/bc"
     good = f"{GOOD_SCORE} of the expert or more"
-    if case.score is None:
+    if case.score is None or case.doubt:
         good = f"a distance of {GOOD_DISTANCE} of the random policy's or less"
     return Finding(
         f"it ends at {case.standing} (good is {good}), and no other sign of the table is there",

@@ -3,7 +3,7 @@
 import pathlib
 from collections.abc import Callable, Iterable, Mapping
 
-from gail_tf.doctor import adversary, course, data, generator, process
+from gail_tf.doctor import adversary, cloning, course, data, generator, process
 from gail_tf.doctor.case import Case, Finding
 from gail_tf.lease import holder
 from gail_tf.reporting.runs import Path, Run, find_runs, load_run, read_object
@@ -21,18 +21,24 @@ CHECKS: Mapping[str, Check] = {
     "demonstrations with actions at their bounds": data.actions_at_bounds,
     "demonstrations with actions in other units": data.small_actions,
     "demonstrations that a frame's border tells": data.telling_borders,
+    "discriminator does not learn": adversary.still,
     "reward that seeks the end": adversary.ends_at_once,
     "reward that avoids the end": adversary.never_ends,
+    "reward that pays for staying alive": adversary.lives_on,
     "discriminator too strong": adversary.too_strong,
     "discriminator too weak": adversary.too_weak,
     "entropy gone": generator.entropy_gone,
     "entropy grows": generator.entropy_grows,
     "policy steps too large": generator.large_steps,
+    "policy stands still": generator.stands_still,
     "no step accepted": generator.no_steps,
     "value does not follow": generator.value_lost,
     "vanished gradient": generator.vanished_gradient,
     "exploding gradient": generator.exploding_gradient,
     "saturated actions": generator.saturated,
+    "clone not fitted yet": cloning.not_fitted,
+    "too few rows for a clone": cloning.too_few_rows,
+    "clone drifts from the demonstrations": cloning.drifts,
     "policy lost after it was there": course.lost,
     "too few steps": course.too_few_steps,
 }
@@ -41,7 +47,10 @@ CHECKS: Mapping[str, Check] = {
 LAST_RESORT: Mapping[str, Check] = {"not learned": course.not_learned}
 """Asked where none of the others found anything."""
 
-OF_FIGURES: Mapping[str, Check] = {"evaluation too short": process.evaluated_too_little}
+OF_FIGURES: Mapping[str, Check] = {
+    "score in doubt": process.doubted,
+    "evaluation too short": process.evaluated_too_little,
+}
 """They cause nothing: they say how far the figures can be believed."""
 
 

@@ -8,6 +8,7 @@ GONE = 0.1  # Of a discrete policy's first entropy, within the first third.
 NARROW = 3.0  # Nats a component below a Gaussian's first entropy, likewise: a std of a twentieth.
 WIDE = 1.0  # Nats a component above it, of late: a std of e times the first one.
 LARGE_KL = 0.1  # Nats an update; eight healthy runs of gail_ppo/hopper have medians of 0.012 to 0.02.
+SMALL_KL = 1e-4  # Median of the updates; the least of the recorded runs is 7e-4, at 0.97 of the expert.
 FALL, RISE = 1e-3, 1e3  # Of the gradient's norm, late against early; the same runs: 0.5 to 4.
 SATURATED = 0.95
 
@@ -79,6 +80,22 @@ def large_steps(case: Case) -> Finding | None:
         (
             case.slower_policy,
             *([f"--gin='PPO.num_epochs = 5'  # now {epochs:g}"] if case.agent == "PPO" else []),
+        ),
+    )
+
+
+def stands_still(case: Case) -> Finding | None:
+    """Its updates change nothing. A rejected step of TRPO's has a KL of 0 too, and a finding of its own."""
+    values = case.values("generator/kl")
+    is_judged = case.is_poor and values.size >= MIN_VALUES and not case.values("generator/step_accepted").size
+    if not is_judged or (median := float(np.median(values))) >= SMALL_KL:
+        return None
+    name = f"{case.agent}.learning_rate"
+    return Finding(
+        f"generator/kl has a median of {median:.1g} nats an update, at most {values.max():.1g}",
+        (
+            f"--gin='{name} = 3e-4'  # now {case.setting(name, 3e-4):g}",
+            f"--gin='{case.agent}.num_epochs = 10'  # now {case.setting(f'{case.agent}.num_epochs', 10):g}",
         ),
     )
 

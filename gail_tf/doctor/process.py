@@ -5,6 +5,7 @@ import shlex
 import numpy as np
 
 from gail_tf.doctor.case import Case, Finding
+from gail_tf.doctor.data import quoted_demonstrations
 from gail_tf.reporting import python_calls
 
 MIN_EPISODES = 3  # Of an evaluation; shipped: 5, and 20 at the end.
@@ -50,6 +51,21 @@ def diverged(case: Case) -> Finding | None:
             case.slower_policy,
             "--gin='Discriminator.max_gradient_norm = 10.0'",
             "Look at the rewards and observations for outliers.",
+        ),
+    )
+
+
+def doubted(case: Case) -> Finding | None:
+    """The score is out of what imitation gives, or says the opposite of the distance."""
+    if case.doubt is None:
+        return None
+    inspect = f"gail-make-demonstrations --inspect={quoted_demonstrations(case)}"
+    return Finding(
+        case.doubt,
+        (
+            inspect if case.factory else f"{inspect} --environment={case.run.environment}",
+            "Record the environment's own rewards, without a wrapper that scales, cuts or adds to them.",
+            "Go by the imitation distance, which needs no reward.",
         ),
     )
 

@@ -17,6 +17,7 @@ import pytest
 from gail_tf.doctor import diagnosis, text
 from gail_tf.doctor.case import Case
 from gail_tf.lease import Lease
+from gail_tf.reporting.archive import gather
 from gail_tf.reporting.runs import Run, load_run
 from gail_tf.types import UserError
 
@@ -139,6 +140,7 @@ GRADIENT = "generator__policy_gradient_norm"
         ("discriminator too strong", {"discriminator__accuracy_expert": 0.995}, 0.98),
         ("discriminator too weak", {"discriminator__accuracy_expert": 0.55}, 0.7),
         ("policy steps too large", {"generator__kl": 0.2}, 0.05),
+        ("policy stands still", {"generator__kl": 1e-5}, 1e-3),
         ("no step accepted", {"generator__step_accepted": 0.3}, 0.9),
         ("value does not follow", {"generator__explained_variance": -0.2}, 0.5),
         ("saturated actions", {"evaluation__actions_at_bounds": 0.99}, 0.5),
@@ -264,6 +266,32 @@ def test_a_final_figure_of_few_episodes_or_of_wide_spread_is_too_little():
     assert found(run) == []
     for change in ({"num_episodes": 2}, {"return_std": 60.0}):
         assert found(dataclasses.replace(run, summary={**run.summary, **change})) == ["evaluation too short"]
+
+
+def far_or_near(score, distance, **facts):
+    run = poor(score=score, evaluation__imitation_distance=distance, generator__kl=0.3, facts=facts)
+    return dataclasses.replace(run, info={**run.info, "random_distance": 0.8})
+
+
+def test_a_score_that_imitation_does_not_give_is_in_doubt_and_the_distance_tells():
+    assert found(far_or_near(1.6, 0.1)) == ["score in doubt"]
+    assert found(far_or_near(1.6, 0.7)) == ["policy steps too large", "score in doubt"]
+    assert found(far_or_near(0.4, 0.1)) == ["score in doubt"]  # near, and not paid for it
+    assert found(far_or_near(0.4, 0.7)) == ["policy steps too large"]
+    assert found(far_or_near(1.4, 0.7)) == []
+    (finding,) = diagnosis.diagnose(far_or_near(1.6, 0.1))
+    assert "normalised score is 1.6" in finding.figures and "--inspect" in finding.change[0]
+
+
+def test_an_expert_that_is_hardly_above_random_play_makes_no_scale():
+    """100 against 0."""
+    (finding,) = diagnosis.diagnose(far_or_near(0.4, 0.1, return_std=101.0))
+    assert (
+        finding.name == "score in doubt"
+        and "100 is above random play (0) by less than one" in finding.figures
+    )
+    assert found(far_or_near(0.4, 0.7, return_std=101.0)) == ["policy steps too large", "score in doubt"]
+    assert found(far_or_near(1.0, 0.1, return_std=99.0)) == []
 
 
 def test_without_an_experts_return_the_distance_tells():
@@ -401,6 +429,28 @@ def test_a_summary_ends_with_the_findings_and_where_to_read_on():
         "gail-doctor runs/mine says what to change",
     ]
     assert [" ".join(line.split()) for line in text.summary_lines(run, [])] == ["doctor nothing wrong found"]
+
+
+@pytest.mark.long
+def test_no_run_of_record_at_the_experts_level_is_accused_and_few_others_are_told_nothing():
+    """The counts stand in docs/troubleshooting.md."""
+    runs, _ = gather(sorted((HERE.parents[1] / "docs" / "results").glob("*/runs.jsonl.xz")))
+    known = [(Case(run).score, found(run)) for run in runs]
+    poor = [names for score, names in known if score is not None and score < 0.8]
+    good = [names for score, names in known if score is not None and score >= 0.8]
+    assert len(poor) > 100 and len(good) > 500
+    assert {name for names in good for name in names} <= {"policy lost after it was there"}
+    assert sum(names == ["not learned"] for names in poor) <= 0.05 * len(poor)
+
+
+@pytest.mark.long
+def test_a_discriminator_frozen_in_training_is_found(tmp_path):
+    """Its reward balances the pole all the same, far from the demonstrations."""
+    import gail_tf
+
+    bindings = ("Discriminator.learning_rate = 1e-9", "Trainer.total_env_steps = 24576")
+    result = gail_tf.train("gail_ppo/cartpole", bindings=bindings, run_dir=tmp_path / "sick", seed=3)
+    assert names_of(result.run_dir)[0] == "discriminator does not learn"
 
 
 @pytest.mark.long

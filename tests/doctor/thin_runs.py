@@ -15,8 +15,9 @@ OUT = pathlib.Path(__file__).parent / "runs"
 NUM_LINES = 16
 KEPT = re.compile(
     r"iteration|env_steps|wall_seconds|episode/length|evaluation/(return_mean|return_std|length_mean"
-    r"|imitation_distance|actions_at_bounds)|discriminator/(accuracy_\w+|expert_probability|gradient_norm"
-    r"|loss_wasserstein_loss)|reward/(agent_mean|agent_min|agent_max|absorbing_mean)|generator/(kl|entropy"
+    r"|imitation_distance|actions_at_bounds)|discriminator/(accuracy_\w+|\w+_probability|gradient_norm"
+    r"|loss_bce_loss|loss_wasserstein_loss)|cloning/(train|validation)_loss"
+    r"|reward/(agent_mean|agent_min|agent_max|absorbing_mean)|generator/(kl|entropy"
     r"|explained_variance|policy_gradient_norm|critic_gradient_norm|step_accepted|saturation|objective"
     r"|value_loss)"
 )
