@@ -204,7 +204,8 @@ class NetworkSampler(_Sampler):
 
     def __init__(self, policy: Policy, exploration_noise: float, reason: str):
         super().__init__(policy, exploration_noise)
-        self._act = tf.function(self._sampled, autograph=False, reduce_retracing=True)
+        self._act = tf.function(self._sampled, autograph=False)
+        self._acts: dict[tuple[int, ...], Callable[..., tf.Tensor]] = {}  # by the shape of observations
         self.notes = [f"Collecting acts through TensorFlow, since {reason}: some 0.3 ms a step more."]
 
     def start(self, seed: tuple[int, ...], num_steps: int, num_environments: int) -> None:
@@ -213,7 +214,11 @@ class NetworkSampler(_Sampler):
 
     def sample(self, observation: np.ndarray, step: int) -> np.ndarray:
         """Normalised actions ``[B, k]``, uncut of a distribution, or int32 ``[B]``, at raw ``[B, ...]``."""
-        return self._act(observation, self.noise[step], self._seeds[step]).numpy()
+        inputs = [tf.constant(x) for x in (observation, self.noise[step], self._seeds[step])]
+        if observation.shape not in self._acts:
+            self._acts[observation.shape] = self._act.get_concrete_function(*inputs)
+        # Not self._act: it finds out in every step, for a third of the call, which one this is.
+        return self._acts[observation.shape](*inputs).numpy()
 
     def _sampled(self, observation: tf.Tensor, noise: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         distribution = self._policy.distribution(self._policy.normalize(observation))
