@@ -62,8 +62,13 @@ def asked(binding: str, fn: Callable, *given: Any) -> Any:
     except UserError:
         raise
     except Exception as error:
-        where = "mend it (GAIL_TF_TRACEBACK=1 shows where)"
-        raise UserError(f"{binding}: {name_of(fn)} fails ({told(error)}); {where}.") from error
+        raise failure(binding, fn, error) from error
+
+
+def failure(binding: str, fn: Callable, error: Exception) -> UserError:
+    """That ``fn``, which gin binds at ``binding``, raised ``error``, in one line."""
+    where = "mend it (GAIL_TF_TRACEBACK=1 shows where)"
+    return UserError(f"{binding}: {name_of(fn)} fails ({told(error)}); {where}.")
 
 
 def require_signature(binding: str, fn: Callable, *names: str) -> None:

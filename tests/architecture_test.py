@@ -56,6 +56,7 @@ _MAY_IMPORT = {
     "training": {
         "version",
         "types",
+        "functions",
         "scores",
         "files",
         "machine",

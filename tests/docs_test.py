@@ -7,15 +7,17 @@ import sys
 import types
 from pathlib import Path
 
+import gin
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from gail_tf.agents.ppo import PPO
+from gail_tf.discriminators.discriminator import Discriminator
 from gail_tf.discriminators.losses import DiscriminatorBatch
 from gail_tf.environments.make import make_environment
 from gail_tf.networks.mlp import make_actor_network, make_value_network
-from gail_tf.types import OnPolicyBatch
+from gail_tf.types import OnPolicyBatch, Transition
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -112,6 +114,17 @@ def test_the_loss_at_logit_0_is_2(parts):
     batch = DiscriminatorBatch(tf.zeros((4, 3)), tf.ones((4, 3)))
     loss = parts["my_loss"].lsgan_loss(lambda x: 0.0 * x[:, 0], batch, seed=(0, 0))
     np.testing.assert_allclose(loss, 2.0)
+
+
+def test_the_losss_rules_are_asked_of_what_gin_binds(parts):
+    rows, zeros = np.zeros((4, 3), np.float32), np.zeros(4, np.float32)
+    expert = Transition(rows, rows[:, :2], rows, zeros, zeros, zeros)
+    gin.parse_config("Discriminator.loss_terms = [@lsgan_loss]\nlsgan_loss.target = 0.5")
+    assert Discriminator(expert, None).logits(expert).shape == (4,)
+    with gin.unlock_config():
+        gin.bind_parameter("lsgan_loss.target", -1.0)
+    with pytest.raises(ValueError, match="^lsgan_loss.target is -1.0: want a number above 0."):
+        Discriminator(expert, None)
 
 
 @pytest.fixture(scope="module")

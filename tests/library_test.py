@@ -84,6 +84,9 @@ def test_the_run_directory_is_that_of_the_binaries(trained):
     assert info["status"] == "finished" and info["environment"] == "CartPole-v1" and info["seed"] == 3
     assert info["demonstrations"] == "the arrays" and len(info["demonstrations_sha256"]) == 64
     assert "Trainer.total_env_steps = 256" in (result.run_dir / "config.gin").read_text()
+    kept = {name: info[name] for name in ("keep", "kept_env_steps")}
+    assert kept == {name: result.summary[name] for name in kept} and kept["kept_env_steps"] > 0
+    assert kept["keep"] == "imitation_distance"
 
 
 def test_a_policy_acts_on_arrays_and_as_stable_baselines3_asks(trained):

@@ -8,7 +8,7 @@ from tf_agents.trajectories import time_step as ts
 
 from gail_tf.agents import losses
 from gail_tf.agents.off_policy import cloning_term, values_of
-from gail_tf.networks.mlp import as_network
+from gail_tf.networks.made import made_critic, made_deterministic_actor
 from gail_tf.optimization.checks import check_settings
 from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.types import Metrics, OffPolicyBatch
@@ -21,12 +21,19 @@ class ActorCritic(tf.Module):
       settings: the agent's constructor arguments (its ``locals()``), by the names that they have in gin.
       make_agent: TF-Agents' class of the agent; ``others`` are arguments of it that only this agent has.
       num_critics: one or two, and as many targets. target_actor: whether the actor has a target too.
+      made_actor: makes the actor, of those in networks/made.py: by what it is to give.
     """
 
     num_batches = 1
 
     def __init__(
-        self, settings: Mapping, make_agent: type, num_critics: int = 2, target_actor: bool = True, **others
+        self,
+        settings: Mapping,
+        make_agent: type,
+        num_critics: int = 2,
+        target_actor: bool = True,
+        made_actor: Callable = made_deterministic_actor,
+        **others,
     ):
         name = type(self).__name__
         super().__init__(name=name.lower())
@@ -34,8 +41,9 @@ class ActorCritic(tf.Module):
         specs = settings["observation_spec"], settings["action_spec"]
         self._actor_start, self.discount = settings["actor_start"], settings["discount"]
         self.cloning_coef = settings["cloning_coef"]
-        self.make_actor_net = lambda: as_network(settings["actor_network"](*specs), specs[0])
-        make_critic = lambda: as_network(settings["critic_network"](*specs), specs, is_scalar=True)  # noqa: E731
+        actor, critic = ((f"{name}.{key}", settings[key]) for key in ("actor_network", "critic_network"))
+        self.make_actor_net = functools.partial(made_actor, *actor, *specs)
+        make_critic = functools.partial(made_critic, *critic, *specs)
         self.actor_net = self.make_actor_net()
         self.critics = [make_critic() for _ in range(num_critics)]
         if target_actor:

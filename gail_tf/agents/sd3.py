@@ -12,6 +12,7 @@ from tf_agents.utils import common
 
 from gail_tf.agents import losses, sd3_ops
 from gail_tf.agents.off_policy import actor_update
+from gail_tf.networks.made import made_critic, made_deterministic_actor
 from gail_tf.networks.mlp import make_critic_network, make_deterministic_actor
 from gail_tf.networks.two_actors import TwoActors
 from gail_tf.optimization.checks import check_settings
@@ -74,9 +75,11 @@ class SD3(tf_agent.TFAgent):
         self.discount, self._tau, self._beta = discount, tau, beta
         self._importance_weights = importance_weights
         self._sampling = num_target_samples, target_noise, target_noise_clip
-        self.make_actor_net = functools.partial(
-            TwoActors, observation_spec, action_spec, actor_network, critic_network
+        factories = (
+            functools.partial(made_deterministic_actor, "SD3.actor_network", actor_network),
+            functools.partial(made_critic, "SD3.critic_network", critic_network),
         )
+        self.make_actor_net = functools.partial(TwoActors, observation_spec, action_spec, *factories)
         self.actor_net, self.target_net = self.make_actor_net(), self.make_actor_net()
         actors, critics = self.actor_net.actors, self.actor_net.critics
         schedule = actor_learning_rate, final_actor_learning_rate_fraction, max_actor_gradient_norm

@@ -1,5 +1,6 @@
 """The discriminator: features of a transition -> expert-high logit, its update, and the reward it pays."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import gin
@@ -25,6 +26,9 @@ from gail_tf.types import Metrics, Transition, UserError, ValuedSegments
 
 _IMAGES_AT_ONCE = 256
 """Rows with images that are float32 at one time where rewards are computed."""
+
+_TRACED_SEGMENTS = 128, 2
+"""Steps and number of the segments that loss terms are asked on before there are any."""
 
 
 @gin.configurable
@@ -135,6 +139,7 @@ class Discriminator(tf.Module):
         self.gradient_step = GradientStep(
             self.network.trainable_variables, *rate, *bounds, weight_decay=weight_decay
         )
+        self._check_loss_terms()
 
     def logits(self, transition: Transition) -> tf.Tensor:
         """Expert-high logits, shape of the leading axes ``[...]`` of ``transition``."""
@@ -220,13 +225,7 @@ class Discriminator(tf.Module):
             learned, any_kept = batch._replace(expert=kept_rows(batch.expert, keep)), tf.reduce_any(keep)
             metrics["discriminator/skipped_share"] = 1.0 - tf.cast(any_kept, tf.float32)
             metrics["discriminator/filtered_share"] = 1.0 - tf.reduce_mean(tf.cast(keep, tf.float32))
-        with tf.GradientTape() as tape:
-            loss, terms = losses.sum_of_terms(self._loss_terms, self._training_logits, learned, seed)
-        gradients = tape.gradient(loss, self.network.trainable_variables)
-        if all(gradient is None for gradient in gradients):
-            names = ", ".join(map(name_of, self._loss_terms))
-            wanted = "want one that is computed of logit_fn's logits by TensorFlow"
-            raise UserError(f"{losses.BINDING}: no weight of the network moves {names}: {wanted}.")
+        loss, terms, gradients = self._loss(learned, seed)
         # Behind the loss: in training a spectral layer moves its singular vector.
         expert, agent = self._logits(batch.expert), self._logits(batch.agent)
         norm, _ = self.gradient_step.apply(gradients, progress, condition=any_kept)
@@ -239,6 +238,38 @@ class Discriminator(tf.Module):
             "discriminator/expert_probability": tf.reduce_mean(tf.sigmoid(expert)),
             "discriminator/agent_probability": tf.reduce_mean(tf.sigmoid(agent)),
         }
+
+    def _loss(self, batch: losses.DiscriminatorBatch, seed: tf.Tensor) -> tuple[tf.Tensor, Metrics, list]:
+        """The sum of the terms, each of them as a metric, and the sum's gradients.
+
+        Raises:
+          UserError: a term gives no scalar, or the network has no part in any.
+        """
+        with tf.GradientTape() as tape:
+            loss, terms = losses.sum_of_terms(self._loss_terms, self._training_logits, batch, seed)
+        gradients = tape.gradient(loss, self.network.trainable_variables)
+        if all(gradient is None for gradient in gradients):
+            names = ", ".join(map(name_of, self._loss_terms))
+            wanted = "want one that is computed of logit_fn's logits by TensorFlow"
+            raise UserError(f"{losses.BINDING}: no weight of the network moves {names}: {wanted}.")
+        return loss, terms, gradients
+
+    def _check_loss_terms(self) -> None:
+        """Raises what :meth:`_loss` would in the first update, when there is a run already.
+
+        It is traced and not computed: no weight moves, and no random number is drawn.
+        """
+        width = sum(math.prod(shape) for shape in self.features.input_shapes.values())
+        length, number = _TRACED_SEGMENTS
+        rows = tf.TensorSpec([self._batch_size, width])
+        in_time = [tf.TensorSpec([length, number, width]), *[tf.TensorSpec([length, number])] * 4]
+
+        def loss(expert, agent, seed, *in_time):
+            segments = losses.AgentSegments(*in_time, 0.99, self._pipeline) if in_time else None
+            return self._loss(losses.DiscriminatorBatch(expert, agent, segments), seed)[0]
+
+        specs = rows, rows, tf.TensorSpec([2], tf.int32), *(in_time if self.needs_segments else ())
+        tf.function(loss, autograph=False).get_concrete_function(*specs)
 
     def _logits(self, features: tf.Tensor) -> tf.Tensor:
         return tf.squeeze(self.network(features, training=False), -1)

@@ -13,7 +13,8 @@ from gail_tf.agents.policy import Policy
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.observations import environment_name, observation_spec
 from gail_tf.generators.shared import make_normalizer
-from gail_tf.networks.mlp import as_network, make_actor_network
+from gail_tf.networks.made import made_actor
+from gail_tf.networks.mlp import make_actor_network
 from gail_tf.types import EpisodeStatistics, RewardSource, Transition
 
 
@@ -50,7 +51,7 @@ class CloningGenerator(tf.Module):
         spec = observation_spec(env.observation_space)
         env.close()
         normalizer, notes = make_normalizer("CloningGenerator", spec, normalize_observations)
-        actor_net = as_network(actor_network(spec, codec.spec), spec)
+        actor_net = made_actor("CloningGenerator.actor_network", actor_network, spec, codec.spec)
         self.policy = Policy(actor_net, normalizer, codec, absorbing, spec)
         self.notes = tuple(notes)
         self.cloning = BehavioralCloning(self.policy, expert, seed)

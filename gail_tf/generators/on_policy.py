@@ -17,7 +17,8 @@ from gail_tf.agents.ppo import PPO
 from gail_tf.generators import shared
 from gail_tf.generators.collecting import CollectingGenerator
 from gail_tf.networks.encoders import Encoded, features_spec, make_encoder
-from gail_tf.networks.mlp import MakeLayers, as_network, make_actor_network, make_value_network
+from gail_tf.networks.made import made_actor, made_value
+from gail_tf.networks.mlp import MakeLayers, make_actor_network, make_value_network
 from gail_tf.optimization import averages
 from gail_tf.optimization.minibatches import drawn_indices
 from gail_tf.types import EpisodeStatistics, OnPolicyBatch, RewardSource, Transition, ValuedSegments
@@ -315,6 +316,6 @@ def _networks(spec: tf.TensorSpec, action_spec, actor_network, value_network, en
     """Actor and value network on observations of ``spec``; on features of one encoder where there is one."""
     shared_net = None if encoder is None else make_encoder(spec, encoder)
     seen = spec if shared_net is None else features_spec(shared_net)
-    actor_net = as_network(actor_network(seen, action_spec), seen)
-    value_net = as_network(value_network(seen), seen, is_scalar=True)
+    actor_net = made_actor("OnPolicyGenerator.actor_network", actor_network, seen, action_spec)
+    value_net = made_value("OnPolicyGenerator.value_network", value_network, seen)
     return tuple(net if shared_net is None else Encoded(shared_net, net) for net in (actor_net, value_net))

@@ -13,7 +13,8 @@ from gail_tf.mgail.objective import lambda_returns, survival
 from gail_tf.mgail.policies import GaussianActions, GumbelActions
 from gail_tf.mgail.rollout import PerturbedModel, Rollout, imagined_rollout
 from gail_tf.mgail.segments import Segment
-from gail_tf.networks.mlp import as_network, make_actor_network, make_value_network
+from gail_tf.networks.made import made_actor, made_value
+from gail_tf.networks.mlp import make_actor_network, make_value_network
 from gail_tf.networks.normalization import RunningMoments
 from gail_tf.optimization import averages
 from gail_tf.optimization.checks import check_settings
@@ -133,7 +134,7 @@ class MGAIL(tf.Module):
             self.actions = GaussianActions(codec, cut_actions)
         spec = tf.TensorSpec((observation_dim,), tf.float32, name="observation")
         self.actor_net, self.average_net = (
-            as_network(actor_network(spec, codec.spec), spec) for _ in range(2)
+            made_actor("MGAIL.actor_network", actor_network, spec, codec.spec) for _ in range(2)
         )
         self._num_masked = _check_dropout(self.actor_net, dropout)
         self.noise_dim = self.actions.action_dim + self._num_masked
@@ -148,7 +149,7 @@ class MGAIL(tf.Module):
         )
         if bootstrap:
             self.value_net, self.target_net = (
-                as_network(value_network(spec), spec, is_scalar=True) for _ in range(2)
+                made_value("MGAIL.value_network", value_network, spec) for _ in range(2)
             )
             averages.assign(self.target_net.variables, self.value_net.variables)
             self._value_step = bounded(self.value_net.trainable_variables, value_learning_rate)

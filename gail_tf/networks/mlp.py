@@ -109,7 +109,7 @@ def as_network(made, input_spec, is_scalar: bool = False) -> network.Network:
 
 
 def _without_last_1(value: tf.Tensor) -> tf.Tensor:
-    return tf.squeeze(value, -1) if value.shape.rank > 1 else value
+    return tf.squeeze(value, -1) if value.shape.rank > 1 and value.shape[-1] == 1 else value
 
 
 def within(value: tf.Tensor, low: float, high: float) -> tf.Tensor:

@@ -9,11 +9,11 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from gail_tf.environments.foreign import foreign
 from gail_tf.files import new_folder, write_atomically
 from gail_tf.machine import pip_install
 from gail_tf.training.export import METADATA, copy_policy, load_policy
@@ -26,6 +26,7 @@ _OPSET = 15
 _SIGNATURE = "serving_default"
 _TOLERANCE, _OTHER_ACTIONS = 1e-3, 0.02  # of the largest action; of discrete ones a share: ties
 _COMPARED_ROWS = 256
+_ADVICE = "an operation of its network has no counterpart there: deploy the SavedModel"
 
 Act = Callable[[np.ndarray], np.ndarray]
 """Observations ``[B, ...]`` -> actions ``[B, ...]``."""
@@ -64,9 +65,9 @@ def _export(source, out: Path, name: str, convert: Callable, load: Callable[[byt
     spec = tf.TensorSpec(specs["observation"].shape, specs["observation"].dtype, name="observation")
     # Policies of before this format have checked functions only.
     mode = getattr(model, "unchecked", model.deterministic)
-    what = f"{source}: cannot be written as {name}"
-    content = _explained(what, lambda: convert(mode, spec))
-    difference = _explained(what, lambda: _largest_difference(mode, load(content), spec))
+    with foreign(f"{source}: cannot be written as {name}", _ADVICE):
+        content = convert(mode, spec)
+        difference = _largest_difference(mode, load(content), spec)
     with one_line_errors(f"{out}:", "choose another folder"), new_folder(out) as temporary:
         write_atomically(temporary / name, content)
         if (source / METADATA).is_file():
@@ -79,18 +80,6 @@ def _export(source, out: Path, name: str, convert: Callable, load: Callable[[byt
             "from the SavedModel's",
         ]
     )
-
-
-def _explained(what: str, attempt: Callable[[], Any]) -> Any:
-    """What ``attempt`` returns; a converter may raise anything, and says it in one line."""
-    try:
-        return attempt()
-    except UserError:
-        raise
-    except Exception as e:
-        reason = " ".join(str(e).split())[:200]
-        advice = "an operation of its network has no counterpart there; deploy the SavedModel"
-        raise UserError(f"{what} ({type(e).__name__}: {reason}); {advice}.") from e
 
 
 def _wanted(extra: str, *packages: str) -> None:

@@ -64,7 +64,7 @@ def run(
         found |= {"compared_components": compared} if (compared := trainer.compared_components) else {}
         return {**found, **parts.spaces, **({"environment_kwargs": kwargs} if kwargs else {})}
 
-    status, error = "failed", None
+    status, error, kept = "failed", None, {}
     with _stop_signal(warn) as stop:
         try:
             result = trainer.run(hooks, stop.is_set)
@@ -79,7 +79,7 @@ def run(
                 export_reward(parts.learned_reward, run_dir.reward, metadata(trainer.env_steps))
             _summarize(run_dir, trainer, result)
             # Last of all: a run killed before this line is resumed, and writes its results again.
-            status = "finished"
+            status, kept = "finished", {name: result[name] for name in ("keep", "kept_env_steps")}
         except (Interrupted, KeyboardInterrupt) as e:
             status = "interrupted"
             if isinstance(e, Interrupted):
@@ -94,9 +94,8 @@ def run(
             # A full disk must not hide what stopped the run.
             is_lost = status in ("failed", "diverged")
             with contextlib.suppress(UserError) if is_lost else contextlib.nullcontext():
-                run_dir.update_info(
-                    status=status, error=error, wall_seconds=trainer.wall_seconds, ended=now()
-                )
+                ending = {"wall_seconds": trainer.wall_seconds, "ended": now(), **kept}
+                run_dir.update_info(status=status, error=error, **ending)
     if pass_signals_on and stop.number in _ENDING:
         signal.raise_signal(stop.number)
     return status

@@ -13,8 +13,10 @@ from typing import Any, NamedTuple, Protocol
 
 import gin
 
+from gail_tf.environments.foreign import foreign
+from gail_tf.functions import name_of
 from gail_tf.machine import pip_install
-from gail_tf.types import UserError
+from gail_tf.types import UserError, told
 
 _ABOUT = ("algorithm", "config_name", "environment", "seed", "num_demonstrations", "subsample")
 
@@ -60,7 +62,7 @@ class Trackers:
     """Several as one. A tracker that fails while it trains is left out from then on, with a warning."""
 
     def __init__(self, makers: Sequence[Callable[[TrackedRun], Tracker]], run: TrackedRun):
-        self._trackers = [(getattr(make, "__name__", str(make)), _made(make, run)) for make in makers]
+        self._trackers = [(name_of(make), _made(make, run)) for make in makers]
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
         self._tell(lambda tracker: tracker.write(step, metrics))
@@ -74,19 +76,13 @@ class Trackers:
                 what(named[1])
             except Exception as e:
                 self._trackers.remove(named)
-                why = f"{type(e).__name__}: {' '.join(str(e).split())}"
-                warnings.warn(f"Tracker {named[0]} failed ({why}): the run goes on without it.", stacklevel=2)
+                said = f"Tracker {named[0]} failed ({told(e)}): the run goes on without it."
+                warnings.warn(said, stacklevel=2)
 
 
 def _made(make: Callable[[TrackedRun], Tracker], run: TrackedRun) -> Tracker:
-    try:
+    with foreign(f"Tracker {name_of(make)} cannot be started", "mend it, or leave it out"):
         return make(run)
-    except UserError:
-        raise
-    except Exception as e:
-        why = f"{type(e).__name__}: {' '.join(str(e).split())}"
-        name = getattr(make, "__name__", str(make))
-        raise UserError(f"Tracker {name} cannot be started ({why}): mend it, or leave it out.") from e
 
 
 def check_installed(makers: Sequence[Callable[[TrackedRun], Tracker]]) -> None:
@@ -94,8 +90,7 @@ def check_installed(makers: Sequence[Callable[[TrackedRun], Tracker]]) -> None:
     for make in makers:
         package, extra = getattr(make, "requires", (None, None))
         if package is not None and not _is_installed(package):
-            name = getattr(make, "__name__", str(make))
-            raise UserError(f"Tracker {name} needs {package}: {pip_install(f'gail_tf[{extra}]')}")
+            raise UserError(f"Tracker {name_of(make)} needs {package}: {pip_install(f'gail_tf[{extra}]')}")
 
 
 def _is_installed(package: str) -> bool:

@@ -455,5 +455,58 @@ def test_a_loss_that_breaks_its_contract_is_one_line():
         with pytest.raises(
             UserError, match="loss_terms: no weight of the network moves (constant|<lambda>):"
         ):
-            train(make(loss_terms=[term]))
+            make(loss_terms=[term])
     train(make(loss_terms=[constant, losses.bce_loss]))
+
+
+def reads_segments(logit_fn, batch, seed):
+    logits = logit_fn(tf.reshape(batch.segments.features, [-1, 5]))
+    return tf.reduce_mean(batch.segments.reward_fn(logits) * tf.reshape(batch.segments.value_t, [-1]))
+
+
+def fails_on_segments(logit_fn, batch, seed):
+    return tf.reduce_mean(logit_fn(batch.segments.features[..., 7:]))
+
+
+fails_on_segments.needs_segments = True
+
+
+@pytest.mark.parametrize(
+    "term, sentence",
+    [
+        (lambda logit_fn, batch, seed: None, "<lambda> gives None: want a scalar"),
+        (
+            lambda logit_fn, batch, seed: logit_fn(batch.expert),
+            r"<lambda> gives the shape \(128,\): want a scalar",
+        ),
+        (lambda logit_fn, batch, seed: np.mean(logit_fn(batch.agent)), r"<lambda> fails \(\w+Error: "),
+        (fails_on_segments, r"fails_on_segments fails \("),
+        (
+            reads_segments,
+            r"reads_segments fails \(AttributeError: 'NoneType'",
+        ),  # it does not say that it needs them
+    ],
+)
+def test_a_term_that_gives_no_loss_is_told_before_there_is_a_run(term, sentence):
+    with pytest.raises(UserError, match=f"^Discriminator.loss_terms: {sentence}"):
+        make(loss_terms=[losses.bce_loss, term])
+
+
+def test_terms_are_looked_at_without_a_step_or_a_draw(monkeypatch):
+    """A spectral layer moves its singular vector in training, and Keras' own dropout draws."""
+
+    def spectral(input_shapes):
+        network = make_discriminator_network(input_shapes, hidden=(16,), spectral_normalization=True)
+        return tf.keras.Sequential([*network.layers, tf.keras.layers.Dropout(0.5), tf.keras.layers.Dense(1)])
+
+    def drawn():
+        return [*values(make(network=spectral)), tf.random.uniform([3]).numpy(), np.random.rand(3)]
+
+    with_the_look = drawn()
+    monkeypatch.setattr(Discriminator, "_check_loss_terms", lambda self: None)
+    assert_same_bits(with_the_look, drawn())
+
+
+def test_a_term_of_segments_is_looked_at_on_segments(monkeypatch):
+    monkeypatch.setattr(reads_segments, "needs_segments", True, raising=False)
+    assert make(loss_terms=[losses.bce_loss, reads_segments]).needs_segments

@@ -138,7 +138,10 @@ def test_what_cannot_be_converted_is_one_line_and_leaves_nothing(exported, tmp_p
         raise RuntimeError("op Fancy\nis not supported")
 
     monkeypatch.setattr(tf.lite.TFLiteConverter, "from_saved_model", fails)
-    with pytest.raises(UserError, match="RuntimeError: op Fancy is not supported.*deploy the SavedModel"):
+    with pytest.raises(
+        UserError,
+        match="RuntimeError: op Fancy is not supported.; .*deploy the SavedModel .GAIL_TF_TRACEBACK=1",
+    ):
         portable.export_tflite(exported["TD3"][1], tmp_path / "out")
     assert not (tmp_path / "out").exists()
     monkeypatch.setitem(sys.modules, "tf2onnx", None)

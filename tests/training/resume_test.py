@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+_KEPT = ("keep", "kept_env_steps")
 UNEQUAL = ("wall_seconds", "evaluation_seconds", "git_commit")
 
 
@@ -20,7 +21,9 @@ def numbers(run_dir):
 
 def assert_finished_like(run_dir, reference_dir):
     assert numbers(run_dir) == numbers(reference_dir)
-    assert json.loads((run_dir / "run.json").read_text())["status"] == "finished"
+    infos = [json.loads((path / "run.json").read_text()) for path in (run_dir, reference_dir)]
+    assert infos[0]["status"] == "finished"
+    assert [infos[0][name] for name in _KEPT] == [infos[1][name] for name in _KEPT] != [None, None]
     names = lambda folder: sorted(path.name for path in folder.iterdir())  # noqa: E731
     assert names(run_dir) == names(reference_dir)
     assert names(run_dir / "checkpoints") == names(reference_dir / "checkpoints")
@@ -109,7 +112,9 @@ def test_ctrl_c_saves_and_prints_the_command_that_resumes(processes, interrupted
     assert result.code == 130
     assert result.err.strip().startswith("Stopping after this iteration")
     assert f"gail-train --run_dir='{run_dir}' --resume" in result.out
-    assert json.loads((run_dir / "run.json").read_text())["status"] == "interrupted"
+    info = json.loads((run_dir / "run.json").read_text())
+    assert info["status"] == "interrupted"
+    assert (info["keep"], info["kept_env_steps"]) == ("imitation_distance", None)
     assert (run_dir / "policy" / "saved_model.pb").is_file()
     copy = shutil.copytree(run_dir, run_dir.with_name("continued"))
     assert processes("train", f"--run_dir={copy}", "--resume").code == 0

@@ -91,8 +91,28 @@ def test_a_tracker_that_cannot_start_is_one_line(run_dir):
     def absent(run):
         raise ConnectionError("no server")
 
-    with pytest.raises(UserError, match="Tracker absent cannot be started .ConnectionError: no server"):
+    said = (
+        r"Tracker absent cannot be started .ConnectionError: no server.; .* leave it out .GAIL_TF_TRACEBACK=1"
+    )
+    with pytest.raises(UserError, match=said):
         train(run_dir, absent)
+
+
+def test_what_a_tracker_says_is_cut_and_an_instance_goes_by_its_class(run_dir):
+    class Makes:
+        def __call__(self, run):
+            return self
+
+        def write(self, step, metrics):
+            raise ConnectionError("no server " * 100)
+
+        def finish(self, status, results):
+            pass
+
+    with pytest.warns(
+        UserWarning, match=r"^Tracker Makes failed \(ConnectionError: no [^)]{190,200}\.\.\.\)"
+    ):
+        train(run_dir, Makes())
 
 
 @pytest.mark.parametrize("make, extra", [(trackers.WandB, "wandb"), (trackers.MLflow, "mlflow")])

@@ -5,6 +5,7 @@ like) are columns of numbers, or, in Parquet, of lists; ``reward``, ``terminated
 ``episode`` are what they say. An ``episode`` that changes ends one. ``info.*`` and clocks are ignored.
 """
 
+import codecs
 import csv
 import itertools
 import re
@@ -58,9 +59,12 @@ def read_csv(path: str) -> Demonstrations | None:
     """Reads comma, semicolon or tab separated text with a header; None where the file is no such text.
 
     Raises:
-      UserError: a table of another kind, whose names are doubled, or as of :func:`from_columns`.
+      UserError: text in UTF-16, a table of another kind, one whose names are doubled, or as of
+        :func:`from_columns`.
     """
     head = first_bytes(path, _HEAD)
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # what Excel saves as Unicode text
+        raise UserError("is text in UTF-16; wanted a table in UTF-8: save it as 'CSV UTF-8', or convert it")
     if not head or b"\0" in head:
         return None
     lines = head.decode("utf-8-sig", "replace").splitlines() or [""]

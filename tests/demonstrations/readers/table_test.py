@@ -48,6 +48,18 @@ def test_separators(write, separator):
     assert d.terminated.tolist() == [0, 0, 1, 0, 0] and d.truncated.tolist() == [0, 0, 0, 0, 1]
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_utf_16_is_named_and_utf_8_wanted(write, encoding):
+    """What Excel saves as Unicode text: tabs, and two bytes that say how the others stand."""
+    path = write("\t")
+    text = path.read_text()
+    path.write_bytes(("\ufeff" if encoding == "utf-16-be" else "").encode(encoding) + text.encode(encoding))
+    with pytest.raises(UserError, match=r"a.csv: is text in UTF-16; wanted a table in UTF-8: save it as"):
+        demos.load(path)
+    path.write_text(text, encoding="utf-8-sig")  # a BOM of its own is no error
+    assert demos.load(path).num_transitions == 5
+
+
 def test_numbered_columns_stand_in_the_order_of_their_numbers(write):
     more = {f"obs_{i}": np.full(5, i) for i in (10, 2, 1)}
     d = demos.load(write(next_obs_0=None, **more))

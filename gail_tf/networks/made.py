@@ -1,0 +1,125 @@
+"""What a config's factories of networks make, asked on two rows whether it gives what its place wants.
+
+A wrong shape seldom fails: values ``[B, 1]`` beside rewards ``[B]`` broadcast to ``[B, B]``, and a run learns
+something else in silence. The rows are zeros, so that a network without noise draws no random numbers for it.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+from tf_agents.networks import network
+
+from gail_tf.functions import failure, name_of
+from gail_tf.networks.mlp import as_network
+from gail_tf.types import UserError, told, without_trail
+
+tfd = tfp.distributions
+
+_ROWS = 2
+
+
+def made_actor(binding: str, factory: Callable, observation_spec, action_spec) -> network.Network:
+    """Of ``factory(observation_spec, action_spec)``: observations -> distribution over actions.
+
+    Args:
+      binding: the factory's name in gin, for errors. The same of all functions here.
+
+    Raises:
+      UserError: it makes no network, or one that gives something else. The same of all functions here.
+    """
+    what = f"over actions of the shape {tuple(action_spec.shape)}, such as MultivariateNormalDiag"
+    if action_spec.dtype.is_integer:
+        what = f"over {_number_of(action_spec)} actions, such as Categorical"
+    wanted = f"want a distribution of the batch shape ({_ROWS},) {what}"
+    specs = observation_spec, action_spec
+    fits = lambda output: _is_over(output, action_spec)  # noqa: E731
+    return _made(binding, factory, specs, observation_spec, fits, wanted)
+
+
+def made_deterministic_actor(binding: str, factory: Callable, observation_spec, action_spec):
+    """Of ``factory(observation_spec, action_spec)``: observations -> actions ``[B, k]``."""
+    specs, shape = (observation_spec, action_spec), (_ROWS, *action_spec.shape)
+    return _made(binding, factory, specs, observation_spec, *_tensor(shape, "an action a row"))
+
+
+def made_critic(binding: str, factory: Callable, observation_spec, action_spec) -> network.Network:
+    """Of ``factory(observation_spec, action_spec)``: (observations, actions) -> values ``[B]``."""
+    specs = observation_spec, action_spec
+    return _made(binding, factory, specs, specs, *_tensor((_ROWS,), "a value a row"), is_scalar=True)
+
+
+def made_value(binding: str, factory: Callable, observation_spec) -> network.Network:
+    """Of ``factory(observation_spec)``: observations -> values ``[B]``."""
+    fits = _tensor((_ROWS,), "a value a row")
+    return _made(binding, factory, (observation_spec,), observation_spec, *fits, is_scalar=True)
+
+
+def made_action_values(binding: str, factory: Callable, observation_spec, action_spec) -> network.Network:
+    """Of ``factory(observation_spec, action_spec)``: observations -> values ``[B, n]`` of all actions."""
+    specs, shape = (observation_spec, action_spec), (_ROWS, _number_of(action_spec))
+    return _made(binding, factory, specs, observation_spec, *_tensor(shape, "a value an action"))
+
+
+def _number_of(action_spec) -> int:
+    return int(action_spec.maximum) + 1
+
+
+def _tensor(shape: tuple[int, ...], meaning: str) -> tuple[Callable[[Any], bool], str]:
+    """Whether an output is a float32 tensor of ``shape``, and what is wanted."""
+    fits = lambda output: tf.is_tensor(output) and output.dtype == tf.float32 and output.shape == shape  # noqa: E731
+    return fits, f"want {meaning}, float32 of the shape {shape}"
+
+
+def _is_over(output: Any, action_spec) -> bool:
+    if not isinstance(output, tfd.Distribution) or not isinstance(output.event_shape, tf.TensorShape):
+        return False
+    if action_spec.dtype.is_integer:
+        is_of_kind = output.dtype.is_integer
+        if isinstance(output, tfd.Categorical):
+            is_of_kind = output.logits_parameter().shape[-1] == _number_of(action_spec)
+    else:
+        is_of_kind = output.dtype == tf.float32
+    return is_of_kind and output.batch_shape == (_ROWS,) and output.event_shape == action_spec.shape
+
+
+def _given(output: Any) -> str:
+    if tf.is_tensor(output):
+        return f"{output.dtype.name} of the shape {tuple(output.shape)} for {_ROWS} rows"
+    if isinstance(output, tfd.Categorical):
+        given = f"a Categorical over {output.logits_parameter().shape[-1]} actions"
+        return f"{given} of the batch shape {tuple(output.batch_shape)} for {_ROWS} rows"
+    if isinstance(output, tfd.Distribution):
+        shapes = f"the batch shape {output.batch_shape} and the event shape {output.event_shape}"
+        return f"a {type(output).__name__} of {shapes} for {_ROWS} rows"
+    return "None" if output is None else f"a {type(output).__name__}"
+
+
+def _made(
+    binding: str,
+    factory: Callable,
+    specs: tuple,
+    input_spec,
+    fits: Callable[[Any], bool],
+    wanted: str,
+    is_scalar: bool = False,
+) -> network.Network:
+    name = name_of(factory)
+    try:
+        made = factory(*specs)
+    except ValueError:  # of a setting, which it names
+        raise
+    except Exception as error:
+        raise failure(binding, factory, error) from error
+    rows = tf.nest.map_structure(lambda spec: tf.zeros([_ROWS, *spec.shape], spec.dtype), input_spec)
+    try:
+        made = as_network(made, input_spec, is_scalar)
+        output = made(rows, step_type=(), network_state=(), training=False)[0]
+    except ValueError as error:
+        raise UserError(f"{binding}: {without_trail(error)}") from error
+    except Exception as error:  # layers of somebody's own may raise anything
+        raise UserError(f"{binding}: the network of {name} fails ({told(error)}): {wanted}.") from error
+    if not fits(output):
+        raise UserError(f"{binding}: the network of {name} gives {_given(output)}: {wanted}.")
+    return made
