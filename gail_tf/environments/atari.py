@@ -73,8 +73,8 @@ def atari_pixels(
     limit = time_limit(env)
     # Without what gymnasium.make put around the game: its limit would count frames.
     frames = gym.wrappers.AtariPreprocessing(game, noop_max, frame_skip, screen_size, terminal_on_life_loss)
-    # The preprocessing asks the emulator for its two screens. What the game's own steps would give besides, four
-    # screens in colour that nobody looks at, is a fifth of the time.
+    # The preprocessing asks the emulator for its two screens. What the game's own steps would give besides,
+    # four screens in colour that nobody looks at, is a fifth of the time.
     if hasattr(game, "_obs_type"):
         game._obs_type = "ram"
     stacked = StackedFrames(frames, num_frames)
