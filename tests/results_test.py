@@ -56,6 +56,8 @@ WITHOUT_DATA = {
     ("pixels.md", "demonstrations"): "of results/pong and results/pong_today, with the games' spread",
     ("pixels.md", "change"): "tuning seed 1000, with commits; not exported",
     ("pixels.md", "PPO on Pong from the screen"): "steps a second; benchmarks/results/pixel_speed.json",
+    ("pixels.md", "PPO on Pong from the screen, GPU"): "the same; benchmarks/results/pixel_speed_gpu.json",
+    ("speed.md", "an iteration"): "seconds of single runs on a GPU, with commit; not exported",
     ("pybullet.md", "task"): "experts, with commit and command; not exported",
     ("ppo.md", "`average_rate`"): "tuning seeds 1000 to 1004, with commit and command; not exported",
     ("ppo.md", "kept"): "tuning runs, not exported, and results/steady/runs.jsonl.xz by another rule",
