@@ -56,6 +56,7 @@ WITHOUT_DATA = {
     ("pixels.md", "demonstrations"): "of results/pong and results/pong_today, with the games' spread",
     ("pixels.md", "change"): "tuning seed 1000, with commits; not exported",
     ("pixels.md", "PPO on Pong from the screen"): "steps a second; benchmarks/results/pixel_speed.json",
+    ("pixels.md", "PPO on Pong from the screen, AVX2"): "the same; benchmarks/results/pixel_speed_avx2.json",
     ("pixels.md", "PPO on Pong from the screen, GPU"): "the same; benchmarks/results/pixel_speed_gpu.json",
     ("speed.md", "an iteration"): "seconds of single runs on a GPU, with commit; not exported",
     ("pybullet.md", "task"): "experts, with commit and command; not exported",
