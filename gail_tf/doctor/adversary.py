@@ -16,7 +16,7 @@ UNTRAINED, UNLEARNED = 1.0, 0.85
 """Nats of its first line's loss above which it was not trained yet (2 ln 2 = 1.39 where it says 1/2 to all),
 and the share of them that is left at the lowest. At a rate of 1e-9: 0.91 (mgail/cartpole, whose agent goes
 where it is not), 0.96 (sac_gail/hopper), 1.00 (gail_ppo/cartpole). Of recorded runs that begin so the poor
-have 0.65 at most; those near the demonstrations, where there is little to learn, up to 0.94 (of Pong 0.92)."""
+have 0.65 at most; those near the demonstrations, where there is little to learn, up to 0.94."""
 LONGER = 1.1  # Times the expert's length; with a reward of no sign below 0 no recorded run seeks an end.
 SAFE = 0.95  # Of the expert: who has it is not kept from the end by a reward's sign.
 ALIVE, IDLE = 0.75, 0.4
@@ -57,13 +57,9 @@ def never_ends(case: Case) -> Finding | None:
     random = case.run.number("random_length")
     had_time = case.is_finished or case.is_poor
     is_at_the_end = case.is_good and (case.score is None or bool(case.doubt) or case.score >= SAFE)
-    is_known = case.is_good is not None
-    if (
-        not (had_time and is_known)
-        or is_at_the_end
-        or None in (length, expert, unpaid, random)
-        or unpaid < 0.0
-    ):
+    if not had_time or is_at_the_end or case.is_good is None:
+        return None
+    if None in (length, expert, unpaid, random) or unpaid < 0.0:
         return None
     if (case.fact("terminated_share") or 0.0) <= 0.5 or expert >= random or length < LONGER * expert:
         return None
