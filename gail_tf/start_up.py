@@ -55,8 +55,8 @@ def import_tensorflow() -> None:
             f"Run: {pip_install('--no-deps', TF_AGENTS)}"
         )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # TensorFlow's own choice on a processor with AVX-512. Without that it leaves oneDNN out, and convolutions,
-    # which XLA does not compile here, take half as long again.
+    # TensorFlow's own choice on a processor with AVX-512. Without that it leaves oneDNN out, and updates from
+    # the screen, whose convolutions XLA does not compile on a CPU, take half as long again.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     keep_compiled_code()
     with _quiet_stderr():

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gail_tf.doctor.case import EARLIEST, GOOD_DISTANCE, MIN_VALUES, Case, Finding
+from gail_tf.doctor.case import EARLIEST, MIN_VALUES, Case, Finding
 
 STRONG = 0.99
 """Accuracy on expert and on agent, medians of the last third: eight healthy runs of gail_ppo/hopper have 0.77
@@ -10,7 +10,7 @@ to 0.95 there, and up to 1.0 on the agent alone in their first fifth."""
 SURE = 0.95
 """P(expert) of expert rows less that of the agent's, medians of the last third: the reward is flat about the
 agent then, though a few of its rows pass for the expert's. Of recorded runs of 0.8 of the expert or more one
-has it (0.98, at 0.84), and no other 0.75; 17 of those below have it."""
+has it (0.98, at 0.84), and no other 0.75; 25 of those below have it."""
 WEAK = 0.6  # The mean of both; the same runs have 0.66 and more, at a score of 0.99.
 UNTRAINED, UNLEARNED = 1.0, 0.85
 """Nats of its first line's loss above which it was not trained yet (2 ln 2 = 1.39 where it says 1/2 to all),
@@ -56,8 +56,10 @@ def never_ends(case: Case) -> Finding | None:
     length, expert, unpaid = _length(case), case.fact("length_mean"), case.late_median("reward/agent_min")
     random = case.run.number("random_length")
     had_time = case.is_finished or case.is_poor
-    is_at_the_end = case.is_good and (case.score is None or case.score >= SAFE)
-    if not had_time or is_at_the_end or None in (length, expert, unpaid, random) or unpaid < 0.0:
+    is_at_the_end = case.is_good and (case.score is None or bool(case.doubt) or case.score >= SAFE)
+    if not had_time or is_at_the_end or case.is_good is None:
+        return None
+    if None in (length, expert, unpaid, random) or unpaid < 0.0:
         return None
     if (case.fact("terminated_share") or 0.0) <= 0.5 or expert >= random or length < LONGER * expert:
         return None
@@ -75,7 +77,7 @@ def lives_on(case: Case) -> Finding | None:
     """Every step of a life is paid, and it lives without imitating: it stands still, or goes round."""
     length, expert, unpaid = _length(case), case.fact("length_mean"), case.late_median("reward/agent_min")
     random = case.run.number("random_length")
-    if not case.is_poor or None in (length, expert, unpaid, random, case.score) or unpaid < 0.0:
+    if not case.is_poor or None in (length, expert, unpaid, random, case.score) or unpaid < 0.0 or case.doubt:
         return None
     late = float(np.median(case.scores[-max(1, case.scores.size // 3) :])) if case.scores.size else np.inf
     is_idle = max(late, case.score) < IDLE and length >= ALIVE * expert
@@ -110,20 +112,21 @@ def still(case: Case) -> Finding | None:
     """
     losses = case.values("discriminator/loss_bce_loss")
     losses = losses if losses.size else case.values("discriminator/loss")
-    near = None if case.distance is None else case.nearness(case.distance)
     had_time = case.is_finished or (case.progress or 0.0) >= EARLIEST
-    is_near = case.is_good is not False and (near is None or near >= 1.0 - GOOD_DISTANCE)
-    if not had_time or is_near or _is_critic(case) or losses.size < MIN_VALUES:
+    may_be_near = case.is_good is not False and case.is_near is not False
+    if not had_time or may_be_near or _is_critic(case) or losses.size < MIN_VALUES:
         return None
     if losses[0] < UNTRAINED or losses.min() < UNLEARNED * losses[0]:
         return None
     rate, epochs = "Discriminator.learning_rate", case.setting("Discriminator.num_epochs", 4)
+    now = case.setting(rate, 1e-3)
     return Finding(
         f"its loss was {losses[0]:.2f} at first, and never below {losses.min():.2f}, with the agent at "
         f"{case.standing}: its reward is no better than that of random weights",
         (
-            f"--gin='{rate} = 1e-3'  # now {case.setting(rate, 1e-3):g}",
-            f"--gin='Discriminator.num_epochs = 4'  # now {epochs:g}",
+            *([f"--gin='{rate} = 1e-3'  # now {now:g}"] if now < 1e-3 else []),
+            *([f"--gin='Discriminator.num_epochs = 4'  # now {epochs:g}"] if epochs < 4 else []),
+            "Inputs that say nothing, or a penalty that outweighs the loss, do it too.",
         ),
     )
 

@@ -184,6 +184,14 @@ class Case:
         return None if at_random is None else nearness(distance, at_random)
 
     @property
+    def is_near(self) -> bool | None:
+        """Whether it is so near to the demonstrations as who imitates; None where no distance tells."""
+        # Of screens it is another distance: 0.40 of a random policy's for a Pong with 0.43 of the expert.
+        is_of_screens = "border_accuracy" in self.facts
+        nearness = None if self.distance is None or is_of_screens else self.nearness(self.distance)
+        return None if nearness is None else nearness >= 1.0 - GOOD_DISTANCE
+
+    @property
     def unknown(self) -> str | None:
         """Why nothing tells whether a policy with a distance imitates; None where something does."""
         if self.is_good is not None or self.distance is None:
@@ -212,10 +220,7 @@ class Case:
         """Whether it imitates, by the score if nothing speaks against that; None where nothing tells."""
         if self.score is not None and not self.doubt:
             return self.score >= GOOD_SCORE
-        # Of screens it is another distance: 0.40 of a random policy's for a Pong with 0.43 of the expert.
-        is_of_screens = "border_accuracy" in self.facts
-        nearness = None if self.distance is None or is_of_screens else self.nearness(self.distance)
-        return None if nearness is None else nearness >= 1.0 - GOOD_DISTANCE
+        return self.is_near
 
     @property
     def is_poor(self) -> bool:

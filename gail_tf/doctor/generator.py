@@ -90,12 +90,17 @@ def stands_still(case: Case) -> Finding | None:
     is_judged = case.is_poor and values.size >= MIN_VALUES and not case.values("generator/step_accepted").size
     if not is_judged or (median := float(np.median(values))) >= SMALL_KL:
         return None
-    name = f"{case.agent}.learning_rate"
+    usual = {"learning_rate": 3e-4, "num_epochs": 10}
+    now = {name: case.setting(f"{case.agent}.{name}", value) for name, value in usual.items()}
     return Finding(
         f"generator/kl has a median of {median:.1g} nats an update, at most {values.max():.1g}",
         (
-            f"--gin='{name} = 3e-4'  # now {case.setting(name, 3e-4):g}",
-            f"--gin='{case.agent}.num_epochs = 10'  # now {case.setting(f'{case.agent}.num_epochs', 10):g}",
+            *(
+                f"--gin='{case.agent}.{name} = {value:g}'  # now {now[name]:g}"
+                for name, value in usual.items()
+                if now[name] < value
+            ),
+            "A reward without a gradient does it too: see the findings about the discriminator.",
         ),
     )
 

@@ -81,7 +81,9 @@ def _is_over(output: Any, action_spec) -> bool:
             is_of_kind = output.logits_parameter().shape[-1] == _number_of(action_spec)
     else:
         is_of_kind = output.dtype == tf.float32
-    return is_of_kind and output.batch_shape == (_ROWS,) and output.event_shape == action_spec.shape
+    # TF-Agents' squashed normal does not know the shape of its events.
+    is_over = output.event_shape.is_compatible_with(action_spec.shape)
+    return is_of_kind and is_over and output.batch_shape == (_ROWS,)
 
 
 def _given(output: Any) -> str:
@@ -114,12 +116,20 @@ def _made(
         raise failure(binding, factory, error) from error
     rows = tf.nest.map_structure(lambda spec: tf.zeros([_ROWS, *spec.shape], spec.dtype), input_spec)
     try:
-        made = as_network(made, input_spec, is_scalar)
-        output = made(rows, step_type=(), network_state=(), training=False)[0]
-    except ValueError as error:
-        raise UserError(f"{binding}: {without_trail(error)}") from error
+        made = _network(binding, made, input_spec, is_scalar)
+        made(rows, training=False)  # as learners ask
+        output = made(rows, step_type=(), network_state=(), training=False)[0]  # as a policy does
+    except UserError:
+        raise
     except Exception as error:  # layers of somebody's own may raise anything
         raise UserError(f"{binding}: the network of {name} fails ({told(error)}): {wanted}.") from error
     if not fits(output):
         raise UserError(f"{binding}: the network of {name} gives {_given(output)}: {wanted}.")
     return made
+
+
+def _network(binding: str, made: Any, input_spec, is_scalar: bool) -> network.Network:
+    try:
+        return as_network(made, input_spec, is_scalar)
+    except ValueError as error:
+        raise UserError(f"{binding}: {without_trail(error)}") from error

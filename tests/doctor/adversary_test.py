@@ -50,6 +50,20 @@ def test_good_returns_excuse_no_discriminator_at_rest_but_nearness_does():
     assert found(run) == []  # nothing tells
 
 
+def test_of_screens_no_distance_tells_that_there_was_something_to_learn():
+    """A Pong that was cloned first may play as well as its expert at half of a random policy's distance."""
+    facts = {"border_accuracy": 0.5}
+    assert found(without_score(poor(score=0.95, facts=facts, **AT_REST), 0.5)) == []
+    assert found(without_score(poor(facts=facts, **AT_REST), 0.5)) == ["discriminator does not learn"]
+
+
+@pytest.mark.parametrize("rate, epochs, num_bindings", [(1e-2, 10, 0), (1e-2, 2, 1), (1e-9, 10, 1)])
+def test_one_at_rest_is_not_told_to_learn_less(rate, epochs, num_bindings):
+    settings = f"Discriminator.learning_rate = {rate}\nDiscriminator.num_epochs = {epochs}"
+    (finding,) = diagnosis.diagnose(poor(**AT_REST, settings=settings))
+    assert len(finding.change) == num_bindings + 1 and finding.change[-1].startswith("Inputs")
+
+
 def test_a_certain_discriminator_is_too_strong_though_some_rows_pass():
     sure = {"discriminator__expert_probability": 0.999, "discriminator__accuracy_expert": 1.0}
     sure |= {"discriminator__accuracy_agent": 0.98}
@@ -73,6 +87,14 @@ def test_a_reward_that_pays_every_step_is_accused_below_the_experts_level_too():
     assert found(seeks_no_end(0.83, 109.0)) == []
     assert found(seeks_no_end(0.83, 117.0, unpaid=-0.5)) == []
     assert found(seeks_no_end(0.96, 117.0)) == []
+
+
+def test_a_reward_that_pays_every_step_is_not_accused_of_what_nobody_knows_or_who_is_near():
+    unknown = seeks_no_end(0.3, 117.0)
+    unknown.info["expert_return"] = None
+    assert found(unknown) == []
+    assert found(without_score(seeks_no_end(0.3, 117.0), 0.05)) == ["score in doubt"]
+    assert found(without_score(seeks_no_end(0.3, 117.0), 0.7)) == ["reward that avoids the end"]
 
 
 def test_who_lives_as_long_as_the_expert_at_a_third_of_its_return_is_paid_for_living():

@@ -283,6 +283,23 @@ def test_a_score_that_imitation_does_not_give_is_in_doubt_and_the_distance_tells
     assert "normalised score is 1.6" in finding.figures and "--inspect" in finding.change[0]
 
 
+@pytest.mark.parametrize(
+    "settings, bindings",
+    [
+        (
+            "PPO.learning_rate = 1e-8\nPPO.num_epochs = 10",
+            ["--gin='PPO.learning_rate = 0.0003'  # now 1e-08"],
+        ),
+        ("PPO.learning_rate = 0.001\nPPO.num_epochs = 2", ["--gin='PPO.num_epochs = 10'  # now 2"]),
+        ("PPO.learning_rate = 0.001\nPPO.num_epochs = 20", []),
+    ],
+)
+def test_a_policy_that_stands_still_is_not_told_to_move_less(settings, bindings):
+    (finding,) = diagnosis.diagnose(poor(generator__kl=1e-6, settings=settings))
+    assert finding.name == "policy stands still"
+    assert list(finding.change[:-1]) == bindings and finding.change[-1].startswith("A reward without")
+
+
 def test_an_expert_that_is_hardly_above_random_play_makes_no_scale():
     """100 against 0."""
     (finding,) = diagnosis.diagnose(far_or_near(0.4, 0.1, return_std=101.0))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
+from tf_agents.distributions.utils import SquashToSpecNormal
 from tf_agents.specs import tensor_spec
 
 from gail_tf.agents.ddpg import DDPG
@@ -166,6 +167,33 @@ def test_whatever_a_network_of_ones_own_raises_is_told():
         UserError, match="^P.actor: A factory of networks made None: want a TF-Agents network"
     ):
         made.made_actor("P.actor", lambda *specs: None, _OBSERVATION, _BOX)
+
+
+class Demanding(Own):
+    """As TF-Agents' ActorDistributionNetwork: without defaults, which is not how learners ask."""
+
+    def call(self, inputs, step_type, network_state, training=False):
+        return super().call(inputs, step_type, network_state, training)
+
+
+def two_lines(x):
+    if x.shape[0] == 2:  # the rows of the look, and not the one on which it is built
+        raise ValueError("one\ntwo")
+    return x
+
+
+def test_a_network_that_learners_cannot_ask_is_told_in_one_line():
+    with pytest.raises(UserError, match="^P.actor: the network of <lambda> fails .TypeError: .*'step_type'"):
+        made.made_deterministic_actor("P.actor", lambda *specs: Demanding(None, 2), _OBSERVATION, _BOX)
+    with pytest.raises(UserError, match="^P.actor: the network of make_own fails .ValueError: [^\n]*one two"):
+        made.made_deterministic_actor("P.actor", own(2, two_lines), _OBSERVATION, _BOX)
+
+
+def test_a_distribution_that_does_not_know_the_shape_of_its_events_passes():
+    """Such as TF-Agents' squashed normal, which SAC learns with."""
+    squashed = own(2, lambda x: SquashToSpecNormal(gaussian(x), _BOX))
+    network = made.made_actor("P.actor", squashed, _OBSERVATION, _BOX)
+    assert network(tf.zeros([5, 3]))[0].event_shape.rank is None
 
 
 _SHIPPED = {
