@@ -636,7 +636,7 @@ _TABLE_2 = [
     ("MsPacman", "888 ± 57", "997 ± 39", None),
     ("SpaceInvaders", "352 ± 10", "399 ± 14", ("space_invaders", _INVADERS, _CLONED, 0.4)),
     ("Seaquest", "1,288 ± 32", "1,466 ± 39", None),
-    ("Reacher", "-27.72 ± 5.71", "-10.01 ± 3.05", ("steady", "Reacher-v5", "GAIL (PPO)", 1)),
+    ("Reacher", "-27.72 ± 5.71", "-10.01 ± 3.05", ("steady|gail_vr_reacher", "Reacher-v5", "GAIL (PPO)", 1)),
     ("HalfCheetah", "3,703 ± 576", "4,471 ± 268", ("gail_vr", "HalfCheetah-v5", "GAIL", 1)),
     ("Hopper", "3,086 ± 527", "3,609 ± 355", ("gail_vr", "Hopper-v5", "GAIL", 3)),
     ("Walker2d", "3,944 ± 992", "4,592 ± 625", ("gail_vr_today", "Walker2d-v5", "GAIL", 1)),
@@ -668,7 +668,7 @@ def _table_2(runs):
         ours, steps = [], tables.NOTHING
         if where:
             folder, environment, arm, millions = where
-            same = runs[(runs.folder == folder) & (runs.environment == environment)]
+            same = runs[runs.folder.isin(folder.split("|")) & (runs.environment == environment)]
             same = same[((same.env_steps / 1e6).round(1) == millions) & (same.subsample.fillna(1) == 1)]
             ours = [same[same.arm.isin(labels)].return_mean for labels in ([arm], _VR)]
             steps = text.count(millions * 1e6)
