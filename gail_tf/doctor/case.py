@@ -98,6 +98,18 @@ class Case:
         return next((name for name in ("MGAIL", "BehavioralCloning") if name in bound), "PPO")
 
     @property
+    def sees_screens(self) -> bool:
+        return any(name.endswith(".encoder") and value for name, value in self.settings.items())
+
+    def trained_by(self, recipe: str) -> str:
+        """The flags that train another recipe on this run's task."""
+        config, _, task = str(self.run.info.get("config_name") or "").split(" ")[0].partition("/")
+        if config and task and self.sees_screens:  # a game is none without its task's wrappers
+            return f"--config={recipe}/{task}"
+        # A command wants what Python made to be registered.
+        return f"--config={recipe}/any --environment={'MODULE:ID' if self.factory else self.run.environment}"
+
+    @property
     def slower_policy(self) -> str:
         """The binding that makes the policy's steps smaller."""
         for rate in ("learning_rate", "actor_learning_rate", "policy_learning_rate"):

@@ -107,7 +107,7 @@ def too_few_rows(case: Case) -> Finding | None:
         return None
     rows, every = case.run.number("num_demonstration_transitions"), case.run.number("subsample") or 1
     told = f"; it has {rows:,.0f} rows" if rows else ""
-    told += f", every {every:.0f}th step" if every > 1 else ""
+    told += f", one step in {every:.0f}" if every > 1 else ""
     return Finding(
         f"{fit.figures}, {fit.gap:.2f} {fit.nats} above that of the rows it learned from{told}",
         (
@@ -146,14 +146,12 @@ def drifts(case: Case) -> Finding | None:
 
 def _gail(case: Case) -> str:
     """What learns from its own episodes too, on the same data."""
-    task = "MODULE:ID" if case.factory else case.run.environment  # a command wants it registered
-    return (
-        f"gail-train --config=gail_ppo/any --config=with/cloning --environment={task} "
-        f"--demonstrations={quoted_demonstrations(case)} --run_dir=runs/gail"
-    )
+    flags = case.trained_by("gail_ppo")
+    flags += " --config=with/cloning" if "/any" in flags else ""  # a game's recipe has it
+    return f"gail-train {flags} --demonstrations={quoted_demonstrations(case)} --run_dir=runs/gail"
 
 
 def _noise(case: Case) -> list[str]:
-    """On observations, where the clone has none: of Humanoid-v5's it gave 0.94 of the expert for 0.83."""
+    """On vectors, where the clone has none: of Humanoid-v5's it gave 0.94 of the expert for 0.83."""
     name = "BehavioralCloning.observation_noise"
-    return [] if case.setting(name, 0.0) > 0 else [f"--gin='{name} = 0.05'"]
+    return [] if case.setting(name, 0.0) > 0 or case.sees_screens else [f"--gin='{name} = 0.05'"]

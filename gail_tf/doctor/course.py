@@ -72,7 +72,7 @@ def not_learned(case: Case) -> Finding | None:
     data, task = quoted_demonstrations(case), case.run.environment
     if case.factory:  # a command wants it registered
         task = "MODULE:ID"
-    bc = f"gail-train --config=bc/any --environment={task} --demonstrations={data} --run_dir=runs/bc"
+    bc = f"gail-train {case.trained_by('bc')} --demonstrations={data} --run_dir=runs/bc"
     good = f"{GOOD_SCORE} of the expert or more"
     if case.score is None or case.doubt:
         good = f"a distance of {GOOD_DISTANCE} of the random policy's or less"
@@ -81,7 +81,7 @@ def not_learned(case: Case) -> Finding | None:
         (
             *case.cloning,
             f"gail-make-demonstrations --inspect={data} --environment={task}",
-            f"gail-train-expert --config=ppo/any --environment={task} --run_dir=runs/check",
+            f"gail-train-expert {case.trained_by('ppo')} --run_dir=runs/check",
             *([bc] if case.agent != "BehavioralCloning" else []),
             "More steps, other seeds, more demonstrations.",
         ),

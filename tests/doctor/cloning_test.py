@@ -71,7 +71,7 @@ def test_few_rows_are_counted_and_more_of_the_same_recordings_come_first():
     told = (
         "lowest (-3.00) after 20 of 30 iterations, 1.00 nats a component above that of the rows it learned "
     )
-    assert finding.figures == f"the held-out loss is {told}from; it has 200 rows, every 20th step"
+    assert finding.figures == f"the held-out loss is {told}from; it has 200 rows, one step in 20"
     assert finding.change[0].startswith("--subsample=1")
     assert any(
         "--config=gail_ppo/any" in one and "--demonstrations=demos.npz" in one for one in finding.change
@@ -102,3 +102,23 @@ def test_a_clone_without_environment_factory_or_with_one_is_sent_to_gail():
     run = clone(SETTLED, -3.0)
     made = dataclasses.replace(run, info={**run.info, "environment_factory": "mine.make"})
     assert any("--environment=MODULE:ID" in one for one in diagnosis.diagnose(made)[0].change)
+
+
+def test_a_clone_of_screens_is_sent_to_its_games_own_recipes():
+    """gail_ppo/any has no wrapper that makes screens of a game, and takes none without a time limit."""
+    screens = SETTINGS + "make_actor_network.encoder = @nature_encoder\n"
+    run = clone(SETTLED, -3.0, screens, facts={"action_size": None})
+    run.info["config_name"] = "bc/pong + with/small_encoder"
+    (finding,) = diagnosis.diagnose(run)
+    wanted = "gail-train --config=gail_ppo/pong --demonstrations=demos.npz"
+    assert finding.change[0].startswith(wanted)
+    assert not any("observation_noise" in one for one in finding.change)
+    lost = poor(settings="OnPolicyGenerator.encoder = @nature_encoder")
+    lost.info["config_name"] = "gail_vr/pong"
+    (finding,) = diagnosis.diagnose(lost)
+    told = " ".join(finding.change)
+    assert (
+        finding.name == "not learned"
+        and "--config=bc/pong --dem" in told
+        and "--config=ppo/pong --run" in told
+    )
