@@ -87,6 +87,17 @@ s.use_tensorflow_threads(3)
     assert "UserError: TensorFlow is at work with 2 threads, and 3 are wanted (" in said
 
 
+@pytest.mark.parametrize("given, used", [({}, "1"), ({"TF_ENABLE_ONEDNN_OPTS": "0"}, "0")])
+def test_onednn_is_asked_for_unless_somebody_chose(given, used):
+    """Without AVX-512 TensorFlow leaves it out."""
+    code = (
+        "import gail_tf.start_up as s, os; s.import_tensorflow(); print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"
+    )
+    others = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=others | given)
+    assert done.stdout.split() == [used]
+
+
 def test_tf_agents_that_is_missing_is_one_line(monkeypatch):
     monkeypatch.delitem(start_up.sys.modules, "tf_agents", raising=False)
     monkeypatch.setattr(start_up.importlib.util, "find_spec", lambda name: None)
