@@ -107,6 +107,10 @@ def test_frames_are_those_of_gymnasiums_wrapper(make_pong):
     assert len(np.unique(np.reshape(frames, [51, -1]), axis=0)) > 10
 
 
+def test_the_emulator_draws_no_colours_that_nobody_sees():
+    assert make_pong().unwrapped._get_obs().shape == (128,)  # its memory, and not [210, 160, 3]
+
+
 def test_a_smaller_screen_is_the_same_game(make_pong):
     env = make_pong(wrappers=[functools.partial(atari_pixels, screen_size=42, num_frames=2)])
     assert env.observation_space.shape == (42, 42, 2) and env.reset(seed=0)[0].shape == (42, 42, 2)
