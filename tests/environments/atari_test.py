@@ -107,7 +107,7 @@ def test_frames_are_those_of_gymnasiums_wrapper(make_pong):
     assert len(np.unique(np.reshape(frames, [51, -1]), axis=0)) > 10
 
 
-def test_the_emulator_draws_no_colours_that_nobody_sees():
+def test_the_emulator_draws_no_colours_that_nobody_sees(make_pong):
     assert make_pong().unwrapped._get_obs().shape == (128,)  # its memory, and not [210, 160, 3]
 
 
