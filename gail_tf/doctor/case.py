@@ -106,8 +106,12 @@ class Case:
         config, _, task = str(self.run.info.get("config_name") or "").split(" ")[0].partition("/")
         if config and task and self.sees_screens:  # a game is none without its task's wrappers
             return f"--config={recipe}/{task}"
-        # A command wants what Python made to be registered.
-        return f"--config={recipe}/any --environment={'MODULE:ID' if self.factory else self.run.environment}"
+        return f"--config={recipe}/any --environment={self.environment_id}"
+
+    @property
+    def environment_id(self) -> str:
+        """What a command calls the environment; it wants what Python made to be registered."""
+        return "MODULE:ID" if self.factory else self.run.environment
 
     @property
     def slower_policy(self) -> str:

@@ -69,9 +69,7 @@ def not_learned(case: Case) -> Finding | None:
     """It does not imitate, for whatever reason; asked last, when nothing else was found."""
     if not (case.is_finished and case.is_poor):
         return None
-    data, task = quoted_demonstrations(case), case.run.environment
-    if case.factory:  # a command wants it registered
-        task = "MODULE:ID"
+    data = quoted_demonstrations(case)
     bc = f"gail-train {case.trained_by('bc')} --demonstrations={data} --run_dir=runs/bc"
     good = f"{GOOD_SCORE} of the expert or more"
     if case.score is None or case.doubt:
@@ -80,7 +78,7 @@ def not_learned(case: Case) -> Finding | None:
         f"it ends at {case.standing} (good is {good}), and no other sign of the table is there",
         (
             *case.cloning,
-            f"gail-make-demonstrations --inspect={data} --environment={task}",
+            f"gail-make-demonstrations --inspect={data} --environment={case.environment_id}",
             f"gail-train-expert {case.trained_by('ppo')} --run_dir=runs/check",
             *([bc] if case.agent != "BehavioralCloning" else []),
             "More steps, other seeds, more demonstrations.",
