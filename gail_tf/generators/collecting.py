@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from gail_tf.agents.policy import Policy
 from gail_tf.environments.vector import VectorEnvironment
-from gail_tf.generators.acting import make_sampler
+from gail_tf.generators.acting import Look, make_sampler
 from gail_tf.generators.ahead import Ahead, Piece
 from gail_tf.types import EpisodeStatistics, RewardSource, Transition
 
@@ -49,9 +49,13 @@ class CollectingGenerator(tf.Module):
         notes: Sequence[str] = (),
         while_learning: bool = False,
         dropout: float = 0.0,
+        look: Look | None = None,
     ) -> None:
-        """Collects by ``policy``; ``while_learning`` where it acts by weights of its own, too."""
-        self._sampler = make_sampler(policy, exploration_noise, dropout)
+        """Collects by ``policy``; ``while_learning`` where it acts by weights of its own, too.
+
+        A sampler that acts by TensorFlow acts by ``look`` where there is one, and remembers what it gave.
+        """
+        self._sampler = make_sampler(policy, exploration_noise, dropout, look)
         self._collects_ahead = while_learning and self._sampler.holds_weights
         self.notes = (*self._environment.notes, *notes, *self._sampler.notes)
 

@@ -128,12 +128,14 @@ class OnPolicyGenerator(CollectingGenerator):
             cloning = BehavioralCloning(self._actor, self._without_absorbing(expert), seed)
             self._cloning = lambda: cloning  # an attribute of its own would be part of every checkpoint
         self._sees_images = not spec.dtype.is_floating
-        self._act_by(self._actor, notes=notes)
+        look = getattr(self.agent, "look", None) if self._sees_images else None
+        self._act_by(self._actor, notes=notes, look=look)
         compiled = functools.partial(tf.function, jit_compile=jit_compile, autograph=False)
         self._pay = compiled(self._relabel if generator_first else self._learn_and_relabel)
         self._update_policy = compiled(self._update_agent)
         self._learn_last = compiled(self._learn)
         self.batch: tuple[Transition, np.ndarray] | None = None
+        self._looked: tuple[tf.Tensor, Any] | None = None
 
     def _demonstrated_actions(self, expert: Transition | None) -> tuple[tf.Tensor, ...]:
         """Observations and actions ``[M, ...]`` that the agent's ``cloning_coef`` draws it to, if any."""
@@ -172,7 +174,7 @@ class OnPolicyGenerator(CollectingGenerator):
         """Takes ``num_steps`` in every environment with the sampled policy."""
         self._cloning = None  # its rows and its optimizer are needed no more
         transition, samples, episodes = self._steps(self._sampling(self._seed, iteration))
-        self.batch = (transition, samples)
+        self.batch, self._looked = (transition, samples), self._sampler.looked()
         return self._num_steps * self._environment.num_environments, episodes
 
     def update(self, iteration: int, progress: float) -> dict[str, Any]:
@@ -183,7 +185,8 @@ class OnPolicyGenerator(CollectingGenerator):
         reward, metrics = self._pay(transition, index, progress)
         metrics = shared.as_numbers(metrics)
         paid = time.perf_counter()
-        agent_metrics, *values = self._update_policy(transition, samples, reward, index, progress)
+        looked, self._looked = self._looked, None
+        agent_metrics, *values = self._update_policy(transition, samples, reward, index, progress, looked)
         metrics |= shared.as_numbers(agent_metrics)
         improved = time.perf_counter()
         if self._generator_first:
@@ -221,10 +224,11 @@ class OnPolicyGenerator(CollectingGenerator):
         reward, metrics = shared.pay(self._reward_source, rows)
         return tf.reshape(reward, transition.reward.shape), metrics
 
-    def _update_agent(self, transition, samples, reward, iteration, progress):
+    def _update_agent(self, transition, samples, reward, iteration, progress, looked):
         seed = shared.iteration_seed(self._run_seed, 2, iteration)
         observation = self._actor.normalize(shared.flatten_time(transition.observation))
-        value, known_policy = self._look(observation)
+        value, old = (self._values(observation), None) if looked is None else looked
+        known_policy = {} if old is None else {"old": old}
         ended = self._absorbing_value(transition) if self._absorbing else None
         known = {} if ended is None else {"generator/absorbing_value": ended}
         values = _with_ended(ended, transition, self._values_at(observation, transition, value))
@@ -271,13 +275,6 @@ class OnPolicyGenerator(CollectingGenerator):
         """
         rows = shared.absorbing_rows(Transition(*(shared.flatten_time(x) for x in transition)), 1)
         return self._reward_source.reward(rows)[0] / (1.0 - self._discount)
-
-    def _look(self, observation: tf.Tensor) -> tuple[tf.Tensor, dict[str, Any]]:
-        """Values ``[T * B]``, and what the agent's update need not look up again."""
-        if not self._sees_images or not hasattr(self.agent, "look"):
-            return self._values(observation), {}
-        value, policy = self.agent.look(observation)
-        return value, {"old": policy}
 
     def _values_at(self, observation: tf.Tensor, transition: Transition, value=None) -> list[tf.Tensor]:
         """``V(s_t)``, ``V(s'_t)`` ``[T, B]``; ``observation`` ``[T * B, ...]`` is what the networks see.

@@ -7,15 +7,19 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import tensorflow as tf
+from tf_agents.specs import tensor_spec
 
 import gail_tf
+from gail_tf.agents.ppo import PPO
 from gail_tf.agents.td3 import TD3
 from gail_tf.agents.trpo import TRPO
 from gail_tf.environments.make import make_environment
 from gail_tf.generators.off_policy import OffPolicyGenerator
 from gail_tf.generators.on_policy import OnPolicyGenerator
+from gail_tf.networks import encoders, mlp
 from gail_tf.rewards.environment import EnvironmentReward
 from gail_tf.training import evaluation, export
+from gail_tf.types import OnPolicyBatch
 
 NETWORKS = """
 small_encoder.filters = (8,)
@@ -109,6 +113,53 @@ def test_a_convolutional_actor_and_value_learn_on_policy(networks, tmp_path):
     assert generator.batch[0].observation.dtype == np.uint8
     assert mean_return(make_discrete, generator.policy) > 6.0  # chance has 0, the best 8
     assert exported_acts_alike(make_discrete, generator, tmp_path / "policy")
+
+
+@pytest.mark.parametrize("make_env", [make_discrete, make_continuous])
+def test_ppo_learns_by_what_it_saw_when_it_acted(networks, make_env):
+    """Values and policy come from the actor's own look: a second one would be the same again."""
+    gin.bind_parameter("make_actor_network.encoder", None)
+    gin.bind_parameter("make_value_network.encoder", None)
+    generator = OnPolicyGenerator(
+        functools.partial(make_environment, make_env),
+        EnvironmentReward(),
+        None,
+        seed=0,
+        agent=PPO,
+        encoder=encoders.small_encoder,
+        num_environments=3,
+        num_steps=5,
+        jit_compile=False,
+    )
+    for i in range(2):
+        generator.collect(i)
+        value, policy = generator._looked
+        transition, samples = generator.batch
+        images = tf.constant(transition.observation.reshape(15, 8, 16, 1))
+        expected_value, expected = generator.agent.look(images)
+        np.testing.assert_allclose(value, expected_value, atol=1e-5)
+        actions = samples.reshape(15, *samples.shape[2:])
+        np.testing.assert_allclose(policy.log_prob(actions), expected.log_prob(actions), atol=1e-5)
+        generator.update(i, 0.0)  # after which another look is another
+    assert not np.allclose(generator.agent.look(images)[0], value, atol=1e-5)
+
+
+@pytest.mark.parametrize("num_rows", [8, 600])
+def test_the_divergence_and_entropy_of_many_images_are_those_of_some(networks, num_rows):
+    images = np.zeros((num_rows, 8, 16, 1), np.uint8)
+    images[np.arange(num_rows), :, np.arange(num_rows) % 16] = 255
+    specs = tf.TensorSpec((8, 16, 1), tf.uint8), tensor_spec.BoundedTensorSpec((), tf.int32, 0, 1)
+    actor, value = mlp.make_actor_network(*specs), mlp.make_value_network(specs[0])
+    agent = PPO(*specs, actor, value, num_epochs=1, batch_size=num_rows)
+    rng = np.random.default_rng(0)
+    numbers = [tf.constant(rng.normal(size=num_rows), tf.float32) for _ in range(3)]
+    action = tf.constant(rng.integers(2, size=num_rows), tf.int32)
+    batch = OnPolicyBatch(tf.constant(images), action, *numbers)
+    metrics = agent.update(batch, tf.constant([0, 0]), tf.constant(0.0))
+    told = images if num_rows == 8 else images[::2]  # 600 // 256
+    expected = tf.reduce_mean(actor(tf.constant(told), training=False)[0].entropy())
+    np.testing.assert_allclose(metrics["generator/entropy"], expected, rtol=1e-5)
+    assert 0.0 < metrics["generator/kl"] < 1.0
 
 
 def test_a_convolutional_actor_and_critic_learn_off_policy(networks, tmp_path):
