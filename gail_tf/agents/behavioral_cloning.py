@@ -11,6 +11,7 @@ from gail_tf.functions import frozen
 from gail_tf.networks.augmentations import augmented
 from gail_tf.optimization import averages
 from gail_tf.optimization.checks import check_settings
+from gail_tf.optimization.compiling import with_xla
 from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.optimization.minibatches import scan_minibatches
 from gail_tf.types import Transition
@@ -56,7 +57,7 @@ class BehavioralCloning(tf.Module):
         augmentations: Sequence[Callable] = (),
         average_rate: float = 1.0,
         observation_noise: float = 0.0,
-        jit_compile: bool = True,
+        jit_compile: bool | None = None,
     ):
         super().__init__(name="behavioral_cloning")
         check_settings("BehavioralCloning", locals())
@@ -99,7 +100,8 @@ class BehavioralCloning(tf.Module):
         self.num_epochs = tf.Variable(0, dtype=tf.int32, trainable=False)
         if policy.normalizer is not None:
             policy.normalizer.update(self.training_rows[0])
-        self._epoch = tf.function(self._train_epoch, jit_compile=jit_compile, autograph=False)
+        compiles = with_xla(jit_compile, expert.observation.shape[1:])
+        self._epoch = tf.function(self._train_epoch, jit_compile=compiles, autograph=False)
 
     def _copies(self) -> list[tf.Variable]:
         return [tf.Variable(v, trainable=False) for v in self._variables]

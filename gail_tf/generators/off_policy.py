@@ -17,6 +17,7 @@ from gail_tf.generators import shared
 from gail_tf.generators.collecting import Act, CollectingGenerator
 from gail_tf.generators.replay import ReplayBuffer
 from gail_tf.optimization import averages
+from gail_tf.optimization.compiling import with_xla
 from gail_tf.optimization.minibatches import drawn_indices, recent_ages, scan_updates
 from gail_tf.types import EpisodeStatistics, OffPolicyBatch, RewardSource, Transition, UserError
 
@@ -154,7 +155,7 @@ class OffPolicyGenerator(CollectingGenerator):
       normalize_observations: running mean and std of the observations collected.
       collect_while_learning: the steps of the next iteration are taken while this one's updates run, by the
         policy of before them: one iteration's lag, for the use of a second core.
-      jit_compile: compile with XLA.
+      jit_compile: compile with XLA; None: but for images on a CPU.
 
     Attributes:
       notes: what a person should know before the first iteration. replay: the :class:`ReplayBuffer`.
@@ -180,7 +181,7 @@ class OffPolicyGenerator(CollectingGenerator):
         average_rate: float = 0.0,
         normalize_observations: bool = False,
         collect_while_learning: bool = False,
-        jit_compile: bool = True,
+        jit_compile: bool | None = None,
     ):
         _check(locals())
         super().__init__(make_env, reward_source, seed, num_environments, num_steps)
@@ -210,7 +211,9 @@ class OffPolicyGenerator(CollectingGenerator):
         self.replay = ReplayBuffer(replay_capacity, spec, action_dim, num_environments, num_frames)
         if expert_share:
             self._demonstrations = ReplayBuffer.of(expert, spec, action_dim, are_stacks)
-        self._learn = tf.function(self._learn_from, jit_compile=jit_compile, autograph=False)
+        self._learn = tf.function(
+            self._learn_from, jit_compile=with_xla(jit_compile, spec.shape), autograph=False
+        )
         # The gather is outside of what XLA compiles, which would take the whole table as an argument.
         self._sample_and_learn = tf.function(self._sample_then_learn, autograph=False)
 

@@ -20,6 +20,7 @@ from gail_tf.networks.encoders import Encoded, features_spec, make_encoder
 from gail_tf.networks.made import made_actor, made_value
 from gail_tf.networks.mlp import MakeLayers, make_actor_network, make_value_network
 from gail_tf.optimization import averages
+from gail_tf.optimization.compiling import with_xla
 from gail_tf.optimization.minibatches import drawn_indices
 from gail_tf.types import EpisodeStatistics, OnPolicyBatch, RewardSource, Transition, ValuedSegments
 
@@ -52,7 +53,7 @@ class OnPolicyGenerator(CollectingGenerator):
         moved by this fraction an iteration; 0: the actor itself. It smooths out the single update after which
         a policy falls in some episodes.
       warm_start_epochs: epochs of behavioural cloning before the first iteration.
-      jit_compile: compile with XLA.
+      jit_compile: compile with XLA; None: but for images on a CPU.
 
     Attributes:
       notes: what a person should know before the first iteration.
@@ -81,7 +82,7 @@ class OnPolicyGenerator(CollectingGenerator):
         segment_length: int | None = None,
         average_rate: float = 0.0,
         warm_start_epochs: int = 0,
-        jit_compile: bool = True,
+        jit_compile: bool | None = None,
     ):
         segment_length = num_steps if segment_length is None else min(segment_length, num_steps)
         shared.check_settings("OnPolicyGenerator", locals())
@@ -130,7 +131,9 @@ class OnPolicyGenerator(CollectingGenerator):
         self._sees_images = not spec.dtype.is_floating
         look = getattr(self.agent, "look", None) if self._sees_images else None
         self._act_by(self._actor, notes=notes, look=look)
-        compiled = functools.partial(tf.function, jit_compile=jit_compile, autograph=False)
+        compiled = functools.partial(
+            tf.function, jit_compile=with_xla(jit_compile, spec.shape), autograph=False
+        )
         self._pay = compiled(self._relabel if generator_first else self._learn_and_relabel)
         self._update_policy = compiled(self._update_agent)
         self._learn_last = compiled(self._learn)

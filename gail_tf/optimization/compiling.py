@@ -1,0 +1,13 @@
+"""Whether what learns is compiled by XLA."""
+
+import tensorflow as tf
+
+
+def with_xla(jit_compile: bool | None, observation_shape: tf.TensorShape) -> bool:
+    """``jit_compile``; of None XLA, but for images ``[H, W, C]`` where no GPU is in sight.
+
+    There TensorFlow's own convolutions take half of the time of XLA's (docs/pixels.md).
+    """
+    if jit_compile is not None:
+        return jit_compile
+    return len(observation_shape) < 3 or bool(tf.config.get_visible_devices("GPU"))
