@@ -5,9 +5,11 @@ import shlex
 from gail_tf.doctor.case import GOOD_DISTANCE, GOOD_SCORE, Case, Finding
 from gail_tf.doctor.data import quoted_demonstrations
 from gail_tf.reporting import python_calls
+from gail_tf.reporting.runs import finite_or_none
 
 THERE = 0.5  # Of the expert: what was never there is not lost.
 LOST = 0.8  # Of the best evaluation; the last policies of eight healthy runs on Hopper-v5: 0.87 and more.
+MODE_EARNS = 0.5  # Of what drawn actions earn above random ones; of 434 recorded runs none has less.
 STILL_RISING = 0.05  # Between random (0) and expert (1), from one quarter of the evaluations to the next.
 
 
@@ -37,6 +39,30 @@ def lost(case: Case) -> Finding | None:
             *case.cloning,
             *(["--gin='Discriminator.final_learning_rate_fraction = 0.1'"] if adversarial else []),
             case.slower_policy,
+        ),
+    )
+
+
+def mode_is_worse(case: Case) -> Finding | None:
+    """Its drawn actions earn much more than its mode, which is what is evaluated and exported."""
+    returns, random = case.late("episode/return"), case.run.number("random_return")
+    by_mode = finite_or_none((case.run.summary or {}).get("return_mean"))
+    if not returns.size or random is None or by_mode is None:
+        return None
+    drawn, spread = float(returns.mean()), float(returns.std())
+    if drawn - random <= spread or by_mode - random > MODE_EARNS * (drawn - random):
+        return None
+    evaluate = f"gail-evaluate --policy={shlex.quote(str(case.run.path))} --stochastic"
+    if case.factory:
+        evaluate = python_calls.evaluation(case.run.path, case.factory, drawn=True)
+    entropy = f"{case.agent}.entropy_coef"
+    return Finding(
+        f"its mode earns {by_mode:,.4g}, and drawn actions earned {drawn:,.4g} in the last third of the "
+        f"training (uniformly random ones {random:,.4g})",
+        (
+            evaluate,
+            *([f"--gin='{entropy} = 0.0'"] if entropy in case.settings else []),
+            f"--gin='Trainer.total_env_steps = {3 * int(case.run.total('env_steps') or 0)}'",
         ),
     )
 

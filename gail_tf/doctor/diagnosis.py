@@ -39,6 +39,7 @@ CHECKS: Mapping[str, Check] = {
     "clone not fitted yet": cloning.not_fitted,
     "too few rows for a clone": cloning.too_few_rows,
     "clone drifts from the demonstrations": cloning.drifts,
+    "mode worse than drawn actions": course.mode_is_worse,
     "policy lost after it was there": course.lost,
     "too few steps": course.too_few_steps,
 }

@@ -8,10 +8,13 @@ import os
 from gail_tf.types import ARRAYS, DEMONSTRATIONS
 
 
-def evaluation(policy: str | os.PathLike, factory: str, num_episodes: int | None = None) -> str:
-    """What evaluates the policy of a run, or an exported one."""
-    episodes = "" if num_episodes is None else f", num_episodes={num_episodes}"
-    return f"gail_tf.evaluate({str(policy)!r}, environment={_argument(factory)}{episodes})"
+def evaluation(
+    policy: str | os.PathLike, factory: str, num_episodes: int | None = None, drawn: bool = False
+) -> str:
+    """What evaluates the policy of a run, or an exported one, by its mode or with ``drawn`` actions."""
+    more = "" if num_episodes is None else f", num_episodes={num_episodes}"
+    more += ", deterministic=False" if drawn else ""
+    return f"gail_tf.evaluate({str(policy)!r}, environment={_argument(factory)}{more})"
 
 
 def continuation(run_dir: str | os.PathLike, factory: str, demonstrations: str | None) -> str:

@@ -205,6 +205,28 @@ def test_a_policy_is_lost_by_the_last_evaluation_and_not_by_one_in_between():
     assert found(with_scores([*np.linspace(0.0, 0.95, 15), 0.5, *[0.9] * 14])) == []
 
 
+@pytest.mark.parametrize("agent", ["PPO", "SAC"])
+def test_a_mode_that_earns_less_than_drawn_actions_is_no_failure_to_learn(agent):
+    """As of PPO on games after few steps."""
+    settings = f"OnPolicyGenerator.agent = @{agent}\nPPO.entropy_coef = 0.01"
+    drawn = {"episode__return": np.linspace(10.0, 60.0, 30)}
+    (finding,) = diagnosis.diagnose(poor(score=0.1, settings=settings, **drawn))
+    assert finding.name == "mode worse than drawn actions"
+    assert "its mode earns 10, and drawn actions earned 5" in finding.figures
+    assert finding.change[0] == "gail-evaluate --policy=runs/mine --stochastic"
+    assert ("--gin='PPO.entropy_coef = 0.0'" in finding.change) == (agent == "PPO")
+    assert finding.change[-1] == "--gin='Trainer.total_env_steps = 90000'"
+    mine = poor(score=0.1, settings=settings, **drawn)
+    mine.info["environment_factory"] = "mine.make"
+    change = diagnosis.diagnose(mine)[0].change
+    assert change[0] == "gail_tf.evaluate('runs/mine', environment=make, deterministic=False)"
+    assert found(poor(score=0.4, **drawn)) == ["not learned"]  # more than half of what they earn
+    spread = {"episode__return": [0.0, 1.0] * 15}  # hardly above random play
+    assert found(poor(score=-0.1, **spread)) == ["not learned"]
+    going_on = poor("running", score=0.1, settings=settings, **drawn)
+    assert found(going_on, is_training=True) == []
+
+
 def test_what_still_rises_wants_more_steps():
     run = poor(score=0.6)
     for i, line in enumerate(run.metrics):
