@@ -220,7 +220,7 @@ class NetworkSampler(_Sampler):
 
     def __init__(self, policy: Policy, exploration_noise: float, reason: str, look: Look | None = None):
         super().__init__(policy, exploration_noise)
-        self._look, self._seen = look, []
+        self._look, self._seen, self._seen_as = look, [], None
         self._act = tf.function(self._sampled, autograph=False)
         self._acts: dict[tuple[int, ...], Callable[..., tf.Tensor]] = {}  # by the shape of observations
         self.notes = [f"Collecting acts through TensorFlow, since {reason}: some 0.3 ms a step more."]
@@ -243,18 +243,18 @@ class NetworkSampler(_Sampler):
     def looked(self) -> tuple[tf.Tensor, Any] | None:
         if self._look is None:
             return None
-        # A distribution is a composite of tensors, each with the rows in front.
-        flat = [tf.nest.flatten(seen, expand_composites=True) for seen in self._seen]
-        rows = [tf.concat(part, 0) for part in zip(*flat, strict=True)]
-        return tuple(tf.nest.pack_sequence_as(self._seen[0], rows, expand_composites=True))
+        rows = [tf.concat(part, 0) for part in zip(*self._seen, strict=True)]
+        return tf.nest.pack_sequence_as(self._seen_as, rows, expand_composites=True)
 
     def _sampled(self, observation: tf.Tensor, noise: tf.Tensor, seed: tf.Tensor) -> tuple:
-        """The action, and what ``look`` gave."""
+        """The action, and the parts of what ``look`` gave."""
         observation = self._policy.normalize(observation)
         if self._look is None:
             return (self._drawn(self._policy.distribution(observation), noise, seed),)
-        value, distribution = self._look(observation)
-        return self._drawn(distribution, noise, seed), value, distribution
+        self._seen_as = value, distribution = self._look(observation)
+        # In parts, each with the rows in front: to make a distribution of them in every step takes its time.
+        parts = tf.nest.flatten(self._seen_as, expand_composites=True)
+        return self._drawn(distribution, noise, seed), *parts
 
     def _drawn(self, distribution: Any, noise: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         if isinstance(distribution, tfd.Categorical):
