@@ -47,7 +47,8 @@ def mode_is_worse(case: Case) -> Finding | None:
     """Its drawn actions earn much more than its mode, which is what is evaluated and exported."""
     returns, random = case.late("episode/return"), case.run.number("random_return")
     by_mode = finite_or_none((case.run.summary or {}).get("return_mean"))
-    if not returns.size or random is None or by_mode is None:
+    is_drawn = bool((case.run.summary or {}).get("stochastic"))
+    if not returns.size or random is None or by_mode is None or is_drawn:
         return None
     drawn, spread = float(returns.mean()), float(returns.std())
     if drawn - random <= spread or by_mode - random > MODE_EARNS * (drawn - random):
@@ -61,6 +62,7 @@ def mode_is_worse(case: Case) -> Finding | None:
         f"training (uniformly random ones {random:,.4g})",
         (
             evaluate,
+            "--gin='Trainer.stochastic = True'",
             *([f"--gin='{entropy} = 0.0'"] if entropy in case.settings else []),
             f"--gin='Trainer.total_env_steps = {3 * int(case.run.total('env_steps') or 0)}'",
         ),

@@ -89,7 +89,7 @@ def _results(summary: Mapping[str, Any], info: Mapping[str, Any]) -> dict[str, A
     return {
         "mean_reward": summary["return_mean"],
         "std_reward": summary["return_std"],
-        "is_deterministic": True,
+        "is_deterministic": not summary.get("stochastic"),
         "n_eval_episodes": summary["num_episodes"],
         "eval_datetime": info.get("ended"),
         "environment_factory": info.get("environment_factory"),
@@ -110,7 +110,7 @@ def _card(summary, info, metadata, license_name: str, film: str | None) -> str:
         _table(summary, result),
         f"{show}[Film of one episode]({film})" if film else "",
         "![Learning curve](curve.png)",
-        _use(metadata),
+        _use(metadata, bool(summary.get("stochastic"))),
         "## Settings\n\n`config.gin` holds every value in effect, `policy/policy.json` versions and spaces.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -149,8 +149,9 @@ def _kept(summary: Mapping[str, Any]) -> str:
 
 def _table(summary: Mapping[str, Any], result: str) -> str:
     normalized = summary.get("normalized_return")
+    how = "with drawn actions" if summary.get("stochastic") else "by the policy's mode"
     rows = [
-        ("return", f"{result} over {summary['num_episodes']} episodes, by the policy's mode"),
+        ("return", f"{result} over {summary['num_episodes']} episodes, {how}"),
         ("expert, random policy", " and ".join(map(_number, _known(summary)))),
         ("normalised return", "unknown" if normalized is None else f"{normalized:.3f}"),
         ("demonstrations", str(summary.get("num_demonstrations") or "none")),
@@ -168,14 +169,16 @@ def _number(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.1f}"
 
 
-def _use(metadata: Mapping[str, Any]) -> str:
+def _use(metadata: Mapping[str, Any], stochastic: bool) -> str:
     observation = metadata.get("observation", {})
     dtype = observation.get("dtype", "float32")
     shape = ", ".join(map(str, ["B", *observation.get("shape", ["d"])]))
+    more = ", seed=tf.constant([0, step])" if stochastic else ""  # another seed for every step
+    signature = "sampled" if stochastic else "serving_default"
     code = (
         "import tensorflow as tf\n\n"
-        'act = tf.saved_model.load("policy").signatures["serving_default"]\n'
-        f'actions = act(observation=observations)["action"]  # of observations {dtype} [{shape}]'
+        f'act = tf.saved_model.load("policy").signatures["{signature}"]\n'
+        f'actions = act(observation=observations{more})["action"]  # of observations {dtype} [{shape}]'
     )
     warning = "A SavedModel is a program: load one only from somebody that you trust."
     told = "`policy/policy.json` says what goes in and what comes out."

@@ -42,12 +42,14 @@ class Trainer:
       normalize: return -> normalised score (0 random, 1 expert), or None where that is unknown.
       total_env_steps: of training, in environment steps; None when only total_iterations ends it.
       total_iterations: the most iterations; None when only total_env_steps ends it.
-      num_evaluations: evaluations of the deterministic policy, evenly over training (the last one apart).
+      num_evaluations: of the policy, evenly over training (the last one apart).
       episodes_per_evaluation, final_episodes: of an evaluation, and of the one at the end.
       choice_episodes: of those that choose among the best three and the last; three times as many, up to 30
         or as many as chose, confirm a choice that is not the last.
       evaluation_seed: the final episodes are reset with this and the following integers, whatever the run's
         seed; those of training with others.
+      stochastic: evaluations act by drawn actions, not by the mode, which after few steps of a game may be
+        a bad one of many.
       keep: which evaluated policy a run gives out: the one whose episodes are nearest to the demonstrations
         ("imitation_distance", which needs no reward; "last" where there is nothing to compare with), the
         "last", or the one with the "best_return". The best three of training and the last one meet again at
@@ -79,6 +81,7 @@ class Trainer:
         choice_episodes: int = 10,
         final_episodes: int = 20,
         evaluation_seed: int = 1_000_000,
+        stochastic: bool = False,
         checkpoint_interval: int = 25,
         log_interval: int = 1,
         keep: str = "imitation_distance",
@@ -91,14 +94,14 @@ class Trainer:
         if total_env_steps is None and total_iterations is None:
             raise ValueError("Trainer: both total_env_steps and total_iterations are None: want one of them.")
         for name, value in list(locals().items()):
-            if isinstance(value, int | float) and name != "evaluation_seed" and value < 1:
+            if isinstance(value, int | float) and name not in ("evaluation_seed", "stochastic") and value < 1:
                 raise ValueError(f"Trainer.{name} is {value}: want 1 or more.")
         self._generator, self._run_dir = generator, run_dir
         self._evaluator, self._normalize = evaluator, normalize
         self.total_env_steps, self.total_iterations = total_env_steps, total_iterations
         self._num_evaluations, self._evaluation_seed = num_evaluations, evaluation_seed
         self._episodes_per_evaluation, self._final_episodes = episodes_per_evaluation, final_episodes
-        self._choice_episodes = choice_episodes
+        self._choice_episodes, self._stochastic = choice_episodes, stochastic
         self._checkpoint_interval, self._log_interval = checkpoint_interval, log_interval
         check_installed(trackers)  # now: there is no run directory yet
         self._trackers = trackers
@@ -233,7 +236,12 @@ class Trainer:
                 with policy:
                     kept = self._evaluate_finally()
         of_last = {f"last_{name}": last[name] for name in ("return_mean", "normalized_return")}
-        chosen = {"keep": self.keep, "kept_env_steps": kept_env_steps, **of_last}
+        chosen = {
+            "keep": self.keep,
+            "kept_env_steps": kept_env_steps,
+            "stochastic": self._stochastic,
+            **of_last,
+        }
         return {**kept, **chosen, "evaluation_seconds": self._evaluation_seconds}
 
     def _score(self, num_episodes: int, seed: int) -> float:
@@ -286,15 +294,22 @@ class Trainer:
     def _evaluate_in_training(self, num_episodes: int, seed: int = _TRAINING_SEED) -> dict[str, Any]:
         """Their statistics; the time that it takes counts as the price of choosing a policy."""
         start = time.perf_counter()
-        statistics = self._evaluate(self._make_act(), num_episodes, self._evaluation_seed + seed)[1]
+        seed += self._evaluation_seed
+        act = self._drawn(seed) if self._stochastic else self._make_act()
+        statistics = self._evaluate(act, num_episodes, seed)[1]
         self._evaluation_seconds += time.perf_counter() - start
         return statistics
 
     def _evaluate_finally(self) -> dict[str, Any]:
         act = evaluation.deterministic(self._generator.policy)  # as the exported policy acts
+        if self._stochastic:  # or as its signature "sampled"
+            act = self._drawn(self._evaluation_seed)
         evaluated, statistics = self._evaluate(act, self._final_episodes, self._evaluation_seed)
         self.final_returns = evaluated.returns
         return statistics
+
+    def _drawn(self, seed: int) -> ActFn:
+        return evaluation.sampled(self._generator.policy, seed)
 
     def _evaluate(self, act: ActFn, num_episodes: int, seed: int) -> tuple[Evaluation, dict[str, Any]]:
         episodes: list[Mapping[str, Any]] = []

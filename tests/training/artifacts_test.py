@@ -46,6 +46,22 @@ def test_a_run_directory_holds_what_it_should_and_nothing_else(reference):
     assert "Trainer.total_env_steps = 768" in (run_dir / "config.gin").read_text()
 
 
+def test_a_run_that_is_evaluated_by_drawn_actions_says_so_and_how_to_do_it_again(processes, recipes):
+    run_dir = processes.folder / "drawn"
+    flags = ("--gin=Trainer.stochastic = True", f"--run_dir={run_dir}")
+    said = processes("train", *recipes["PPO CartPole"], *flags).out
+    summary = json.loads((run_dir / "summary.json").read_text())
+    again = [
+        rollouts.evaluate_policy(str(run_dir), None, summary["num_episodes"], 1_000_000, is_drawn)
+        for is_drawn in (True, False)
+    ]
+    assert (
+        summary["stochastic"] and summary["return_mean"] == again[0]["return_mean"] != again[1]["return_mean"]
+    )
+    assert f"over {summary['num_episodes']} episodes, drawn actions" in said
+    assert re.search(r"^Next: .+ --num_episodes=100 --stochastic$", said, re.MULTILINE)
+
+
 def test_a_run_prints_its_result_and_nothing_on_stderr(reference):
     for recipe in ("PPO CartPole", "TRPO CartPole", "BC CartPole"):
         _, result = reference(recipe)

@@ -1,6 +1,7 @@
 """Exported policies in other formats act as the SavedModel, which refuses what is no observation."""
 
 import json
+import re
 import sys
 import types
 
@@ -224,6 +225,26 @@ def test_a_model_card_tells_what_the_run_left(run_dir, tmp_path):
     assert results["mean_reward"] == 2.5 and results["n_eval_episodes"] == 20
     assert (out / "config.gin").read_text().startswith("load_demonstrations.path = 'mine.npz'\nSAC.")
     assert hasattr(export.load_policy(out)[0], "deterministic")
+
+
+def test_the_code_on_a_model_card_acts_as_the_run_was_evaluated(run_dir, tmp_path):
+    summary = json.loads((run_dir / "summary.json").read_text())
+    for stochastic, how in ((False, "by the policy's mode"), (True, "with drawn actions")):
+        (run_dir / "summary.json").write_text(json.dumps(summary | {"stochastic": stochastic}))
+        out = tmp_path / f"card {stochastic}"
+        model_card.write(str(run_dir), run_dir / "policy", str(out))
+        text = (out / "README.md").read_text()
+        assert f"2.50 +/- 0.25 over 20 episodes, {how}" in text
+        assert json.loads((out / "results.json").read_text())["is_deterministic"] is not stochastic
+        code = re.search(r"```python\n(.+?)```", text, re.DOTALL)[1].replace(
+            '"policy"', repr(str(out / "policy"))
+        )
+        names = {"observations": tf.zeros((2, 5))}
+        results = []
+        for names["step"] in (0, 1):
+            exec(code, names)
+            results.append(names["actions"].numpy())
+        assert results[0].shape[0] == 2 and (not np.array_equal(*results)) == stochastic
 
 
 def test_a_model_card_is_of_a_finished_run(run_dir, tmp_path):

@@ -74,8 +74,9 @@ def make(
     generator=None,
     evaluator=None,
     distance=_distance,
+    **options,
 ):
-    options = {"total_env_steps": 40, "num_evaluations": 4, "checkpoint_interval": 1}
+    options |= {"total_env_steps": 40, "num_evaluations": 4, "checkpoint_interval": 1}
     distance = distance if has_distance else None
     run_dir = RunDirectory(tmp_path)
     return Trainer(
@@ -117,6 +118,37 @@ def test_which_policy_is_kept(options, iteration, is_interrupted, tmp_path):
     assert ("imitation_distance" in result) == options.get("has_distance", True)
     if options.get("has_distance", True):
         assert result["imitation_distance"] == DISTANCES[iteration]
+    assert not result["stochastic"]
+
+
+class Draws(Policy):
+    """Notes the seeds that it is asked with, and has no mode."""
+
+    def __init__(self):
+        super().__init__()
+        self.seeds = []
+
+    def deterministic(self, observation):
+        raise AssertionError("asked for its mode")
+
+    def sampled(self, observation, seed):
+        self.seeds.append(seed.tolist())
+        return self.iteration.read_value()
+
+
+@pytest.mark.parametrize("keep, iteration", [("imitation_distance", 2), ("last", 4)])
+def test_stochastic_evaluations_draw_all_their_actions_by_their_own_seeds(keep, iteration, tmp_path):
+    generator, asked = Counts(), []
+    generator.policy = Draws()
+
+    class Asks(Looks):
+        def evaluate(self, act, num_episodes, seed, *others):
+            asked.append([seed, 0])
+            return super().evaluate(act, num_episodes, seed, *others)
+
+    result = make(tmp_path, keep, generator=generator, evaluator=Asks(), stochastic=True).run()
+    assert result["stochastic"] and result["return_mean"] == RETURNS[iteration]
+    assert generator.policy.seeds == asked and len({seed for seed, _ in asked}) > 1
 
 
 @pytest.mark.parametrize("is_interrupted", [False, True])
