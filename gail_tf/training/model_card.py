@@ -149,7 +149,7 @@ def _kept(summary: Mapping[str, Any]) -> str:
 
 def _table(summary: Mapping[str, Any], result: str) -> str:
     normalized = summary.get("normalized_return")
-    how = "with drawn actions" if summary.get("stochastic") else "by the policy's mode"
+    how = "with sampled actions" if summary.get("stochastic") else "by the policy's mode"
     rows = [
         ("return", f"{result} over {summary['num_episodes']} episodes, {how}"),
         ("expert, random policy", " and ".join(map(_number, _known(summary)))),

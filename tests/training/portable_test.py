@@ -229,7 +229,7 @@ def test_a_model_card_tells_what_the_run_left(run_dir, tmp_path):
 
 def test_the_code_on_a_model_card_acts_as_the_run_was_evaluated(run_dir, tmp_path):
     summary = json.loads((run_dir / "summary.json").read_text())
-    for stochastic, how in ((False, "by the policy's mode"), (True, "with drawn actions")):
+    for stochastic, how in ((False, "by the policy's mode"), (True, "with sampled actions")):
         (run_dir / "summary.json").write_text(json.dumps(summary | {"stochastic": stochastic}))
         out = tmp_path / f"card {stochastic}"
         model_card.write(str(run_dir), run_dir / "policy", str(out))
