@@ -146,7 +146,9 @@ class PPO(tf.Module):
         metrics = scan_minibatches(step, num_rows, min(self._batch_size, num_rows), self._num_epochs, seed)
         told = batch.observation
         if told.shape.rank > 2:
-            stride = max(1, num_rows // _IMAGES_TOLD_OF)
+            stride = (
+                max(1, num_rows // _IMAGES_TOLD_OF) | 1
+            )  # odd: rows of two, four, ... games are in turn theirs
             told, old = tf.nest.map_structure(lambda x: x[::stride], (told, old), expand_composites=True)
         new = self.actor_net(told, training=False)[0]
         return metrics | {

@@ -4,11 +4,13 @@ import ast
 import dataclasses
 import functools
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from gail_tf.reporting import python_calls
 from gail_tf.reporting.runs import Run, finite_or_none
 from gail_tf.scores import doubt, nearness
 
@@ -112,6 +114,20 @@ class Case:
     def environment_id(self) -> str:
         """What a command calls the environment; it wants what Python made to be registered."""
         return "MODULE:ID" if self.factory else self.run.environment
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether its evaluations drew their actions (``Trainer.stochastic``)."""
+        return bool((self.run.summary or {}).get("stochastic"))
+
+    def evaluated_by(self, policy: str, num_episodes: int | None = None, drawn: bool = False) -> str:
+        """The command that evaluates one of the run's policies, as the run did or with drawn actions."""
+        drawn = drawn or self.is_drawn
+        if self.factory:
+            return python_calls.evaluation(policy, self.factory, num_episodes, drawn)
+        command = f"gail-evaluate --policy={shlex.quote(policy)}"
+        command += "" if num_episodes is None else f" --num_episodes={num_episodes}"
+        return command + (" --stochastic" if drawn else "")
 
     @property
     def slower_policy(self) -> str:

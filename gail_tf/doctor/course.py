@@ -1,15 +1,13 @@
 """Checks of how the return went: lost again, cut off while it rose, never there."""
 
-import shlex
-
 from gail_tf.doctor.case import GOOD_DISTANCE, GOOD_SCORE, Case, Finding
 from gail_tf.doctor.data import quoted_demonstrations
-from gail_tf.reporting import python_calls
 from gail_tf.reporting.runs import finite_or_none
 
 THERE = 0.5  # Of the expert: what was never there is not lost.
 LOST = 0.8  # Of the best evaluation; the last policies of eight healthy runs on Hopper-v5: 0.87 and more.
 MODE_EARNS = 0.5  # Of what drawn actions earn above random ones; of 434 recorded runs none has less.
+GREEDY = ("DDPG", "TD3", "SD3", "DQN")  # What they draw is their mode; noise is not theirs.
 STILL_RISING = 0.05  # Between random (0) and expert (1), from one quarter of the evaluations to the next.
 
 
@@ -29,13 +27,10 @@ def lost(case: Case) -> Finding | None:
     adversarial = any(name.startswith("Discriminator.") for name in case.settings)
     note = f"  # kept from {kept:,} steps" if has_kept and kept else ""
     policy = str(case.run.path) if has_kept else f"{case.run.path}/best_policy"
-    evaluate = f"gail-evaluate --policy={shlex.quote(policy)}"
-    if case.factory:
-        evaluate = python_calls.evaluation(policy, case.factory)
     return Finding(
         f"{scores[best]:.2f} of the expert at {steps[best]:,.0f} {unit}, {last:.2f} at the end",
         (
-            f"{evaluate}{note}",
+            f"{case.evaluated_by(policy)}{note}",
             *case.cloning,
             *(["--gin='Discriminator.final_learning_rate_fraction = 0.1'"] if adversarial else []),
             case.slower_policy,
@@ -44,24 +39,23 @@ def lost(case: Case) -> Finding | None:
 
 
 def mode_is_worse(case: Case) -> Finding | None:
-    """Its drawn actions earn much more than its mode, which is what is evaluated and exported."""
+    """Its drawn actions earn much more than its mode, by which it is evaluated: the last policy's of both."""
     returns, random = case.late("episode/return"), case.run.number("random_return")
-    by_mode = finite_or_none((case.run.summary or {}).get("return_mean"))
-    is_drawn = bool((case.run.summary or {}).get("stochastic"))
-    if not returns.size or random is None or by_mode is None or is_drawn:
+    summary = case.run.summary or {}
+    by_mode = finite_or_none(summary.get("last_return_mean", summary.get("return_mean")))
+    if not returns.size or random is None or by_mode is None or case.is_drawn:
+        return None
+    if case.agent in GREEDY:
         return None
     drawn, spread = float(returns.mean()), float(returns.std())
     if drawn - random <= spread or by_mode - random > MODE_EARNS * (drawn - random):
         return None
-    evaluate = f"gail-evaluate --policy={shlex.quote(str(case.run.path))} --stochastic"
-    if case.factory:
-        evaluate = python_calls.evaluation(case.run.path, case.factory, drawn=True)
     entropy = f"{case.agent}.entropy_coef"
     return Finding(
         f"its mode earns {by_mode:,.4g}, and drawn actions earned {drawn:,.4g} in the last third of the "
         f"training (uniformly random ones {random:,.4g})",
         (
-            evaluate,
+            case.evaluated_by(str(case.run.path), drawn=True),
             "--gin='Trainer.stochastic = True'",
             *([f"--gin='{entropy} = 0.0'"] if entropy in case.settings else []),
             f"--gin='Trainer.total_env_steps = {3 * int(case.run.total('env_steps') or 0)}'",

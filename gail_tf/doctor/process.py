@@ -85,11 +85,10 @@ def evaluated_too_little(case: Case) -> Finding | None:
         figures = f"{final} episodes at the end leave the score a standard error of {error:.2f}"
     else:
         return None
-    evaluate = f"gail-evaluate --policy={shlex.quote(str(case.run.path))} --num_episodes=100"
     return Finding(
         figures,
         (
-            python_calls.evaluation(case.run.path, case.factory, 100) if case.factory else evaluate,
+            case.evaluated_by(str(case.run.path), 100),
             "--gin='Trainer.episodes_per_evaluation = 5' --gin='Trainer.final_episodes = 50'",
         ),
     )

@@ -41,7 +41,8 @@ class UnknownToNumpy(Exception):
 
 
 Look = Callable[[tf.Tensor], tuple[tf.Tensor, Any]]
-"""Normalised observations ``[B, ...]`` -> values ``[B]`` and the policy's distribution there."""
+"""Normalised observations ``[B, ...]`` -> values ``[B]`` and the policy's distribution there, a composite of
+tensors each with a row an observation."""
 
 
 def make_sampler(

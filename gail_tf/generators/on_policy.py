@@ -138,7 +138,6 @@ class OnPolicyGenerator(CollectingGenerator):
         self._update_policy = compiled(self._update_agent)
         self._learn_last = compiled(self._learn)
         self.batch: tuple[Transition, np.ndarray] | None = None
-        self._looked: tuple[tf.Tensor, Any] | None = None
 
     def _demonstrated_actions(self, expert: Transition | None) -> tuple[tf.Tensor, ...]:
         """Observations and actions ``[M, ...]`` that the agent's ``cloning_coef`` draws it to, if any."""
@@ -177,7 +176,7 @@ class OnPolicyGenerator(CollectingGenerator):
         """Takes ``num_steps`` in every environment with the sampled policy."""
         self._cloning = None  # its rows and its optimizer are needed no more
         transition, samples, episodes = self._steps(self._sampling(self._seed, iteration))
-        self.batch, self._looked = (transition, samples), self._sampler.looked()
+        self.batch = (transition, samples)
         return self._num_steps * self._environment.num_environments, episodes
 
     def update(self, iteration: int, progress: float) -> dict[str, Any]:
@@ -188,7 +187,7 @@ class OnPolicyGenerator(CollectingGenerator):
         reward, metrics = self._pay(transition, index, progress)
         metrics = shared.as_numbers(metrics)
         paid = time.perf_counter()
-        looked, self._looked = self._looked, None
+        looked = self._sampler.looked()
         agent_metrics, *values = self._update_policy(transition, samples, reward, index, progress, looked)
         metrics |= shared.as_numbers(agent_metrics)
         improved = time.perf_counter()

@@ -158,7 +158,11 @@ def evaluate_policy(
     expert, random = known.get("expert_return"), known.get("random_return")
     result = evaluated.statistics() | distances
     policy = find_policy(path)
-    result |= {"environment": called(environment), "policy": str(policy), "note": note_of_older(policy)}
+    result |= {
+        "environment": called(environment),
+        "policy": str(policy),
+        "note": _note(policy, metadata, stochastic),
+    }
     result |= {"seed": seed, "stochastic": stochastic, "expert_return": expert, "random_return": random}
     result["normalized_return"] = scores.normalized(result["return_mean"], expert, random)
     result["no_score"] = known.get("no_score") or scores.no_scale(expert, random)
@@ -198,6 +202,17 @@ def _yardstick(
         return Yardstick(*found, make_env, components), None
     except UserError as error:  # A moved file is no reason to say nothing of the return.
         return None, str(error)
+
+
+def _note(policy: Path, metadata: Mapping[str, Any], stochastic: bool) -> str | None:
+    """What a person should know of the policy beside its figures; None: nothing."""
+    notes = [note] if (note := note_of_older(policy)) else []
+    if metadata.get("stochastic") and not stochastic:
+        notes.append(
+            "its run was evaluated with sampled actions, this is its mode: add --stochastic "
+            "(in Python deterministic=False)."
+        )
+    return " ".join(notes) or None
 
 
 def describe(result: Mapping[str, Any]) -> str:

@@ -60,6 +60,7 @@ def run(
         info, kwargs = run_dir.read_info(), dict(parts.environment_kwargs)
         found = {name: info[name] for name in (*_NAMES, "versions")} | {"env_steps": env_steps}
         found |= {"environment_factory": made} if (made := info.get("environment_factory")) else {}
+        found |= {"stochastic": True} if trainer.stochastic else {}
         found |= {"no_score": why} if (why := info.get("no_score")) else {}
         found |= {"compared_components": compared} if (compared := trainer.compared_components) else {}
         return {**found, **parts.spaces, **({"environment_kwargs": kwargs} if kwargs else {})}

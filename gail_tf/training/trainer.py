@@ -55,8 +55,8 @@ class Trainer:
         "last", or the one with the "best_return". The best three of training and the last one meet again at
         the end, and the last is kept where it is about as near.
       distance: episodes -> imitation distance; None without demonstrations.
-      make_act: gives the way in which evaluations in training act, with the policy's weights of now; None: as
-        the exported policy does, which the final evaluation always does.
+      make_act: gives the way in which evaluations in training act by the mode, with the weights of now.
+        None: as the exported policy does, which the final evaluation always does.
       trackers: what makes trackers beside TensorBoard, such as [@WandB] (trackers.py).
       checkpoint_interval, log_interval: in iterations. Iterations between two lines of metrics leave none but
         the episodes that finished in them; evaluations always come with a line.
@@ -101,7 +101,7 @@ class Trainer:
         self.total_env_steps, self.total_iterations = total_env_steps, total_iterations
         self._num_evaluations, self._evaluation_seed = num_evaluations, evaluation_seed
         self._episodes_per_evaluation, self._final_episodes = episodes_per_evaluation, final_episodes
-        self._choice_episodes, self._stochastic = choice_episodes, stochastic
+        self._choice_episodes, self.stochastic = choice_episodes, stochastic
         self._checkpoint_interval, self._log_interval = checkpoint_interval, log_interval
         check_installed(trackers)  # now: there is no run directory yet
         self._trackers = trackers
@@ -239,7 +239,7 @@ class Trainer:
         chosen = {
             "keep": self.keep,
             "kept_env_steps": kept_env_steps,
-            "stochastic": self._stochastic,
+            "stochastic": self.stochastic,
             **of_last,
         }
         return {**kept, **chosen, "evaluation_seconds": self._evaluation_seconds}
@@ -295,14 +295,14 @@ class Trainer:
         """Their statistics; the time that it takes counts as the price of choosing a policy."""
         start = time.perf_counter()
         seed += self._evaluation_seed
-        act = self._drawn(seed) if self._stochastic else self._make_act()
+        act = self._drawn(seed) if self.stochastic else self._make_act()
         statistics = self._evaluate(act, num_episodes, seed)[1]
         self._evaluation_seconds += time.perf_counter() - start
         return statistics
 
     def _evaluate_finally(self) -> dict[str, Any]:
         act = evaluation.deterministic(self._generator.policy)  # as the exported policy acts
-        if self._stochastic:  # or as its signature "sampled"
+        if self.stochastic:  # or as its signature "sampled"
             act = self._drawn(self._evaluation_seed)
         evaluated, statistics = self._evaluate(act, self._final_episodes, self._evaluation_seed)
         self.final_returns = evaluated.returns

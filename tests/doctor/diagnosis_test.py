@@ -220,6 +220,18 @@ def test_a_mode_that_earns_less_than_drawn_actions_is_no_failure_to_learn(agent)
     mine.info["environment_factory"] = "mine.make"
     change = diagnosis.diagnose(mine)[0].change
     assert change[0] == "gail_tf.evaluate('runs/mine', environment=make, deterministic=False)"
+    last = poor(
+        score=0.1, settings=settings, **drawn
+    )  # an early policy was kept, the last is as good as it draws
+    last.summary["last_return_mean"] = 55.0
+    assert found(last) == ["not learned"]
+    greedy = settings.replace(f"@{agent}", "@TD3")
+    assert found(poor(score=0.1, settings=greedy, **drawn)) == ["not learned"]
+    by_samples = poor(score=0.1, settings=settings, **drawn)
+    by_samples.summary.update(stochastic=True, num_episodes=2)
+    findings = diagnosis.diagnose(by_samples)
+    assert [finding.name for finding in findings] == ["not learned", "evaluation too short"]
+    assert findings[-1].change[0].endswith("--policy=runs/mine --num_episodes=100 --stochastic")
     assert found(poor(score=0.4, **drawn)) == ["not learned"]  # more than half of what they earn
     spread = {"episode__return": [0.0, 1.0] * 15}  # hardly above random play
     assert found(poor(score=-0.1, **spread)) == ["not learned"]

@@ -58,6 +58,7 @@ def test_a_run_that_is_evaluated_by_drawn_actions_says_so_and_how_to_do_it_again
     assert (
         summary["stochastic"] and summary["return_mean"] == again[0]["return_mean"] != again[1]["return_mean"]
     )
+    assert again[0]["note"] is None and "add --stochastic" in again[1]["note"]
     assert f"over {summary['num_episodes']} episodes, sampled actions" in said
     assert re.search(r"^Next: .+ --num_episodes=100 --stochastic$", said, re.MULTILINE)
 
