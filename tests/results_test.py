@@ -54,6 +54,7 @@ WITHOUT_DATA = {
     ("off_policy.md", "noise"): "tried while tuning, with commits; not exported",
     ("own_parts.md", "binding"): "what a function returns",
     ("pixels.md", "demonstrations"): "of results/pong and results/pong_today, with the games' spread",
+    ("pixels.md", "500,000 steps (2M frames)"): "of results/games, but for random play's",
     ("pixels.md", "change"): "tuning seed 1000, with commits; not exported",
     ("pixels.md", "PPO on Pong from the screen"): "steps a second; benchmarks/results/pixel_speed.json",
     ("pixels.md", "PPO on Pong from the screen, AVX2"): "the same; benchmarks/results/pixel_speed_avx2.json",
@@ -642,9 +643,9 @@ _CLONED, _INVADERS = "GAIL + cloning (PPO)", "ale_py:ALE/SpaceInvaders-v5"
 _VR = ("GAIL-VR", "GAIL-VR (PPO)", "GAIL-VR (PPO), games")
 _TABLE_2 = [
     ("Pong", "-19.0 ± 3.6", "-9.2 ± 1.4", ("pong_today", "ale_py:ALE/Pong-v5", _PONG_ARM, 0.3)),
-    ("MsPacman", "888 ± 57", "997 ± 39", None),
+    ("MsPacman", "888 ± 57", "997 ± 39", ("games", "ale_py:ALE/MsPacman-v5", _CLONED, 0.2)),
     ("SpaceInvaders", "352 ± 10", "399 ± 14", ("space_invaders", _INVADERS, _CLONED, 0.4)),
-    ("Seaquest", "1,288 ± 32", "1,466 ± 39", None),
+    ("Seaquest", "1,288 ± 32", "1,466 ± 39", ("games", "ale_py:ALE/Seaquest-v5", _CLONED, 0.2)),
     ("Reacher", "-27.72 ± 5.71", "-10.01 ± 3.05", ("steady|gail_vr_reacher", "Reacher-v5", "GAIL (PPO)", 1)),
     ("HalfCheetah", "3,703 ± 576", "4,471 ± 268", ("gail_vr", "HalfCheetah-v5", "GAIL", 1)),
     ("Hopper", "3,086 ± 527", "3,609 ± 355", ("gail_vr", "Hopper-v5", "GAIL", 3)),
@@ -688,6 +689,27 @@ def _table_2(runs):
             cells[0] += ", cloning beside it"
             verdict = verdict if verdict == "not run" else "not compared: no cloning beside GAIL-VR"
         yield [name, gail, gail_vr, *(cells or ["not run"] * 2), steps, verdict]
+
+
+def _games(runs):
+    """pixels.md: policies of two games by mode and by drawn actions, of results/games/evaluations.csv."""
+    del runs
+    shown = pd.read_csv(RESULTS / "games" / "evaluations.csv").set_index(["run", "actions"])
+    for name, run in (
+        ("PPO on the score, the expert", "ppo"),
+        ("cloning", "bc"),
+        ("cloning, kept by its mode", "bc_kept_by_its_mode"),
+        ("GAIL, cloning beside it", "gail_ppo"),
+        ("GAIL-VR, no cloning", "gail_vr"),
+    ):
+        cells = []
+        for game in ("seaquest", "ms_pacman"):
+            one = shown.loc[f"{run}/{game}/0"]
+            for actions in ("mode", "drawn"):
+                cells.append(f"{one.return_mean[actions]:.0f} ± {one.return_std[actions]:.0f}")
+            distance = one.imitation_distance["drawn"]
+            cells.append(tables.NOTHING if np.isnan(distance) else f"{distance:.2f}")
+        yield [name, *cells]
 
 
 # gail_vr.md, what gail_vr_paper costs: a part, its runs in the study, and our runs that it is counted by.
@@ -809,6 +831,7 @@ RULES = {
     ("gail_vr.md", "GAIL, medians of three seeds"): _over_training,
     ("results/gail_vr_today/signal.md", "Task"): lambda runs: _signal(_archived("gail_vr_today")),
     ("gail.md", "task, trajectories"): _table_3,
+    ("pixels.md", "20 games"): _games,
     ("gail.md", "task"): _classic_control,
     ("speed.md", "recipe 2"): _evaluations_cost,
     ("ppo.md", "candidate"): _candidates,
