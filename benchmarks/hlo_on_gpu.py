@@ -50,7 +50,8 @@ def on_policy(tf, generator, num_copies=1):
 
     def update(transition, samples, iteration, progress):
         reward, metrics = generator._pay(transition, iteration, progress)
-        return metrics, generator._update_policy(transition, samples, reward, iteration, progress)
+        # None was seen: the update looks at its batch itself, which a collection of images spares it.
+        return metrics, generator._update_policy(transition, samples, reward, iteration, progress, None)
 
     return update, (*batch, 0, 0.0)
 
