@@ -54,7 +54,6 @@ WITHOUT_DATA = {
     ("off_policy.md", "noise"): "tried while tuning, with commits; not exported",
     ("own_parts.md", "binding"): "what a function returns",
     ("pixels.md", "demonstrations"): "of results/pong and results/pong_today, with the games' spread",
-    ("pixels.md", "500,000 steps (2M frames)"): "of results/games, but for random play's",
     ("pixels.md", "change"): "tuning seed 1000, with commits; not exported",
     ("pixels.md", "PPO on Pong from the screen"): "steps a second; benchmarks/results/pixel_speed.json",
     ("pixels.md", "PPO on Pong from the screen, AVX2"): "the same; benchmarks/results/pixel_speed_avx2.json",

@@ -148,7 +148,7 @@ class PPO(tf.Module):
         if told.shape.rank > 2:
             stride = (
                 max(1, num_rows // _IMAGES_TOLD_OF) | 1
-            )  # odd: rows of two, four, ... games are in turn theirs
+            )  # odd, so that every one of 2, 4, ... games is met
             told, old = tf.nest.map_structure(lambda x: x[::stride], (told, old), expand_composites=True)
         new = self.actor_net(told, training=False)[0]
         return metrics | {

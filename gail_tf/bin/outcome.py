@@ -28,7 +28,7 @@ def report(result, script: str) -> int:
     print("\n".join([*summary_lines(run), *doctor_lines(run, diagnose(run), command_line.program)]))
     print(f"Curve: {result.run_dir}/curve.png   Policy: {result.run_dir}/policy")
     command = f"{command_line.program('gail-evaluate')} --policy={folder} --num_episodes=100"
-    drawn = bool((run.summary or {}).get("stochastic"))
+    drawn = bool(run.value("stochastic"))
     command += " --stochastic" if drawn else ""
     if factory := run.info.get("environment_factory"):
         call = python_calls.evaluation(result.run_dir, factory, 100, drawn)

@@ -118,7 +118,7 @@ class Case:
     @property
     def is_drawn(self) -> bool:
         """Whether its evaluations drew their actions (``Trainer.stochastic``)."""
-        return bool((self.run.summary or {}).get("stochastic"))
+        return bool(self.run.value("stochastic"))
 
     def evaluated_by(self, policy: str, num_episodes: int | None = None, drawn: bool = False) -> str:
         """The command that evaluates one of the run's policies, as the run did or with drawn actions."""

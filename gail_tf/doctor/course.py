@@ -2,7 +2,6 @@
 
 from gail_tf.doctor.case import GOOD_DISTANCE, GOOD_SCORE, Case, Finding
 from gail_tf.doctor.data import quoted_demonstrations
-from gail_tf.reporting.runs import finite_or_none
 
 THERE = 0.5  # Of the expert: what was never there is not lost.
 LOST = 0.8  # Of the best evaluation; the last policies of eight healthy runs on Hopper-v5: 0.87 and more.
@@ -41,11 +40,9 @@ def lost(case: Case) -> Finding | None:
 def mode_is_worse(case: Case) -> Finding | None:
     """Its drawn actions earn much more than its mode, by which it is evaluated: the last policy's of both."""
     returns, random = case.late("episode/return"), case.run.number("random_return")
-    summary = case.run.summary or {}
-    by_mode = finite_or_none(summary.get("last_return_mean", summary.get("return_mean")))
-    if not returns.size or random is None or by_mode is None or case.is_drawn:
-        return None
-    if case.agent in GREEDY:
+    last, kept = (case.run.number(name) for name in ("last_return_mean", "return_mean"))
+    by_mode = kept if last is None else last  # older runs have the one that was kept alone
+    if not returns.size or random is None or by_mode is None or case.is_drawn or case.agent in GREEDY:
         return None
     drawn, spread = float(returns.mean()), float(returns.std())
     if drawn - random <= spread or by_mode - random > MODE_EARNS * (drawn - random):

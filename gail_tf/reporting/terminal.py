@@ -61,7 +61,7 @@ def _final_return(run: Run) -> str | None:
         _, evaluated = run.series("evaluation/return_mean")
         return f"{text.score(evaluated[-1])} at the last evaluation" if evaluated.size else None
     spread = "" if std is None else f" ± {text.score(std)}"
-    how = ", sampled actions" if (run.summary or {}).get("stochastic") else ""
+    how = ", sampled actions" if run.value("stochastic") else ""
     return text.score(final) + spread + (f" over {episodes:.0f} episodes" if episodes else "") + how
 
 

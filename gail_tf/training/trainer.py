@@ -301,10 +301,10 @@ class Trainer:
         return statistics
 
     def _evaluate_finally(self) -> dict[str, Any]:
-        act = evaluation.deterministic(self._generator.policy)  # as the exported policy acts
-        if self.stochastic:  # or as its signature "sampled"
-            act = self._drawn(self._evaluation_seed)
-        evaluated, statistics = self._evaluate(act, self._final_episodes, self._evaluation_seed)
+        # As the exported policy acts, or its signature "sampled".
+        by_mode, seed = evaluation.deterministic(self._generator.policy), self._evaluation_seed
+        act = self._drawn(seed) if self.stochastic else by_mode
+        evaluated, statistics = self._evaluate(act, self._final_episodes, seed)
         self.final_returns = evaluated.returns
         return statistics
 

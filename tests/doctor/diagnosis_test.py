@@ -220,9 +220,8 @@ def test_a_mode_that_earns_less_than_drawn_actions_is_no_failure_to_learn(agent)
     mine.info["environment_factory"] = "mine.make"
     change = diagnosis.diagnose(mine)[0].change
     assert change[0] == "gail_tf.evaluate('runs/mine', environment=make, deterministic=False)"
-    last = poor(
-        score=0.1, settings=settings, **drawn
-    )  # an early policy was kept, the last is as good as it draws
+    last = poor(score=0.1, settings=settings, **drawn)
+    # An early policy was kept; the last is as good as it draws.
     last.summary["last_return_mean"] = 55.0
     assert found(last) == ["not learned"]
     greedy = settings.replace(f"@{agent}", "@TD3")
