@@ -19,6 +19,7 @@ from gymnasium.envs import registration
 import gail_tf.environments.atari  # noqa: F401 - registers configurables
 import gail_tf.environments.wrappers  # noqa: F401 - registers configurables
 from gail_tf.environments.absorbing import AbsorbingState
+from gail_tf.environments.atari_resets import reset_quickly
 from gail_tf.environments.foreign import WHERE, foreign, import_module, one_line
 from gail_tf.environments.observations import as_box, time_limit
 from gail_tf.types import UserError
@@ -75,6 +76,7 @@ def make_environment(
         raise
     except (Exception, SystemExit) as e:  # a constructor may fail in any way at all
         raise _making_failed(e, name, kwargs) from e
+    reset_quickly(env)
     env = _Named(as_box(_wrapped(env, wrappers, name), name), name)
     if time_limit(env) is None:
         advice = (
