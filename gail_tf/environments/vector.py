@@ -86,12 +86,13 @@ class VectorEnvironment:
         check_finite(self._environment, step.next_observation, step.reward, self._lengths)
         finished = np.flatnonzero(outcome.terminated | outcome.truncated)
         episodes = [EpisodeStatistics(float(self._returns[i]), int(self._lengths[i])) for i in finished]
-        self.observation = step.next_observation.copy()
+        self.observation = step.next_observation  # nobody writes to either
         if len(finished):
             self._returns[finished], self._lengths[finished] = 0.0, 0
             self._episode[finished] += 1
             for i in finished:
                 self._actions[i] = []
+            self.observation = step.next_observation.copy()
             self.observation[finished] = self._reset(finished)
         return step, episodes
 

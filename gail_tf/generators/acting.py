@@ -46,7 +46,11 @@ tensors each with a row an observation."""
 
 
 def make_sampler(
-    policy: Policy, exploration_noise: float = 0.0, dropout: float = 0.0, look: Look | None = None
+    policy: Policy,
+    exploration_noise: float = 0.0,
+    dropout: float = 0.0,
+    look: Look | None = None,
+    jit_compile: bool = False,
 ) -> "_Sampler":
     """The sampler for the kind of network that ``policy`` acts with: in NumPy where it can be.
 
@@ -63,7 +67,7 @@ def make_sampler(
     except UnknownToNumpy as e:
         if dropout:
             raise ValueError(f"The policy's dropout is {dropout:g}, and {e}: want 0, or dense layers.") from e
-        return NetworkSampler(policy, exploration_noise, str(e), look)
+        return NetworkSampler(policy, exploration_noise, str(e), look, jit_compile)
 
 
 def make_mode(policy: Policy) -> Callable[[], Callable[[np.ndarray, int], np.ndarray]] | None:
@@ -215,25 +219,35 @@ class NetworkSampler(_Sampler):
       reason: why it is not done in NumPy.
       look: what to act by in place of the policy's own network, where a learner wants to know afterwards what
         was seen: a second look at as many images costs a thirteenth of PPO's update.
+      jit_compile: compile with XLA.
     """
 
     holds_weights = False
 
-    def __init__(self, policy: Policy, exploration_noise: float, reason: str, look: Look | None = None):
+    def __init__(
+        self,
+        policy: Policy,
+        exploration_noise: float,
+        reason: str,
+        look: Look | None = None,
+        jit_compile: bool = False,
+    ):
         super().__init__(policy, exploration_noise)
         self._look, self._seen, self._seen_as = look, [], None
-        self._act = tf.function(self._sampled, autograph=False)
+        self._act = tf.function(self._sampled, jit_compile=jit_compile, autograph=False)
         self._acts: dict[tuple[int, ...], Callable[..., tf.Tensor]] = {}  # by the shape of observations
         self.notes = [f"Collecting acts through TensorFlow, since {reason}: some 0.3 ms a step more."]
 
     def start(self, seed: tuple[int, ...], num_steps: int, num_environments: int) -> None:
         super().start(seed, num_steps, num_environments)
-        self._seeds = np.random.default_rng((*seed, 2)).integers(2**31, size=(num_steps, 2), dtype=np.int32)
+        seeds = np.random.default_rng((*seed, 2)).integers(2**31, size=(num_steps, 2), dtype=np.int32)
+        # Of all steps at once: on a GPU each of them would be a copy to it in every step.
+        self._chances = list(zip(tf.unstack(self.noise), tf.unstack(seeds), strict=True))
         self._seen = []
 
     def sample(self, observation: np.ndarray, step: int) -> np.ndarray:
         """Normalised actions ``[B, k]``, uncut of a distribution, or int32 ``[B]``, at raw ``[B, ...]``."""
-        inputs = [tf.constant(x) for x in (observation, self.noise[step], self._seeds[step])]
+        inputs = (tf.constant(observation), *self._chances[step])
         if observation.shape not in self._acts:
             self._acts[observation.shape] = self._act.get_concrete_function(*inputs)
         # Not self._act: it finds out in every step, for a third of the call, which one this is.

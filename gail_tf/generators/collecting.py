@@ -12,6 +12,7 @@ from gail_tf.agents.policy import Policy
 from gail_tf.environments.vector import VectorEnvironment
 from gail_tf.generators.acting import Look, make_sampler
 from gail_tf.generators.ahead import Ahead, Piece
+from gail_tf.optimization.compiling import has_gpu
 from gail_tf.types import EpisodeStatistics, RewardSource, Transition
 
 Act = Callable[[np.ndarray, int], np.ndarray]
@@ -50,12 +51,15 @@ class CollectingGenerator(tf.Module):
         while_learning: bool = False,
         dropout: float = 0.0,
         look: Look | None = None,
+        jit_compile: bool = False,
     ) -> None:
         """Collects by ``policy``; ``while_learning`` where it acts by weights of its own, too.
 
-        A sampler that acts by TensorFlow acts by ``look`` where there is one, and remembers what it gave.
+        A sampler that acts by TensorFlow acts by ``look`` where there is one, and remembers what it gave. On
+        a GPU ``jit_compile`` compiles it with XLA.
         """
-        self._sampler = make_sampler(policy, exploration_noise, dropout, look)
+        jit_compile = jit_compile and has_gpu()
+        self._sampler = make_sampler(policy, exploration_noise, dropout, look, jit_compile)
         self._collects_ahead = while_learning and self._sampler.holds_weights
         self.notes = (*self._environment.notes, *notes, *self._sampler.notes)
 

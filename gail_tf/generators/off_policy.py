@@ -204,16 +204,16 @@ class OffPolicyGenerator(CollectingGenerator):
             self.policy = Policy(average_net, self._normalizer, codec, absorbing, spec)
         # Once an iteration instead of once an update: the same decay over num_updates of them.
         self._average_step = 1.0 - (1.0 - average_rate) ** num_updates
-        self._act_by(self._actor, self.agent.exploration_noise, notes, collect_while_learning)
+        jit_compile = with_xla(jit_compile, spec.shape)
+        noise = self.agent.exploration_noise
+        self._act_by(self._actor, noise, notes, collect_while_learning, jit_compile=jit_compile)
         action_dim = None if codec.is_discrete else codec.spec.shape[0]
         are_stacks = _are_stacks(make_env, spec)
         num_frames = replay_capacity + replay_capacity // 16 + _LEAST_FRAMES if are_stacks else None
         self.replay = ReplayBuffer(replay_capacity, spec, action_dim, num_environments, num_frames)
         if expert_share:
             self._demonstrations = ReplayBuffer.of(expert, spec, action_dim, are_stacks)
-        self._learn = tf.function(
-            self._learn_from, jit_compile=with_xla(jit_compile, spec.shape), autograph=False
-        )
+        self._learn = tf.function(self._learn_from, jit_compile=jit_compile, autograph=False)
         # The gather is outside of what XLA compiles, which would take the whole table as an argument.
         self._sample_and_learn = tf.function(self._sample_then_learn, autograph=False)
 

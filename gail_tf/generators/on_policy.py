@@ -130,10 +130,9 @@ class OnPolicyGenerator(CollectingGenerator):
             self._cloning = lambda: cloning  # an attribute of its own would be part of every checkpoint
         self._sees_images = not spec.dtype.is_floating
         look = getattr(self.agent, "look", None) if self._sees_images else None
-        self._act_by(self._actor, notes=notes, look=look)
-        compiled = functools.partial(
-            tf.function, jit_compile=with_xla(jit_compile, spec.shape), autograph=False
-        )
+        jit_compile = with_xla(jit_compile, spec.shape)
+        self._act_by(self._actor, notes=notes, look=look, jit_compile=jit_compile)
+        compiled = functools.partial(tf.function, jit_compile=jit_compile, autograph=False)
         self._pay = compiled(self._relabel if generator_first else self._learn_and_relabel)
         self._update_policy = compiled(self._update_agent)
         self._learn_last = compiled(self._learn)

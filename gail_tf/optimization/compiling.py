@@ -10,4 +10,8 @@ def with_xla(jit_compile: bool | None, observation_shape: tf.TensorShape) -> boo
     """
     if jit_compile is not None:
         return jit_compile
-    return len(observation_shape) < 3 or bool(tf.config.get_visible_devices("GPU"))
+    return len(observation_shape) < 3 or has_gpu()
+
+
+def has_gpu() -> bool:
+    return bool(tf.config.get_visible_devices("GPU"))
