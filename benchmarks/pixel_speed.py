@@ -2,8 +2,8 @@
 
     python benchmarks/pixel_speed.py --peer_python=PEER/bin/python [--repetitions=5] [--num_threads=2]
 
-PEER is the virtual environment of off_policy_peer.py. With --device=gpu both compute on a GPU, ours with XLA
-too. Both sides: true reward by its sign, 8 games in one process, 128 steps each, 4 epochs of 4 minibatches,
+PEER is the virtual environment of off_policy_peer.py. With --device=gpu both compute on a GPU.
+Both sides: true reward by its sign, 8 games in one process, 128 steps each, 4 epochs of 4 minibatches,
 the Nature encoder shared by policy and value, full games, frame skip 4, stacks of 4. Every measurement is a
 process of its own with --num_threads threads, one after the other, so nothing else should run on the machine.
 Ratios are taken within a repetition. The first iteration, and our compiling with it, is left out. Markdown
@@ -24,10 +24,10 @@ HERE = Path(__file__).resolve().parent
 NUM_ENVS, NUM_STEPS = 8, 128
 # What is measured -> threads of TensorFlow or PyTorch; None: --num_threads.
 PROGRAMS = {"gail_tf": None, "gail_tf, one thread of TensorFlow": 1, "stable-baselines3": None}
-ON_GPU = {"gail_tf": None, "gail_tf, XLA": None, "stable-baselines3": None}
+ON_GPU = {"gail_tf": None, "stable-baselines3": None}
 
 
-def measure_ours(num_threads, tensorflow_threads, num_iterations, device, jit_compile):
+def measure_ours(num_threads, tensorflow_threads, num_iterations, device):
     """Seconds of ``num_iterations`` on Pong by the recipe of the other games, whose network the peer has."""
     from gail_tf.start_up import import_tensorflow, use_device, use_tensorflow_threads
 
@@ -44,7 +44,6 @@ def measure_ours(num_threads, tensorflow_threads, num_iterations, device, jit_co
     from gail_tf.training.run_directory import git_state, versions
 
     bindings = ["make_environment.environment = 'ale_py:ALE/Pong-v5'", "make_simulators.is_slow = True"]
-    bindings += [f"OnPolicyGenerator.jit_compile = {jit_compile}"]
     parse_gin(["ppo/space_invaders"], [*bindings, f"make_simulators.num_threads = {num_threads}"])
     tf.keras.utils.set_random_seed(0)
     generator = OnPolicyGenerator(make_environment, EnvironmentReward(), None, 0)
@@ -121,8 +120,7 @@ def child_main(options):
         if options.child == "stable-baselines3":
             seconds, told = measure_peer(num_threads, options.iterations, options.device)
         else:
-            how = options.iterations, options.device, "XLA" in options.child
-            seconds, told = measure_ours(options.num_threads, num_threads, *how)
+            seconds, told = measure_ours(options.num_threads, num_threads, options.iterations, options.device)
     steps = options.iterations * NUM_ENVS * NUM_STEPS
     print(json.dumps({"steps_per_second": steps / seconds, "seconds": seconds, **told}))
 
