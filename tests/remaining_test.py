@@ -49,6 +49,7 @@ SAME = {
     },
 }
 EARLIER = "MGAIL (paper"  # arms that had the name of a recipe, mgail_paper, which is another today
+ON_A_GPU = "games_study"  # whose seconds are no core's
 # Recipes whose steps take about as long, for a recipe that has not been run on a task.
 ON_POLICY = ("gail_ppo", "gail_trpo", "gail_vr", "gail_gp", "w_gail", "w_gail_gp")
 
@@ -96,6 +97,7 @@ def hours_a_step(recipe, environment, takes_steps):
     """Median over the runs of record: of the recipe on the task, else of what is most like it."""
     runs = runs_of_record()
     runs = runs[((runs.env_steps > 0) == takes_steps) & (runs.status == "finished")]
+    runs = runs[runs.folder != ON_A_GPU]
     alike = runs.recipe.isin(ON_POLICY if recipe in ON_POLICY else [recipe])
     same, here = runs.recipe == recipe, runs.environment == environment
     there = runs.kind == kind_of(environment)

@@ -51,7 +51,7 @@ class Group:
 # What is read of a run, and what stands for it where the run does not have it.
 _DATA = {"num_demonstrations": None, "subsample": 1, "demonstrations_sha256": ""}
 _RECORDED = {"task": "", "config_name": "", **_DATA}
-_RIVALS = ["environment", "title", *_RECORDED]
+_RIVALS = ["environment", "title", "actions", *_RECORDED]
 _KEY = [*_RIVALS, "settings"]
 # Bindings that a run's own fields say too, some of them with a path of the machine.
 _SAID_ELSEWHERE = (
@@ -66,7 +66,7 @@ _SAID_ELSEWHERE = (
 
 
 def group_runs(runs: Iterable[Run]) -> list[Group]:
-    """Groups by environment, task, name, config, settings beside the config, and demonstrations.
+    """Groups by environment, task, name, config, settings beside the config, demonstrations and evaluation.
 
     The name is what a study called the run, else the algorithm's. Demonstrations are the same when their
     digest, their number and their subsampling are. Settings are the command's; of runs without one, and of a
@@ -95,6 +95,8 @@ def _identity(run: Run) -> dict[str, Any]:
         "config_name": " + ".join(_configs(run)),
         "environment": run.environment,
         "title": run.value("label") or run.algorithm,
+        # A game's points by the mode and by drawn actions are two things (docs/pixels.md).
+        "actions": "drawn actions" if (run.info.get("bindings") or {}).get("Trainer.stochastic") else "",
         "run": run,
     }
 
@@ -117,7 +119,8 @@ def _group(table: Any, same: Any) -> Group:
     config = _distinct_config(key.config_name, set(rivals.config_name))
     shared = set.intersection(*map(set, rivals.settings))
     settings = " ".join(one for one in key.settings if one not in shared)
-    method = ", ".join(filter(None, [key.title, config, settings]))
+    actions = key.actions if rivals.actions.nunique() > 1 else ""
+    method = ", ".join(filter(None, [key.title, config, settings, actions]))
     demonstrations = demonstrations_text(key.num_demonstrations, key.subsample)
     digests = here.demonstrations_sha256[here.num_demonstrations.notna()]
     if key.demonstrations_sha256 and digests.nunique() > 1:
