@@ -668,7 +668,7 @@ def _verdict(gail, ours):
     seeds = min(len(gail), len(ours))
     if seeds >= 3 and (ours.min() > gail.max() or ours.max() < gail.min()):
         return f"{'holds' if ours.min() > gail.max() else 'not higher'} in {seeds} seeds"
-    return f"not decided by {seeds} seeds"
+    return f"not decided by {seeds} {'seed' if seeds == 1 else 'seeds'}"
 
 
 def _table_2(runs):

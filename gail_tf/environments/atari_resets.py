@@ -5,10 +5,14 @@ colours, where the game's first frames take 0.006 s. All that the seed decides i
 actions, a fresh mt19937, whose 624 words stand as text in the emulator's state. So the state after a load is
 kept once, and given another generator for another seed.
 
-Whether that gives what a load gives is asked for every game once in a process (:func:`_learnt`), by one load
-more: a version of ale-py with states of another kind loads as before.
+Whether that gives what a load gives is asked once in a process for every game (:func:`_learnt`), by two
+loads. Where it does not, as in a few games and in ale-py before 0.12, whose states are of another kind, a
+reset loads as ever. So it does with sound, which no state holds, and once the emulator's settings are others
+than when the environment was made.
 """
 
+import sys
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import gymnasium as gym
@@ -33,31 +37,50 @@ class _Loaded(NamedTuple):
         return self.start + _number(len(rest) - self.num_behind) + rest
 
 
-_known: dict[tuple, _Loaded | None] = {}  # by game, mode and difficulty; None: loads as ever
+_known: dict[tuple, _Loaded | None] = {}  # by the emulator's settings; None: loads as ever
 
 
 def reset_quickly(env: gym.Env) -> None:
     """Makes seeded resets of ``env`` quick if it is a game of ale-py's; what they give does not change."""
-    game, names = env.unwrapped, ("ale", "_game", "_game_mode", "_game_difficulty", "load_game")
-    if not all(hasattr(game, name) for name in names):
+    ale_py = sys.modules.get("ale_py.env")
+    # No subclass: it may load in a way of its own.
+    if (
+        ale_py is None
+        or type(game := getattr(env, "unwrapped", None)) is not ale_py.AtariEnv
+        or game.sound_obs
+    ):
         return
-    load = game.load_game
-    key = game._game, game._game_mode, game._game_difficulty
-    if key not in _known:
+    load, settings = game.load_game, _settings(game)
+    if settings not in _known:
         seed = game.ale.getInt("random_seed")
-        _known[key] = _learnt(game.ale, load)
+        try:
+            _known[settings] = _learnt(game.ale, load)
+        except Exception:  # another ale-py's states may be anything
+            _known[settings] = None
         game.ale.setInt("random_seed", seed)
         load()
-    if (known := _known[key]) is None:
+    if (known := _known[settings]) is None:
         return
 
     def load_game() -> None:
-        _restore(game.ale, known.state(game.ale.getInt("random_seed")))
+        if _settings(game) == settings:
+            _restore(game.ale, known.state(game.ale.getInt("random_seed")))
+        else:
+            load()
 
     game.load_game = load_game
 
 
-def _learnt(ale: Any, load: Any) -> _Loaded | None:
+def _settings(game: Any) -> tuple:
+    """What a load depends on, but for the seed."""
+    sticky, limit = (
+        game.ale.getFloat("repeat_action_probability"),
+        game.ale.getInt("max_num_frames_per_episode"),
+    )
+    return game._game, game._game_mode, game._game_difficulty, sticky, limit
+
+
+def _learnt(ale: Any, load: Callable[[], None]) -> _Loaded | None:
     """What a load gives, if this module can tell what it gives with another seed."""
     states = []
     for seed in (0, 1):

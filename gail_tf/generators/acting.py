@@ -219,7 +219,7 @@ class NetworkSampler(_Sampler):
       reason: why it is not done in NumPy.
       look: what to act by in place of the policy's own network, where a learner wants to know afterwards what
         was seen: a second look at as many images costs a thirteenth of PPO's update.
-      jit_compile: compile with XLA.
+      jit_compile: compile with XLA, which draws other numbers from a stateless seed.
     """
 
     holds_weights = False

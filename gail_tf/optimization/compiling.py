@@ -1,4 +1,4 @@
-"""Whether what learns is compiled by XLA."""
+"""Whether what learns, and on a GPU what acts, is compiled by XLA."""
 
 import tensorflow as tf
 
@@ -14,4 +14,5 @@ def with_xla(jit_compile: bool | None, observation_shape: tf.TensorShape) -> boo
 
 
 def has_gpu() -> bool:
+    """Whether TensorFlow sees one, after ``--device``."""
     return bool(tf.config.get_visible_devices("GPU"))

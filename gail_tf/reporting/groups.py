@@ -58,6 +58,7 @@ _SAID_ELSEWHERE = (
     "Experiment.seed",
     "LearnedReward.path",
     "LearnedReward.sha256",
+    "Trainer.stochastic",
     "load_demonstrations.num_trajectories",
     "load_demonstrations.path",
     "load_demonstrations.subsample",
@@ -194,11 +195,11 @@ def _teacher(path: str) -> str:
 
 
 def flag_settings(command: Sequence[str] | None) -> tuple[str, ...]:
-    """The ``--gin`` bindings and the ``--reward`` of a command line."""
+    """The ``--gin`` bindings, but for ``Trainer.stochastic``, and the ``--reward`` of a command line."""
     words, found = list(command or ()), []
     for word, following in itertools.zip_longest(words, words[1:], fillvalue=""):
         flag, equals, value = word.partition("=")
         if (flag := flag.lstrip("-")) in ("gin", "reward") and word.startswith("-"):
             value = "".join((value if equals else following).split())
             found.append(value if flag == "gin" else f"reward={_teacher(value)}")
-    return tuple(sorted(set(found)))
+    return tuple(sorted(one for one in set(found) if not one.startswith("Trainer.stochastic=")))

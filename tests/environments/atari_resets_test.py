@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from gail_tf.environments import atari_resets
+from gail_tf.environments.make import make_environment
 
 ale_py = pytest.importorskip("ale_py")
 gym.register_envs(ale_py)
@@ -50,12 +51,55 @@ def test_a_second_game_of_the_kind_is_known_already(monkeypatch):
     assert atari_resets._state(slow.unwrapped.ale) == atari_resets._state(quick.unwrapped.ale)
 
 
-def test_states_of_another_kind_are_loaded_as_ever(monkeypatch):
-    monkeypatch.setattr(atari_resets, "_seeded_generator", lambda seed: b"another generator")
+def fails(*_):
+    raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "as of ale-py 0.11's states")
+
+
+@pytest.mark.parametrize(
+    "name, other",
+    [("_seeded_generator", lambda seed: b"another generator"), ("_state", fails), ("_restore", fails)],
+)
+def test_states_of_another_kind_are_loaded_as_ever(monkeypatch, name, other):
     game = made("Pong").unwrapped
-    load = game.load_game
-    atari_resets.reset_quickly(game)
+    load, seed = game.load_game, game.ale.getInt("random_seed")
+    before = atari_resets._state(game.ale)
+    with monkeypatch.context() as patch:
+        patch.setattr(atari_resets, name, other)
+        atari_resets.reset_quickly(game)
     assert game.load_game == load
+    assert (game.ale.getInt("random_seed"), atari_resets._state(game.ale)) == (seed, before)
+
+
+def test_a_game_that_loads_in_a_way_of_its_own_and_sound_are_left_alone():
+    class Own(ale_py.env.AtariEnv):
+        pass
+
+    for game in (Own("pong", obs_type="ram"), made("Pong", sound_obs=True).unwrapped):
+        atari_resets.reset_quickly(game)
+        assert "load_game" not in vars(game)
+
+
+def test_settings_changed_after_it_was_made_are_taken_up():
+    slow, quick = made("Breakout"), made("Breakout")
+    atari_resets.reset_quickly(quick)
+    for env in (slow, quick):
+        env.reset(seed=3)
+        env.unwrapped.ale.setFloat("repeat_action_probability", 0.9)
+        env.unwrapped._game_mode = 8
+        env.reset(seed=3)
+        for action in [1, 2, 2, 2, 3, 3, 3, 3] * 20:
+            env.step(action)
+    assert atari_resets._state(slow.unwrapped.ale) == atari_resets._state(quick.unwrapped.ale)
+
+
+def test_make_environment_resets_quickly(monkeypatch):
+    loads, load = [], ale_py.env.AtariEnv.load_game
+    monkeypatch.setattr(ale_py.env.AtariEnv, "load_game", lambda game: (loads.append(1), load(game)))
+    env = make_environment("ale_py:ALE/Pong-v5", {"obs_type": "ram"}, max_episode_steps=10)
+    count = len(loads)
+    for seed in range(3):
+        env.reset(seed=seed)
+    assert len(loads) == count
 
 
 def test_learning_a_game_leaves_its_seed(monkeypatch):

@@ -133,23 +133,26 @@ def factories():
     return named
 
 
-def compiled(policy, exploration_noise=0.0):
-    return started(policy, NetworkSampler(policy, exploration_noise, "it is a test"))
+def compiled(policy, exploration_noise=0.0, jit_compile=False):
+    return started(policy, NetworkSampler(policy, exploration_noise, "a test", jit_compile=jit_compile))
 
 
+@pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize("name", factories())
-def test_the_twin_and_the_compiled_call_act_alike(name):
+def test_the_twin_and_the_compiled_call_act_alike(name, jit_compile):
     policy, rows = make_policy(BOX, factory=factories()[name])
     noise = 0.3 if name == "deterministic" else 0.0
     twin = make_sampler(policy, noise)
     assert isinstance(twin, MlpSampler) and not twin.notes
     started(policy, twin)
-    np.testing.assert_allclose(twin.sample(rows, 1), compiled(policy, noise).sample(rows, 1), atol=2e-6)
+    sampler = compiled(policy, noise, jit_compile)
+    np.testing.assert_allclose(twin.sample(rows, 1), sampler.sample(rows, 1), atol=2e-6)
 
 
-def test_the_twin_and_the_compiled_call_take_the_same_discrete_actions():
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_the_twin_and_the_compiled_call_take_the_same_discrete_actions(jit_compile):
     policy, rows = make_policy(DISCRETE)
-    actions = compiled(policy).sample(rows, 0)
+    actions = compiled(policy, jit_compile=jit_compile).sample(rows, 0)
     assert actions.dtype == np.int32
     np.testing.assert_array_equal(started(policy).sample(rows, 0), actions)
 

@@ -37,6 +37,13 @@ def test_runs_group_when_only_the_seed_differs(make_run_dir):
         ),
         ({"command": ["gail-train", "--gin=coef = 0.1"]}, {"gail_ppo", "gail_ppo, coef=0.1"}),
         ({"bindings": {"Trainer.stochastic": True}}, {"gail_ppo", "gail_ppo, drawn actions"}),
+        (
+            {
+                "command": ["gail-train", "--gin=Trainer.stochastic = True"],
+                "bindings": {"Trainer.stochastic": True},
+            },
+            {"gail_ppo", "gail_ppo, drawn actions"},
+        ),
     ],
 )
 def test_whatever_else_differs_makes_another_group(make_run_dir, difference, labels):
