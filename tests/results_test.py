@@ -717,10 +717,21 @@ def _games_study(runs):
     arms += [("GAIL, on a core", "games", "GAIL (PPO)")]
     arms += [("GAIL-VR, on a core, seed 1", "games", "GAIL-VR (PPO), drawn actions")]
     for name, folder, arm in arms:
-        same = runs[(runs.folder == folder) & (runs.arm == arm)].sort_values("seed")
-        games = (same[same.environment == f"ale_py:ALE/{game}-v5"] for game in ("Seaquest", "MsPacman"))
-        points = (", ".join(f"{points:.0f}" for points in game.return_mean) for game in games)
-        yield [name, *(cell or tables.NOTHING for cell in points)]
+        yield [name, *_points(runs, folder, arm, ("Seaquest", "MsPacman"))]
+
+
+def _games_iq(runs):
+    """pixels.md: the same without a discriminator."""
+    games = ("Seaquest", "MsPacman", "SpaceInvaders", "Pong")
+    yield ["IQ-Learn", *_points(runs, "games_iq", "IQ-Learn", games)]
+
+
+def _points(runs, folder, arm, games):
+    """A cell a game: what the kept policies of an arm scored, in the order of their seeds."""
+    same = runs[(runs.folder == folder) & (runs.arm == arm)].sort_values("seed")
+    for game in games:
+        points = same[same.environment == f"ale_py:ALE/{game}-v5"].return_mean
+        yield ", ".join(f"{score:.0f}" for score in points) or tables.NOTHING
 
 
 # gail_vr.md, what gail_vr_paper costs: a part, its runs in the study, and our runs that it is counted by.
@@ -846,6 +857,7 @@ RULES = {
     ("gail.md", "task, trajectories"): _table_3,
     ("pixels.md", "20 games"): _games,
     ("pixels.md", "points, seed by seed"): _games_study,
+    ("pixels.md", "points after 60,000 steps, seed by seed"): _games_iq,
     ("gail.md", "task"): _classic_control,
     ("speed.md", "recipe 2"): _evaluations_cost,
     ("ppo.md", "candidate"): _candidates,
@@ -991,6 +1003,7 @@ def test_studies_and_searches_that_stand_beside_their_results_can_be_read():
     studies = {path.parent.name: len(load_study(str(path))[1].runs()) for path in RESULTS.glob("*/study.gin")}
     assert studies == {
         "fresh_seeds": 40,
+        "games_iq": 12,
         "games_study": 24,
         "late_falls": 50,
         "practitioner": 45,
