@@ -146,9 +146,7 @@ class PPO(tf.Module):
         metrics = scan_minibatches(step, num_rows, min(self._batch_size, num_rows), self._num_epochs, seed)
         told = batch.observation
         if told.shape.rank > 2:
-            stride = (
-                max(1, num_rows // _IMAGES_TOLD_OF) | 1
-            )  # odd, so that every one of 2, 4, ... games is met
+            stride = max(1, num_rows // _IMAGES_TOLD_OF) | 1  # odd: every one of 2, 4, ... games is met
             told, old = tf.nest.map_structure(lambda x: x[::stride], (told, old), expand_composites=True)
         new = self.actor_net(told, training=False)[0]
         return metrics | {

@@ -43,12 +43,9 @@ _known: dict[tuple, _Loaded | None] = {}  # by the emulator's settings; None: lo
 def reset_quickly(env: gym.Env) -> None:
     """Makes seeded resets of ``env`` quick if it is a game of ale-py's; what they give does not change."""
     ale_py = sys.modules.get("ale_py.env")
+    game = getattr(env, "unwrapped", None) if ale_py else None
     # No subclass: it may load in a way of its own.
-    if (
-        ale_py is None
-        or type(game := getattr(env, "unwrapped", None)) is not ale_py.AtariEnv
-        or game.sound_obs
-    ):
+    if game is None or type(game) is not ale_py.AtariEnv or game.sound_obs:
         return
     load, settings = game.load_game, _settings(game)
     if settings not in _known:
@@ -73,10 +70,8 @@ def reset_quickly(env: gym.Env) -> None:
 
 def _settings(game: Any) -> tuple:
     """What a load depends on, but for the seed."""
-    sticky, limit = (
-        game.ale.getFloat("repeat_action_probability"),
-        game.ale.getInt("max_num_frames_per_episode"),
-    )
+    sticky = game.ale.getFloat("repeat_action_probability")
+    limit = game.ale.getInt("max_num_frames_per_episode")
     return game._game, game._game_mode, game._game_difficulty, sticky, limit
 
 

@@ -92,7 +92,7 @@ class VectorEnvironment:
             self._episode[finished] += 1
             for i in finished:
                 self._actions[i] = []
-            self.observation = step.next_observation.copy()
+            self.observation = self.observation.copy()
             self.observation[finished] = self._reset(finished)
         return step, episodes
 
