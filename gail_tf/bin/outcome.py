@@ -27,11 +27,10 @@ def report(result, script: str) -> int:
     run = load_run(result.run_dir)
     print("\n".join([*summary_lines(run), *doctor_lines(run, diagnose(run), command_line.program)]))
     print(f"Curve: {result.run_dir}/curve.png   Policy: {result.run_dir}/policy")
-    command = f"{command_line.program('gail-evaluate')} --policy={folder} --num_episodes=100"
-    drawn = bool(run.value("stochastic"))
-    command += " --stochastic" if drawn else ""
-    if factory := run.info.get("environment_factory"):
-        call = python_calls.evaluation(result.run_dir, factory, 100, drawn)
-        command = f"{call}  # in Python, with {factory}"
+    factory = run.info.get("environment_factory")
+    command = python_calls.evaluation_command(
+        result.run_dir, factory, 100, bool(run.value("stochastic")), command_line.program("gail-evaluate")
+    )
+    command += f"  # in Python, with {factory}" if factory else ""
     print(f"Next:  {command}")
     return 0

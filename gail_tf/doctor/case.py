@@ -4,7 +4,6 @@ import ast
 import dataclasses
 import functools
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -122,12 +121,7 @@ class Case:
 
     def evaluated_by(self, policy: str, num_episodes: int | None = None, drawn: bool = False) -> str:
         """The command that evaluates one of the run's policies, as the run did or with drawn actions."""
-        drawn = drawn or self.is_drawn
-        if self.factory:
-            return python_calls.evaluation(policy, self.factory, num_episodes, drawn)
-        command = f"gail-evaluate --policy={shlex.quote(policy)}"
-        command += "" if num_episodes is None else f" --num_episodes={num_episodes}"
-        return command + (" --stochastic" if drawn else "")
+        return python_calls.evaluation_command(policy, self.factory, num_episodes, drawn or self.is_drawn)
 
     @property
     def slower_policy(self) -> str:

@@ -1,9 +1,10 @@
-"""Calls from Python, for what no command can do: a function of somebody's made the run's environment.
+"""Commands, and calls from Python for what no command can do: a function of somebody's made the environment.
 
 ``factory`` is its qualified name, as ``environment_factory`` in run.json and policy.json.
 """
 
 import os
+import shlex
 
 from gail_tf.types import ARRAYS, DEMONSTRATIONS
 
@@ -15,6 +16,21 @@ def evaluation(
     more = "" if num_episodes is None else f", num_episodes={num_episodes}"
     more += ", deterministic=False" if drawn else ""
     return f"gail_tf.evaluate({str(policy)!r}, environment={_argument(factory)}{more})"
+
+
+def evaluation_command(
+    policy: str | os.PathLike,
+    factory: str | None,
+    num_episodes: int | None = None,
+    drawn: bool = False,
+    program: str = "gail-evaluate",
+) -> str:
+    """The same as a command of the shell, but where only Python can: there the call."""
+    if factory:
+        return evaluation(policy, factory, num_episodes, drawn)
+    command = f"{program} --policy={shlex.quote(str(policy))}"
+    command += "" if num_episodes is None else f" --num_episodes={num_episodes}"
+    return command + (" --stochastic" if drawn else "")
 
 
 def continuation(run_dir: str | os.PathLike, factory: str, demonstrations: str | None) -> str:

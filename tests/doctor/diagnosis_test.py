@@ -485,11 +485,14 @@ def test_a_summary_ends_with_the_findings_and_where_to_read_on():
 def test_no_run_of_record_at_the_experts_level_is_accused_and_few_others_are_told_nothing():
     """The counts stand in docs/troubleshooting.md."""
     runs, _ = gather(sorted((HERE.parents[1] / "docs" / "results").glob("*/runs.jsonl.xz")))
-    known = [(Case(run).score, found(run)) for run in runs]
-    poor = [names for score, names in known if score is not None and score < 0.8]
-    good = [names for score, names in known if score is not None and score >= 0.8]
+    known = [(Case(run).score, found(run), run.environment) for run in runs]
+    poor = [names for score, names, _ in known if score is not None and score < 0.8]
+    good = [(names, environment) for score, names, environment in known if score is not None and score >= 0.8]
     assert len(poor) > 100 and len(good) > 500
-    assert {name for names in good for name in names} <= {"policy lost after it was there"}
+    told = {(name, environment) for names, environment in good for name in names}
+    # Games of MsPacman differ so much that twenty of them say little, however well the policy plays.
+    assert {name for name, _ in told} <= {"policy lost after it was there", "evaluation too short"}
+    assert {game for name, game in told if name == "evaluation too short"} <= {"ale_py:ALE/MsPacman-v5"}
     assert sum(names == ["not learned"] for names in poor) <= 0.05 * len(poor)
 
 
