@@ -53,8 +53,9 @@ WITHOUT_DATA = {
     ("off_policy.md", "| mean"): "of evaluations in metrics.jsonl, not exported",
     ("off_policy.md", "noise"): "tried while tuning, with commits; not exported",
     ("own_parts.md", "binding"): "what a function returns",
-    ("pixels.md", "demonstrations"): "of results/pong and results/pong_today, with the games' spread",
-    ("pixels.md", "change"): "tuning seed 1000, with commits; not exported",
+    ("pixels.md", "game, recorded games"): "quotes results/games.md",
+    ("results/games.md", "demonstrations"): "of results/pong and results/pong_today, with the games' spread",
+    ("results/games.md", "change"): "tuning seed 1000, with commits; not exported",
     ("pixels.md", "PPO on Pong from the screen"): "steps a second; benchmarks/results/pixel_speed.json",
     ("pixels.md", "PPO on Pong from the screen, AVX2"): "the same; benchmarks/results/pixel_speed_avx2.json",
     ("pixels.md", "PPO on Pong from the screen, GPU"): "the same; benchmarks/results/pixel_speed_gpu.json",
@@ -691,7 +692,7 @@ def _table_2(runs):
 
 
 def _games(runs):
-    """pixels.md: policies of two games by mode and by drawn actions, of results/games/evaluations.csv."""
+    """results/games.md: policies of two games by mode and by drawn actions, of results/games/evaluations.csv."""
     del runs
     shown = pd.read_csv(RESULTS / "games" / "evaluations.csv").set_index(["run", "actions"])
     for name, run in (
@@ -712,7 +713,7 @@ def _games(runs):
 
 
 def _games_study(runs):
-    """pixels.md: points of kept policies by drawn actions, seed by seed, of two folders."""
+    """results/games.md: points of kept policies by drawn actions, seed by seed, of two folders."""
     arms = [(arm, "games_study", arm) for arm in ("GAIL", "GAIL-VR", "GAIL-GP", "W-GAIL")]
     arms += [("GAIL, on a core", "games", "GAIL (PPO)")]
     arms += [("GAIL-VR, on a core, seed 1", "games", "GAIL-VR (PPO), drawn actions")]
@@ -721,7 +722,7 @@ def _games_study(runs):
 
 
 def _games_iq(runs):
-    """pixels.md: the same without a discriminator."""
+    """results/games.md: the same without a discriminator."""
     games = ("Seaquest", "MsPacman", "SpaceInvaders", "Pong")
     yield ["IQ-Learn", *_points(runs, "games_iq", "IQ-Learn", games)]
 
@@ -855,9 +856,9 @@ RULES = {
     ("gail_vr.md", "GAIL, medians of three seeds"): _over_training,
     ("results/gail_vr_today/signal.md", "Task"): lambda runs: _signal(_archived("gail_vr_today")),
     ("gail.md", "task, trajectories"): _table_3,
-    ("pixels.md", "20 games"): _games,
-    ("pixels.md", "points, seed by seed"): _games_study,
-    ("pixels.md", "points after 60,000 steps, seed by seed"): _games_iq,
+    ("results/games.md", "20 games"): _games,
+    ("results/games.md", "points, seed by seed"): _games_study,
+    ("results/games.md", "points after 60,000 steps, seed by seed"): _games_iq,
     ("gail.md", "task"): _classic_control,
     ("speed.md", "recipe 2"): _evaluations_cost,
     ("ppo.md", "candidate"): _candidates,
