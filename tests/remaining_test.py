@@ -1,4 +1,4 @@
-"""docs/results/README.md, "What remains": of every study the runs, those done, what the others would cost."""
+"""docs/results/remaining.md: of every study the runs, those done, what the others would cost."""
 
 import functools
 import re
@@ -143,7 +143,7 @@ def studies():
 
 
 def test_runs_and_hours_are_what_studies_and_results_give():
-    rows = {row["study"]: row for row in dict(markdown_tables(RESULTS / "README.md"))["study"]}
+    rows = {row["study"]: row for row in dict(markdown_tables(RESULTS / "remaining.md"))["study"]}
     assert set(rows) == set(studies())
     for name, path in studies().items():
         runs, done, hours = remains(name, path)
@@ -155,7 +155,7 @@ def test_runs_and_hours_are_what_studies_and_results_give():
 
 
 def test_folders_without_metrics_are_those_that_are_named():
-    text = re.sub(r"\s+", " ", (RESULTS / "README.md").read_text().split("## What remains")[1])
+    text = re.sub(r"\s+", " ", (RESULTS / "remaining.md").read_text())
     named = re.search(r"`runs.jsonl.xz`, is missing for ([^.]*)\.", text)[1]
     without = {path.name for path in FOLDERS if not (path / "runs.jsonl.xz").is_file()}
     assert set(re.findall(r"`(\w+)`", named)) == without - {"results"}
