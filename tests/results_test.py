@@ -692,7 +692,7 @@ def _table_2(runs):
 
 
 def _games(runs):
-    """results/games.md: policies of two games by mode and by drawn actions, of results/games/evaluations.csv."""
+    """results/games.md: policies of two games by mode and by drawn actions, of games/evaluations.csv."""
     del runs
     shown = pd.read_csv(RESULTS / "games" / "evaluations.csv").set_index(["run", "actions"])
     for name, run in (
