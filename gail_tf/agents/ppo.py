@@ -16,7 +16,7 @@ from gail_tf.networks.mlp import takes_leading_axes
 from gail_tf.optimization.checks import check_settings
 from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.optimization.minibatches import drawn_indices, scan_minibatches
-from gail_tf.types import OnPolicyBatch
+from gail_tf.types import OnPolicyBatch, UserError
 
 _IMAGES_TOLD_OF = 256  # rows whose divergence and entropy are metrics
 
@@ -33,11 +33,17 @@ class PPO(tf.Module):
     Args:
       num_epochs, batch_size: passes over a batch, and rows a minibatch.
       learning_rate: Adam's, at the start; annealed linearly to ``final_learning_rate_fraction`` of it.
+      value_learning_rate: Adam's of the value network, whose gradient then has a bound of its own; None: one
+        step, of one rate and bound, for both. Small steps of the policy want it: at their rate a value takes
+        hundreds of updates to rise to returns of 50. An encoder that both share does not go with it.
       clip_range: epsilon of Eq. 7. value_clip_range: 0 leaves the value loss unclipped.
       value_coef, entropy_coef: c1 and c2 of Eq. 9.
-      max_gradient_norm: global norm over both networks; None: no bound.
+      max_gradient_norm: global norm over both networks, or of each by itself; None: no bound.
       cloning_coef: weight of ``-log pi(a|s)`` of demonstrations beside Eq. 9, at the policy's standard
         deviation, which it leaves alone (Jena et al. 2020).
+
+    Raises:
+      UserError: ``value_learning_rate`` beside an encoder that both networks share.
     """
 
     def __init__(
@@ -57,20 +63,31 @@ class PPO(tf.Module):
         entropy_coef: float = 0.0,
         max_gradient_norm: float | None = 0.5,
         cloning_coef: float = 0.0,
+        value_learning_rate: float | None = None,
     ):
         super().__init__(name="ppo")
-        check_settings("PPO", locals())
+        settings = dict(locals())
+        if value_learning_rate is None:
+            del settings["value_learning_rate"]
+        check_settings("PPO", settings)
         self.actor_net, self.value_net, self.cloning_coef = actor_net, value_net, cloning_coef
         self._num_epochs, self._batch_size = num_epochs, batch_size
-        variables = actor_net.trainable_variables + value_net.trainable_variables
-        self.step = GradientStep(
-            sorted({v.ref(): v for v in variables}.values(), key=_by_name),
-            learning_rate,
-            final_learning_rate_fraction,
-            max_gradient_norm,
-            make_optimizer=functools.partial(tf.keras.optimizers.legacy.Adam, epsilon=adam_epsilon),
-        )
         self._encoder = shared_encoder(actor_net, value_net)
+        if value_learning_rate is not None and self._encoder is not None:
+            raise UserError(
+                f"PPO.value_learning_rate is {value_learning_rate}, and policy and value share an encoder, "
+                "which takes one step: want None, or networks apart (OnPolicyGenerator.encoder = None)."
+            )
+
+        make_step = functools.partial(
+            _make_step,
+            final_fraction=final_learning_rate_fraction,
+            max_norm=max_gradient_norm,
+            epsilon=adam_epsilon,
+        )
+        is_one = value_learning_rate is None
+        self.step = make_step([actor_net, value_net] if is_one else [actor_net], learning_rate)
+        self.value_step = None if is_one else make_step([value_net], value_learning_rate)
         if self._encoder is not None:
             observation_spec = features_spec(self._encoder)
             actor_net, value_net = actor_net.head, value_net.head
@@ -136,7 +153,10 @@ class PPO(tf.Module):
                     cloning = cloning_loss(self.actor_net, *(tf.gather(x, drawn) for x in expert))
                     metrics["generator/cloning_loss"] = cloning
                     loss += self.cloning_coef * cloning
-            self.step(tape, loss, progress)
+            steps = [self.step] if self.value_step is None else [self.step, self.value_step]
+            gradients = tape.gradient(loss, [list(one.trained) for one in steps])
+            for one, gradient in zip(steps, gradients, strict=True):
+                one.apply(gradient, progress)
             return metrics | {
                 "generator/policy_loss": info.extra.policy_gradient_loss,
                 "generator/value_loss": info.extra.value_estimation_loss,
@@ -179,6 +199,14 @@ class PPO(tf.Module):
             old_value_predictions=batch.value,
             training=True,
         )
+
+
+def _make_step(networks, learning_rate: float, final_fraction, max_norm, epsilon: float) -> GradientStep:
+    """Adam on all weights of ``networks``, each once."""
+    variables = {v.ref(): v for net in networks for v in net.trainable_variables}
+    adam = functools.partial(tf.keras.optimizers.legacy.Adam, epsilon=epsilon)
+    ordered = sorted(variables.values(), key=_by_name)
+    return GradientStep(ordered, learning_rate, final_fraction, max_norm, make_optimizer=adam)
 
 
 def _by_name(variable: tf.Variable) -> list:

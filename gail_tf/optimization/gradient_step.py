@@ -47,6 +47,11 @@ class GradientStep(tf.Module):
             self.optimizer.build(self._trained)
         self.learning_rate = self.optimizer.learning_rate
 
+    @property
+    def trained(self) -> tuple[tf.Variable, ...]:
+        """The variables, in the order that :meth:`apply` wants gradients in."""
+        return self._trained
+
     def __call__(
         self, tape: tf.GradientTape, loss: tf.Tensor, progress: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
