@@ -6,8 +6,9 @@ import tensorflow as tf
 from tf_agents.specs import tensor_spec
 
 from gail_tf.agents.ppo import PPO
+from gail_tf.networks.encoders import Encoded, features_spec, make_encoder
 from gail_tf.networks.mlp import as_network, make_actor_network, make_value_network, takes_leading_axes
-from gail_tf.types import OnPolicyBatch
+from gail_tf.types import OnPolicyBatch, UserError
 
 _OBSERVATION = tf.TensorSpec((2,), tf.float32)
 _ACTIONS = {
@@ -198,13 +199,49 @@ def test_the_gradient_is_bounded():
     assert float(tf.linalg.global_norm(moments)) == pytest.approx(1e-4, rel=1e-4)
 
 
-def test_a_checkpoint_resumes_bit_for_bit(tmp_path):
-    agent = make("categorical")
+def test_a_value_with_a_rate_of_its_own_leaves_the_policys_step_as_it_is():
+    """As if the value's loss were not there: its gradient takes no part in the bound of the policy's."""
+    alone = make("gaussian", learning_rate=1e-3, value_coef=0.0)
+    apart = make("gaussian", learning_rate=1e-3, value_learning_rate=1e-1)
+    before = weights(apart)
+    values = len(apart.value_net.variables)
+    for agent in (alone, apart):
+        update(agent, make_batch(agent, "gaussian", 0))
+    for one, other in zip(weights(alone)[:-values], weights(apart)[:-values], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
+    moved = [np.abs(new - old).max() for new, old in zip(weights(apart), before, strict=True)]
+    assert max(moved[:-values]) < 0.02 < 0.1 < min(moved[-values:])
+
+
+def test_a_value_with_a_rate_of_its_own_follows_returns_sooner():
+    def risen_after(**kwargs):
+        agent = make("gaussian", learning_rate=1e-4, **kwargs)
+        batch = make_batch(agent, "gaussian", 0)._replace(value_target=tf.fill([128], 50.0))
+        update(agent, batch)
+        return float(tf.reduce_mean(agent.value_net(batch.observation)[0] - batch.value))
+
+    assert risen_after(value_learning_rate=1e-1) > 20.0 * risen_after() > 0.0
+
+
+def test_a_shared_encoder_takes_one_step():
+    encoder = make_encoder(_OBSERVATION, lambda: [tf.keras.layers.Dense(4)])
+    spec = features_spec(encoder)
+    networks = make_actor_network(spec, _ACTIONS["gaussian"], (8,)), make_value_network(spec, (8,))
+    shared = [Encoded(encoder, head) for head in networks]
+    with pytest.raises(UserError, match="value_learning_rate is 0.001, .* share an encoder"):
+        PPO(_OBSERVATION, _ACTIONS["gaussian"], *shared, value_learning_rate=1e-3)
+    with pytest.raises(ValueError, match="value_learning_rate is 0.0: want a number above 0"):
+        make("gaussian", value_learning_rate=0.0)
+
+
+@pytest.mark.parametrize("value_learning_rate", [None, 1e-2])
+def test_a_checkpoint_resumes_bit_for_bit(value_learning_rate, tmp_path):
+    agent = make("categorical", value_learning_rate=value_learning_rate)
     first, second = (make_batch(agent, "categorical", seed) for seed in (0, 1))
     update(agent, first)
     path = tf.train.Checkpoint(agent=agent).write(str(tmp_path / "agent"))
     update(agent, second)
-    resumed = make("categorical")
+    resumed = make("categorical", value_learning_rate=value_learning_rate)
     tf.train.Checkpoint(agent=resumed).read(path).assert_consumed()
     update(resumed, second)
     for one, other in zip(weights(agent), weights(resumed), strict=True):
