@@ -27,7 +27,7 @@ FOLDERS = sorted(path.parent for path in RESULTS.rglob("results.csv"))
 _WORDS = """
     Maker | PATH | Variable | `OffPolicyGenerator.agent` | `with/` | an arm's | binding | code |
     command | config | engine | field | file | finding | flag | function | key | line | method |
-    missing | name | network | part | policy | recipe | setting | signature | task | term
+    missing | name | network | page | part | policy | recipe | setting | signature | task | term
 """
 NOT_RESULTS = {name.strip() for name in _WORDS.split("|")}
 # Numbers without a row in any results.csv, and why.

@@ -96,7 +96,7 @@ def _identity(run: Run) -> dict[str, Any]:
         "config_name": " + ".join(_configs(run)),
         "environment": run.environment,
         "title": run.value("label") or run.algorithm,
-        # A game's points by the mode and by drawn actions are two things (docs/pixels.md).
+        # A game's points by the mode and by drawn actions are two things (docs/results/games.md).
         "actions": "drawn actions" if (run.info.get("bindings") or {}).get("Trainer.stochastic") else "",
         "run": run,
     }
