@@ -137,6 +137,8 @@ def value_lost(case: Case) -> Finding | None:
             "--gin='TRPO.value_epochs = 10'",
             change[1],
         ]
+    elif case.agent == "PPO" and not case.sees_screens:  # where one encoder serves both it takes one step
+        change.insert(0, "--gin='PPO.value_learning_rate = 1e-3'")
     return Finding(
         f"generator/explained_variance is {late:.2f} in the last third (where it follows: 0.3 to 1)",
         change,

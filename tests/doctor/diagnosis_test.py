@@ -157,6 +157,19 @@ def test_each_level_accuses_beyond_its_limit_alone(finding, run, less):
     assert found(early, is_training=True) == []
 
 
+@pytest.mark.parametrize(
+    "settings, offered",
+    [
+        ("OnPolicyGenerator.agent = @PPO", True),
+        ("OnPolicyGenerator.agent = @TRPO", False),
+        ("OnPolicyGenerator.agent = @PPO\nOnPolicyGenerator.encoder = @nature_encoder", False),
+    ],
+)
+def test_a_value_gets_a_rate_of_its_own_where_ppo_can_give_it_one(settings, offered):
+    [finding] = diagnosis.diagnose(poor(generator__explained_variance=-0.2, settings=settings))
+    assert ("--gin='PPO.value_learning_rate = 1e-3'" in finding.change) == offered
+
+
 def test_gradients_are_held_against_their_own_beginning():
     assert found(poor(**{GRADIENT: ramp(10.0, 1e-6)})) == ["vanished gradient"]
     assert found(poor(**{GRADIENT: ramp(0.01, 1e6)})) == ["exploding gradient"]
