@@ -16,7 +16,7 @@ TOLERANCE = 0.15  # of the hours; a run more or less of record moves the medians
 FOLDERS_OF = {
     "main_job": ["."],
     "gail_vr": ["gail_vr", "gail_vr_today", "w_gail"],
-    "credo": ["credo", "credo_parts"],
+    "credo": ["credo", "credo_parts", "credo_ppo"],
     "mgail": ["mgail", "mgail_paper"],
     "steady": ["steady", "bc"],
     "pong_pybullet": ["pong_today", "pybullet", "pybullet_hopper"],

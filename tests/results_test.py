@@ -785,6 +785,16 @@ def _parts(section, *names):
         yield [section, arm, str(len(same)), tables.spread(same.score), diverged]
 
 
+def _credo_ppo(runs):
+    """credo.md: PPO with and without both parts of CREDO, each seed's of results/credo_ppo."""
+    del runs
+    ours = read(RESULTS / "credo_ppo").sort_values("seed")
+    for arm in ("PPO-GAIL", "PPO-GAIL + CREDO"):
+        same = ours[ours.arm == arm]
+        scores = ", ".join(map(tables.two_decimals, same.normalized_return))
+        yield [arm, scores, str(int(_diverged(same).sum())), f"{same.largest_policy_gradient_norm.max():.0f}"]
+
+
 def _untuned(runs):
     """results/README.md: tasks that no recipe was made for."""
     del runs
@@ -863,8 +873,10 @@ RULES = {
     ("speed.md", "recipe 2"): _evaluations_cost,
     ("ppo.md", "candidate"): _candidates,
     ("ppo.md", "arm"): _late_falls,
+    ("credo.md", "PPO, 600,000 steps"): _credo_ppo,
     ("credo.md", "Discriminator has"): _outliers_by_regulariser,
     ("results/credo_parts/outliers.md", "Task"): lambda runs: _outliers("credo_parts"),
+    ("results/credo_ppo/outliers.md", "Task"): lambda runs: _outliers("credo_ppo"),
     ("results/steady/outliers.md", "Task"): lambda runs: _outliers("steady"),
     ("w_gail.md", "| Hopper-v5, today"): _w_gail_today,
     ("results/README.md", "trajectories"): _fewer_rows,
