@@ -145,7 +145,7 @@ def cloning(options):
     expert = prepare_expert(load_demonstrations(), env, ActionCodec(env.action_space), run_seed=0)
     tf.keras.utils.set_random_seed(0)
     generator = CloningGenerator(make_environment, None, expert.transitions, 0)
-    return generator.cloning._train_epoch, (0,)
+    return generator.clonings[0]._train_epoch, (0,)
 
 
 UPDATES = {

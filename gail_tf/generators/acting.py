@@ -16,6 +16,7 @@ import tensorflow_probability as tfp
 
 from gail_tf.agents.policy import Policy
 from gail_tf.networks.action_values import ActionValuePolicy
+from gail_tf.networks.ensemble import Ensemble
 from gail_tf.networks.mlp import (
     CategoricalHead,
     EncodedObservation,
@@ -60,8 +61,12 @@ def make_sampler(
     Raises:
       ValueError: ``dropout`` is above 0, which MlpSampler alone knows, and the network is not one of its.
     """
-    known = {TwoActors: TwoActorsSampler, ActionValuePolicy: ActionValueSampler}
-    sampler = known.get(type(policy.actor_net), MlpSampler)
+    known = [
+        (TwoActors, TwoActorsSampler),
+        (ActionValuePolicy, ActionValueSampler),
+        (Ensemble, EnsembleSampler),
+    ]
+    sampler = dict(known).get(type(policy.actor_net), MlpSampler)
     try:
         return sampler(policy, exploration_noise, dropout)
     except UnknownToNumpy as e:
@@ -148,7 +153,7 @@ class MlpSampler(_Sampler):
         self._hidden, self._output = _actor_mlp(self._policy.actor_net)
         self._head, self._std = self._policy.actor_net.layers[-1], self._exploration_noise
         if isinstance(self._head, GaussianHead):
-            self._std = np.exp(np.clip(self._head.log_std.numpy(), *self._head.log_std_range))
+            self._std = _std(self._head)
         self._normalized = _normalization(self._policy)
 
     def parameters(self, observation: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
@@ -207,6 +212,33 @@ class ActionValueSampler(_Sampler):
         values, temperature = self._mlp(self._normalized(observation)), self._policy.actor_net.temperature
         preferences = values if temperature is None else values / temperature + self.noise[step]
         return np.argmax(preferences, axis=-1).astype(np.int32)
+
+
+class EnsembleSampler(_Sampler):
+    """The same for the mixture of several actors: :func:`gail_tf.networks.ensemble.mixed` in NumPy."""
+
+    def refresh(self) -> None:
+        if self._dropout:
+            raise UnknownToNumpy("an ensemble has no dropout")
+        actors = self._policy.actor_net.actors
+        heads = [(getattr(actor, "layers", None) or [actor])[-1] for actor in actors]
+        if not all(isinstance(head, GaussianHead | CategoricalHead) for head in heads):
+            raise UnknownToNumpy(f"NumPy has no twin of an ensemble with the head {type(heads[0]).__name__}")
+        self._actors = [_in_a_row(*_actor_mlp(actor)) for actor in actors]
+        self._normalized = _normalization(self._policy)
+        if not self._policy.codec.is_discrete:
+            self._variance = np.mean([np.square(_std(head)) for head in heads], 0)
+
+    def sample(self, observation: np.ndarray, step: int) -> np.ndarray:
+        """Normalised actions ``[B, k]``, uncut, or int32 ``[B]``, at raw observations ``[B, d]``."""
+        features = self._normalized(observation)
+        said = np.stack([actor(features) for actor in self._actors])
+        if not self._policy.codec.is_discrete:
+            return said.mean(0) + np.sqrt(self._variance + said.var(0)) * self.noise[step]
+        odds = np.exp(said - said.max(-1, keepdims=True))
+        shares = np.mean(odds / odds.sum(-1, keepdims=True), 0)
+        logits = np.log(np.maximum(shares, np.finfo(np.float32).tiny))
+        return np.argmax(logits + self.noise[step], axis=-1).astype(np.int32)
 
 
 class NetworkSampler(_Sampler):
@@ -307,6 +339,11 @@ def _numpy_twin(layer: tf.keras.layers.Layer) -> Callable[[np.ndarray], np.ndarr
 
         return normalized
     raise UnknownToNumpy(f"NumPy has no twin of the layer {type(layer).__name__}")
+
+
+def _std(head: GaussianHead) -> np.ndarray:
+    """The standard deviation ``[k]`` that ``head`` has now."""
+    return np.exp(np.clip(head.log_std.numpy(), *head.log_std_range))
 
 
 def _in_a_row(first: Callable, second: Callable) -> Callable[[np.ndarray], np.ndarray]:

@@ -6,13 +6,15 @@ from typing import Any
 
 import gin
 import gymnasium as gym
+import numpy as np
 import tensorflow as tf
 
 from gail_tf.agents.behavioral_cloning import BehavioralCloning
 from gail_tf.agents.policy import Policy
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.observations import environment_name, observation_spec
-from gail_tf.generators.shared import make_normalizer
+from gail_tf.generators.shared import check_settings, make_normalizer
+from gail_tf.networks.ensemble import Ensemble
 from gail_tf.networks.made import made_actor
 from gail_tf.networks.mlp import make_actor_network
 from gail_tf.types import EpisodeStatistics, RewardSource, Transition
@@ -26,6 +28,9 @@ class CloningGenerator(tf.Module):
     as many times more make up the cloning's ``patience`` and ``max_epochs``. Else a clone of few rows, whose
     epochs are an update or two, would be given out long before it fits them. ``actor_network`` and ``notes``
     are as :class:`OnPolicyGenerator`'s.
+
+    With ``num_members`` above 1 the policy is an :class:`Ensemble` of as many clones. Each has a network, a
+    split of the rows and shuffles of its own, and stops when its own held-out rows say so.
     """
 
     steps_before_learning = 0
@@ -39,10 +44,12 @@ class CloningGenerator(tf.Module):
         absorbing: bool = False,
         epochs_per_iteration: int = 5,
         min_minibatches: int = 0,
+        num_members: int = 1,
         normalize_observations: bool = True,
         actor_network: Callable[..., Any] = make_actor_network,
     ):
         super().__init__(name="cloning_generator")
+        check_settings("CloningGenerator", locals())
         del reward_source
         if absorbing:
             raise ValueError("Cloning has no use for absorbing states: leave absorbing_states at False.")
@@ -51,13 +58,21 @@ class CloningGenerator(tf.Module):
         spec = observation_spec(env.observation_space)
         env.close()
         normalizer, notes = make_normalizer("CloningGenerator", spec, normalize_observations)
-        actor_net = made_actor("CloningGenerator.actor_network", actor_network, spec, codec.spec)
-        self.policy = Policy(actor_net, normalizer, codec, absorbing, spec)
         self.notes = tuple(notes)
-        self.cloning = BehavioralCloning(self.policy, expert, seed)
-        enough = -(-min_minibatches // self.cloning.minibatches_per_epoch)
+        actors = [
+            made_actor("CloningGenerator.actor_network", actor_network, spec, codec.spec)
+            for _ in range(num_members)
+        ]
+        # One normaliser for all: its moments are those of all their training rows together.
+        members = [Policy(actor, normalizer, codec, absorbing, spec) for actor in actors]
+        self.clonings = [BehavioralCloning(one, expert, _seed_of(i, seed)) for i, one in enumerate(members)]
+        self.policy = members[0]
+        if num_members > 1:
+            self.policy = Policy(Ensemble(actors, spec), normalizer, codec, absorbing, spec)
+        enough = -(-min_minibatches // self.clonings[0].minibatches_per_epoch)
         self._epochs_per_iteration = max(epochs_per_iteration, enough)
-        self.cloning.lengthen(self._epochs_per_iteration / epochs_per_iteration)
+        for cloning in self.clonings:
+            cloning.lengthen(self._epochs_per_iteration / epochs_per_iteration)
 
     def prepare(self) -> dict[str, float]:
         return {}
@@ -68,22 +83,33 @@ class CloningGenerator(tf.Module):
         return 0, []
 
     def update(self, iteration: int, progress: float) -> dict[str, float]:
-        """Trains for an iteration's epochs, or until finished."""
+        """Trains for an iteration's epochs, or until finished; metrics are means over who still learns."""
         del progress
         start = time.perf_counter()
+        learning = [cloning for cloning in self.clonings if not cloning.is_finished()]
+        metrics = [self._epochs(cloning, iteration) for cloning in learning]
+        if not self.is_finished():
+            for cloning in learning:
+                if cloning.is_finished():  # before the others, and evaluated with them from now on
+                    cloning.use_best()
+        means = {key: float(np.mean([of_one[key] for of_one in metrics])) for key in metrics[0]}
+        return means | {"time/generator_seconds": time.perf_counter() - start}
+
+    def _epochs(self, cloning: BehavioralCloning, iteration: int) -> dict[str, float]:
         metrics = {}
         for epoch in range(self._epochs_per_iteration):
-            metrics = self.cloning.epoch(iteration * self._epochs_per_iteration + epoch)
-            if self.cloning.is_finished():
+            metrics = cloning.epoch(iteration * self._epochs_per_iteration + epoch)
+            if cloning.is_finished():
                 break
-        return metrics | {"time/generator_seconds": time.perf_counter() - start}
+        return metrics
 
     def is_finished(self) -> bool:
-        return self.cloning.is_finished()
+        return all(cloning.is_finished() for cloning in self.clonings)
 
     def finish(self) -> None:
         """Puts the weights with the lowest held-out loss into the policy."""
-        self.cloning.use_best()
+        for cloning in self.clonings:
+            cloning.use_best()
 
     def state(self) -> dict[str, Any]:
         return {}
@@ -93,3 +119,8 @@ class CloningGenerator(tf.Module):
 
     def close(self) -> None:
         """Nothing of its own is open."""
+
+
+def _seed_of(member: int, seed: int) -> int:
+    """``seed`` of the first, so that a clone alone is the first of an ensemble."""
+    return seed if member == 0 else int(np.random.SeedSequence((seed, member)).generate_state(1)[0])

@@ -16,12 +16,13 @@ from gail_tf.types import Metrics, RewardSource, Transition
 
 _RULES = (
     (
-        "num_environments num_steps num_updates *batch_size segment_length store_interval",
+        "num_environments num_steps num_updates *batch_size segment_length store_interval num_members "
+        "epochs_per_iteration",
         lambda x: x >= 1,
         "1 or more",
     ),
     (
-        "num_random_steps num_prefill_steps num_warmup_updates warm_start_epochs",
+        "num_random_steps num_prefill_steps num_warmup_updates warm_start_epochs min_minibatches",
         lambda x: x >= 0,
         "0 or more",
     ),

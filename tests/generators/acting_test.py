@@ -11,6 +11,7 @@ from gail_tf.agents.policy import Policy
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.generators.acting import (
     ActionValueSampler,
+    EnsembleSampler,
     MlpSampler,
     NetworkSampler,
     make_mode,
@@ -18,6 +19,7 @@ from gail_tf.generators.acting import (
 )
 from gail_tf.networks import mlp
 from gail_tf.networks.action_values import ActionValuePolicy
+from gail_tf.networks.ensemble import Ensemble
 from gail_tf.networks.normalization import RunningMoments
 
 BOX = gym.spaces.Box(-2.0, 2.0, (2,), np.float32)
@@ -209,6 +211,31 @@ def test_the_best_action_and_soft_ones_are_those_of_the_values(temperature):
         taken = np.bincount(started(policy, sampler, 6000).sample(row, 0), minlength=3) / 6000
         expected = policy.distribution(policy.normalize(tf.constant(rows[:1]))).probs_parameter()[0]
         np.testing.assert_allclose(taken, expected, atol=0.03)
+
+
+def ensemble_of(make_one):
+    def factory(spec, action_spec):
+        return Ensemble([make_one(spec, action_spec, output_gain=1.0) for _ in range(3)], spec)
+
+    return factory
+
+
+@pytest.mark.parametrize("space", [BOX, DISCRETE])
+def test_an_ensemble_acts_as_the_mixture_of_its_actors(space):
+    policy, rows = make_policy(space, factory=ensemble_of(mlp.make_actor_network))
+    sampler = make_sampler(policy)
+    assert isinstance(sampler, EnsembleSampler) and not sampler.notes
+    both = [started(policy, kind).sample(rows, 1) for kind in (sampler, compiled(policy))]
+    np.testing.assert_allclose(*both, atol=1e-5)
+    assert both[0].dtype == both[1].dtype
+    np.testing.assert_allclose(make_mode(policy)()(rows, 0), policy.deterministic(rows), atol=1e-5)
+
+
+def test_an_ensemble_of_heads_without_a_twin_acts_by_a_compiled_call():
+    policy, rows = make_policy(BOX, factory=ensemble_of(mlp.make_squashed_actor))
+    sampler = make_sampler(policy)
+    assert "an ensemble with the head SquashedGaussianHead" in sampler.notes[0]
+    assert np.abs(started(policy, sampler).sample(rows, 1)).max() < 1.0
 
 
 @pytest.mark.parametrize("absorbing", [False, True])
