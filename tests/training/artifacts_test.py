@@ -152,6 +152,7 @@ def test_histograms_are_in_the_lines_of_evaluations(reference):
         "PPO CartPole",
         *(pytest.param(name, marks=pytest.mark.long) for name in ("TRPO Pendulum", "PPO Pendulum")),
         "BC CartPole",
+        "BC CartPole, ensemble",
     ],
 )
 def test_evaluate_gives_the_return_of_the_summary(reference, recipe):

@@ -202,6 +202,12 @@ def recipes(cartpole, pendulum, bar):
         "PPO pixels": ("--config=gail_ppo/any", f"--demonstrations={bar}", *TINY_PIXELS),
         "SQIL pixels": ("--config=sqil/any", f"--demonstrations={bar}", *TINY_SQIL),
         "BC CartPole": ("--config=bc/any", f"--demonstrations={cartpole}", *TINY_CLONING),
+        "BC CartPole, ensemble": (
+            "--config=bc/any",
+            f"--demonstrations={cartpole}",
+            *TINY_CLONING,
+            "--gin=CloningGenerator.num_members = 3",
+        ),
         "MGAIL CartPole": mgail,
         "MGAIL CartPole, ahead": (*mgail, "--gin=ModelBasedGenerator.collect_while_learning = True"),
     }
