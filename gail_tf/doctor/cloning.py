@@ -119,6 +119,7 @@ def too_few_rows(case: Case) -> Finding | None:
             f"More demonstrations. {_DRIFT}",
             _gail(case),
             *_noise(case),
+            *_ensemble(case),
         ),
     )
 
@@ -140,7 +141,12 @@ def drifts(case: Case) -> Finding | None:
     return Finding(
         f"{fit.figures}, {abs(fit.gap):.2f} {fit.nats} from that of the rows it learned from, and it "
         f"ends at {case.standing}{lasted}",
-        (_gail(case), *_noise(case), f"More demonstrations, from more places. {_DRIFT}"),
+        (
+            _gail(case),
+            *_noise(case),
+            *_ensemble(case),
+            f"More demonstrations, from more places. {_DRIFT}",
+        ),
     )
 
 
@@ -155,3 +161,9 @@ def _noise(case: Case) -> list[str]:
     """On vectors, where the clone has none: of Humanoid-v5's it gave 0.94 of the expert for 0.83."""
     name = "BehavioralCloning.observation_noise"
     return [] if case.setting(name, 0.0) > 0 or case.sees_screens else [f"--gin='{name} = 0.05'"]
+
+
+def _ensemble(case: Case) -> list[str]:
+    """Where the clone is alone: of ten of Humanoid-v5 it gave 0.98 of the expert for 0.91."""
+    name = "CloningGenerator.num_members"
+    return [] if case.setting(name, 1) > 1 or case.sees_screens else [f"--gin='{name} = 10'"]

@@ -80,12 +80,16 @@ def test_few_rows_are_counted_and_more_of_the_same_recordings_come_first():
         clone(SETTLED, -6.0, SETTINGS + "BehavioralCloning.observation_noise = 0.1")
     )
     assert not any("observation_noise" in one for one in finding.change)
+    assert "--gin='CloningGenerator.num_members = 10'" in finding.change
+    (finding,) = diagnosis.diagnose(clone(SETTLED, -6.0, SETTINGS + "CloningGenerator.num_members = 5"))
+    assert not any("num_members" in one for one in finding.change)
 
 
 def test_a_clone_that_drifts_is_told_by_where_it_gets():
     run = clone(SETTLED, -3.0, facts={"length_mean": 1000.0}, evaluation__length_mean=120.0)
     (finding,) = diagnosis.diagnose(run)
     assert "ends at 0.20 of the expert; its episodes last 120 steps, the expert's 1000" in finding.figures
+    assert "--gin='CloningGenerator.num_members = 10'" in finding.change
 
 
 def test_without_held_out_rows_or_facts_and_of_a_warm_start_nothing_is_said():
