@@ -727,7 +727,8 @@ def _games_study(runs):
 def _games_iq(runs):
     """results/games.md: the same without a discriminator."""
     games = ("Seaquest", "MsPacman", "SpaceInvaders", "Pong")
-    yield ["IQ-Learn", *_points(runs, "games_iq", "IQ-Learn", games)]
+    for arm, steps in (("IQ-Learn", "60,000"), ("IQ-Learn, 300,000 steps", "300,000")):
+        yield [f"{steps} steps", *_points(runs, "games_iq", arm, games)]
 
 
 def _points(runs, folder, arm, games):
@@ -867,7 +868,7 @@ RULES = {
     ("gail.md", "task, trajectories"): _table_3,
     ("results/games.md", "20 games"): _games,
     ("results/games.md", "points, seed by seed"): _games_study,
-    ("results/games.md", "points after 60,000 steps, seed by seed"): _games_iq,
+    ("results/games.md", "points by IQ-Learn, seed by seed"): _games_iq,
     ("gail.md", "task"): _classic_control,
     ("speed.md", "recipe 2"): _evaluations_cost,
     ("ppo.md", "candidate"): _candidates,
