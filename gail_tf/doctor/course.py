@@ -64,6 +64,9 @@ def too_few_steps(case: Case) -> Finding | None:
     """It ended while it still got better. Of clones the held-out loss tells, and not a few evaluations."""
     if case.agent == "BehavioralCloning" and case.values("cloning/validation_loss").size:
         return None
+    exploring = _still_exploring(case)
+    if exploring is not None:
+        return exploring
     values, unit = case.scores, "of the expert"
     if not case.run.has_scale:
         values = case.nearness(case.values("evaluation/imitation_distance"))
@@ -81,6 +84,18 @@ def too_few_steps(case: Case) -> Finding | None:
         f"it still rises: {before:.2f} {unit} in the third quarter of the evaluations, {late:.2f} "
         f"in the last, after {steps:,} steps",
         (change, *case.cloning),
+    )
+
+
+def _still_exploring(case: Case) -> Finding | None:
+    """A learner of action values ended before its share of random actions had fallen to the last."""
+    steps, falls_over = int(case.run.total("env_steps") or 0), case.setting(f"{case.agent}.epsilon_steps", 0)
+    if not (case.is_finished and case.is_poor) or falls_over <= steps:
+        return None
+    return Finding(
+        f"it acted at random in part until it ended: that share falls over {falls_over:,.0f} steps "
+        f"({case.agent}.epsilon_steps), and it took {steps:,}",
+        (f"--gin='Trainer.total_env_steps = {3 * int(falls_over)}'",),
     )
 
 

@@ -69,7 +69,7 @@ def test_a_certain_discriminator_is_too_strong_though_some_rows_pass():
     sure |= {"discriminator__accuracy_agent": 0.98}
     (finding,) = diagnosis.diagnose(poor(**sure, discriminator__agent_probability=0.02))
     assert finding.name == "discriminator too strong" and "P(expert) differs by 0.98 of 1" in finding.figures
-    assert found(poor(**sure, discriminator__agent_probability=0.06)) == ["not learned"]
+    assert found(poor(**sure, discriminator__agent_probability=0.16)) == ["not learned"]
     assert found(poor(score=0.9, **sure, discriminator__agent_probability=0.02)) == []
 
 

@@ -494,6 +494,16 @@ def test_a_summary_ends_with_the_findings_and_where_to_read_on():
     assert [" ".join(line.split()) for line in text.summary_lines(run, [])] == ["doctor nothing wrong found"]
 
 
+def test_a_run_that_ended_while_it_still_explored_is_told_so():
+    """30,000 steps, all evaluations alike: it does not rise."""
+    learner = "OffPolicyGenerator.agent = @IQLearn\nIQLearn.epsilon_steps = "
+    (finding,) = diagnosis.diagnose(poor(algorithm="IQ-Learn", settings=learner + "30001"))
+    assert finding.name == "too few steps" and "falls over 30,001 steps (IQLearn.eps" in finding.figures
+    assert finding.change == ("--gin='Trainer.total_env_steps = 90003'",)
+    assert found(poor(algorithm="IQ-Learn", settings=learner + "30000")) == ["not learned"]
+    assert found(poor(algorithm="IQ-Learn", settings=learner + "30001", score=0.9)) == []
+
+
 @pytest.mark.long
 def test_no_run_of_record_at_the_experts_level_is_accused_and_few_others_are_told_nothing():
     """The counts stand in docs/troubleshooting.md."""
