@@ -64,6 +64,8 @@ def too_few_steps(case: Case) -> Finding | None:
     """It ended while it still got better. Of clones the held-out loss tells, and not a few evaluations."""
     if case.agent == "BehavioralCloning" and case.values("cloning/validation_loss").size:
         return None
+    if not (case.is_finished and case.is_poor):
+        return None
     exploring = _still_exploring(case)
     if exploring is not None:
         return exploring
@@ -71,7 +73,7 @@ def too_few_steps(case: Case) -> Finding | None:
     if not case.run.has_scale:
         values = case.nearness(case.values("evaluation/imitation_distance"))
         unit = "of the way from a random policy to the demonstrations"
-    if not (case.is_finished and case.is_poor) or values.size < 8:
+    if values.size < 8:
         return None
     quarter = values.size // 4
     before, late = float(values[-2 * quarter : -quarter].mean()), float(values[-quarter:].mean())
@@ -88,9 +90,9 @@ def too_few_steps(case: Case) -> Finding | None:
 
 
 def _still_exploring(case: Case) -> Finding | None:
-    """A learner of action values ended before its share of random actions had fallen to the last."""
+    """A learner of action values that ended before its share of random actions had fallen to the last."""
     steps, falls_over = int(case.run.total("env_steps") or 0), case.setting(f"{case.agent}.epsilon_steps", 0)
-    if not (case.is_finished and case.is_poor) or falls_over <= steps:
+    if falls_over <= steps:
         return None
     return Finding(
         f"it acted at random in part until it ended: that share falls over {falls_over:,.0f} steps "

@@ -61,12 +61,12 @@ def make_sampler(
     Raises:
       ValueError: ``dropout`` is above 0, which MlpSampler alone knows, and the network is not one of its.
     """
-    known = [
-        (TwoActors, TwoActorsSampler),
-        (ActionValuePolicy, ActionValueSampler),
-        (Ensemble, EnsembleSampler),
-    ]
-    sampler = dict(known).get(type(policy.actor_net), MlpSampler)
+    known = {
+        TwoActors: TwoActorsSampler,
+        ActionValuePolicy: ActionValueSampler,
+        Ensemble: EnsembleSampler,
+    }
+    sampler = known.get(type(policy.actor_net), MlpSampler)
     try:
         return sampler(policy, exploration_noise, dropout)
     except UnknownToNumpy as e:
@@ -204,7 +204,7 @@ class ActionValueSampler(_Sampler):
         if self._dropout:
             raise UnknownToNumpy("a policy of action values has no dropout")
         net = self._policy.actor_net.action_value_net
-        self._mlp = _mlp(getattr(net, "layers", None) or [net])
+        self._mlp = _mlp(_layers(net))
         self._normalized = _normalization(self._policy)
 
     def sample(self, observation: np.ndarray, step: int) -> np.ndarray:
@@ -221,7 +221,7 @@ class EnsembleSampler(_Sampler):
         if self._dropout:
             raise UnknownToNumpy("an ensemble has no dropout")
         actors = self._policy.actor_net.actors
-        heads = [(getattr(actor, "layers", None) or [actor])[-1] for actor in actors]
+        heads = [_layers(actor)[-1] for actor in actors]
         if not all(isinstance(head, GaussianHead | CategoricalHead) for head in heads):
             raise UnknownToNumpy(f"NumPy has no twin of an ensemble with the head {type(heads[0]).__name__}")
         self._actors = [_in_a_row(*_actor_mlp(actor)) for actor in actors]
@@ -313,6 +313,11 @@ class NetworkSampler(_Sampler):
         return distribution.sample(seed=seed)
 
 
+def _layers(net) -> Sequence[tf.keras.layers.Layer]:
+    """Those of ``net``; itself where it has none, which no twin then knows."""
+    return getattr(net, "layers", None) or [net]
+
+
 def _mlp(layers: Sequence[tf.keras.layers.Layer]) -> Callable[[np.ndarray], np.ndarray]:
     """The forward pass of vector layers, ``[B, n] -> [B, m]``, with the weights that they have now."""
     twins = [_numpy_twin(layer) for layer in layers]
@@ -355,7 +360,7 @@ def _actor_mlp(actor) -> tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.
 
     That one is the head or inside it.
     """
-    *hidden, head = getattr(actor, "layers", None) or [actor]
+    *hidden, head = _layers(actor)
     if type(head) not in _OUTPUTS:
         raise UnknownToNumpy(f"NumPy has no twin of the head {type(head).__name__}")
     return _mlp(hidden), _mlp([_OUTPUTS[type(head)](head)])

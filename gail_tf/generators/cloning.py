@@ -122,5 +122,5 @@ class CloningGenerator(tf.Module):
 
 
 def _seed_of(member: int, seed: int) -> int:
-    """``seed`` of the first, so that a clone alone is the first of an ensemble."""
+    """``seed`` of the first, so that its rows are those of a clone alone."""
     return seed if member == 0 else int(np.random.SeedSequence((seed, member)).generate_state(1)[0])

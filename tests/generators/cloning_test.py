@@ -68,12 +68,12 @@ def test_absorbing_states_are_refused():
         make(absorbing=True)
 
 
-def test_the_first_member_of_an_ensemble_is_the_clone_alone():
+def test_the_first_member_of_an_ensemble_begins_as_the_clone_alone():
     gin.parse_config("make_actor_network.output_gain = 1.0")
     alone, ensemble = make(), make(num_members=3)
-    for one in (alone, ensemble):
-        one.clonings[0].epoch(0)
     first, second, _ = ensemble.clonings
+    weights = zip(alone.clonings[0]._variables, first._variables, strict=True)
+    assert all(np.array_equal(*pair) for pair in weights)
     pairs = zip(alone.clonings[0].training_rows, first.training_rows, strict=True)
     assert all(np.array_equal(*pair) for pair in pairs)
     assert not np.array_equal(first.training_rows[0], second.training_rows[0])  # a split of its own

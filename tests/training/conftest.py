@@ -182,6 +182,7 @@ def recipes(cartpole, pendulum, bar):
     trpo = ("--config=gail_trpo/any", *TINY)
     sac = ("--config=sac_gail/any", f"--demonstrations={pendulum}", *TINY_OFF_POLICY)
     cloned = ("--gin=OffPolicyGenerator.expert_share = 0.25", "--gin=SAC.cloning_coef = 0.2")
+    bc = ("--config=bc/any", f"--demonstrations={cartpole}", *TINY_CLONING)
     mgail = ("--config=mgail/any", f"--demonstrations={cartpole}", *TINY_MODEL_BASED)
     return {
         "PPO CartPole": ("--config=gail_ppo/any", f"--demonstrations={cartpole}", *TINY),
@@ -201,13 +202,8 @@ def recipes(cartpole, pendulum, bar):
         "TRPO Pendulum": (*trpo, f"--demonstrations={pendulum}"),
         "PPO pixels": ("--config=gail_ppo/any", f"--demonstrations={bar}", *TINY_PIXELS),
         "SQIL pixels": ("--config=sqil/any", f"--demonstrations={bar}", *TINY_SQIL),
-        "BC CartPole": ("--config=bc/any", f"--demonstrations={cartpole}", *TINY_CLONING),
-        "BC CartPole, ensemble": (
-            "--config=bc/any",
-            f"--demonstrations={cartpole}",
-            *TINY_CLONING,
-            "--gin=CloningGenerator.num_members = 3",
-        ),
+        "BC CartPole": bc,
+        "BC CartPole, ensemble": (*bc, "--gin=CloningGenerator.num_members = 3"),
         "MGAIL CartPole": mgail,
         "MGAIL CartPole, ahead": (*mgail, "--gin=ModelBasedGenerator.collect_while_learning = True"),
     }
