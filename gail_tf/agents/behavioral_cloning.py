@@ -30,7 +30,8 @@ class BehavioralCloning(tf.Module):
     rows are trained on, and their own loss, ``cloning/fitted_loss``, stands in for the held-out one.
 
     Args:
-      expert: transitions with fields ``[M, ...]``. seed: of the split and the shuffles.
+      expert: transitions with fields ``[M, ...]``, arrays or tensors; tensors are not copied. seed: of the
+        split and the shuffles.
       augmentations: what images go through in training, functions such as those of networks/augmentations.py.
       average_rate: what is held-out-tested and kept is a running average of the weights, which moves by this
         share of the way at every minibatch (Polyak and Juditsky 1992). 1: the weights themselves.
@@ -73,11 +74,12 @@ class BehavioralCloning(tf.Module):
         if validation_fraction > 0:
             num_held_out = min(max(int(round(validation_fraction * num_rows)), 1), num_rows - 1)
         held_out, rest = order[:num_held_out], order[num_held_out:]
-        self.training_rows = tf.constant(expert.observation[rest]), tf.constant(expert.action[rest])
-        self.held_out, self._looked_at = self.training_rows, "fitted"
+        # No copies of a split's rows: several clones of one recording share its tensors.
+        self._rows = tf.convert_to_tensor(expert.observation), tf.convert_to_tensor(expert.action)
+        self._training, self._looked_at = tf.constant(rest, tf.int32), "fitted"
+        self._held_out = self._training
         if num_held_out:
-            self._looked_at = "validation"
-            self.held_out = tf.constant(expert.observation[held_out]), tf.constant(expert.action[held_out])
+            self._held_out, self._looked_at = tf.constant(held_out, tf.int32), "validation"
         self._batch_size = min(batch_size, num_rows - num_held_out)
         self.minibatches_per_epoch = (num_rows - num_held_out) // self._batch_size
         self._augmentations = tuple(frozen(augment) for augment in augmentations)
@@ -103,6 +105,18 @@ class BehavioralCloning(tf.Module):
         compiles = with_xla(jit_compile, expert.observation.shape[1:])
         self._epoch = tf.function(self._train_epoch, jit_compile=compiles, autograph=False)
 
+    @property
+    def training_rows(self) -> tuple[tf.Tensor, tf.Tensor]:
+        return self._rows_at(self._training)
+
+    @property
+    def held_out(self) -> tuple[tf.Tensor, tf.Tensor]:
+        return self._rows_at(self._held_out)
+
+    def _rows_at(self, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        observations, actions = self._rows
+        return tf.gather(observations, indices), tf.gather(actions, indices)
+
     def _copies(self) -> list[tf.Variable]:
         return [tf.Variable(v, trainable=False) for v in self._variables]
 
@@ -117,13 +131,12 @@ class BehavioralCloning(tf.Module):
         return self._observation_noise * tf.random.stateless_normal(shape, seed)
 
     def _train_epoch(self, epoch: tf.Tensor) -> dict[str, tf.Tensor]:
-        observations, actions = self.training_rows
-
         def step(indices, seed):
-            observation = augmented(tf.gather(observations, indices), self._augmentations, seed)
+            rows, action = self._rows_at(tf.gather(self._training, indices))
+            observation = augmented(rows, self._augmentations, seed)
             noise = self._noise(tf.shape(observation), seed)
             with tf.GradientTape() as tape:
-                loss, _ = self._loss(observation, tf.gather(actions, indices), noise)
+                loss, _ = self._loss(observation, action, noise)
                 decay = tf.add_n([tf.nn.l2_loss(v) for v in self._variables if "kernel" in v.name])
                 total = loss + self._weight_decay * decay
             norm, _ = self.step(tape, total, progress=0.0)
@@ -134,7 +147,7 @@ class BehavioralCloning(tf.Module):
         seed = tf.random.fold_in(self._seed, epoch)
         if self._average:
             averages.assign(self._variables, self._live)
-        metrics = scan_minibatches(step, observations.shape[0], self._batch_size, 1, seed)
+        metrics = scan_minibatches(step, self._training.shape[0], self._batch_size, 1, seed)
         if self._average:
             averages.assign(self._live, self._variables)
             averages.assign(self._variables, self._average)
@@ -153,16 +166,17 @@ class BehavioralCloning(tf.Module):
 
     def _held_out_measures(self) -> tuple[tf.Tensor, ...]:
         """Mean loss, error and entropy of the held-out rows; of images few rows at a time are float32."""
-        num_rows = self.held_out[0].shape[0]
-        if self.held_out[0].shape.rank == 2 or num_rows <= _IMAGES_AT_ONCE:
-            loss, distribution = self._loss(*self.held_out)
-            error = self._error(distribution, self.held_out[1])
+        num_rows = self._held_out.shape[0]
+        if self._rows[0].shape.rank == 2 or num_rows <= _IMAGES_AT_ONCE:
+            observation, action = self.held_out
+            loss, distribution = self._loss(observation, action)
+            error = self._error(distribution, action)
             return loss, tf.reduce_mean(error), tf.reduce_mean(distribution.entropy())
         num_pieces = -(-num_rows // _IMAGES_AT_ONCE)
         indices = tf.range(num_pieces * _IMAGES_AT_ONCE) % num_rows  # a last piece is filled up
 
         def by_row(chosen):
-            observation, action = (tf.gather(field, chosen) for field in self.held_out)
+            observation, action = self._rows_at(tf.gather(self._held_out, chosen))
             distribution = self._policy.distribution(self._policy.normalize(observation))
             error = tf.reshape(self._error(distribution, action), [_IMAGES_AT_ONCE, -1])
             return -distribution.log_prob(action), tf.reduce_mean(error, -1), distribution.entropy()

@@ -63,6 +63,8 @@ class CloningGenerator(tf.Module):
             made_actor("CloningGenerator.actor_network", actor_network, spec, codec.spec)
             for _ in range(num_members)
         ]
+        seen = tf.convert_to_tensor(expert.observation), tf.convert_to_tensor(expert.action)
+        expert = expert._replace(observation=seen[0], action=seen[1])  # once, not by each of the clones
         # One normaliser for all: its moments are those of all their training rows together.
         members = [Policy(actor, normalizer, codec, absorbing, spec) for actor in actors]
         self.clonings = [BehavioralCloning(one, expert, _seed_of(i, seed)) for i, one in enumerate(members)]
