@@ -3,11 +3,12 @@
     python benchmarks/pixel_speed.py --peer_python=PEER/bin/python [--repetitions=5] [--num_threads=2]
 
 PEER is the virtual environment of off_policy_peer.py. With --device=gpu both compute on a GPU.
-Both sides: true reward by its sign, 8 games in one process, 128 steps each, 4 epochs of 4 minibatches,
-the Nature encoder shared by policy and value, full games, frame skip 4, stacks of 4. Every measurement is a
-process of its own with --num_threads threads, one after the other, so nothing else should run on the machine.
-Ratios are taken within a repetition. The first iteration, and our compiling with it, is left out. Markdown
-goes to standard output, every figure into --out.
+Both sides: true reward by its sign, 8 games, 128 steps each, 4 epochs of 4 minibatches, the Nature encoder
+shared by policy and value, full games, frame skip 4, stacks of 4. Ours steps its games in --num_threads
+processes, stable-baselines3 in one, as its ``make_vec_env`` does, and in another row in a process a game.
+Every measurement is a process of its own with --num_threads threads, one after the other, so nothing else
+should run on the machine. Ratios are taken within a repetition. The first iteration, and our compiling with
+it, is left out. Markdown goes to standard output, every figure into --out.
 """
 
 import argparse
@@ -23,8 +24,9 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 NUM_ENVS, NUM_STEPS = 8, 128
 # What is measured -> threads of TensorFlow or PyTorch; None: --num_threads.
-PROGRAMS = {"gail_tf": None, "gail_tf, one thread of TensorFlow": 1, "stable-baselines3": None}
-ON_GPU = {"gail_tf": None, "stable-baselines3": None}
+PEER, PEER_APART = "stable-baselines3", "stable-baselines3, a process a game"
+PROGRAMS = {"gail_tf": None, "gail_tf, one thread of TensorFlow": 1, PEER: None, PEER_APART: None}
+ON_GPU = {"gail_tf": None, PEER: None, PEER_APART: None}
 
 
 def measure_ours(num_threads, tensorflow_threads, num_iterations, device):
@@ -59,7 +61,7 @@ def measure_ours(num_threads, tensorflow_threads, num_iterations, device):
     return time.perf_counter() - start, {"versions": versions(), "git": git_state()}
 
 
-def measure_peer(num_threads, num_iterations, device):
+def measure_peer(num_threads, num_iterations, device, is_apart):
     """The same of stable-baselines3, with the settings of configs/pixels/ppo.gin by its names."""
     from importlib.metadata import version
 
@@ -70,7 +72,7 @@ def measure_peer(num_threads, num_iterations, device):
     from stable_baselines3.common.atari_wrappers import AtariWrapper
     from stable_baselines3.common.callbacks import BaseCallback
     from stable_baselines3.common.env_util import make_vec_env
-    from stable_baselines3.common.vec_env import VecFrameStack
+    from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecFrameStack
 
     gym.register_envs(ale_py)
     torch.set_num_threads(num_threads)
@@ -81,6 +83,7 @@ def measure_peer(num_threads, num_iterations, device):
         env_kwargs={"frameskip": 1, "repeat_action_probability": 0.0},
         wrapper_class=AtariWrapper,
         wrapper_kwargs={"terminal_on_life_loss": False},
+        vec_env_cls=SubprocVecEnv if is_apart else DummyVecEnv,
     )
     model = PPO(
         "CnnPolicy",
@@ -117,8 +120,9 @@ def measure_peer(num_threads, num_iterations, device):
 def child_main(options):
     num_threads = {**PROGRAMS, **ON_GPU}[options.child] or options.num_threads
     with contextlib.redirect_stdout(sys.stderr):
-        if options.child == "stable-baselines3":
-            seconds, told = measure_peer(num_threads, options.iterations, options.device)
+        if options.child in (PEER, PEER_APART):
+            is_apart = options.child == PEER_APART
+            seconds, told = measure_peer(num_threads, options.iterations, options.device, is_apart)
         else:
             seconds, told = measure_ours(options.num_threads, num_threads, options.iterations, options.device)
     steps = options.iterations * NUM_ENVS * NUM_STEPS
@@ -126,10 +130,10 @@ def child_main(options):
 
 
 def run_child(options, program):
-    python = options.peer_python if program == "stable-baselines3" else sys.executable
+    python = options.peer_python if program in (PEER, PEER_APART) else sys.executable
     command = [python, __file__, f"--child={program}", f"--num_threads={options.num_threads}"]
     environment = os.environ | {"OMP_NUM_THREADS": str(options.num_threads)}
-    if program == "stable-baselines3":
+    if program in (PEER, PEER_APART):
         environment.pop("PYTHONPATH", None)
     command += [f"--iterations={options.iterations}", f"--device={options.device}"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
@@ -162,7 +166,7 @@ def main():
     rates = [{one["program"]: one["steps_per_second"] for one in repetition} for repetition in results]
     print("| PPO on Pong from the screen | steps/s | against stable-baselines3 |\n|---|---:|---:|")
     for program in programs:
-        ratios = sorted(rate[program] / rate["stable-baselines3"] for rate in rates)
+        ratios = sorted(rate[program] / rate[PEER] for rate in rates)
         shown = f"{statistics.median(ratios):.2f}x [{ratios[0]:.2f}, {ratios[-1]:.2f}]"
         print(f"| {program} | {statistics.median(rate[program] for rate in rates):,.0f} | {shown} |")
 
