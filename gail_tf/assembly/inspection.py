@@ -26,7 +26,7 @@ def inspect_for(loaded: LoadedDemonstrations, make_env: Callable[[], gym.Env]) -
         return Comparison([], [f"gail-train will refuse it: {str(error).rstrip('.')}."])
     finally:
         env.close()
-    chance, play, _ = play_at_random(make_env, env, expert)
+    chance, play = play_at_random(make_env, env, expert)
     expert, told = scored(expert, loaded.recorded.rewards, chance["return_mean"], play)
     compared = compare_with(loaded.recorded, make_env)
     warnings = [*([told] if told else []), *compared.warnings]

@@ -48,6 +48,8 @@ NAMES = ("label", "task", "run_name", "group", "tags")
 """The flags that name a run and change nothing in it."""
 COMPARED = 2e-3
 """Seconds a step up to which demonstrations are held against the environment, which takes 6,000."""
+_TIMED_STEPS, _TIMED_SECONDS = 200, 0.2
+"""Steps that are timed, and how long that goes on where they are slow."""
 TOLD = 3
 """Mismatches that are said; a file in other units has one a column."""
 
@@ -217,7 +219,8 @@ def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
         notes += [note if note.startswith(WARNING) else f"note: {note}" for note in expert.notes]
     env.close()
     make_real = functools.partial(make, absorbing_states=False)
-    chance, random_play, step_seconds = play_at_random(make_real, env, expert)
+    chance, random_play = play_at_random(make_real, env, expert)
+    step_seconds = seconds_of_a_step(make_real)
     if expert is not None:
         expert, told = scored(expert, loaded.recorded.rewards, chance["return_mean"], random_play)
         notes += [f"warning: {told}."] if told else []
@@ -256,8 +259,8 @@ def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
 
 def play_at_random(
     make_env: Callable[[], gym.Env], env: gym.Env, expert: Expert | None
-) -> tuple[dict[str, float], list[Mapping[str, np.ndarray]], float]:
-    """Statistics of 20 random episodes, RANDOM_EPISODES of them for an expert, and seconds a step.
+) -> tuple[dict[str, float], list[Mapping[str, np.ndarray]]]:
+    """Statistics of 20 random episodes, and RANDOM_EPISODES of them for an expert.
 
     ``env``, one such environment, tells what an episode is seen by; it may be closed.
     """
@@ -270,11 +273,25 @@ def play_at_random(
             play.append(episode)
 
     evaluator, act = Evaluator(make_env), evaluation.uniformly_random(make_env, 0)
-    start = time.perf_counter()
     chance = evaluator.evaluate(act, 20, RANDOM_SEED, None if expert is None else watch, seen).statistics()
-    step_seconds = (time.perf_counter() - start) / (20 * chance["length_mean"])
     evaluator.close()
-    return chance, play, step_seconds
+    return chance, play
+
+
+def seconds_of_a_step(make_env: Callable[[], gym.Env]) -> float:
+    """The median of some steps under random actions: what else the machine does hardly moves it."""
+    env = make_env()
+    env.action_space.seed(0)
+    env.reset(seed=RANDOM_SEED)
+    seconds = []
+    while len(seconds) < _TIMED_STEPS and sum(seconds) < _TIMED_SECONDS:
+        action, start = env.action_space.sample(), time.perf_counter()
+        _, _, terminated, truncated, _ = env.step(action)
+        seconds.append(time.perf_counter() - start)
+        if terminated or truncated:
+            env.reset()
+    env.close()
+    return float(np.median(seconds))
 
 
 def scored(
@@ -300,8 +317,11 @@ def _compared(
 ) -> tuple[Expert, list[str]]:
     """With what cannot be the environment's columns among its facts; what to say of them."""
     if step_seconds > COMPARED:
-        advice = "gail-make-demonstrations --inspect does that"
-        return expert, [f"note: The columns were not held against the environment's slow steps: {advice}."]
+        advice = "gail-make-demonstrations --inspect=PATH --environment=ID does that"
+        told = (
+            f"The columns were not held against the environment, a step of which takes {step_seconds:.2g} s"
+        )
+        return expert, [f"note: {told}: {advice}."]
     mismatches = compare_with(recorded, make_env).warnings
     told = [f"warning: {mismatch}" for mismatch in mismatches[:TOLD]]
     if len(mismatches) > TOLD:

@@ -26,6 +26,7 @@ Examples:
   gail-make-demonstrations --inspect=expert.npz --environment=Hopper-v5 --figure=expert.png
 """
 
+import dataclasses
 import functools
 import math
 import shlex
@@ -131,8 +132,10 @@ def inspect(
         print("\n".join([f"held against {environment}", *compared.lines]))
         said = [f"warning: {warning}" for warning in compared.warnings]
         print("\n".join(said or ["Nothing speaks against these columns."]))
+    else:
+        print(f"Not held against an environment: --environment={found.environment or 'ID'} does that.")
     if figure:
-        demonstrations.plot(found, figure)
+        demonstrations.plot(dataclasses.replace(found, environment=found.environment or environment), figure)
         print(f"Drawn: {figure}")
 
 

@@ -33,13 +33,13 @@ def draw_run(run: Run, path: Path, foot: str = "") -> Figure:
     """
     against = "env_steps" if any(line.get("env_steps") for line in run.metrics) else "iteration"
     series = functools.partial(run.series, against=against)
-    shown = [title for title, lines in _PANELS.items() if any(series(name)[1].size for name in lines)]
+    shown = [title for title, lines in _PANELS.items() if any(_is_line(name, series) for name in lines)]
     shown = shown or ["Return"]
     panels = canvas.Panels(len(shown), min(len(shown), 3), (4.1, 3.0), alone=1.2, margin=0.45)
     for index, title in enumerate(shown):
         ax = panels.add(index, title, "environment steps" if against == "env_steps" else "iteration")
         for name, look in _PANELS[title].items():
-            if look:
+            if look and _is_line(name, series):
                 _line(ax, series, name, *look)
         if title in _FINISH:
             _FINISH[title](ax, run, series)
@@ -53,6 +53,13 @@ def draw_run(run: Run, path: Path, foot: str = "") -> Figure:
         width = int(panels.figure.get_figwidth() * _LETTERS_AN_INCH)
         panels.figure.supxlabel("\n".join(textwrap.wrap(foot, width)), fontsize=8, color=GREY)
     return panels.save(path)
+
+
+def _is_line(name: str, series: Series) -> bool:
+    """Not a single point, as a warm start's loss is at 0 steps; but of returns one is worth a panel."""
+    x, _ = series(name)
+    least = 1 if name in _PANELS["Return"] else 2
+    return len(np.unique(x)) >= least
 
 
 def _line(ax: Axes, series: Series, name: str, label: str | None, color: str) -> None:
@@ -75,7 +82,7 @@ def _levels(ax: Axes, run: Run, series: Series) -> None:
     levels = (("expert_return", "expert", EXPERT, "--"), ("random_return", "random policy", GREY, ":"))
     for name, label, color, dashes in levels:
         if (level := run.number(name)) is not None:
-            ax.axhline(level, color=color, linestyle=dashes, linewidth=1.3, label=label, zorder=1)
+            ax.axhline(level, color=color, linestyle=dashes, linewidth=1.3, label=label, zorder=3)
 
 
 def _finish_policy(ax: Axes, run: Run, series: Series) -> None:
@@ -127,6 +134,7 @@ _PANELS: Mapping[str, Mapping[str, tuple[str | None, str] | None]] = {
         "cloning/train_loss": ("training", BLUE),
         "cloning/validation_loss": ("validation", ORANGE),
         "cloning/fitted_loss": ("all rows, after the epoch", ORANGE),
+        "generator/cloning_loss": ("of the policy's update", GREEN),
     },
     "Reward paid, mean ± std": {
         "reward/expert_mean": ("on expert", EXPERT),

@@ -31,9 +31,12 @@ def summary_lines(run: Run) -> list[str]:
 
 
 def _normalized(run: Run) -> str | None:
-    """The score, or why there is none though rewards were recorded."""
+    """The score, or why there is none."""
     normalized = run.normalized_return
-    return run.no_score if normalized is None else f"{normalized:.3f}  (0 random policy, 1 expert)"
+    if normalized is not None:
+        return f"{normalized:.3f}  (0 random policy, 1 expert)"
+    has_no_rewards = run.number("num_demonstrations") is not None and run.number("expert_return") is None
+    return run.no_score or ("not known: the demonstrations have no rewards" if has_no_rewards else None)
 
 
 def _doubts(run: Run) -> list[str]:

@@ -27,6 +27,10 @@ def find_policy(path: str | os.PathLike) -> Path:
             return candidate
     if (path / "run.json").is_file():
         raise UserError(f"{path}: the run has no policy/ yet; let it finish (perhaps by --resume) first.")
+    if not path.exists():
+        raise UserError(
+            f"{path}: there is no such path; give a run directory or a folder with saved_model.pb."
+        )
     raise UserError(f"{path}: holds no policy; give a run directory or a folder with saved_model.pb.")
 
 

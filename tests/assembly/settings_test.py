@@ -2,6 +2,8 @@
 
 import dataclasses
 import functools
+import itertools
+import time
 
 import gin
 import gymnasium as gym
@@ -93,7 +95,25 @@ def test_slow_steps_are_not_taken_for_it(tmp_path, monkeypatch):
     monkeypatch.setattr(settings, "COMPARED", 0.0)
     found = resolved(own(tmp_path / "own.npz", (2, 1, 0, 3)))
     assert warnings_of(found) == []
-    assert any("slow steps" in note for note in found.notes)
+    assert any("were not held against" in note for note in found.notes)
+
+
+class Interrupted(CartPoleEnv):
+    """Its steps take their time by turns, as on a machine that does other work."""
+
+    pauses = itertools.cycle([0.05] + 9 * [0.0])
+
+    def step(self, action):
+        time.sleep(next(self.pauses))
+        return super().step(action)
+
+
+class Slow(Interrupted):
+    pauses = itertools.repeat(0.05)
+
+
+def test_other_work_of_the_machine_makes_no_step_slow():
+    assert settings.seconds_of_a_step(Interrupted) < settings.COMPARED < settings.seconds_of_a_step(Slow)
 
 
 def test_an_environment_is_filed_under_one_name():

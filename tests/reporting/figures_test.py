@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 from matplotlib import image
@@ -67,6 +69,16 @@ def test_panels_without_data_are_left_out_and_cloning_counts_iterations(make_run
     assert [ax.get_xlabel() for ax in figure.axes] == ["iteration", "iteration"]
     np.testing.assert_allclose(line(figure.axes[1], "validation").get_ydata(), [0.5, 1.0, 1.5])
     np.testing.assert_array_equal(line(figure.axes[0], "evaluation").get_xdata(), [1, 2, 3])
+
+
+def test_a_warm_start_is_no_panel_and_cloning_beside_gail_is(make_run_dir, tmp_path):
+    directory = make_run_dir(metrics={"generator/cloning_loss": 0.5})
+    lines = (directory / "metrics.jsonl").read_text().splitlines()
+    first = {"iteration": -1, "env_steps": 0, "cloning/train_loss": -3.0, "cloning/validation_loss": -2.9}
+    (directory / "metrics.jsonl").write_text("\n".join([json.dumps(first), *lines]) + "\n")
+    figure = figures.draw_run(load_run(directory), tmp_path / "curve.png")
+    assert titles(figure) == ["Return", "Cloning loss"]
+    assert [one.get_label() for one in figure.axes[1].lines] == ["of the policy's update"]
 
 
 def test_critic_and_forward_model_have_panels(make_run_dir, tmp_path):

@@ -225,7 +225,7 @@ CASES = {
     "another environment's": ("train", [PPO, "{demos}", "--environment=Pendulum-v1"], "CartPole-v1"),
     "nothing to resume": ("train", ["--resume"], "holds no run to resume"),
     "resume and overwrite": ("train", ["--resume", "--overwrite"], "exclude each other"),
-    "no policy": ("evaluate", ["--policy={tmp}/none"], "holds no policy"),
+    "no policy": ("evaluate", ["--policy={tmp}/none"], "there is no such path"),
     "no episodes": ("evaluate", ["--policy={tmp}/none", "--num_episodes=0"], "num_episodes"),
     "no policy to export": ("export_policy", ["--out={tmp}/out"], "want one RUN_DIR"),
     "nothing to record": ("make_demonstrations", [], "want --policy=PATH"),

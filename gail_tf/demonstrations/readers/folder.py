@@ -1,6 +1,7 @@
 """A folder of files of one suffix, read in the order of their names; they must hold one kind of data."""
 
 import pathlib
+import re
 
 import numpy as np
 
@@ -36,17 +37,27 @@ def _read_file(file: pathlib.Path) -> Demonstrations:
         return found
 
 
-def _of_file(name: str, note: str) -> str:
+def _notes_of(parts: dict[str, Demonstrations]) -> list[str]:
+    """What files say, each thing once: of a hundred files that say it the first, and how many more do."""
+    said: dict[str, list[tuple[str, str]]] = {}
+    for name, part in parts.items():
+        for note in part.notes:
+            said.setdefault(re.sub(r"\d+", "", note), []).append((name, note))
+    return [_of_files(*alike[0], num_others=len(alike) - 1) for alike in said.values()]
+
+
+def _of_files(name: str, note: str, num_others: int) -> str:
     """A warning stays one."""
     kind = WARNING if note.startswith(WARNING) else ""
-    return f"{kind}{name}: {note.removeprefix(kind)}"
+    others = f" (and {num_others} more such notes of other files)" if num_others else ""
+    return f"{kind}{name}{others}: {note.removeprefix(kind)}"
 
 
 def _concatenated(parts: dict[str, Demonstrations], num_others: int, suffix: str) -> Demonstrations:
     """All rows of ``parts``, by file name."""
     _require_agreement(parts)
     several, first = list(parts.values()), next(iter(parts.values()))
-    notes = [_of_file(name, note) for name, part in parts.items() for note in part.notes]
+    notes = _notes_of(parts)
     if num_others:
         notes.append(f"Ignored {num_others} entries of the folder that are not {suffix} files.")
     offsets = np.cumsum([0] + [part.num_transitions for part in several[:-1]])

@@ -134,7 +134,7 @@ def from_json(name: str, array: np.ndarray) -> Any:
 def not_an_archive(path: str) -> UserError:
     """Tells apart, by the first bytes, what no reader knows."""
     if not os.path.exists(path):
-        said = "there is no such file; wanted a file, a folder or minari:NAME: check the path"
+        said = "there is no such file; wanted a file, a folder, shipped:NAME or minari:NAME: check the path"
         is_minari = re.fullmatch(r"([\w-]+/)+[\w-]+-v\d+", path)
         return UserError(f"{said}, or for Minari's data set write minari:{path}" if is_minari else said)
     with open(path, "rb") as file:

@@ -28,7 +28,8 @@ def test_folder_keeps_the_totals_of_shortened_episodes_and_what_files_say(tmp_pa
     assert d.returns.tolist() == [6, 9, 6, 9]
     assert d.rows_per_episode.tolist() == [2, 1, 2, 1]
     assert d.components == (("at", 1),)
-    assert d.notes[0].startswith("a.npz: ")
+    assert d.notes[0].startswith("a.npz (and 1 more such notes of other files): ")
+    assert len(d.notes) == len(demos.load(tmp_path / "a.npz").notes)
 
 
 def test_folder_without_npz(tmp_path, refuses):
