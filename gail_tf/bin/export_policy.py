@@ -25,6 +25,7 @@ from absl import flags
 from gail_tf.bin.command_line import run_main
 from gail_tf.files import require_new
 from gail_tf.start_up import import_tensorflow
+from gail_tf.training import saved_models
 from gail_tf.types import UserError
 
 _RUN_DIR = flags.DEFINE_string(
@@ -49,11 +50,11 @@ _PUSH = flags.DEFINE_string(
 def main(argv: Sequence[str]) -> None:
     run_dir = _run_dir(argv)
     _check_flags()
+    source = saved_models.policy_of(run_dir, _BEST.value, _LAST.value)  # before TensorFlow is imported
     import_tensorflow()
-    from gail_tf.training import export, model_card, portable
+    from gail_tf.training import model_card, portable
     from gail_tf.training.run_directory import note_of_older
 
-    source = export.policy_of(run_dir, _BEST.value, _LAST.value)
     if note := note_of_older(source):
         print(f"note: {note}", file=sys.stderr)
     if not _MODEL_CARD.value:

@@ -151,15 +151,6 @@ def _metadata(path: Path) -> dict[str, Any]:
     return found
 
 
-def policy_of(path: str | os.PathLike, best: bool = False, last: bool = False) -> Path:
-    """The SavedModel of a run's policy: the one that is kept, the best by return, or the last."""
-    if best and last:
-        raise UserError(
-            "--best and --last exclude each other: give one, or none for the policy that is kept."
-        )
-    return find_policy(Path(path) / ("best_policy" if best else "last_policy") if best or last else path)
-
-
 def copy_policy(source: str | os.PathLike, out: str | os.PathLike) -> str:
     """Copies an exported policy to the new folder ``out``; describes its signatures, one a line."""
     source, out = find_policy(source), Path(out)

@@ -34,6 +34,15 @@ def find_policy(path: str | os.PathLike) -> Path:
     raise UserError(f"{path}: holds no policy; give a run directory or a folder with saved_model.pb.")
 
 
+def policy_of(path: str | os.PathLike, best: bool = False, last: bool = False) -> Path:
+    """The SavedModel of a run's policy: the one that is kept, the best by return, or the last."""
+    if best and last:
+        raise UserError(
+            "--best and --last exclude each other: give one, or none for the policy that is kept."
+        )
+    return find_policy(Path(path) / ("best_policy" if best else "last_policy") if best or last else path)
+
+
 def check_signatures(folder: Path, wanted: Tensors, what: str) -> None:
     """Raises UserError unless the SavedModel in ``folder`` has the ``wanted`` signatures and no other reach.
 
