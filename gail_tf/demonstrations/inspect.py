@@ -1,5 +1,6 @@
 """What is in these demonstrations? A table for people, and a picture of the returns."""
 
+import itertools
 import json
 import os
 from collections.abc import Mapping
@@ -7,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from gail_tf.demonstrations.components import listed
+from gail_tf.demonstrations.components import Components, listed
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.files import write_atomically
 
-MAX_LISTED_DIMENSIONS = 32
+MAX_LISTED_DIMENSIONS, MAX_LISTED_FILES = 32, 2
 MAX_SHOWN_EPISODES, IMAGES_A_ROW = 6, 8
 
 
@@ -55,22 +56,29 @@ def _describe_observations(demonstrations: Demonstrations) -> str:
     return f"{observations.shape[1]} components" + (f": {listed(components)}" if components else "")
 
 
-def _describe_dimensions(observations: np.ndarray) -> list[str]:
+def _describe_dimensions(observations: np.ndarray, components: Components | None) -> list[str]:
     columns = observations.T.astype(np.float64)
+    several = ((name, width, i) for name, width in components or () for i in range(width))
+    names = [f"  {name}" if width == 1 else f"  {name}[{i}]" for name, width, i in several]
     lines = ["", "".join(f"{name:>11}" for name in ("observation", "mean", "std", "min", "max"))]
     for i, column in enumerate(columns[:MAX_LISTED_DIMENSIONS]):
         numbers = (column.mean(), column.std(), column.min(), column.max())
-        lines.append(f"{i:>11}" + "".join(f"{number:>11.4g}" for number in numbers))
+        shown = "".join(f"{number:>11.4g}" for number in numbers)
+        lines.append(f"{i:>11}{shown}{names[i] if names else ''}")
     more = len(columns) - MAX_LISTED_DIMENSIONS
     return [*lines, f"{'...':>11} and {more} more"] if more > 0 else lines
 
 
 def _source(provenance: Mapping[str, Any]) -> str:
-    """``provenance`` as JSON; of a policy without its spaces, which the table below shows, name by name."""
+    """``provenance`` as JSON; of a policy without its spaces, which the table below shows, of few files."""
     policy = provenance.get("policy")
     if isinstance(policy, Mapping):
         kept = {key: value for key, value in policy.items() if key not in ("observation", "action")}
         provenance = {**provenance, "policy": kept}
+    files = provenance.get("files")
+    if isinstance(files, Mapping) and len(files) > MAX_LISTED_FILES:
+        first = dict(itertools.islice(files.items(), MAX_LISTED_FILES))
+        provenance = {**provenance, "files": {**first, "...": f"{len(files) - MAX_LISTED_FILES} more"}}
     return json.dumps(provenance, sort_keys=True)
 
 
@@ -98,7 +106,7 @@ def describe(demonstrations: Demonstrations) -> str:
     ]
     lines = [f"{name:<18} {value}" for name, value in facts]
     if not d.are_images:
-        lines += _describe_dimensions(d.observations)
+        lines += _describe_dimensions(d.observations, d.components)
     if d.notes:
         lines += ["", "notes", *(f"  - {note}" for note in d.notes)]
     return "\n".join(lines) + "\n"

@@ -34,6 +34,18 @@ def test_the_source_leaves_out_the_spaces_that_the_table_shows():
     assert lines[1] == 'source {"made_by": "gail-make-demonstrations", "policy": {"seed": 3}}'
 
 
+def test_the_source_names_two_of_many_files():
+    files = {f"{name}.csv": {"sha256": name} for name in "abcd"}
+    lines = lines_of(make(provenance={"files": files}))
+    assert lines[1].endswith('{"...": "2 more", "a.csv": {"sha256": "a"}, "b.csv": {"sha256": "b"}}}')
+
+
+def test_columns_with_names_are_told_by_them():
+    both = {name: np.zeros((3, 3)) for name in ("observations", "next_observations")}
+    lines = lines_of(make(**both, components=(("angle", 1), ("tip", 2))))
+    assert [line.split()[-1] for line in lines[12:15]] == ["angle", "tip[0]", "tip[1]"]
+
+
 def test_table_says_what_is_there():
     assert lines_of(make()) == [
         "environment Line-v0",
