@@ -65,8 +65,6 @@ def measure_peer(num_threads, num_iterations, device, is_apart):
     """The same of stable-baselines3, with the settings of configs/pixels/ppo.gin by its names."""
     from importlib.metadata import version
 
-    import ale_py
-    import gymnasium as gym
     import torch
     from stable_baselines3 import PPO
     from stable_baselines3.common.atari_wrappers import AtariWrapper
@@ -74,10 +72,9 @@ def measure_peer(num_threads, num_iterations, device, is_apart):
     from stable_baselines3.common.env_util import make_vec_env
     from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecFrameStack
 
-    gym.register_envs(ale_py)
     torch.set_num_threads(num_threads)
     envs = make_vec_env(
-        "ALE/Pong-v5",
+        "ale_py:ALE/Pong-v5",
         NUM_ENVS,
         seed=0,
         env_kwargs={"frameskip": 1, "repeat_action_probability": 0.0},
