@@ -727,8 +727,13 @@ def _games_study(runs):
 def _games_iq(runs):
     """results/games.md: the same without a discriminator."""
     games = ("Seaquest", "MsPacman", "SpaceInvaders", "Pong")
-    for arm, steps in (("IQ-Learn", "60,000"), ("IQ-Learn, 300,000 steps", "300,000")):
-        yield [f"{steps} steps", *_points(runs, "games_iq", arm, games)]
+    rows = (
+        ("IQ-Learn", 10, "60,000 steps"),
+        ("IQ-Learn, 300,000 steps", 10, "300,000 steps"),
+        ("IQ-Learn, 300,000 steps", 4, "300,000 steps, four games"),
+    )
+    for arm, number, label in rows:
+        yield [label, *_points(runs[runs.num_demonstrations == number], "games_iq", arm, games)]
 
 
 def _points(runs, folder, arm, games):
