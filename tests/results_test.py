@@ -78,6 +78,7 @@ WITHOUT_DATA = {
     ("results/steady/keeping.md", "Task"): "last policies and evaluations of seeds 0 to 4, not exported",
     ("results/steady/keeping.md", "Task 2"): "last policies and evaluations, not exported",
     ("credo.md", "claim"): "its sentences quote the tables and lists of its page",
+    ("trpo.md", "claim"): "quotes results/practitioner/table.md and arms.md beside it",
     ("gail_vr.md", "Method"): "results/gail_vr_today/arms.md",
     ("ppo.md", "least deviation"): "tuning seeds, with command and commit; not exported",
     ("ppo.md", "PPO on the double pendulum"): "tuning seeds, with command and commit; not exported",
