@@ -35,6 +35,7 @@ CHECKS: Mapping[str, Check] = {
     "value does not follow": generator.value_lost,
     "vanished gradient": generator.vanished_gradient,
     "exploding gradient": generator.exploding_gradient,
+    "demonstrations known by heart": generator.by_heart,
     "saturated actions": generator.saturated,
     "clone not fitted yet": cloning.not_fitted,
     "too few rows for a clone": cloning.too_few_rows,

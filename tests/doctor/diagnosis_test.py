@@ -176,6 +176,15 @@ def test_gradients_are_held_against_their_own_beginning():
     assert found(poor(**{GRADIENT: ramp(1.0, 0.1)})) == ["not learned"]
 
 
+def test_a_loss_that_vanishes_without_a_return_is_iq_learns_alone():
+    losses = {"generator__critic_loss": ramp(0.02, 0.0002)}
+    iq_learn = "OffPolicyGenerator.agent = @IQLearn"
+    assert found(poor(settings=iq_learn, **losses)) == ["demonstrations known by heart"]
+    assert found(poor(settings=iq_learn, score=0.95, **losses)) == []
+    assert found(poor(settings=iq_learn, generator__critic_loss=ramp(0.02, 0.002))) == ["not learned"]
+    assert found(poor(settings="OffPolicyGenerator.agent = @TD3", **losses)) == ["not learned"]
+
+
 def test_entropy_is_measured_a_component():
     gone = {"generator__kl": 0.01, "evaluation__actions_at_bounds": 0.1}
     assert found(poor(generator__entropy=np.linspace(1.2, -40, 30), **gone)) == ["entropy gone"]
