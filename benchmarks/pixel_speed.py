@@ -24,7 +24,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 NUM_ENVS, NUM_STEPS = 8, 128
 # What is measured -> threads of TensorFlow or PyTorch; None: --num_threads.
-PEER, PEER_APART = "stable-baselines3", "stable-baselines3, a process a game"
+PEERS = PEER, PEER_APART = "stable-baselines3", "stable-baselines3, a process a game"
 PROGRAMS = {"gail_tf": None, "gail_tf, one thread of TensorFlow": 1, PEER: None, PEER_APART: None}
 ON_GPU = {"gail_tf": None, PEER: None, PEER_APART: None}
 
@@ -117,7 +117,7 @@ def measure_peer(num_threads, num_iterations, device, is_apart):
 def child_main(options):
     num_threads = {**PROGRAMS, **ON_GPU}[options.child] or options.num_threads
     with contextlib.redirect_stdout(sys.stderr):
-        if options.child in (PEER, PEER_APART):
+        if options.child in PEERS:
             is_apart = options.child == PEER_APART
             seconds, told = measure_peer(num_threads, options.iterations, options.device, is_apart)
         else:
@@ -127,10 +127,10 @@ def child_main(options):
 
 
 def run_child(options, program):
-    python = options.peer_python if program in (PEER, PEER_APART) else sys.executable
+    python = options.peer_python if program in PEERS else sys.executable
     command = [python, __file__, f"--child={program}", f"--num_threads={options.num_threads}"]
     environment = os.environ | {"OMP_NUM_THREADS": str(options.num_threads)}
-    if program in (PEER, PEER_APART):
+    if program in PEERS:
         environment.pop("PYTHONPATH", None)
     command += [f"--iterations={options.iterations}", f"--device={options.device}"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)

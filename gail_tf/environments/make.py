@@ -340,8 +340,8 @@ def _id_hint(environment: str) -> str:
     if callable(getattr(sys.modules.get(module), name, None)):
         call = f"gymnasium.register('{name}-v0', '{environment}', max_episode_steps=1000)"
         return f"{name} is in {module} and is no id: add {call} there, and give {environment}-v0."
-    by_version = sorted(gym.registry, key=lambda name: int((re.search(r"\d+$", name) or [0])[0]))
-    newest = {re.sub(r"-v\d+$", "", name): name for name in by_version}
+    by_version = sorted(gym.registry.values(), key=lambda spec: spec.version or 0)
+    newest = {(spec.namespace, spec.name): spec.id for spec in by_version}
     close = difflib.get_close_matches(environment, newest.values(), n=3, cutoff=0.65)
     hint = f"did you mean {', '.join(close)}?" if close else "list them with gymnasium.pprint_registry()."
     return hint if module else f"{hint} One of your own wants its module: --environment=module:Id."

@@ -63,8 +63,10 @@ class CloningGenerator(tf.Module):
             made_actor("CloningGenerator.actor_network", actor_network, spec, codec.spec)
             for _ in range(num_members)
         ]
-        seen = tf.convert_to_tensor(expert.observation), tf.convert_to_tensor(expert.action)
-        expert = expert._replace(observation=seen[0], action=seen[1])  # once, not by each of the clones
+        # Once, not by each of the clones.
+        expert = expert._replace(
+            observation=tf.convert_to_tensor(expert.observation), action=tf.convert_to_tensor(expert.action)
+        )
         # One normaliser for all: its moments are those of all their training rows together.
         members = [Policy(actor, normalizer, codec, absorbing, spec) for actor in actors]
         self.clonings = [BehavioralCloning(one, expert, _seed_of(i, seed)) for i, one in enumerate(members)]

@@ -126,7 +126,10 @@ class OnPolicyGenerator(CollectingGenerator):
                 self._normalizer.update(self._cloned[0])
         self._warm_start_epochs, self._cloning = warm_start_epochs, None
         if warm_start_epochs:  # built here, so that wrong settings are told, and the record has them
-            cloning = BehavioralCloning(self._actor, self._without_absorbing(expert), seed)
+            shown = self._without_absorbing(expert)
+            if self._cloned:  # the same rows, which clone and agent share
+                shown = shown._replace(observation=self._cloned[0], action=self._cloned[1])
+            cloning = BehavioralCloning(self._actor, shown, seed)
             self._cloning = lambda: cloning  # an attribute of its own would be part of every checkpoint
         self._sees_images = not spec.dtype.is_floating
         look = getattr(self.agent, "look", None) if self._sees_images else None

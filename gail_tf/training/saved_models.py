@@ -27,11 +27,8 @@ def find_policy(path: str | os.PathLike) -> Path:
             return candidate
     if (path / "run.json").is_file():
         raise UserError(f"{path}: the run has no policy/ yet; let it finish (perhaps by --resume) first.")
-    if not path.exists():
-        raise UserError(
-            f"{path}: there is no such path; give a run directory or a folder with saved_model.pb."
-        )
-    raise UserError(f"{path}: holds no policy; give a run directory or a folder with saved_model.pb.")
+    what = "holds no policy" if path.exists() else "there is no such path"
+    raise UserError(f"{path}: {what}; give a run directory or a folder with saved_model.pb.")
 
 
 def policy_of(path: str | os.PathLike, best: bool = False, last: bool = False) -> Path:
