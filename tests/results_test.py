@@ -171,7 +171,8 @@ def _done(runs):
 
 def _diverged(runs):
     """As ``aggregates.has_diverged`` says of the runs themselves."""
-    return runs.is_nan | (runs.normalized_return < aggregates.DIVERGED_FRACTION)
+    last = runs.last_normalized_return if "last_normalized_return" in runs else runs.normalized_return
+    return runs.is_nan | (last.fillna(runs.normalized_return) < aggregates.DIVERGED_FRACTION)
 
 
 # Title of a column -> (runs of the row, whether the row is an arm's, that counts a NaN as 0) -> its texts.

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gail_tf.reporting import python_calls
+from gail_tf.reporting.aggregates import FAR
 from gail_tf.reporting.runs import Run, finite_or_none
 from gail_tf.scores import doubt, nearness
 
@@ -259,7 +260,9 @@ class Case:
         """How good it is, in a few words; empty where nothing tells."""
         known = []
         if self.score is not None:
-            known.append(f"{self.score:.2f} of the expert")
+            last = self.run.last_normalized_return
+            beside = f" (the last policy {last:.2f})" if last is not None and last - self.score > FAR else ""
+            known.append(f"{self.score:.2f} of the expert{beside}")
         if self.distance is not None:
             at_random = self.run.number("random_distance")
             beside = "" if at_random is None else f" (random policy {at_random:.2f})"

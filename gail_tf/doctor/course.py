@@ -111,7 +111,7 @@ def not_learned(case: Case) -> Finding | None:
     if case.score is None or case.doubt:
         good = f"a distance of {GOOD_DISTANCE} of the random policy's or less"
     return Finding(
-        f"it ends at {case.standing} (good is {good}), and no other sign of the table is there",
+        f"what it gives out is at {case.standing} (good is {good}), and no other sign of the table is there",
         (
             *case.cloning,
             f"gail-make-demonstrations --inspect={data} --environment={case.environment_id}",

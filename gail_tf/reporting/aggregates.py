@@ -15,6 +15,7 @@ from gail_tf.reporting.runs import Curve, Run
 from gail_tf.types import UserError
 
 EXPERT_FRACTION = 0.9  # a run has "reached the expert" at this normalised return
+FAR = 0.1  # between two policies of one run: more than their evaluations vary
 DIVERGED_FRACTION = 0.1  # a run has diverged that ends below this, as one has that a NaN stopped
 MIN_SEEDS_FOR_INTERVAL = 3  # with fewer a bootstrap says nothing: the range is shown in its place
 BOOTSTRAP_RESAMPLES = 2000
@@ -138,15 +139,14 @@ def time_to_expert(run: Run) -> TimeToExpert | None:
 
 
 def has_diverged(run: Run) -> bool | None:
-    """Whether its final return is under 10% of the way from random to expert, or a NaN stopped it.
+    """Whether its last policy is under 10% of the way from random to expert, or a NaN stopped it.
 
-    None where that cannot be said: it has not ended, or no expert is known.
+    The last one, not the one that is kept: that tells how the training went. None where it cannot be said:
+    it has not ended, or no expert is known.
     """
-    if not run.has_scale:
-        return None
     if run.is_nan:
         return True
-    score = run.normalized_return
+    score = run.last_normalized_return
     return None if run.failure or score is None else score < DIVERGED_FRACTION
 
 

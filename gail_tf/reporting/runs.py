@@ -133,9 +133,15 @@ class Run:
 
     @property
     def normalized_return(self) -> float | None:
-        """Of the final policy, from the summary."""
+        """Of the policy that is kept, from the summary."""
         stated = None if self.no_score else self.number("normalized_return")
         return stated if stated is not None else self.normalize(self.number("return_mean"))
+
+    @property
+    def last_normalized_return(self) -> float | None:
+        """Of the last policy, from the summary; older runs kept that one."""
+        stated = None if self.no_score else self.number("last_normalized_return")
+        return stated if stated is not None else self.normalized_return
 
 
 def finite_or_none(value: Any) -> float | None:

@@ -268,7 +268,7 @@ def draw_final_returns(groups: Sequence[Group], path: Path) -> Figure | None:
             _draw_box(ax, position, scores, nans, look[label]["color"])
         ax.set_yticks(range(len(drawn)), [textwrap.fill(label, 32) for label, _, _ in drawn])
         ax.set_ylim(len(drawn) - 0.45, -0.55)
-        ax.set_xlabel("normalised return of the final policy" if normalized else "return", fontsize=9)
+        ax.set_xlabel("normalised return of the kept policy" if normalized else "return", fontsize=9)
         if normalized:
             ax.axvline(1, color=GREY, linewidth=1, linestyle="--", zorder=1)
             ax.axvline(0, color=GREY, linewidth=1, linestyle=":", zorder=1)

@@ -317,7 +317,7 @@ def divergence_table(runs: pd.DataFrame, published: Published | None = None) -> 
         arms = ended.groupby("arm", sort=False)
         rows += [_divergence_row("all tasks", arm, same, published) for arm, same in arms]
     lines = [
-        f"Diverged: the final policy's normalised return is under {aggregates.DIVERGED_FRACTION} (0 is the "
+        f"Diverged: the last policy's normalised return is under {aggregates.DIVERGED_FRACTION} (0 is the "
         "random policy, 1 the expert), or a NaN stopped the run; never at 10%: no evaluation reached it, so "
         "nothing was lost: it has not learned, or not yet. Unfinished runs are left out. Gradient norms: of "
         "all iterations that were logged, so of the last ones before a NaN.",

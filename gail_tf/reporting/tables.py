@@ -231,6 +231,19 @@ def policies(runs: pd.DataFrame) -> str:
     return "Kept policies" if is_kept else "Final policies"
 
 
+def _better_last(scored: pd.DataFrame) -> str | None:
+    """A line where runs' last policies are far better than those that are kept; else None."""
+    last = scored.last_normalized_return.astype(float)
+    gained = last - scored.normalized_return.astype(float) > aggregates.FAR
+    if not gained.any():
+        return None
+    return (
+        f"The last policy is better than the kept one by more than {aggregates.FAR} in {gained.sum()} of "
+        f"{len(scored)} runs (results.csv: last_normalized_return): without a reward the one nearer to the "
+        "demonstrations is kept, and far from them that says little."
+    )
+
+
 def _explanations(runs: pd.DataFrame) -> list[str]:
     lines = [
         f"{policies(runs)}. Normalised return: 0 is the random policy, 1 the expert. Medians over seeds. "
@@ -239,5 +252,7 @@ def _explanations(runs: pd.DataFrame) -> list[str]:
         "in the middle) and, in brackets, the seed that took longest; (3/5): only 3 of 5 seeds got there.",
     ]
     scored = runs[runs.failure.isna() & runs.normalized_return.notna()]
+    if told := _better_last(scored):
+        lines.append(told)
     few = (scored.groupby("number").size() < aggregates.MIN_SEEDS_FOR_INTERVAL).any()
     return [*lines, f"\\* {FEW_SEEDS}."] if few else lines

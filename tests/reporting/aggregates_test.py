@@ -125,6 +125,9 @@ def test_the_interquartile_mean_has_scipys_bits(size):
         (900.0, {"status": "diverged"}, True),
         (50.0, {"status": "running"}, None),
         (50.0, {"expert_return": None}, None),
+        (50.0, {"expert_return": None, "status": "diverged"}, True),
+        (900.0, {"last_normalized_return": 0.05}, True),  # what is kept is another policy
+        (50.0, {"last_normalized_return": 0.5}, False),
     ],
 )
 def test_a_run_under_a_tenth_of_the_expert_has_diverged(make_run_dir, final, info, diverged):

@@ -236,6 +236,16 @@ def test_the_summary_says_when_an_earlier_policy_was_kept(make_run_dir, kept, sa
     assert found == ([said] if said else [])
 
 
+@pytest.mark.parametrize("last, told", [(0.7, "in 1 of 2 runs"), (0.55, None)])
+def test_the_table_says_when_last_policies_are_far_better(make_run_dir, tmp_path, last, told):
+    make_run_dir("runs/0", returns=(0.0, 500.0), last_normalized_return=last)
+    make_run_dir("runs/1", returns=(0.0, 500.0), last_normalized_return=0.5, seed=1)
+    write_report([tmp_path / "runs"], tmp_path / "report")
+    lines = (tmp_path / "report/table.md").read_text().splitlines()
+    found = [line for line in lines if line.startswith("The last policy is better")]
+    assert len(found) == bool(told) and all(told in line for line in found)
+
+
 def test_summary_of_an_unfinished_run(make_run_dir):
     lines = terminal.summary_lines(
         load_run(make_run_dir(returns=(0.0, 500.0), status="interrupted", cut="{"))
