@@ -77,6 +77,8 @@ def _assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
     max_steps, spaces, is_stack = time_limit(env), described_spaces(env), frames_in_stack(env) is not None
     env.close()
     tf.keras.utils.set_random_seed(settings.seed)
+    # Layers that draw, such as dropout, do so from variables then, which checkpoints hold.
+    tf.keras.backend.experimental.enable_tf_random_generator()
     reward_source, shown = None, {}
     if expert is not None:
         shown = {"expert": expert.transitions, "expert_weights": expert.weights}

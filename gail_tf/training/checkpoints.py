@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,13 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def _random_generators(modules: Iterable[Any]) -> list[tf.random.Generator]:
+    """Of the layers in ``modules``, each once, in the order in which ``tf.Module`` finds them."""
+    layers = {id(m): m for one in modules if isinstance(one, tf.Module) for m in (one, *one.submodules)}
+    found = (getattr(getattr(m, "_random_generator", None), "_generator", None) for m in layers.values())
+    return [generator for generator in found if generator is not None]
+
+
 class Checkpoints:
     """The newest ``keep`` checkpoints of a run, one folder each, named by iteration.
 
@@ -34,12 +41,14 @@ class Checkpoints:
     it in place. A checkpoint whose files do not match its manifest is passed over for the one before.
 
     Args:
-      modules: name -> tf.Module or other trackable, all of whose variables are saved.
+      modules: name -> tf.Module or other trackable, all of whose variables are saved, and what the layers
+        in them draw from (Keras' dropout, say), which TensorFlow would leave out.
     """
 
     def __init__(self, folder: Path, modules: Mapping[str, Any], keep: int = 3):
         self._folder, self._keep = Path(folder), keep
-        self._checkpoint = tf.train.Checkpoint(**modules)
+        drawn_from = {"drawn_from": found} if (found := _random_generators(modules.values())) else {}
+        self._checkpoint = tf.train.Checkpoint(**modules, **drawn_from)
 
     def _numbers(self) -> list[int]:
         return sorted(int(p.name) for p in self._folder.glob("*") if p.name.isdigit())

@@ -1,4 +1,4 @@
-"""A checkpoint of other variables than the run's parts have."""
+"""A checkpoint of other variables than the run's parts have; one of layers that draw."""
 
 import os
 
@@ -23,3 +23,27 @@ def test_other_variables_are_one_line_and_the_checkpoint_stays(tmp_path, other):
         Checkpoints(tmp_path, {"module": _module(**other)}).restore_latest()
     assert "\n" not in str(e.value)
     assert os.listdir(tmp_path) == ["000000001"]
+
+
+@pytest.fixture
+def drawing():
+    """Keras' layers draw from variables, as in a run."""
+    random = tf.keras.backend.experimental
+    random.enable_tf_random_generator()
+    yield
+    random.disable_tf_random_generator()
+
+
+def test_dropout_goes_on_where_it_was(tmp_path, drawing):
+    network = tf.keras.Sequential([tf.keras.layers.Dense(8), tf.keras.layers.Dropout(0.5)])
+    network.build((None, 3))
+    owner = tf.Module()
+    owner.networks = [network]
+    call = tf.function(lambda: network(tf.ones([16, 3]), training=True), jit_compile=True)
+    checkpoints = Checkpoints(tmp_path, {"module": owner})
+    call()
+    checkpoints.save(1, {}, {})
+    first, second = call().numpy(), call().numpy()
+    assert (first != second).any()
+    checkpoints.restore_latest()
+    assert (call().numpy() == first).all() and (call().numpy() == second).all()
