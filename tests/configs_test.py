@@ -285,6 +285,16 @@ def test_what_is_bound_and_never_called_is_found():
     assert {"PPO", "Discriminator", "TD3"} < set(unused) and "make_environment" not in unused
 
 
+def test_a_person_is_told_of_functions_that_no_part_has_as_a_value(tmp_path):
+    """Loss terms, rewards and their transforms, encoders: they are called in training only."""
+    idle = ["variance.coef = 0.5", "clipped.maximum = 3.0", "random_shift.max_pixels = 2"]
+    used = ["entropy_bonus.coef = 0.1", "Discriminator.loss_terms = [@bce_loss, @entropy_bonus]"]
+    said = []
+    train(["gail_ppo/cartpole"], tmp_path, say=said.append, bindings=[*used, *idle])
+    (warning,) = [line for line in said if line.startswith("warning: Nothing in this recipe uses")]
+    assert "uses variance, clipped, random_shift:" in warning
+
+
 def test_a_person_is_told_of_bindings_without_effect(tmp_path):
     said = []
     train(["bc/cartpole"], tmp_path, say=said.append, bindings=["TD3.discount = 0.9"])

@@ -197,9 +197,9 @@ def error_line(error: Exception) -> str:
 
 
 def unused_configurables(configs: Sequence[str], bindings: Sequence[str]) -> list[str]:
-    """Classes and ``make_*`` functions that were bound beside a recipe and that nothing has called.
+    """Classes and functions that were bound beside a recipe and that nothing in it uses.
 
-    To be asked when everything is built. Other functions (rewards, loss terms) are called later only.
+    To be asked when everything is built.
 
     Args:
       configs: those on top of the recipe. bindings: as ``parse_gin`` takes them.
@@ -210,12 +210,14 @@ def unused_configurables(configs: Sequence[str], bindings: Sequence[str]) -> lis
 
 
 def uncalled_keys(keys: Iterable[str], operative: str) -> list[str]:
-    """Those of a class or ``make_*`` function that was not called, by what ``operative`` (config.gin) says.
+    """Those of a class or function that was not called, by what ``operative`` (config.gin) says.
 
-    Of other functions (a reward, say) it does not tell.
+    Rewards, loss terms and the like are called later only: they count as called where a part that was has
+    them as a value.
     """
     called = set(re.findall(r"^# Parameters for (?:\S*[./])?(\w+):", operative, re.MULTILINE))
-    return [key for key in keys if re.match(r"[A-Z]\w*$|make_", _owner(key)) and _owner(key) not in called]
+    called.update(re.findall(r"@(?:\w+[./])*(\w+)", operative))
+    return [key for key in keys if "." in key and _owner(key) not in called]
 
 
 def _owner(key: str) -> str:
