@@ -1,7 +1,9 @@
 """Packaging of gail_tf: `pip install .`, or `make` for a checkout with its own environment."""
 
+import json
 import os
 import re
+import subprocess
 import sys
 
 if not (3, 10) <= sys.version_info[:2] <= (3, 13):
@@ -13,6 +15,7 @@ if not (3, 10) <= sys.version_info[:2] <= (3, 13):
     )
 
 from setuptools import find_packages, setup  # noqa: E402
+from setuptools.command.build_py import build_py  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -25,6 +28,24 @@ def read(*path):
 def version():
     """Reads the version without importing the package, which is not installed yet."""
     return re.search(r'^__version__ = "([^"]+)"', read("gail_tf", "version.py"), re.MULTILINE).group(1)
+
+
+class BuildWithCommit(build_py):
+    """Notes the commit that a package is built of, so that runs of the installed one can say it."""
+
+    def run(self):
+        super().run()
+        if self.editable_mode or not os.path.exists(os.path.join(HERE, ".git")):
+            return
+        try:
+            commit, changed = (
+                subprocess.run(["git", "-C", HERE, *words], capture_output=True, text=True, check=True).stdout
+                for words in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
+            )
+        except (OSError, subprocess.CalledProcessError):  # no git, or not the owner's folder
+            return
+        with open(os.path.join(self.build_lib, "gail_tf", "commit.json"), "w", encoding="utf-8") as file:
+            json.dump({"commit": commit.strip(), "dirty": bool(changed.strip())}, file)
 
 
 # Configs and experts live beside the package in a checkout and travel inside it in a wheel;
@@ -50,6 +71,7 @@ BINARIES = (
 setup(
     name="gail_tf",
     version=version(),
+    cmdclass={"build_py": BuildWithCommit},
     description="Adversarial imitation learning on TensorFlow and TF-Agents",
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=["gail_tf", "gail_tf.*"]) + list(DATA_FOLDERS),

@@ -75,10 +75,11 @@ def versions() -> dict[str, str]:
 
 
 def git_state() -> dict[str, Any] | None:
-    """Commit of the checkout this package runs from, and whether it has changes; None outside a checkout."""
+    """Commit of the checkout that this package runs from or was built of, and whether it has changes."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
-        return None
+        noted = root / "gail_tf" / "commit.json"  # by setup.py
+        return json.loads(noted.read_text()) if noted.is_file() else None
 
     def ask(*arguments: str) -> str:
         git = ["git", "--no-optional-locks", "-C", str(root), *arguments]
