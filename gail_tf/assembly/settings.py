@@ -4,6 +4,8 @@ import contextlib
 import dataclasses
 import functools
 import os
+import re
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -147,7 +149,8 @@ class Settings(NamedTuple):
         of_expert = {key: getattr(self.expert, name, None) for key, name in _EXPERT_INFO.items()}
         bound = {one.key: _literal(one.value, one.text) for one in statements(self.config, "config")}
         own = {name: getattr(self, name) for name in _INFO}
-        return own | of_expert | {"bindings": bound, "gin_config": self.config}
+        files = digests_of_modules(self.config, self.environment)
+        return own | of_expert | {"bindings": bound, "own_files": files, "gin_config": self.config}
 
 
 def _literal(value: Any, text: str) -> Any:
@@ -203,7 +206,34 @@ def resolve(request: Request, info: Mapping[str, Any] | None = None) -> Settings
         folders = parse_gin(request.configs, [*request.bindings, *flags])
     with one_line_errors():
         check_types()
-        return _settle(request, folders)
+        settled = _settle(request, folders)
+    if info is not None:
+        found = digests_of_modules(settled.config, settled.environment)
+        notes = [*settled.notes, *changed_files(info.get("own_files") or {}, found)]
+        settled = settled._replace(notes=tuple(notes))
+    return settled
+
+
+def digests_of_modules(config: str, environment: str) -> dict[str, str]:
+    """Name -> sha256 of its file, for the modules that ``config`` imports and that of a ``module:Id``."""
+    imports = [one.text for one in statements(config, "config") if one.key == "import"]
+    names = [re.match(r"\w+ ([\w.]+)", text)[1] for text in imports]
+    names += environment.split(":")[:-1]
+    files = {name: getattr(sys.modules.get(name), "__file__", None) for name in names}
+    return {
+        name: demos.digest_of_files(file) for name, file in files.items() if file and os.path.isfile(file)
+    }
+
+
+def changed_files(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """A warning where modules of one's own are not what they were when the run began."""
+    others = [name for name, digest in before.items() if now.get(name, digest) != digest]
+    if not others:
+        return []
+    return [
+        f"warning: {', '.join(others)}: the file has changed since the run began. It goes on with what is "
+        "there now, so it is no longer one run of one program."
+    ]
 
 
 def _settle(request: Request, import_folders: Sequence[str]) -> Settings:

@@ -155,3 +155,16 @@ def test_a_part_of_ones_own_that_fails_is_named():
     with pytest.raises(UserError, match="^config: .*my_network: invalid literal"):
         with settings.one_line_errors():
             my_network()
+
+
+def test_a_changed_module_of_one_s_own_is_said_when_the_run_goes_on(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    file = tmp_path / "gail_tf_test_parts.py"
+    file.write_text("ONE = 1\n")
+    request = Request("", ("bc/cartpole",), ("import gail_tf_test_parts",))
+    info = settings.resolve(request).info()
+    assert list(info["own_files"]) == ["gail_tf_test_parts"]
+    assert not warnings_of(settings.resolve(Request("", resume=True), info))
+    file.write_text("ONE = 2\n")
+    (warning,) = warnings_of(settings.resolve(Request("", resume=True), info))
+    assert warning.startswith("warning: gail_tf_test_parts: the file has changed since the run began.")
