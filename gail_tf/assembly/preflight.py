@@ -21,6 +21,5 @@ def refusal(configs: Sequence[str], bindings: Sequence[str]) -> str | None:
 
 
 def run() -> None:
-    """Reads JSON from stdin, a list of [configs, bindings]; writes the first refusal, or null, to stdout."""
-    refusals = (refusal(*one) for one in json.load(sys.stdin))
-    print(json.dumps(next(filter(None, refusals), None)))
+    """Reads JSON from stdin, a list of [configs, bindings]; writes each one's refusal, or null."""
+    print(json.dumps([refusal(*one) for one in json.load(sys.stdin)]))

@@ -31,7 +31,7 @@ from absl import flags
 
 from gail_tf.bin import engine_flags
 from gail_tf.bin.command_line import program, run_main
-from gail_tf.studies import runner, study
+from gail_tf.studies import preflight, runner, study
 from gail_tf.types import UserError
 
 _STUDY = flags.DEFINE_string("study", None, "A shipped study's name or a path to a gin file.")
@@ -61,7 +61,12 @@ def main(argv: Sequence[str]) -> int:
     out = Path(_OUT.value or f"runs/{name}").expanduser()
     study.check_out(out)
     if _DRY_RUN.value:
-        print(runner.list_runs(runs, out))
+        states = runner.states_of(runs, out)
+        print(runner.list_runs(states), flush=True)
+        left = [run for run, state in states.items() if state in (runner.NEW, runner.RESUME)]
+        first = {run.name.rpartition("/")[0]: run for run in reversed(left)}  # its other seeds are alike
+        for name, line in preflight.refusals([*first.values()]).items():
+            raise UserError(f"gail-train would refuse {name}: {line}")
         return 0
     engine = engine_flags.chosen()
     outcome = runner.run_study(runs, out, engine, _RETRY_FAILED.value)

@@ -84,13 +84,17 @@ def state(run: StudyRun, out: Path) -> str:
     return {"finished": FINISHED, "diverged": DIVERGED}.get(str(info.get("status")), RESUME)
 
 
-def list_runs(runs: Sequence[StudyRun], out: Path) -> str:
+def states_of(runs: Sequence[StudyRun], out: Path) -> dict[StudyRun, str]:
+    """As ``state`` has it, of each."""
+    return {run: state(run, out) for run in runs}
+
+
+def list_runs(states: Mapping[StudyRun, str]) -> str:
     """A line a run with its state and command, and the counts."""
-    states = {run: state(run, out) for run in runs}
     lines = [f"{found:<9}  {run.name}: {_command_line(run)}" for run, found in states.items()]
     counts = collections.Counter(states.values())
     told = [f"{counts[one]} {one}" for one in (FINISHED, DIVERGED, RESUME, NEW) if counts[one]]
-    return "\n".join([*lines, f"{len(runs)} runs: {', '.join(told)}"])
+    return "\n".join([*lines, f"{len(states)} runs: {', '.join(told)}"])
 
 
 class Source(Protocol):

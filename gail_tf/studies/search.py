@@ -81,7 +81,7 @@ def _require_taken(tune: Tune, bindings: Sequence[str]) -> None:
     for i in range(max(len(one.given) for one in tune.space.values())):
         values = {name: one.given[i % len(one.given)] for name, one in tune.space.items()}
         runs += tune.runs("check", values, None, bindings)[: len(tune.tasks)]  # other seeds are alike
-    if refused := preflight.refusal(runs):
+    for refused in preflight.refusals(runs).values():
         raise UserError(f"gail-train refuses what Tune would draw ({refused}): mend Tune.space.")
 
 

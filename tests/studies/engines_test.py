@@ -122,7 +122,7 @@ def test_shipped_engines_have_names_and_settings():
 def test_runs_on_this_machine_share_its_cores(monkeypatch):
     started = []
     monkeypatch.setattr(local, "available_cores", lambda: 8)
-    monkeypatch.setattr(local.jobs, "start", started.append)
+    monkeypatch.setattr(local.jobs, "start", lambda job, leashed: started.append(job))
     job = Job("a/t/0", "train", (), "run", "log")
     for processes in (1, 3, 16):
         LocalEngine(processes).start([job])
@@ -183,6 +183,18 @@ def test_a_run_trains_with_the_threads_it_asks_for(tmp_path):
         Study({"A": {"configs": ["bc/any"], "num_cpus": 0}}, {"t": {"environment": "X-v0"}})
 
 
+def test_a_run_is_started_when_the_training_of_a_killed_study_has_ended(tmp_path):
+    folder, engine = tmp_path / "a/t/0", LocalEngine()
+    folder.mkdir(parents=True)
+    before = lease.Lease(folder)
+    before.take()
+    threading.Timer(0.5, before.release).start()
+    engine.start([job(tmp_path)])
+    assert lease.holder(folder) is None
+    engine.close()
+    assert info(folder)["status"] == "finished"
+
+
 # --- an attempt that may be repeated
 
 
@@ -211,11 +223,17 @@ def test_an_attempt_waits_for_the_one_before(tmp_path):
     assert info(folder)["resumed"] == 1 and info(folder)["status"] == "finished"
 
 
-def test_a_training_stops_with_a_checkpoint_when_its_waiter_is_killed(tmp_path):
-    waiter = (
-        "import sys; from gail_tf.studies.jobs import Attempt, Job;"
-        f"sys.executable = {sys.executable!r}; Attempt(Job(*{tuple(job(tmp_path, 'Long'))!r})).run()"
-    )
+ATTEMPT = "from gail_tf.studies.jobs import Attempt, Job; Attempt(Job(*{job!r})).run()"
+LOCALLY = (
+    "from gail_tf.studies.engines.local import LocalEngine, jobs; LocalEngine().start([jobs.Job(*{job!r})]);"
+    "import time; time.sleep(60)"
+)
+
+
+@pytest.mark.parametrize("waits", [ATTEMPT, LOCALLY])
+def test_a_training_stops_with_a_checkpoint_when_its_waiter_is_killed(tmp_path, waits):
+    waiter = f"import sys; sys.executable = {sys.executable!r}; "
+    waiter += waits.format(job=tuple(job(tmp_path, "Long")))
     environment = os.environ | {"PYTHONPATH": PARENT}
     with subprocess.Popen([PYTHON, "-c", waiter], env=environment) as process:
         wait_for(lambda: counting(tmp_path / "a/t/0"))

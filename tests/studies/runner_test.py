@@ -26,7 +26,7 @@ if "resume" in flags:
     info = json.loads((run_dir / "run.json").read_text())
 else:
     info = {{"command": ["gail-train", *sys.argv[4:]], "label": flags["label"], "attempts": 0}}
-print(sys.argv[2].split("from ")[1].split()[0], "attempt", info["attempts"], *sorted(flags), flush=True)
+print(sys.argv[2].split("from ")[-1].split()[0], "attempt", info["attempts"], *sorted(flags), flush=True)
 what = info["label"]
 info["attempts"] += 1
 def write(status):
@@ -193,7 +193,7 @@ def test_ctrl_c_stops_the_children_and_starts_no_more(tmp_path, capsys, ctrl_c):
 def test_a_run_of_other_settings_is_not_taken_for_this_one(tmp_path):
     runner.run_study(plan("A"), tmp_path)
     changed = plan("A", bindings=["Trainer.total_env_steps = 5"])
-    for start in (runner.run_study, runner.list_runs):
+    for start in (runner.run_study, runner.states_of):
         with pytest.raises(UserError, match="a/t/0 was made with other settings .*total_env_steps = 5"):
             start(changed, tmp_path)
     (run,) = plan("A")
@@ -213,7 +213,7 @@ def test_a_run_of_other_demonstrations_is_not_taken_for_this_one(tmp_path):
     assert runner.state(run, out) == runner.FINISHED
     file.write_bytes(b"newer")
     with pytest.raises(UserError, match="a/t/0 learned from other demonstrations than .*X-v0.npz holds now"):
-        runner.list_runs([run], out)
+        runner.states_of([run], out)
     file.unlink()  # on another machine, maybe: there is nothing to compare
     assert runner.state(run, out) == runner.FINISHED
 
@@ -230,7 +230,7 @@ def test_an_out_that_is_a_file_is_said(tmp_path):
 def test_a_list_shows_states_and_commands(tmp_path):
     runs = plan("A", "NaN", "Flaky", "B")
     runner.run_study(runs[:3], tmp_path)
-    lines = runner.list_runs(runs, tmp_path).splitlines()
+    lines = runner.list_runs(runner.states_of(runs, tmp_path)).splitlines()
     assert [line.split("  ")[0].strip() for line in lines[:4]] == [
         "finished",
         "diverged",

@@ -44,6 +44,9 @@ def test_a_study_from_gin_to_report(processes, cartpole, tmp_path):
     path.write_text(STUDY.format(extra="with/reward_d"))
     listed = study("--dry_run", "--only=^d/cartpole/0")
     assert listed.code == 0 and listed.out.endswith("1 runs: 1 to train\n") and not out.exists()
+    misspelt = study("--dry_run", "--only=^d/cartpole/0", "--gin=PPO.clip_rnage = 0.1")
+    assert misspelt.code == 2 and misspelt.out.endswith("1 runs: 1 to train\n")
+    assert "gail-train would refuse d/cartpole/0: " in misspelt.err and "clip_range" in misspelt.err
     command = listed.out.splitlines()[0].split(": gail-train ")[1]
 
     run_dir = out / "d/cartpole/0"

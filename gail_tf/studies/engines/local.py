@@ -1,5 +1,6 @@
 """The engine of one machine: processes of its own, some at a time."""
 
+import os
 import signal
 import subprocess
 from collections.abc import Sequence
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import gin
 
+from gail_tf import lease
 from gail_tf.machine import available_cores
 from gail_tf.studies import jobs
 from gail_tf.studies.jobs import Job
@@ -15,13 +17,14 @@ from gail_tf.types import UserError
 
 @gin.configurable
 class LocalEngine:
-    """Trains on this machine.
+    """Trains on this machine. Should the study's own process be killed, its trainings save and stop.
 
     Args:
       processes: runs at a time. Each has its share of the cores, or as many as it asks for, if that is more.
     """
 
     poll_seconds = 0.1
+    patience_seconds = 30.0  # for the iteration and the checkpoint of a training whose study was killed
 
     def __init__(self, processes: int = 2):
         if processes < 1:
@@ -38,8 +41,11 @@ class LocalEngine:
 
     def start(self, batch: Sequence[Job]) -> None:
         for job in batch:
+            if os.path.isdir(job.run_dir):
+                lease.wait_until_free(job.run_dir, self.patience_seconds)
             share = available_cores() // self.processes  # the number of threads changes no result
-            self._running[job.name] = jobs.start(job._replace(num_cpus=max(job.num_cpus, share)))
+            job = job._replace(num_cpus=max(job.num_cpus, share))
+            self._running[job.name] = jobs.start(job, leashed=True)
 
     def ended(self) -> list[tuple[str, int]]:
         names = [name for name, process in self._running.items() if process.poll() is not None]
