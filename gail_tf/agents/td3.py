@@ -20,7 +20,7 @@ class TD3(ActorCritic):
     Args:
       actor_network: ``(observation_spec, action_spec) -> network``: observation ``[B, ...]`` -> action
         ``[B, k]`` in [-1, 1]. critic_network: likewise, ``(observation, action)`` -> value ``[B]``.
-      discount: gamma. tau: of the target networks, moved with every actor update.
+      discount: gamma. tau: of the target networks, moved after every ``policy_delay`` critic updates.
       actor_learning_rate, critic_learning_rate: Adam's; the actor's falls linearly to
         ``final_actor_learning_rate_fraction`` of it.
       policy_delay: critic updates an actor update. actor_start: critic updates before the first one.

@@ -12,7 +12,7 @@ from tf_agents.trajectories import time_step as ts
 
 from gail_tf import types
 from gail_tf.agents import trpo_ops
-from gail_tf.agents.on_policy import cloning_loss, normalized
+from gail_tf.agents.on_policy import cloning_loss, explained_variance, normalized
 from gail_tf.networks.encoders import shared_encoder
 from gail_tf.optimization.checks import check_settings
 from gail_tf.optimization.gradient_step import GradientStep
@@ -146,8 +146,6 @@ class TRPO(tf_agent.TFAgent):
             expert = tuple(tf.gather(field, drawn) for field in expert)
         result, entropy, gradient_norm = self._improve_policy(experience, expert)
         value_loss = self._fit_value(experience.observation, experience.value_target, seed, progress)
-        unexplained = tf.math.reduce_variance(experience.value_target - experience.value)
-        total = tf.math.reduce_variance(experience.value_target)
         self.train_step_counter.assign_add(1)
         policy_loss = -result.surrogate
         metrics = {
@@ -158,7 +156,7 @@ class TRPO(tf_agent.TFAgent):
             "generator/policy_gradient_norm": gradient_norm,
             "generator/step_accepted": result.accepted,
             "generator/line_search_steps": tf.cast(result.num_trials, tf.float32),
-            "generator/explained_variance": 1.0 - unexplained / tf.maximum(total, 1e-8),
+            "generator/explained_variance": explained_variance(experience.value, experience.value_target),
         }
         if expert is not None:
             metrics["generator/cloning_loss"] = cloning_loss(self.actor_net, *expert)

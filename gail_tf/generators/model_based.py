@@ -19,7 +19,7 @@ from gail_tf.mgail.forward_model import h_step_error, one_step_error, terminatio
 from gail_tf.mgail.learner import MGAIL
 from gail_tf.mgail.segments import Segment, SegmentReplay, cut_windows, first_flags
 from gail_tf.networks.normalization import RunningMoments
-from gail_tf.optimization.minibatches import Weighted
+from gail_tf.optimization.minibatches import Weighted, drawn_indices
 from gail_tf.rewards.environment import EnvironmentReward
 from gail_tf.types import EpisodeStatistics, RewardSource, Transition, UserError
 
@@ -376,8 +376,7 @@ class ModelBasedGenerator(CollectingGenerator):
 
     def _expert_rows(self, count: int, seed) -> tuple[Segment, tf.Tensor]:
         """Demonstrations ``[count]``, drawn with replacement, and where their successor is known."""
-        num_expert = self._expert.terminated.shape[0]
-        rows = tf.random.stateless_uniform([count], seed, 0, num_expert, tf.int32)
+        rows = drawn_indices(count, self._expert.terminated.shape[0], seed)
         return tf.nest.map_structure(lambda x: tf.gather(x, rows), (self._expert, self._expert_known))
 
     def _learn_reward(self, seed, progress) -> dict[str, tf.Tensor]:

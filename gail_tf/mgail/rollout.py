@@ -49,11 +49,11 @@ def imagined_rollout(model, act, segment: Segment, noise_fn) -> Rollout:
     horizon, batch_size = segment.terminated.shape
     noise = noise_fn((horizon, batch_size))
     memory, state, rows = model.initial_memory(batch_size), segment.observation[0], []
-    goes_on = tf.zeros([batch_size])
+    ended = tf.zeros([batch_size])  # the model tells of no episode's end
     for t in range(horizon):
         action, uncut, entropy = act(state, noise[t])
         successor, memory, logit = model.step(memory, state, action)
-        rows.append((state, action, uncut, successor, tf.sigmoid(logit), goes_on, entropy))
+        rows.append((state, action, uncut, successor, tf.sigmoid(logit), ended, entropy))
         state = successor
     return _stacked(rows)
 

@@ -172,7 +172,7 @@ def with_noise(act: ActFn, codec: ActionCodec, std: float, seed: int) -> ActFn:
 def uniformly_random(make_env: Callable[[], gym.Env], seed: int) -> ActFn:
     """Acts uniformly in the action space: what a normalised score calls 0."""
     env = make_env()
-    spaces = [env.action_space for _ in range(_WIDTH)]
+    space = env.action_space  # once: it may be a property that makes a new one, without this seed
     env.close()
-    spaces[0].seed(seed)
-    return lambda observation, step: np.asarray([space.sample() for space in spaces])
+    space.seed(seed)
+    return lambda observation, step: np.asarray([space.sample() for _ in range(_WIDTH)])

@@ -105,3 +105,14 @@ def test_unbounded_and_discrete_actions_have_no_such_share():
 
         evaluated = evaluation.Evaluator(Free).evaluate(centre, 1, seed=0)
         assert "actions_at_bounds" not in evaluated.statistics()
+
+
+def test_random_play_follows_from_its_seed_where_the_action_space_is_made_anew_each_time():
+    class Renewing(gym.Wrapper):
+        action_space = property(lambda self: gym.spaces.Box(-1.0, 1.0, (3,)))
+
+    def drawn():
+        act = evaluation.uniformly_random(lambda: Renewing(gym.make("Pendulum-v1")), 3)
+        return np.stack([act(None, step) for step in range(2)])
+
+    assert (drawn() == drawn()).all()
