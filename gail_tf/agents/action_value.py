@@ -78,7 +78,7 @@ class ActionValue(tf.Module):
         """One update of the values, and every ``target_period``-th time one of the target."""
         del seed
         with tf.GradientTape() as tape:
-            loss, metrics = self._loss(batch)
+            loss, metrics = self.loss(batch)
         norm, _ = self._step(tape, loss, progress)
         step = self.train_step.assign_add(1)
         if self._target_period is not None:
@@ -89,7 +89,7 @@ class ActionValue(tf.Module):
             "generator/learning_rate": self._step.learning_rate.read_value(),
         }
 
-    def _loss(self, batch: OffPolicyBatch) -> tuple[tf.Tensor, Metrics]:
+    def loss(self, batch: OffPolicyBatch) -> tuple[tf.Tensor, Metrics]:
         """The scalar that is minimised, and metrics."""
         raise NotImplementedError
 

@@ -38,6 +38,7 @@ class BehavioralCloning(tf.Module):
       observation_noise: standard deviation of Gaussian noise on the observations of training, in their own
         standard deviations where they are normalised (Bishop 1995, "Training with noise is equivalent to
         Tikhonov regularization"). Held-out rows have none.
+      max_gradient_norm: global norm of the gradient; None: no bound.
 
     Attributes:
       training_rows, held_out: observations and actions, ``[N, ...]`` each; the same where none are held out.
@@ -58,6 +59,7 @@ class BehavioralCloning(tf.Module):
         augmentations: Sequence[Callable] = (),
         average_rate: float = 1.0,
         observation_noise: float = 0.0,
+        max_gradient_norm: float | None = 10.0,
         jit_compile: bool | None = None,
     ):
         super().__init__(name="behavioral_cloning")
@@ -92,7 +94,7 @@ class BehavioralCloning(tf.Module):
             )
         self._observation_noise = observation_noise
         self._variables = policy.actor_net.trainable_variables
-        self.step = GradientStep(self._variables, learning_rate, max_norm=10.0)
+        self.step = GradientStep(self._variables, learning_rate, max_norm=max_gradient_norm)
         self._best = self._copies()
         self._average_rate = average_rate
         # Between epochs the policy has the average, and these are where the next epoch goes on.

@@ -43,7 +43,7 @@ class DQN(ActionValue):
     ):
         super().__init__(locals(), temperature=None)
 
-    def _loss(self, batch: OffPolicyBatch) -> tuple[tf.Tensor, Metrics]:
+    def loss(self, batch: OffPolicyBatch) -> tuple[tf.Tensor, Metrics]:
         values = only_action(self.actor_net.values(batch.next_observation), batch.can_act_next)
         return self._bellman_loss(batch, losses.double_value(values, self._next_values(batch)))
 
@@ -79,5 +79,5 @@ class SoftQ(ActionValue):
         super().__init__(locals(), temperature)
         self._temperature = temperature
 
-    def _loss(self, batch: OffPolicyBatch) -> tuple[tf.Tensor, Metrics]:
+    def loss(self, batch: OffPolicyBatch) -> tuple[tf.Tensor, Metrics]:
         return self._bellman_loss(batch, losses.soft_state_value(self._next_values(batch), self._temperature))

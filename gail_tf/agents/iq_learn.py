@@ -48,7 +48,7 @@ class IQLearn(ActionValue):
             raise ValueError(f"IQLearn.alpha is {alpha}: want a number above 0.")
         self._loss_fn, self._alpha, self._temperature = loss_fn, alpha, temperature
 
-    def _loss(self, batch: OffPolicyBatch) -> tuple[tf.Tensor, Metrics]:
+    def loss(self, batch: OffPolicyBatch) -> tuple[tf.Tensor, Metrics]:
         values = self.actor_net.values(batch.observation, training=True)
         chosen, value = losses.chosen_value(values, batch.action), self._value(values, batch.can_act)
         next_values = self.actor_net.values(batch.next_observation, training=True)

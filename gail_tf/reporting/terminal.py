@@ -71,10 +71,13 @@ def _final_return(run: Run) -> str | None:
 def _kept(run: Run) -> str | None:
     """What the policy above is where it is not the last one, and how good the last one is; else None."""
     kept, steps, last = (run.number(name) for name in ("kept_env_steps", "env_steps", "last_return_mean"))
+    what = "step"
+    if not steps:  # cloning takes none
+        kept, steps, what = run.number("kept_iteration"), run.number("iterations"), "iteration"
     if run.failure or None in (kept, steps) or kept >= steps:
         return None
     by = {"imitation_distance": "nearest to the demonstrations", "best_return": "with the highest return"}
-    said = f"the policy of step {kept:,.0f}, {by.get(run.value('keep'), 'which was chosen')}"
+    said = f"the policy of {what} {kept:,.0f}, {by.get(run.value('keep'), 'which was chosen')}"
     return said if last is None else f"{said}; the last one has {text.score(last)}"
 
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ _FEW = 10  # complete trials, under which importance says little
 def write_report(tune: Tune, book: Any, out: Path) -> list[Path]:
     """Writes ``tune.md``, ``trials.csv`` and, once a trial is complete, ``best.gin``; returns their paths."""
     trials = sorted(ended_trials(book), key=_rank)
-    contents = {"tune.md": _page(tune, book, trials, _unused(tune, out)), "trials.csv": _csv(tune, trials)}
+    unused = _unused(tune, out)
+    contents = {"tune.md": _page(tune, book, trials, unused), "trials.csv": _csv(tune, trials)}
     if best := _best(trials):
-        contents["best.gin"] = _gin(tune, best, trials)
+        contents["best.gin"] = _gin(tune, best, trials, unused)
     return [write_atomically(out / name, text) for name, text in contents.items()]
 
 
@@ -112,13 +114,13 @@ def _short(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _gin(tune: Tune, best: Any, trials: list[Any]) -> str:
+def _gin(tune: Tune, best: Any, trials: list[Any], unused: Sequence[str]) -> str:
     runs = ", ".join(f"{place} {cost:.4g}" for place, cost in costs_of(best).items())
     return "\n".join(
         [
             f"# Best of {len(trials)} trials of gail-tune on {' + '.join(tune.configs)}: {label_of(best)}.",
             f"# {getattr(tune.aim, '__name__', 'Aim')}: {runs}.",
-            *binding_lines(best.params),
+            *binding_lines({name: value for name, value in best.params.items() if name not in unused}),
             "",
         ]
     )

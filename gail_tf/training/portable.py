@@ -67,7 +67,7 @@ def _export(source, out: Path, name: str, convert: Callable, load: Callable[[byt
     mode = getattr(model, "unchecked", model.deterministic)
     with foreign(f"{source}: cannot be written as {name}", _ADVICE):
         content = convert(mode, spec)
-        difference = _largest_difference(mode, load(content), spec)
+        difference = largest_difference(mode, load(content), spec)
     with one_line_errors(f"{out}:", "choose another folder"), new_folder(out) as temporary:
         write_atomically(temporary / name, content)
         if (source / METADATA).is_file():
@@ -132,7 +132,7 @@ def _act_of_tflite(content: bytes) -> Act:
     return lambda observations: run(observation=observations)["action"]
 
 
-def _largest_difference(mode: Callable, act: Act, spec: tf.TensorSpec) -> float:
+def largest_difference(mode: Callable, act: Act, spec: tf.TensorSpec) -> float:
     rng = np.random.default_rng(0)
     shape = (_COMPARED_ROWS, *spec.shape[1:])
     is_image = spec.dtype == tf.uint8

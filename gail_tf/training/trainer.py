@@ -222,27 +222,22 @@ class Trainer:
 
     def _choose(self, last: Mapping[str, Any]) -> dict[str, Any]:
         """Sets ``kept_policy``; its statistics and which it is, beside the last one's return."""
-        kept, kept_env_steps = last, self.env_steps
+        kept, chosen = last, Candidate(np.nan, self.iteration, self.env_steps)
         self._remember(self._evaluate_in_training(self._episodes_per_evaluation))
         if self.keep != "last":
-            candidate, policy = self._candidates.choose(
+            chosen, self.kept_policy = self._candidates.choose(
                 lambda: self._score(self._choice_episodes, _CHOICE_SEED),
                 lambda: self._score(num_confirming(self._choice_episodes), _CONFIRMING_SEED),
-                Candidate(np.nan, self.iteration, self.env_steps),
+                chosen,
                 self.keep,
             )
-            self.kept_policy, kept_env_steps = policy, candidate.env_steps
-            if candidate.iteration != self.iteration:
-                with policy:
+            if chosen.iteration != self.iteration:
+                with self.kept_policy:
                     kept = self._evaluate_finally()
         of_last = {f"last_{name}": last[name] for name in ("return_mean", "normalized_return")}
-        chosen = {
-            "keep": self.keep,
-            "kept_env_steps": kept_env_steps,
-            "stochastic": self.stochastic,
-            **of_last,
-        }
-        return {**kept, **chosen, "evaluation_seconds": self._evaluation_seconds}
+        of_kept = {"keep": self.keep, "kept_env_steps": chosen.env_steps, "kept_iteration": chosen.iteration}
+        more = {"stochastic": self.stochastic, "evaluation_seconds": self._evaluation_seconds}
+        return {**kept, **of_kept, **of_last, **more}
 
     def _score(self, num_episodes: int, seed: int) -> float:
         return score_of(self._evaluate_in_training(num_episodes, seed), self.keep)

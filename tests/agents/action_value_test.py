@@ -100,9 +100,9 @@ def test_what_follows_a_termination_changes_nothing_and_what_follows_a_time_limi
     for kind in _AGENTS:
         agent = make(kind)
         moved = tf.where(batch.terminated[:, None] > 0, batch.next_observation + 9.0, batch.next_observation)
-        loss, _ = agent._loss(batch)
-        assert float(agent._loss(batch._replace(next_observation=moved))[0]) == float(loss), kind
-        assert float(agent._loss(batch._replace(next_observation=moved + 1.0))[0]) != float(loss), kind
+        loss, _ = agent.loss(batch)
+        assert float(agent.loss(batch._replace(next_observation=moved))[0]) == float(loss), kind
+        assert float(agent.loss(batch._replace(next_observation=moved + 1.0))[0]) != float(loss), kind
 
 
 @each_agent

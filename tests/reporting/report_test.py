@@ -225,6 +225,13 @@ def test_the_summary_of_cloning_counts_iterations(make_run_dir, looked_at, said)
     assert f"3 iterations{said} in" in trained
 
 
+def test_the_summary_says_which_clone_was_kept(make_run_dir):
+    more = {"keep": "imitation_distance", "kept_env_steps": 0, "kept_iteration": 3, "iterations": 9}
+    path = make_run_dir(returns=(900.0,), steps_per_line=0, last_return_mean=400.0, **more)
+    found = [line[18:] for line in terminal.summary_lines(load_run(path)) if line.startswith("  kept ")]
+    assert found == ["the policy of iteration 3, nearest to the demonstrations; the last one has 400.0"]
+
+
 @pytest.mark.parametrize(
     "kept, said",
     [(100, "the policy of step 100, nearest to the demonstrations; the last one has 400.0"), (200, None)],

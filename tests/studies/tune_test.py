@@ -168,12 +168,10 @@ def test_a_trial_that_was_cut_short_goes_on_under_its_name(tmp_path, trained, mo
 def test_a_setting_that_the_recipe_does_not_use_is_said_after_the_first_run_and_on_the_page(
     tmp_path, trained, capsys
 ):
-    unused = {
-        "SAC.discount": ("uniform", 0.9, 0.99),
-        "plr.scale": ("uniform", 0.5, 1.0),
-    }  # of plr nothing is known
+    unused = {"SAC.discount": ("uniform", 0.9, 0.99), "variance.coef": ("uniform", 0.5, 1.0)}
     searched(tmp_path / "both", num_trials=2, space=SPACE | unused)
-    wanted = "SAC.discount: nothing in this recipe uses it, so its values do nothing"
+    assert "SAC.discount" not in (tmp_path / "both/best.gin").read_text()
+    wanted = "SAC.discount, variance.coef: nothing in this recipe uses it, so its values do nothing"
     assert capsys.readouterr().err.count(wanted) == 1
     assert wanted in (tmp_path / "both/tune.md").read_text()
     searched(tmp_path / "used", num_trials=1)
