@@ -1,7 +1,7 @@
 """gail-make-demonstrations: records demonstrations of what acts, or shows what a file of them holds.
 
   gail-make-demonstrations --policy=POLICY --out=OUT [--environment=ID] [--num_episodes=N] [--seed=N]
-    [--max_episode_steps=N]
+    [--max_episode_steps=N] [--gin=BINDING]
   gail-make-demonstrations --play --environment=ID --out=OUT [--keys=KEYS] [--fps=N]
   gail-make-demonstrations --inspect=PATH [--environment=ID] [--figure=FILE.png]
 
@@ -13,6 +13,9 @@ programs: load only those that you trust. OUT is FILE.npz, or minari:NAME for a 
 A policy acts by its mode; with --stochastic it samples, and --action_noise=STD adds Gaussian noise to
 continuous actions (CREDO's experts: 0.01), in a scale where the action range is -1 to 1. Every transition is
 kept: how dense and how many are choices of training (--subsample and --num_demonstrations of gail-train).
+
+--gin binds what else makes the environment, as for gail-train: make_environment.kwargs or .wrappers, and what
+a wrapper takes. A policy of ours brings its own.
 
 --inspect reads every format that gail-train reads. With --environment it holds the file against steps of the
 environment, and warns of columns that cannot be the same: in another order, in other units.
@@ -31,11 +34,13 @@ import functools
 import math
 import shlex
 from collections.abc import Sequence
+from typing import Any
 
 from absl import flags
 
 from gail_tf.bin.command_line import program, run_main
 from gail_tf.files import require_new
+from gail_tf.reporting.python_calls import quoted
 from gail_tf.resources import resolve_demonstrations
 from gail_tf.start_up import import_tensorflow
 from gail_tf.types import UserError
@@ -55,6 +60,7 @@ _ENVIRONMENT = flags.DEFINE_string("environment", None, "A Gymnasium id, in plac
 _MAX_EPISODE_STEPS = flags.DEFINE_integer(
     "max_episode_steps", None, "The environment's time limit, where it has none or another.", lower_bound=1
 )
+_GIN = flags.DEFINE_multi_string("gin", [], "A gin binding of make_environment or of a wrapper.")
 _INSPECT = flags.DEFINE_string("inspect", None, "Print what this file or folder of demonstrations holds.")
 _FIGURE = flags.DEFINE_string(
     "figure",
@@ -64,6 +70,7 @@ _FIGURE = flags.DEFINE_string(
 _OBSERVATION_KEYS = flags.DEFINE_list(
     "observation_keys", None, "With --inspect: the components to look at, such as object,robot0_eef_pos."
 )
+_ARGUMENTS = ("kwargs", "wrappers", "max_episode_steps")
 
 
 def main(argv: Sequence[str]) -> None:
@@ -74,23 +81,24 @@ def main(argv: Sequence[str]) -> None:
             raise UserError("--inspect looks at a file, --policy, --play and --out record one: want either.")
         if _FIGURE.value:
             require_new("figure", _FIGURE.value)
-        asked = (_INSPECT, _FIGURE, _ENVIRONMENT, _OBSERVATION_KEYS, _MAX_EPISODE_STEPS)
+        asked = (_INSPECT, _FIGURE, _ENVIRONMENT, _OBSERVATION_KEYS, _MAX_EPISODE_STEPS, _GIN)
         return inspect(*(flag.value for flag in asked))
     if _PLAY.value == bool(_POLICY.value) or not _OUT.value:
         raise UserError(
             "want --policy=PATH or --play, and --out=FILE.npz, to record, or --inspect=PATH to look at one."
         )
-    limit = record()
-    inspect(_OUT.value)
-    out = shlex.quote(_OUT.value)
-    train = f"{program('gail-train')} --config=gail_ppo/any --config=with/cloning --demonstrations={out}"
-    if limit is not None:
-        train += f" --gin='make_environment.max_episode_steps={limit}'"
-    print(f"Train on them:  {train} --run_dir=runs/new")
+    made = record()
+    flags_of = " ".join(f"--gin={quoted(line)}" for line in made.bindings)
+    inspect(_OUT.value, more=f"--environment={made.environment} {flags_of}".strip())
+    # The file says its environment, but for the module of one's own in a Minari data set.
+    lost = f"--environment={made.environment}" if _OUT.value.startswith("minari:") else ""
+    train = f"{program('gail-train')} --config=gail_ppo/any --config=with/cloning"
+    given = [f"--demonstrations={shlex.quote(_OUT.value)}", lost, flags_of, "--run_dir=runs/new"]
+    print(f"Train on them:  {' '.join(filter(None, [train, *given]))}")
 
 
-def record() -> int | None:
-    """Writes --out, from a policy or a person; the time limit of its episodes, where it is not the id's."""
+def record():
+    """Writes --out, from a policy or a person; where that was, as training.recording has it."""
     import_tensorflow()
     from gail_tf.training import play, recording
 
@@ -101,7 +109,31 @@ def record() -> int | None:
     else:
         asked = (_ENVIRONMENT, _OUT, _NUM_EPISODES, _SEED, _KEYS, _FPS)
         make = play.make_demonstrations
-    return make(*(flag.value for flag in asked), max_episode_steps=_MAX_EPISODE_STEPS.value)
+    more = {"max_episode_steps": _MAX_EPISODE_STEPS.value, "arguments": bound_arguments(_GIN.value)}
+    return make(*(flag.value for flag in asked), **more)
+
+
+def bound_arguments(bindings: Sequence[str], configs: Sequence[str] = ()) -> dict[str, Any]:
+    """Arguments of make_environment, as configs and --gin bind them.
+
+    Raises:
+      UserError: one that another flag gives, or that is of no environment.
+    """
+    import gin
+
+    from gail_tf.assembly import configurables  # noqa: F401 - gin knows every part
+    from gail_tf.assembly.config import parse_gin
+
+    if not bindings and not configs:
+        return {}
+    parse_gin(configs, bindings)
+    found = gin.get_bindings("make_environment")
+    taken = {name: value for name, value in found.items() if name in _ARGUMENTS}
+    for name in found.keys() - taken.keys():
+        if found[name]:
+            wanted = f"want {', '.join(_ARGUMENTS)} (the id is --environment)"
+            raise UserError(f"--gin: make_environment.{name} is bound: {wanted}.")
+    return taken
 
 
 def inspect(
@@ -110,22 +142,24 @@ def inspect(
     environment: str | None = None,
     keys: Sequence[str] | None = None,
     max_episode_steps: int | None = None,
+    bindings: Sequence[str] = (),
+    more: str | None = None,
 ) -> None:
-    """Prints what a file holds, and how it compares with an environment."""
+    """Prints what a file holds, and how it compares with an environment; ``more``: flags that name one."""
     from gail_tf import demonstrations
 
     found = demonstrations.load(name := resolve_demonstrations(path), observation_keys=keys)
     print(demonstrations.describe(found))
     if environment:
         import_tensorflow()
-        from gail_tf.assembly import configurables, expert, inspection  # noqa: F401 - gin knows every part
-        from gail_tf.assembly.config import parse_gin
-        from gail_tf.environments.make import make_environment, with_time_limit
+        from gail_tf.assembly import expert, inspection
+        from gail_tf.environments.make import make_by_arguments, with_time_limit
 
-        if found.are_frames and "ALE/" in environment:
-            parse_gin(["pixels/task"], [])  # the screen as the recipes show it
+        # The screen as the recipes show it.
+        configs = ["pixels/task"] if found.are_frames and "ALE/" in environment else []
+        arguments = bound_arguments(bindings, configs)
         make_env = with_time_limit(
-            functools.partial(make_environment, environment, absorbing_states=False), max_episode_steps
+            functools.partial(make_by_arguments, environment, **arguments), max_episode_steps
         )
         loaded = expert.LoadedDemonstrations(name, found, "", None, subsample=1, seed=None)
         compared = inspection.inspect_for(loaded, make_env)
@@ -133,7 +167,8 @@ def inspect(
         said = [f"warning: {warning}" for warning in compared.warnings]
         print("\n".join(said or ["Nothing speaks against these columns."]))
     else:
-        print(f"Not held against an environment: --environment={found.environment or 'ID'} does that.")
+        more = more or f"--environment={found.environment or 'ID'}"
+        print(f"Not held against an environment: {more} does that.")
     if figure:
         demonstrations.plot(dataclasses.replace(found, environment=found.environment or environment), figure)
         print(f"Drawn: {figure}")

@@ -73,7 +73,9 @@ def train(script: str, **more) -> int:
         print(_settings_text(bindings=bindings, **asked))
         return 0
     if not asked["run_dir"]:
-        raise UserError("no --run_dir given: name a new directory for the run, such as --run_dir=runs/first.")
+        wanted = "name a new directory for the run, such as --run_dir=runs/first"
+        wanted = "name that of the run to go on with" if asked["resume"] else wanted
+        raise UserError(f"no --run_dir given: {wanted}.")
     result = library.train(
         **asked,
         bindings=bindings,

@@ -3,7 +3,10 @@
 import ast
 import dataclasses
 import functools
+import itertools
+import os
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -13,6 +16,7 @@ from gail_tf.reporting import python_calls
 from gail_tf.reporting.aggregates import FAR
 from gail_tf.reporting.runs import Run, finite_or_none
 from gail_tf.scores import doubt, nearness
+from gail_tf.types import ARRAYS, DEMONSTRATIONS
 
 GOOD_SCORE = 0.8
 """Normalised return from which a run is not accused of how it learned: nothing of it is to be changed."""
@@ -36,6 +40,7 @@ EARLIEST = 0.3
 had 0.23 of the expert then, with accuracies of 0.99."""
 
 
+_ARGUMENTS, _UNBOUND = ("kwargs", "max_episode_steps", "wrappers"), ("None", "()", "[]")
 _OPTIONAL = ("Discriminator", "make_discriminator_network", "make_actor_network", "gradient_penalty")
 """Parts that not every recipe has."""
 
@@ -108,7 +113,35 @@ class Case:
         config, _, task = str(self.run.info.get("config_name") or "").split(" ")[0].partition("/")
         if config and task and self.sees_screens:  # a game is none without its task's wrappers
             return f"--config={recipe}/{task}"
-        return f"--config={recipe}/any --environment={self.environment_id}"
+        return f"--config={recipe}/any {self.environment_flags}"
+
+    @property
+    def environment_flags(self) -> str:
+        """What makes this run's environment in a command: its id, and what the config binds of it beside."""
+        text = "" if self.sees_screens else str(self.run.info.get("gin_config") or "")
+        bound = _texts(text)
+        made = {name: bound.get(f"make_environment.{name}", "None") for name in _ARGUMENTS}
+        wrappers = re.findall(r"@(?:[\w.]+\.)?(\w+)", made["wrappers"])
+        lines = re.findall(r"^import .+$", text, re.MULTILINE) if wrappers else []
+        lines += [f"{name} = {bound[name]}" for name in bound if name.partition(".")[0] in wrappers]
+        more = {name: value for name, value in made.items() if value not in _UNBOUND}
+        lines += [f"make_environment.{name} = {value}" for name, value in more.items()]
+        given = [f"--gin={python_calls.quoted(line)}" for line in lines]
+        return " ".join([f"--environment={self.environment_id}", *given])
+
+    @property
+    def quoted_demonstrations(self) -> str:
+        """Their path as a shell takes it; of arrays that a program gave the file that they want first."""
+        path = str(self.run.info.get("demonstrations"))
+        return "SAVED.npz" if path in (ARRAYS, DEMONSTRATIONS) else shlex.quote(path)
+
+    @property
+    def data_flags(self) -> str:
+        """What gives another training this run's demonstrations, as many and as dense."""
+        chosen = {"num_demonstrations": "num_trajectories", "subsample": "subsample"}
+        bound = {flag: self.settings.get(f"load_demonstrations.{name}") for flag, name in chosen.items()}
+        given = [f"--{flag}={value}" for flag, value in bound.items() if value]
+        return " ".join([f"--demonstrations={self.quoted_demonstrations}", *given])
 
     @property
     def environment_id(self) -> str:
@@ -145,7 +178,12 @@ class Case:
         return ["--config=with/cloning"] if can_have and not has_one else []
 
     def is_of_use(self, change: str, others: Sequence[str] = ()) -> bool:
-        """Whether the bindings in ``change`` are of parts that this run has, and change something."""
+        """Whether the bindings in ``change`` are of parts that this run has, and change something.
+
+        A whole command has those of the environment because the run has them.
+        """
+        if change.startswith("gail-"):
+            change = re.sub(r"--gin='make_environment\..+?'", "", change)
         for part, name, value in re.findall(r"--gin='(\w+)\.(\w+) = (.+?)'", change):
             has_part = any(bound.startswith(f"{part}.") for bound in self.settings)
             if part == "gradient_penalty":  # a term of the loss, which nothing need bind
@@ -270,12 +308,21 @@ class Case:
         return ", ".join(known)
 
 
+def free_folder(path: str) -> str:
+    """``path`` where nothing is, else with the first number that is free: what may stand in a command."""
+    numbered = (f"{path}_{number}" for number in itertools.count(2))
+    return next(one for one in itertools.chain([path], numbered) if not os.path.exists(one))
+
+
 def _bindings(text: str) -> dict[str, Any]:
     """{"Trainer.total_env_steps": 600000, ...} from gin text."""
-    found = {}
-    for name, value in re.findall(r"^([\w./]+) *= *(.+?)\s*$", text.replace("\\\n", " "), re.MULTILINE):
-        found[name] = _literal(value)
-    return found
+    return {name: _literal(value) for name, value in _texts(text).items()}
+
+
+def _texts(text: str) -> dict[str, str]:
+    """The same, as it is written, each on one line."""
+    pairs = re.findall(r"^([\w./]+) *= *(.+?)\s*$", text.replace("\\\n", " "), re.MULTILINE)
+    return {name: " ".join(value.split()) for name, value in pairs}
 
 
 def _literal(value: str) -> Any:

@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gail_tf.doctor.case import Case, Finding
-from gail_tf.doctor.data import quoted_demonstrations
+from gail_tf.doctor.case import Case, Finding, free_folder
 
 MIN_LINES = 5  # Of the held-out loss.
 AT_THE_END = 0.95
@@ -148,7 +147,7 @@ def _gail(case: Case) -> str:
     """What learns from its own episodes too, on the same data."""
     flags = case.trained_by("gail_ppo")
     flags += " --config=with/cloning" if "/any" in flags else ""  # a game's recipe has it
-    return f"gail-train {flags} --demonstrations={quoted_demonstrations(case)} --run_dir=runs/gail"
+    return f"gail-train {flags} {case.data_flags} --run_dir={free_folder('runs/gail')}"
 
 
 _STEADIER = (("BehavioralCloning.observation_noise", 0.0, 0.05), ("CloningGenerator.num_members", 1, 10))

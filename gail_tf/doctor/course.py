@@ -1,7 +1,6 @@
 """Checks of how the return went: lost again, cut off while it rose, never there."""
 
-from gail_tf.doctor.case import GOOD_DISTANCE, GOOD_SCORE, Case, Finding
-from gail_tf.doctor.data import quoted_demonstrations
+from gail_tf.doctor.case import GOOD_DISTANCE, GOOD_SCORE, Case, Finding, free_folder
 
 THERE = 0.5  # Of the expert: what was never there is not lost.
 LOST = 0.8  # Of the best evaluation; the last policies of eight healthy runs on Hopper-v5: 0.87 and more.
@@ -105,8 +104,9 @@ def not_learned(case: Case) -> Finding | None:
     """It does not imitate, for whatever reason; asked last, when nothing else was found."""
     if not (case.is_finished and case.is_poor):
         return None
-    data = quoted_demonstrations(case)
-    bc = f"gail-train {case.trained_by('bc')} --demonstrations={data} --run_dir=runs/bc"
+    data = case.quoted_demonstrations
+    bc = f"gail-train {case.trained_by('bc')} {case.data_flags} --run_dir={free_folder('runs/bc')}"
+    check = f"gail-train-expert {case.trained_by('ppo')} --run_dir={free_folder('runs/check')}"
     good = f"{GOOD_SCORE} of the expert or more"
     if case.score is None or case.doubt:
         good = f"a distance of {GOOD_DISTANCE} of the random policy's or less"
@@ -114,8 +114,8 @@ def not_learned(case: Case) -> Finding | None:
         f"what it gives out is at {case.standing} (good is {good}), and no other sign of the table is there",
         (
             *case.cloning,
-            f"gail-make-demonstrations --inspect={data} --environment={case.environment_id}",
-            f"gail-train-expert {case.trained_by('ppo')} --run_dir=runs/check",
+            f"gail-make-demonstrations --inspect={data} {case.environment_flags}",
+            check,
             *([bc] if case.agent != "BehavioralCloning" else []),
             "More steps, other seeds, more demonstrations.",
         ),

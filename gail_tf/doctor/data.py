@@ -1,9 +1,6 @@
 """Checks of the demonstrations, from the facts of them in run.json."""
 
-import shlex
-
 from gail_tf.doctor.case import Case, Finding
-from gail_tf.types import ARRAYS, DEMONSTRATIONS
 
 # Of the demonstrations: 0.46 is the most among all shipped tasks (Humanoid-v5 by every 20th step), and
 # 0.92 the least among the same with their actions shuffled.
@@ -17,14 +14,8 @@ MAX_AT_BOUNDS = 0.6
 MAX_BORDER_ACCURACY = 0.85
 
 
-def quoted_demonstrations(case: Case) -> str:
-    """Their path as a shell takes it; of arrays that a program gave the file that they want first."""
-    path = str(case.run.info.get("demonstrations"))
-    return "SAVED.npz" if path in (ARRAYS, DEMONSTRATIONS) else shlex.quote(path)
-
-
 def _inspect(case: Case) -> str:
-    return f"gail-make-demonstrations --inspect={quoted_demonstrations(case)}"
+    return f"gail-make-demonstrations --inspect={case.quoted_demonstrations}"
 
 
 def lengths(case: Case) -> Finding | None:
@@ -69,7 +60,7 @@ def other_columns(case: Case) -> Finding | None:
     return Finding(
         told[0].rstrip(".") + more,
         (
-            f"{_inspect(case)} --environment={case.run.environment}",
+            f"{_inspect(case)} {case.environment_flags}",
             "Write the columns in the environment's order and units.",
         ),
     )

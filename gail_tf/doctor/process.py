@@ -5,7 +5,6 @@ import shlex
 import numpy as np
 
 from gail_tf.doctor.case import Case, Finding
-from gail_tf.doctor.data import quoted_demonstrations
 from gail_tf.reporting import python_calls
 
 MIN_EPISODES = 3  # Of an evaluation; shipped: 5, and 20 at the end.
@@ -59,11 +58,11 @@ def doubted(case: Case) -> Finding | None:
     """The score is out of what imitation gives, or says the opposite of the distance."""
     if case.doubt is None:
         return None
-    inspect = f"gail-make-demonstrations --inspect={quoted_demonstrations(case)}"
+    inspect = f"gail-make-demonstrations --inspect={case.quoted_demonstrations}"
     return Finding(
         case.doubt,
         (
-            inspect if case.factory else f"{inspect} --environment={case.run.environment}",
+            inspect if case.factory else f"{inspect} {case.environment_flags}",
             "Record the environment's own rewards, without a wrapper that scales, cuts or adds to them.",
             "Go by the imitation distance, which needs no reward.",
         ),

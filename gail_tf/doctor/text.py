@@ -44,7 +44,7 @@ def as_object(found: Sequence[tuple[Run, Sequence[Finding]]]) -> dict[str, Any]:
 
 def run_lines(run: Run, findings: Sequence[Finding], typed: Callable[[str], str] = str) -> list[str]:
     """A run at length: a line what it is, then each finding with figures and changes."""
-    lines = [f"{run.name}: {_state(run)}"]
+    lines = [f"{run.path}: {_state(run)}"]
     if not findings:
         return [*lines, f"  {verdict(run, findings)}", *_signs(run)]
     for finding in findings:
@@ -61,7 +61,7 @@ def run_lines(run: Run, findings: Sequence[Finding], typed: Callable[[str], str]
 
 def short_line(run: Run, findings: Sequence[Finding]) -> str:
     """A run in a line, among others."""
-    return f"{run.name}: {verdict(run, findings)} ({_state(run)})"
+    return f"{run.path}: {verdict(run, findings)} ({_state(run)})"
 
 
 def shared_lines(found: Sequence[tuple[Run, Sequence[Finding]]]) -> list[str]:

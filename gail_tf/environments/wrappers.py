@@ -63,6 +63,21 @@ def described(wrappers: Sequence[Callable]) -> list[dict[str, Any]]:
     return descriptions
 
 
+def as_bindings(arguments: Mapping[str, Any]) -> list[str]:
+    """Lines of gin that bind ``make_environment`` to what ``policy.json`` says (``environment_kwargs``)."""
+    lines, names = [], []
+    for description in arguments.get("wrappers") or ():
+        module, _, path = description["wrapper"].partition(":")
+        names.append(path.rpartition(".")[2])
+        lines += [] if module.startswith("gail_tf.") else [f"import {module}"]
+        bound = description["arguments"] or {}
+        lines += [f"{names[-1]}.{name} = {value!r}" for name, value in bound.items()]
+    plain = [name for name in ("kwargs", "max_episode_steps") if arguments.get(name)]
+    lines += [f"make_environment.{name} = {arguments[name]!r}" for name in plain]
+    wrappers = ", ".join(f"@{name}" for name in names)
+    return lines + ([f"make_environment.wrappers = [{wrappers}]"] if names else [])
+
+
 def recalled(descriptions: Sequence[Mapping[str, Any]]) -> list[Callable[[gym.Env], gym.Env]]:
     """The wrappers that :func:`described` was given.
 

@@ -9,6 +9,12 @@ import shlex
 from gail_tf.types import ARRAYS, DEMONSTRATIONS
 
 
+def quoted(word: str) -> str:
+    """``word`` as a shell takes it: in double quotes where it has single ones of its own."""
+    plain = "'" in word and not any(sign in word for sign in '"$`\\!')
+    return f'"{word}"' if plain else shlex.quote(word)
+
+
 def evaluation(
     policy: str | os.PathLike, factory: str, num_episodes: int | None = None, drawn: bool = False
 ) -> str:

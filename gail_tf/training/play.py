@@ -4,6 +4,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -11,8 +12,9 @@ import numpy as np
 from gail_tf.environments.foreign import foreign
 from gail_tf.environments.make import make_by_arguments, with_time_limit
 from gail_tf.environments.observations import observation_spec
+from gail_tf.environments.wrappers import as_bindings
 from gail_tf.machine import pip_install
-from gail_tf.training.recording import Episode, save, stacked
+from gail_tf.training.recording import Episode, Recorded, described_arguments, save, stacked
 from gail_tf.types import UserError
 
 DIGITS = "0123456789"
@@ -46,16 +48,21 @@ def make_demonstrations(
     keys: str | None,
     fps: int | None,
     max_episode_steps: int | None = None,
-) -> int | None:
-    """Records what a person plays into ``out``, an npz or ``minari:NAME``; returns the limit asked for."""
+    arguments: Mapping[str, Any] | None = None,
+) -> Recorded:
+    """Records what a person plays into ``out``, an npz or ``minari:NAME``, and says where that was.
+
+    ``arguments`` are those of ``make_environment`` beside the id and the time limit.
+    """
     if environment is None:
         raise UserError("--play does not know what to play: add --environment=ID.")
-    make_env = functools.partial(make_by_arguments, environment)
+    arguments = arguments or {}
+    make_env = functools.partial(make_by_arguments, environment, **arguments)
     make_env = with_time_limit(make_env, max_episode_steps)
     episodes = record(make_env, environment, num_episodes, seed, keys, fps)
     about = {"policy": {"kind": "a person"}, "num_episodes": len(episodes), "seed": seed}
     save(out, episodes, environment, make_env, {**about, "made_by": "gail-make-demonstrations"})
-    return max_episode_steps
+    return Recorded(environment, as_bindings(described_arguments(arguments, max_episode_steps)))
 
 
 def record(

@@ -5,7 +5,7 @@ import inspect
 import itertools
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from gail_tf.environments.finite import check_finite
 from gail_tf.environments.foreign import one_line
 from gail_tf.environments.make import make_by_arguments, with_time_limit
 from gail_tf.environments.observations import environment_name
+from gail_tf.environments.wrappers import as_bindings, described
 from gail_tf.files import require_new
 from gail_tf.machine import pip_install
 from gail_tf.training import actors, evaluation, rollouts
@@ -39,6 +40,14 @@ class _Asked(NamedTuple):
     stochastic: bool
     noise: float
     max_episode_steps: int | None
+    arguments: Mapping[str, Any]
+
+
+class Recorded(NamedTuple):
+    """Where it was recorded: the environment's id, and the lines of gin that make it so again."""
+
+    environment: str
+    bindings: Sequence[str]
 
 
 def check_out(out: str) -> None:
@@ -62,28 +71,46 @@ def make_demonstrations(
     stochastic: bool,
     action_noise: float = 0.0,
     max_episode_steps: int | None = None,
-) -> int | None:
+    arguments: Mapping[str, Any] | None = None,
+) -> Recorded:
     """Records episodes of what ``path`` names into ``out``, an npz or ``minari:NAME``.
-
-    Returns their time limit where it is not the environment's own: the one asked for, else the policy's.
 
     ``path`` is a run directory or SavedModel of ours, or what :mod:`gail_tf.training.actors` knows.
     ``action_noise`` is the std of Gaussian noise on normalised continuous actions, which are cut afterwards.
-    ``max_episode_steps`` replaces the environment's time limit; some have none.
+    ``max_episode_steps`` replaces the environment's time limit; some have none. ``arguments`` are others of
+    ``make_environment``; a policy of ours brings its own.
     """
     check_out(out)
-    record = _record_foreign if actors.is_foreign(path) else _record_own
-    asked = _Asked(path, environment, num_episodes, seed, stochastic, action_noise, max_episode_steps)
+    is_own = not actors.is_foreign(path)
+    if is_own and arguments:
+        raise UserError(f"--gin: the policy {path} brings its environment's settings: leave it out.")
+    record = _record_own if is_own else _record_foreign
+    noise, arguments = action_noise, arguments or {}
+    asked = _Asked(path, environment, num_episodes, seed, stochastic, noise, max_episode_steps, arguments)
     episodes, environment, make_env, about = record(asked)
     provenance = {"num_episodes": num_episodes, "seed": seed, "stochastic": stochastic}
     provenance |= {"action_noise": action_noise, "made_by": "gail-make-demonstrations", **about}
     save(out, episodes, environment, make_env, provenance)
-    trained_in = about["policy"].get("environment_kwargs") or {}
-    return max_episode_steps or trained_in.get("max_episode_steps")
+    known = about["policy"]
+    if is_own:
+        made = known.get("environment_kwargs") if known.get("environment") == environment else None
+    else:
+        made = described_arguments(arguments)
+    return Recorded(environment, as_bindings({**(made or {}), **_limit(max_episode_steps)}))
+
+
+def described_arguments(arguments: Mapping[str, Any], max_episode_steps: int | None = None) -> dict[str, Any]:
+    """Those of ``make_environment`` as a policy.json has them."""
+    wrappers = {"wrappers": described(arguments["wrappers"])} if arguments.get("wrappers") else {}
+    return {**arguments, **wrappers, **_limit(max_episode_steps)}
+
+
+def _limit(max_episode_steps: int | None) -> dict[str, int]:
+    return {} if max_episode_steps is None else {"max_episode_steps": max_episode_steps}
 
 
 def _record_own(asked: _Asked):
-    path, environment, num_episodes, seed, stochastic, noise, max_episode_steps = asked
+    path, environment, num_episodes, seed, stochastic, noise, max_episode_steps, _ = asked
     act, metadata, environment, make_env = rollouts.open_policy(
         path, environment, stochastic, seed, max_episode_steps
     )
@@ -93,10 +120,10 @@ def _record_own(asked: _Asked):
 
 
 def _record_foreign(asked: _Asked):
-    path, environment, num_episodes, seed, stochastic, noise, max_episode_steps = asked
+    path, environment, num_episodes, seed, stochastic, noise, max_episode_steps, arguments = asked
     if environment is None:
         raise UserError(f"{path}: does not say which environment it is for: add --environment=ID.")
-    make_env = functools.partial(make_by_arguments, environment)
+    make_env = functools.partial(make_by_arguments, environment, **arguments)
     make_env = with_time_limit(make_env, max_episode_steps)
     env = make_env()
     actor = actors.find(path, env, environment, stochastic)

@@ -40,6 +40,7 @@ FLAGS = {
         "inspect",
         "keys",
         "max_episode_steps",
+        "gin",
         "observation_keys",
         "out",
         "play",

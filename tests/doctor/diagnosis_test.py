@@ -307,6 +307,31 @@ def test_paths_are_quoted_and_arrays_have_none():
     assert lost.name == "policy lost after it was there" and "at 3 iterations" in lost.figures
 
 
+def test_commands_make_the_environment_and_draw_the_data_as_the_run_did(tmp_path, monkeypatch):
+    settings = """
+import my_wrappers
+make_environment.environment = 'Hopper-v5'
+make_environment.kwargs = {'g': 9.0}
+make_environment.max_episode_steps = 100
+make_environment.wrappers = [@my_wrappers.Shifted]
+Shifted.by = 'far'
+load_demonstrations.num_trajectories = 2
+load_demonstrations.subsample = 3
+"""
+    (tmp_path / "runs/bc").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    (finding,) = diagnosis.diagnose(poor(score=0.6, settings=settings))
+    environment = (
+        "--environment=Hopper-v5 --gin='import my_wrappers' --gin=\"Shifted.by = 'far'\" "
+        "--gin=\"make_environment.kwargs = {'g': 9.0}\" --gin='make_environment.max_episode_steps = 100' "
+        "--gin='make_environment.wrappers = [@my_wrappers.Shifted]'"
+    )
+    data = "--demonstrations=None --num_demonstrations=2 --subsample=3"
+    assert f"gail-make-demonstrations --inspect=None {environment}" in finding.change
+    assert f"gail-train-expert --config=ppo/any {environment} --run_dir=runs/check" in finding.change
+    assert f"gail-train --config=bc/any {environment} {data} --run_dir=runs/bc_2" in finding.change
+
+
 def test_commands_are_printed_as_they_are_typed_from_here():
     run = poor(score=0.6, settings="Discriminator.inputs = ('observation', 'action')")
     lines = text.run_lines(run, diagnosis.diagnose(run), typed=lambda script: f"bin/{script}")

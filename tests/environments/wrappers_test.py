@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from gail_tf.environments.wrappers import FlattenActions, described, recalled
+from gail_tf.environments.wrappers import FlattenActions, as_bindings, described, recalled
 from gail_tf.types import UserError
 
 
@@ -59,6 +59,20 @@ def test_wrappers_are_recalled_with_their_arguments():
     assert limit(Echo(gym.spaces.Discrete(2)))._max_episode_steps == 5
     with pytest.raises(UserError, match="want 3 or fewer"):
         flatten(Echo(gym.spaces.MultiBinary(2)))
+
+
+def test_what_a_policy_remembers_of_its_environment_as_gin():
+    gin.bind_parameter("FlattenActions.max_actions", 3)
+    made = {"kwargs": {"g": 9.0}, "max_episode_steps": 100, "wrappers": described([FlattenActions, Echo])}
+    lines = as_bindings(json.loads(json.dumps(made)))
+    assert lines == [
+        "FlattenActions.max_actions = 3",
+        f"import {__name__}",
+        "make_environment.kwargs = {'g': 9.0}",
+        "make_environment.max_episode_steps = 100",
+        "make_environment.wrappers = [@FlattenActions, @Echo]",
+    ]
+    assert as_bindings({}) == []
 
 
 def test_a_wrapper_that_cannot_be_recalled_is_named():

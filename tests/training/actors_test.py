@@ -48,10 +48,11 @@ def controllers(tmp_path, monkeypatch):
 
 def record(path, environment, tmp_path, num_episodes=2, **changes):
     arguments = {"seed": 5, "stochastic": False, **changes}
-    limit = recording.make_demonstrations(
+    made = recording.make_demonstrations(
         str(path), str(tmp_path / "o.npz"), environment, num_episodes, **arguments
     )
-    assert limit == changes.get("max_episode_steps")
+    limit = changes.get("max_episode_steps")
+    assert made == (environment, [f"make_environment.max_episode_steps = {limit}"] if limit else [])
     return demonstrations.load(tmp_path / "o.npz")
 
 

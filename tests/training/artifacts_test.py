@@ -338,7 +338,7 @@ def test_episodes_of_another_time_limit_are_trained_on_with_it(processes, refere
         made = processes("make_demonstrations", f"--policy={run_dir}", out, "--num_episodes=1", *flags)
         last = made.out.splitlines()[-1]
         assert (
-            f"{out.replace('out', 'demonstrations')} --gin='make_environment.max_episode_steps={limit}'"
+            f"{out.replace('out', 'demonstrations')} --gin='make_environment.max_episode_steps = {limit}'"
             in last
         )
 

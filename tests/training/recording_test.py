@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from absl import flags
+from absl.testing import flagsaver
 
 from gail_tf import demonstrations
+from gail_tf.bin import make_demonstrations
 from gail_tf.environments.make import make_environment
 from gail_tf.training import play, recording
 from gail_tf.types import UserError
@@ -25,6 +28,36 @@ def test_a_minari_data_set_holds_what_an_npz_does(tmp_path, monkeypatch):
         recording.check_out("minari:cartpole/mine-v0")
     with pytest.raises(UserError, match="want a name such as minari:"):
         recording.check_out("minari:a name")
+
+
+OWN = """
+import gymnasium as gym
+
+gym.register("Mine-v0", lambda g=10.0: gym.make("Pendulum-v1", g=g), max_episode_steps=50)
+
+def act(observation):
+    return [0.5]
+"""
+
+
+def test_what_is_printed_makes_the_environment_again(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "data_sets"))
+    (tmp_path / "own_tasks_of_a_test.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    kwargs = "--gin=make_environment.kwargs = {'g': 3.0}"
+    asked = ["--policy=own_tasks_of_a_test:act", "--environment=own_tasks_of_a_test:Mine-v0", kwargs]
+    with flagsaver.flagsaver():
+        flags.FLAGS(["gail-make-demonstrations", *asked, "--num_episodes=1", "--out=o.npz"])
+        made = make_demonstrations.record()
+        assert made == ("own_tasks_of_a_test:Mine-v0", ["make_environment.kwargs = {'g': 3.0}"])
+        make_demonstrations.inspect("o.npz", None, made.environment, None, None, [kwargs[6:]])
+        assert "Nothing speaks against these columns." in capsys.readouterr().out
+        make_demonstrations.inspect("o.npz", None, made.environment, None, None, [])
+        assert "warning: " in capsys.readouterr().out  # another pull moves it otherwise
+    with pytest.raises(UserError, match="make_environment.environment is bound: want kwargs"):
+        make_demonstrations.bound_arguments(["make_environment.environment = 'Pendulum-v1'"])
+    with pytest.raises(UserError, match="brings its environment's settings"):
+        recording.make_demonstrations("runs/x", "a.npz", None, 1, 0, False, arguments={"kwargs": {"g": 1}})
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from gail_tf.demonstrations.readers.outside import first_bytes, package, parsing
 from gail_tf.types import UserError
 
 _MAGIC = b"\x89HDF\r\n\x1a\n"
+_MINARI = {"terminations", "truncations"}  # among the arrays of an episode_0 of Minari's
 
 
 def read(path: str) -> Demonstrations | None:
@@ -64,7 +65,7 @@ def not_known(path: str) -> Demonstrations | None:
         if file is None:
             return None
         found = ", ".join(list(file)[:5]) or "nothing"
-        if any(name.startswith("episode_") for name in file):
+        if any(name.startswith("episode_") and _MINARI <= set(file[name]) for name in file):
             advice = "is the inside of a Minari data set: give the folder above data/, or minari:NAME"
             raise UserError(f"{advice} (found {found})")
     raise UserError(
