@@ -258,9 +258,14 @@ class Case:
 
     @property
     def unknown(self) -> str | None:
-        """Why nothing tells whether a policy with a distance imitates; None where something does."""
-        if self.is_good is not None or self.distance is None:
+        """Why nothing tells whether it is good, where there is reason to ask; else None."""
+        if self.is_good is not None:
             return None
+        if self.distance is None:
+            found, at_random = self.run.number("return_mean"), self.run.number("random_return")
+            if None in (found, at_random) or found > at_random:
+                return None
+            return f"no expert's return is known, but {found:.4g} is not above random play's {at_random:.4g}"
         at_random = self.run.number("random_distance")
         missing = "its distance is of images" if at_random is not None else "no random policy's distance"
         return f"whether it imitates is not known: no expert's return, and {missing}"

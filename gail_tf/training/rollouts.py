@@ -148,6 +148,8 @@ def evaluate_policy(
     with renderer_set_aside() if video else contextlib.nullcontext():
         act, metadata, environment, make_env = open_policy(path, environment, stochastic, seed)
         known = metadata if _is_own(environment, metadata) else {}
+        if video:
+            make_env(render_mode="rgb_array").close()  # says now what it does not take
         yardstick, unknown = _yardstick(path, expert, make_env, known)
         evaluator, episodes = evaluation.Evaluator(make_env), []
         is_watched = video is not None or yardstick is not None

@@ -429,6 +429,13 @@ def test_what_nothing_tells_is_said(at_random, facts, why):
     assert told in text.short_line(run, []) and told in text.summary_lines(run, [])[0]
 
 
+@pytest.mark.parametrize("score, told", [(-0.1, "-10 is not above random play's 0"), (0.2, "found")])
+def test_a_return_no_better_than_random_plays_is_said_where_no_expert_is_known(score, told):
+    run = poor(score=score, algorithm="PPO")
+    run = dataclasses.replace(run, info={**run.info, "expert_return": None, "demonstration_facts": None})
+    assert found(run) == [] and text.run_lines(run, [])[1].endswith(told)
+
+
 def test_what_python_made_is_played_from_python():
     """No command makes the environment of a run that a function of somebody's was given to."""
 

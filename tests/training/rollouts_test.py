@@ -131,6 +131,15 @@ def test_a_film_that_cannot_be_written_is_refused_first(monkeypatch, video, abse
     assert sentence in refusal(rollouts.evaluate_policy, "no_policy", None, 1, 0, False, video)
 
 
+def test_an_environment_without_pictures_is_refused_before_it_is_played(cartpole_policy, tmp_path):
+    def make_blind():
+        return gym.make("CartPole-v1")
+
+    asked = (str(cartpole_policy), make_blind, 1, 0, False)
+    told = refusal(rollouts.evaluate_policy, *asked, video=str(tmp_path / "a.gif"), say=pytest.fail)
+    assert "Environment 'make_blind' takes no render_mode" in told
+
+
 def test_a_film_that_is_there_is_refused_first_and_kept(tmp_path):
     (tmp_path / "film.gif").write_text("mine")
     video = str(tmp_path / "film.gif")
