@@ -517,7 +517,7 @@ def _w_gail_today(runs):
     """w_gail.md: each seed's of results/w_gail."""
     for arm in ("W-GAIL", "W-GAIL-GP"):
         cells = [arm]
-        for name in ("Hopper-v5", "Walker2d-v5"):
+        for name in ("Hopper-v5", "HalfCheetah-v5", "Walker2d-v5"):
             same = _of(runs, "w_gail", [arm])
             same = same[same.environment == name].sort_values("seed").normalized_return
             cells.append(", ".join(map(tables.two_decimals, same)) or "not run")
