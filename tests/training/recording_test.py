@@ -2,11 +2,8 @@
 
 import numpy as np
 import pytest
-from absl import flags
-from absl.testing import flagsaver
 
 from gail_tf import demonstrations
-from gail_tf.bin import make_demonstrations
 from gail_tf.environments.make import make_environment
 from gail_tf.training import play, recording
 from gail_tf.types import UserError
@@ -40,22 +37,25 @@ def act(observation):
 """
 
 
-def test_what_is_printed_makes_the_environment_again(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "data_sets"))
+def test_what_is_printed_makes_the_environment_again(processes, tmp_path):
     (tmp_path / "own_tasks_of_a_test.py").write_text(OWN)
-    monkeypatch.chdir(tmp_path)
-    kwargs = "--gin=make_environment.kwargs = {'g': 3.0}"
-    asked = ["--policy=own_tasks_of_a_test:act", "--environment=own_tasks_of_a_test:Mine-v0", kwargs]
-    with flagsaver.flagsaver():
-        flags.FLAGS(["gail-make-demonstrations", *asked, "--num_episodes=1", "--out=o.npz"])
-        made = make_demonstrations.record()
-        assert made == ("own_tasks_of_a_test:Mine-v0", ["make_environment.kwargs = {'g': 3.0}"])
-        make_demonstrations.inspect("o.npz", None, made.environment, None, None, [kwargs[6:]])
-        assert "Nothing speaks against these columns." in capsys.readouterr().out
-        make_demonstrations.inspect("o.npz", None, made.environment, None, None, [])
-        assert "warning: " in capsys.readouterr().out  # another pull moves it otherwise
-    with pytest.raises(UserError, match="make_environment.environment is bound: want kwargs"):
-        make_demonstrations.bound_arguments(["make_environment.environment = 'Pendulum-v1'"])
+
+    def run(*flags):
+        return processes("make_demonstrations", *flags, cwd=tmp_path)
+
+    environment = "--environment=own_tasks_of_a_test:Mine-v0"
+    kwargs = "make_environment.kwargs = {'g': 3.0}"
+    acting = ("--policy=own_tasks_of_a_test:act", environment, "--num_episodes=1")
+    made = run(*acting, f"--gin={kwargs}", "--out=o.npz")
+    assert made.code == 0 and made.err == ""
+    inspection, training = made.out.splitlines()[-2:]
+    assert inspection == f'Not held against an environment: {environment} --gin="{kwargs}" does that.'
+    assert training.endswith(f'--demonstrations=o.npz --gin="{kwargs}" --run_dir=runs/new')
+    held = run("--inspect=o.npz", environment, f"--gin={kwargs}")
+    assert "Nothing speaks against these columns." in held.out
+    assert "warning: " in run("--inspect=o.npz", environment).out  # another pull moves it otherwise
+    wrong = run("--inspect=o.npz", environment, "--gin=make_environment.environment = 'Pendulum-v1'")
+    assert wrong.code == 2 and "make_environment.environment is bound: want kwargs" in wrong.err
     with pytest.raises(UserError, match="brings its environment's settings"):
         recording.make_demonstrations("runs/x", "a.npz", None, 1, 0, False, arguments={"kwargs": {"g": 1}})
 
