@@ -119,13 +119,13 @@ def bound_arguments(bindings: Sequence[str], configs: Sequence[str] = ()) -> dic
     Raises:
       UserError: one that another flag gives, or that is of no environment.
     """
+    if not bindings and not configs:
+        return {}
     import gin
 
     from gail_tf.assembly import configurables  # noqa: F401 - gin knows every part
     from gail_tf.assembly.config import parse_gin
 
-    if not bindings and not configs:
-        return {}
     parse_gin(configs, bindings)
     found = gin.get_bindings("make_environment")
     taken = {name: value for name, value in found.items() if name in _ARGUMENTS}

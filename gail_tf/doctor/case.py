@@ -90,7 +90,18 @@ class Case:
     @functools.cached_property
     def settings(self) -> Mapping[str, Any]:
         """The config's bindings: Python values where they are some, else gin's text."""
-        return _bindings(str(self.run.info.get("gin_config") or ""))
+        return {name: _literal(text) for name, text in self._texts.items()}
+
+    @functools.cached_property
+    def _texts(self) -> Mapping[str, str]:
+        """The same, as they are written, each on one line."""
+        text = self._gin_config.replace("\\\n", " ")
+        pairs = re.findall(r"^([\w./]+) *= *(.+?)\s*$", text, re.MULTILINE)
+        return {name: " ".join(value.split()) for name, value in pairs}
+
+    @property
+    def _gin_config(self) -> str:
+        return str(self.run.info.get("gin_config") or "")
 
     def setting(self, name: str, default: float) -> float:
         return value if (value := finite_or_none(self.settings.get(name))) is not None else default
@@ -118,11 +129,10 @@ class Case:
     @property
     def environment_flags(self) -> str:
         """What makes this run's environment in a command: its id, and what the config binds of it beside."""
-        text = "" if self.sees_screens else str(self.run.info.get("gin_config") or "")
-        bound = _texts(text)
+        bound = {} if self.sees_screens else self._texts
         made = {name: bound.get(f"make_environment.{name}", "None") for name in _ARGUMENTS}
         wrappers = re.findall(r"@(?:[\w.]+\.)?(\w+)", made["wrappers"])
-        lines = re.findall(r"^import .+$", text, re.MULTILINE) if wrappers else []
+        lines = re.findall(r"^import .+$", self._gin_config, re.MULTILINE) if wrappers else []
         lines += [f"{name} = {bound[name]}" for name in bound if name.partition(".")[0] in wrappers]
         more = {name: value for name, value in made.items() if value not in _UNBOUND}
         lines += [f"make_environment.{name} = {value}" for name, value in more.items()]
@@ -317,17 +327,6 @@ def free_folder(path: str) -> str:
     """``path`` where nothing is, else with the first number that is free: what may stand in a command."""
     numbered = (f"{path}_{number}" for number in itertools.count(2))
     return next(one for one in itertools.chain([path], numbered) if not os.path.exists(one))
-
-
-def _bindings(text: str) -> dict[str, Any]:
-    """{"Trainer.total_env_steps": 600000, ...} from gin text."""
-    return {name: _literal(value) for name, value in _texts(text).items()}
-
-
-def _texts(text: str) -> dict[str, str]:
-    """The same, as it is written, each on one line."""
-    pairs = re.findall(r"^([\w./]+) *= *(.+?)\s*$", text.replace("\\\n", " "), re.MULTILINE)
-    return {name: " ".join(value.split()) for name, value in pairs}
 
 
 def _literal(value: str) -> Any:

@@ -19,7 +19,7 @@ STOPPED_EXIT_CODE, REFUSED_EXIT_CODE = 130, 2
 CHILD = (
     "import sys; sys.path[:1] = []; sys.path.append(sys.argv.pop(1)); from gail_tf.bin.{} import run; run()"
 )
-LEASHED_CHILD = CHILD.replace("from", "from gail_tf.studies.jobs import hold_leash; hold_leash(); from", 1)
+_LEASHED_CHILD = CHILD.replace("from", "from gail_tf.studies.jobs import hold_leash; hold_leash(); from", 1)
 PACKAGE_PARENT = str(Path(__file__).resolve().parents[2])
 
 _POLL_SECONDS = 0.2
@@ -52,17 +52,22 @@ def status(job: Job) -> str | None:
     return info and str(info.get("status"))
 
 
-def start(job: Job, leashed: bool = False) -> subprocess.Popen:
+def start(job: Job) -> subprocess.Popen:
     """Starts the training: anew, or from its checkpoint where there is a run; one that a NaN stopped anew.
 
-    Args:
-      leashed: whether the training stops, with a checkpoint, when this process is no more.
+    It stops, with a checkpoint, when this process is no more.
     """
     found = status(job)
     flags = ["--resume"] if found else list(job.flags)
     flags = [*job.flags, "--overwrite"] if found == "diverged" else flags
-    code = (LEASHED_CHILD if leashed else CHILD).format(job.binary)
-    command = [sys.executable, "-c", code, PACKAGE_PARENT, *flags, f"--run_dir={job.run_dir}"]
+    command = [
+        sys.executable,
+        "-c",
+        _LEASHED_CHILD.format(job.binary),
+        PACKAGE_PARENT,
+        *flags,
+        f"--run_dir={job.run_dir}",
+    ]
     # A library's own threads would take the other runs' cores.
     threads = str(max(1, int(job.num_cpus)))
     limits = dict.fromkeys(("OMP_NUM_THREADS", "GAIL_TF_NUM_THREADS"), threads)
@@ -71,8 +76,7 @@ def start(job: Job, leashed: bool = False) -> subprocess.Popen:
     Path(job.log).parent.mkdir(parents=True, exist_ok=True)
     # A session of its own, so that a terminal's Ctrl-C reaches the study alone, which hands on one.
     with open(job.log, "a") as file:
-        stdin = subprocess.PIPE if leashed else subprocess.DEVNULL
-        streams = {"stdin": stdin, "stdout": file, "stderr": file}
+        streams = {"stdin": subprocess.PIPE, "stdout": file, "stderr": file}
         return subprocess.Popen(command, env=environment, start_new_session=True, **streams)
 
 
@@ -109,7 +113,7 @@ class Attempt:
                 return 0
             if self._stopping:
                 return STOPPED_EXIT_CODE
-            self._process = start(self._job, leashed=True)
+            self._process = start(self._job)
             # Not one wait: Ray's interrupt is no signal, and is seen between two statements only.
             while (code := self._process.poll()) is None:
                 time.sleep(_POLL_SECONDS)

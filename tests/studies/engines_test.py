@@ -122,7 +122,7 @@ def test_shipped_engines_have_names_and_settings():
 def test_runs_on_this_machine_share_its_cores(monkeypatch):
     started = []
     monkeypatch.setattr(local, "available_cores", lambda: 8)
-    monkeypatch.setattr(local.jobs, "start", lambda job, leashed: started.append(job))
+    monkeypatch.setattr(local.jobs, "start", started.append)
     job = Job("a/t/0", "train", (), "run", "log")
     for processes in (1, 3, 16):
         LocalEngine(processes).start([job])

@@ -44,8 +44,7 @@ class LocalEngine:
             if os.path.isdir(job.run_dir):
                 lease.wait_until_free(job.run_dir, self.patience_seconds)
             share = available_cores() // self.processes  # the number of threads changes no result
-            job = job._replace(num_cpus=max(job.num_cpus, share))
-            self._running[job.name] = jobs.start(job, leashed=True)
+            self._running[job.name] = jobs.start(job._replace(num_cpus=max(job.num_cpus, share)))
 
     def ended(self) -> list[tuple[str, int]]:
         names = [name for name, process in self._running.items() if process.poll() is not None]
