@@ -1,7 +1,7 @@
 """The off-policy generator: collect a little, learn from the replay buffer under today's reward."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gin
@@ -13,9 +13,11 @@ from gail_tf.agents.policy import Policy
 from gail_tf.agents.td3 import TD3
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack
+from gail_tf.functions import frozen
 from gail_tf.generators import shared
 from gail_tf.generators.collecting import Act, CollectingGenerator
 from gail_tf.generators.replay import ReplayBuffer
+from gail_tf.networks.augmentations import augmented
 from gail_tf.optimization import averages
 from gail_tf.optimization.compiling import with_xla
 from gail_tf.optimization.minibatches import drawn_indices, recent_ages, scan_updates
@@ -141,6 +143,9 @@ class OffPolicyGenerator(CollectingGenerator):
       expert_share: of every minibatch are rows of the demonstrations, drawn with replacement, all alike. The
         reward source says what they are paid (``expert_reward``). SQIL: a half. An agent's ``cloning_coef``
         wants some.
+      augmentations: what images go through before an agent's update, functions such as those of
+        networks/augmentations.py: states and successors apart from each other, and anew each update (DrQ,
+        2020). The reward source sees images as they are.
       num_reward_rows: replayed rows that the reward source sees an iteration; with a Discriminator of
         ``num_epochs`` 1, divided by its ``batch_size``, that is its number of updates. 0: it never learns.
       reward_recency: k, by which new ones are preferred among these: the age of a row is u^k of the buffer's,
@@ -174,6 +179,7 @@ class OffPolicyGenerator(CollectingGenerator):
         num_updates: int = 64,
         batch_size: int = 256,
         expert_share: float = 0.0,
+        augmentations: Sequence[Callable] = (),
         num_reward_rows: int = 0,
         reward_recency: float = 1.0,
         num_random_steps: int = 1000,
@@ -189,6 +195,9 @@ class OffPolicyGenerator(CollectingGenerator):
         _check_actions(codec, _class_of(agent))
         self._num_updates, self._batch_size, self._absorbing = num_updates, batch_size, absorbing
         self._num_expert_rows = round(expert_share * batch_size)
+        self._augmentations = tuple(frozen(augment) for augment in augmentations)
+        if augmentations and spec.dtype.is_floating:
+            raise ValueError("OffPolicyGenerator.augmentations are of images, and it sees none: want ().")
         self._num_reward_rows, self._reward_recency = num_reward_rows, reward_recency
         self.steps_before_learning = num_random_steps
         wanted = normalize_observations, absorbing
@@ -300,11 +309,21 @@ class OffPolicyGenerator(CollectingGenerator):
             batches = tf.nest.map_structure(lambda *parts: tf.concat(parts, 1), *kinds)
 
         def step(i, seed):
-            return self.agent.update(tf.nest.map_structure(lambda x: x[i], batches), seed, progress)
+            batch = tf.nest.map_structure(lambda x: x[i], batches)
+            return self.agent.update(self._augmented(batch, seed), seed, progress)
 
         metrics |= reward_metrics | scan_updates(step, self._num_updates, seed_agent)
         shared.move_average(self.policy, self._actor, self._average_step)
         return metrics
+
+    def _augmented(self, batch: OffPolicyBatch, seed: tf.Tensor) -> OffPolicyBatch:
+        """``batch`` as the agent sees it: its images through the augmentations."""
+        if not self._augmentations:
+            return batch
+        seeds = tf.unstack(tf.random.split(tf.random.fold_in(seed, 1), 2))
+        observation = augmented(batch.observation, self._augmentations, seeds[0])
+        next_observation = augmented(batch.next_observation, self._augmentations, seeds[1])
+        return batch._replace(observation=observation, next_observation=next_observation)
 
     def _by_update(self, batch: OffPolicyBatch) -> OffPolicyBatch:
         """``[N, ...]`` -> ``[num_updates, N / num_updates, ...]``."""

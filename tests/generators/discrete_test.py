@@ -191,3 +191,28 @@ def test_bad_settings_of_discrete_agents_are_refused():
         make_sqil(SD3)
     with pytest.raises(ValueError, match="expert_share is 1.0: want a share that leaves rows of either kind"):
         make_sqil(expert_share=1.0)
+
+
+def test_an_agent_sees_images_through_augmentations_and_the_memory_keeps_them(eagerly):
+    def numbered(images, seed):
+        return images * 0 + tf.cast(tf.reduce_sum(seed) % 251, tf.uint8)
+
+    generator = make_sqil(Hears, augmentations=[numbered])
+    iterate(generator, range(2))
+    batch = generator.agent.given
+    state, successor = np.unique(batch.observation), np.unique(batch.next_observation)
+    assert len(state) == len(successor) == 1 and state != successor  # drawn apart
+    assert batch.observation.dtype == tf.uint8 and batch.observation.shape == (8, 2, 3, 2)
+    assert len(np.unique(generator.replay.gather(tf.range(8)).observation)) > 1
+
+
+def test_augmentations_of_vectors_are_refused():
+    with pytest.raises(ValueError, match="OffPolicyGenerator.augmentations are of images"):
+        OffPolicyGenerator(
+            lambda: Counting.as_vectors(),
+            EnvironmentReward(),
+            None,
+            0,
+            agent=DQN,
+            augmentations=[lambda x, seed: x],
+        )
