@@ -80,13 +80,12 @@ def _row(runs: pd.DataFrame) -> dict[str, str]:
     # Distances of two tasks have nothing to do with each other.
     together = _rank_correlation(pd.concat(curves)) if runs.number.nunique() == 1 else None
     share = runs.evaluation_seconds.astype(float) / runs.wall_seconds.astype(float)
-    last = runs.last_normalized_return.where(runs.last_normalized_return.notna(), runs.normalized_return)
     return {
         "Task": runs.cell.iloc[0],
         "Arm": runs.arm.iloc[0],
         "Seeds": str(len(runs)),
         _KEPT: tables.spread(runs.normalized_return),
-        _LAST: tables.spread(last),
+        _LAST: tables.spread(run.last_normalized_return for run in runs.of),
         _HIGHEST: tables.spread(curve["return"].max() for curve in curves),
         "Rank correlation: within runs": tables.spread(within),
         "together": tables.NOTHING if together is None else tables.two_decimals(together),
