@@ -1028,6 +1028,7 @@ def test_studies_and_searches_that_stand_beside_their_results_can_be_read():
         "games_iq": 21,
         "games_study": 24,
         "late_falls": 50,
+        "pybullet_humanoid": 12,
         "practitioner": 45,
         "space_invaders": 6,
         "untuned": 54,
