@@ -43,7 +43,7 @@ from gail_tf.training import evaluation
 from gail_tf.training.evaluation import Evaluator
 from gail_tf.training.imitation_distance import screen_blocks
 from gail_tf.training.nearness import RANDOM_EPISODES, RANDOM_SEED
-from gail_tf.training.reference import border_accuracy, compare_with
+from gail_tf.training.reference import border_accuracy, compare_with, other_images
 from gail_tf.types import WARNING, UserError
 
 NAMES = ("label", "task", "run_name", "group", "tags")
@@ -258,11 +258,13 @@ def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
         expert, said = _compared(expert, loaded.recorded, make_real, step_seconds)
         notes += said
     learns = not getattr(experiment.reward_source, "is_constant", experiment.reward_source is None)
-    if expert is not None and learns and loaded.recorded.are_images and step_seconds <= COMPARED:
-        env = make_real()
-        told = border_accuracy(loaded.recorded, env, _covered_boxes())
-        env.close()
-        expert = expert._replace(facts={**expert.facts, "border_accuracy": told})
+    if expert is not None and loaded.recorded.are_images and step_seconds <= COMPARED:
+        with contextlib.closing(make_real()) as env:
+            told = other_images(loaded.recorded, env)
+            notes += [f"warning: {told}"] if told else []
+            if learns:
+                share = border_accuracy(loaded.recorded, env, _covered_boxes())
+                expert = expert._replace(facts={**expert.facts, "border_accuracy": share})
     if expert is not None and learns:
         notes += _settle_reward(expert, chance["length_mean"], absorbing)
     return Settings(

@@ -92,7 +92,11 @@ def main(argv: Sequence[str]) -> None:
     inspect(_OUT.value, more=f"--environment={made.environment} {flags_of}".strip())
     # The file says its environment, but for the module of one's own in a Minari data set.
     lost = f"--environment={made.environment}" if _OUT.value.startswith("minari:") else ""
-    train = f"{program('gail-train')} --config=gail_ppo/any --config=with/cloning"
+    from gail_tf.training.recording import recipe_of
+
+    recipe = recipe_of(made, _NUM_EPISODES.value)
+    lost = "" if "--environment=" in recipe else lost
+    train = f"{program('gail-train')} {recipe}"
     given = [f"--demonstrations={shlex.quote(_OUT.value)}", lost, flags_of, "--run_dir=runs/new"]
     print(f"Train on them:  {' '.join(filter(None, [train, *given]))}")
 
@@ -156,7 +160,7 @@ def inspect(
         from gail_tf.environments.make import make_by_arguments, with_time_limit
 
         # The screen as the recipes show it.
-        configs = ["pixels/task"] if found.are_frames and "ALE/" in environment else []
+        configs = ["pixels/task"] if found.are_images and "ALE/" in environment else []
         arguments = bound_arguments(bindings, configs)
         make_env = with_time_limit(
             functools.partial(make_by_arguments, environment, **arguments), max_episode_steps

@@ -113,6 +113,17 @@ def _kind(shape: tuple[int, ...], dtype: np.dtype) -> str:
     return what.get(len(shape), f"images {list(shape)} of {dtype}")
 
 
+def _instead(given: tuple[int, ...], wanted: tuple[int, ...]) -> str:
+    """What to do where observations of the shape ``given`` are not of ``wanted``: often no new recording."""
+    if len(wanted) == 2 and given[:2] == wanted:
+        return "save the newest frame of each stack, observations[..., -1]"
+    if len(wanted) == 2 and given[1:] == wanted:
+        return "save the newest frame of each stack, observations[:, -1]"
+    if len(wanted) == 2 and len(given) == 2 and given[0] == given[1]:
+        return f"resize them, or let the agent see the same, --gin='atari_pixels.screen_size = {given[0]}'"
+    return _RECORD
+
+
 def _check_observations(
     demonstrations: Demonstrations, space: gym.spaces.Box, environment: str, num_frames: int | None
 ) -> tuple[str, ...]:
@@ -123,7 +134,7 @@ def _check_observations(
     if given != wanted:
         raise UserError(
             f"the demonstrations' observations have {given}; wanted {wanted.removesuffix(' components')}, as "
-            f"{environment} has: {_RECORD}"
+            f"{environment} has: {_instead(rows.shape[1:], wanted_shape)}"
         )
     if demonstrations.are_images:
         return ()

@@ -67,7 +67,10 @@ def select(demonstrations: Demonstrations, num: int, seed: int) -> Demonstration
     """
     available = demonstrations.num_episodes
     if not 1 <= num <= available:
-        raise UserError(f"{num} demonstrations were asked for; wanted 1 to {available}, the number there are")
+        raise UserError(
+            f"{num} demonstrations were asked for; wanted 1 to {available}, the number there are: give "
+            f"--num_demonstrations={available} (without it the config says how many)"
+        )
     chosen = np.random.default_rng(seed).permutation(available)[:num]
     slices = demonstrations.episode_slices
     rows_of = {int(e): np.arange(slices[e].start, slices[e].stop) for e in np.sort(chosen)}

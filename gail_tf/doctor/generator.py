@@ -187,7 +187,7 @@ def by_heart(case: Case) -> Finding | None:
     if case.agent != "IQLearn" or not case.is_poor or late is None or late >= BY_HEART * values.max():
         return None
     return Finding(
-        f"generator/critic_loss fell from {values.max():.2g} to {late:.2g}, and the policy is far from the expert",
+        f"generator/critic_loss fell from {values.max():.2g} to {late:.2g}, and the expert is far above",
         (
             "More recorded episodes: Pong is played from ten games, not from four (docs/results/games.md).",
             "Cloning (--config=bc/...), whose held-out rows say when to stop.",

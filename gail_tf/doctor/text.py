@@ -34,7 +34,7 @@ def lines(found: Sequence[tuple[Run, Sequence[Finding]]], typed: Callable[[str],
     """One run at length, or several with a line each and what they have in common."""
     if len(found) == 1:
         return run_lines(*found[0], typed)
-    return [*(short_line(*each) for each in found), *shared_lines(found)]
+    return [*(short_line(*each) for each in found), *shared_lines(found, typed)]
 
 
 def as_object(found: Sequence[tuple[Run, Sequence[Finding]]]) -> dict[str, Any]:
@@ -52,8 +52,7 @@ def run_lines(run: Run, findings: Sequence[Finding], typed: Callable[[str], str]
         for number, what in enumerate(finding.change):
             is_typed = what.startswith(("--", "gail-", "gail_tf."))
             label = "try" if number == 0 else "or" if is_typed else ""
-            what = re.sub(r"^gail-[\w-]+", lambda name: typed(name[0]), what)
-            lines.append(f"    {label:<4} {what}")
+            lines.append(f"    {label:<4} {_as_typed(what, typed)}")
     if any(what.startswith("--") for finding in findings for what in finding.change):
         lines.append("  What begins with -- goes behind the run's own command, with another --run_dir.")
     return lines
@@ -64,7 +63,9 @@ def short_line(run: Run, findings: Sequence[Finding]) -> str:
     return f"{run.path}: {verdict(run, findings)} ({_state(run)})"
 
 
-def shared_lines(found: Sequence[tuple[Run, Sequence[Finding]]]) -> list[str]:
+def shared_lines(
+    found: Sequence[tuple[Run, Sequence[Finding]]], typed: Callable[[str], str] = str
+) -> list[str]:
     """What several runs have in common: every finding of two or more, with what to change first."""
     by_name: dict[str, list[Finding]] = collections.defaultdict(list)
     for _, findings in found:
@@ -72,7 +73,7 @@ def shared_lines(found: Sequence[tuple[Run, Sequence[Finding]]]) -> list[str]:
             by_name[finding.name].append(finding)
     common = sorted(by_name.items(), key=lambda item: -len(item[1]))
     lines = [
-        f"  {name}: {len(them)} of {len(found)} runs; try {_first_change(them)}"
+        f"  {name}: {len(them)} of {len(found)} runs; try {_as_typed(_first_change(them), typed)}"
         for name, them in common
         if len(them) > 1
     ]
@@ -83,6 +84,11 @@ def shared_lines(found: Sequence[tuple[Run, Sequence[Finding]]]) -> list[str]:
 def _first_change(findings: Sequence[Finding]) -> str:
     """What most of them would change first."""
     return collections.Counter(finding.change[0] for finding in findings).most_common(1)[0][0]
+
+
+def _as_typed(what: str, typed: Callable[[str], str]) -> str:
+    """A command of ours with the path that a shell finds it by; anything else as it is."""
+    return re.sub(r"^gail-[\w-]+", lambda name: typed(name[0]), what)
 
 
 def _state(run: Run) -> str:

@@ -17,6 +17,9 @@ NUM_RESETS = 100
 NUM_STEPS = 3000  # of random actions, and as many of the file's
 MIN_FRAMES = 100  # fewer say nothing of what tells them
 _MOST_BYTES = 1 << 28  # of images played
+_NUM_IMAGE_RESETS = 10
+OTHER_IMAGES = 10.0
+"""Grey levels between first images, beyond those between resets. Of one game 0 to 4, of two 48 to 93."""
 
 
 def compare_with(
@@ -34,11 +37,34 @@ def compare_with(
         taken = matched(demonstrations, env)
         if not taken.are_images:
             return compare(taken, _reference(env, taken, seed), observation_components(env))
-        share = _told_by_border(taken, env, (), seed)
+        share, other = _told_by_border(taken, env, (), seed), _other_images(taken, env, seed)
     lines = ["Images: their shape and the actions fit."]
     if share is not None:
         lines.append(f"A frame's border tells them from random play: {share:.0%} right, chance has 50%.")
-    return Comparison(lines, [])
+    return Comparison(lines, [other] if other else [])
+
+
+def other_images(demonstrations: demos.Demonstrations, env: gym.Env, seed: int = 0) -> str | None:
+    """What to say where episodes begin with images that no reset has, as those of another game do."""
+    return _other_images(matched(demonstrations, env), env, seed)
+
+
+def _other_images(taken: demos.Demonstrations, env: gym.Env, seed: int) -> str | None:
+    if env.observation_space.dtype != np.uint8:
+        return None
+    seen = np.array if frames_in_stack(env) is None else _newest_frame
+    recorded = taken.observations[[rows.start for rows in taken.episode_slices]].astype(np.float32)
+    resets = np.stack([seen(env.reset(seed=seed + i)[0]) for i in range(_NUM_IMAGE_RESETS)]).astype(
+        np.float32
+    )
+    apart = np.abs(recorded.mean(0) - resets.mean(0)).mean()
+    spread = np.abs(resets - resets.mean(0)).mean()
+    if apart <= OTHER_IMAGES + spread:
+        return None
+    return (
+        f"Episodes begin with images {apart:.0f} grey levels from those of the environment's resets, which "
+        f"are {spread:.0f} from each other: of another game, or made otherwise?"
+    )
 
 
 def border_accuracy(

@@ -209,12 +209,13 @@ class RunDirectory:
         write_json(self.run_json, self.read_info() | fields)
 
     def stopped_at(self) -> int:
-        """Environment steps of the last whole line of metrics, 0 without any; a kill may cut the last one."""
+        """Environment steps of the last line of metrics or of the newest checkpoint; 0 without."""
         lines = self.metrics.read_text(errors="replace").splitlines() if self.metrics.exists() else []
-        for line in reversed(lines):
-            with contextlib.suppress(ValueError):
-                return json.loads(line)["env_steps"]
-        return 0
+        logged = next((steps for line in reversed(lines) if (steps := _env_steps(line)) is not None), 0)
+        with contextlib.suppress(OSError):  # of a run that goes on it may just have been cleared away
+            for newest in sorted(self.checkpoints.glob("*/progress.json"))[-1:]:
+                return max(logged, _env_steps(newest.read_text()) or 0)
+        return logged
 
     def truncate_metrics(self, num_lines: int) -> None:
         """Keeps the first ``num_lines``; a resumed run writes the others again."""
@@ -302,6 +303,13 @@ def _remove_empty(folder: Path, stop: Path) -> None:
         except OSError:
             return
         folder = folder.parent
+
+
+def _env_steps(text: str) -> int | None:
+    """Of a line of JSON; None where it is cut short, as a kill leaves one."""
+    with contextlib.suppress(ValueError, KeyError):
+        return json.loads(text)["env_steps"]
+    return None
 
 
 def note_of_older(policy: Path) -> str | None:

@@ -27,6 +27,23 @@ def test_a_minari_data_set_holds_what_an_npz_does(tmp_path, monkeypatch):
         recording.check_out("minari:a name")
 
 
+@pytest.mark.parametrize(
+    ("environment", "wrapper", "expected"),
+    [
+        ("Hopper-v5", None, "--config=gail_ppo/any --config=with/cloning"),
+        ("ale_py:ALE/MsPacman-v5", "atari_pixels", "--config=gail_ppo/ms_pacman --num_demonstrations=3"),
+        (
+            "ale_py:ALE/Breakout-v5",
+            "atari_pixels",
+            "--config=gail_ppo/seaquest --environment=ale_py:ALE/Breakout-v5 --num_demonstrations=3",
+        ),
+    ],
+)
+def test_the_recipe_that_is_named_is_the_task_s_where_any_would_not_do(environment, wrapper, expected):
+    bindings = [f"make_environment.wrappers = [@{wrapper}]"] if wrapper else []
+    assert recording.recipe_of(recording.Recorded(environment, bindings), 3) == expected
+
+
 OWN = """
 import gymnasium as gym
 

@@ -95,6 +95,22 @@ def test_images_are_held_against_random_play_by_their_borders():
     assert reference.compare_with(marked, make_env).lines[1].endswith("100% right, chance has 50%.")
 
 
+def test_images_that_no_reset_of_the_environment_has_are_told():
+    frames = np.stack([gym.make("Bar-v0").reset(seed=i)[0] for i in range(40)])
+    fields = {
+        "actions": np.zeros(40, int),
+        "terminals": np.arange(40) % 2 == 1,
+        "timeouts": np.zeros(40, bool),
+    }
+    told = [
+        reference.other_images(
+            demonstrations.from_arrays({**fields, "observations": seen}), gym.make("Bar-v0")
+        )
+        for seen in (frames, 255 - frames)
+    ]
+    assert told[0] is None and "of another game, or made otherwise?" in told[1]
+
+
 def test_a_game_in_colour_is_held_against_grey_frames_as_training_sees_it():
     ale_py = pytest.importorskip("ale_py", reason="pip install 'gail_tf[atari]'")
     gym.register_envs(ale_py)
