@@ -43,6 +43,7 @@ _MAY_IMPORT = {
     "mgail": {"types", "networks", "optimization", "operators", "environments"},
     "generators": {
         "types",
+        "functions",
         "networks",
         "optimization",
         "operators",

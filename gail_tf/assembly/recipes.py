@@ -364,3 +364,21 @@ def _fitting(overlay: str) -> list[str]:
     """The recipes that have the parts which ``overlay`` changes."""
     parts_of = {recipe: _parts(settings(layers([f"{recipe}/any", overlay]))) for recipe in stems("recipes")}
     return [recipe for recipe, parts in parts_of.items() if not _missing(_needs(overlay), parts)]
+
+
+def recipe_of(environment: str, bindings: Sequence[str], num_episodes: int) -> str:
+    """The flags of gail-train for a recipe that imitates what was recorded there.
+
+    A game from the screen wants an encoder and a covered score, PyBullet settings of its own: not ``any``.
+    Those recipes, unlike ``any``, say how many trajectories they take, and which environment.
+    """
+    count = f"--num_demonstrations={num_episodes}"
+    if any("atari_pixels" in line for line in bindings):
+        game = re.sub(r"^.*/|-v\d+$", "", environment)
+        task = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", game).lower()
+        if (configs_dir() / "tasks" / f"{task}.gin").is_file():
+            return f"--config=gail_ppo/{task} {count}"
+        return f"--config=gail_ppo/seaquest --environment={environment} {count}"
+    if environment.startswith("pybullet_envs"):
+        return f"--config=gail_ppo/pybullet --config=with/cloning --environment={environment} {count}"
+    return "--config=gail_ppo/any --config=with/cloning"

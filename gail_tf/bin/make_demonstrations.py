@@ -92,9 +92,9 @@ def main(argv: Sequence[str]) -> None:
     inspect(_OUT.value, more=f"--environment={made.environment} {flags_of}".strip())
     # The file says its environment, but for the module of one's own in a Minari data set.
     lost = f"--environment={made.environment}" if _OUT.value.startswith("minari:") else ""
-    from gail_tf.training.recording import recipe_of
+    from gail_tf.assembly.recipes import recipe_of
 
-    recipe = recipe_of(made, _NUM_EPISODES.value)
+    recipe = recipe_of(made.environment, made.bindings, _NUM_EPISODES.value)
     lost = "" if "--environment=" in recipe else lost
     train = f"{program('gail-train')} {recipe}"
     given = [f"--demonstrations={shlex.quote(_OUT.value)}", lost, flags_of, "--run_dir=runs/new"]

@@ -3,7 +3,6 @@
 import functools
 import inspect
 import itertools
-import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +22,6 @@ from gail_tf.environments.observations import environment_name
 from gail_tf.environments.wrappers import as_bindings, described
 from gail_tf.files import require_new
 from gail_tf.machine import pip_install
-from gail_tf.resources import configs_dir
 from gail_tf.training import actors, evaluation, rollouts
 from gail_tf.types import UserError
 
@@ -50,24 +48,6 @@ class Recorded(NamedTuple):
 
     environment: str
     bindings: Sequence[str]
-
-
-def recipe_of(recorded: Recorded, num_episodes: int) -> str:
-    """The flags of gail-train for a recipe that imitates what was recorded there.
-
-    A game from the screen wants an encoder and a covered score, PyBullet settings of its own: not ``any``.
-    Those recipes, unlike ``any``, say how many trajectories they take, and which environment.
-    """
-    count, environment = f"--num_demonstrations={num_episodes}", recorded.environment
-    if any("atari_pixels" in line for line in recorded.bindings):
-        game = re.sub(r"^.*/|-v\d+$", "", environment)
-        task = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", game).lower()
-        if (configs_dir() / "tasks" / f"{task}.gin").is_file():
-            return f"--config=gail_ppo/{task} {count}"
-        return f"--config=gail_ppo/seaquest --environment={environment} {count}"
-    if environment.startswith("pybullet_envs"):
-        return f"--config=gail_ppo/pybullet --config=with/cloning --environment={environment} {count}"
-    return "--config=gail_ppo/any --config=with/cloning"
 
 
 def check_out(out: str) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gail_tf import demonstrations
+from gail_tf.assembly.recipes import recipe_of
 from gail_tf.environments.make import make_environment
 from gail_tf.training import play, recording
 from gail_tf.types import UserError
@@ -41,7 +42,7 @@ def test_a_minari_data_set_holds_what_an_npz_does(tmp_path, monkeypatch):
 )
 def test_the_recipe_that_is_named_is_the_task_s_where_any_would_not_do(environment, wrapper, expected):
     bindings = [f"make_environment.wrappers = [@{wrapper}]"] if wrapper else []
-    assert recording.recipe_of(recording.Recorded(environment, bindings), 3) == expected
+    assert recipe_of(environment, bindings, 3) == expected
 
 
 OWN = """
