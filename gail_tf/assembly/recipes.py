@@ -366,6 +366,18 @@ def _fitting(overlay: str) -> list[str]:
     return [recipe for recipe, parts in parts_of.items() if not _missing(_needs(overlay), parts)]
 
 
+@functools.cache
+def _games_from_the_screen() -> dict[str, str]:
+    """The task of each environment that one plays from its frames."""
+    found = {}
+    for task in stems("tasks"):
+        bound = settings(layers([f"gail_ppo/{task}"]))
+        wrappers = bound.get("make_environment.wrappers")
+        if wrappers is not None and "atari_pixels" in wrappers.text:
+            found[bound["make_environment.environment"].value] = task
+    return found
+
+
 def recipe_of(environment: str, bindings: Sequence[str], num_episodes: int) -> str:
     """The flags of gail-train for a recipe that imitates what was recorded there.
 
@@ -374,9 +386,8 @@ def recipe_of(environment: str, bindings: Sequence[str], num_episodes: int) -> s
     """
     count = f"--num_demonstrations={num_episodes}"
     if any("atari_pixels" in line for line in bindings):
-        game = re.sub(r"^.*/|-v\d+$", "", environment)
-        task = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", game).lower()
-        if (configs_dir() / "tasks" / f"{task}.gin").is_file():
+        task = _games_from_the_screen().get(environment)
+        if task is not None:
             return f"--config=gail_ppo/{task} {count}"
         return f"--config=gail_ppo/seaquest --environment={environment} {count}"
     if environment.startswith("pybullet_envs"):

@@ -42,6 +42,7 @@ from gail_tf.functions import name_of
 from gail_tf.training import evaluation
 from gail_tf.training.evaluation import Evaluator
 from gail_tf.training.imitation_distance import screen_blocks
+from gail_tf.training.matching import matched
 from gail_tf.training.nearness import RANDOM_EPISODES, RANDOM_SEED
 from gail_tf.training.reference import border_accuracy, compare_with, other_images
 from gail_tf.types import WARNING, UserError
@@ -260,10 +261,11 @@ def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
     learns = not getattr(experiment.reward_source, "is_constant", experiment.reward_source is None)
     if expert is not None and loaded.recorded.are_images and step_seconds <= COMPARED:
         with contextlib.closing(make_real()) as env:
-            told = other_images(loaded.recorded, env)
+            taken = matched(loaded.recorded, env)
+            told = other_images(taken, env)
             notes += [f"warning: {told}"] if told else []
             if learns:
-                share = border_accuracy(loaded.recorded, env, _covered_boxes())
+                share = border_accuracy(taken, env, _covered_boxes())
                 expert = expert._replace(facts={**expert.facts, "border_accuracy": share})
     if expert is not None and learns:
         notes += _settle_reward(expert, chance["length_mean"], absorbing)

@@ -38,6 +38,7 @@ from typing import Any
 
 from absl import flags
 
+from gail_tf.assembly.recipes import recipe_of
 from gail_tf.bin.command_line import program, run_main
 from gail_tf.files import require_new
 from gail_tf.reporting.python_calls import quoted
@@ -92,8 +93,6 @@ def main(argv: Sequence[str]) -> None:
     inspect(_OUT.value, more=f"--environment={made.environment} {flags_of}".strip())
     # The file says its environment, but for the module of one's own in a Minari data set.
     lost = f"--environment={made.environment}" if _OUT.value.startswith("minari:") else ""
-    from gail_tf.assembly.recipes import recipe_of
-
     recipe = recipe_of(made.environment, made.bindings, _NUM_EPISODES.value)
     lost = "" if "--environment=" in recipe else lost
     train = f"{program('gail-train')} {recipe}"

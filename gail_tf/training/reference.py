@@ -37,19 +37,18 @@ def compare_with(
         taken = matched(demonstrations, env)
         if not taken.are_images:
             return compare(taken, _reference(env, taken, seed), observation_components(env))
-        share, other = _told_by_border(taken, env, (), seed), _other_images(taken, env, seed)
+        share, other = border_accuracy(taken, env, (), seed), other_images(taken, env, seed)
     lines = ["Images: their shape and the actions fit."]
     if share is not None:
         lines.append(f"A frame's border tells them from random play: {share:.0%} right, chance has 50%.")
     return Comparison(lines, [other] if other else [])
 
 
-def other_images(demonstrations: demos.Demonstrations, env: gym.Env, seed: int = 0) -> str | None:
-    """What to say where episodes begin with images that no reset has, as those of another game do."""
-    return _other_images(matched(demonstrations, env), env, seed)
+def other_images(taken: demos.Demonstrations, env: gym.Env, seed: int = 0) -> str | None:
+    """What to say where episodes begin with images that no reset has, as those of another game do.
 
-
-def _other_images(taken: demos.Demonstrations, env: gym.Env, seed: int) -> str | None:
+    ``taken``: demonstrations as ``matched`` gives them.
+    """
     if env.observation_space.dtype != np.uint8:
         return None
     seen = np.array if frames_in_stack(env) is None else _newest_frame
@@ -68,23 +67,17 @@ def _other_images(taken: demos.Demonstrations, env: gym.Env, seed: int) -> str |
 
 
 def border_accuracy(
-    demonstrations: demos.Demonstrations,
+    taken: demos.Demonstrations,
     env: gym.Env,
     covered: Sequence[tuple[int, int, int, int]] = (),
     seed: int = 0,
 ) -> float | None:
     """``demonstrations.border_accuracy`` of images against NUM_STEPS of uniformly random actions in ``env``.
 
-    As training sees them: of a game in grey frames a colour recording is made grey first. None of fewer than
-    MIN_FRAMES, and of others than bytes. Near 1, a discriminator can win without a look at behaviour: by a
-    score, or since frames were made otherwise.
+    ``taken``: demonstrations as ``matched`` gives them, so as training sees them: of a game in grey frames a
+    colour recording is grey by then. None of fewer than MIN_FRAMES, and of others than bytes. Near 1, a
+    discriminator can win without a look at behaviour: by a score, or since frames were made otherwise.
     """
-    return _told_by_border(matched(demonstrations, env), env, covered, seed)
-
-
-def _told_by_border(
-    taken: demos.Demonstrations, env: gym.Env, covered: Sequence[tuple[int, int, int, int]], seed: int
-) -> float | None:
     if taken.num_transitions < MIN_FRAMES or env.observation_space.dtype != np.uint8:
         return None
     seen = np.array if frames_in_stack(env) is None else _newest_frame

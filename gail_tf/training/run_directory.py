@@ -212,9 +212,11 @@ class RunDirectory:
         """Environment steps of the last line of metrics or of the newest checkpoint; 0 without."""
         lines = self.metrics.read_text(errors="replace").splitlines() if self.metrics.exists() else []
         logged = next((steps for line in reversed(lines) if (steps := _env_steps(line)) is not None), 0)
+        newest = max(self.checkpoints.glob("*/progress.json"), default=None)
+        if newest is None:
+            return logged
         with contextlib.suppress(OSError):  # of a run that goes on it may just have been cleared away
-            for newest in sorted(self.checkpoints.glob("*/progress.json"))[-1:]:
-                return max(logged, _env_steps(newest.read_text()) or 0)
+            return max(logged, _env_steps(newest.read_text()) or 0)
         return logged
 
     def truncate_metrics(self, num_lines: int) -> None:

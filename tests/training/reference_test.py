@@ -13,6 +13,7 @@ from gail_tf.environments.atari import atari_pixels
 from gail_tf.environments.make import make_environment, with_version
 from gail_tf.resources import experts_dir
 from gail_tf.training import reference
+from gail_tf.training.matching import matched
 
 
 def shipped(name):
@@ -123,7 +124,7 @@ def test_a_game_in_colour_is_held_against_grey_frames_as_training_sees_it():
     fields |= {"actions": actions, "terminals": np.zeros(120, bool), "timeouts": ends}
     options = {"kwargs": {"frameskip": 1}, "wrappers": [atari_pixels], "max_episode_steps": 1000}
     env = make_environment("ALE/Pong-v5", **options)
-    told = reference.border_accuracy(demonstrations.from_arrays(fields), env)
+    told = reference.border_accuracy(matched(demonstrations.from_arrays(fields), env), env)
     env.close()
     assert 0.4 < told <= 1.0
 
