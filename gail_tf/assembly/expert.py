@@ -75,6 +75,9 @@ def load_demonstrations(
         name, recorded = DEMONSTRATIONS, given
     elif given is not None:
         name, recorded = ARRAYS, demos.from_arrays(given)
+    if given is not None:
+        with demos.named(name):
+            recorded = demos.with_keys(recorded, observation_keys)
     else:
         name = file = resolve_demonstrations(path)
         recorded = demos.load(file, reader, observation_keys)

@@ -8,7 +8,14 @@ from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.facts import facts, share_at_limits
 from gail_tf.demonstrations.frames import stacked
 from gail_tf.demonstrations.inspect import describe, plot, plot_returns
-from gail_tf.demonstrations.loading import MIN_TRANSITIONS, digest, digest_of_files, from_arrays, load
+from gail_tf.demonstrations.loading import (
+    MIN_TRANSITIONS,
+    digest,
+    digest_of_files,
+    from_arrays,
+    load,
+    with_keys,
+)
 from gail_tf.demonstrations.readers import Reader
 from gail_tf.demonstrations.readers.npz import named
 from gail_tf.demonstrations.readers.own import save

@@ -14,6 +14,7 @@ from gail_tf.types import UserError
 
 LARGEST_OBSERVATION = 1e15  # Sums of squares of more overflow float32, and a normaliser with them.
 RANGE_TOLERANCE = 1e-4  # Of high - low: float32 rounding of a clipped action, not a different unit.
+_NO_BOUND = 1e30  # spaces have the largest float32 where they know none
 OBSERVATION_TOLERANCE = 1e-3  # Of high - low, or where that is infinite of 1; more is noted.
 _RECORD = "give demonstrations of this environment"
 
@@ -73,6 +74,14 @@ def as_discrete(demonstrations: Demonstrations, num_actions: int) -> Demonstrati
     return demonstrations.noted(*notes, actions=actions)
 
 
+def _with_channel(demonstrations: Demonstrations, shape: tuple[int, ...]) -> Demonstrations:
+    """Frames ``[N, H, W]`` as ``[N, H, W, 1]`` where the space has that axis."""
+    if shape != (*demonstrations.observations.shape[1:], 1):
+        return demonstrations
+    names = ("observations", "next_observations")
+    return demonstrations.noted(**{name: getattr(demonstrations, name)[..., None] for name in names})
+
+
 def _clip_to_bounds(demonstrations: Demonstrations, low, high) -> Demonstrations:
     """Clips excursions up to RANGE_TOLERANCE of the range; UserError for larger ones."""
     low, high = (np.asarray(bound, np.float32).reshape(-1) for bound in (low, high))
@@ -82,7 +91,9 @@ def _clip_to_bounds(demonstrations: Demonstrations, low, high) -> Demonstrations
         raise UserError(f"actions are {given}; wanted floats with {len(low)} columns: {_RECORD}")
     with np.errstate(over="ignore"):  # of the largest float32, which stand for no bounds
         span = high - low
-    slack = np.where(np.isfinite(span), RANGE_TOLERANCE * span, 0)
+    # Of an interval that is open on one side, what its bound loses in float32.
+    known = [np.where(np.abs(bound) < _NO_BOUND, np.abs(bound), 0) for bound in (low, high)]
+    slack = np.where(np.isfinite(span), RANGE_TOLERANCE * span, 1e-6 * np.maximum(*known))
     if bad := arrays.outside(actions, low, high, slack):
         raise UserError(f"actions {bad}: save them as the environment executed them, clipped, in its units")
     clipped = np.clip(actions, low, high)
@@ -209,6 +220,8 @@ def check_matches(
         demonstrations = _in_order(demonstrations, components, environment)
     if num_frames is not None and are_colour(demonstrations):
         demonstrations = grey(demonstrations, observation_space.shape[:-1])
+    if demonstrations.are_images and num_frames is None:
+        demonstrations = _with_channel(demonstrations, observation_space.shape)
     notes += _check_observations(demonstrations, observation_space, environment, num_frames)
     demonstrations = demonstrations.noted(*notes)
     if num_actions is not None:

@@ -14,8 +14,10 @@ Rows = dict[str, np.ndarray]
 Notes = list[str]
 
 
-def repaired(rows: Rows) -> tuple[dict[str, Any], Notes]:
+def repaired(rows: Rows, are_true: bool = False) -> tuple[dict[str, Any], Notes]:
     """What ``Demonstrations`` takes, from rows that may lack timeouts or successors.
+
+    ``are_true``: the successors are known to be true, also where one equals the next episode's start.
 
     Returns and lengths stay those of the recorded episodes where rows are dropped.
 
@@ -24,6 +26,8 @@ def repaired(rows: Rows) -> tuple[dict[str, Any], Notes]:
     """
     recorded, notes = with_boundaries(rows)
     ends = _ends(recorded)
+    if are_true:
+        return {**recorded, "episode_ends": ends}, notes
     rows, kept, more = with_successors(recorded)
     fields = {**rows, "episode_ends": _ends(rows)}
     if len(rows["observations"]) < ends[-1]:

@@ -29,9 +29,11 @@ def action_noise(demonstrations: Demonstrations) -> float | None:
     rows = np.sort(rng.permutation(demonstrations.num_transitions)[:_MAX_ROWS])
     observations = demonstrations.observations[rows].astype(np.float64)
     actions = demonstrations.actions[rows]
-    if demonstrations.is_discrete:
-        actions = np.eye(int(actions.max()) + 1)[actions]
-    spread = 2.0 * actions.astype(np.float64).var(0).sum()
+    if demonstrations.is_discrete:  # as of one-hot rows, which of many actions would fill the memory
+        shares = np.unique(actions, return_counts=True)[1] / len(actions)
+        spread = 2.0 * (1.0 - np.square(shares).sum())
+    else:
+        spread = 2.0 * actions.astype(np.float64).var(0).sum()
     if spread < 1e-12:
         return None
     std = observations.std(0)
@@ -41,6 +43,8 @@ def action_noise(demonstrations: Demonstrations) -> float | None:
     distances = squares[asked, None] + squares - 2.0 * observations[asked] @ observations.T
     distances[np.arange(len(asked)), asked] = np.inf
     nearest = distances.argmin(1)
+    if demonstrations.is_discrete:
+        return float(2.0 * (actions[asked] != actions[nearest]).mean() / spread)
     return float(np.square(actions[asked] - actions[nearest]).sum(1).mean() / spread)
 
 

@@ -1,10 +1,13 @@
 """Demonstrations of a file, a folder, a data set's name, or arrays: the first reader that knows them."""
 
+import dataclasses
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from gail_tf.demonstrations.components import listed
 from gail_tf.demonstrations.demonstrations import Demonstrations
@@ -98,9 +101,16 @@ def _require_enough(demonstrations: Demonstrations) -> Demonstrations:
 
 
 def digest(path: str | None, recorded: Demonstrations) -> str:
-    """sha256 of a file, or of a folder's npz files one after the other; of the arrays where there is none."""
-    arrays = (recorded.observations, recorded.actions, recorded.episode_ends)
-    return digest_of_files(path) or hashlib.sha256(b"".join(a.tobytes() for a in arrays)).hexdigest()
+    """sha256 of a file, or of a folder's npz files one after the other; of all arrays where there is none."""
+    if of_files := digest_of_files(path):
+        return of_files
+    found = hashlib.sha256()
+    for field in dataclasses.fields(recorded):
+        array = getattr(recorded, field.name)
+        if isinstance(array, np.ndarray):
+            found.update(f"{field.name} {array.dtype} {array.shape}".encode())
+            found.update(np.ascontiguousarray(array))
+    return found.hexdigest()
 
 
 def digest_of_files(path: str | None) -> str | None:

@@ -154,9 +154,19 @@ def _from_factory(factory: Callable[..., gym.Env], max_episode_steps: int | None
         _of_factories[id(env.unwrapped)] = env.unwrapped
     if max_episode_steps is None:
         return env
-    while isinstance(env, gym.wrappers.TimeLimit):  # its own, which would cut an episode all the same
+    return gym.wrappers.TimeLimit(_without_limit(env), max_episode_steps)
+
+
+def _without_limit(env: gym.Env) -> gym.Env:
+    """``env`` without time limits of its own, however deep: they would cut episodes all the same."""
+    while isinstance(env, gym.wrappers.TimeLimit):
         env = env.env
-    return gym.wrappers.TimeLimit(env, max_episode_steps)
+    layer = env
+    while isinstance(layer, gym.Wrapper):
+        while isinstance(layer.env, gym.wrappers.TimeLimit):
+            layer.env = layer.env.env
+        layer = layer.env
+    return env
 
 
 def _wrapped(env: gym.Env, wrappers: Sequence[Callable], environment: str) -> gym.Env:

@@ -98,7 +98,8 @@ class Loop:
 def stacked(observations: Sequence[np.ndarray], space: gym.Space) -> np.ndarray:
     """``[B, ...]`` in the space's own precision, whatever type an environment gives; a copy."""
     out = np.empty((len(observations), *space.shape), space.dtype)
-    return np.stack(observations, out=out) if len(observations) else out
+    # They were checked where the environment gave them: in its space's range, whole if integers.
+    return np.stack(observations, out=out, casting="unsafe") if len(observations) else out
 
 
 def is_absorbed(info: Mapping[str, Any]) -> bool:

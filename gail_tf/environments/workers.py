@@ -32,7 +32,9 @@ class Workers:
         self.observation_space, self.action_space = env.observation_space, env.action_space
         env.close()
         context = multiprocessing.get_context("fork")
-        action = np.zeros(self.action_space.shape, self.action_space.dtype)
+        # The codec's type, not the space's, as a loop has it: float64 would be other numbers.
+        dtype = np.int64 if isinstance(self.action_space, gym.spaces.Discrete) else np.float32
+        action = np.zeros(self.action_space.shape, dtype)
         observation = np.zeros(self.observation_space.shape, self.observation_space.dtype)
         self._actions = _shared(context, num_environments, action)
         self._outcome = Outcome(

@@ -291,3 +291,17 @@ def test_the_digest_is_of_the_files_contents_or_of_the_arrays(tmp_path):
     assert digest(tmp_path) != alone
     same = digest(given=demonstrations(0.0))
     assert same == digest(given=as_arrays(demonstrations(0.0))) != digest(given=demonstrations(9.0))
+
+
+def test_components_are_taken_of_given_arrays_too():
+    fields = {
+        "observations/a": np.zeros((4, 1), np.float32),
+        "observations/b": np.ones((4, 2), np.float32),
+        "actions": np.zeros((4, 1), np.float32),
+        "terminals": np.arange(4) == 3,
+        "timeouts": np.zeros(4, bool),
+    }
+    loaded = expert.load_demonstrations(given=fields, observation_keys=["b", "a"])
+    assert loaded.recorded.observations[0].tolist() == [1.0, 1.0, 0.0]
+    with pytest.raises(UserError, match="observation_keys are c; wanted some of"):
+        expert.load_demonstrations(given=fields, observation_keys=["c"])

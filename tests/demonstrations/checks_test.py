@@ -273,3 +273,19 @@ def test_a_file_named_after_its_environment_or_none_is_taken(name):
 def test_rewards_that_are_not_the_environments_are_told(recorded, played, told):
     found = other_rewards(np.array(recorded, np.float32), np.array(played, np.float32))
     assert found is None if told is None else found.startswith(told)
+
+
+@pytest.mark.parametrize("bound", [0.7, 0.3, -0.1])
+def test_actions_at_the_bound_of_a_half_open_interval_fit(bound):
+    inwards = np.nextafter(np.float32(bound), np.float32(9))  # as float64 0.7 is for an agent of float32
+    d = check_box(make([[bound], [bound], [9.0]]), low=(inwards,), high=(np.inf,))
+    assert d.actions[0, 0] == inwards
+    with pytest.raises(UserError, match="wanted .* to inf"):
+        check_box(make([[bound - 0.01]]), low=(inwards,), high=(np.inf,))
+
+
+def test_single_frames_fit_images_of_one_channel():
+    frames = np.arange(3 * 144, dtype=np.uint32).reshape(3, 12, 12).astype(np.uint8)
+    d = dataclasses.replace(make([[-1.0], [0.5], [1.0]]), observations=frames, next_observations=frames)
+    image = space(12, 12, 1, low=0, high=255, dtype=np.uint8)
+    assert np.array_equal(check_box(d, observation_space=image).observations, frames[..., None])

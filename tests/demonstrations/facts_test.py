@@ -54,3 +54,15 @@ def of(observations, actions):
         truncated=is_last,
         episode_ends=np.array([len(actions)]),
     )
+
+
+def test_the_noise_of_many_discrete_actions_is_that_of_one_hot_rows():
+    rng = np.random.default_rng(0)
+    observations = rng.uniform(-1, 1, (300, 2)).astype(np.float32)
+    actions = rng.integers(5, size=300)
+    found = demos.facts(of(observations, actions), 300, None)["action_noise"]
+    assert found == demos.facts(of(observations, 10**9 * actions), 300, None)["action_noise"]
+    as_floats = np.eye(5, dtype=np.float32)[actions]
+    assert found == pytest.approx(
+        demos.facts(of(observations, as_floats), 300, None)["action_noise"], rel=1e-6
+    )

@@ -144,3 +144,39 @@ def test_what_a_reader_refuses_begins_with_the_path(tmp_path, refuses):
         raise UserError("is too old")
 
     refuses(tmp_path / "x", "x: is too old", reader=read_nothing)
+
+
+def test_rewards_that_are_all_nan_are_left_out_and_some_are_refused(d4rl):
+    rewards = np.full(5, np.nan)
+    d = demos.from_arrays(d4rl(rewards=rewards))
+    assert d.rewards is None and "All rewards are NaN: left out, no return is known." in d.notes
+    rewards[0] = 1.0
+    with pytest.raises(UserError, match="rewards row 1 is nan"):
+        demos.from_arrays(d4rl(rewards=rewards))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"terminals": np.zeros(5, bool), "timeouts": np.array([0, 0, 1, 0, 1], bool)},
+        {"rewards": np.arange(5.0)},
+        {"next_observations": np.array([[1], [2], [4], [11], [12]], np.float32)},
+    ],
+)
+def test_the_digest_of_arrays_is_of_all_of_them(d4rl, changes):
+    one, same, other = (demos.from_arrays(d4rl(**each)) for each in ({}, {}, changes))
+    assert demos.digest(None, one) == demos.digest(None, same) != demos.digest(None, other)
+
+
+def test_final_observations_are_true_where_they_equal_the_next_start(d4rl):
+    """Of a walk that comes back to where all begin; as next_observations they may be a reset's."""
+    fields = {
+        "observations": np.array([0, 1, 2, 1, 0, 1, 2, 1], np.float32)[:, None],
+        "actions": np.zeros((8, 1)),
+        "terminals": np.zeros(8, bool),
+        "timeouts": np.arange(8) % 4 == 3,
+    }
+    d = demos.from_arrays({**fields, "final_observations": np.zeros((2, 1), np.float32)})
+    assert d.num_transitions == 8 and d.next_observations[:, 0].tolist() == [1, 2, 1, 0, 1, 2, 1, 0]
+    told = demos.from_arrays({**fields, "next_observations": d.next_observations})
+    assert told.num_transitions == 7

@@ -19,6 +19,7 @@ from gail_tf.environments.observations import (
     one_hot_columns,
     time_limit,
 )
+from gail_tf.environments.simulators import Loop
 from gail_tf.types import UserError
 
 
@@ -349,3 +350,32 @@ def test_made_by_arguments_alone_gin_has_no_part():
     assert time_limit(make_environment("CartPole-v1")) == 7
     assert time_limit(make_by_arguments("CartPole-v1")) == 500
     assert time_limit(make_by_arguments("CartPole-v1", max_episode_steps=9)) == 9
+
+
+def test_a_limit_replaces_that_of_a_function_s_environment_however_deep():
+    def make():
+        inner = gym.make("Pendulum-v1")  # 200 steps
+        return gym.wrappers.RescaleAction(inner, -1.0, 1.0)
+
+    env = make_environment(make, max_episode_steps=300)
+    env.reset(seed=0)
+    ends = [env.step(env.action_space.sample())[3] for _ in range(300)]
+    assert time_limit(env) == 300 and ends.index(True) == 299
+
+
+def test_integers_of_another_width_are_those_of_the_space():
+    class Counting(gym.Env):
+        observation_space = gym.spaces.Box(0, 10, (3,), np.uint8)
+        action_space = gym.spaces.Discrete(2)
+
+        def reset(self, *, seed=None, options=None):
+            super().reset(seed=seed)
+            return np.array([1, 2, 3]), {}
+
+        def step(self, action):
+            return [4, 5, 6], 0.0, False, False, {}
+
+    loop = Loop([make_environment(Counting, max_episode_steps=9)])
+    found = loop.reset([0], [0])
+    assert found.dtype == np.uint8 and found.tolist() == [[1, 2, 3]]
+    assert loop.step(np.array([0])).observation.tolist() == [[4, 5, 6]]

@@ -125,3 +125,29 @@ def test_processes_are_for_slow_environments_where_there_are_cores(options, want
     assert isinstance(simulators, wanted)
     assert bool(notes) == (wanted is Workers)
     simulators.close()
+
+
+class Chaotic(gym.Env):
+    """Computes with its action, in the precision that it is given in."""
+
+    observation_space = gym.spaces.Box(-np.inf, np.inf, (2,), np.float64)
+    action_space = gym.spaces.Box(-1, 1, (2,), np.float64)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self._x = self.np_random.uniform(0.2, 0.8, 2)
+        return self._x.copy(), {}
+
+    def step(self, action):
+        self._x = np.clip(3.9 * self._x * (1 - self._x) + 0.01 * np.sin(0.37 * action), 0.001, 0.999)
+        return self._x.copy(), 0.0, False, False, {}
+
+
+def test_actions_of_float64_are_the_loops(workers):
+    one, loop = workers(Chaotic, 2, 2), Loop([Chaotic() for _ in range(2)])
+    one.reset(range(2), [0, 1]), loop.reset(range(2), [0, 1])
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        action = rng.uniform(-1, 1, (2, 2)).astype(np.float32)
+        outcomes = one.step(action), loop.step(action)
+    assert np.array_equal(outcomes[0].observation, outcomes[1].observation)

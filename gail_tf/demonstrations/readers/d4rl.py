@@ -56,6 +56,10 @@ def from_fields(fields: Mapping[str, Any], provenance: dict[str, Any]) -> Demons
     ignored = [name for name in fields if name.startswith(npz.IGNORED_PREFIXES)]
     notes = [f"Ignored the keys {', '.join(ignored)}."] if ignored else []
     arrays_by_key = {name: arrays.as_array(name, fields[name]) for name in fields if name not in ignored}
+    rewards = arrays_by_key.get("rewards")
+    if rewards is not None and rewards.dtype.kind == "f" and rewards.size and np.isnan(rewards).all():
+        del arrays_by_key["rewards"]
+        notes.append("All rewards are NaN: left out, no return is known.")
     found, components = joined(arrays_by_key, "observations", "next_observations", "final_observations")
     found, reshaped = _without_columns(_renamed(found))
     environment, more = _environment(found.pop("environment", None))
@@ -63,7 +67,7 @@ def from_fields(fields: Mapping[str, Any], provenance: dict[str, Any]) -> Demons
     rows = {_FLAGS.get(name, name): array for name, array in arrays.as_rows(found).items()}
     if final is not None:
         rows = _with_final(rows, arrays.as_observations("final_observations", final))
-    rows, inferred = repaired(rows)
+    rows, inferred = repaired(rows, are_true=final is not None)
     return Demonstrations(
         **rows,
         environment=environment,

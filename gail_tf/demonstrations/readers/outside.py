@@ -49,3 +49,11 @@ def source(format_name: str, path: str) -> dict[str, Any]:
     file = pathlib.Path(path)
     sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
     return {"format": format_name, "file": file.name, "sha256": sha256}
+
+
+def is_of_bytes(kind: Any) -> bool:
+    """Whether an Arrow type holds uint8, in lists of any depth: Python's numbers would be int64."""
+    kind = getattr(kind, "storage_type", kind)
+    while hasattr(kind, "value_type"):
+        kind = kind.value_type
+    return str(kind) == "uint8"

@@ -18,7 +18,7 @@ from gail_tf.demonstrations import arrays
 from gail_tf.demonstrations.components import Components
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.readers import d4rl
-from gail_tf.demonstrations.readers.outside import first_bytes, package, parsing, source
+from gail_tf.demonstrations.readers.outside import first_bytes, is_of_bytes, package, parsing, source
 from gail_tf.types import WARNING, UserError
 
 _NEEDED = "gail_tf[arrow]"
@@ -37,9 +37,10 @@ _SCALARS = {
 }
 _COUNTS = re.compile(r"frame_index|(time_?)?step|t", re.IGNORECASE)
 _CLOCKS = re.compile(r"t|time|timestamp", re.IGNORECASE)
+_OF_INFOS = re.compile(r"(info|infos|metadata)[._/].*", re.IGNORECASE)
 _IGNORED = re.compile(
     # The last two are what pandas calls an index that it writes.
-    rf"(info|infos|metadata)[._/].*|index|task_index|{_CLOCKS.pattern}|{_COUNTS.pattern}"
+    rf"{_OF_INFOS.pattern}|index|task_index|{_CLOCKS.pattern}|{_COUNTS.pattern}"
     r"|Unnamed: \d+|__index_level_\d+__",
     re.IGNORECASE,
 )
@@ -137,7 +138,20 @@ def parquet_columns(path: str) -> dict[str, np.ndarray]:
         table = parquet.ParquetFile(path).read()
         table.validate(full=True)
         columns = {name: table.column(name).to_pylist() for name in table.column_names}
-    return {name: arrays.as_array(name, column) for name, column in columns.items()}
+    bytes_of = {field.name for field in table.schema if is_of_bytes(field.type)}
+    found = {name: _column(name, column) for name, column in columns.items()}
+    images = {name for name, array in found.items() if name in bytes_of and array.ndim > 2}
+    return {name: array.astype(np.uint8) if name in images else array for name, array in found.items()}
+
+
+def _column(name: str, column: list[Any]) -> np.ndarray:
+    """One of what is left out anyway, such as contacts, may hold whatever it likes."""
+    try:
+        return arrays.as_array(name, column)
+    except UserError:
+        if not _OF_INFOS.fullmatch(name):
+            raise
+        return np.empty(len(column), object)
 
 
 def _role(column: str) -> str | None:

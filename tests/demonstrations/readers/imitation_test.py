@@ -122,3 +122,11 @@ def test_folders_that_are_something_else_or_damaged(saved, refuses, made, tmp_pa
     refuses(copy, "cannot be read as a Hugging Face dataset")
     (copy / "dataset_dict.json").write_text("{}")
     refuses(copy, "several splits")
+
+
+def test_images_of_bytes_stay_bytes(saved):
+    pa = pytest.importorskip("pyarrow")
+    kind = pa.list_(pa.list_(pa.list_(pa.list_(pa.uint8()))))
+    images = np.arange(3 * 48, dtype=np.uint8).reshape(3, 4, 4, 3)
+    d = demos.load(saved(**{**EPISODE, "obs": pa.array([images.tolist()], kind)}))
+    assert d.observations.dtype == np.uint8 and np.array_equal(d.observations, images[:-1])

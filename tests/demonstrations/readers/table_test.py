@@ -339,6 +339,32 @@ def test_lists_in_parquet_are_vectors(tmp_path, refuses):
     refuses(tmp_path / "a", "obs_0 is ragged")
 
 
+def test_columns_that_are_ignored_may_be_ragged(tmp_path):
+    pytest.importorskip("pyarrow")
+    frame = pd.DataFrame({**COLUMNS, "info.contacts": [[0], [0, 1], [], [1], [2]]})
+    frame.to_parquet(tmp_path / "a")
+    assert any("info.contacts" in note for note in demos.load(tmp_path / "a").notes)
+
+
+def test_images_of_bytes_in_parquet_stay_bytes(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as parquet
+
+    images = np.arange(5 * 48, dtype=np.uint8).reshape(5, 4, 4, 3)
+    kind = pa.list_(pa.list_(pa.list_(pa.uint8())))
+    table = pa.table(
+        {
+            "observation": pa.array(images.tolist(), kind),
+            "action": pa.array([0, 1, 0, 1, 0]),
+            "terminated": pa.array([False, False, True, False, False]),
+            "truncated": pa.array([False, False, False, False, True]),
+        }
+    )
+    parquet.write_table(table, tmp_path / "a")
+    d = demos.load(tmp_path / "a")
+    assert d.observations.dtype == np.uint8 and np.array_equal(d.observations[0], images[0])
+
+
 def test_without_pyarrow_the_line_says_what_to_install(made, refuses, monkeypatch):
     import sys
 
