@@ -18,7 +18,7 @@ FOLDERS_OF = {
     "gail_vr": ["gail_vr", "gail_vr_today", "w_gail"],
     "credo": ["credo", "credo_parts", "credo_ppo"],
     "mgail": ["mgail", "mgail_paper"],
-    "steady": ["steady", "bc"],
+    "steady": ["steady", "bc", "trpo_humanoid"],
     "pong_pybullet": ["pong_today", "pybullet", "pybullet_hopper"],
 }
 # The same training under another name: study -> (arm, task) -> (folder, arm, task).
