@@ -71,16 +71,14 @@ def load_demonstrations(
     if given is None and path is None:
         raise UserError("no demonstrations given: add --demonstrations=PATH (a file or a folder of them).")
     file = None
-    if isinstance(given, Demonstrations):
-        name, recorded = DEMONSTRATIONS, given
-    elif given is not None:
-        name, recorded = ARRAYS, demos.from_arrays(given)
-    if given is not None:
-        with demos.named(name):
-            recorded = demos.with_keys(recorded, observation_keys)
-    else:
+    if given is None:
         name = file = resolve_demonstrations(path)
         recorded = demos.load(file, reader, observation_keys)
+    else:
+        is_ours = isinstance(given, Demonstrations)
+        name, recorded = (DEMONSTRATIONS, given) if is_ours else (ARRAYS, demos.from_arrays(given))
+        with demos.named(name):
+            recorded = demos.with_keys(recorded, observation_keys)
     sha256 = demos.digest(file, recorded)
     chosen = (num_trajectories, subsample, seed, observation_keys)
     return LoadedDemonstrations(name, recorded, sha256, *chosen, reader and name_of(reader))

@@ -1,6 +1,5 @@
 """Demonstrations of a file, a folder, a data set's name, or arrays: the first reader that knows them."""
 
-import dataclasses
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
@@ -105,11 +104,10 @@ def digest(path: str | None, recorded: Demonstrations) -> str:
     if of_files := digest_of_files(path):
         return of_files
     found = hashlib.sha256()
-    for field in dataclasses.fields(recorded):
-        array = getattr(recorded, field.name)
-        if isinstance(array, np.ndarray):
-            found.update(f"{field.name} {array.dtype} {array.shape}".encode())
-            found.update(np.ascontiguousarray(array))
+    arrays = {**recorded.per_step, **recorded.per_episode, "episode_ends": recorded.episode_ends}
+    for name, array in arrays.items():
+        found.update(f"{name} {array.dtype} {array.shape}".encode())
+        found.update(np.ascontiguousarray(array))
     return found.hexdigest()
 
 

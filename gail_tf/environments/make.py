@@ -159,13 +159,13 @@ def _from_factory(factory: Callable[..., gym.Env], max_episode_steps: int | None
 
 def _without_limit(env: gym.Env) -> gym.Env:
     """``env`` without time limits of its own, however deep: they would cut episodes all the same."""
-    while isinstance(env, gym.wrappers.TimeLimit):
-        env = env.env
-    layer = env
-    while isinstance(layer, gym.Wrapper):
-        while isinstance(layer.env, gym.wrappers.TimeLimit):
-            layer.env = layer.env.env
-        layer = layer.env
+    if not isinstance(env, gym.Wrapper):
+        return env
+    inner = _without_limit(env.env)
+    if isinstance(env, gym.wrappers.TimeLimit):
+        return inner
+    if inner is not env.env:
+        env.env = inner
     return env
 
 

@@ -102,5 +102,10 @@ def stacked(observations: Sequence[np.ndarray], space: gym.Space) -> np.ndarray:
     return np.stack(observations, out=out, casting="unsafe") if len(observations) else out
 
 
+def action_dtype(space: gym.Space) -> type:
+    """What environments are given actions in, the codec's type: in float64 they would be other numbers."""
+    return np.int64 if isinstance(space, gym.spaces.Discrete) else np.float32
+
+
 def is_absorbed(info: Mapping[str, Any]) -> bool:
     return info.get("absorbing") is True  # AbsorbingState's; an environment's own may be anything

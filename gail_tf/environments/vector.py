@@ -10,6 +10,7 @@ from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.finite import check_finite, narrowed
 from gail_tf.environments.makers import make_simulators
 from gail_tf.environments.observations import observation_spec
+from gail_tf.environments.simulators import action_dtype
 from gail_tf.types import EpisodeStatistics, UserError
 
 
@@ -104,9 +105,9 @@ class VectorEnvironment:
             state |= {"returns": self._returns.copy(), "lengths": self._lengths.copy()}
             return shared | {f"state_{name}": value for name, value in state.items()}
         played = [np.asarray(a) for a in self._actions]
-        # The codec's type, not the space's: joined with float64, float32 actions would come back wider.
-        dtype = np.int64 if self.codec.is_discrete else np.float32
-        empty = np.zeros((0, *self._simulators.action_space.shape), dtype)
+        space = self._simulators.action_space
+        # Joined with float64, float32 actions would come back wider.
+        empty = np.zeros((0, *space.shape), action_dtype(space))
         return shared | {
             "num_actions": np.array([len(a) for a in played]),
             "actions": np.concatenate([a if len(a) else empty for a in played]),

@@ -10,7 +10,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from gail_tf.environments.simulators import Loop, Outcome
+from gail_tf.environments.simulators import Loop, Outcome, action_dtype
 from gail_tf.types import UserError
 
 
@@ -32,9 +32,7 @@ class Workers:
         self.observation_space, self.action_space = env.observation_space, env.action_space
         env.close()
         context = multiprocessing.get_context("fork")
-        # The codec's type, not the space's, as a loop has it: float64 would be other numbers.
-        dtype = np.int64 if isinstance(self.action_space, gym.spaces.Discrete) else np.float32
-        action = np.zeros(self.action_space.shape, dtype)
+        action = np.zeros(self.action_space.shape, action_dtype(self.action_space))
         observation = np.zeros(self.observation_space.shape, self.observation_space.dtype)
         self._actions = _shared(context, num_environments, action)
         self._outcome = Outcome(

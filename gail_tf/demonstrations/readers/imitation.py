@@ -14,7 +14,7 @@ import numpy as np
 from gail_tf.demonstrations import arrays
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.readers import npz
-from gail_tf.demonstrations.readers.outside import is_of_bytes, package, parsing, source
+from gail_tf.demonstrations.readers.outside import as_written, package, parsing, source
 from gail_tf.demonstrations.readers.trajectories import Trajectory, from_trajectories
 from gail_tf.types import UserError
 
@@ -46,23 +46,21 @@ def read_folder(path: str) -> Demonstrations | None:
         )
     with parsing("imitation's trajectories"):
         rows = [row for table in tables for row in table.to_pylist()]
-        of_bytes = is_of_bytes(tables[0].schema.field("obs").type)
-    return _from_rows(rows, {"format": "imitation", "folder": folder.name}, of_bytes)
+        kind = tables[0].schema.field("obs").type
+    return _from_rows(rows, {"format": "imitation", "folder": folder.name}, kind)
 
 
 def _from_rows(
-    rows: list[dict[str, Any]], provenance: dict[str, Any], of_bytes: bool = False
+    rows: list[dict[str, Any]], provenance: dict[str, Any], kind_of_obs: Any = None
 ) -> Demonstrations:
     trajectories, unknown = [], 0
     for i, row in enumerate(rows):
         cut = _was_cut(row)
         unknown += cut is None
-        rewards, observations = row.get("rews"), _numbers(f"obs of trajectory {i}", row["obs"])
-        if of_bytes and observations.ndim > 2:  # images
-            observations = observations.astype(np.uint8)
+        rewards = row.get("rews")
         trajectories.append(
             Trajectory(
-                observations,
+                as_written(_numbers(f"obs of trajectory {i}", row["obs"]), kind_of_obs),
                 _numbers(f"acts of trajectory {i}", row["acts"]),
                 None if rewards is None else _numbers(f"rews of trajectory {i}", rewards),
                 terminated=cut is False,

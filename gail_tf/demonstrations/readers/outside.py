@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from gail_tf.machine import pip_install
 from gail_tf.types import UserError
 
@@ -51,9 +53,9 @@ def source(format_name: str, path: str) -> dict[str, Any]:
     return {"format": format_name, "file": file.name, "sha256": sha256}
 
 
-def is_of_bytes(kind: Any) -> bool:
-    """Whether an Arrow type holds uint8, in lists of any depth: Python's numbers would be int64."""
+def as_written(array: np.ndarray, kind: Any) -> np.ndarray:
+    """``array`` of Python's numbers, which are int64; images are bytes again where the Arrow type was."""
     kind = getattr(kind, "storage_type", kind)
     while hasattr(kind, "value_type"):
         kind = kind.value_type
-    return str(kind) == "uint8"
+    return array.astype(np.uint8) if array.ndim > 2 and str(kind) == "uint8" else array

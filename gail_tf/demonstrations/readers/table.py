@@ -18,7 +18,7 @@ from gail_tf.demonstrations import arrays
 from gail_tf.demonstrations.components import Components
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.readers import d4rl
-from gail_tf.demonstrations.readers.outside import first_bytes, is_of_bytes, package, parsing, source
+from gail_tf.demonstrations.readers.outside import as_written, first_bytes, package, parsing, source
 from gail_tf.types import WARNING, UserError
 
 _NEEDED = "gail_tf[arrow]"
@@ -137,11 +137,10 @@ def parquet_columns(path: str) -> dict[str, np.ndarray]:
     with parsing("Parquet"):
         table = parquet.ParquetFile(path).read()
         table.validate(full=True)
-        columns = {name: table.column(name).to_pylist() for name in table.column_names}
-    bytes_of = {field.name for field in table.schema if is_of_bytes(field.type)}
-    found = {name: _column(name, column) for name, column in columns.items()}
-    images = {name for name, array in found.items() if name in bytes_of and array.ndim > 2}
-    return {name: array.astype(np.uint8) if name in images else array for name, array in found.items()}
+        columns = {
+            name: (table.column(name).to_pylist(), table.column(name).type) for name in table.column_names
+        }
+    return {name: as_written(_column(name, column), kind) for name, (column, kind) in columns.items()}
 
 
 def _column(name: str, column: list[Any]) -> np.ndarray:
