@@ -1,9 +1,12 @@
-"""What a machine has: its cores, and the Python that packages are installed into."""
+"""What a machine has: its cores, the Python that packages are installed into, and two streams to write to."""
 
+import contextlib
 import importlib.util
 import os
 import shlex
 import sys
+import tempfile
+from collections.abc import Iterator
 from types import ModuleType
 
 from gail_tf.types import UserError
@@ -39,3 +42,26 @@ def import_opencv(needed_by: str) -> ModuleType:
         raise UserError(f"{needed_by} needs OpenCV: {pip_install('gail_tf[atari]')}") from e
     cv2.setNumThreads(1)
     return cv2
+
+
+@contextlib.contextmanager
+def quiet(number: int) -> Iterator[None]:
+    """Holds back what Python and native code write to stdout, 1, or stderr, 2; an exception lets it out."""
+    name = {1: "stdout", 2: "stderr"}[number]
+    redirected = {1: contextlib.redirect_stdout, 2: contextlib.redirect_stderr}[number]
+    if getattr(sys, name) is not None:
+        getattr(sys, name).flush()
+    with tempfile.TemporaryFile("w+") as held:
+        saved = os.dup(number)
+        os.dup2(held.fileno(), number)
+        try:
+            with redirected(held):  # in a notebook it is no file descriptor
+                yield
+        except BaseException:
+            os.dup2(saved, number)
+            held.seek(0)
+            getattr(sys, name).write(held.read())
+            raise
+        finally:
+            os.dup2(saved, number)
+            os.close(saved)

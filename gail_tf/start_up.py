@@ -8,36 +8,15 @@ import os
 import platform
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
-from gail_tf.machine import pip_install
+from gail_tf.machine import pip_install, quiet
 from gail_tf.types import UserError
 
 TF_AGENTS = "tf-agents==0.19.0"
 """What pip is told to install."""
 _CACHE_LIMIT = 2 * 1024**3
 """Bytes of compiled code that are kept; the least recently read goes first."""
-
-
-@contextlib.contextmanager
-def _quiet_stderr():
-    """Holds back what Python and native code write to stderr; an exception lets it out."""
-    sys.stderr.flush()
-    with tempfile.TemporaryFile("w+") as held:
-        saved = os.dup(2)
-        os.dup2(held.fileno(), 2)
-        try:
-            with contextlib.redirect_stderr(held):  # in a notebook it is no file descriptor
-                yield
-        except BaseException:
-            os.dup2(saved, 2)
-            held.seek(0)
-            sys.stderr.write(held.read())
-            raise
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
 
 
 def import_tensorflow() -> None:
@@ -59,7 +38,7 @@ def import_tensorflow() -> None:
     # the screen, whose convolutions XLA does not compile on a CPU, take half as long again.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     keep_compiled_code()
-    with _quiet_stderr():
+    with quiet(2):
         import tensorflow as tf
         import tf_agents  # noqa: F401
         from tf_agents.agents.ppo import ppo_clip_agent  # noqa: F401

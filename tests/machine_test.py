@@ -1,5 +1,6 @@
 """Cores, and commands that install what is missing."""
 
+import os
 import sys
 
 import pytest
@@ -28,3 +29,16 @@ def test_pip_where_this_python_has_it_and_uv_elsewhere(monkeypatch):
         hints.append(machine.pip_install("gail_tf[onnx]", "pandas<3"))
     wanted = "pip install 'gail_tf[onnx]' 'pandas<3'"
     assert hints == [f"{sys.executable} -m {wanted}", f"uv {wanted} --python {sys.executable}"]
+
+
+def test_what_is_held_back_comes_out_with_an_error(capfd):
+    for number in (1, 2):
+        with machine.quiet(number):
+            os.write(number, b"native\n")
+            print("said", file=(sys.stdout, sys.stderr)[number - 1])
+        assert capfd.readouterr() == ("", "")
+        with pytest.raises(ZeroDivisionError), machine.quiet(number):
+            os.write(number, b"native\n")
+            raise ZeroDivisionError
+        assert capfd.readouterr()[number - 1] == "native\n"
+        assert capfd.readouterr() == ("", "")

@@ -22,6 +22,7 @@ from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.atari_resets import reset_quickly
 from gail_tf.environments.foreign import WHERE, foreign, import_module, one_line
 from gail_tf.environments.observations import as_box, time_limit
+from gail_tf.machine import quiet
 from gail_tf.types import UserError
 
 logger = logging.getLogger(__name__)
@@ -34,6 +35,24 @@ def quiet_mujoco() -> None:
     except Exception:  # not installed, or no OpenGL where MUJOCO_GL points: making the environment says which
         return
     mujoco.set_mju_user_warning(lambda message: logger.debug("MuJoCo: %s", message))
+
+
+def quiet_pybullet() -> None:
+    """Holds back the lines that PyBullet writes: its build time, and "argv[0]=" for every environment."""
+    if "pybullet" not in sys.modules and any(name.startswith("pybullet_envs") for name in sys.modules):
+        with contextlib.suppress(Exception), quiet(2):  # making the environment says what is wrong with it
+            import pybullet  # noqa: F401
+    pybullet = sys.modules.get("pybullet")
+    connect = getattr(pybullet, "connect", None)
+    if connect is None or hasattr(connect, "__wrapped__"):
+        return
+
+    @functools.wraps(connect)
+    def quiet_connect(*args, **kwargs):
+        with quiet(1):
+            return connect(*args, **kwargs)
+
+    pybullet.connect = quiet_connect
 
 
 @gin.configurable
@@ -70,6 +89,7 @@ def make_environment(
         _import_module(environment)
         make = functools.partial(gym.make, environment, disable_env_checker=True)
     name = called(environment)
+    quiet_pybullet()
     try:
         env = make(**kwargs)
     except UserError:

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import subprocess
 import sys
 
 import gin
@@ -379,3 +380,17 @@ def test_integers_of_another_width_are_those_of_the_space():
     found = loop.reset([0], [0])
     assert found.dtype == np.uint8 and found.tolist() == [[1, 2, 3]]
     assert loop.step(np.array([0])).observation.tolist() == [[4, 5, 6]]
+
+
+def test_pybullet_is_quiet():
+    """In a process of its own: PyBullet writes one of its lines when it is imported."""
+    pytest.importorskip("pybullet_envs_gymnasium", reason="pip install 'gail_tf[pybullet]'")
+    script = (
+        "from gail_tf.environments.make import make_by_arguments\n"
+        "for _ in range(2): make_by_arguments('pybullet_envs_gymnasium:HopperBulletEnv-v0').reset(seed=0)\n"
+        "print('reset', flush=True)"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert done.stdout == "reset\n"
+    assert "build time" not in done.stderr
