@@ -321,6 +321,20 @@ def _table_1(runs):
             yield cells
 
 
+def _paper_s_table_1(runs):
+    """mgail.md: the paper's rows of a task in a cell; on MuJoCo between its expert and our random policy."""
+    for task, rows in _paper().groupby("environment", sort=False):
+        low = runs[runs.environment == task].random_return.iloc[-1]
+        cells = [f"{task}: {', '.join(map(str, rows.trajectories))}"]
+        for method in ("bc", "gail", "mgail"):
+            if rows.expert.isna().any():
+                shown = [f"{value:.1f}" for value in rows[method]]
+            else:
+                shown = [f"{value:.2f}" for value in (rows[method] - low) / (rows.expert - low)]
+            cells.append(", ".join(shown))
+        yield cells
+
+
 def _medians(runs, arms, each_seed=False):
     names = ("Hopper-v5", "HalfCheetah-v5", "Walker2d-v5")
     for arm in arms:
@@ -423,7 +437,7 @@ def _fewer_rows(runs):
 
 
 def _paper():
-    """Ho & Ermon's returns (no expert's on classic control)."""
+    """Returns of Ho & Ermon and of MGAIL (no expert's on classic control)."""
     return pd.read_csv(RESULTS / "ho_ermon" / "paper.csv", comment="#")
 
 
@@ -455,7 +469,7 @@ def _table_3(runs):
 
 def _classic_control(runs):
     """gail.md: four whole trajectories beside the paper's returns."""
-    for paper in _paper()[lambda table: table.expert.isna()].itertuples():
+    for paper in _paper().query("expert.isna() and trajectories == 4").itertuples():
         same = runs[(runs.environment == paper.environment) & (runs.demonstrations == "4")]
         ours = [_with_seeds(_of(same, "steady", [arm])) for arm in ("BC", "GAIL (PPO)")]
         yield [paper.environment, f"{paper.bc:.2f}", ours[0], f"{paper.gail:.2f}", ours[1]]
@@ -897,6 +911,7 @@ RULES = {
     ("mgail.md", "choice"): _one_choice,
     ("mgail.md", "| MGAIL"): _does_a_model_pay,
     ("mgail.md", "Environment 2"): _table_1,
+    ("mgail.md", "task: trajectories"): _paper_s_table_1,
     ("results/first_table.md", "| Hopper-v5"): lambda runs: _medians(runs, ["GAIL-VR", "GAIL"]),
     ("demonstrations.md", "`shipped:`"): _shipped,
     ("w_gail.md", "| Hopper-v5"): lambda runs: _medians(runs, ["GAIL-GP", "W-GAIL", "W-GAIL-GP"], True),

@@ -1,6 +1,6 @@
 """gail-report: curves and a table of results from run directories.
 
-  gail-report RUN_DIR [RUN_DIR ...] [--out=DIR] [--published=FILE]
+  gail-report RUN_DIR [RUN_DIR ...] [--out=DIR] [--only=REGEX] [--published=FILE]
 
 Each RUN_DIR is a run directory, a folder that is searched for them, or the runs.jsonl.xz of an earlier
 report. Runs that differ in their seed alone are put together. Into DIR go
@@ -20,6 +20,7 @@ and, where the runs have what they show,
   keeping.md                               the policy that was kept beside the last and the highest one
   between_runs.md                          the run that is nearest to the demonstrations beside the others
   by_demonstrations.md                     final returns, a column an arm, a row a number of demonstrations
+  by_demonstrations.png                    final returns against the number of demonstrations
   final_returns.png                        a box an arm, a dot a seed
   policy_gradient.png, discriminator.png, learned_reward.png, values.png, credo.png, policy.png,
   model_error.png, rollout_gradient.png,
@@ -33,6 +34,7 @@ Examples:
   gail-report runs/hopper_0
   gail-report runs/ --out=report/hopper
   gail-report report/hopper/runs.jsonl.xz runs/more_seeds --out=report/all_seeds
+  gail-report runs/steady --only='/hopper/' --out=report/hopper
 """
 
 from collections.abc import Sequence
@@ -43,6 +45,7 @@ from gail_tf.bin.command_line import program, run_main
 from gail_tf.types import UserError
 
 _OUT = flags.DEFINE_string("out", "report", "The folder to write into; made when it does not exist.")
+_ONLY = flags.DEFINE_string("only", "", "A regular expression: the runs whose name in results.csv it finds.")
 _PUBLISHED = flags.DEFINE_string("published", None, "A CSV file with a paper's values, to stand beside ours.")
 
 
@@ -56,8 +59,9 @@ def main(argv: Sequence[str]) -> None:
     # Slow to import, and --help needs none of them.
     from gail_tf.reporting import archive, report, runs, terminal
 
-    written = report.write_report(run_dirs, _OUT.value, _PUBLISHED.value)
-    found = [] if any(map(archive.is_archive, run_dirs)) else runs.find_runs(run_dirs)
+    written = report.write_report(run_dirs, _OUT.value, _PUBLISHED.value, _ONLY.value)
+    is_several = _ONLY.value or any(map(archive.is_archive, run_dirs))
+    found = [] if is_several else runs.find_runs(run_dirs)
     if len(found) == 1:
         run = runs.load_run(found[0])
         findings = diagnosis.diagnose(run, holder(found[0]) is not None)

@@ -162,9 +162,13 @@ def demonstrations_text(num_demonstrations: int | None, subsample: int) -> str:
     """For instance "4" or "4, every 20th step"; "none" for the true reward."""
     if num_demonstrations is None:
         return "none"
+    return f"{num_demonstrations}" + (f", {steps_text(subsample)}" if subsample > 1 else "")
+
+
+def steps_text(subsample: int) -> str:
+    """For instance "every 20th step"."""
     last_digit = 0 if subsample // 10 % 10 == 1 else subsample % 10
-    ordinal = str(subsample) + {1: "st", 2: "nd", 3: "rd"}.get(last_digit, "th")
-    return f"{num_demonstrations}" + (f", every {ordinal} step" if subsample > 1 else "")
+    return f"every {subsample}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(last_digit, 'th') } step"
 
 
 def _settings(runs: Iterable[Run]) -> list[tuple[str, ...]]:

@@ -1,40 +1,45 @@
 """Many run directories in, one folder with figures, tables and a CSV file out."""
 
 import pathlib
+import re
 from collections.abc import Iterable
 
 from gail_tf.files import write_atomically
 from gail_tf.reporting import archive, keeping_table, page, study_figures, study_tables, tables, text
 from gail_tf.reporting.figures import draw_comparison
 from gail_tf.reporting.groups import group_runs, tasks_of
-from gail_tf.reporting.runs import Path
+from gail_tf.reporting.runs import Path, Run
 from gail_tf.types import UserError
 
 
-def write_report(paths: Iterable[Path], out_dir: Path, published: Path | None = None) -> list[pathlib.Path]:
+def write_report(
+    paths: Iterable[Path], out_dir: Path, published: Path | None = None, only: str = ""
+) -> list[pathlib.Path]:
     """Writes figures, tables and a CSV file about the runs among and below ``paths``.
 
     Always ``page.html``, ``curves.png``, ``table.md``, ``results.csv``, ``commands.csv``, ``runs.jsonl.xz``
     and ``table_compact.md``, for a README. Beside them, where the runs have what they show: ``arms.md``,
     ``by_demonstrations.md``, ``divergence.md``, ``signal.md``, ``outliers.md``, ``keeping.md``,
-    ``between_runs.md``, ``final_returns.png``, a figure for each of FAMILIES, ``rollout_gradient.png``,
-    ``reward_histograms.png`` (one for each task where there are several).
+    ``between_runs.md``, ``final_returns.png``, ``by_demonstrations.png``, a figure for each of FAMILIES,
+    ``rollout_gradient.png``, ``reward_histograms.png`` (one for each task where there are several).
     Unfinished and unreadable runs are listed under ``table.md``. What an earlier report left there of these,
     and these runs do not show, is removed: it would be about others.
 
     Args:
       paths: run directories, folders of them, or ``runs.jsonl.xz`` of earlier reports.
+      only: a regular expression; of the runs those whose name it finds, as results.csv has it.
       published: a CSV file with a paper's values, for a column of ``divergence.md`` (``read_published``).
 
     Returns:
       The files written.
 
     Raises:
-      UserError: a path holds no run directory, none of them can be read, or ``out_dir`` cannot be written or
-        has files of these names that no report wrote.
+      UserError: a path holds no run directory, none of them can be read or is named so, or ``out_dir`` cannot
+        be written or has files of these names that no report wrote.
     """
     beside = study_tables.read_published(published) if published else None
     runs, problems = archive.gather(paths)
+    runs = _chosen(runs, only)
     groups, out_dir = group_runs(runs), pathlib.Path(out_dir)
     table = tables.runs_table(groups)
     contents = {
@@ -52,6 +57,7 @@ def write_report(paths: Iterable[Path], out_dir: Path, published: Path | None = 
     }
     figures = {"final_returns.png": (study_figures.draw_final_returns, groups)}
     figures |= {f"{name}.png": (study_figures.draw_family, groups, name) for name in study_figures.FAMILIES}
+    figures["by_demonstrations.png"] = (study_figures.draw_by_demonstrations, groups)
     figures["rollout_gradient.png"] = (study_figures.draw_rollout_gradients, groups)
     tasks = tasks_of(groups)
     for task in tasks:
@@ -69,6 +75,16 @@ def write_report(paths: Iterable[Path], out_dir: Path, published: Path | None = 
     for path in {*(out_dir / name for name in contents), *drawn} - set(written):
         path.unlink(missing_ok=True)
     return written
+
+
+def _chosen(runs: list[Run], only: str) -> list[Run]:
+    try:
+        chosen = [run for run in runs if re.search(only, run.name)]
+    except re.error as e:
+        raise UserError(f"--only={only}: not a regular expression ({e}).") from e
+    if not chosen:
+        raise UserError(f"--only={only} fits none of {len(runs)} runs, such as {runs[0].name}.")
+    return chosen
 
 
 def _check_ours(out_dir: pathlib.Path, names: Iterable[str]) -> None:

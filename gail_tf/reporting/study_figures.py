@@ -4,6 +4,7 @@ Each function saves a PNG (atomically) and returns its Figure, or writes nothing
 has what it shows.
 """
 
+import dataclasses
 import functools
 import itertools
 import textwrap
@@ -19,8 +20,8 @@ from gail_tf.reporting import text
 from gail_tf.reporting.aggregates import pooled_histogram
 from gail_tf.reporting.canvas import AGENT, EXPERT, GREY, Panels, looks, smooth
 from gail_tf.reporting.figures import LinePanel, draw_group, draw_lines, draw_median
-from gail_tf.reporting.groups import Group, tasks_of
-from gail_tf.reporting.runs import Curve, Path, Run
+from gail_tf.reporting.groups import Group, steps_text, tasks_of
+from gail_tf.reporting.runs import Curve, Path, Run, natural_key
 
 FAMILIES = {
     "policy_gradient": {
@@ -275,6 +276,58 @@ def draw_final_returns(groups: Sequence[Group], path: Path) -> Figure | None:
             low, high = ax.get_xlim()
             ax.set_xlim(max(min(low, -0.05), -1), min(max(high, 1.1), 2))
     return panels.save(path)
+
+
+def draw_by_demonstrations(groups: Sequence[Group], path: Path) -> Figure | None:
+    """Normalised returns of the kept policies by the number of demonstrations (Ho & Ermon 2016, Figure 1).
+
+    A panel an environment and subsampling of which some method has two numbers or more, a line a method: the
+    median of its seeds, with their range as a band. A run that a NaN stopped counts as 0. None without one.
+    """
+    lines: dict[tuple[str, int], dict[str, list[Group]]] = {}
+    for group in groups:
+        if group.num_demonstrations is not None and any(_finals(group, normalized=True)):
+            place = group.environment, group.subsample
+            lines.setdefault(place, {}).setdefault(group.method, []).append(group)
+    panels = []
+    for (environment, subsample), methods in sorted(lines.items(), key=lambda one: natural_key(str(one[0]))):
+        if any(len({group.num_demonstrations for group in same}) > 1 for same in methods.values()):
+            title = f"{environment}, {steps_text(subsample)}" if subsample > 1 else environment
+            here = [_as_one(same) for same in methods.values()]
+            says = "demonstrations", "normalised return"
+            panels.append(LinePanel(title, *says, here, _draw_by_number, _finish_by_number))
+    if not panels:
+        return None
+    every = [group for panel in panels for group in panel.groups]
+    layout = {"num_columns": min(len(panels), 3), "size": (3.9, 2.9), "alone": 2.4}
+    return draw_lines(every, panels, path, dotted=False, **layout)
+
+
+def _as_one(groups: Sequence[Group]) -> Group:
+    """Groups of one method that differ in their number of demonstrations, as a line's."""
+    runs = [run for group in groups for run in group.runs]
+    return dataclasses.replace(groups[0], label=groups[0].method, runs=runs)
+
+
+def _draw_by_number(ax: Axes, group: Group, look: Mapping[str, Any]) -> Any:
+    by_number: dict[int, list] = {}
+    for run in group.runs:
+        by_number.setdefault(int(run.number("num_demonstrations")), []).append(run)
+    found = {
+        number: [value for values in _finals(dataclasses.replace(group, runs=runs), True) for value in values]
+        for number, runs in sorted(by_number.items())
+    }
+    numbers = [number for number, scores in found.items() if scores]
+    low, median, high = np.transpose([np.quantile(found[number], (0, 0.5, 1)) for number in numbers])
+    ax.fill_between(numbers, low, high, color=look["color"], alpha=0.15, linewidth=0)
+    ax.vlines(numbers, low, high, color=look["color"], linewidth=1, alpha=0.6)
+    return ax.plot(numbers, median, marker="o", markersize=4, linewidth=1.6, **look)[0]
+
+
+def _finish_by_number(ax: Axes) -> None:
+    ax.axhline(1, color=GREY, linewidth=1, linestyle="--", zorder=1)
+    ax.axhline(0, color=GREY, linewidth=1, linestyle=":", zorder=1)
+    ax.set_ylim(max(min(ax.get_ylim()[0], -0.05), -1), min(max(ax.get_ylim()[1], 1.1), 2))
 
 
 def _finals(group: Group, normalized: bool) -> tuple[list[float], list[float]]:

@@ -45,7 +45,7 @@ FLAGS = {
         "out",
         "play",
     },
-    "report": {"out", "published"},
+    "report": {"only", "out", "published"},
     "doctor": {"json"},
     "study": {
         "address",

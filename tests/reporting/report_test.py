@@ -183,6 +183,18 @@ def test_a_report_leaves_no_table_of_an_earlier_one(make_run_dir, tmp_path):
     assert set(out.iterdir()) == {*written, out / "mine.md"} and out / "arms.md" not in written
 
 
+def test_of_the_runs_those_that_are_named_so(make_run_dir, tmp_path):
+    for name in ("runs/a/hopper/0", "runs/a/hopper/1", "runs/b/ant/0"):
+        make_run_dir(name)
+    write_report([tmp_path / "runs"], tmp_path / "out", only="/hopper/1$")
+    with open(tmp_path / "out" / "results.csv", encoding="utf-8") as file:
+        assert [row["run"] for row in csv.DictReader(file)] == ["a/hopper/1"]
+    with pytest.raises(UserError, match="--only=swim fits none of 3 runs, such as a/hopper/0"):
+        write_report([tmp_path / "runs"], tmp_path / "out", only="swim")
+    with pytest.raises(UserError, match=r"--only=\[: not a regular expression"):
+        write_report([tmp_path / "runs"], tmp_path / "out", only="[")
+
+
 def test_files_that_no_report_wrote_stay(make_run_dir, tmp_path):
     out = tmp_path / "mine"
     out.mkdir()

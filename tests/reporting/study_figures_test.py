@@ -263,3 +263,28 @@ def test_rollout_gradients_are_drawn_by_step(make_groups, tmp_path, rendered):
 
 def test_without_rollouts_there_is_no_file(make_groups, tmp_path):
     assert study_figures.draw_rollout_gradients(make_groups("A"), tmp_path / "r.png") is None
+
+
+def test_returns_are_drawn_by_the_number_of_demonstrations(make_groups, tmp_path, rendered):
+    def what(label, task, seed):
+        returns = 2000.0 - 500 * seed + (1000.0 if label == "A" and task == "hopper_11" else 0.0)
+        number = {"hopper_4": 4, "hopper_11": 11, "hopper_all": 4}[task]
+        subsample = 1 if task == "hopper_all" else 20
+        return {"returns": (0.0, returns), "num_demonstrations": number, "subsample": subsample}
+
+    tasks = ("hopper_4", "hopper_11", "hopper_all")
+    groups = make_groups("AB", tasks, seeds=3, what=what)
+    path = tmp_path / "by_demonstrations.png"
+    figure = study_figures.draw_by_demonstrations(groups, path)
+    (ax,) = figure.axes  # whole trajectories come in one number alone
+    assert ax.get_title(loc="left") == "Hopper-v5, every 20th step"
+    first, second = [line.get_xydata() for line in ax.lines if line.get_marker() == "o"]
+    np.testing.assert_allclose(first, [(4, 1.5), (11, 2.5)])  # medians of three seeds of an expert of 1,000
+    np.testing.assert_allclose(second, [(4, 1.5), (11, 1.5)])
+    low, high = ax.collections[0].get_paths()[0].get_extents().get_points()  # and their range
+    np.testing.assert_allclose((low, high), [(4, 1.0), (11, 3.0)])
+    assert labels_of(figure) == ["A", "B"]
+    check_picture(path)
+    assert (
+        study_figures.draw_by_demonstrations([g for g in groups if g.num_demonstrations == 4], path) is None
+    )
