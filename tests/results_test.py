@@ -709,7 +709,11 @@ def _table_2(runs):
         if where and "cloning" in where[2]:
             cells[0] += ", cloning beside it"
             verdict = verdict if verdict == "not run" else "not compared: no cloning beside GAIL-VR"
-        yield [name, gail, gail_vr, *(cells or ["not run"] * 2), steps, verdict]
+        better = tables.NOTHING
+        if verdict.endswith(" seeds"):  # that can be compared
+            found = aggregates.probability_of_improvement([ours[1]], [ours[0]])
+            better = f"{found.probability:.2f} [{found.low:.2f}, {found.high:.2f}]"
+        yield [name, gail, gail_vr, *(cells or ["not run"] * 2), steps, better, verdict]
 
 
 def _games(runs):
