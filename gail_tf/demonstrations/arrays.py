@@ -69,9 +69,9 @@ def require_finite(name: str, array: np.ndarray) -> None:
 
 
 def as_float32(name: str, value: object, ndim: int = 1) -> np.ndarray:
-    """Finite float32 array with ``ndim`` axes; accepts real floats and integers of any width."""
+    """Finite float32 array with ``ndim`` axes; accepts real floats, integers of any width, bool."""
     array = as_array(name, value)
-    _require_kind_and_axes(name, array, NUMERIC_KINDS, "real numbers (float32)", ndim)
+    _require_kind_and_axes(name, array, "b" + NUMERIC_KINDS, "real numbers (float32)", ndim)
     with np.errstate(over="ignore"):
         array = _converted(array, np.float32)
     require_finite(name, array)
@@ -84,7 +84,7 @@ def as_observations(name: str, value: object) -> np.ndarray:
     Integers ``[N]``, as a Discrete space has them, are vectors of one, also where they were saved as floats.
     """
     array = as_array(name, value)
-    if array.ndim == 1 and array.size and array.dtype.kind in NUMERIC_KINDS:
+    if array.ndim == 1 and array.size and array.dtype.kind in "b" + NUMERIC_KINDS:
         if (array != np.round(array)).any():
             raise UserError(
                 f"{name} has shape {list(array.shape)}; wanted [N, dimension], or [N] of integers: of one "
@@ -107,8 +107,10 @@ def as_observations(name: str, value: object) -> np.ndarray:
 
 
 def as_actions(name: str, value: object) -> np.ndarray:
-    """Float32 ``[N, k]``, or int64 ``[N]`` when the array holds integers (discrete actions)."""
+    """Float32 ``[N, k]``, or int64 ``[N]`` when the array holds integers or bool (discrete actions)."""
     array = as_array(name, value)
+    if array.dtype.kind == "b":
+        array = array.astype(np.int64)
     if array.dtype.kind not in INTEGER_KINDS:
         return as_float32(name, array, ndim=2)
     if array.ndim == 2 and array.shape[1] == 1:

@@ -7,7 +7,7 @@ import gymnasium as gym
 import numpy as np
 
 from gail_tf.demonstrations import arrays
-from gail_tf.demonstrations.components import Components, listed
+from gail_tf.demonstrations.components import Components, by_number, listed
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.frames import are_colour, grey
 from gail_tf.types import UserError
@@ -86,6 +86,9 @@ def _clip_to_bounds(demonstrations: Demonstrations, low, high) -> Demonstrations
     """Clips excursions up to RANGE_TOLERANCE of the range; UserError for larger ones."""
     low, high = (np.asarray(bound, np.float32).reshape(-1) for bound in (low, high))
     actions = demonstrations.actions
+    if demonstrations.is_discrete and len(low) == 1:  # tables of whole numbers do not say what they are
+        actions = actions[:, None].astype(np.float32)
+        demonstrations = demonstrations.noted("Converted integer actions to floats.", actions=actions)
     if demonstrations.is_discrete or actions.shape[1] != len(low):
         given = "integers" if demonstrations.is_discrete else f"floats with {actions.shape[1]} columns"
         raise UserError(f"actions are {given}; wanted floats with {len(low)} columns: {_RECORD}")
@@ -158,16 +161,27 @@ def _check_observations(
     return (f"Observations {bad}, the environment's space: in other units?",) if bad else ()
 
 
-def _one_hot(demonstrations: Demonstrations, space: gym.spaces.Discrete) -> Demonstrations:
-    """Integers ``[N, 1]`` of ``space`` as the vectors ``[N, n]`` that Gymnasium flattens them to."""
-    low, high, vectors = int(space.start), int(space.start + space.n) - 1, {}
+def _choices(space: gym.Space | None) -> tuple[np.ndarray, np.ndarray] | None:
+    """The least integers ``[k]`` of a Discrete or MultiDiscrete ``space``, and how many there are of each."""
+    if isinstance(space, gym.spaces.Discrete | gym.spaces.MultiDiscrete):
+        sizes = space.n if isinstance(space, gym.spaces.Discrete) else space.nvec
+        return tuple(np.reshape(numbers, -1).astype(np.int64) for numbers in (space.start, sizes))
+    return None
+
+
+def _one_hot(demonstrations: Demonstrations, space: gym.Space, choices: tuple) -> Demonstrations:
+    """Integers ``[N, k]`` of ``space`` as the vectors that Gymnasium flattens them to, side by side."""
+    (low, sizes), vectors = choices, {}
+    high = low + sizes - 1
     for name in ("observations", "next_observations"):
-        numbers = getattr(demonstrations, name)[:, 0]
-        is_wrong = (numbers != np.round(numbers)) | (numbers < low) | (numbers > high)
-        if bad := arrays.first_of(numbers, is_wrong):
-            raise UserError(f"{name} {bad}; wanted integers {low} to {high}, of the environment: {_RECORD}")
-        vectors[name] = np.zeros((len(numbers), int(space.n)), np.float32)
-        vectors[name][np.arange(len(numbers)), numbers.astype(np.int64) - low] = 1.0
+        numbers = getattr(demonstrations, name)
+        if bad := arrays.outside(numbers, low, high):
+            raise UserError(f"{name} {bad}, integers of the environment: {_RECORD}")
+        if bad := arrays.first_of(numbers, numbers != np.round(numbers)):
+            raise UserError(f"{name} {bad}; wanted integers, of the environment: {_RECORD}")
+        chosen = numbers.astype(np.int64) - low
+        hot = [np.eye(size, dtype=np.float32)[column] for size, column in zip(sizes, chosen.T, strict=True)]
+        vectors[name] = np.concatenate(hot, axis=1)
     note = f"Made the integers of {space} one-hot vectors, as the environment's observations are."
     return demonstrations.noted(note, **vectors, components=None)
 
@@ -177,11 +191,21 @@ def _in_order(demonstrations: Demonstrations, components: Components, environmen
     given = demonstrations.components
     if given is None or given == components:
         return demonstrations
+    if (apart := by_number(given, components)) is not None:
+        demonstrations = demonstrations.noted(f"Took {listed(given)} as {listed(apart)}.", components=apart)
+        given = apart
     if dict(given) != dict(components):
+        widths = dict(given)
+        narrow = all(widths.get(key) in (1, width) for key, width in components) and len(widths) == len(
+            components
+        )
         raise UserError(
             f"the demonstrations' observations have the components {listed(given)}; wanted "
             f"{listed(components)}, as {environment} has: record those, under these names"
+            + (", the integers of a Discrete one as one-hot rows" if narrow else "")
         )
+    if given == components:
+        return demonstrations
     note = f"Put the components of the observations in the environment's order: {listed(components)}."
     return demonstrations.with_components(components, note)
 
@@ -213,9 +237,9 @@ def check_matches(
     if (num_actions is None) == (action_bounds is None):
         raise ValueError("give num_actions for a discrete environment, else action_bounds")
     notes = _check_environment(demonstrations.environment, environment)
-    is_number = demonstrations.observations.shape[1:] == (1,) != observation_space.shape
-    if is_number and isinstance(flattened, gym.spaces.Discrete):
-        demonstrations = _one_hot(demonstrations, flattened)
+    choices, shape = _choices(flattened), demonstrations.observations.shape[1:]
+    if choices is not None and shape == choices[0].shape and shape != observation_space.shape:
+        demonstrations = _one_hot(demonstrations, flattened, choices)
     if components:
         demonstrations = _in_order(demonstrations, components, environment)
     if num_frames is not None and are_colour(demonstrations):

@@ -4,6 +4,7 @@ Gymnasium's rule (``gymnasium.spaces.flatten``): the keys in the space's order, 
 dict; each component flattened; all concatenated. The key of a component within another is ``outer/inner``.
 """
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -55,6 +56,22 @@ def joined(fields: Mapping[str, np.ndarray], *names: str) -> tuple[dict[str, np.
             given, wanted = listed(other), f"those of {first}, {listed(components)}"
             raise UserError(f"{name} has the components {given}; wanted {wanted}: record both alike")
     return fields, components
+
+
+def by_number(given: Components, wanted: Components) -> Components | None:
+    """``given`` with joint (2) as joint_1 (1) and joint_2 (1), where ``wanted`` has those; None for nothing.
+
+    A table's columns joint_1 and joint_2 may be one component or two: the environment knows.
+    """
+    numbered: dict[str, list[tuple[int, str]]] = {}
+    for key, width in wanted:
+        if width == 1 and (found := re.fullmatch(r"(.*?)[._]?(\d+)", key)):
+            numbered.setdefault(found[1], []).append((int(found[2]), key))
+    known, split = dict(wanted), []
+    for key, width in given:
+        parts = [] if key in known else sorted(numbered.get(key, []))
+        split += [(part, 1) for _, part in parts] if len(parts) == width else [(key, width)]
+    return tuple(split) if len(split) > len(given) else None
 
 
 def columns_in_order(given: Components, wanted: Components) -> np.ndarray:

@@ -74,6 +74,14 @@ def _jumps(rows: Rows) -> np.ndarray:
     return np.append(differs.any(axis=tuple(range(1, differs.ndim))), False)
 
 
+def _rounded(rows: Rows, unmarked: np.ndarray) -> float | None:
+    """By how much successors differ from the next rows, where that is little beside what a step changes."""
+    at = np.flatnonzero(unmarked[:-1])
+    here, following = (rows["observations"][at + i].astype(np.float64) for i in (0, 1))
+    apart = np.abs(rows["next_observations"][at] - following)
+    return float(apart.max()) if apart.mean() < 0.1 * np.abs(following - here).mean() else None
+
+
 def with_boundaries(rows: Rows) -> tuple[Rows, Notes]:
     """Gives every episode's last row, and no other, exactly one of the two flags."""
     terminated, notes, is_missing = rows["terminated"], [], "truncated" not in rows
@@ -87,6 +95,12 @@ def with_boundaries(rows: Rows) -> tuple[Rows, Notes]:
         unmarked = _jumps(rows) & ~terminated & ~truncated
         num_ends = int((unmarked | terminated if is_missing else unmarked).sum())
         if num_ends > len(unmarked) / 2:
+            if not is_missing and (apart := _rounded(rows, unmarked)) is not None:
+                raise UserError(
+                    f"next_observations differs from the next row's observations by up to {apart:.2g} in "
+                    f"{num_ends} of {len(unmarked)} rows; wanted the same numbers: save both alike, or leave "
+                    "next_observations out"
+                )
             raise UserError(
                 f"{num_ends} of {len(unmarked)} rows do not go on in the next row (shuffled or subsampled?); "
                 "wanted whole episodes in the order of recording: save all rows, with timeouts"

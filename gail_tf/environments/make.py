@@ -100,8 +100,10 @@ def make_environment(
     env = _Named(as_box(_wrapped(env, wrappers, name), name), name)
     if time_limit(env) is None:
         advice = (
-            "set one with --gin='make_environment.max_episode_steps=1000' "
-            "(gail-make-demonstrations: --max_episode_steps=1000)"
+            "set one where it is made (max_episode_steps of gymnasium.register, or "
+            "gymnasium.wrappers.TimeLimit), or of gail-train with "
+            "--gin='make_environment.max_episode_steps=1000', of gail-make-demonstrations with "
+            "--max_episode_steps=1000"
         )
         raise UserError(f"Environment {name!r} has no time limit, so an episode may never end: {advice}.")
     return AbsorbingState(env) if absorbing_states else env

@@ -19,6 +19,7 @@ from gail_tf.assembly.config import check_binds_no_run, error_line, parse_gin
 from gail_tf.assembly.config_types import check_type, check_types
 from gail_tf.assembly.recipes import did_you_mean, resolve_config
 from gail_tf.demonstrations import digest_of_files
+from gail_tf.files import unreadable
 from gail_tf.reporting.text import slug
 from gail_tf.resources import configs_dir, shipped_file
 from gail_tf.types import UserError
@@ -219,6 +220,7 @@ def check_out(out: Path) -> None:
     """Raises UserError where ``--out`` is a file, or would be below one."""
     nearest = next(path for path in (out, *out.absolute().parents) if path.exists())
     _check(nearest.is_dir(), f"--out={out}: {nearest} is a file: want a folder, new or of this study.")
+    _check((why := unreadable(out)) is None, f"--out={out} {why}: choose another.")
 
 
 def check_inputs(runs: Iterable[StudyRun]) -> None:
@@ -249,7 +251,8 @@ def _check_demonstrations(path: str | None) -> None:
     source, _, name = (path or "minari:").partition(":")
     if source == "shipped":
         there = shipped_file(name).is_file()
-        says = f"no demonstrations of {name} are shipped: give --demonstrations=DIR, a folder with {name}.npz"
+        file = f"{name.rpartition(':')[2]}.npz"
+        says = f"no demonstrations of {name} are shipped: give --demonstrations=DIR, a folder with {file}"
     else:
         there = source == "minari" or os.path.exists(path)
         says = f"{path}: no such file of demonstrations: add it"
@@ -277,6 +280,11 @@ def _demonstrations(task: Task, folder: str | os.PathLike | None) -> str:
         path = f"shipped:{task.environment}" if folder is None else f"{name}.npz"
     if path.startswith(("shipped:", "minari:")):
         return path
+    is_file = folder is not None and os.path.isfile(os.path.expanduser(folder))
+    if is_file and not os.path.isabs(os.path.expanduser(path)):
+        raise UserError(
+            f"--demonstrations={folder} is a file, and a task names its own: give the folder of {path}."
+        )
     return os.path.abspath(os.path.join(os.path.expanduser(folder or ""), os.path.expanduser(path)))
 
 

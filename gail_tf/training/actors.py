@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from gail_tf.environments.foreign import foreign, import_module, one_line
 from gail_tf.environments.observations import observation_spec
+from gail_tf.files import unreadable
 from gail_tf.machine import pip_install
 from gail_tf.types import UserError
 
@@ -137,6 +138,8 @@ def _signatures(folder: Path) -> dict[str, Any]:
     """Those of a SavedModel by name, read off the file: nothing is loaded."""
     from tensorflow.core.protobuf import saved_model_pb2
 
+    if (why := unreadable(folder)) is not None:
+        raise UserError(f"{folder}: {why}: rename it, or give its path from within.")
     model = saved_model_pb2.SavedModel()
     try:
         model.ParseFromString((folder / "saved_model.pb").read_bytes())

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from gail_tf.files import unreadable
 from gail_tf.types import UserError
 
 Tensors = Mapping[str, tuple[Collection[str], Collection[str]]]
@@ -64,6 +65,8 @@ def _parsed(folder: Path) -> Any:
     from google.protobuf.message import DecodeError
     from tensorflow.core.protobuf import saved_model_pb2
 
+    if (why := unreadable(folder)) is not None:
+        raise UserError(f"{folder}: {why}: rename it, or give its path from within.")
     model = saved_model_pb2.SavedModel()
     try:
         model.ParseFromString((folder / "saved_model.pb").read_bytes())

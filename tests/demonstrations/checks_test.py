@@ -85,8 +85,17 @@ def test_other_dimensions_are_refused():
         check_box(make([[0.0]]), observation_space=space(3))
     with pytest.raises(UserError, match="floats with 1 columns; wanted floats with 2 columns"):
         check_box(make([[0.0]]), low=(-1, -1), high=(1, 1))
-    with pytest.raises(UserError, match="integers; wanted floats with 1 columns"):
-        check_box(make([0, 1]))
+    with pytest.raises(UserError, match="integers; wanted floats with 2 columns"):
+        check_box(make([0, 1]), low=(-1, -1), high=(1, 1))
+
+
+def test_whole_numbers_of_a_box_of_one_are_floats():
+    """A table of -1, 0 and 1 does not say that they are."""
+    d = check_box(make([-1, 0, 1]))
+    assert d.actions.tolist() == [[-1], [0], [1]] and d.actions.dtype == np.float32
+    assert d.notes == ("Converted integer actions to floats.",)
+    with pytest.raises(UserError, match=r"actions row 1, component 0 is 2; wanted -1 to 1"):
+        check_box(make([0, 2]))
 
 
 def with_components(*components):
@@ -117,6 +126,21 @@ def test_other_components_are_refused(given):
         check_box(with_components(*given), observation_space=space(3), components=(("a", 1), ("b", 2)))
 
 
+@pytest.mark.parametrize("end", ["", "_"])
+def test_numbered_components_of_a_width_of_one_are_those_of_the_environment(end):
+    """A reader of tables takes joint_1 and joint_2 for one component."""
+    wanted = (("a", 1), (f"b{end}2", 1), (f"b{end}10", 1))
+    d = check_box(with_components(("b", 2), ("a", 1)), observation_space=space(3), components=wanted)
+    assert d.observations.tolist() == [[2, 0, 1], [5, 3, 4]] and d.components == wanted
+    assert d.notes[0] == f"Took b (2), a (1) as b{end}2 (1), b{end}10 (1), a (1)."
+
+
+def test_a_discrete_component_wants_one_hot_rows():
+    wanted = (("a", 4), ("b", 2))
+    with pytest.raises(UserError, match="under these names, the integers of a Discrete one as one-hot rows"):
+        check_box(with_components(("a", 1), ("b", 2)), observation_space=space(6), components=wanted)
+
+
 def with_integers(*numbers):
     """Steps from each of ``numbers`` to the next."""
     fields = {"observations": np.array(numbers[:-1]), "next_observations": np.array(numbers[1:])}
@@ -136,13 +160,27 @@ def test_integers_of_a_discrete_space_are_made_one_hot():
 @pytest.mark.parametrize(
     "numbers, sentence",
     [
-        ((0, 1, 3), "next_observations row 1 is 3; wanted integers 0 to 2"),
-        ((0, -1, 2), "observations row 1 is -1; wanted integers 0 to 2, of the environment: give"),
+        ((0, 1, 3), "next_observations row 1, component 0 is 3; wanted 0 to 2, integers of"),
+        (
+            (0, -1, 2),
+            "observations row 1, component 0 is -1; wanted 0 to 2, integers of the environment: give",
+        ),
     ],
 )
 def test_integers_beyond_a_discrete_space_are_refused(numbers, sentence):
     with pytest.raises(UserError, match=sentence):
         check_box(with_integers(*numbers), observation_space=space(3), flattened=gym.spaces.Discrete(3))
+
+
+def test_integers_of_several_discrete_choices_are_made_one_hot_side_by_side():
+    choices = gym.spaces.MultiDiscrete([3, 2], start=[5, 0])
+    fields = {"observations": np.array([[5, 0], [7, 1]]), "next_observations": np.array([[7, 1], [6, 0]])}
+    d = dataclasses.replace(make([[0.0]] * 2), **fields)
+    d = check_box(d, observation_space=space(5), flattened=choices)
+    np.testing.assert_array_equal(
+        d.observations, [gym.spaces.flatten(choices, row) for row in ([5, 0], [7, 1])]
+    )
+    assert d.next_observations.tolist() == [[0, 0, 1, 0, 1], [0, 1, 0, 1, 0]]
 
 
 def with_images(*shape):

@@ -221,6 +221,8 @@ def test_a_run_of_other_demonstrations_is_not_taken_for_this_one(tmp_path):
 def test_an_out_that_is_a_file_is_said(tmp_path):
     study.check_out(tmp_path / "new")
     study.check_out(tmp_path)
+    with pytest.raises(UserError, match=r"--out=.*a\[1\] has \[ in its path"):
+        study.check_out(tmp_path / "a[1]")
     (tmp_path / "notes").write_text("mine")
     for out in (tmp_path / "notes", tmp_path / "notes" / "below"):
         with pytest.raises(UserError, match="--out=.*notes is a file: want a folder"):

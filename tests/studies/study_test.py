@@ -84,7 +84,12 @@ def test_demonstrations_are_the_tasks_own_or_the_folders_or_shipped(tmp_path):
         f"{tmp_path}/PointMass-v0.npz",
     ]
     (tmp_path / "one.npz").touch()
-    assert found(tmp_path / "one.npz")[0] == found(tmp_path / "one.npz")[4] == f"{tmp_path}/one.npz"
+    with pytest.raises(
+        UserError, match="one.npz is a file, and a task names its own: give the folder of other"
+    ):
+        found(tmp_path / "one.npz")
+    del tasks["b"]
+    assert found(tmp_path / "one.npz")[0] == found(tmp_path / "one.npz")[3] == f"{tmp_path}/one.npz"
     assert found(None)[0] == "shipped:Hopper-v5"
 
 
@@ -159,6 +164,12 @@ def test_an_empty_selection_is_an_error(arguments, wanted):
             {"t": {"environment": "InvertedPendulum-v5"}},
             None,
             "no demonstrations of InvertedPendulum-v5 are shipped",
+        ),
+        (
+            ARM,
+            {"t": {"environment": "mine:X-v0"}},
+            None,
+            "are shipped: give --demonstrations=DIR, a folder with X-v0.npz",
         ),
         (ARM, {"t": {"environment": "Hopper-v5"}}, "/nowhere", "/nowhere/Hopper-v5.npz: no such file"),
     ],

@@ -25,6 +25,13 @@ def test_other_variables_are_one_line_and_the_checkpoint_stays(tmp_path, other):
     assert os.listdir(tmp_path) == ["000000001"]
 
 
+def test_a_folder_that_was_renamed_to_a_pattern_says_so(tmp_path):
+    Checkpoints(tmp_path / "a", {"module": _module(weight=2)}).save(1, {}, {})
+    (tmp_path / "a").rename(tmp_path / "a[1]")
+    with pytest.raises(UserError, match=r"a\[1\]: has \[ in its path, .*: rename it, or resume from within"):
+        Checkpoints(tmp_path / "a[1]", {"module": _module(weight=2)}).restore_latest()
+
+
 @pytest.fixture
 def drawing():
     """Keras' layers draw from variables, as in a run."""

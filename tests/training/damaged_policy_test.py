@@ -39,6 +39,14 @@ def test_a_damaged_policy_is_one_line_and_is_not_copied(reference, tmp_path, dam
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
+def test_a_policy_below_a_pattern_is_not_called_damaged(reference, tmp_path):
+    moved = shutil.copytree(reference("BC CartPole")[0], tmp_path / "a[1]")
+    with pytest.raises(UserError, match=r"policy: has \[ in its path, below which .* nothing: rename it"):
+        export.load_policy(moved)
+    with pytest.raises(UserError, match=r"b\[2\] has \[ in its path, .*: choose another"):
+        export.copy_policy(reference("BC CartPole")[0], tmp_path / "b[2]")
+
+
 _UNKNOWN = '{"environment": "CartPole-v1", "environment_kwargs": {"max_steps": 3}}'
 _METADATA = {
     '["CartPole-v1"]': "no JSON object",

@@ -334,6 +334,17 @@ def test_the_working_directory_is_no_run_directory(tmp_path, monkeypatch, path):
         new_run(path)
 
 
+@pytest.mark.parametrize("name", ["a[1]", "b\\c"])
+def test_a_path_that_tensorflow_takes_for_a_pattern_is_refused(tmp_path, monkeypatch, name):
+    """It would write there, and find nothing of it again."""
+    with pytest.raises(UserError, match=r"in its path, below which TensorFlow finds nothing: choose another"):
+        new_run(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+    (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / name)
+    assert new_run("within").run_json.is_file()  # its own path has no such letter
+
+
 def test_temporary_folders_of_living_others_stay(tmp_path):
     """One of this process' number is of a dead one that had it too: in a container often 1."""
     run_dir = new_run(tmp_path / "a")

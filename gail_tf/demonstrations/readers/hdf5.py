@@ -27,12 +27,28 @@ def read(path: str) -> Demonstrations | None:
         fields: dict[str, Any] = {}
         for name in file:
             if name in ("infos", "metadata"):
-                fields |= {f"{name}/{key}": np.empty(0) for key in file[name]}
-            elif hasattr(file[name], "shape"):
-                fields[name] = array(name, file[name])
-            else:  # components of a Dict
-                fields |= {f"{name}/{key}": array(f"{name}/{key}", file[name][key]) for key in file[name]}
+                within = () if hasattr(file[name], "shape") else file[name]
+                fields |= {f"{name}/{key}": np.empty(0) for key in within or [""]}
+            elif name == "environment" and hasattr(file[name], "asstr"):
+                fields[name] = _text(file[name])
+            else:
+                fields |= _arrays(name, file[name])
     return d4rl.from_fields(fields, source("D4RL HDF5", path))
+
+
+def _arrays(name: str, item: Any) -> dict[str, np.ndarray]:
+    """A dataset by its name, a group's by names with a slash: components of a Dict, and of one within."""
+    if hasattr(item, "shape"):
+        return {name: array(name, item)}
+    return {inner: found for key in item for inner, found in _arrays(f"{name}/{key}", item[key]).items()}
+
+
+def _text(dataset: Any) -> np.ndarray:
+    """What is one text as NumPy's; else the dataset as it is refused."""
+    import h5py
+
+    is_text = dataset.shape == () and h5py.check_string_dtype(dataset.dtype) is not None
+    return np.array(dataset.asstr()[()]) if is_text else array("environment", dataset)
 
 
 def _is_flat(file: Any) -> bool:

@@ -95,4 +95,4 @@ def _from_columns(
 
 
 def _observations(columns: dict[str, np.ndarray], vectors: list[str]) -> tuple[np.ndarray, Components]:
-    return concatenated("", {name.removeprefix("observation."): columns[name] for name in vectors})
+    return concatenated("observation", {name.removeprefix("observation."): columns[name] for name in vectors})

@@ -68,6 +68,8 @@ def read_csv(path: str) -> Demonstrations | None:
         raise UserError("is text in UTF-16; wanted a table in UTF-8: save it as 'CSV UTF-8', or convert it")
     if not head or b"\0" in head:
         return None
+    if head.lstrip()[:1] in (b"{", b"["):
+        raise UserError("is JSON; wanted a table: write it with pandas.DataFrame.to_csv, or to_parquet")
     lines = head.decode("utf-8-sig", "replace").splitlines() or [""]
     separator = max(",;\t", key=lines[0].count)
     names = _cells(lines[0], separator)
@@ -83,7 +85,12 @@ def read_csv(path: str) -> Demonstrations | None:
     with parsing("CSV"):
         # What is written for a missing number, such as n/a, is named as it stands.
         how = {"skipinitialspace": True, "keep_default_na": False, "na_values": [""]}
-        frame = pandas.read_csv(path, sep=separator, encoding="utf-8-sig", **how)
+        try:
+            frame = pandas.read_csv(path, sep=separator, encoding="utf-8-sig", **how)
+        except UnicodeDecodeError as error:
+            raise UserError(
+                f"is no text in UTF-8 ({error.reason}); wanted that: save it as 'CSV UTF-8'"
+            ) from error
     if len(names) != len(frame.columns) or not isinstance(frame.index, pandas.RangeIndex):
         raise UserError(f"has {len(names)} names in its first line, and rows of another length")
     return from_columns({name: frame[name].to_numpy() for name in frame}, source("CSV", path))
@@ -133,13 +140,15 @@ def read_parquet(path: str) -> Demonstrations | None:
 
 def parquet_columns(path: str) -> dict[str, np.ndarray]:
     """The columns of a Parquet file, ``[N]`` of numbers or ``[N, ...]`` of lists of equal lengths."""
-    parquet = package("pyarrow.parquet", "Parquet", _NEEDED)
+    pyarrow, parquet = (package(name, "Parquet", _NEEDED) for name in ("pyarrow", "pyarrow.parquet"))
     with parsing("Parquet"):
         table = parquet.ParquetFile(path).read()
         table.validate(full=True)
-        columns = {
-            name: (table.column(name).to_pylist(), table.column(name).type) for name in table.column_names
-        }
+        columns = {}
+        for name, column in zip(table.column_names, table.columns, strict=True):
+            if pyarrow.types.is_decimal(column.type):  # what databases write
+                column = column.cast("float64")
+            columns[name] = column.to_pylist(), column.type
     return {name: as_written(_column(name, column), kind) for name, (column, kind) in columns.items()}
 
 
@@ -463,6 +472,11 @@ def _with_ends(fields: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], li
         raise UserError(
             "no column says where episodes end; wanted episode (which one a row is of), or terminated and "
             "truncated: add one"
+        )
+    if episode is None and not {"timeouts", "next_observations"} & set(fields):
+        raise UserError(
+            "no column says where a limit cut an episode; wanted episode (which one a row is of), truncated "
+            "(all 0 if no limit ever cut one), or next_observation.<name>: add one"
         )
     if episode is None:
         return fields, notes

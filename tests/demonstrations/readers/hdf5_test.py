@@ -39,9 +39,21 @@ def test_observations_by_component(write):
     assert d.components == (("a", 2), ("b", 1))
 
 
+def test_components_within_components_and_the_environment(write):
+    parts = {"observations/arm/angle": np.arange(5.0), "observations/goal": np.zeros((5, 2))}
+    d = demos.load(write(next_observations=None, observations=None, environment="Arm-v0", **parts))
+    assert d.components == (("arm/angle", 1), ("goal", 2)) and d.environment == "Arm-v0"
+
+
+def test_metadata_may_be_anything(write):
+    d = demos.load(write(metadata="{}", infos=np.zeros(3)))
+    assert d.notes[0] == "Ignored the keys infos/, metadata/."
+
+
 @pytest.mark.parametrize(
     "changes, sentence",
     [
+        ({"environment": np.zeros(5)}, "environment"),
         ({"terminals": None}, "missing keys terminals"),
         ({"actoins": np.zeros(5)}, "unknown keys actoins"),
         ({"actions": np.zeros((4, 1))}, "actions has 4 rows and observations has 5"),

@@ -301,7 +301,7 @@ def test_a_warning_stays_one_in_a_folder(write, tmp_path):
         ("episode|obs_0|action\n1|2|0\n", "columns are separated by |; wanted commas, semicolons"),
         ("0.5,1,0\n0.6,1,0\n", "table of numbers without a header; wanted observation.<name>"),
         ("Dear all,\nthis is a letter, and 2 lines.\n", "of no format that is known"),
-        ('{"observations": [1, 2],\n"actions": 2}\n', "of no format that is known"),
+        ('{"observations": [1, 2],\n"actions": 2}\n', "is JSON; wanted a table: write it with"),
     ],
 )
 def test_a_header_that_is_none_of_ours(tmp_path, refuses, text, sentence):
@@ -317,7 +317,7 @@ def test_rows_that_do_not_fit_the_header(tmp_path, refuses):
     (tmp_path / "a.csv").write_text("obs_0,action,terminated,truncated\n")
     refuses(tmp_path / "a.csv", "no rows|shape")
     (tmp_path / "a.csv").write_bytes(b"obs_0,action,terminated\n\xff\xfe,1,0\n")
-    refuses(tmp_path / "a.csv", "cannot be read as CSV")
+    refuses(tmp_path / "a.csv", "is no text in UTF-8")
 
 
 def test_damaged_parquet(tmp_path, made, refuses):
@@ -370,3 +370,44 @@ def test_without_pyarrow_the_line_says_what_to_install(made, refuses, monkeypatc
 
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     refuses(made("table.parquet"), r"pyarrow is not installed; .*pip install 'gail_tf\[arrow\]'")
+
+
+def test_other_encodings_and_json_are_named(write, tmp_path):
+    path = write(**{"info.größe": [1] * 5})
+    path.write_bytes(path.read_text(encoding="utf-8").encode("latin-1"))
+    with pytest.raises(
+        UserError, match=r"a.csv: is no text in UTF-8 \(.*\); wanted that: save it as 'CSV UTF-8'"
+    ):
+        demos.load(path)
+    pd.DataFrame(COLUMNS).to_json(path, orient="records", lines=True)
+    with pytest.raises(
+        UserError, match=r"a.csv: is JSON; wanted a table: write it with pandas.DataFrame.to_csv"
+    ):
+        demos.load(path)
+
+
+def test_ends_are_asked_for_in_the_words_of_tables(write):
+    with pytest.raises(
+        UserError, match=r"no column says where a limit .*; wanted episode .*, truncated .*: add"
+    ):
+        demos.load(write(truncated=None, next_obs_0=None))
+
+
+def test_numbers_that_a_database_wrote(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    from decimal import Decimal
+
+    from pyarrow import parquet
+
+    columns = {**COLUMNS, "obs_0": [Decimal(str(number)) for number in COLUMNS["obs_0"]]}
+    parquet.write_table(pyarrow.table(columns), tmp_path / "a.parquet")
+    assert demos.load(tmp_path / "a.parquet").observations.tolist() == [[0], [1], [2], [10], [11]]
+
+
+def test_true_and_false_are_numbers(write):
+    d = demos.load(
+        write(
+            obs_1=[True, False, True, False, True], next_obs_1=[False] * 5, action=[True, False] * 2 + [True]
+        )
+    )
+    assert d.observations[:, 1].tolist() == [1, 0, 1, 0, 1] and d.actions.tolist() == [1, 0, 1, 0, 1]
