@@ -4,6 +4,7 @@ A table has rows of a results.csv, a rule of its own, or a reason here why it ha
 """
 
 import functools
+import itertools
 import json
 import re
 from pathlib import Path
@@ -820,10 +821,11 @@ def _credo_ppo(runs):
     """credo.md: PPO with and without both parts of CREDO, each seed's of results/credo_ppo."""
     del runs
     ours = read(RESULTS / "credo_ppo").sort_values("seed")
-    for arm in ("PPO-GAIL", "PPO-GAIL + CREDO"):
-        same = ours[ours.arm == arm]
+    for task, arm in itertools.product(("Hopper-v5", "Walker2d-v5"), ("PPO-GAIL", "PPO-GAIL + CREDO")):
+        same = ours[(ours.arm == arm) & (ours.environment == task)]
         scores = ", ".join(map(tables.two_decimals, same.normalized_return))
-        yield [arm, scores, str(int(_diverged(same).sum())), f"{same.largest_policy_gradient_norm.max():.0f}"]
+        largest = f"{same.largest_policy_gradient_norm.max():.0f}"
+        yield [f"{arm}, {task}", scores, str(int(_diverged(same).sum())), largest]
 
 
 def _untuned(runs):
