@@ -1049,6 +1049,7 @@ def test_studies_and_searches_that_stand_beside_their_results_can_be_read():
     studies = {path.parent.name: len(load_study(str(path))[1].runs()) for path in RESULTS.glob("*/study.gin")}
     assert studies == {
         "credo_varied": 36,
+        "shipped": 24,
         "fresh_seeds": 40,
         "games_iq": 21,
         "games_study": 24,
