@@ -47,12 +47,16 @@ def import_opencv(needed_by: str) -> ModuleType:
 @contextlib.contextmanager
 def quiet(number: int) -> Iterator[None]:
     """Holds back what Python and native code write to stdout, 1, or stderr, 2; an exception lets it out."""
-    name = {1: "stdout", 2: "stderr"}[number]
-    redirected = {1: contextlib.redirect_stdout, 2: contextlib.redirect_stderr}[number]
-    if getattr(sys, name) is not None:
-        getattr(sys, name).flush()
-    with tempfile.TemporaryFile("w+") as held:
+    stream = (sys.stdout, sys.stderr)[number - 1]
+    redirected = (contextlib.redirect_stdout, contextlib.redirect_stderr)[number - 1]
+    try:
         saved = os.dup(number)
+    except OSError:  # closed: nobody listens
+        yield
+        return
+    if stream is not None:
+        stream.flush()
+    with tempfile.TemporaryFile("w+") as held:
         os.dup2(held.fileno(), number)
         try:
             with redirected(held):  # in a notebook it is no file descriptor
@@ -60,7 +64,8 @@ def quiet(number: int) -> Iterator[None]:
         except BaseException:
             os.dup2(saved, number)
             held.seek(0)
-            getattr(sys, name).write(held.read())
+            if stream is not None:
+                stream.write(held.read())
             raise
         finally:
             os.dup2(saved, number)

@@ -1,6 +1,7 @@
 """Cores, and commands that install what is missing."""
 
 import os
+import subprocess
 import sys
 
 import pytest
@@ -42,3 +43,10 @@ def test_what_is_held_back_comes_out_with_an_error(capfd):
             raise ZeroDivisionError
         assert capfd.readouterr()[number - 1] == "native\n"
         assert capfd.readouterr() == ("", "")
+
+
+def test_a_stream_that_is_closed_holds_nothing_back():
+    script = "from gail_tf.machine import quiet\nwith quiet(1): made = 7\nimport sys; sys.exit(made)"
+    environment = {"PYTHONPATH": ":".join(filter(None, sys.path))}
+    closed = subprocess.Popen(["sh", "-c", 'exec "$0" -c "$1" >&-', sys.executable, script], env=environment)
+    assert closed.wait() == 7

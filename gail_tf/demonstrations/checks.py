@@ -195,14 +195,13 @@ def _in_order(demonstrations: Demonstrations, components: Components, environmen
         demonstrations = demonstrations.noted(f"Took {listed(given)} as {listed(apart)}.", components=apart)
         given = apart
     if dict(given) != dict(components):
-        widths = dict(given)
-        narrow = all(widths.get(key) in (1, width) for key, width in components) and len(widths) == len(
-            components
-        )
+        advice = "record those, under these names"
+        narrow = {key for key, width in given if width == 1}
+        if all(one in given or one[0] in narrow for one in components) and len(given) == len(components):
+            advice += ", the integers of a Discrete one as one-hot rows"
         raise UserError(
             f"the demonstrations' observations have the components {listed(given)}; wanted "
-            f"{listed(components)}, as {environment} has: record those, under these names"
-            + (", the integers of a Discrete one as one-hot rows" if narrow else "")
+            f"{listed(components)}, as {environment} has: {advice}"
         )
     if given == components:
         return demonstrations
