@@ -620,21 +620,22 @@ def _signal(runs):
     return _reported(study_tables.signal_table, runs)
 
 
-def _signal_by_seed(runs):
-    """gail_vr.md: the last tenth of each seed's training, of results/gail_vr_today/runs.jsonl.xz."""
-    del runs
-    found = _archived("gail_vr_today")
+def _signal_by_seed(folder, names):
+    """gail_vr.md: the last tenth of each seed's training, of a folder's runs.jsonl.xz."""
+    found = _archived(folder)
     rows = [row for seed in range(3) for row in _signal([run for run in found if run.info["seed"] == seed])]
-    for shown, column in (
-        ("agent's reward: median", 3),
-        ("its spread", 5),
-        ("discriminator's cross-entropy", 7),
-        ("policy gradient's norm", 8),
-        ("advantages' spread", 9),
-    ):
+    for shown, column in names.items():
         arms = ("GAIL", "GAIL (generator first)", "GAIL-VR")
         late = [[row[column].split(" → ")[1] for row in rows if row[1] == arm] for arm in arms]
         yield [shown, *map(", ".join, late)]
+
+
+_OF_SIGNALS = {
+    "its spread": 5,
+    "discriminator's cross-entropy": 7,
+    "policy gradient's norm": 8,
+    "advantages' spread": 9,
+}
 
 
 def _over_training(runs):
@@ -892,7 +893,15 @@ RULES = {
     ),
     ("gail_vr.md", "| GAIL and variants"): _table_2,
     ("gail_vr.md", "part"): _cost_of_table_2,
-    ("gail_vr.md", "last tenth, seeds 0, 1, 2"): _signal_by_seed,
+    ("gail_vr.md", "last tenth, seeds 0, 1, 2"): lambda runs: _signal_by_seed(
+        "gail_vr_today", {"agent's reward: median": 3, **_OF_SIGNALS}
+    ),
+    ("gail_vr.md", "HalfCheetah-v5, last tenth, seeds 0, 1, 2"): lambda runs: _signal_by_seed(
+        "gail_vr_half_cheetah", {"agent's reward: mean": 4, **_OF_SIGNALS}
+    ),
+    ("results/gail_vr_half_cheetah/signal.md", "Task"): lambda runs: _signal(
+        _archived("gail_vr_half_cheetah")
+    ),
     ("gail_vr.md", "GAIL, medians of three seeds"): _over_training,
     ("results/gail_vr_today/signal.md", "Task"): lambda runs: _signal(_archived("gail_vr_today")),
     ("gail.md", "task, trajectories"): _table_3,
