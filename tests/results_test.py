@@ -796,8 +796,8 @@ _COST = [
     ("Walker2d, tuned", f"{_TUNED}walker2d/", "gail_vr", "Walker2d", _CONTENDERS),
     ("these four, Table 3", f"_table_3.*{_STATES}", "gail_vr", "Hopper", r".*Table 3.*"),
     ("these four, BC", f"^bc{_STATES}", "steady", "Hopper|HalfCheetah|Walker2d|Reacher", "BC"),
-    ("Humanoid-Bullet, PPO", f"{_PPO_ARMS}.*/humanoid_bullet/", "pybullet", "AntBullet", "GAIL.*"),
-    ("Humanoid-Bullet, BC", "^bc/humanoid_bullet/", "pybullet", "AntBullet", "BC"),
+    ("Humanoid-Bullet, PPO", f"{_PPO_ARMS}.*/humanoid_bullet/", "pybullet_humanoid", "Humanoid", "GAIL.*"),
+    ("Humanoid-Bullet, BC", "^bc/humanoid_bullet/", "pybullet_humanoid", "Humanoid", "BC"),
     ("MGAIL", "^mgail/", "steady", "Hopper|HalfCheetah", "MGAIL"),
 ]
 
