@@ -18,10 +18,11 @@ def require_new(flag: str, path: str | os.PathLike) -> None:
         raise UserError(f"--{flag}={path} is there already: choose another name or remove it.")
 
 
-def unreadable(path: str | os.PathLike) -> str | None:
-    """Why TensorFlow, which takes a path for a pattern, finds nothing below ``path``; None where it does."""
-    found = [letter for letter in "[\\" if letter in os.fspath(path)]
-    return f"has {' and '.join(found)} in its path, below which TensorFlow finds nothing" if found else None
+def check_readable(what: str, path: str | os.PathLike, advice: str) -> None:
+    """Raises UserError where TensorFlow, which takes a path for a pattern, finds nothing below ``path``."""
+    if found := [letter for letter in "[\\" if letter in os.fspath(path)]:
+        why = f"has {' and '.join(found)} in its path, below which TensorFlow finds nothing"
+        raise UserError(f"{what} {why}: {advice}.")
 
 
 def write_atomically(path: str | os.PathLike, content: Content) -> pathlib.Path:

@@ -725,7 +725,7 @@ def _table_2(runs):
             cells[0] += ", cloning beside it"
             verdict = verdict if verdict == "not run" else "not compared: no cloning beside GAIL-VR"
         better = tables.NOTHING
-        if verdict.endswith(" seeds"):  # that can be compared
+        if where and "cloning" not in where[2] and min(map(len, ours)) > 1:
             found = aggregates.probability_of_improvement([ours[1]], [ours[0]])
             better = f"{found.probability:.2f} [{found.low:.2f}, {found.high:.2f}]"
         yield [name, gail, gail_vr, *(cells or ["not run"] * 2), steps, better, verdict]

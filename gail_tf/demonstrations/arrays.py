@@ -11,6 +11,7 @@ import numpy as np
 from gail_tf.types import UserError
 
 NUMERIC_KINDS, INTEGER_KINDS = "fiu", "iu"
+_KINDS = "b" + NUMERIC_KINDS  # with True and False, which are 1 and 0
 _AXES = {1: "[N]", 2: "[N, dimension]", 3: "[N, H, W]", 4: "[N, H, W, C]"}
 
 
@@ -71,7 +72,7 @@ def require_finite(name: str, array: np.ndarray) -> None:
 def as_float32(name: str, value: object, ndim: int = 1) -> np.ndarray:
     """Finite float32 array with ``ndim`` axes; accepts real floats, integers of any width, bool."""
     array = as_array(name, value)
-    _require_kind_and_axes(name, array, "b" + NUMERIC_KINDS, "real numbers (float32)", ndim)
+    _require_kind_and_axes(name, array, _KINDS, "real numbers (float32)", ndim)
     with np.errstate(over="ignore"):
         array = _converted(array, np.float32)
     require_finite(name, array)
@@ -84,7 +85,7 @@ def as_observations(name: str, value: object) -> np.ndarray:
     Integers ``[N]``, as a Discrete space has them, are vectors of one, also where they were saved as floats.
     """
     array = as_array(name, value)
-    if array.ndim == 1 and array.size and array.dtype.kind in "b" + NUMERIC_KINDS:
+    if array.ndim == 1 and array.size and array.dtype.kind in _KINDS:
         if (array != np.round(array)).any():
             raise UserError(
                 f"{name} has shape {list(array.shape)}; wanted [N, dimension], or [N] of integers: of one "
@@ -136,7 +137,7 @@ def how_to_number(actions: np.ndarray) -> str:
 def as_flags(name: str, value: object) -> np.ndarray:
     """Boolean ``[N]``; accepts bool, or numbers that are all 0 or 1."""
     array = as_array(name, value)
-    _require_kind_and_axes(name, array, "b" + NUMERIC_KINDS, "bool, or numbers that are 0 or 1", ndim=1)
+    _require_kind_and_axes(name, array, _KINDS, "bool, or numbers that are 0 or 1", ndim=1)
     if bad := first_of(array, (array != 0) & (array != 1)):
         raise UserError(f"{name} {bad}; wanted 0 or 1: convert the array to bool")
     return _converted(array, np.bool_)

@@ -189,11 +189,13 @@ def _one_hot(demonstrations: Demonstrations, space: gym.Space, choices: tuple) -
 def _in_order(demonstrations: Demonstrations, components: Components, environment: str) -> Demonstrations:
     """The columns in the order of the environment's ``components``; other keys or widths are refused."""
     given = demonstrations.components
-    if given is None or given == components:
+    if given is None:
         return demonstrations
     if (apart := by_number(given, components)) is not None:
         demonstrations = demonstrations.noted(f"Took {listed(given)} as {listed(apart)}.", components=apart)
         given = apart
+    if given == components:
+        return demonstrations
     if dict(given) != dict(components):
         advice = "record those, under these names"
         narrow = {key for key, width in given if width == 1}
@@ -203,8 +205,6 @@ def _in_order(demonstrations: Demonstrations, components: Components, environmen
             f"the demonstrations' observations have the components {listed(given)}; wanted "
             f"{listed(components)}, as {environment} has: {advice}"
         )
-    if given == components:
-        return demonstrations
     note = f"Put the components of the observations in the environment's order: {listed(components)}."
     return demonstrations.with_components(components, note)
 

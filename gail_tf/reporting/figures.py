@@ -223,12 +223,13 @@ def draw_comparison(groups: Sequence[Group], path: Path) -> Figure:
         here = [group for group in groups if group.task == task]
         normalized = any(evaluation_curve(run)[1].size for group in here for run in group.runs)
         draw = functools.partial(draw_group, curve_of=evaluation_curve if normalized else raw_returns)
-        finish = _finish_normalized if normalized else _finish_returns
+        finish = finish_normalized if normalized else _finish_returns
         panels.append(LinePanel(task, "environment steps", "normalised return", here, draw, finish))
     return draw_lines(groups, panels, path, num_columns=min(len(panels), 3), size=(4.4, 3.3), alone=1.4)
 
 
-def _finish_normalized(ax: Axes) -> None:
+def finish_normalized(ax: Axes) -> None:
+    """Marks expert and random policy on an axis of normalised returns."""
     ax.axhline(1, color=GREY, linewidth=1, linestyle="--", zorder=1)
     ax.axhline(0, color=GREY, linewidth=1, linestyle=":", zorder=1)
     # 0 and 1 stay in sight, and one diverged run does not flatten all others.

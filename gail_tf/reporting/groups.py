@@ -168,7 +168,8 @@ def demonstrations_text(num_demonstrations: int | None, subsample: int) -> str:
 def steps_text(subsample: int) -> str:
     """For instance "every 20th step"."""
     last_digit = 0 if subsample // 10 % 10 == 1 else subsample % 10
-    return f"every {subsample}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(last_digit, 'th') } step"
+    ordinal = str(subsample) + {1: "st", 2: "nd", 3: "rd"}.get(last_digit, "th")
+    return f"every {ordinal} step"
 
 
 def _settings(runs: Iterable[Run]) -> list[tuple[str, ...]]:

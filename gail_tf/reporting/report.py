@@ -1,14 +1,13 @@
 """Many run directories in, one folder with figures, tables and a CSV file out."""
 
 import pathlib
-import re
 from collections.abc import Iterable
 
 from gail_tf.files import write_atomically
 from gail_tf.reporting import archive, keeping_table, page, study_figures, study_tables, tables, text
 from gail_tf.reporting.figures import draw_comparison
 from gail_tf.reporting.groups import group_runs, tasks_of
-from gail_tf.reporting.runs import Path, Run
+from gail_tf.reporting.runs import Path, named_by
 from gail_tf.types import UserError
 
 
@@ -39,7 +38,7 @@ def write_report(
     """
     beside = study_tables.read_published(published) if published else None
     runs, problems = archive.gather(paths)
-    runs = _chosen(runs, only)
+    runs = named_by(runs, only)
     groups, out_dir = group_runs(runs), pathlib.Path(out_dir)
     table = tables.runs_table(groups)
     contents = {
@@ -75,16 +74,6 @@ def write_report(
     for path in {*(out_dir / name for name in contents), *drawn} - set(written):
         path.unlink(missing_ok=True)
     return written
-
-
-def _chosen(runs: list[Run], only: str) -> list[Run]:
-    try:
-        chosen = [run for run in runs if re.search(only, run.name)]
-    except re.error as e:
-        raise UserError(f"--only={only}: not a regular expression ({e}).") from e
-    if not chosen:
-        raise UserError(f"--only={only} fits none of {len(runs)} runs, such as {runs[0].name}.")
-    return chosen
 
 
 def _check_ours(out_dir: pathlib.Path, names: Iterable[str]) -> None:

@@ -174,6 +174,23 @@ def natural_key(name: Path) -> list[tuple[int, float | str]]:
     return [(0, float(part)) if part[0].isdecimal() else (1, part) for part in parts if part]
 
 
+def named_by(runs: Iterable[Any], only: str, advice: str = "") -> list[Any]:
+    """Of ``runs`` those whose ``name`` the regular expression of ``--only`` finds.
+
+    Raises:
+      UserError: it is none, or finds nothing.
+    """
+    runs = list(runs)
+    try:
+        chosen = [run for run in runs if re.search(only, run.name)]
+    except re.error as e:
+        raise UserError(f"--only={only}: not a regular expression ({e}).") from e
+    if not chosen:
+        such = f"such as {runs[0].name}" + (advice and f": {advice}")
+        raise UserError(f"--only={only} fits none of {len(runs)} runs, {such}.")
+    return chosen
+
+
 def load_run(path: Path) -> Run:
     """Reads one run directory. One that failed before its first iteration is a run without metrics.
 

@@ -19,7 +19,7 @@ from matplotlib.patches import Patch
 from gail_tf.reporting import text
 from gail_tf.reporting.aggregates import pooled_histogram
 from gail_tf.reporting.canvas import AGENT, EXPERT, GREY, Panels, looks, smooth
-from gail_tf.reporting.figures import LinePanel, draw_group, draw_lines, draw_median
+from gail_tf.reporting.figures import LinePanel, draw_group, draw_lines, draw_median, finish_normalized
 from gail_tf.reporting.groups import Group, steps_text, tasks_of
 from gail_tf.reporting.runs import Curve, Path, Run, natural_key
 
@@ -290,12 +290,14 @@ def draw_by_demonstrations(groups: Sequence[Group], path: Path) -> Figure | None
             place = group.environment, group.subsample
             lines.setdefault(place, {}).setdefault(group.method, []).append(group)
     panels = []
-    for (environment, subsample), methods in sorted(lines.items(), key=lambda one: natural_key(str(one[0]))):
+    for environment, subsample in sorted(lines, key=lambda place: (natural_key(place[0]), place[1])):
+        methods = lines[environment, subsample]
         if any(len({group.num_demonstrations for group in same}) > 1 for same in methods.values()):
             title = f"{environment}, {steps_text(subsample)}" if subsample > 1 else environment
-            here = [_as_one(same) for same in methods.values()]
+            here = [dataclasses.replace(same[0], label=method) for method, same in methods.items()]
+            draw = functools.partial(_draw_by_number, methods=methods)
             says = "demonstrations", "normalised return"
-            panels.append(LinePanel(title, *says, here, _draw_by_number, _finish_by_number))
+            panels.append(LinePanel(title, *says, here, draw, finish_normalized))
     if not panels:
         return None
     every = [group for panel in panels for group in panel.groups]
@@ -303,31 +305,17 @@ def draw_by_demonstrations(groups: Sequence[Group], path: Path) -> Figure | None
     return draw_lines(every, panels, path, dotted=False, **layout)
 
 
-def _as_one(groups: Sequence[Group]) -> Group:
-    """Groups of one method that differ in their number of demonstrations, as a line's."""
-    runs = [run for group in groups for run in group.runs]
-    return dataclasses.replace(groups[0], label=groups[0].method, runs=runs)
-
-
-def _draw_by_number(ax: Axes, group: Group, look: Mapping[str, Any]) -> Any:
-    by_number: dict[int, list] = {}
-    for run in group.runs:
-        by_number.setdefault(int(run.number("num_demonstrations")), []).append(run)
-    found = {
-        number: [value for values in _finals(dataclasses.replace(group, runs=runs), True) for value in values]
-        for number, runs in sorted(by_number.items())
-    }
-    numbers = [number for number, scores in found.items() if scores]
+def _draw_by_number(
+    ax: Axes, line: Group, look: Mapping[str, Any], methods: Mapping[str, list[Group]]
+) -> Any:
+    found: dict[int, list[float]] = {}
+    for group in methods[line.method]:
+        found.setdefault(group.num_demonstrations, []).extend(itertools.chain(*_finals(group, True)))
+    numbers = sorted(found)
     low, median, high = np.transpose([np.quantile(found[number], (0, 0.5, 1)) for number in numbers])
     ax.fill_between(numbers, low, high, color=look["color"], alpha=0.15, linewidth=0)
     ax.vlines(numbers, low, high, color=look["color"], linewidth=1, alpha=0.6)
     return ax.plot(numbers, median, marker="o", markersize=4, linewidth=1.6, **look)[0]
-
-
-def _finish_by_number(ax: Axes) -> None:
-    ax.axhline(1, color=GREY, linewidth=1, linestyle="--", zorder=1)
-    ax.axhline(0, color=GREY, linewidth=1, linestyle=":", zorder=1)
-    ax.set_ylim(max(min(ax.get_ylim()[0], -0.05), -1), min(max(ax.get_ylim()[1], 1.1), 2))
 
 
 def _finals(group: Group, normalized: bool) -> tuple[list[float], list[float]]:

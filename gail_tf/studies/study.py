@@ -19,7 +19,8 @@ from gail_tf.assembly.config import check_binds_no_run, error_line, parse_gin
 from gail_tf.assembly.config_types import check_type, check_types
 from gail_tf.assembly.recipes import did_you_mean, resolve_config
 from gail_tf.demonstrations import digest_of_files
-from gail_tf.files import unreadable
+from gail_tf.files import check_readable
+from gail_tf.reporting.runs import named_by
 from gail_tf.reporting.text import slug
 from gail_tf.resources import configs_dir, shipped_file
 from gail_tf.types import UserError
@@ -200,14 +201,7 @@ def select(runs: Iterable[StudyRun], only: str = "", shard: str | None = None) -
     Raises:
       UserError: one of the two is malformed, or nothing is left.
     """
-    try:
-        pattern = re.compile(only)
-    except re.error as e:
-        raise UserError(f"--only={only}: not a regular expression ({e}).") from e
-    runs = list(runs)
-    chosen = [run for run in runs if pattern.search(run.name)]
-    such = f"fits none of {len(runs)} runs, such as {runs[0].name}: --dry_run lists them."
-    _check(chosen, f"--only={only} {such}")
+    chosen = named_by(runs, only, "--dry_run lists them")
     parts = re.fullmatch(r"(\d+)/(\d+)", shard or "1/1")
     index, count = map(int, parts.groups()) if parts else (0, 0)
     _check(1 <= index <= count, f"--shard={shard}: want i/n with i from 1 to n, such as 2/4.")
@@ -220,7 +214,7 @@ def check_out(out: Path) -> None:
     """Raises UserError where ``--out`` is a file, or would be below one."""
     nearest = next(path for path in (out, *out.absolute().parents) if path.exists())
     _check(nearest.is_dir(), f"--out={out}: {nearest} is a file: want a folder, new or of this study.")
-    _check((why := unreadable(out)) is None, f"--out={out} {why}: choose another.")
+    check_readable(f"--out={out}", out, "choose another")
 
 
 def check_inputs(runs: Iterable[StudyRun]) -> None:
@@ -271,21 +265,20 @@ def _resolve_study(name: str) -> Path:
 
 
 def _demonstrations(task: Task, folder: str | os.PathLike | None) -> str:
-    path = task.demonstrations
+    path, given = task.demonstrations, os.path.expanduser(folder or "")
     if path is None:
-        if folder is not None and os.path.isfile(os.path.expanduser(folder)):
-            return os.path.abspath(os.path.expanduser(folder))
+        if os.path.isfile(given):
+            return os.path.abspath(given)
         # A module before the id is where the environment comes from, and no part of a file's name.
         name = task.environment.rpartition(":")[2]
         path = f"shipped:{task.environment}" if folder is None else f"{name}.npz"
     if path.startswith(("shipped:", "minari:")):
         return path
-    is_file = folder is not None and os.path.isfile(os.path.expanduser(folder))
-    if is_file and not os.path.isabs(os.path.expanduser(path)):
-        raise UserError(
-            f"--demonstrations={folder} is a file, and a task names its own: give the folder of {path}."
-        )
-    return os.path.abspath(os.path.join(os.path.expanduser(folder or ""), os.path.expanduser(path)))
+    own = os.path.expanduser(path)
+    is_within = os.path.isabs(own) or not os.path.isfile(given)
+    says = f"--demonstrations={folder} is a file, and a task names its own: give the folder of {path}."
+    _check(is_within, says)
+    return os.path.abspath(os.path.join(given, own))
 
 
 def _arm(label: str, fields: Any, tasks: Mapping[str, Task]) -> Arm:

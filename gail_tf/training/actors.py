@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,8 +20,8 @@ import tensorflow as tf
 
 from gail_tf.environments.foreign import foreign, import_module, one_line
 from gail_tf.environments.observations import observation_spec
-from gail_tf.files import unreadable
 from gail_tf.machine import pip_install
+from gail_tf.training.saved_models import parsed
 from gail_tf.types import UserError
 
 TRUST = "is a program of whoever made it: load only what you trust."
@@ -63,7 +63,7 @@ def is_foreign(path: str) -> bool:
     if Path(path).is_file():
         return zipfile.is_zipfile(path)
     if (Path(path) / "saved_model.pb").is_file():
-        return not _is_ours(_signatures(Path(path)))
+        return not _is_ours(parsed(Path(path)).signature_def)
     return bool(_FUNCTION.fullmatch(path)) and not Path(path).exists()
 
 
@@ -134,26 +134,12 @@ def _is_alike(told: dict[str, Any], space: gym.Space) -> bool:
 # SavedModels
 
 
-def _signatures(folder: Path) -> dict[str, Any]:
-    """Those of a SavedModel by name, read off the file: nothing is loaded."""
-    from tensorflow.core.protobuf import saved_model_pb2
-
-    if (why := unreadable(folder)) is not None:
-        raise UserError(f"{folder}: {why}: rename it, or give its path from within.")
-    model = saved_model_pb2.SavedModel()
-    try:
-        model.ParseFromString((folder / "saved_model.pb").read_bytes())
-        return dict(model.meta_graphs[0].signature_def)
-    except Exception as error:  # protobuf's own kinds
-        raise UserError(f"{folder}: is no SavedModel ({one_line(error)}); export it again.") from error
-
-
-def _is_ours(signatures: dict[str, Any]) -> bool:
+def _is_ours(signatures: Mapping[str, Any]) -> bool:
     return {"serving_default", "sampled"} <= set(signatures)
 
 
 def _saved_model(path: str, env: gym.Env, environment: str, stochastic: bool) -> Actor:
-    signatures = _signatures(Path(path))
+    signatures = parsed(Path(path)).signature_def
     if "serving_default" not in signatures:
         found = ", ".join(name for name in signatures if not name.startswith("__")) or "none"
         raise UserError(f"{path}: has no signature serving_default (found {found}); export it with one.")

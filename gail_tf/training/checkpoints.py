@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from gail_tf.files import new_folder, unreadable
+from gail_tf.files import check_readable, new_folder
 from gail_tf.training.run_directory import one_line_errors
 from gail_tf.types import UserError
 
@@ -94,8 +94,7 @@ class Checkpoints:
         Raises:
           UserError: there is none.
         """
-        if (why := unreadable(self._folder)) is not None:
-            raise UserError(f"{self._folder}: {why}: rename it, or resume from within the folder.")
+        check_readable(f"{self._folder}:", self._folder, "rename it, or resume from within the folder")
         damaged = []
         for iteration in reversed(self._numbers()):
             folder = self.path(iteration)

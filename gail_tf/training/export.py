@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from gail_tf.agents.policy import Policy
 from gail_tf.environments.foreign import one_line
-from gail_tf.files import new_folder, unreadable
+from gail_tf.files import check_readable, new_folder
 from gail_tf.training.run_directory import one_line_errors, read_json, write_json
 from gail_tf.training.saved_models import check_signatures, described_signatures, find_policy
 from gail_tf.types import UserError
@@ -117,15 +117,10 @@ def export_reward(module: tf.Module, folder: Path, metadata: Mapping[str, Any]) 
 
 def _save(module, signatures, folder: Path, what: str, name: str, metadata: Mapping[str, Any]) -> None:
     folder = Path(folder)
-    _check_readable(folder)
+    check_readable(str(folder), folder, "choose another")
     with one_line_errors(f"{folder}: {what}", _ADVICE), new_folder(folder) as temporary:
         tf.saved_model.save(module, str(temporary), signatures)
         write_json(temporary / name, metadata)
-
-
-def _check_readable(folder: Path) -> None:
-    if (why := unreadable(folder)) is not None:
-        raise UserError(f"{folder} {why}: choose another.")
 
 
 def load_policy(path: str | os.PathLike) -> tuple[Any, dict[str, Any]]:
@@ -160,7 +155,7 @@ def _metadata(path: Path) -> dict[str, Any]:
 def copy_policy(source: str | os.PathLike, out: str | os.PathLike) -> str:
     """Copies an exported policy to the new folder ``out``; describes its signatures, one a line."""
     source, out = find_policy(source), Path(out)
-    _check_readable(out)
+    check_readable(str(out), out, "choose another")
     model, _ = load_policy(source)
     with one_line_errors(f"{out}:", "choose another folder"), new_folder(out) as temporary:
         shutil.copytree(source, temporary, dirs_exist_ok=True)

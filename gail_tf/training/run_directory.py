@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from gail_tf.files import new_folder, unreadable, write_atomically
+from gail_tf.files import check_readable, new_folder, write_atomically
 from gail_tf.lease import Lease, check_free, is_alive
 from gail_tf.reporting import python_calls
 from gail_tf.training.trackers import TensorBoard, TrackedRun, Tracker, Trackers, tracked_run
@@ -139,8 +139,6 @@ class RunDirectory:
             wrong = (
                 "is there already: continue it with --resume, replace it with --overwrite or choose another"
             )
-        elif (why := unreadable(self.path)) is not None:
-            wrong = f"{why}: choose another"
         elif not parent.is_dir() or not os.access(parent, os.W_OK):
             wrong = f"cannot be written ({parent} is no writable folder): choose another"
         else:
@@ -148,6 +146,7 @@ class RunDirectory:
         check_free(self.path)  # after the look: one that has just come into being has its holder
         if wrong is not None:
             raise UserError(f"--run_dir={self.path} {wrong}.")
+        check_readable(f"--run_dir={self.path}", self.path, "choose another")
 
     def _nearest_folder(self) -> Path:
         """The first of the path's parents that is there."""

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from gail_tf.files import unreadable
+from gail_tf.files import check_readable
 from gail_tf.types import UserError
 
 Tensors = Mapping[str, tuple[Collection[str], Collection[str]]]
@@ -47,7 +47,7 @@ def check_signatures(folder: Path, wanted: Tensors, what: str) -> None:
     A SavedModel is a program: TensorFlow runs what its graph says. This finds a wrong or a clumsy one; it is
     no sandbox.
     """
-    graph = _parsed(folder)
+    graph = parsed(folder)
     for name, (inputs, outputs) in wanted.items():
         signature = graph.signature_def.get(name)
         given = None if signature is None else (set(signature.inputs), set(signature.outputs))
@@ -61,12 +61,12 @@ def check_signatures(folder: Path, wanted: Tensors, what: str) -> None:
         )
 
 
-def _parsed(folder: Path) -> Any:
+def parsed(folder: Path) -> Any:
+    """The graph and the signatures of a SavedModel, read off its file: nothing is loaded."""
     from google.protobuf.message import DecodeError
     from tensorflow.core.protobuf import saved_model_pb2
 
-    if (why := unreadable(folder)) is not None:
-        raise UserError(f"{folder}: {why}: rename it, or give its path from within.")
+    check_readable(f"{folder}:", folder, "rename it, or give its path from within")
     model = saved_model_pb2.SavedModel()
     try:
         model.ParseFromString((folder / "saved_model.pb").read_bytes())

@@ -27,9 +27,9 @@ def read(path: str) -> Demonstrations | None:
         fields: dict[str, Any] = {}
         for name in file:
             if name in ("infos", "metadata"):
-                within = () if hasattr(file[name], "shape") else file[name]
-                fields |= {f"{name}/{key}": np.empty(0) for key in within or [""]}
-            elif name == "environment" and hasattr(file[name], "asstr"):
+                keys = [""] if hasattr(file[name], "shape") else list(file[name])
+                fields |= {f"{name}/{key}": np.empty(0) for key in keys}
+            elif name == "environment":
                 fields[name] = _text(file[name])
             else:
                 fields |= _arrays(name, file[name])
@@ -47,7 +47,7 @@ def _text(dataset: Any) -> np.ndarray:
     """What is one text as NumPy's; else the dataset as it is refused."""
     import h5py
 
-    is_text = dataset.shape == () and h5py.check_string_dtype(dataset.dtype) is not None
+    is_text = getattr(dataset, "shape", None) == () and h5py.check_string_dtype(dataset.dtype) is not None
     return np.array(dataset.asstr()[()]) if is_text else array("environment", dataset)
 
 

@@ -468,17 +468,17 @@ def _with_ends(fields: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], li
     """``fields`` with terminals, and timeouts where the column ``episode`` tells where episodes end."""
     fields, notes = dict(fields), []
     episode = fields.pop("episode", None)
-    if episode is None and "terminals" not in fields:
-        raise UserError(
-            "no column says where episodes end; wanted episode (which one a row is of), or terminated and "
-            "truncated: add one"
-        )
-    if episode is None and not {"timeouts", "next_observations"} & set(fields):
-        raise UserError(
-            "no column says where a limit cut an episode; wanted episode (which one a row is of), truncated "
-            "(all 0 if no limit ever cut one), or next_observation.<name>: add one"
-        )
     if episode is None:
+        if "terminals" not in fields:
+            raise UserError(
+                "no column says where episodes end; wanted episode (which one a row is of), or terminated "
+                "and truncated: add one"
+            )
+        if not {"timeouts", "next_observations"} & set(fields):
+            raise UserError(
+                "no column says where a limit cut an episode; wanted episode (which one a row is of), "
+                "truncated (all 0 if no limit ever cut one), or next_observation.<name>: add one"
+            )
         return fields, notes
     if (empty := np.flatnonzero([cell is None or cell != cell for cell in episode.tolist()])).size:
         raise UserError(
