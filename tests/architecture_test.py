@@ -212,3 +212,28 @@ def test_reading_files_drawing_and_planning_need_no_tensorflow(module):
         outside = {n.split(".")[0] for n in _imports(MODULES[name].read_text(), name)}
         assert not outside & {"tensorflow", "tf_agents", "tensorflow_probability"}, f"{name}, from {module}"
         todo += [n for n in _own_imports(name) if n not in seen]
+
+
+def _int32_variables(source):
+    """Lines of ``tf.Variable`` of int32: said so, or of a whole number whose type is not said."""
+    lines = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "tf.Variable":
+            dtypes = [ast.unparse(k.value) for k in node.keywords if k.arg == "dtype"]
+            counts = isinstance(node.args[0], ast.Constant) and type(node.args[0].value) is int
+            if "tf.int32" in dtypes or (counts and not dtypes):
+                lines.append(node.lineno)
+    return lines
+
+
+def test_int32_variables_are_found():
+    source = (
+        "tf.Variable(0)\ntf.Variable(0, dtype=tf.int64)\ntf.Variable(0, dtype=tf.int32)\ntf.Variable(0.0)"
+    )
+    assert _int32_variables(source) == [1, 3]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_variable_is_int32(module):
+    """On a GPU TensorFlow lays these on the CPU, and an update that XLA compiled cannot reach them there."""
+    assert not _int32_variables(MODULES[module].read_text())

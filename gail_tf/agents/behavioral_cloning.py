@@ -100,8 +100,9 @@ class BehavioralCloning(tf.Module):
         # Between epochs the policy has the average, and these are where the next epoch goes on.
         self._live, self._average = (self._copies(), self._copies()) if average_rate < 1.0 else ((), ())
         self.best_loss = tf.Variable(np.inf, dtype=tf.float32, trainable=False)
-        self.epochs_since_best = tf.Variable(0, dtype=tf.int32, trainable=False)
-        self.num_epochs = tf.Variable(0, dtype=tf.int32, trainable=False)
+        # On a GPU TensorFlow lays int32 variables on the CPU, where compiled updates do not reach.
+        self.epochs_since_best = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.num_epochs = tf.Variable(0, dtype=tf.int64, trainable=False)
         if policy.normalizer is not None:
             policy.normalizer.update(self.training_rows[0])
         compiles = with_xla(jit_compile, expert.observation.shape[1:])
@@ -157,7 +158,9 @@ class BehavioralCloning(tf.Module):
         self.num_epochs.assign_add(1)
         is_better = loss < self.best_loss
         self.best_loss.assign(tf.where(is_better, loss, self.best_loss))
-        self.epochs_since_best.assign(tf.where(is_better, 0, self.epochs_since_best + 1))
+        self.epochs_since_best.assign(
+            tf.where(is_better, tf.constant(0, tf.int64), self.epochs_since_best + 1)
+        )
         for best, variable in zip(self._best, self._variables, strict=True):
             best.assign(tf.where(is_better, variable, best))
         return metrics | {

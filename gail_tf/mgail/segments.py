@@ -61,8 +61,14 @@ class SegmentReplay(tf.Module):
         self._fields = Segment(
             *(tf.Variable(x, trainable=False, name=n) for n, x in zip(Segment._fields, start, strict=True))
         )
-        self.num_written = tf.Variable(0, dtype=tf.int32, trainable=False, name="num_written")
+        # On a GPU TensorFlow lays int32 variables on the CPU, where compiled updates do not reach.
+        self._num_written = tf.Variable(0, dtype=tf.int64, trainable=False, name="num_written")
         self._add = tf.function(self._assign, autograph=False)
+
+    @property
+    def num_written(self) -> tf.Tensor:
+        """Time steps written so far, int32."""
+        return tf.cast(self._num_written, tf.int32)
 
     def add(self, segment: Segment) -> None:
         """Writes ``[T, B, ...]``, over the oldest once the ring is full."""
@@ -78,7 +84,7 @@ class SegmentReplay(tf.Module):
         start = self.num_written % self.capacity
         for variable, rows in zip(self._fields, segment, strict=True):
             variable[start : start + num_steps].assign(rows)
-        self.num_written.assign_add(num_steps)
+        self._num_written.assign_add(num_steps)
 
     def num_steps(self) -> tf.Tensor:
         """Time steps held, int32."""

@@ -116,10 +116,8 @@ class Checkpoints:
         """Raises UserError where the parts of this run have other variables than the checkpoint."""
         try:
             self._checkpoint.read(str(folder / "variables")).assert_existing_objects_matched()
-        except (
-            AssertionError,
-            ValueError,
-        ) as e:  # TensorFlow's message lists every variable, with its values
+        # Another variable, shape or type. TensorFlow's message lists every variable, with its values.
+        except (AssertionError, ValueError, tf.errors.InvalidArgumentError) as e:
             what = f"{folder}: holds other variables than this run's parts have"
             raise UserError(f"{what}: resume it with the version of gail_tf that began it.") from e
 

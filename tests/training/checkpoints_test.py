@@ -9,14 +9,14 @@ from gail_tf.training.checkpoints import Checkpoints
 from gail_tf.types import UserError
 
 
-def _module(**sizes):
+def _module(dtype=tf.float32, **sizes):
     module = tf.Module()
     for name, size in sizes.items():
-        setattr(module, name, tf.Variable(tf.zeros(size)))
+        setattr(module, name, tf.Variable(tf.zeros(size, dtype)))
     return module
 
 
-@pytest.mark.parametrize("other", [{"weight": 2, "bias": 1}, {"weight": 3}])
+@pytest.mark.parametrize("other", [{"weight": 2, "bias": 1}, {"weight": 3}, {"weight": 2, "dtype": tf.int64}])
 def test_other_variables_are_one_line_and_the_checkpoint_stays(tmp_path, other):
     Checkpoints(tmp_path, {"module": _module(weight=2)}).save(1, {}, {})
     with pytest.raises(UserError, match="000000001: holds other variables than this run's parts have") as e:
