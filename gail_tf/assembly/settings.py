@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import functools
+import math
 import os
 import re
 import sys
@@ -53,6 +54,7 @@ COMPARED = 2e-3
 """Seconds a step up to which demonstrations are held against the environment, which takes 6,000."""
 _TIMED_STEPS, _TIMED_SECONDS = 200, 0.2
 """Steps that are timed, and how long that goes on where they are slow."""
+_MINIBATCHES = (("PPO", "batch_size"), ("TRPO", "value_batch_size"), ("Discriminator", "batch_size"))
 TOLD = 3
 """Mismatches that are said; a file in other units has one a column."""
 
@@ -269,6 +271,7 @@ def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
                 expert = expert._replace(facts={**expert.facts, "border_accuracy": share})
     if expert is not None and learns:
         notes += _settle_reward(expert, chance["length_mean"], absorbing)
+    notes += _cut_minibatches(experiment)
     return Settings(
         config=gin.config_str(),
         config_name=" + ".join(request.configs),
@@ -367,6 +370,21 @@ def _covered_boxes() -> Sequence[tuple[int, int, int, int]]:
     """What of an image the discriminator does not see."""
     encoder = gin.get_bindings("make_discriminator_network").get("encoder")
     return gin.get_bindings("covered").get("boxes", ()) if name_of(encoder) == "covered" else ()
+
+
+def _cut_minibatches(experiment: Experiment) -> list[str]:
+    """A note for every minibatch that is to have more rows than an iteration of this recipe."""
+    collects = gin.get_bindings("OnPolicyGenerator")
+    sizes = [collects.get(name) for name in ("num_environments", "num_steps")]
+    if name_of(experiment.generator) != "OnPolicyGenerator" or not all(isinstance(n, int) for n in sizes):
+        return []
+    rows = math.prod(sizes)
+    asked = {f"{of}.{name}": gin.get_bindings(of).get(name) for of, name in _MINIBATCHES}
+    return [
+        f"note: {name} is {size:,} and an iteration has {rows:,} steps: a minibatch is all of them."
+        for name, size in asked.items()
+        if isinstance(size, int) and size > rows
+    ]
 
 
 def _check_fit(request: Request, experiment: Experiment) -> None:

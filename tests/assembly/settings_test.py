@@ -168,3 +168,10 @@ def test_a_changed_module_of_one_s_own_is_said_when_the_run_goes_on(tmp_path, mo
     file.write_text("ONE = 2\n")
     (warning,) = warnings_of(settings.resolve(Request("", resume=True), info))
     assert warning.startswith("warning: gail_tf_test_parts: the file has changed since the run began.")
+
+
+@pytest.mark.parametrize("size, told", [(2_048, []), (2_049, ["note: PPO.batch_size is 2,049"])])
+def test_a_minibatch_above_an_iteration_s_steps_is_said(size, told):
+    request = Request("", ("gail_ppo/cartpole",), (f"PPO.batch_size = {size}",))
+    said = [note for note in settings.resolve(request).notes if "a minibatch is all of them" in note]
+    assert [note.split(" and an iteration has 2,048 steps")[0] for note in said] == told
