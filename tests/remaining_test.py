@@ -18,8 +18,8 @@ FOLDERS_OF = {
     "gail_vr": ["gail_vr", "gail_vr_today", "gail_vr_half_cheetah", "w_gail"],
     "credo": ["credo", "credo_parts", "credo_ppo"],
     "mgail": ["mgail", "mgail_paper"],
-    "steady": ["steady", "bc", "trpo_humanoid"],
-    "pong_pybullet": ["pong_today", "pybullet", "pybullet_hopper"],
+    "steady": ["steady", "bc", "trpo_humanoid", "half_cheetah"],
+    "pong_pybullet": ["pong_today", "pong_regularized", "pybullet", "pybullet_hopper"],
 }
 # The same training under another name: study -> (arm, task) -> (folder, arm, task).
 SAME = {

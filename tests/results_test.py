@@ -398,7 +398,7 @@ _ARM_THERE = {  # where the study calls a recipe otherwise
     ("gail_trpo", "Ant-v5"): "GAIL + cloning (TRPO)",
     ("gail_trpo", "Humanoid-v5"): "GAIL + cloning (TRPO)",
 }
-_FOLDER_THERE = {("gail_trpo", "Humanoid-v5"): "trpo_humanoid"}
+_FOLDER_THERE = {("gail_trpo", "Humanoid-v5"): "trpo_humanoid", ("gail_ppo", "HalfCheetah-v5"): "half_cheetah"}
 
 
 def _aims(runs):
@@ -529,7 +529,8 @@ def _evaluations_cost(runs):
         both = np.array([took.sum(), took.sum() + 8 * took.mean()]) / run.number("wall_seconds")
         shares.setdefault((arm, task), []).append(both)
     for recipe, arm, tasks_of_arm in (
-        ("gail_ppo", "gail_ppo", ("half_cheetah", "ant", "cartpole", "hopper", "swimmer", "reacher")),
+        ("`gail_ppo`, plain", "gail_ppo", ("half_cheetah",)),
+        ("gail_ppo", "gail_ppo", ("ant", "cartpole", "hopper", "swimmer", "reacher")),
         ("gail_ppo, 1.5M steps", "gail_ppo_1.5m", ("walker2d_subsampled",)),
         ("gail_trpo", "gail_trpo", ("half_cheetah", "hopper")),
         ("sac_gail", "gail_sac", ("half_cheetah", "ant", "hopper", "humanoid")),
@@ -537,7 +538,7 @@ def _evaluations_cost(runs):
         ("mgail", "mgail_cloning", ("hopper",)),
     ):
         for task in tasks_of_arm:
-            yield [f"`{recipe}`", task, *map("{:.1%}".format, np.median(shares[arm, task], 0))]
+            yield [recipe if "`" in recipe else f"`{recipe}`", task, *map("{:.1%}".format, np.median(shares[arm, task], 0))]
 
 
 def _w_gail_today(runs):
@@ -549,6 +550,28 @@ def _w_gail_today(runs):
             same = same[same.environment == name].sort_values("seed").normalized_return
             cells.append(", ".join(map(tables.two_decimals, same)) or "not run")
         yield cells
+
+
+def _drawn_games(runs):
+    """results/games.md: drawn games of Pong in training, means over a tenth of it, seed by seed."""
+    del runs
+    for arm, folder in (
+        ("GAIL", "pong_today"),
+        ("GAIL-GP", "pong_regularized"),
+        ("GAIL-VR", "pong_regularized"),
+    ):
+        found = archive.read_archive(RESULTS / folder / "runs.jsonl.xz")
+        same = [run for run in found if run.info["label"] == f"{arm} + cloning (PPO), games"]
+        same = sorted((run for run in same if "/pong_sampled/" in run.name), key=lambda run: run.name)
+        cells = []
+        for tenth in (0, 1, 2, 3):
+            means = []
+            for run in same:
+                (steps, returns), (_, counts) = run.series("episode/return"), run.series("episode/count")
+                among = np.ceil(4 * steps / run.series("generator/entropy")[0][-1]) - 1 == tenth
+                means.append(np.average(returns[among], weights=counts[among]))
+            cells.append(", ".join(f"{mean:.1f}" for mean in means))
+        yield [arm, *cells]
 
 
 def _late_falls(runs):
@@ -874,8 +897,9 @@ SMALL_TASKS = ["cartpole", "acrobot", "mountain_car", "pendulum", "reacher", "sw
 # (page, name of the table) -> its rows, from all runs.
 def _in_short(runs):
     """README.md: medians (lowest seeds) of GAIL with PPO and cloning, and medians of cloning alone."""
-    arms = {"Hopper-v5": "GAIL + cloning (PPO)", "HalfCheetah-v5": "GAIL + cloning (PPO)"}
+    arms = {"Hopper-v5": "GAIL + cloning (PPO)", "HalfCheetah-v5": "GAIL (PPO)"}
     arms |= {"Walker2d-v5": "GAIL (PPO), 1.5M", "Ant-v5": "GAIL (PPO)"}
+    folders = {"HalfCheetah-v5": "half_cheetah"}
     two = tables.two_decimals
 
     def values(folder, arm, environment, amount):
@@ -887,7 +911,10 @@ def _in_short(runs):
         return f"{two(scores.median())} ({two(scores.min())})"
 
     for name, amount in (("4 trajectories", "4"), ("every 20th step of them", _SUBSAMPLED)):
-        gail = ", ".join(both(arm, environment, amount) for environment, arm in arms.items())
+        gail = ", ".join(
+            both(arm, environment, amount, folders.get(environment, "steady"))
+            for environment, arm in arms.items()
+        )
         alone = ", ".join(two(values("bc", "BC", environment, amount).median()) for environment in arms)
         yield [name, gail, alone]
     humanoid = ("Humanoid-v5", "25")
@@ -919,6 +946,7 @@ RULES = {
     ("results/gail_vr_today/signal.md", "Task"): lambda runs: _signal(_archived("gail_vr_today")),
     ("gail.md", "task, trajectories"): _table_3,
     ("results/games.md", "20 games"): _games,
+    ("results/games.md", "drawn games, cloning beside it"): _drawn_games,
     ("results/games.md", "points, seed by seed"): _games_study,
     ("results/games.md", "points by IQ-Learn, seed by seed"): _games_iq,
     ("gail.md", "task"): _classic_control,

@@ -7,6 +7,7 @@ from typing import Any
 import gin
 import tensorflow as tf
 
+from gail_tf.graphs import checked_graph
 from gail_tf.rewards.exported import ADVICE, describe_reward, digest, find_reward
 from gail_tf.rewards.statistics import reward_statistics
 from gail_tf.rewards.transforms import NormalizedReward
@@ -43,6 +44,7 @@ class LearnedReward(tf.Module):
         if sha256 is not None and digest(folder) != sha256:
             raise UserError(f"{folder}: has changed since the run began: start anew with --overwrite.")
         self._folder, self._description = str(folder), json.dumps(describe_reward(folder))
+        checked_graph(folder, ADVICE.removeprefix("give "))
         try:
             model = tf.saved_model.load(self._folder)
             outputs = model.signatures["at_ends"].structured_outputs

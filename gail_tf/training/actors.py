@@ -20,11 +20,12 @@ import tensorflow as tf
 
 from gail_tf.environments.foreign import foreign, import_module, one_line
 from gail_tf.environments.observations import observation_spec
+from gail_tf.graphs import checked_graph
 from gail_tf.machine import pip_install
-from gail_tf.training.saved_models import parsed
 from gail_tf.types import UserError
 
 TRUST = "is a program of whoever made it: load only what you trust."
+_ANOTHER = "one that keeps to itself"
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
@@ -63,7 +64,7 @@ def is_foreign(path: str) -> bool:
     if Path(path).is_file():
         return zipfile.is_zipfile(path)
     if (Path(path) / "saved_model.pb").is_file():
-        return not _is_ours(parsed(Path(path)).signature_def)
+        return not _is_ours(checked_graph(Path(path), _ANOTHER).signature_def)
     return bool(_FUNCTION.fullmatch(path)) and not Path(path).exists()
 
 
@@ -139,7 +140,7 @@ def _is_ours(signatures: Mapping[str, Any]) -> bool:
 
 
 def _saved_model(path: str, env: gym.Env, environment: str, stochastic: bool) -> Actor:
-    signatures = parsed(Path(path)).signature_def
+    signatures = checked_graph(Path(path), _ANOTHER).signature_def
     if "serving_default" not in signatures:
         found = ", ".join(name for name in signatures if not name.startswith("__")) or "none"
         raise UserError(f"{path}: has no signature serving_default (found {found}); export it with one.")

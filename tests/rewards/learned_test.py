@@ -199,5 +199,18 @@ def test_what_does_not_fit_is_one_line(exported, tmp_path):
         LearnedReward(str(tmp_path))
     (tmp_path / "saved_model.pb").write_bytes(b"none")
     (tmp_path / "reward.json").write_text(json.dumps({}))
-    with pytest.raises(UserError, match="is no learned reward"):
+    with pytest.raises(UserError, match="is no SavedModel"):
+        LearnedReward(str(tmp_path))
+
+
+def test_a_reward_that_reads_files_is_not_loaded(tmp_path, monkeypatch):
+    module = tf.Module()
+    module.act = tf.function(
+        lambda x: {"reward": x + tf.cast(tf.strings.length(tf.io.read_file("/x")), x.dtype)}
+    )
+    signature = module.act.get_concrete_function(tf.TensorSpec([None], tf.float32, name="x"))
+    tf.saved_model.save(module, str(tmp_path), {"at_ends": signature})
+    (tmp_path / "reward.json").write_text("{}")
+    monkeypatch.setattr(tf.saved_model, "load", None)
+    with pytest.raises(UserError, match=r"reads or writes outside of itself \(ReadFile\) and is not loaded"):
         LearnedReward(str(tmp_path))

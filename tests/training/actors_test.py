@@ -142,6 +142,10 @@ def rows(width, dtype=tf.float32, name="x"):
     return tf.TensorSpec([None, width], dtype, name=name)
 
 
+def _size_of_a_file():
+    return tf.cast(tf.strings.length(tf.io.read_file("/etc/hostname")), tf.float32)
+
+
 def test_a_saved_model_of_others_acts(tmp_path, capsys):
     model = saved_model(tmp_path / "m", lambda x: {"a": tf.cast(x[:, 2] > 0, tf.int64)}, rows(4))
     d = record(model, "CartPole-v1", tmp_path)
@@ -155,6 +159,11 @@ def test_a_saved_model_of_others_acts(tmp_path, capsys):
         (lambda x: {"a": tf.cast(x[:, 0], tf.int64)}, [rows(3)], "takes observations (None, 3)"),
         (lambda x: {"a": x[:, :2]}, [rows(4)], "gives actions (None, 2)"),
         (lambda x: {"a": x[:, 0]}, [rows(4)], "gives float32, CartPole-v1 takes Discrete(2)"),
+        (
+            lambda x: {"a": x[:, 0] + _size_of_a_file()},
+            [rows(4)],
+            "reads or writes outside of itself (ReadFile)",
+        ),
         (lambda x, y: {"a": x[:, 0]}, [rows(4), rows(4, name="y")], "takes x, y; want one input"),
         (lambda x: {"a": x[:, 0], "b": x}, [rows(4)], "gives a, b; want one output"),
     ],
