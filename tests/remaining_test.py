@@ -26,6 +26,10 @@ SAME = {
     "main_job": {("BC", t): (".", "BC", f"{t}_4") for t in ("hopper", "half_cheetah", "walker2d")},
     "steady": {
         ("GAIL (PPO)", t): ("steady", "GAIL (PPO), 1.5M", t) for t in ("walker2d", "walker2d_subsampled")
+    }
+    | {
+        ("GAIL (PPO), plain", t): ("steady", "GAIL (PPO)", t)
+        for t in ("half_cheetah", "half_cheetah_subsampled")
     },
     "ho_ermon": {
         ("BC", "ant_4"): ("steady", "BC", "ant_subsampled"),

@@ -398,7 +398,10 @@ _ARM_THERE = {  # where the study calls a recipe otherwise
     ("gail_trpo", "Ant-v5"): "GAIL + cloning (TRPO)",
     ("gail_trpo", "Humanoid-v5"): "GAIL + cloning (TRPO)",
 }
-_FOLDER_THERE = {("gail_trpo", "Humanoid-v5"): "trpo_humanoid", ("gail_ppo", "HalfCheetah-v5"): "half_cheetah"}
+_FOLDER_THERE = {
+    ("gail_trpo", "Humanoid-v5"): "trpo_humanoid",
+    ("gail_ppo", "HalfCheetah-v5"): "half_cheetah",
+}
 
 
 def _aims(runs):
@@ -538,7 +541,11 @@ def _evaluations_cost(runs):
         ("mgail", "mgail_cloning", ("hopper",)),
     ):
         for task in tasks_of_arm:
-            yield [recipe if "`" in recipe else f"`{recipe}`", task, *map("{:.1%}".format, np.median(shares[arm, task], 0))]
+            yield [
+                recipe if "`" in recipe else f"`{recipe}`",
+                task,
+                *map("{:.1%}".format, np.median(shares[arm, task], 0)),
+            ]
 
 
 def _w_gail_today(runs):
