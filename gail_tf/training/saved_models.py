@@ -34,7 +34,7 @@ def policy_of(path: str | os.PathLike, best: bool = False, last: bool = False) -
 
 
 def check_signatures(folder: Path, wanted: Tensors, what: str) -> None:
-    """Raises UserError unless the SavedModel in ``folder`` has the ``wanted`` signatures, and no reach."""
+    """Raises UserError unless the SavedModel in ``folder`` has the signatures and keeps to itself."""
     graph = checked_graph(folder, what)
     for name, (inputs, outputs) in wanted.items():
         signature = graph.signature_def.get(name)
