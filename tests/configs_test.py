@@ -181,7 +181,18 @@ def test_every_recipe_and_overlay_is_trained():
     assert trained | inside | shorter | elsewhere == files | made
 
 
-@pytest.mark.parametrize("name", [f"{recipe}/{task}" for task, names in CHEAP.items() for recipe in names])
+# Of the same parts as others that are trained every time: `make test-long` trains them.
+ALIKE = {"mgail_paper", "dac_sd3", "dac_ddpg", "sd3_gail", "ddpg_gail", "credo_ppo_gail"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(f"{recipe}/{task}", marks=[pytest.mark.long] * (recipe in ALIKE))
+        for task, names in CHEAP.items()
+        for recipe in names
+    ],
+)
 def test_a_recipe(name, tmp_path):
     train([name], tmp_path)
 
@@ -211,11 +222,10 @@ def pong(tmp_path_factory):
 @pytest.mark.parametrize(
     "name",
     [
-        "bc/pong",
         "sqil/pong",
         *(
             pytest.param(n, marks=pytest.mark.long)
-            for n in ("gail_vr/pong", "ppo/pong", "w_gail/pong", "dqn/pong", "iq_learn/pong")
+            for n in ("bc/pong", "gail_vr/pong", "ppo/pong", "w_gail/pong", "dqn/pong", "iq_learn/pong")
         ),
     ],
 )
