@@ -949,6 +949,7 @@ RULES = {
     ("results/gail_vr_half_cheetah/signal.md", "Task"): lambda runs: _signal(
         _archived("gail_vr_half_cheetah")
     ),
+    ("results/gail_vr_table_3/signal.md", "Task"): lambda runs: _signal(_archived("gail_vr_table_3")),
     ("gail_vr.md", "GAIL, medians of three seeds"): _over_training,
     ("results/gail_vr_today/signal.md", "Task"): lambda runs: _signal(_archived("gail_vr_today")),
     ("gail.md", "task, trajectories"): _table_3,
