@@ -532,7 +532,7 @@ def _evaluations_cost(runs):
         both = np.array([took.sum(), took.sum() + 8 * took.mean()]) / run.number("wall_seconds")
         shares.setdefault((arm, task), []).append(both)
     for recipe, arm, tasks_of_arm in (
-        ("`gail_ppo`, plain", "gail_ppo", ("half_cheetah",)),
+        ("gail_ppo, plain", "gail_ppo", ("half_cheetah",)),
         ("gail_ppo", "gail_ppo", ("ant", "cartpole", "hopper", "swimmer", "reacher")),
         ("gail_ppo, 1.5M steps", "gail_ppo_1.5m", ("walker2d_subsampled",)),
         ("gail_trpo", "gail_trpo", ("half_cheetah", "hopper")),
@@ -541,11 +541,7 @@ def _evaluations_cost(runs):
         ("mgail", "mgail_cloning", ("hopper",)),
     ):
         for task in tasks_of_arm:
-            yield [
-                recipe if "`" in recipe else f"`{recipe}`",
-                task,
-                *map("{:.1%}".format, np.median(shares[arm, task], 0)),
-            ]
+            yield [f"`{recipe}`", task, *map("{:.1%}".format, np.median(shares[arm, task], 0))]
 
 
 def _w_gail_today(runs):
@@ -560,22 +556,18 @@ def _w_gail_today(runs):
 
 
 def _drawn_games(runs):
-    """results/games.md: drawn games of Pong in training, means over a tenth of it, seed by seed."""
+    """results/games.md: drawn games of Pong in training, means over its quarters, seed by seed."""
     del runs
-    for arm, folder in (
-        ("GAIL", "pong_today"),
-        ("GAIL-GP", "pong_regularized"),
-        ("GAIL-VR", "pong_regularized"),
-    ):
-        found = archive.read_archive(RESULTS / folder / "runs.jsonl.xz")
+    found = [run for folder in ("pong_today", "pong_regularized") for run in _archived(folder)]
+    found = sorted((run for run in found if "/pong_sampled/" in run.name), key=lambda run: run.name)
+    for arm in ("GAIL", "GAIL-GP", "GAIL-VR"):
         same = [run for run in found if run.info["label"] == f"{arm} + cloning (PPO), games"]
-        same = sorted((run for run in same if "/pong_sampled/" in run.name), key=lambda run: run.name)
         cells = []
-        for tenth in (0, 1, 2, 3):
+        for quarter in range(4):
             means = []
             for run in same:
                 (steps, returns), (_, counts) = run.series("episode/return"), run.series("episode/count")
-                among = np.ceil(4 * steps / run.series("generator/entropy")[0][-1]) - 1 == tenth
+                among = np.ceil(4 * steps / run.series("generator/entropy")[0][-1]) - 1 == quarter
                 means.append(np.average(returns[among], weights=counts[among]))
             cells.append(", ".join(f"{mean:.1f}" for mean in means))
         yield [arm, *cells]
@@ -906,7 +898,6 @@ def _in_short(runs):
     """README.md: medians (lowest seeds) of GAIL with PPO and cloning, and medians of cloning alone."""
     arms = {"Hopper-v5": "GAIL + cloning (PPO)", "HalfCheetah-v5": "GAIL (PPO)"}
     arms |= {"Walker2d-v5": "GAIL (PPO), 1.5M", "Ant-v5": "GAIL (PPO)"}
-    folders = {"HalfCheetah-v5": "half_cheetah"}
     two = tables.two_decimals
 
     def values(folder, arm, environment, amount):
@@ -919,7 +910,7 @@ def _in_short(runs):
 
     for name, amount in (("4 trajectories", "4"), ("every 20th step of them", _SUBSAMPLED)):
         gail = ", ".join(
-            both(arm, environment, amount, folders.get(environment, "steady"))
+            both(arm, environment, amount, _FOLDER_THERE.get(("gail_ppo", environment), "steady"))
             for environment, arm in arms.items()
         )
         alone = ", ".join(two(values("bc", "BC", environment, amount).median()) for environment in arms)

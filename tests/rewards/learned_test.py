@@ -203,14 +203,23 @@ def test_what_does_not_fit_is_one_line(exported, tmp_path):
         LearnedReward(str(tmp_path))
 
 
-def test_a_reward_that_reads_files_is_not_loaded(tmp_path, monkeypatch):
+def _saved(folder, function, name):
     module = tf.Module()
-    module.act = tf.function(
-        lambda x: {"reward": x + tf.cast(tf.strings.length(tf.io.read_file("/x")), x.dtype)}
-    )
+    module.act = tf.function(function)
     signature = module.act.get_concrete_function(tf.TensorSpec([None], tf.float32, name="x"))
-    tf.saved_model.save(module, str(tmp_path), {"at_ends": signature})
-    (tmp_path / "reward.json").write_text("{}")
+    tf.saved_model.save(module, str(folder), {name: signature})
+    (folder / "reward.json").write_text("{}")
+
+
+def test_a_model_of_something_else_is_no_learned_reward(tmp_path):
+    _saved(tmp_path, lambda x: {"reward": x}, "serving_default")
+    with pytest.raises(UserError, match="is no learned reward"):
+        LearnedReward(str(tmp_path))
+
+
+def test_a_reward_that_reads_files_is_not_loaded(tmp_path, monkeypatch):
+    size = lambda: tf.cast(tf.strings.length(tf.io.read_file("/x")), tf.float32)  # noqa: E731
+    _saved(tmp_path, lambda x: {"reward": x + size()}, "at_ends")
     monkeypatch.setattr(tf.saved_model, "load", None)
     with pytest.raises(UserError, match=r"reads or writes outside of itself \(ReadFile\) and is not loaded"):
         LearnedReward(str(tmp_path))
