@@ -182,7 +182,11 @@ def test_every_recipe_and_overlay_is_trained():
 
 
 # Of the same parts as others that are trained every time: `make test-long` trains them.
-ALIKE = {"mgail_paper", "dac_sd3", "dac_ddpg", "sd3_gail", "ddpg_gail", "credo_ppo_gail"}
+ALIKE = {
+    *("mgail_paper", "dac_sd3", "dac_ddpg", "sd3_gail", "ddpg_gail", "td3_gail", "credo_ppo_gail"),
+    *("credo_tssg", "sac", "sd3", "td3", "trpo", "dqn"),
+}
+ALIKE_OVERLAYS = {"airl_shaped", "spectral_norm", "gail_gp", "no_cloning", "w_gail", "credo"}
 
 
 @pytest.mark.parametrize(
@@ -236,7 +240,13 @@ def test_a_game_from_the_screen(name, pong, tmp_path):
         assert lines[-2]["generator/entropy"] > 1.7  # nearly uniform at the start: ln 6
 
 
-@pytest.mark.parametrize("configs", TOGETHER, ids=" ".join)
+@pytest.mark.parametrize(
+    "configs",
+    [
+        pytest.param(configs, id=" ".join(configs), marks=[pytest.mark.long] * (configs[1] in ALIKE_OVERLAYS))
+        for configs in TOGETHER
+    ],
+)
 def test_overlays_on_top_of_a_recipe(configs, tmp_path):
     recipe, *overlays = configs[0], *(f"with/{name}" for name in configs[1:])
     lines = train([recipe, *overlays], tmp_path)

@@ -21,7 +21,7 @@ SAID = {
 }
 
 
-_LONG = ("compare", "from_arrays", "own_environment", "own_reward_and_loss")
+_LONG = ("compare", "deploy", "from_arrays", "own_environment", "own_reward_and_loss")
 
 
 @pytest.mark.parametrize(

@@ -361,7 +361,9 @@ def test_the_padding_of_demonstrations_is_undone():
     np.testing.assert_array_equal(known, [1, 0, 1])  # what followed 2 is not recorded
 
 
-@pytest.mark.parametrize("name, absorbing", [("CartPole", True), ("Pendulum", False)])
+@pytest.mark.parametrize(
+    "name, absorbing", [("CartPole", True), pytest.param("Pendulum", False, marks=pytest.mark.long)]
+)
 def test_demonstrated_actions_draw_the_policy_where_it_is_asked_for(name, absorbing):
     def error_of(generator):
         rows, actions = generator._expert, generator.learner.actions

@@ -61,7 +61,10 @@ def test_the_policy_finds_the_action_that_pays(space, options):
 
 
 @pytest.mark.parametrize("space, action", [(_BOX, [-1.0, 0.5]), (_ARMS, [0.0, 1.0])])
-@pytest.mark.parametrize("bound", [{}, {"bound_each_rollout": True, "max_gradient_value": 2.0}])
+@pytest.mark.parametrize(
+    "bound",
+    [pytest.param({}, marks=pytest.mark.long), {"bound_each_rollout": True, "max_gradient_value": 2.0}],
+)
 def test_cloning_draws_the_policy_to_demonstrated_actions_against_its_reward(space, action, bound):
     def reward_after(coef):
         learner = make(space, policy_learning_rate=3e-3, cloning_coef=coef, **bound)

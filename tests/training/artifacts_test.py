@@ -150,9 +150,11 @@ def test_histograms_are_in_the_lines_of_evaluations(reference):
     "recipe",
     [
         "PPO CartPole",
-        *(pytest.param(name, marks=pytest.mark.long) for name in ("TRPO Pendulum", "PPO Pendulum")),
         "BC CartPole",
-        "BC CartPole, ensemble",
+        *(
+            pytest.param(name, marks=pytest.mark.long)
+            for name in ("TRPO Pendulum", "PPO Pendulum", "BC CartPole, ensemble")
+        ),
     ],
 )
 def test_evaluate_gives_the_return_of_the_summary(reference, recipe):
@@ -331,6 +333,7 @@ def test_the_binaries_around_a_policy(processes, reference):
     assert reported.code == 0 and reported.err == ""
 
 
+@pytest.mark.long
 def test_episodes_of_another_time_limit_are_trained_on_with_it(processes, reference):
     run_dir, _ = reference("PPO Pendulum")  # which has a limit of 100 steps
     for limit, flags in ((100, []), (30, ["--max_episode_steps=30"])):
@@ -343,6 +346,7 @@ def test_episodes_of_another_time_limit_are_trained_on_with_it(processes, refere
         )
 
 
+@pytest.mark.long
 def test_frames_are_held_against_the_game_as_the_recipes_show_it(processes):
     rows = np.arange(200)
     fields = {"observations": np.zeros((200, 84, 84), np.uint8), "actions": rows % 6}

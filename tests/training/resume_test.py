@@ -54,13 +54,11 @@ CHAINS = {
 
 
 # One fault for each kind of state: `make test-long` kills all of them everywhere, the campaign at any moment.
-# MGAIL and an ensemble, minutes of compiling, are there only.
+# MGAIL, cloning and SQIL are there only.
 _USUAL = {
     "PPO CartPole": ("checkpoint", "after the summary"),
     "SAC Pendulum": ("third iteration",),
-    "BC CartPole": ("third iteration",),
     "PPO pixels": ("third iteration",),
-    "SQIL pixels": ("third iteration",),
 }
 
 
