@@ -652,12 +652,11 @@ def _signal(runs):
     return _reported(study_tables.signal_table, runs)
 
 
-def _signal_by_seed(folder, names):
+def _signal_by_seed(folder, names, arms=("GAIL", "GAIL (generator first)", "GAIL-VR")):
     """gail_vr.md: the last tenth of each seed's training, of a folder's runs.jsonl.xz."""
     found = _archived(folder)
     rows = [row for seed in range(3) for row in _signal([run for run in found if run.info["seed"] == seed])]
     for shown, column in names.items():
-        arms = ("GAIL", "GAIL (generator first)", "GAIL-VR")
         late = [[row[column].split(" → ")[1] for row in rows if row[1] == arm] for arm in arms]
         yield [shown, *map(", ".join, late)]
 
@@ -668,6 +667,12 @@ _OF_SIGNALS = {
     "policy gradient's norm": 8,
     "advantages' spread": 9,
 }
+
+
+_PRINTED = (
+    *("GAIL (Table 3)", "GAIL (Table 3, generator first)"),
+    *("GAIL-VR (Table 3, scaled)", "GAIL-VR (Table 3)"),
+)
 
 
 def _over_training(runs):
@@ -936,6 +941,11 @@ RULES = {
     ),
     ("gail_vr.md", "HalfCheetah-v5, last tenth, seeds 0, 1, 2"): lambda runs: _signal_by_seed(
         "gail_vr_half_cheetah", {"agent's reward: mean": 4, **_OF_SIGNALS}
+    ),
+    ("gail_vr.md", "Hopper-v5, entropy 0.5, last tenth, seeds 0, 1, 2"): lambda runs: _signal_by_seed(
+        "gail_vr_table_3",
+        {"agent's reward: median": 3, **_OF_SIGNALS},
+        _PRINTED,
     ),
     ("results/gail_vr_half_cheetah/signal.md", "Task"): lambda runs: _signal(
         _archived("gail_vr_half_cheetah")
