@@ -16,7 +16,7 @@ TOLERANCE = 0.15  # of the hours; a run more or less of record moves the medians
 FOLDERS_OF = {
     "main_job": ["."],
     "gail_vr": ["gail_vr", "gail_vr_today", "gail_vr_half_cheetah", "gail_vr_table_3", "w_gail"],
-    "credo": ["credo", "credo_parts", "credo_ppo"],
+    "credo": ["credo", "credo_parts", "credo_ppo", "credo_rewards"],
     "mgail": ["mgail", "mgail_paper"],
     "steady": ["steady", "bc", "trpo_humanoid", "half_cheetah"],
     "pong_pybullet": ["pong_today", "pong_regularized", "pybullet", "pybullet_hopper"],

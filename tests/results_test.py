@@ -869,6 +869,20 @@ def _credo_ppo(runs):
         yield [f"{arm}, {task}", scores, str(int(_diverged(same).sum())), largest]
 
 
+def _credo_rewards(runs):
+    """credo.md: TD3-GAIL by reward, last policies; of the rewards but r1 seed 0 is of results/credo."""
+    del runs
+    ours = pd.concat([read(RESULTS / folder) for folder in ("credo_parts", "credo", "credo_rewards")])
+    ours = ours[(ours.environment == "Hopper-v5") & ours.seed.isin(range(3))]
+    rewards = ("r2 (airl)", "r3 (log D)", "r4 (D)", "r5 (exp D)", "r6 (-1/D)", "r7 (D^2)", "r8 (sqrt D)")
+    for reward in ("", *rewards):
+        same = ours[ours.arm == f"TD3-GAIL {reward}".strip()].drop_duplicates("seed").sort_values("seed")
+        last = same.last_normalized_return.fillna(same.normalized_return)
+        scores = ["NaN" if nan else tables.two_decimals(x) for nan, x in zip(same.is_nan, last, strict=True)]
+        norms = ", ".join(map("{:.2g}".format, same.largest_policy_gradient_norm))
+        yield [reward or "r1 (-log(1 - D))", ", ".join(scores), str(int(_diverged(same).sum())), norms]
+
+
 def _untuned(runs):
     """results/README.md: tasks that no recipe was made for."""
     del runs
@@ -963,9 +977,11 @@ RULES = {
     ("ppo.md", "candidate"): _candidates,
     ("ppo.md", "arm"): _late_falls,
     ("credo.md", "PPO, 600,000 steps"): _credo_ppo,
+    ("credo.md", "TD3-GAIL, by reward"): _credo_rewards,
     ("credo.md", "Discriminator has"): _outliers_by_regulariser,
     ("results/credo_parts/outliers.md", "Task"): lambda runs: _outliers("credo_parts"),
     ("results/credo_ppo/outliers.md", "Task"): lambda runs: _outliers("credo_ppo"),
+    ("results/credo_rewards/outliers.md", "Task"): lambda runs: _outliers("credo_rewards"),
     ("results/steady/outliers.md", "Task"): lambda runs: _outliers("steady"),
     ("w_gail.md", "| Hopper-v5, today"): _w_gail_today,
     ("results/README.md", "trajectories"): _fewer_rows,
