@@ -114,6 +114,70 @@ def _taken_apart(env: gym.Env) -> tuple[gym.Env, gym.Env | None]:
     return (layer, limit) if layer is env.unwrapped else (env.unwrapped, None)
 
 
+def is_as_made(env: gym.Env) -> bool:
+    """Whether what :func:`task_of` knows is as its constructor left it, but for its MuJoCo model.
+
+    Somebody's function or wrapper may have set another weight, limit or ``step`` on the environment that it
+    gives out. Where that stands in an episode does not count.
+    """
+    plain = env.unwrapped
+    made = type(plain)(**plain.spec.kwargs)
+    given, wanted = _constants(plain), _constants(made)
+    made.close()
+    return is_unpatched(env) and _are_equal(given, wanted)
+
+
+def is_unpatched(env: gym.Env) -> bool:
+    """Whether every layer has the methods of its class, and the time limit is the one that was asked for."""
+    plain, limit = _taken_apart(env)
+    layers = [env]
+    while layers[-1] is not plain:
+        layers.append(layers[-1].env)
+    if any(callable(getattr(type(layer), name, None)) for layer in layers for name in vars(layer)):
+        return False
+    return limit is not None and limit._max_episode_steps == limit.spec.max_episode_steps
+
+
+def are_alike(env: gym.Env, other: gym.Env) -> bool:
+    """Whether one batch may step both: somebody's function may give out another one at every call."""
+    if task_of(env) != task_of(other) or not is_unpatched(other):
+        return False
+    limits = [_taken_apart(e)[1]._max_episode_steps for e in (env, other)]
+    models = [_model_bytes(e.unwrapped) for e in (env, other)]
+    constants = [_constants(e.unwrapped) for e in (env, other)]
+    return limits[0] == limits[1] and np.array_equal(*models) and _are_equal(*constants)
+
+
+_OF_AN_EPISODE = {"state", "steps_beyond_terminated", "_np_random_seed", "spec"}
+
+
+def _constants(plain: gym.Env) -> dict[str, Any]:
+    """What of an environment's own values stays what it is from step to step."""
+    kinds = (bool, int, float, str, tuple, dict, type(None), np.ndarray, np.generic, gym.Space)
+    return {n: v for n, v in vars(plain).items() if isinstance(v, kinds) and n not in _OF_AN_EPISODE}
+
+
+def _are_equal(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return one.keys() == other.keys() and all(_is_equal(one[name], other[name]) for name in one)
+
+
+def _is_equal(one: Any, other: Any) -> bool:
+    if isinstance(one, np.ndarray):
+        return np.array_equal(one, other)
+    return one == other if isinstance(one, gym.Space) else repr(one) == repr(other)
+
+
+def _model_bytes(plain: gym.Env) -> np.ndarray:
+    """Of a MuJoCo task everything that its simulation computes with; of others nothing."""
+    if not hasattr(plain, "model"):
+        return np.empty(0, np.uint8)
+    import mujoco
+
+    found = np.empty(mujoco.mj_sizeModel(plain.model), np.uint8)
+    mujoco.mj_saveModel(plain.model, None, found)
+    return found
+
+
 def settings_of(env: gym.Env) -> dict[str, Any]:
     """Every argument of the environment's constructor, as it was made."""
     plain = env.unwrapped

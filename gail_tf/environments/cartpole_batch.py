@@ -8,7 +8,7 @@ number, so its numbers are others.
 import gymnasium as gym
 import numpy as np
 
-from gail_tf.environments.batched import Batched, task_of
+from gail_tf.environments.batched import Batched, is_unpatched, task_of
 
 TASK = "gymnasium.envs.classic_control.cartpole:CartPoleEnv"
 
@@ -57,5 +57,5 @@ def moved(state: np.ndarray, is_right: np.ndarray, env: gym.Env) -> np.ndarray:
 
 
 def fits(env: gym.Env) -> bool:
-    """Whether ``env`` is CartPole in nothing but Gymnasium's own wrappers, and not rendered."""
-    return task_of(env) == TASK
+    """Whether ``env`` is CartPole, of any constants, in Gymnasium's own wrappers alone, not rendered."""
+    return task_of(env) == TASK and is_unpatched(env)

@@ -7,6 +7,7 @@ import gin
 import gymnasium as gym
 
 from gail_tf.environments import cartpole_batch, mujoco_batch
+from gail_tf.environments.batched import are_alike
 from gail_tf.environments.observations import environment_name
 from gail_tf.environments.simulators import Loop, Simulators
 from gail_tf.environments.workers import Workers
@@ -32,7 +33,8 @@ def make_simulators(
       maker: "batched" (Gymnasium's MuJoCo tasks on MuJoCo's thread pool, and CartPole), "workers"
         (processes with a few environments each) or "loop" (one after the other in this process). None
         chooses: batched where it knows the task and its wrappers, workers where a step is slow, else the
-        loop.
+        loop. An environment that somebody's function changed after it was made, or that differs from the next
+        one, is none that "batched" knows.
       num_threads: cores that may be used. is_slow: whether a step takes longer than ``SLOW``.
 
     Returns:
@@ -41,25 +43,31 @@ def make_simulators(
     Raises:
       UserError: a maker that there is not, or that does not know the environment.
     """
-    env = make()
-    environment = environment_name(env)
+    envs = [make()]
+    environment = environment_name(envs[0])
     if maker not in (None, *MAKERS):
         raise UserError(f"make_simulators.maker is {maker!r}: want one of {MAKERS}, or None to choose.")
-    batch = _batch_for(env, num_environments, num_threads)
+    batch = _batch_for(envs[0], num_environments, num_threads)
+    if batch is not None and num_environments > 1:
+        envs.append(make())
+        batch = batch if are_alike(*envs) else None
     if maker == "batched" and batch is None:
         raise UserError(
             "make_simulators.maker is 'batched', which knows CartPole and Gymnasium's v5 MuJoCo tasks "
-            f"without wrappers; this is {environment!r}: leave maker out."
+            f"without wrappers and as they are made; this is {environment!r}: leave maker out."
         )
     if maker is None:
         has_cores = min(num_threads, num_environments) > 1 and _can_fork()
         maker = "batched" if batch else "workers" if is_slow and has_cores else "loop"
+    if maker != "loop":
+        for env in envs[1:]:
+            env.close()
     if maker == "batched":
         return batch(), environment, ()
     if maker == "workers":
         note = f"Environments are stepped in {min(num_threads, num_environments)} processes of their own."
-        return Workers(make, env, num_environments, num_threads), environment, (note,)
-    return Loop([env, *(make() for _ in range(num_environments - 1))]), environment, ()
+        return Workers(make, envs[0], num_environments, num_threads), environment, (note,)
+    return Loop([*envs, *(make() for _ in range(num_environments - len(envs)))]), environment, ()
 
 
 def _batch_for(env: gym.Env, num_environments: int, num_threads: int) -> Callable[[], Simulators] | None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import gymnasium as gym
 import numpy as np
 
-from gail_tf.environments.batched import Batched, settings_of, task_of
+from gail_tf.environments.batched import Batched, is_as_made, settings_of, task_of
 from gail_tf.environments.mujoco_tasks import TASKS
 
 _FORCES = "cfrc_ext"
@@ -74,12 +74,12 @@ class MujocoBatch(Batched):
 
 
 def fits(env: gym.Env) -> bool:
-    """Whether ``env`` is one of the tasks in nothing but Gymnasium's own wrappers, and not rendered."""
+    """Whether ``env`` is one of the tasks, as made, in Gymnasium's own wrappers alone, and not rendered."""
     try:
         from mujoco.batch import Batch  # noqa: F401 - MuJoCo 3.17
     except ImportError:
         return False
-    return task_of(env) in TASKS
+    return task_of(env) in TASKS and is_as_made(env)
 
 
 def _of_one(data, names) -> dict[str, np.ndarray]:

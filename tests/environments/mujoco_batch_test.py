@@ -63,6 +63,29 @@ def test_the_number_of_threads_changes_nothing_and_a_snapshot_continues(task, bi
         np.testing.assert_array_equal(snapshot[name], value)
 
 
+def changed(name, value):
+    """A function of somebody's own, that sets ``name`` of what it makes."""
+
+    def make():
+        env = gym.make("Hopper-v5")
+        setattr(env.unwrapped, name, value)
+        return env
+
+    return make
+
+
+def heavier():
+    env = gym.make("Hopper-v5")
+    env.unwrapped.model.body_mass[:] *= 1.1
+    return env
+
+
+def shorter():
+    env = gym.make("Hopper-v5")
+    env._max_episode_steps = 50
+    return env
+
+
 @pytest.mark.parametrize(
     "make, wanted",
     [
@@ -73,6 +96,11 @@ def test_the_number_of_threads_changes_nothing_and_a_snapshot_continues(task, bi
         (lambda: make_environment("Hopper-v5", wrappers=[Doubled]), False),
         (lambda: gym.make("Hopper-v5", render_mode="rgb_array"), False),
         (lambda: make_environment("CartPole-v1"), False),
+        (lambda: make_environment(lambda: gym.make("Hopper-v5", healthy_reward=2.0)), True),
+        (lambda: make_environment(changed("_healthy_reward", 5.0)), False),
+        (lambda: make_environment(changed("step", lambda action: None)), False),
+        (lambda: make_environment(heavier), True),
+        (lambda: make_environment(shorter), True),
     ],
 )
 def test_what_it_does_not_know_is_left_to_the_loop(make, wanted):
@@ -82,9 +110,11 @@ def test_what_it_does_not_know_is_left_to_the_loop(make, wanted):
 
 
 def test_makers_are_asked_for_by_name(bind):
-    known = "knows CartPole and Gymnasium's v5 MuJoCo tasks without wrappers; this is 'Acrobot-v1'"
+    known = "MuJoCo tasks without wrappers and as they are made; this is 'Acrobot-v1'"
     with pytest.raises(UserError, match=known):
         make_simulators(lambda: gym.make("Acrobot-v1"), 1, maker="batched")
+    with pytest.raises(UserError, match="without wrappers and as they are made; this is 'Hopper-v5'"):
+        make_simulators(changed("_healthy_reward", 5.0), 2, maker="batched")
     with pytest.raises(UserError, match="make_simulators.maker is 'threads': want one of"):
         make_simulators(lambda: gym.make("CartPole-v1"), 1, maker="threads")
     batched, loop = (
@@ -94,3 +124,15 @@ def test_makers_are_asked_for_by_name(bind):
         loop.restore(batched.snapshot())
     with pytest.raises(UserError, match="The checkpoint does not fit"):
         batched.restore(loop.snapshot())
+
+
+def test_what_a_function_makes_anew_at_every_call_is_stepped_as_it_is():
+    """Weights drawn for each environment: the first one's are not all."""
+    weights = iter((1.0, 1.0, 2.0, 3.0))
+    simulators = make_simulators(lambda: gym.make("Hopper-v5", healthy_reward=next(weights)), 2)[0]
+    assert isinstance(simulators, MujocoBatch)
+    simulators = make_simulators(lambda: gym.make("Hopper-v5", healthy_reward=next(weights)), 2)[0]
+    assert not isinstance(simulators, MujocoBatch)
+    simulators.reset([0, 1], [1, 1])
+    rewards = simulators.step(np.zeros((2, 3), np.float32)).reward
+    np.testing.assert_allclose(rewards[1] - rewards[0], 1.0)
