@@ -140,13 +140,15 @@ class PPO(tf.Module):
         num_rows = batch.advantage.shape[0]
         old = self.actor_net(batch.observation, training=False)[0] if old is None else old
         old = tf.nest.map_structure(tf.stop_gradient, old, expand_composites=True)
+        # Not from rows of the distribution's parts: one may be the same for all rows, and have no such axis.
+        old_log_prob = old.log_prob(batch.action)
 
         def step(indices, seed):
             rows, old_rows = tf.nest.map_structure(
-                lambda x: tf.gather(x, indices)[tf.newaxis], (batch, old), expand_composites=True
+                lambda x: tf.gather(x, indices)[tf.newaxis], (batch, old_log_prob)
             )
             with tf.GradientTape() as tape:
-                info = self._loss(rows, old_rows.log_prob(rows.action))
+                info = self._loss(rows, old_rows)
                 loss, metrics = info.loss, {}
                 if expert is not None:
                     drawn = drawn_indices(self._batch_size, expert[0].shape[0], seed)

@@ -5,6 +5,9 @@ import numpy as np
 
 from gail_tf.types import UserError
 
+ABSORBED = "gail_tf/absorbed"
+"""Of an info: the step was one in the absorbing state. An environment's own keys may be anything else."""
+
 
 class AbsorbingState(gym.Wrapper):
     """Gives the end of the MDP a state of its own, so that a learned reward can say what ending is worth.
@@ -37,7 +40,7 @@ class AbsorbingState(gym.Wrapper):
 
     def step(self, action):
         if self._is_absorbed:
-            return self._absorbing_observation.copy(), 0.0, False, True, {"absorbing": True}
+            return self._absorbing_observation.copy(), 0.0, False, True, {ABSORBED: True}
         observation, reward, terminated, truncated, info = self.env.step(action)
         if terminated:
             self._is_absorbed = True

@@ -8,6 +8,8 @@ from gail_tf.environments.observations import time_limit
 from gail_tf.machine import import_opencv
 from gail_tf.types import UserError
 
+_LEFT_OUT = (gym.wrappers.OrderEnforcing, gym.wrappers.PassiveEnvChecker, gym.wrappers.TimeLimit)
+
 
 @gin.configurable
 class StackedFrames(gym.Wrapper):
@@ -66,7 +68,7 @@ def atari_pixels(
       terminal_on_life_loss: a lost life ends an episode. Imitation wants whole games.
 
     Raises:
-      UserError: OpenCV is missing, or the environment is not such a game.
+      UserError: OpenCV is missing, the environment is not such a game, or another wrapper is around it.
     """
     import_opencv("atari_pixels")  # which the preprocessing resizes with
     game = env.unwrapped
@@ -75,6 +77,14 @@ def atari_pixels(
             f"atari_pixels is given {env}: want a game of Atari made with make_environment.kwargs = "
             "{'frameskip': 1}, or atari_pixels.frame_skip = 1."
         )
+    layer = env
+    while layer is not game:
+        if type(layer) not in _LEFT_OUT and not getattr(layer, "is_transparent", False):
+            raise UserError(
+                f"atari_pixels is given a game in {type(layer).__name__}, which it would leave out: put that "
+                "behind it in make_environment.wrappers."
+            )
+        layer = layer.env
     limit = time_limit(env)
     # Without what gymnasium.make put around the game: its limit would count frames.
     frames = gym.wrappers.AtariPreprocessing(game, noop_max, frame_skip, screen_size, terminal_on_life_loss)

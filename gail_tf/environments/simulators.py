@@ -10,6 +10,8 @@ from typing import Any, NamedTuple, Protocol
 import gymnasium as gym
 import numpy as np
 
+from gail_tf.environments.absorbing import ABSORBED
+
 
 class Outcome(NamedTuple):
     """A step of B environments, before any reset.
@@ -108,4 +110,4 @@ def action_dtype(space: gym.Space) -> type:
 
 
 def is_absorbed(info: Mapping[str, Any]) -> bool:
-    return info.get("absorbing") is True  # AbsorbingState's; an environment's own may be anything
+    return info.get(ABSORBED) is True

@@ -34,7 +34,7 @@ class VectorEnvironment:
 
     Not Gymnasium's SyncVectorEnv: its automatic resets give no seed or hide an episode's last observation,
     and every step it merges the infos of all environments, which takes time and fails where they differ in
-    shape or type. Of an info only the key "absorbing" is read here (see :class:`AbsorbingState`).
+    shape or type. Of an info only the key of :class:`AbsorbingState` is read here.
 
     Attributes:
       num_environments: B.
@@ -148,7 +148,7 @@ class VectorEnvironment:
         for i in range(self.num_environments):
             self._actions[i] = list(snapshot["actions"][ends[i] - snapshot["num_actions"][i] : ends[i]])
             for observation, reward, is_absorbed in self._simulators.replay(i, self._actions[i]):
-                observations[i] = observation
+                observations[i] = np.asarray(observation).astype(self._simulators.observation_space.dtype)
                 self._returns[i] += reward
                 self._lengths[i] += not is_absorbed
         self.observation = observations

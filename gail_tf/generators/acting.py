@@ -335,7 +335,8 @@ def _numpy_twin(layer: tf.keras.layers.Layer) -> Callable[[np.ndarray], np.ndarr
             return activation
         kernel, bias = layer.kernel.numpy(), 0.0 if layer.bias is None else layer.bias.numpy()
         return lambda x: activation(x @ kernel + bias)
-    if isinstance(layer, tf.keras.layers.LayerNormalization) and len(layer.gamma.shape) == 1:
+    is_norm = isinstance(layer, tf.keras.layers.LayerNormalization) and layer.scale and layer.center
+    if is_norm and len(layer.gamma.shape) == 1:
         gamma, beta, epsilon = layer.gamma.numpy(), layer.beta.numpy(), np.float32(layer.epsilon)
 
         def normalized(x):

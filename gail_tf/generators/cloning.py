@@ -60,7 +60,7 @@ class CloningGenerator(tf.Module):
         normalizer, notes = make_normalizer("CloningGenerator", spec, normalize_observations)
         self.notes = tuple(notes)
         actors = [
-            made_actor("CloningGenerator.actor_network", actor_network, spec, codec.spec)
+            made_actor("CloningGenerator.actor_network", actor_network, spec, codec.spec, needs_entropy=True)
             for _ in range(num_members)
         ]
         # Once, not by each of the clones.

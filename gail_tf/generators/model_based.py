@@ -175,6 +175,7 @@ class ModelBasedGenerator(CollectingGenerator):
         self.learner = learner(
             codec, observation_dim, self._normalizer, absorbing, reward_fn, expert.action, reads_end
         )
+        shared.follow_discount(reward_source, self.learner.discount)
         _check_rollouts(self.learner, settings)
         shared.check_cloning(self.learner, expert, reward_source)
         self._store_interval, self._fixed_normalizer = store_interval, fixed_normalizer

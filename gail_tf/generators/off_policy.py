@@ -204,6 +204,7 @@ class OffPolicyGenerator(CollectingGenerator):
         self._normalizer, notes = shared.make_normalizer("OffPolicyGenerator", spec, *wanted)
         self.agent = agent(spec, codec.spec)
         shared.check_discount(type(self.agent).__name__, getattr(self.agent, "discount", 0.0), absorbing)
+        shared.follow_discount(reward_source, getattr(self.agent, "discount", None))
         _check_cloning(self.agent, expert_share)
         shared.check_cloning(self.agent, expert, reward_source)
         self._actor = self.policy = Policy(self.agent.actor_net, self._normalizer, codec, absorbing, spec)

@@ -95,6 +95,7 @@ class OnPolicyGenerator(CollectingGenerator):
                 "OnPolicyGenerator.generator_first = True, or other loss terms."
             )
         shared.check_discount("OnPolicyGenerator", discount, absorbing)
+        shared.follow_discount(reward_source, discount)
         if warm_start_epochs and expert is None:
             raise ValueError(
                 f"OnPolicyGenerator.warm_start_epochs is {warm_start_epochs}: without demonstrations want 0."
@@ -317,6 +318,6 @@ def _networks(spec: tf.TensorSpec, action_spec, actor_network, value_network, en
     """Actor and value network on observations of ``spec``; on features of one encoder where there is one."""
     shared_net = None if encoder is None else make_encoder(spec, encoder)
     seen = spec if shared_net is None else features_spec(shared_net)
-    actor_net = made_actor("OnPolicyGenerator.actor_network", actor_network, seen, action_spec)
+    actor_net = made_actor("OnPolicyGenerator.actor_network", actor_network, seen, action_spec, True)
     value_net = made_value("OnPolicyGenerator.value_network", value_network, seen)
     return tuple(net if shared_net is None else Encoded(shared_net, net) for net in (actor_net, value_net))

@@ -50,6 +50,13 @@ def check_discount(owner: str, discount: float, absorbing: bool) -> None:
         )
 
 
+def follow_discount(reward_source: RewardSource | None, discount: float | None) -> None:
+    """AIRL's potential takes the discount of the returns: at another its terms do not cancel."""
+    network = getattr(reward_source, "network", None)
+    if discount is not None and getattr(network, "follows", False):
+        network.discount = discount
+
+
 def check_cloning(agent: Any, expert: Transition | None, reward_source: RewardSource) -> bool:
     """Whether ``agent`` is drawn to demonstrated actions; ValueError where there is nothing to draw it to."""
     coef = getattr(agent, "cloning_coef", 0.0)

@@ -119,7 +119,7 @@ class MGAIL(tf.Module):
         super().__init__(name="mgail")
         check_settings("MGAIL", locals())
         _check_choices(codec, discount, absorbing, bootstrap, std_from_expert)
-        self.horizon, self._rollout, self._discount = horizon, rollout, discount
+        self.horizon, self._rollout, self.discount = horizon, rollout, discount
         self._bootstrap, self._gae_lambda = bootstrap, gae_lambda
         self._absorbing, self._reward_fn, self._normalizer = absorbing, reward_fn, normalizer
         self.is_fresh, self.dropout = getattr(rollout, "is_fresh", False), dropout
@@ -134,7 +134,7 @@ class MGAIL(tf.Module):
             self.actions = GaussianActions(codec, cut_actions)
         spec = tf.TensorSpec((observation_dim,), tf.float32, name="observation")
         self.actor_net, self.average_net = (
-            made_actor("MGAIL.actor_network", actor_network, spec, codec.spec) for _ in range(2)
+            made_actor("MGAIL.actor_network", actor_network, spec, codec.spec, True) for _ in range(2)
         )
         self._num_masked = _check_dropout(self.actor_net, dropout)
         self.noise_dim = self.actions.action_dim + self._num_masked
@@ -204,13 +204,13 @@ class MGAIL(tf.Module):
         if not self._absorbing:
             return tf.constant(0.0)
         reward = self._reward_fn(self.absorbing_transition(1))[0]
-        return tf.stop_gradient(reward) / (1.0 - self._discount)
+        return tf.stop_gradient(reward) / (1.0 - self.discount)
 
     def values(self, net, observation: tf.Tensor) -> tf.Tensor:
         """Value ``[H, B]``. The network's output is (1 - discount) V: of the order of one reward."""
         flat = tf.reshape(observation, [-1, observation.shape[-1]])
         value = net(self._normalizer.normalize(flat), training=False)[0]
-        return tf.reshape(value, observation.shape[:-1]) / (1.0 - self._discount)
+        return tf.reshape(value, observation.shape[:-1]) / (1.0 - self.discount)
 
     def returns(self, rollout: Rollout) -> tf.Tensor:
         """:func:`lambda_returns` of a rollout under the reward source of now, ``[H, B]``."""
@@ -227,7 +227,7 @@ class MGAIL(tf.Module):
         if self._bootstrap:
             value_tp1 = self.values(self.target_net, rollout.next_observation)
             gae_lambda = self._gae_lambda
-        after = value_tp1, self.absorbing_value(), self._discount, gae_lambda
+        after = value_tp1, self.absorbing_value(), self.discount, gae_lambda
         return lambda_returns(reward, rollout.termination, rollout.ended, *after)
 
     def noise_fn(self, seed: tf.Tensor):
@@ -291,14 +291,15 @@ class MGAIL(tf.Module):
         if self._max_each is None:
             return tape.gradient(loss, variables)
         each = tape.jacobian(of_each, variables)
-        return [tf.reduce_mean(tf.clip_by_value(g, -self._max_each, self._max_each), 0) for g in each]
+        bounded = lambda g: tf.reduce_mean(tf.clip_by_value(g, -self._max_each, self._max_each), 0)  # noqa: E731
+        return [g if g is None else bounded(g) for g in each]  # None of a weight that nothing uses
 
     def _update_value(self, rollout: Rollout, returns: tf.Tensor, progress: tf.Tensor):
         states, returns = tf.stop_gradient(rollout.observation), tf.stop_gradient(returns)
         weight = tf.stop_gradient(survival(rollout.termination, rollout.ended))
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self.value_net.trainable_variables)
-            error = (self.values(self.value_net, states) - returns) * (1.0 - self._discount)
+            error = (self.values(self.value_net, states) - returns) * (1.0 - self.discount)
             loss = tf.reduce_sum(weight * tf.square(error)) / tf.reduce_sum(weight)
         self._value_step(tape, loss, progress)
         averages.move_towards(self.target_net.variables, self.value_net.variables, self._target_rate)

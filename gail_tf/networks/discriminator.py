@@ -117,6 +117,10 @@ def make_discriminator_network(
             "make_discriminator_network.spectral_normalization with an encoder: want one of them; the "
             "encoder's own layers may be tf.keras.layers.SpectralNormalization."
         )
+    if spectral_normalization and weight_constraint is not None:
+        raise ValueError(
+            "make_discriminator_network.spectral_normalization with a weight_constraint: want one of them."
+        )
     dense = SpectralDense if spectral_normalization else tf.keras.layers.Dense
     layers = [*(dense(n, activation) for n in hidden), dense(1, None)]
     encoders = {}
@@ -150,6 +154,11 @@ def check_dropout(network: tf.keras.Model) -> None:
         )
     if any(isinstance(layer, SpectralDense) for layer in network.layers):
         raise ValueError("Discriminator.dropout with spectral_normalization: want one of them.")
+    if sum(hasattr(layer, "kernel") for layer in network.layers) < 2:
+        raise ValueError(
+            "Discriminator.dropout drops inputs of every layer with a kernel but the first, and this network "
+            "has no other: give make_discriminator_network.hidden, or leave dropout at 0."
+        )
 
 
 def logits_with_dropout(

@@ -20,11 +20,14 @@ tfd = tfp.distributions
 _ROWS = 2
 
 
-def made_actor(binding: str, factory: Callable, observation_spec, action_spec) -> network.Network:
+def made_actor(
+    binding: str, factory: Callable, observation_spec, action_spec, needs_entropy: bool = False
+) -> network.Network:
     """Of ``factory(observation_spec, action_spec)``: observations -> distribution over actions.
 
     Args:
       binding: the factory's name in gin, for errors. The same of all functions here.
+      needs_entropy: of each row, which a squashed normal has no closed form of.
 
     Raises:
       UserError: it makes no network, or one that gives something else. The same of all functions here.
@@ -32,9 +35,15 @@ def made_actor(binding: str, factory: Callable, observation_spec, action_spec) -
     what = f"over actions of the shape {tuple(action_spec.shape)}, such as MultivariateNormalDiag"
     if action_spec.dtype.is_integer:
         what = f"over {_number_of(action_spec)} actions, such as Categorical"
-    wanted = f"want a distribution of the batch shape ({_ROWS},) {what}"
+    wanted = (
+        f"want a distribution of the batch shape ({_ROWS},) {what}"
+        + ", that knows its entropy" * needs_entropy
+    )
     specs = observation_spec, action_spec
-    fits = lambda output: _is_over(output, action_spec)  # noqa: E731
+
+    def fits(output: Any) -> bool:
+        return _is_over(output, action_spec) and (not needs_entropy or _knows_entropy(output))
+
     return _made(binding, factory, specs, observation_spec, fits, wanted)
 
 
@@ -84,6 +93,13 @@ def _is_over(output: Any, action_spec) -> bool:
     # TF-Agents' squashed normal does not know the shape of its events.
     is_over = output.event_shape.is_compatible_with(action_spec.shape)
     return is_of_kind and is_over and output.batch_shape == (_ROWS,)
+
+
+def _knows_entropy(output: Any) -> bool:
+    try:
+        return output.entropy().shape == (_ROWS,)
+    except NotImplementedError:
+        return False
 
 
 def _given(output: Any) -> str:

@@ -25,10 +25,16 @@ class ShapedLogit(tf.keras.Model):
     shares_scale = True  # h(s) and h(s') cancel if one state is one vector in both places
 
     def __init__(
-        self, input_shapes: InputShapes, reward: tf.keras.Model, potential: tf.keras.Model, discount: float
+        self,
+        input_shapes: InputShapes,
+        reward: tf.keras.Model,
+        potential: tf.keras.Model,
+        discount: float | None,
     ):
         super().__init__(name="discriminator")
-        self.reward, self.potential, self.discount = reward, potential, discount
+        self.reward, self.potential = reward, potential
+        # None: the generator's, which it sets before anything is learned.
+        self.follows, self.discount = discount is None, 0.99 if discount is None else discount
         self._sizes = {name: math.prod(shape) for name, shape in input_shapes.items()}
 
     def call(self, features, training: bool = False):
@@ -52,7 +58,7 @@ class ShapedLogit(tf.keras.Model):
 @gin.configurable
 def make_shaped_network(
     input_shapes: InputShapes,
-    discount: float = 0.99,
+    discount: float | None = None,
     hidden: Sequence[int] = (64,),
     potential_hidden: Sequence[int] = (64,),
     activation: str = "relu",
@@ -60,7 +66,7 @@ def make_shaped_network(
     """AIRL's shaped logit. g sees the observation, and the action where ``inputs`` holds it.
 
     Args:
-      discount: gamma of the shaping; that of the generator's returns.
+      discount: gamma of the shaping. None: that of the generator's returns, at which alone the terms cancel.
       hidden, potential_hidden: units of the hidden layers of g and of h.
     """
     wanted = {*_STATES, "terminated"}
@@ -70,7 +76,7 @@ def make_shaped_network(
             f"make_shaped_network is given the inputs {given}: want vectors, and Discriminator.inputs = "
             "('observation', 'next_observation', 'terminated'), with 'action' for a reward of it too."
         )
-    if not 0.0 <= discount <= 1.0:
+    if discount is not None and not 0.0 <= discount <= 1.0:
         raise ValueError(f"make_shaped_network.discount is {discount}: want a number from 0 to 1.")
     dense = tf.keras.layers.Dense
     reward, potential = (

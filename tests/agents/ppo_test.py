@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+from tf_agents.networks import network
 from tf_agents.specs import tensor_spec
 
+from gail_tf.agents.on_policy import policy_gradient_metrics
 from gail_tf.agents.ppo import PPO
 from gail_tf.networks.encoders import Encoded, features_spec, make_encoder
 from gail_tf.networks.mlp import as_network, make_actor_network, make_value_network, takes_leading_axes
@@ -32,6 +35,41 @@ def functional_value_model():
 def batch_normalized_value_model():
     layers = [tf.keras.layers.Dense(8), tf.keras.layers.BatchNormalization(), tf.keras.layers.Dense(1)]
     return tf.keras.Sequential(layers)
+
+
+class OneSpread(network.Network):
+    """An actor of one's own: one standard deviation for all rows, and a weight that nothing uses."""
+
+    def __init__(self, size):
+        super().__init__(_OBSERVATION, state_spec=(), name="one_spread")
+        self._mean = tf.keras.layers.Dense(size)
+        self._log_std = tf.Variable(tf.zeros([size]), name="log_std")
+        self._unused = tf.Variable(tf.ones([3]), name="unused")
+
+    def call(self, observation, step_type=(), network_state=(), training=False):
+        return tfd.MultivariateNormalDiag(self._mean(observation), tf.exp(self._log_std)), network_state
+
+
+@pytest.mark.parametrize("size", [1, 16])
+def test_an_actor_with_one_spread_and_an_unused_weight_learns(size):
+    """16 actions and minibatches of 16 rows: a spread that was taken for a value a row would fit."""
+    tf.keras.utils.set_random_seed(0)
+    spec = tensor_spec.BoundedTensorSpec((size,), tf.float32, -1.0, 1.0)
+    actor = OneSpread(size)
+    actor.create_variables()
+    agent = PPO(_OBSERVATION, spec, actor, make_value_network(_OBSERVATION, (8,)), batch_size=16)
+    observation = tf.random.stateless_normal([32, 2], [0, 1])
+    action = distribution(agent, observation).sample(seed=tf.constant([0, 2]))
+    advantage = -tf.reduce_sum(tf.square(action - 0.7), 1)
+    batch = OnPolicyBatch(observation, action, advantage, advantage, tf.zeros([32]))
+    before = distribution(agent, observation).log_prob(action)
+    metrics = update(agent, batch) | policy_gradient_metrics(agent.actor_net, batch)
+    assert all(np.isfinite(float(value)) for value in metrics.values())
+    assert metrics["generator/policy_gradient_norm"] > 0.0
+    better = advantage > np.median(advantage)
+    change = (distribution(agent, observation).log_prob(action) - before).numpy()
+    assert change[better].mean() > change[~better].mean()
+    np.testing.assert_array_equal(agent.actor_net._unused, np.ones(3))
 
 
 def distribution(agent, observation):

@@ -342,6 +342,10 @@ def not_sequential(input_shapes):
             {"dropout": 0.5, "network": not_sequential},
             "dropout wants .* a tf.keras.Sequential",
         ),
+        (
+            {"dropout": 0.5, "network": functools.partial(make_discriminator_network, hidden=())},
+            "every layer with a kernel but the first, and this network has no other",
+        ),
     ],
 )
 def test_what_cannot_work_is_refused_at_construction(kwargs, message):

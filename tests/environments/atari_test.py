@@ -130,6 +130,15 @@ def test_a_snapshot_brings_games_back(make_pong):
         np.testing.assert_array_equal(ours.next_observation, theirs.next_observation)
 
 
+def test_a_wrapper_that_it_would_leave_out_is_refused(make_pong):
+    with pytest.raises(
+        UserError, match="a game in FrameStackObservation, which it would leave out: put that beh"
+    ):
+        make_pong(
+            wrappers=[functools.partial(gym.wrappers.FrameStackObservation, stack_size=2), atari_pixels]
+        )
+
+
 def test_a_game_that_skips_frames_itself_is_refused():
     pytest.importorskip("cv2")
     with pytest.raises(UserError, match="want a game of Atari made with make_environment.kwargs"):

@@ -4,7 +4,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from gail_tf.environments.absorbing import AbsorbingState
+from gail_tf.environments.absorbing import ABSORBED, AbsorbingState
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.vector import Step, VectorEnvironment
 from gail_tf.types import EpisodeStatistics, UserError
@@ -83,7 +83,7 @@ def by_hand(make, num_environments, num_steps, seed):
             rows.append(row)
             observation[i], reward, terminated, truncated = row
             totals[i] += reward
-            lengths[i] += "absorbing" not in info
+            lengths[i] += ABSORBED not in info
             if terminated or truncated:
                 episodes.append(EpisodeStatistics(float(totals[i]), lengths[i]))
                 totals[i], lengths[i], numbers[i] = 0, 0, numbers[i] + 1
@@ -110,7 +110,7 @@ class _Talkative(gym.Wrapper):
         self._number, self._options = number, options
 
     def _info(self):
-        return {"absorbing": np.zeros(2), "x": [np.zeros(self._number), {"y": None}, "text"][self._number]}
+        return {"absorbing": True, "x": [np.zeros(self._number), {"y": None}, "text"][self._number]}
 
     def reset(self, **kwargs):
         self._options.append(kwargs.get("options"))

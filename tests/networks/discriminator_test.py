@@ -86,6 +86,12 @@ def small_convolution():
     return [tf.keras.layers.Conv2D(4, 3, strides=2, activation="elu"), tf.keras.layers.LayerNormalization()]
 
 
+def test_a_constraint_beside_spectral_normalization_is_refused():
+    options = {"spectral_normalization": True, "weight_constraint": lambda weight: weight}
+    with pytest.raises(ValueError, match="spectral_normalization with a weight_constraint: want one of them"):
+        make_discriminator_network({"observation": (2,)}, **options)
+
+
 def test_every_weight_is_constrained_from_the_start_but_those_that_bring_their_own():
     def own():
         return [tf.keras.layers.Conv2D(2, 3, kernel_constraint=lambda w: tf.clip_by_value(w, -0.5, 0.5))]
@@ -131,8 +137,9 @@ def test_dropout_leaves_inputs_alone_and_works_with_own_layers():
     layers = tf.keras.layers
     network = tf.keras.Sequential([layers.LayerNormalization(), layers.Dense(1, use_bias=False)])
     network.build((None, 3))
-    check_dropout(network)
-    np.testing.assert_array_equal(dropped(network, rows(), 0), network(rows())[:, 0])  # nothing is hidden
+    with pytest.raises(ValueError, match="every layer with a kernel but the first, and this network has no"):
+        check_dropout(network)  # nothing is hidden
+    np.testing.assert_array_equal(dropped(network, rows(), 0), network(rows())[:, 0])
     own = tf.keras.Sequential([layers.Dense(16), layers.LayerNormalization(), layers.ELU(), layers.Dense(1)])
     own.build((None, 3))
     check_dropout(own)

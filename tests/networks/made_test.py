@@ -196,6 +196,13 @@ def test_a_distribution_that_does_not_know_the_shape_of_its_events_passes():
     assert network(tf.zeros([5, 3]))[0].event_shape.rank is None
 
 
+def test_a_distribution_without_entropy_is_told_where_it_is_needed():
+    squashed = own(2, lambda x: SquashToSpecNormal(gaussian(x), _BOX))
+    for factory in (squashed, mlp.make_squashed_actor):
+        with pytest.raises(UserError, match="^P.actor: .*Normal of .*that knows its entropy.$"):
+            made.made_actor("P.actor", factory, _OBSERVATION, _BOX, needs_entropy=True)
+
+
 _SHIPPED = {
     "gaussian": (made.made_actor, mlp.make_actor_network, (_OBSERVATION, _BOX)),
     "categorical": (made.made_actor, mlp.make_actor_network, (_OBSERVATION, _DISCRETE)),

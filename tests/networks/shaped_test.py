@@ -1,9 +1,12 @@
 """AIRL's shaped logit: g(s) + discount h(s') - h(s), nothing behind an end, no h along an episode."""
 
+import types
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from gail_tf.generators.shared import follow_discount
 from gail_tf.networks.shaped import ShapedLogit, make_shaped_network
 
 _SHAPES = {"observation": (2,), "next_observation": (2,), "terminated": ()}
@@ -34,6 +37,13 @@ def test_the_potential_cancels_along_an_episode(network):
     discounts = 0.5 ** np.arange(5)
     shaped, plain = ((discounts * fn(rows)[:, 0].numpy()).sum() for fn in (network, network.unshaped))
     np.testing.assert_allclose(shaped, plain - 10.0 * states[0, 1], rtol=1e-5)
+
+
+def test_its_discount_is_that_of_the_returns_unless_another_is_asked_for():
+    made, asked = make_shaped_network(_SHAPES), make_shaped_network(_SHAPES, discount=0.9)
+    for network in (made, asked):
+        follow_discount(types.SimpleNamespace(network=network), 0.995)
+    assert (made.discount, asked.discount) == (0.995, 0.9)
 
 
 def test_the_made_network_learns_g_and_h():
