@@ -883,6 +883,23 @@ def _credo_rewards(runs):
         yield [reward or "r1 (-log(1 - D))", ", ".join(scores), str(int(_diverged(same).sum())), norms]
 
 
+def _credo_varied(runs):
+    """credo.md: numbers of demonstrations and of the discriminator's updates, a third task; kept policies."""
+    del runs
+    folders = ("credo_parts", "credo_ppo", "credo_varied")
+    ours = pd.concat([read(RESULTS / folder) for folder in folders]).sort_values("seed")
+    ours = ours[ours.seed.isin(range(3))]
+    hopper = [(arm, "Hopper-v5", n) for arm in ("TD3-GAIL", "PPO-GAIL") for n in (1, 4, 11, 25)]
+    often = [(f"TD3-GAIL, D learns {n}", "Hopper-v5", 4) for n in ("once", "10 times")]
+    kinds = ("TD3-GAIL", "TD3-GAIL + CREDO", "PPO-GAIL", "PPO-GAIL + CREDO")
+    for arm, environment, amount in [*hopper, *often, *((kind, "HalfCheetah-v5", 4) for kind in kinds)]:
+        same = ours[(ours.arm == arm) & (ours.environment == environment)]
+        same = same[same.num_demonstrations == amount]
+        scores = ", ".join(map(tables.two_decimals, same.normalized_return))
+        largest = f"{same.largest_policy_gradient_norm.max():.2g}"
+        yield [f"{environment}, {amount}", arm, scores, str(int(_diverged(same).sum())), largest]
+
+
 def _untuned(runs):
     """results/README.md: tasks that no recipe was made for."""
     del runs
@@ -978,10 +995,12 @@ RULES = {
     ("ppo.md", "arm"): _late_falls,
     ("credo.md", "PPO, 600,000 steps"): _credo_ppo,
     ("credo.md", "TD3-GAIL, by reward"): _credo_rewards,
+    ("credo.md", "Task, demonstrations"): _credo_varied,
     ("credo.md", "Discriminator has"): _outliers_by_regulariser,
     ("results/credo_parts/outliers.md", "Task"): lambda runs: _outliers("credo_parts"),
     ("results/credo_ppo/outliers.md", "Task"): lambda runs: _outliers("credo_ppo"),
     ("results/credo_rewards/outliers.md", "Task"): lambda runs: _outliers("credo_rewards"),
+    ("results/credo_varied/outliers.md", "Task"): lambda runs: _outliers("credo_varied"),
     ("results/steady/outliers.md", "Task"): lambda runs: _outliers("steady"),
     ("w_gail.md", "| Hopper-v5, today"): _w_gail_today,
     ("results/README.md", "trajectories"): _fewer_rows,
