@@ -889,6 +889,7 @@ def _credo_varied(runs):
     folders = ("credo_parts", "credo_ppo", "credo_varied")
     ours = pd.concat([read(RESULTS / folder) for folder in folders]).sort_values("seed")
     ours = ours[ours.seed.isin(range(3))]
+    section = "Demonstrations, the discriminator's updates, HalfCheetah-v5"
     hopper = [(arm, "Hopper-v5", n) for arm in ("TD3-GAIL", "PPO-GAIL") for n in (1, 4, 11, 25)]
     often = [(f"TD3-GAIL, D learns {n}", "Hopper-v5", 4) for n in ("once", "10 times")]
     kinds = ("TD3-GAIL", "TD3-GAIL + CREDO", "PPO-GAIL", "PPO-GAIL + CREDO")
@@ -897,7 +898,7 @@ def _credo_varied(runs):
         same = same[same.num_demonstrations == amount]
         scores = ", ".join(map(tables.two_decimals, same.normalized_return))
         largest = f"{same.largest_policy_gradient_norm.max():.2g}"
-        yield [f"{environment}, {amount}", arm, scores, str(int(_diverged(same).sum())), largest]
+        yield [section, f"{environment}, {amount}", arm, scores, str(int(_diverged(same).sum())), largest]
 
 
 def _untuned(runs):

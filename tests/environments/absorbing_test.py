@@ -3,7 +3,7 @@
 import gymnasium as gym
 import numpy as np
 
-from gail_tf.environments.absorbing import AbsorbingState
+from gail_tf.environments.absorbing import ABSORBED, AbsorbingState
 
 
 def play(env, num_steps):
@@ -47,7 +47,7 @@ def test_a_reset_leaves_the_absorbing_state(make_counter):
 def test_only_the_step_in_the_absorbing_state_says_so(make_counter):
     env = AbsorbingState(make_counter(ends_after=1))
     env.reset(seed=0)
-    assert [env.step(0)[-1].get("absorbing", False) for _ in range(2)] == [False, True]
+    assert [env.step(0)[-1].get(ABSORBED, False) for _ in range(2)] == [False, True]
 
 
 def test_every_observation_is_in_the_space():
