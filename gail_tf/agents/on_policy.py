@@ -56,7 +56,7 @@ def policy_gradient_metrics(actor_net, batch):
     with tf.GradientTape() as tape:
         distribution, _ = actor_net(batch.observation, training=False)
         loss = -tf.reduce_mean(batch.advantage * distribution.log_prob(batch.action))
-    gradients = [g for g in tape.gradient(loss, variables) if g is not None]  # of a weight that nothing uses
+    gradients = tape.gradient(loss, variables)
     return {
         "generator/policy_gradient_norm": tf.linalg.global_norm(gradients),
         "generator/policy_gradient_mean_abs": mean_absolute(gradients),

@@ -144,11 +144,11 @@ class PPO(tf.Module):
         old_log_prob = old.log_prob(batch.action)
 
         def step(indices, seed):
-            rows, old_rows = tf.nest.map_structure(
+            rows, log_prob_before = tf.nest.map_structure(
                 lambda x: tf.gather(x, indices)[tf.newaxis], (batch, old_log_prob)
             )
             with tf.GradientTape() as tape:
-                info = self._loss(rows, old_rows)
+                info = self._loss(rows, log_prob_before)
                 loss, metrics = info.loss, {}
                 if expert is not None:
                     drawn = drawn_indices(self._batch_size, expert[0].shape[0], seed)

@@ -4,11 +4,9 @@ import gin
 import gymnasium as gym
 import numpy as np
 
-from gail_tf.environments.observations import time_limit
+from gail_tf.environments.observations import is_transparent, time_limit
 from gail_tf.machine import import_opencv
 from gail_tf.types import UserError
-
-_LEFT_OUT = (gym.wrappers.OrderEnforcing, gym.wrappers.PassiveEnvChecker, gym.wrappers.TimeLimit)
 
 
 @gin.configurable
@@ -79,7 +77,7 @@ def atari_pixels(
         )
     layer = env
     while layer is not game:
-        if type(layer) not in _LEFT_OUT and not getattr(layer, "is_transparent", False):
+        if type(layer) is not gym.wrappers.TimeLimit and not is_transparent(layer):
             raise UserError(
                 f"atari_pixels is given a game in {type(layer).__name__}, which it would leave out: put that "
                 "behind it in make_environment.wrappers."

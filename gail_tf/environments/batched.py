@@ -8,9 +8,8 @@ import gymnasium as gym
 import numpy as np
 
 from gail_tf.environments.absorbing import AbsorbingState
+from gail_tf.environments.observations import GUARDS, is_transparent
 from gail_tf.environments.simulators import Outcome, stacked
-
-_TRANSPARENT = (gym.wrappers.OrderEnforcing, gym.wrappers.PassiveEnvChecker)
 
 
 class Batched:
@@ -105,11 +104,11 @@ def task_of(env: gym.Env) -> str | None:
 def _taken_apart(env: gym.Env) -> tuple[gym.Env, gym.Env | None]:
     """The environment itself, and its time limit; None where another wrapper is between or outside."""
     layer = env.env if isinstance(env, AbsorbingState) else env
-    while getattr(layer, "is_transparent", False) or type(layer) in _TRANSPARENT:
+    while is_transparent(layer):
         layer = layer.env
     limit = layer if type(layer) is gym.wrappers.TimeLimit else None
     layer = layer.env if limit is not None else layer
-    while type(layer) in _TRANSPARENT:
+    while type(layer) in GUARDS:
         layer = layer.env
     return (layer, limit) if layer is env.unwrapped else (env.unwrapped, None)
 
@@ -120,11 +119,13 @@ def is_as_made(env: gym.Env) -> bool:
     Somebody's function or wrapper may have set another weight, limit or ``step`` on the environment that it
     gives out. Where that stands in an episode does not count.
     """
+    if not is_unpatched(env):
+        return False
     plain = env.unwrapped
     made = type(plain)(**plain.spec.kwargs)
     given, wanted = _constants(plain), _constants(made)
     made.close()
-    return is_unpatched(env) and _are_equal(given, wanted)
+    return _are_equal(given, wanted)
 
 
 def is_unpatched(env: gym.Env) -> bool:

@@ -14,11 +14,18 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 _MOST_CHANNELS = 4
+GUARDS = (gym.wrappers.OrderEnforcing, gym.wrappers.PassiveEnvChecker)
+"""What gymnasium.make puts around every environment; a step goes through them as it is."""
 
 
 def environment_name(env: gym.Env) -> str:
     """Its id, or, of one that was not made from an id, its class's name."""
     return type(env.unwrapped).__name__ if env.spec is None else env.spec.id
+
+
+def is_transparent(layer: gym.Env) -> bool:
+    """Whether steps and observations go through ``layer``, Gymnasium's or ours, as they are."""
+    return type(layer) in GUARDS or getattr(layer, "is_transparent", False)
 
 
 def time_limit(env: gym.Env) -> int | None:

@@ -10,7 +10,7 @@ from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.finite import check_finite, narrowed
 from gail_tf.environments.makers import make_simulators
 from gail_tf.environments.observations import observation_spec
-from gail_tf.environments.simulators import action_dtype
+from gail_tf.environments.simulators import action_dtype, stacked
 from gail_tf.types import EpisodeStatistics, UserError
 
 
@@ -148,7 +148,7 @@ class VectorEnvironment:
         for i in range(self.num_environments):
             self._actions[i] = list(snapshot["actions"][ends[i] - snapshot["num_actions"][i] : ends[i]])
             for observation, reward, is_absorbed in self._simulators.replay(i, self._actions[i]):
-                observations[i] = np.asarray(observation).astype(self._simulators.observation_space.dtype)
+                observations[i] = stacked([observation], self._simulators.observation_space)[0]
                 self._returns[i] += reward
                 self._lengths[i] += not is_absorbed
         self.observation = observations

@@ -99,6 +99,7 @@ class GradientStep(tf.Module):
 
 
 def mean_absolute(gradients):
-    """Mean absolute component over all tensors of ``gradients``, a scalar."""
-    total = tf.add_n([tf.reduce_sum(tf.abs(gradient)) for gradient in gradients])
-    return total / float(sum(gradient.shape.num_elements() for gradient in gradients))
+    """Mean absolute component over all tensors of ``gradients``, a scalar; None counts for nothing."""
+    known = [gradient for gradient in gradients if gradient is not None]
+    total = tf.add_n([tf.reduce_sum(tf.abs(gradient)) for gradient in known])
+    return total / float(sum(gradient.shape.num_elements() for gradient in known))
