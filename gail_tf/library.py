@@ -416,7 +416,11 @@ def _take_up(directory, info: Mapping[str, Any], settled, trainer) -> list[str]:
     if before not in (None, now):
         told = f"the run began in the environment that {before} made, and goes on in that of {now}"
         notes.append(f"warning: {told}: unless they are the same, its numbers are of both.")
-    directory.update_info(status="running", error=None, environment_factory=now)
+    before, device = info.get("device"), settled.device
+    if before != device:
+        told = f"the run began with --device={before or 'none'}, and goes on with --device={device}"
+        notes.append(f"note: {told}: its numbers are not those of a run on one alone.")
+    directory.update_info(status="running", error=None, environment_factory=now, device=device)
     where = f"iteration {trainer.iteration}, {trainer.env_steps:,} steps"
     return [*notes, f"Resuming {directory.path} at {where}."]
 

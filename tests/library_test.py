@@ -216,9 +216,13 @@ def test_a_run_of_a_function_goes_on_with_a_function(tmp_path):
     with pytest.warns(
         UserWarning, match=f"the run began in the environment that {made_by} made, and goes on in"
     ):
-        result = gail_tf.train(environment=lambda: make_cartpole(), run_dir=tmp_path / "run", resume=True)
+        result = gail_tf.train(
+            environment=lambda: make_cartpole(), run_dir=tmp_path / "run", resume=True, device="cpu"
+        )
     assert result.status == "finished"
     assert result.policy.metadata["environment_factory"].endswith(".<lambda>")
+    assert any("with --device=none, and goes on with --device=cpu" in note for note in result.notes)
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["device"] == "cpu"
 
 
 def test_what_a_person_can_mend_is_one_line(tmp_path):

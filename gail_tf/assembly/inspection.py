@@ -16,14 +16,17 @@ from gail_tf.types import UserError
 def inspect_for(loaded: LoadedDemonstrations, make_env: Callable[[], gym.Env]) -> Comparison:
     """Demonstrations as training takes them in that environment, and held against its steps.
 
-    ``make_env`` makes it without an absorbing state. What training would refuse is a warning.
+    ``make_env`` makes it without an absorbing state.
+
+    Raises:
+      UserError: what training would refuse them for.
     """
     env = make_env()
     try:
         codec = ActionCodec(env.action_space, environment_name(env))
         expert = prepare_expert(loaded, env, codec, 0, observation_components(env))
     except UserError as error:
-        return Comparison([], [f"gail-train will refuse it: {str(error).rstrip('.')}."])
+        raise UserError(f"gail-train will refuse it: {str(error).rstrip('.')}.") from error
     finally:
         env.close()
     chance, play = play_at_random(make_env, env, expert)

@@ -18,7 +18,8 @@ kept: how dense and how many are choices of training (--subsample and --num_demo
 a wrapper takes. A policy of ours brings its own.
 
 --inspect reads every format that gail-train reads. With --environment it holds the file against steps of the
-environment, and warns of columns that cannot be the same: in another order, in other units.
+environment, and warns of columns that cannot be the same: in another order, in other units. What gail-train
+would refuse ends it with exit code 2.
 
 Examples:
 
@@ -153,6 +154,9 @@ def inspect(
 
     found = demonstrations.load(name := resolve_demonstrations(path), observation_keys=keys)
     print(demonstrations.describe(found))
+    if figure:
+        demonstrations.plot(dataclasses.replace(found, environment=found.environment or environment), figure)
+        print(f"Drawn: {figure}")
     if environment:
         import_tensorflow()
         from gail_tf.assembly import expert, inspection
@@ -172,9 +176,6 @@ def inspect(
     else:
         more = more or f"--environment={found.environment or 'ID'}"
         print(f"Not held against an environment: {more} does that.")
-    if figure:
-        demonstrations.plot(dataclasses.replace(found, environment=found.environment or environment), figure)
-        print(f"Drawn: {figure}")
 
 
 def run() -> None:

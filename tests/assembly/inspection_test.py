@@ -4,12 +4,14 @@ import dataclasses
 import functools
 
 import numpy as np
+import pytest
 
 from gail_tf import demonstrations
 from gail_tf.assembly.expert import LoadedDemonstrations
 from gail_tf.assembly.inspection import inspect_for
 from gail_tf.environments.make import make_environment
 from gail_tf.resources import experts_dir
+from gail_tf.types import UserError
 
 SHIPPED = demonstrations.load(experts_dir() / "CartPole-v1" / "demonstrations.npz")
 
@@ -29,12 +31,12 @@ def test_an_episode_that_the_recording_cut_does_not_count():
     assert any("1 of 2 episodes stop before the time limit of 500 steps" in note for note in notes)
 
 
-def test_what_training_would_refuse_is_a_warning():
+def test_what_training_would_refuse_is_refused_here_too():
     nameless = dataclasses.replace(SHIPPED, environment=None)
-    (warning,) = inspected(nameless, "Pendulum-v1").warnings
-    assert warning.startswith("gail-train will refuse it: ") and "4 components; wanted 3" in warning
-    (warning,) = inspected(nameless, "CartPole-v1", "runs/Acrobot-v1.npz").warnings
-    assert "the file is named after Acrobot-v1" in warning
+    with pytest.raises(UserError, match="^gail-train will refuse it: .*4 components; wanted 3"):
+        inspected(nameless, "Pendulum-v1")
+    with pytest.raises(UserError, match="the file is named after Acrobot-v1"):
+        inspected(nameless, "CartPole-v1", "runs/Acrobot-v1.npz")
 
 
 def test_rewards_that_give_no_scale_are_a_warning_here_too():
