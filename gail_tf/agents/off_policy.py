@@ -54,13 +54,13 @@ def cloning_term(action: tf.Tensor, batch: OffPolicyBatch, value: tf.Tensor, wei
     """``weight * mean |Q| * mean_E |pi(s) - a|^2``: what draws an actor to the demonstrations' actions.
 
     Fujimoto and Gu 2021 (Eq. 3 and 4) divide the critic's term by mean |Q|; this way its gradient compares
-    with that of an actor without the term.
+    with that of an actor without the term. The mean is of the rows that the critic's term counts.
 
     Args:
       action: the policy's own at the batch's observations, ``[B, k]``. value: the critic's of it, ``[B]``.
     """
     is_expert = batch.is_expert * batch.can_act
-    scale = tf.stop_gradient(tf.reduce_mean(tf.abs(value)))
+    scale = tf.stop_gradient(losses.mean_where(tf.abs(value), batch.can_act))
     return weight * scale * losses.cloning_loss(action, batch.action, is_expert)
 
 

@@ -14,6 +14,7 @@ from gail_tf import types
 from gail_tf.agents import trpo_ops
 from gail_tf.agents.on_policy import cloning_loss, explained_variance, normalized
 from gail_tf.networks.encoders import shared_encoder
+from gail_tf.networks.mlp import free_bounds
 from gail_tf.optimization.checks import check_settings
 from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.optimization.minibatches import drawn_indices, scan_updates, shuffled_minibatches
@@ -194,10 +195,12 @@ class TRPO(tf_agent.TFAgent):
             loss = -old_surrogate  # what descends: a head's bounds hold back the gradient that leads out
         gradient = -trpo_ops.flatten(trpo_ops.gradients(tape, loss, variables))
 
+        def kl_of_free_bounds():
+            with free_bounds():
+                return mean_kl(policy())
+
         def fisher_times(vector):
-            return trpo_ops.fisher_vector_product(
-                lambda: mean_kl(policy()), variables, vector, self._cg_damping
-            )
+            return trpo_ops.fisher_vector_product(kl_of_free_bounds, variables, vector, self._cg_damping)
 
         direction = trpo_ops.conjugate_gradient(
             fisher_times, gradient, self._cg_iterations, _CG_RESIDUAL_TOLERANCE

@@ -3,13 +3,13 @@
 import ast
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from gail_tf.assembly.config import FLAGS, absolute_path
-from gail_tf.assembly.gin_text import statements
+from gail_tf.assembly.gin_text import Statement, statements
 from gail_tf.assembly.settings import NAMES, Request
-from gail_tf.environments.make import factory_name
+from gail_tf.environments.make import factory_name, with_version
 from gail_tf.reporting import python_calls
 from gail_tf.resources import resolve_demonstrations
 from gail_tf.rewards.exported import find_reward
@@ -33,7 +33,7 @@ def check_same(request: Request, info: Mapping[str, Any]) -> None:
             f"--resume: {factory} made the environment of this run in Python, and has to make it again: "
             f"resume it there, {call}."
         )
-    other = [*_other_values(request, info), *_other_bindings(request.bindings, info)]
+    other = [*_other_values(request, info), *_other_bindings(request, info)]
     if other:
         raise UserError(
             f"--resume: {'; '.join(other)}. A run goes on with its own settings: leave "
@@ -66,6 +66,8 @@ def _plain(flag: str, value: Any) -> Any:
         return resolve_demonstrations(absolute_path(value))
     if flag == "reward" and value is not None:
         return str(find_reward(os.path.abspath(os.path.expanduser(value))))
+    if flag == "environment" and isinstance(value, str):
+        return with_version(value)
     return list(value) if flag == "tags" and value else value
 
 
@@ -75,18 +77,31 @@ def _shown(value: Any) -> str:
     return str(value) if value not in (None, "") else "none"
 
 
-def _other_bindings(bindings: Sequence[str], info: Mapping[str, Any]) -> list[str]:
-    """Those of ``bindings`` whose value the run does not have; an import changes nothing by itself."""
+def _other_bindings(request: Request, info: Mapping[str, Any]) -> list[str]:
+    """Those of the request's bindings whose value the run does not have.
+
+    Of several of one key the last counts, and none where a flag stands for it. An import changes nothing by
+    itself, and what an include binds is in the record.
+    """
     recorded = {one.key: one for one in statements(info["gin_config"], "run.json")}
+    given = {one.key: one for one in statements("\n".join(request.bindings), "--gin")}
+    by_flags = {key for flag, key in FLAGS.items() if getattr(request, flag) is not None}
     found = []
-    for one in statements("\n".join(bindings), "--gin"):
-        if one.key == "import":
+    for one in given.values():
+        if one.key in ("import", "include") or one.key in by_flags:
             continue
         was = recorded.get(one.key)
-        if was is None or _value(one.text) != _value(was.text):
+        if was is None or _bound(one) != _bound(was):
             has = was.text if was else "none"
             found.append(f"--gin binds {one.key} to {one.text}, and the run has {has}")
     return found
+
+
+def _bound(statement: Statement) -> Any:
+    """What a statement binds, as two of them are compared."""
+    value = _value(statement.text)
+    is_id = statement.key == FLAGS["environment"] and isinstance(value, str)
+    return with_version(value) if is_id else value
 
 
 def _value(text: str) -> Any:

@@ -16,6 +16,7 @@ Examples:
 """
 
 import json
+import sys
 from collections.abc import Sequence
 
 from absl import flags
@@ -32,10 +33,10 @@ def main(argv: Sequence[str]) -> int:
     from gail_tf.doctor import diagnosis, text
 
     found, problems = diagnosis.diagnose_all(argv[1:])
-    told = [f"not read: {problem}" for problem in problems]
-    print(
-        json.dumps(text.as_object(found)) if _JSON.value else "\n".join([*text.lines(found, program), *told])
-    )
+    told = "\n".join(f"not read: {problem}" for problem in problems)
+    print(json.dumps(text.as_object(found)) if _JSON.value else "\n".join(text.lines(found, program)))
+    if told:  # no part of the object
+        print(told, file=sys.stderr if _JSON.value else sys.stdout)
     return int(any(findings for _, findings in found))
 
 

@@ -89,6 +89,12 @@ def main(argv: Sequence[str]) -> None:
         raise UserError(
             "want --policy=PATH or --play, and --out=FILE.npz, to record, or --inspect=PATH to look at one."
         )
+    for flag in (_FIGURE, _OBSERVATION_KEYS):
+        if flag.value:
+            raise UserError(f"--{flag.name} is of --inspect: record first, then look at the file with it.")
+    for flag in () if _PLAY.value else (_KEYS, _FPS):
+        if flag.value:
+            raise UserError(f"--{flag.name} is of --play: add that, or leave it out.")
     made = record()
     flags_of = " ".join(f"--gin={quoted(line)}" for line in made.bindings)
     inspect(_OUT.value, more=f"--environment={made.environment} {flags_of}".strip())

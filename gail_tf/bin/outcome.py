@@ -20,8 +20,10 @@ def report(result, script: str) -> int:
 
     folder = shlex.quote(str(result.run_dir))
     if result.status == "interrupted":
-        steps = RunDirectory(result.run_dir).stopped_at()
-        print(f"\nStopped at {steps:,} steps. Continue from the last checkpoint with:")
+        directory = RunDirectory(result.run_dir)
+        steps = directory.stopped_at()  # none of cloning
+        where = f"{steps:,} steps" if steps else f"iteration {directory.stopped_at('iteration'):,}"
+        print(f"\nStopped at {where}. Continue from the last checkpoint with:")
         print(f"  {command_line.program(script)} --run_dir={folder} --resume")
         return command_line.EXIT_INTERRUPTED
     run = load_run(result.run_dir)

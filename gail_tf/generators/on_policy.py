@@ -51,7 +51,7 @@ class OnPolicyGenerator(CollectingGenerator):
         is ``num_steps``.
       average_rate: the policy that is evaluated and exported is a running average of the actor's weights,
         moved by this fraction an iteration; 0: the actor itself. It smooths out the single update after which
-        a policy falls in some episodes.
+        a policy falls in some episodes. Without a warm start the first are a plain mean of the actors.
       warm_start_epochs: epochs of behavioural cloning before the first iteration.
       jit_compile: compile with XLA; None: but for images on a CPU.
 
@@ -248,7 +248,7 @@ class OnPolicyGenerator(CollectingGenerator):
             seen, done = self._cloned
             known_policy["expert"] = self._actor.normalize(seen), done
         metrics = self.agent.update(batch, seed, progress, **known_policy)
-        shared.move_average(self.policy, self._actor, self._average_rate)
+        shared.move_average(self.policy, self._actor, self._rate_of_average(iteration))
         fitted = []
         if self._generator_first:  # before the normaliser's update: in the scale in which they were fitted
             fitted = _with_ended(ended, transition, self._values_at(observation, transition))
@@ -260,6 +260,15 @@ class OnPolicyGenerator(CollectingGenerator):
             "generator/value_mean": tf.reduce_mean(value),
         }
         return {**metrics, **gradient_metrics, **statistics, **known}, *fitted
+
+    def _rate_of_average(self, iteration: tf.Tensor):
+        """First a plain mean of the actors so far, for of initial weights that know nothing it has no share.
+
+        Of cloned ones it keeps its share: they play.
+        """
+        if self._warm_start_epochs:
+            return self._average_rate
+        return tf.maximum(self._average_rate, 1.0 / tf.cast(iteration + 1, tf.float32))
 
     def _learn_scale(self, observation: tf.Tensor, iteration: tf.Tensor) -> None:
         """The normaliser takes in ``observation`` ``[N, ...]``, and as many rows of what is cloned.

@@ -82,7 +82,7 @@ def make_normalizer(
     return RunningMoments(observation_spec.shape, [observation_spec.shape[0] - 1] if absorbing else ()), []
 
 
-def move_average(average: Policy, actor: Policy, rate: float) -> None:
+def move_average(average: Policy, actor: Policy, rate) -> None:
     """Moves the weights of ``average``, unless it is ``actor`` itself, by ``rate`` of the way to its."""
     if average is not actor:
         averages.move_towards(average.actor_net.variables, actor.actor_net.variables, rate)

@@ -8,7 +8,9 @@ that are not vectors are flattened. Images of uint8 are scaled to [0, 1] at the 
 A function of one's own that returns a TF-Agents network or a Keras model will do: see :func:`as_network`.
 """
 
-from collections.abc import Callable, Sequence
+import contextlib
+import contextvars
+from collections.abc import Callable, Iterator, Sequence
 
 import gin
 import tensorflow as tf
@@ -112,15 +114,34 @@ def _without_last_1(value: tf.Tensor) -> tf.Tensor:
     return tf.squeeze(value, -1) if value.shape.rank > 1 and value.shape[-1] == 1 else value
 
 
+_ALL_PASS = contextvars.ContextVar("all_pass", default=False)
+
+
+@contextlib.contextmanager
+def free_bounds() -> Iterator[None]:
+    """What :func:`within` cuts here passes every gradient on: for what is differentiated twice.
+
+    There a gradient's sign does not say where a loss leads.
+    """
+    token = _ALL_PASS.set(True)
+    try:
+        yield
+    finally:
+        _ALL_PASS.reset(token)
+
+
 def within(value: tf.Tensor, low: float, high: float) -> tf.Tensor:
     """``value`` cut to [low, high]; unlike a clip's, the gradient of a loss still leads back into the range.
 
     Of what is to be minimised: one that is to be maximised is differentiated with its sign turned.
     """
+    all_pass = _ALL_PASS.get()
 
     @tf.custom_gradient
     def cut(value):
         def gradient(upstream):
+            if all_pass:
+                return upstream
             leads_out = ((value <= low) & (upstream > 0)) | ((value >= high) & (upstream < 0))
             return tf.where(leads_out, tf.zeros_like(upstream), upstream)
 

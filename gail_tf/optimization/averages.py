@@ -11,9 +11,12 @@ def assign(variables: Sequence[tf.Variable], values: Sequence[tf.Tensor]) -> Non
         variable.assign(value)
 
 
-def move_towards(averages: Sequence[tf.Variable], variables: Sequence[tf.Variable], rate: float) -> None:
-    """Moves each average by the fraction ``rate`` of the way to its variable; 1 or more: all the way."""
-    if rate >= 1.0:
+def move_towards(averages: Sequence[tf.Variable], variables: Sequence[tf.Variable], rate) -> None:
+    """Moves each average by the fraction ``rate``, a number or a scalar tensor, of the way to its variable.
+
+    A number of 1 or more: all the way.
+    """
+    if not tf.is_tensor(rate) and rate >= 1.0:
         return assign(averages, variables)
     for average, variable in zip(averages, variables, strict=True):
         average.assign_add(rate * (variable - average))

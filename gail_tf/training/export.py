@@ -156,6 +156,8 @@ def copy_policy(source: str | os.PathLike, out: str | os.PathLike) -> str:
     """Copies an exported policy to the new folder ``out``; describes its signatures, one a line."""
     source, out = find_policy(source), Path(out)
     check_readable(str(out), out, "choose another")
+    if source.resolve() in out.resolve().parents:
+        raise UserError(f"{out}: is a folder of the policy that is copied: choose another.")
     model, _ = load_policy(source)
     with one_line_errors(f"{out}:", "choose another folder"), new_folder(out) as temporary:
         shutil.copytree(source, temporary, dirs_exist_ok=True)

@@ -23,6 +23,7 @@ from gail_tf.environments.wrappers import as_bindings, described
 from gail_tf.files import require_new
 from gail_tf.machine import pip_install
 from gail_tf.training import actors, evaluation, rollouts
+from gail_tf.training.saved_models import find_policy
 from gail_tf.types import UserError
 
 MINARI = "minari:"
@@ -93,7 +94,8 @@ def make_demonstrations(
     save(out, episodes, environment, make_env, provenance)
     known = about["policy"]
     if is_own:
-        made = known.get("environment_kwargs") if known.get("environment") == environment else None
+        is_same = rollouts.is_same_id(environment, known.get("environment"))
+        made = known.get("environment_kwargs") if is_same else None
     else:
         made = described_arguments(arguments)
     return Recorded(environment, as_bindings({**(made or {}), **_limit(max_episode_steps)}))
@@ -114,6 +116,8 @@ def _record_own(asked: _Asked):
     act, metadata, environment, make_env = rollouts.open_policy(
         path, environment, stochastic, seed, max_episode_steps
     )
+    if note := rollouts.note_of(find_policy(path), metadata, stochastic):
+        print(f"note: {note}", file=sys.stderr)
     if noise:
         act = evaluation.with_noise(act, _codec(make_env, environment, noise), noise, seed)
     return _evaluated(make_env, act, num_episodes, seed), environment, make_env, {"policy": metadata}

@@ -19,6 +19,7 @@ from gail_tf.environments.make import (
     make_by_arguments,
     make_environment,
     with_time_limit,
+    with_version,
 )
 from gail_tf.environments.observations import observation_spec
 from gail_tf.environments.wrappers import recalled
@@ -94,7 +95,15 @@ def _is_own(environment: str | Callable[[], gym.Env], metadata: Mapping[str, Any
     factory = metadata.get("environment_factory")
     if callable(environment):
         return factory_name(environment) == factory
-    return factory is None and environment == metadata.get("environment")
+    return factory is None and is_same_id(environment, metadata.get("environment"))
+
+
+def is_same_id(environment: str, other: str | None) -> bool:
+    """Whether two ids are of one environment: without a version, or without the module that registers it."""
+    if other is None or environment == other:
+        return other is not None
+    # Of the other one the module is not imported: it may be missing here.
+    return with_version(environment).rpartition(":")[2] == with_version(other.rpartition(":")[2])
 
 
 def _environment_arguments(metadata: Mapping[str, Any]) -> dict[str, Any]:
@@ -163,7 +172,7 @@ def evaluate_policy(
     result |= {
         "environment": called(environment),
         "policy": str(policy),
-        "note": _note(policy, metadata, stochastic),
+        "note": note_of(policy, metadata, stochastic),
     }
     result |= {"seed": seed, "stochastic": stochastic, "expert_return": expert, "random_return": random}
     result["normalized_return"] = scores.normalized(result["return_mean"], expert, random)
@@ -206,8 +215,8 @@ def _yardstick(
         return None, str(error)
 
 
-def _note(policy: Path, metadata: Mapping[str, Any], stochastic: bool) -> str | None:
-    """What a person should know of the policy beside its figures; None: nothing."""
+def note_of(policy: Path, metadata: Mapping[str, Any], stochastic: bool) -> str | None:
+    """What a person should know of a policy that acts, beside its figures; None: nothing."""
     notes = [note] if (note := note_of_older(policy)) else []
     if metadata.get("stochastic") and not stochastic:
         notes.append(

@@ -209,15 +209,15 @@ class RunDirectory:
         self.check_lock()
         write_json(self.run_json, self.read_info() | fields)
 
-    def stopped_at(self) -> int:
-        """Environment steps of the last line of metrics or of the newest checkpoint; 0 without."""
+    def stopped_at(self, count: str = "env_steps") -> int:
+        """Environment steps, or another ``count``, of the newest line of metrics or checkpoint; 0 without."""
         lines = self.metrics.read_text(errors="replace").splitlines() if self.metrics.exists() else []
-        logged = next((steps for line in reversed(lines) if (steps := _env_steps(line)) is not None), 0)
+        logged = next((at for line in reversed(lines) if (at := _counted(line, count)) is not None), 0)
         newest = max(self.checkpoints.glob("*/progress.json"), default=None)
         if newest is None:
             return logged
         with contextlib.suppress(OSError):  # of a run that goes on it may just have been cleared away
-            return max(logged, _env_steps(newest.read_text()) or 0)
+            return max(logged, _counted(newest.read_text(), count) or 0)
         return logged
 
     def truncate_metrics(self, num_lines: int) -> None:
@@ -308,10 +308,10 @@ def _remove_empty(folder: Path, stop: Path) -> None:
         folder = folder.parent
 
 
-def _env_steps(text: str) -> int | None:
-    """Of a line of JSON; None where it is cut short, as a kill leaves one."""
+def _counted(text: str, count: str) -> int | None:
+    """A ``count`` of a line of JSON; None where it is cut short, as a kill leaves one."""
     with contextlib.suppress(ValueError, KeyError):
-        return json.loads(text)["env_steps"]
+        return json.loads(text)[count]
     return None
 
 

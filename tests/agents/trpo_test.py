@@ -357,3 +357,27 @@ def test_a_bound_of_the_noise_lets_it_back_and_not_further_out(sign, start):
         agent.update(batch, tf.constant([k, 2]), tf.constant(0.0))
     log_std = actor.layers[-1].log_std.numpy()[0]
     assert log_std > -1.8 if sign > 0 else -2.2 < log_std < -1.9
+
+
+@pytest.mark.parametrize("push", [0.05, 1.0])
+def test_from_its_bound_the_noise_leads_back_as_from_elsewhere(push):
+    """The Fisher matrix is the policy's on a bound too: the longest step needs no shortening."""
+    spec = tensor_spec.BoundedTensorSpec([2], tf.float32, -1.0, 1.0)
+    rng = np.random.default_rng(0)
+    observation, noise = rng.normal(size=(2048, 3)), rng.normal(size=(2048, 2))
+    advantage = push * (noise**2 - 1.0).sum(1) + observation[:, 0] * noise[:, 0] + rng.normal(size=2048)
+    observation, noise, advantage = (x.astype(np.float32) for x in (observation, noise, advantage))
+    found = {}
+    for bound in (-5.0, -2.0):
+        tf.keras.utils.set_random_seed(0)
+        actor = make_actor_network(_OBSERVATION, spec, hidden=(8,), initial_log_std=-2.0, min_log_std=bound)
+        policy = actor(observation)[0]
+        action = policy.mean() + policy.stddev() * noise
+        zeros = tf.zeros([2048])
+        batch = types.OnPolicyBatch(tf.constant(observation), action, tf.constant(advantage), zeros, zeros)
+        agent = trpo.TRPO(_OBSERVATION, spec, actor, make_value_network(_OBSERVATION))
+        metrics = agent.update(batch, tf.constant([1, 2]), tf.constant(0.0))
+        assert metrics["generator/line_search_steps"] == 1.0
+        found[bound] = [v.numpy() for v in actor.trainable_variables]
+    for free, bounded in zip(found[-5.0], found[-2.0], strict=True):
+        np.testing.assert_allclose(free, bounded, atol=1e-6)

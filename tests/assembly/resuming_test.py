@@ -42,6 +42,40 @@ def test_what_python_made_is_made_there_again():
     check_same(Request("runs/mine"), info(MINE, status="finished"))  # there is nothing to make
 
 
+RECORDED = """
+make_environment.environment = 'CartPole-v1'
+Experiment.seed = 4
+Trainer.total_env_steps = 2048
+"""
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"bindings": ["Trainer.total_env_steps = 4096", "Trainer.total_env_steps = 2048"]},
+        {"bindings": ["Experiment.seed = 3"], "seed": 4},
+        {"bindings": ["include 'with/cloning.gin'"]},
+        {"bindings": ["make_environment.environment = 'CartPole'"]},
+        {"environment": "CartPole"},
+    ],
+)
+def test_the_command_that_began_a_run_goes_on_with_it(given):
+    check_same(Request("runs/mine", **given), info(gin_config=RECORDED, seed=4))
+
+
+@pytest.mark.parametrize(
+    "given, told",
+    [
+        ({"bindings": ["Trainer.total_env_steps = 2048", "Trainer.total_env_steps = 4096"]}, "to 4096, and"),
+        ({"bindings": ["Experiment.seed = 4"], "seed": 3}, "--seed is 3, and the run has 4"),
+        ({"environment": "CartPole-v0"}, "--environment is CartPole-v0, and the run has CartPole-v1"),
+    ],
+)
+def test_what_counts_in_a_command_is_compared(given, told):
+    with pytest.raises(UserError, match=told):
+        check_same(Request("runs/mine", **given), info(gin_config=RECORDED, seed=4))
+
+
 def test_a_function_is_no_id():
     with pytest.raises(UserError, match=f"--environment is {MINE}, and the run has CartPole-v1"):
         check_same(Request("runs/mine", environment=functools.partial(make_mine)), info())

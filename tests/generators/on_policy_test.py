@@ -413,9 +413,13 @@ def test_the_policy_is_a_running_average_of_the_actor():
     generator, _ = make(average_rate=0.25)
     start = values(generator.policy.actor_net)
     assert_same_bits(start, values(generator.agent.actor_net))
-    iterate(generator, [0])
+    iterate(generator, [0])  # the first of its actors: initial weights have no share
+    first = values(generator.agent.actor_net)
+    for average, live in zip(values(generator.policy.actor_net), first, strict=True):
+        np.testing.assert_allclose(average, live, atol=1e-6)
+    iterate(generator, [5])  # long after the plain mean of 1 / 0.25 actors
     for before, average, live in zip(
-        start, values(generator.policy.actor_net), values(generator.agent.actor_net), strict=True
+        first, values(generator.policy.actor_net), values(generator.agent.actor_net), strict=True
     ):
         np.testing.assert_allclose(average, 0.75 * before + 0.25 * live, atol=1e-6)
     moved = [

@@ -244,6 +244,16 @@ CASES = {
         ["--inspect={tmp}/a.npz", "--policy={tmp}/none"],
         "want either",
     ),
+    "recording and drawing": (
+        "make_demonstrations",
+        ["--policy={tmp}/none", "--out={tmp}/new.npz", "--figure={tmp}/new.png"],
+        "--figure is of --inspect",
+    ),
+    "keys without a person": (
+        "make_demonstrations",
+        ["--policy={tmp}/none", "--out={tmp}/new.npz", "--keys=ab"],
+        "--keys is of --play",
+    ),
     "a figure that is there": (
         "make_demonstrations",
         ["--inspect=shipped:CartPole-v1", "--figure={tmp}/bad.gin"],

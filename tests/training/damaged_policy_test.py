@@ -39,6 +39,14 @@ def test_a_damaged_policy_is_one_line_and_is_not_copied(reference, tmp_path, dam
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
+def test_a_policy_is_not_copied_into_itself(reference):
+    policy = reference("BC CartPole")[0] / "policy"
+    before = sorted(policy.rglob("*"))
+    with pytest.raises(UserError, match="is a folder of the policy that is copied"):
+        export.copy_policy(policy, policy / "copy")
+    assert sorted(policy.rglob("*")) == before
+
+
 def test_a_policy_below_a_pattern_is_not_called_damaged(reference, tmp_path):
     moved = shutil.copytree(reference("BC CartPole")[0], tmp_path / "a[1]")
     with pytest.raises(UserError, match=r"policy: has \[ in its path, below which .* nothing: rename it"):

@@ -204,6 +204,7 @@ def test_signals_save_as_ctrl_c_does(processes, recipes, name):
     run_dir = processes.folder / name
     result = processes("train", f"--run_dir={run_dir}", *recipes["BC CartPole"], fault=name)
     assert result.code == 130, result.err
+    assert "Stopped at iteration 2." in result.out  # cloning has no environment steps
     assert json.loads((run_dir / "run.json").read_text())["status"] == "interrupted"
     assert "000000002" in os.listdir(run_dir / "checkpoints")
 

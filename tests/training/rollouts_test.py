@@ -95,6 +95,15 @@ def test_a_function_that_makes_an_environment_goes_by_its_name(cartpole_policy):
     )
 
 
+@pytest.mark.parametrize("environment", ["CartPole", "gymnasium.envs.classic_control:CartPole-v1"])
+def test_an_id_without_its_version_or_with_its_module_is_the_policys_own(cartpole_policy, environment):
+    assert rollouts.is_same_id(environment, "CartPole-v1")
+    assert not rollouts.is_same_id(environment, "CartPole-v0")
+    assert not rollouts.is_same_id(environment, None)
+    told = rollouts.evaluate_policy(str(cartpole_policy), environment, 1, 0, False)
+    assert "another environment" not in told["no_distance"]
+
+
 def test_discrete_actions_do_not_fit_a_box(cartpole_policy):
     class Box(CartPoleEnv):
         def __init__(self, render_mode=None):
