@@ -51,7 +51,7 @@ class OnPolicyGenerator(CollectingGenerator):
         is ``num_steps``.
       average_rate: the policy that is evaluated and exported is a running average of the actor's weights,
         moved by this fraction an iteration; 0: the actor itself. It smooths out the single update after which
-        a policy falls in some episodes. Without a warm start the first are a plain mean of the actors.
+        a policy falls in some episodes. Without a warm start it first is one of the newest actors.
       warm_start_epochs: epochs of behavioural cloning before the first iteration.
       jit_compile: compile with XLA; None: but for images on a CPU.
 
@@ -262,13 +262,14 @@ class OnPolicyGenerator(CollectingGenerator):
         return {**metrics, **gradient_metrics, **statistics, **known}, *fitted
 
     def _rate_of_average(self, iteration: tf.Tensor):
-        """First a plain mean of the actors so far, for of initial weights that know nothing it has no share.
+        """At first the average is of the newest actors so far, for initial weights know nothing.
 
-        Of cloned ones it keeps its share: they play.
+        By polynomial decay (Shamir and Zhang 2013, section 4, with their eta of 3), some quarter of them. Cloned
+        weights keep their share: they play.
         """
         if self._warm_start_epochs:
             return self._average_rate
-        return tf.maximum(self._average_rate, 1.0 / tf.cast(iteration + 1, tf.float32))
+        return tf.maximum(self._average_rate, 4.0 / (tf.cast(iteration, tf.float32) + 4.0))
 
     def _learn_scale(self, observation: tf.Tensor, iteration: tf.Tensor) -> None:
         """The normaliser takes in ``observation`` ``[N, ...]``, and as many rows of what is cloned.

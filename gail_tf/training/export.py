@@ -37,7 +37,7 @@ _METADATA_TYPES = {
 def export_policy(policy: Policy, folder: Path, metadata: Mapping[str, Any]) -> None:
     """Writes ``policy`` to ``folder`` as a SavedModel, replacing what is there in one move.
 
-    Signatures, for any batch size B:
+    Signatures, for any batch size B of 1 or more:
 
     - ``serving_default(observation: float32 [B, d]) -> {"action"}``: the mode;
     - ``sampled(observation: float32 [B, d], seed: int32 [2]) -> {"action"}``: a sample, fixed by the seed.

@@ -3,7 +3,8 @@
 The sliced Wasserstein-1 distance (Rabin et al. 2011; Bonneel et al. 2015) between the two sets of
 (observation, action, absorbing indicator). An episode that terminates goes on up to the time limit in an
 absorbing state that remembers where it ended, so that a policy that falls early, reaches its goal late, or
-ends elsewhere is far from an expert that does not.
+ends elsewhere is far from an expert that does not. Where a component hardly moves in the demonstrations,
+leaving its place may count more (docs/ppo.md, "Which distance").
 Hussenot et al. 2021 ("Hyperparameter selection for imitation learning") compare such proxies.
 """
 

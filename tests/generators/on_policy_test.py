@@ -417,7 +417,7 @@ def test_the_policy_is_a_running_average_of_the_actor():
     first = values(generator.agent.actor_net)
     for average, live in zip(values(generator.policy.actor_net), first, strict=True):
         np.testing.assert_allclose(average, live, atol=1e-6)
-    iterate(generator, [5])  # long after the plain mean of 1 / 0.25 actors
+    iterate(generator, [20])  # by when 4 / (n + 3) is less than the rate
     for before, average, live in zip(
         first, values(generator.policy.actor_net), values(generator.agent.actor_net), strict=True
     ):
