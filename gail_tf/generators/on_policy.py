@@ -264,7 +264,7 @@ class OnPolicyGenerator(CollectingGenerator):
     def _rate_of_average(self, iteration: tf.Tensor):
         """At first the average is of the newest actors so far, for initial weights know nothing.
 
-        By polynomial decay (Shamir and Zhang 2013, section 4, with their eta of 3), some quarter of them. Cloned
+        By polynomial decay (Shamir and Zhang 2013, section 4, with an eta of 3) some quarter of them. Cloned
         weights keep their share: they play.
         """
         if self._warm_start_epochs:
