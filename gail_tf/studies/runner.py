@@ -63,10 +63,12 @@ def state(run: StudyRun, out: Path) -> str:
     """FINISHED, DIVERGED, RESUME or NEW.
 
     Raises:
-      UserError: the directory holds a run with other settings or demonstrations than the study asks for.
+      UserError: the directory holds a run with other settings or demonstrations than the study asks for, or
+        something else than a run.
     """
     info = read_object(out / run.name / "run.json")
     if info is None:
+        _check_free((out / run.name).absolute())
         return NEW
     recorded, asked = _settings(info.get("command") or ()), _settings(run.flags)
     if recorded != asked:
@@ -82,6 +84,20 @@ def state(run: StudyRun, out: Path) -> str:
             "another --out, or remove it."
         )
     return {"finished": FINISHED, "diverged": DIVERGED}.get(str(info.get("status")), RESUME)
+
+
+def _check_free(run_dir: Path) -> None:
+    """Raises UserError where no run can be made: gail-train leaves alone what is none."""
+    nearest = next(path for path in (run_dir, *run_dir.parents) if path.exists())
+    is_taken = nearest == run_dir and nearest.is_dir() and any(nearest.iterdir())
+    # The look at run.json comes last: a run that another process begins is there as a whole, or not yet.
+    if not nearest.is_dir():
+        what = "is a file, where the study has a folder"
+    elif is_taken and not (run_dir / "run.json").exists():
+        what = "holds something else than a run (no run.json)"
+    else:
+        return
+    raise UserError(f"{nearest} {what}: move it away, or choose another --out.")
 
 
 def states_of(runs: Sequence[StudyRun], out: Path) -> dict[StudyRun, str]:
@@ -258,6 +274,7 @@ def _ending(run: StudyRun, code: int, out: Path) -> tuple[str, str]:
     said = lines[-1].removeprefix("error: ") if lines else "nothing was printed"
     if status == DIVERGED:
         return DIVERGED, f"diverged: {said}"
-    if code == REFUSED_EXIT_CODE and status is None:  # one that a full disk stopped left a run
+    # One that a full disk stopped left a run. What is wrong with its directory is not with other seeds'.
+    if code == REFUSED_EXIT_CODE and status is None and not said.startswith("--run_dir="):
         return REFUSED, f"refused: {said}"
     return FAILED, f"failed with exit code {code}, see {log}: {said}"

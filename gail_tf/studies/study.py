@@ -27,6 +27,7 @@ from gail_tf.types import UserError
 
 CONFIG = "{config}"  # in an arm's configs: the task's own name in a recipe (``gail_ppo/{config}``)
 LOGS = "logs"  # the folder beside the arms' that holds what the runs print
+MAX_SEED = 2**31 - 1  # that gail-train takes
 
 Seeds = int | Sequence[int]
 
@@ -126,7 +127,7 @@ class Study:
         _check_resources("Study", num_cpus, num_gpus)
         self.num_cpus, self.num_gpus = num_cpus, num_gpus
         _check(tasks and arms, "Study.arms and Study.tasks: want one arm and one task or more.")
-        _seed_list("Study.seeds", seeds)
+        seed_list("Study.seeds", seeds)
         self.seeds, self.bindings = seeds, bindings
         self.tasks = {name: _task(name, fields) for name, fields in tasks.items()}
         arms = [_arm(label, fields, self.tasks) for label, fields in arms.items()]
@@ -155,7 +156,7 @@ class Study:
         for task, arm in itertools.product(self.tasks.values(), self.arms.values()):
             if arm.tasks is None or task.name in arm.tasks:
                 own = next(s for s in (seeds, arm.seeds, task.seeds, self.seeds) if s is not None)
-                numbers = _seed_list("seeds", own)
+                numbers = seed_list("seeds", own)
                 cells.append([self._run(arm, task, seed, demonstrations, bindings) for seed in numbers])
         return [run for same in itertools.zip_longest(*cells) for run in same if run]
 
@@ -337,15 +338,17 @@ def _of_fields(kind: type, where: str, name: str, fields: Any) -> Any:
     required = next(iter(hints))
     _check(required in fields, f"{where}: {required!r} is missing.")
     made = kind(name, **fields)
-    _seed_list(f"{where}.seeds", 1 if made.seeds is None else made.seeds)
+    seed_list(f"{where}.seeds", 1 if made.seeds is None else made.seeds)
     return made
 
 
-def _seed_list(where: str, seeds: Seeds) -> list[int]:
+def seed_list(where: str, seeds: Seeds) -> list[int]:
+    """The seeds themselves; UserError, with ``where`` they stand, for what are none."""
     check_type(where, seeds, Seeds)
     found = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
-    fits = found and len(set(found)) == len(found) and min(found) >= 0
-    _check(fits, f"{where} = {seeds!r}: want how many, 1 or more, or a list of different seeds.")
+    fits = found and len(set(found)) == len(found) and min(found) >= 0 and max(found) <= MAX_SEED
+    wanted = f"want how many, 1 or more, or a list of different seeds from 0 to {MAX_SEED}."
+    _check(fits, f"{where} = {seeds!r}: {wanted}")
     return found
 
 

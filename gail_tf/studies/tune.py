@@ -14,7 +14,7 @@ from gail_tf.assembly.config import check_binds_no_run, error_line, parse_gin
 from gail_tf.assembly.config_types import check_type, check_types
 from gail_tf.assembly.recipes import did_you_mean
 from gail_tf.resources import configs_dir
-from gail_tf.studies.study import Seeds, Study, StudyRun
+from gail_tf.studies.study import Seeds, Study, StudyRun, seed_list
 from gail_tf.types import UserError
 
 FIRST_SEED = 1000
@@ -73,8 +73,8 @@ class Tune:
         _check(num_trials >= 1, f"Tune.num_trials = {num_trials}: want 1 or more.")
         fits = reduction_factor == 0 or reduction_factor >= 2
         _check(fits, f"Tune.reduction_factor = {reduction_factor}: want 2 or more, or 0 for none.")
-        self.seeds = list(range(FIRST_SEED, FIRST_SEED + seeds)) if isinstance(seeds, int) else list(seeds)
-        _check(self.seeds, f"Tune.seeds = {seeds!r}: want how many, 1 or more, or a list of different seeds.")
+        given = seed_list("Tune.seeds", seeds)
+        self.seeds = [FIRST_SEED + seed for seed in given] if isinstance(seeds, int) else given
         low = [seed for seed in self.seeds if seed < NUM_REPORTED_SEEDS]
         _check(
             not low,

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -38,6 +39,9 @@ def stop(*_):
 signal.signal(signal.SIGINT, stop)
 if what == "Misspelt":
     print("error: config: no such binding", file=sys.stderr)
+    sys.exit(2)
+if what == "Taken":
+    print(f"error: --run_dir={{run_dir}} cannot be made (no space left): choose another.", file=sys.stderr)
     sys.exit(2)
 if what == "Unwritable":
     sys.exit("error: cannot be made")
@@ -138,6 +142,32 @@ def test_what_is_refused_is_tried_once_and_not_with_every_seed(tmp_path, capsys)
     assert outcome.summary(6) == "3 of 6 runs finished, 3 refused (mend the study's settings)"
     assert "misspelt/t/0: refused: config: no such binding" in capsys.readouterr().out
     assert not (tmp_path / "logs/misspelt/t/1.log").exists()
+
+
+def test_what_is_wrong_with_one_directory_says_nothing_of_other_seeds(tmp_path, capsys):
+    outcome = runner.run_study(plan("Taken", seeds=2), tmp_path, engine=LocalEngine(1))
+    assert outcome == (0, 0, 2, False, 0) and outcome.exit_code == 1
+    assert "taken/t/1: failed with exit code 2" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("taken", "wanted"),
+    [
+        ("a/t/1/notes.txt", "a/t/1 holds something else than a run .*: move it away, or choose another"),
+        ("a/t/1", "a/t/1 is a file, where the study has a folder: move it away"),
+        ("a", "a is a file, where the study has a folder"),
+    ],
+)
+def test_a_directory_that_no_run_can_be_made_in_is_said_before_the_first_starts(tmp_path, taken, wanted):
+    (tmp_path / "a/t/0").mkdir(parents=True)  # an empty one does no harm
+    if taken == "a":
+        shutil.rmtree(tmp_path / "a")
+    (tmp_path / taken).parent.mkdir(exist_ok=True)
+    (tmp_path / taken).touch()
+    for start in (runner.run_study, runner.states_of):
+        with pytest.raises(UserError, match=wanted):
+            start(plan("A", seeds=2), tmp_path)
+    assert not (tmp_path / "logs").exists()
 
 
 def test_what_had_begun_has_failed_and_is_not_refused(tmp_path, capsys):

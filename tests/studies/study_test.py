@@ -112,6 +112,8 @@ TASK, ARM = {"t": {"environment": "X-v0"}}, {"A": ["bc/any"]}
         (dict(arms=ARM, tasks={"a/b": {"environment": "X-v0"}}), "the name is a folder's"),
         (dict(arms=ARM, tasks={"t": {"environment": "X-v0", "seeds": 0}}), "seeds = 0: want how many"),
         (dict(arms=ARM, tasks=TASK, seeds=[1, 1]), "a list of different seeds"),
+        (dict(arms=ARM, tasks=TASK, seeds=[2**31]), "different seeds from 0 to 2147483647"),
+        (dict(arms=ARM, tasks={"t": {"environment": "X-v0", "seeds": [-1]}}), "seeds from 0 to 2147483647"),
         (dict(arms=ARM, tasks=TASK, bindings="a = 1"), "Study.bindings = 'a = 1': want a list of strings"),
     ],
 )

@@ -267,6 +267,8 @@ def test_two_commands_do_not_search_in_one_folder(tmp_path, trained):
     ("given", "wanted"),
     [
         (dict(seeds=[3, 1000]), "seeds 0 to 9 are those of reported tables"),
+        (dict(seeds=[2**31]), "Tune.seeds = [2147483648]: want how many, 1 or more, or a list of different"),
+        (dict(seeds=0), "Tune.seeds = 0: want how many"),
         (dict(space={}), "Tune.space is empty"),
         (dict(space={"rate": ("log", 1e-5, 1e-3)}), "want the name of a binding, such as PPO.learning_rate"),
         (dict(space={"P.x": ("normal", 0, 1)}), "begins with one of uniform, log, int, log_int, choice"),
