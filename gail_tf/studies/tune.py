@@ -81,6 +81,7 @@ class Tune:
             f"Tune.seeds = {seeds!r}: seeds 0 to 9 are those of reported tables, which would then look "
             f"better than the settings are: take seeds from {FIRST_SEED} on.",
         )
+        _check(sampler_seed >= 0, f"Tune.sampler_seed = {sampler_seed}: want 0 or more.")
         self.space = {name: parse_range(name, given) for name, given in space.items()}
         _check(self.space, "Tune.space is empty: want the name of one binding or more.")
         check_type("Tune.first", first, Sequence[Mapping[str, Any]])
@@ -101,7 +102,7 @@ class Tune:
     def _first(self, given: Mapping[str, Any]) -> dict[str, Any]:
         where = f"Tune.first: {dict(given)!r}"
         for names, what in ((given.keys() - self.space, "not in"), (self.space.keys() - given, "missing of")):
-            _check(not names, f"{where}: {', '.join(sorted(names))} {what} Tune.space.")
+            _check(not names, f"{where}: {', '.join(sorted(map(str, names)))} {what} Tune.space.")
         for name, value in given.items():
             wanted = f"{self.space[name].draw} {', '.join(map(str, self.space[name].given))}"
             _check(self.space[name].holds(value), f"{where}: want {name} in {wanted}.")
@@ -143,7 +144,8 @@ def parse_range(name: str, given: Any) -> Range:
       UserError: it is none.
     """
     where = f"Tune.space[{name!r}] = {given!r}"
-    _check("." in name, f"{where}: want the name of a binding, such as PPO.learning_rate.")
+    is_binding = isinstance(name, str) and "." in name
+    _check(is_binding, f"{where}: want the name of a binding, such as PPO.learning_rate.")
     is_one = isinstance(given, list | tuple) and given and given[0] in DRAWS
     _check(is_one, f"{where}: want a list that begins with one of {', '.join(DRAWS)}.")
     draw, *values = given
