@@ -19,6 +19,7 @@ from gail_tf.reporting.runs import read_object
 from gail_tf.studies.engine import Engine
 from gail_tf.studies.engines.local import LocalEngine
 from gail_tf.studies.jobs import REFUSED_EXIT_CODE, STOPPED_EXIT_CODE, Job
+from gail_tf.studies.made_with import other_settings
 from gail_tf.studies.study import LOGS, StudyRun, digest_of
 from gail_tf.types import UserError
 
@@ -26,9 +27,6 @@ from gail_tf.types import UserError
 FINISHED, DIVERGED, RESUME, NEW = "finished", "diverged", "to resume", "to train"
 # How a process may end beside finished and diverged. Refused: its settings are wrong, and it left no run.
 FAILED, REFUSED, STOPPED = "failed", "refused", "stopped"
-
-# Not compared between what a run was made with and what the study asks for: where things are.
-_PLACES = ("--run_dir", "--demonstrations", "--resume", "--overwrite", "--noresume", "--nooverwrite")
 
 
 class Outcome(NamedTuple):
@@ -70,9 +68,8 @@ def state(run: StudyRun, out: Path) -> str:
     if info is None:
         _check_free((out / run.name).absolute())
         return NEW
-    recorded, asked = _settings(info.get("command") or ()), _settings(run.flags)
-    if recorded != asked:
-        was, wanted = (shlex.join(sorted(s)) or "nothing more" for s in (recorded - asked, asked - recorded))
+    if differing := other_settings(info, run.flags):
+        was, wanted = differing
         raise UserError(
             f"{out / run.name} was made with other settings (there: {was}; asked for: {wanted}): choose "
             "another --out, or remove it."
@@ -241,10 +238,6 @@ def _flags(run: StudyRun) -> list[str]:
 
 def _command_line(run: StudyRun) -> str:
     return shlex.join([f"gail-{run.binary.replace('_', '-')}", *_flags(run)])
-
-
-def _settings(words: Sequence[str]) -> frozenset[str]:
-    return frozenset(w for w in words if w.startswith("--") and w.split("=")[0] not in _PLACES)
 
 
 def _log(run: StudyRun, out: Path) -> Path:

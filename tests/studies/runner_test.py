@@ -230,6 +230,22 @@ def test_a_run_of_other_settings_is_not_taken_for_this_one(tmp_path):
     assert runner.state(run._replace(demonstrations="/moved/X-v0.npz"), tmp_path) == runner.FINISHED
 
 
+def test_a_study_whose_bindings_changed_places_is_another_one(tmp_path):
+    """The arm's stand behind the study's, and win."""
+    slow, fast = ["PPO.learning_rate = 0.001"], ["PPO.learning_rate = 0.002"]
+
+    def runs(of_study, of_arm):
+        arms = {"A": {"configs": ["bc/any"], "bindings": of_arm}}
+        return Study(arms, {"t": {"environment": "X-v0"}}, seeds=1, bindings=of_study).runs()
+
+    runner.run_study(runs(slow, fast), tmp_path)
+    assert [*runner.states_of(runs(slow, fast), tmp_path).values()] == [runner.FINISHED]
+    with pytest.raises(
+        UserError, match="there: PPO.learning_rate = 0.002; asked for: PPO.learning_rate = 0.001"
+    ):
+        runner.states_of(runs(fast, slow), tmp_path)
+
+
 def test_a_run_of_other_demonstrations_is_not_taken_for_this_one(tmp_path):
     """The study's file was recorded anew: what was learned from the old one is no seed of the new."""
     file, out = tmp_path / "X-v0.npz", tmp_path / "out"
