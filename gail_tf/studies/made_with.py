@@ -61,11 +61,13 @@ def _changed_files(bindings: Mapping[str, Any], asked: Sequence[str]) -> tuple[s
     own = _own_files(_layers(asked)[0]) if bindings else {}
     if not own:
         return None
-    # The flags say what flags stand for, and what is None the program may settle by itself.
+    # A flag wins over a file, and what is None the program may settle by itself.
+    given = {"--demonstrations", *(word.partition("=")[0] for word in asked)}
+    undone = {key for flag, key in FLAGS.items() if f"--{flag}" in given}
     bound = {
         key: one
         for key, one in _bound(asked).items()
-        if one.source in own and key not in FLAGS.values() and one.text != "None"
+        if one.source in own and key not in undone and one.text != "None"
     }
     was = {key: bindings[key] for key in bound if key in bindings}
     wanted = {key: _recorded(one) for key, one in bound.items()}
@@ -92,10 +94,9 @@ def _own_files(configs: Sequence[str]) -> dict[str, str]:
     while waiting:
         name = waiting.pop(0)
         if name not in found and os.path.isfile(name):
-            found[name] = recipes.read(name)
             with _one_line(name):
-                included = [one.value for one in statements(found[name], name) if one.key == "include"]
-            waiting += included
+                found[name] = recipes.read(name)
+                waiting += [one.value for one in statements(found[name], name) if one.key == "include"]
     return found
 
 

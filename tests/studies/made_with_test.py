@@ -102,6 +102,12 @@ def test_a_file_that_is_what_it_was_makes_the_same_run(own):
         ("5e-4", "5e-3", "PPO.learning_rate = 0.0005", "PPO.learning_rate = 0.005"),
         ("@gradient", "@no", "[@loss, @gradient_penalty]", "[@mine.loss, @no_penalty]"),
         ("%5", "%6", "of %5 words", "of %6 words"),
+        (
+            "epochs = 3",
+            "epochs = 3\nload_demonstrations.subsample = 5",
+            "no load_",
+            "load_demonstrations.subsample",
+        ),
         ("epochs = 3", "epochs = 3\nPPO.clip_range = 0.1", "PPO.clip_range = 0.2", "PPO.clip_range = 0.1"),
         (
             "epochs = 3",
