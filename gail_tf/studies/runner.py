@@ -19,6 +19,7 @@ from gail_tf.reporting.runs import read_object
 from gail_tf.studies.engine import Engine
 from gail_tf.studies.engines.local import LocalEngine
 from gail_tf.studies.jobs import REFUSED_EXIT_CODE, STOPPED_EXIT_CODE, Job
+from gail_tf.studies.made_with import other_settings
 from gail_tf.studies.study import LOGS, StudyRun, digest_of
 from gail_tf.types import UserError
 
@@ -26,9 +27,6 @@ from gail_tf.types import UserError
 FINISHED, DIVERGED, RESUME, NEW = "finished", "diverged", "to resume", "to train"
 # How a process may end beside finished and diverged. Refused: its settings are wrong, and it left no run.
 FAILED, REFUSED, STOPPED = "failed", "refused", "stopped"
-
-# Not compared between what a run was made with and what the study asks for: where things are.
-_PLACES = ("--run_dir", "--demonstrations", "--resume", "--overwrite", "--noresume", "--nooverwrite")
 
 
 class Outcome(NamedTuple):
@@ -63,14 +61,15 @@ def state(run: StudyRun, out: Path) -> str:
     """FINISHED, DIVERGED, RESUME or NEW.
 
     Raises:
-      UserError: the directory holds a run with other settings or demonstrations than the study asks for.
+      UserError: the directory holds a run with other settings or demonstrations than the study asks for, or
+        something else than a run.
     """
     info = read_object(out / run.name / "run.json")
     if info is None:
+        _check_free((out / run.name).absolute())
         return NEW
-    recorded, asked = _settings(info.get("command") or ()), _settings(run.flags)
-    if recorded != asked:
-        was, wanted = (shlex.join(sorted(s)) or "nothing more" for s in (recorded - asked, asked - recorded))
+    if differing := other_settings(info, run.flags):
+        was, wanted = differing
         raise UserError(
             f"{out / run.name} was made with other settings (there: {was}; asked for: {wanted}): choose "
             "another --out, or remove it."
@@ -82,6 +81,20 @@ def state(run: StudyRun, out: Path) -> str:
             "another --out, or remove it."
         )
     return {"finished": FINISHED, "diverged": DIVERGED}.get(str(info.get("status")), RESUME)
+
+
+def _check_free(run_dir: Path) -> None:
+    """Raises UserError where no run can be made: gail-train leaves alone what is none."""
+    nearest = next(path for path in (run_dir, *run_dir.parents) if path.exists())
+    is_taken = nearest == run_dir and nearest.is_dir() and any(nearest.iterdir())
+    # The look at run.json comes last: a run that another process begins is there as a whole, or not yet.
+    if not nearest.is_dir():
+        what = "is a file, where the study has a folder"
+    elif is_taken and not (run_dir / "run.json").exists():
+        what = "holds something else than a run (no run.json)"
+    else:
+        return
+    raise UserError(f"{nearest} {what}: move it away, or choose another --out.")
 
 
 def states_of(runs: Sequence[StudyRun], out: Path) -> dict[StudyRun, str]:
@@ -227,10 +240,6 @@ def _command_line(run: StudyRun) -> str:
     return shlex.join([f"gail-{run.binary.replace('_', '-')}", *_flags(run)])
 
 
-def _settings(words: Sequence[str]) -> frozenset[str]:
-    return frozenset(w for w in words if w.startswith("--") and w.split("=")[0] not in _PLACES)
-
-
 def _log(run: StudyRun, out: Path) -> Path:
     return out / LOGS / f"{run.name}.log"
 
@@ -258,6 +267,7 @@ def _ending(run: StudyRun, code: int, out: Path) -> tuple[str, str]:
     said = lines[-1].removeprefix("error: ") if lines else "nothing was printed"
     if status == DIVERGED:
         return DIVERGED, f"diverged: {said}"
-    if code == REFUSED_EXIT_CODE and status is None:  # one that a full disk stopped left a run
+    # One that a full disk stopped left a run. What is wrong with its directory is not with other seeds'.
+    if code == REFUSED_EXIT_CODE and status is None and not said.startswith("--run_dir="):
         return REFUSED, f"refused: {said}"
     return FAILED, f"failed with exit code {code}, see {log}: {said}"

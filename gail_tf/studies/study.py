@@ -3,6 +3,7 @@
 Nothing here trains or imports TensorFlow; ``runner.py`` starts the runs.
 """
 
+import collections
 import dataclasses
 import functools
 import itertools
@@ -27,6 +28,8 @@ from gail_tf.types import UserError
 
 CONFIG = "{config}"  # in an arm's configs: the task's own name in a recipe (``gail_ppo/{config}``)
 LOGS = "logs"  # the folder beside the arms' that holds what the runs print
+MAX_SEED = 2**31 - 1  # that gail-train takes
+_MINUS = re.compile(r"(?<![^\W_])-(?=\.?\d)")  # before a number, not within a word or a power of ten
 
 Seeds = int | Sequence[int]
 
@@ -36,7 +39,7 @@ class Arm:
     """One of the things that are compared.
 
     Attributes:
-      label: its name in reports; the folder of its runs is ``slug(label)``.
+      label: its name in reports; the folder of its runs is ``slug(label)``, as a rule (``_folders``).
       configs: as ``--config`` takes them, in this order; CONFIG in a name stands for the task's ``config``.
       bindings: gin bindings on top.
       tasks: names of the tasks it runs on; None for all.
@@ -126,16 +129,17 @@ class Study:
         _check_resources("Study", num_cpus, num_gpus)
         self.num_cpus, self.num_gpus = num_cpus, num_gpus
         _check(tasks and arms, "Study.arms and Study.tasks: want one arm and one task or more.")
-        _seed_list("Study.seeds", seeds)
+        seed_list("Study.seeds", seeds)
         self.seeds, self.bindings = seeds, bindings
         self.tasks = {name: _task(name, fields) for name, fields in tasks.items()}
         arms = [_arm(label, fields, self.tasks) for label, fields in arms.items()]
-        self.arms = {made.label: made for arm in arms for made in _grid(arm, grid or {})}
         slugs = {}
-        for label in self.arms:
-            other = slugs.setdefault(slug(label), label)
-            shared = f"{other!r} and {label!r} would share the folder {slug(label)}"
-            _check(other == label, f"Study.arms: {shared}: rename one.")
+        for arm in arms:
+            other = slugs.setdefault(slug(arm.label), arm.label)
+            shared = f"{other!r} and {arm.label!r} would share the folder {slug(arm.label)}"
+            _check(other == arm.label, f"Study.arms: {shared}: rename one.")
+        self.arms = {made.label: made for arm in arms for made in _grid(arm, grid or {})}
+        self._folders = _folders(self.arms)
 
     def runs(
         self,
@@ -155,7 +159,7 @@ class Study:
         for task, arm in itertools.product(self.tasks.values(), self.arms.values()):
             if arm.tasks is None or task.name in arm.tasks:
                 own = next(s for s in (seeds, arm.seeds, task.seeds, self.seeds) if s is not None)
-                numbers = _seed_list("seeds", own)
+                numbers = seed_list("seeds", own)
                 cells.append([self._run(arm, task, seed, demonstrations, bindings) for seed in numbers])
         return [run for same in itertools.zip_longest(*cells) for run in same if run]
 
@@ -169,7 +173,7 @@ class Study:
         flags += [f"--seed={seed}", f"--label={arm.label}", f"--task={task.name}"]
         binary = "train_expert" if arm.true_reward else "train"
         demonstrations = None if arm.true_reward else _demonstrations(task, folder)
-        name = f"{slug(arm.label)}/{task.name}/{seed}"
+        name = f"{self._folders[arm.label]}/{task.name}/{seed}"
         cpus = self.num_cpus if arm.num_cpus is None else arm.num_cpus
         gpus = self.num_gpus if arm.num_gpus is None else arm.num_gpus
         return StudyRun(name, binary, tuple(flags), demonstrations, cpus, gpus)
@@ -282,15 +286,22 @@ def _demonstrations(task: Task, folder: str | os.PathLike | None) -> str:
 
 
 def _arm(label: str, fields: Any, tasks: Mapping[str, Task]) -> Arm:
+    _check_text("Study.arms", label)
     where = f"Study.arms[{label!r}]"
     arm = _of_fields(Arm, where, label, {"configs": fields} if isinstance(fields, list | tuple) else fields)
     can_be_folder = slug(label) not in ("", LOGS)
     _check(can_be_folder, f"{where}: a label makes a folder's name, which this one cannot: rename it.")
     _check_resources(where, arm.num_cpus, arm.num_gpus)
     _check(arm.configs, f"{where}.configs is empty: want the name of one config or more.")
+    is_on_some = arm.tasks is None or arm.tasks
+    _check(is_on_some, f"{where}.tasks is empty: want the name of one task or more; without it, all.")
     for name in arm.tasks or ():
         _check(name in tasks, f"{where}.tasks: there is no task {name!r}; there are {', '.join(tasks)}.")
     return arm
+
+
+def _check_text(where: str, name: Any) -> None:
+    _check(isinstance(name, str), f"{where}: the name {name!r} is no text: want it in quotes, {str(name)!r}.")
 
 
 def _check_resources(where: str, num_cpus: float | None, num_gpus: float | None) -> None:
@@ -305,7 +316,8 @@ def _grid(arm: Arm, grid: Mapping[str, Sequence[Any]]) -> Iterable[Arm]:
     _check(isinstance(grid, Mapping), f"Study.grid = {grid!r}: want a dict from bindings to lists of values.")
     for name, values in grid.items():
         where = f"Study.grid[{name!r}] = {values!r}"
-        _check("." in name, f"{where}: want the name of a binding, such as PPO.learning_rate.")
+        is_binding = isinstance(name, str) and "." in name
+        _check(is_binding, f"{where}: want the name of a binding, such as PPO.learning_rate.")
         texts = [str(value) for value in values] if isinstance(values, list | tuple) else []
         _check(texts and len(set(texts)) == len(texts), f"{where}: want a list of different values.")
     for values in itertools.product(*grid.values()):
@@ -319,7 +331,24 @@ def _grid(arm: Arm, grid: Mapping[str, Sequence[Any]]) -> Iterable[Arm]:
         yield dataclasses.replace(arm, label=label, bindings=bindings)
 
 
+def _folders(labels: Iterable[str]) -> dict[str, str]:
+    """Label -> the folder of its runs, each another one: nobody can rename the labels that a grid makes.
+
+    Where several would share a folder, a minus before a number stays in its name. What is still alike gets a
+    number.
+    """
+    labels = list(labels)
+    alike = collections.Counter(map(slug, labels))
+    found = {label: slug(label) for label in labels if alike[slug(label)] == 1}
+    for label in (label for label in labels if label not in found):
+        signed = "_-".join(map(slug, _MINUS.split(label)))
+        numbered = (f"{signed}_{i}" for i in itertools.count(2))
+        found[label] = next(n for n in itertools.chain([signed], numbered) if n not in found.values())
+    return found
+
+
 def _task(name: str, fields: Any) -> Task:
+    _check_text("Study.tasks", name)
     where = f"Study.tasks[{name!r}]"
     is_folder = re.fullmatch(r"\w[\w.-]*", name)
     _check(is_folder, f"{where}: the name is a folder's: letters, digits, '_', '-' and '.' only.")
@@ -337,15 +366,17 @@ def _of_fields(kind: type, where: str, name: str, fields: Any) -> Any:
     required = next(iter(hints))
     _check(required in fields, f"{where}: {required!r} is missing.")
     made = kind(name, **fields)
-    _seed_list(f"{where}.seeds", 1 if made.seeds is None else made.seeds)
+    seed_list(f"{where}.seeds", 1 if made.seeds is None else made.seeds)
     return made
 
 
-def _seed_list(where: str, seeds: Seeds) -> list[int]:
+def seed_list(where: str, seeds: Seeds) -> list[int]:
+    """The seeds themselves; UserError, with ``where`` they stand, for what are none."""
     check_type(where, seeds, Seeds)
     found = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
-    fits = found and len(set(found)) == len(found) and min(found) >= 0
-    _check(fits, f"{where} = {seeds!r}: want how many, 1 or more, or a list of different seeds.")
+    fits = found and len(set(found)) == len(found) and min(found) >= 0 and max(found) <= MAX_SEED
+    wanted = f"want how many, 1 or more, or a list of different seeds from 0 to {MAX_SEED}."
+    _check(fits, f"{where} = {seeds!r}: {wanted}")
     return found
 
 

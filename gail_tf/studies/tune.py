@@ -14,7 +14,7 @@ from gail_tf.assembly.config import check_binds_no_run, error_line, parse_gin
 from gail_tf.assembly.config_types import check_type, check_types
 from gail_tf.assembly.recipes import did_you_mean
 from gail_tf.resources import configs_dir
-from gail_tf.studies.study import Seeds, Study, StudyRun
+from gail_tf.studies.study import Seeds, Study, StudyRun, seed_list
 from gail_tf.types import UserError
 
 FIRST_SEED = 1000
@@ -73,14 +73,15 @@ class Tune:
         _check(num_trials >= 1, f"Tune.num_trials = {num_trials}: want 1 or more.")
         fits = reduction_factor == 0 or reduction_factor >= 2
         _check(fits, f"Tune.reduction_factor = {reduction_factor}: want 2 or more, or 0 for none.")
-        self.seeds = list(range(FIRST_SEED, FIRST_SEED + seeds)) if isinstance(seeds, int) else list(seeds)
-        _check(self.seeds, f"Tune.seeds = {seeds!r}: want how many, 1 or more, or a list of different seeds.")
+        given = seed_list("Tune.seeds", seeds)
+        self.seeds = [FIRST_SEED + seed for seed in given] if isinstance(seeds, int) else given
         low = [seed for seed in self.seeds if seed < NUM_REPORTED_SEEDS]
         _check(
             not low,
             f"Tune.seeds = {seeds!r}: seeds 0 to 9 are those of reported tables, which would then look "
             f"better than the settings are: take seeds from {FIRST_SEED} on.",
         )
+        _check(sampler_seed >= 0, f"Tune.sampler_seed = {sampler_seed}: want 0 or more.")
         self.space = {name: parse_range(name, given) for name, given in space.items()}
         _check(self.space, "Tune.space is empty: want the name of one binding or more.")
         check_type("Tune.first", first, Sequence[Mapping[str, Any]])
@@ -101,7 +102,7 @@ class Tune:
     def _first(self, given: Mapping[str, Any]) -> dict[str, Any]:
         where = f"Tune.first: {dict(given)!r}"
         for names, what in ((given.keys() - self.space, "not in"), (self.space.keys() - given, "missing of")):
-            _check(not names, f"{where}: {', '.join(sorted(names))} {what} Tune.space.")
+            _check(not names, f"{where}: {', '.join(sorted(map(str, names)))} {what} Tune.space.")
         for name, value in given.items():
             wanted = f"{self.space[name].draw} {', '.join(map(str, self.space[name].given))}"
             _check(self.space[name].holds(value), f"{where}: want {name} in {wanted}.")
@@ -143,7 +144,8 @@ def parse_range(name: str, given: Any) -> Range:
       UserError: it is none.
     """
     where = f"Tune.space[{name!r}] = {given!r}"
-    _check("." in name, f"{where}: want the name of a binding, such as PPO.learning_rate.")
+    is_binding = isinstance(name, str) and "." in name
+    _check(is_binding, f"{where}: want the name of a binding, such as PPO.learning_rate.")
     is_one = isinstance(given, list | tuple) and given and given[0] in DRAWS
     _check(is_one, f"{where}: want a list that begins with one of {', '.join(DRAWS)}.")
     draw, *values = given

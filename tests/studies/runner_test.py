@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -38,6 +39,9 @@ def stop(*_):
 signal.signal(signal.SIGINT, stop)
 if what == "Misspelt":
     print("error: config: no such binding", file=sys.stderr)
+    sys.exit(2)
+if what == "Taken":
+    print(f"error: --run_dir={{run_dir}} cannot be made (no space left): choose another.", file=sys.stderr)
     sys.exit(2)
 if what == "Unwritable":
     sys.exit("error: cannot be made")
@@ -140,6 +144,32 @@ def test_what_is_refused_is_tried_once_and_not_with_every_seed(tmp_path, capsys)
     assert not (tmp_path / "logs/misspelt/t/1.log").exists()
 
 
+def test_what_is_wrong_with_one_directory_says_nothing_of_other_seeds(tmp_path, capsys):
+    outcome = runner.run_study(plan("Taken", seeds=2), tmp_path, engine=LocalEngine(1))
+    assert outcome == (0, 0, 2, False, 0) and outcome.exit_code == 1
+    assert "taken/t/1: failed with exit code 2" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("taken", "wanted"),
+    [
+        ("a/t/1/notes.txt", "a/t/1 holds something else than a run .*: move it away, or choose another"),
+        ("a/t/1", "a/t/1 is a file, where the study has a folder: move it away"),
+        ("a", "a is a file, where the study has a folder"),
+    ],
+)
+def test_a_directory_that_no_run_can_be_made_in_is_said_before_the_first_starts(tmp_path, taken, wanted):
+    (tmp_path / "a/t/0").mkdir(parents=True)  # an empty one does no harm
+    if taken == "a":
+        shutil.rmtree(tmp_path / "a")
+    (tmp_path / taken).parent.mkdir(exist_ok=True)
+    (tmp_path / taken).touch()
+    for start in (runner.run_study, runner.states_of):
+        with pytest.raises(UserError, match=wanted):
+            start(plan("A", seeds=2), tmp_path)
+    assert not (tmp_path / "logs").exists()
+
+
 def test_what_had_begun_has_failed_and_is_not_refused(tmp_path, capsys):
     assert runner.run_study(plan("Full", seeds=2), tmp_path) == (0, 0, 2, False, 0)
     assert "full/t/1: failed with exit code 2" in capsys.readouterr().out
@@ -198,6 +228,22 @@ def test_a_run_of_other_settings_is_not_taken_for_this_one(tmp_path):
             start(changed, tmp_path)
     (run,) = plan("A")
     assert runner.state(run._replace(demonstrations="/moved/X-v0.npz"), tmp_path) == runner.FINISHED
+
+
+def test_a_study_whose_bindings_changed_places_is_another_one(tmp_path):
+    """The arm's stand behind the study's, and win."""
+    slow, fast = ["PPO.learning_rate = 0.001"], ["PPO.learning_rate = 0.002"]
+
+    def runs(of_study, of_arm):
+        arms = {"A": {"configs": ["bc/any"], "bindings": of_arm}}
+        return Study(arms, {"t": {"environment": "X-v0"}}, seeds=1, bindings=of_study).runs()
+
+    runner.run_study(runs(slow, fast), tmp_path)
+    assert [*runner.states_of(runs(slow, fast), tmp_path).values()] == [runner.FINISHED]
+    with pytest.raises(
+        UserError, match="there: PPO.learning_rate = 0.002; asked for: PPO.learning_rate = 0.001"
+    ):
+        runner.states_of(runs(fast, slow), tmp_path)
 
 
 def test_a_run_of_other_demonstrations_is_not_taken_for_this_one(tmp_path):

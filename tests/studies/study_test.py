@@ -108,10 +108,19 @@ TASK, ARM = {"t": {"environment": "X-v0"}}, {"A": ["bc/any"]}
         (dict(arms={"A": "bc/any"}, tasks=TASK), "want a dict"),
         (dict(arms={"A": {"configs": "bc/any"}}, tasks=TASK), "want a list of strings"),
         (dict(arms={"A": {"configs": ["x"], "tasks": ["u"]}}, tasks=TASK), "no task 'u'; there are t"),
+        (
+            dict(arms={0.1: ["x"]}, tasks=TASK),
+            "Study.arms: the name 0.1 is no text: want it in quotes, '0.1'.",
+        ),
+        (dict(arms={1: ["x"]}, tasks=TASK), "Study.arms: the name 1 is no text"),
+        (dict(arms=ARM, tasks={3: {"environment": "X-v0"}}), "Study.tasks: the name 3 is no text"),
+        (dict(arms={"A": {"configs": ["x"], "tasks": []}}, tasks=TASK), "Study.arms['A'].tasks is empty"),
         (dict(arms=ARM, tasks={"t": {}}), "'environment' is missing"),
         (dict(arms=ARM, tasks={"a/b": {"environment": "X-v0"}}), "the name is a folder's"),
         (dict(arms=ARM, tasks={"t": {"environment": "X-v0", "seeds": 0}}), "seeds = 0: want how many"),
         (dict(arms=ARM, tasks=TASK, seeds=[1, 1]), "a list of different seeds"),
+        (dict(arms=ARM, tasks=TASK, seeds=[2**31]), "different seeds from 0 to 2147483647"),
+        (dict(arms=ARM, tasks={"t": {"environment": "X-v0", "seeds": [-1]}}), "seeds from 0 to 2147483647"),
         (dict(arms=ARM, tasks=TASK, bindings="a = 1"), "Study.bindings = 'a = 1': want a list of strings"),
     ],
 )
@@ -251,9 +260,33 @@ def test_settings_of_one_last_name_are_told_in_full():
 
 
 @pytest.mark.parametrize(
+    ("values", "folders"),
+    [
+        ([-1.0, 1.0], ["a_x_-1.0", "a_x_1.0"]),
+        ([1.0, -1.0], ["a_x_1.0", "a_x_-1.0"]),
+        (["[1,2]", "(1, 2)"], ["a_x_1_2", "a_x_1_2_2"]),
+        (["[1,2]", "(1, 2)", "(1, 2, 2)"], ["a_x_1_2", "a_x_1_2_3", "a_x_1_2_2"]),
+        ([(-1, 2), (1, -2)], ["a_x_-1_2", "a_x_1_-2"]),
+        ([1e-05, "1e+-05"], ["a_x_1e_05", "a_x_1e_-05"]),
+        # Alone they keep the folders that they have always had.
+        ([-1.0, 2.0], ["a_x_1.0", "a_x_2.0"]),
+    ],
+)
+def test_every_setting_of_a_grid_has_a_folder_of_its_own(values, folders):
+    runs = Study({"A": ["bc/any"]}, TASK, seeds=1, grid={"PPO.x": values}).runs()
+    assert [run.name for run in runs] == [f"{folder}/t/0" for folder in folders]
+
+
+def test_arms_of_a_grid_that_would_share_a_folder_are_named_as_they_were_given():
+    with pytest.raises(UserError, match="'r 1' and 'r-1' would share the folder r_1: rename one"):
+        Study({"r 1": ["x"], "r-1": ["x"]}, TASK, grid={"PPO.x": [1, 2]})
+
+
+@pytest.mark.parametrize(
     "grid, says",
     [
         ({"learning_rate": [1.0]}, "want the name of a binding"),
+        ({3: [1.0]}, "want the name of a binding, such as PPO.learning_rate"),
         ({"PPO.learning_rate": 1.0}, "want a list of different values"),
         ({"PPO.learning_rate": []}, "want a list of different values"),
         ({"PPO.learning_rate": [1, 1]}, "want a list of different values"),

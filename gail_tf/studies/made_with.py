@@ -1,0 +1,142 @@
+"""Whether a run on the disk was made with the settings that its study asks for."""
+
+import ast
+import contextlib
+import functools
+import os
+import re
+import shlex
+import tokenize
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from gail_tf.assembly import recipes
+from gail_tf.assembly.config import FLAGS, error_line
+from gail_tf.assembly.gin_text import Statement, statements
+from gail_tf.types import UserError
+
+# Not compared: where things are.
+_PLACES = ("--run_dir", "--demonstrations", "--resume", "--overwrite", "--noresume", "--nooverwrite")
+_GIN_ERRORS = (SyntaxError, ValueError, OSError, RecursionError, tokenize.TokenError)
+
+
+def other_settings(info: Mapping[str, Any], flags: Sequence[str]) -> tuple[str, str] | None:
+    """What the run has and what is asked for, in words, where the two differ; None where they do not.
+
+    Flags are compared as they are written; of the same configs and bindings in another order, what they bind
+    in the end. A gin file of one's own may say something else by now: what it binds is held against what the
+    run had. Shipped ones differ from version to version, and are compared by name.
+
+    Args:
+      info: ``run.json`` of the run. flags: as a ``StudyRun`` has them.
+
+    Raises:
+      UserError: a file of one's own is no gin.
+    """
+    recorded, asked = (_settings(words) for words in (info.get("command") or (), flags))
+    if set(recorded) != set(asked):
+        missing, new = set(recorded) - set(asked), set(asked) - set(recorded)
+        return shlex.join(sorted(missing)) or "nothing more", shlex.join(sorted(new)) or "nothing more"
+    if _layers(recorded) != _layers(asked):
+        was, wanted = ({key: _recorded(one) for key, one in _bound(s).items()} for s in (recorded, asked))
+        if keys := _differing(was, wanted):
+            return _told(was, keys), _told(wanted, keys)
+    return _changed_files(info.get("bindings") or {}, asked)
+
+
+def _settings(words: Sequence[str]) -> list[str]:
+    return [w for w in words if w.startswith("--") and w.split("=")[0] not in _PLACES]
+
+
+def _layers(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Configs and bindings, of which later ones win."""
+    return tuple(
+        tuple(word.removeprefix(flag) for word in words if word.startswith(flag))
+        for flag in ("--config=", "--gin=")
+    )
+
+
+def _changed_files(bindings: Mapping[str, Any], asked: Sequence[str]) -> tuple[str, str] | None:
+    """As ``other_settings``, of what files of one's own bind and nothing else undoes."""
+    own = _own_files(_layers(asked)[0]) if bindings else {}
+    if not own:
+        return None
+    # A flag wins over a file, and what is None the program may settle by itself.
+    given = {"--demonstrations", *(word.partition("=")[0] for word in asked)}
+    undone = {key for flag, key in FLAGS.items() if f"--{flag}" in given}
+    bound = {
+        key: one
+        for key, one in _bound(asked).items()
+        if one.source in own and key not in undone and one.text != "None"
+    }
+    was = {key: bindings[key] for key in bound if key in bindings}
+    wanted = {key: _recorded(one) for key, one in bound.items()}
+    keys = _differing(was, wanted)
+    files = " and ".join(dict.fromkeys(bound[key].source for key in keys))
+    return (_told(was, keys), f"{_told(wanted, keys)}, by {files}") if keys else None
+
+
+def _bound(words: Sequence[str]) -> dict[str, Statement]:
+    configs, bindings = _layers(words)
+    return _settings_of(configs, bindings, tuple(_own_files(configs).items()))
+
+
+@functools.lru_cache(maxsize=1024)  # seeds have them in common
+def _settings_of(configs: Sequence[str], bindings: Sequence[str], texts: Any) -> dict[str, Statement]:
+    """``texts``, of files of one's own, tell a changed file from what was read before."""
+    with _one_line(" + ".join(configs)):
+        return recipes.settings(recipes.layers(configs, bindings))
+
+
+def _own_files(configs: Sequence[str]) -> dict[str, str]:
+    """Name -> text of the configs that are files of one's own, and of what these include of the kind."""
+    found, waiting = {}, list(configs)
+    while waiting:
+        name = waiting.pop(0)
+        if name not in found and os.path.isfile(name):
+            with _one_line(name):
+                found[name] = recipes.read(name)
+                waiting += [one.value for one in statements(found[name], name) if one.key == "include"]
+    return found
+
+
+@contextlib.contextmanager
+def _one_line(what: str) -> Iterator[None]:
+    try:
+        yield
+    except _GIN_ERRORS as e:
+        raise UserError(f"--config={what}: is no gin: {error_line(e)}.") from e
+
+
+def _recorded(one: Statement) -> Any:
+    """A value as ``run.json`` has it: a number or string as it is, anything else as gin text."""
+    is_string = one.text.startswith(("'", '"'))
+    return one.value if is_string or isinstance(one.value, bool | int | float) else one.text
+
+
+def _differing(was: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """Names of the settings of either that the other has not, or has another value of."""
+    return [
+        key
+        for key in {**was, **wanted}
+        if (key in was) != (key in wanted) or _plain(was[key]) != _plain(wanted[key])
+    ]
+
+
+def _told(settings: Mapping[str, Any], keys: Sequence[str]) -> str:
+    return ", ".join(f"{key} = {settings[key]}" if key in settings else f"no {key}" for key in keys)
+
+
+def _plain(value: Any) -> Any:
+    """What gin text stands for; of ``@a.b.c`` the last name, since records may have it in full.
+
+    Text is without its spaces: records break a long one over lines.
+    """
+    if not isinstance(value, str):
+        return value
+    quoted = re.sub(r"([@%])(?:[\w/]+\.)*([\w/]+)", r"'\1\2'", value).replace("'()", "()'")
+    for text in (value, quoted):
+        with contextlib.suppress(ValueError, SyntaxError):
+            value = ast.literal_eval(text)
+            break
+    return "".join(value.split()) if isinstance(value, str) else value
