@@ -1,7 +1,10 @@
 """Reads gin without gin's registry: what a file says, where, and with which comment."""
 
+import ast
+import contextlib
 import functools
 import io
+import re
 import tokenize
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -19,6 +22,27 @@ class Statement(NamedTuple):
     source: str
     first_line: int
     last_line: int
+
+
+def recorded(one: Statement) -> Any:
+    """A value as ``run.json`` has it: a number or string as it is, anything else as gin text."""
+    is_string = one.text.startswith(("'", '"'))
+    return one.value if is_string or isinstance(one.value, bool | int | float) else one.text
+
+
+def comparable(value: Any) -> Any:
+    """What gin text stands for; of ``@a.b.c`` the last name, since records may have it in full.
+
+    Text is without its spaces: records break a long one over lines.
+    """
+    if not isinstance(value, str):
+        return value
+    quoted = re.sub(r"([@%])(?:[\w/]+\.)*([\w/]+)", r"'\1\2'", value).replace("'()", "()'")
+    for text in (value, quoted):
+        with contextlib.suppress(ValueError, SyntaxError):
+            value = ast.literal_eval(text)
+            break
+    return "".join(value.split()) if isinstance(value, str) else value
 
 
 class _Delegate(config_parser.ParserDelegate):

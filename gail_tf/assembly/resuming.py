@@ -1,13 +1,11 @@
 """Whether what is asked for beside ``--resume`` is what the run was made with."""
 
-import ast
 import os
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from gail_tf.assembly.config import FLAGS, absolute_path
-from gail_tf.assembly.gin_text import Statement, statements
+from gail_tf.assembly.gin_text import Statement, comparable, statements
 from gail_tf.assembly.settings import NAMES, Request
 from gail_tf.environments.make import factory_name, with_version
 from gail_tf.reporting import python_calls
@@ -99,15 +97,6 @@ def _other_bindings(request: Request, info: Mapping[str, Any]) -> list[str]:
 
 def _bound(statement: Statement) -> Any:
     """What a statement binds, as two of them are compared."""
-    value = _value(statement.text)
+    value = comparable(statement.text)
     is_id = statement.key == FLAGS["environment"] and isinstance(value, str)
     return with_version(value) if is_id else value
-
-
-def _value(text: str) -> Any:
-    """What a binding's ``text`` stands for; of ``@a.b.c`` the last name, since records have it in full."""
-    quoted = re.sub(r"([@%])(?:[\w/]+\.)*([\w/]+)", r"'\1\2'", text)
-    try:
-        return ast.literal_eval(quoted.replace("'()", "()'"))
-    except (ValueError, SyntaxError):
-        return "".join(text.split())

@@ -31,7 +31,7 @@ from gail_tf.assembly.expert import (
     seeks_the_end,
     survival_warning,
 )
-from gail_tf.assembly.gin_text import statements
+from gail_tf.assembly.gin_text import recorded, statements
 from gail_tf.assembly.recipes import check_order
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.actions import ActionCodec
@@ -150,16 +150,10 @@ class Settings(NamedTuple):
     def info(self) -> dict[str, Any]:
         """What ``run.json`` says of them."""
         of_expert = {key: getattr(self.expert, name, None) for key, name in _EXPERT_INFO.items()}
-        bound = {one.key: _literal(one.value, one.text) for one in statements(self.config, "config")}
+        bound = {one.key: recorded(one) for one in statements(self.config, "config")}
         own = {name: getattr(self, name) for name in _INFO}
         files = digests_of_modules(self.config, self.environment)
         return own | of_expert | {"bindings": bound, "own_files": files, "gin_config": self.config}
-
-
-def _literal(value: Any, text: str) -> Any:
-    """A number or string as it is; anything else as gin text."""
-    is_string = text.startswith(("'", '"'))
-    return value if is_string or isinstance(value, bool | int | float) else text
 
 
 _INFO = (

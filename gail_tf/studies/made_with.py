@@ -1,10 +1,8 @@
 """Whether a run on the disk was made with the settings that its study asks for."""
 
-import ast
 import contextlib
 import functools
 import os
-import re
 import shlex
 import tokenize
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +10,7 @@ from typing import Any
 
 from gail_tf.assembly import recipes
 from gail_tf.assembly.config import FLAGS, error_line
-from gail_tf.assembly.gin_text import Statement, statements
+from gail_tf.assembly.gin_text import Statement, comparable, recorded, statements
 from gail_tf.types import UserError
 
 # Not compared: where things are.
@@ -33,12 +31,12 @@ def other_settings(info: Mapping[str, Any], flags: Sequence[str]) -> tuple[str, 
     Raises:
       UserError: a file of one's own is no gin.
     """
-    recorded, asked = (_settings(words) for words in (info.get("command") or (), flags))
-    if set(recorded) != set(asked):
-        missing, new = set(recorded) - set(asked), set(asked) - set(recorded)
+    had, asked = (_settings(words) for words in (info.get("command") or (), flags))
+    if set(had) != set(asked):
+        missing, new = set(had) - set(asked), set(asked) - set(had)
         return shlex.join(sorted(missing)) or "nothing more", shlex.join(sorted(new)) or "nothing more"
-    if _layers(recorded) != _layers(asked):
-        was, wanted = ({key: _recorded(one) for key, one in _bound(s).items()} for s in (recorded, asked))
+    if _layers(had) != _layers(asked):
+        was, wanted = ({key: recorded(one) for key, one in _bound(s).items()} for s in (had, asked))
         if keys := _differing(was, wanted):
             return _told(was, keys), _told(wanted, keys)
     return _changed_files(info.get("bindings") or {}, asked)
@@ -70,7 +68,7 @@ def _changed_files(bindings: Mapping[str, Any], asked: Sequence[str]) -> tuple[s
         if one.source in own and key not in undone and one.text != "None"
     }
     was = {key: bindings[key] for key in bound if key in bindings}
-    wanted = {key: _recorded(one) for key, one in bound.items()}
+    wanted = {key: recorded(one) for key, one in bound.items()}
     keys = _differing(was, wanted)
     files = " and ".join(dict.fromkeys(bound[key].source for key in keys))
     return (_told(was, keys), f"{_told(wanted, keys)}, by {files}") if keys else None
@@ -108,35 +106,14 @@ def _one_line(what: str) -> Iterator[None]:
         raise UserError(f"--config={what}: is no gin: {error_line(e)}.") from e
 
 
-def _recorded(one: Statement) -> Any:
-    """A value as ``run.json`` has it: a number or string as it is, anything else as gin text."""
-    is_string = one.text.startswith(("'", '"'))
-    return one.value if is_string or isinstance(one.value, bool | int | float) else one.text
-
-
 def _differing(was: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
     """Names of the settings of either that the other has not, or has another value of."""
     return [
         key
         for key in {**was, **wanted}
-        if (key in was) != (key in wanted) or _plain(was[key]) != _plain(wanted[key])
+        if (key in was) != (key in wanted) or comparable(was[key]) != comparable(wanted[key])
     ]
 
 
 def _told(settings: Mapping[str, Any], keys: Sequence[str]) -> str:
     return ", ".join(f"{key} = {settings[key]}" if key in settings else f"no {key}" for key in keys)
-
-
-def _plain(value: Any) -> Any:
-    """What gin text stands for; of ``@a.b.c`` the last name, since records may have it in full.
-
-    Text is without its spaces: records break a long one over lines.
-    """
-    if not isinstance(value, str):
-        return value
-    quoted = re.sub(r"([@%])(?:[\w/]+\.)*([\w/]+)", r"'\1\2'", value).replace("'()", "()'")
-    for text in (value, quoted):
-        with contextlib.suppress(ValueError, SyntaxError):
-            value = ast.literal_eval(text)
-            break
-    return "".join(value.split()) if isinstance(value, str) else value
