@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gail_tf.files import write_atomically
+from gail_tf.reporting.commands import without_places
 from gail_tf.reporting.runs import Path, Run, load_runs, thinned
-from gail_tf.reporting.tables import POLICY_GRADIENT_NORM, without_places
+from gail_tf.reporting.tables import POLICY_GRADIENT_NORM
 from gail_tf.types import UserError
 
 SUFFIX = ".jsonl.xz"
@@ -81,7 +82,7 @@ def gather(paths: Iterable[Path]) -> tuple[list[Run], list[str]]:
 
 def _packed(run: Run) -> dict[str, Any]:
     info = {name: value for name, value in run.info.items() if name not in _OF_THE_MACHINE}
-    if "command" in info:
+    if info.get("command") is not None:
         info["command"] = list(without_places(info["command"]))
     largest = (POLICY_GRADIENT_NORM + "_max", POLICY_GRADIENT_NORM)
     also = [max(run.metrics, key=lambda line: line.get(name) or 0.0) for name in largest if run.metrics]

@@ -1,6 +1,5 @@
 """Results of runs as one table with a row a run, and what is read from it: Markdown a group, CSV a run."""
 
-import os
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from gail_tf.reporting import aggregates, text
+from gail_tf.reporting.commands import without_places
 from gail_tf.reporting.groups import Group
 from gail_tf.reporting.runs import Run, finite_or_none
 
@@ -75,7 +75,7 @@ def _measures(run: Run) -> dict[str, Any]:
         "takes_steps": bool(run.last.get("env_steps")),
         "git_commit": git.get("commit"),
         "uncommitted_changes": git.get("dirty"),
-        "command": shlex.join(without_places(run.info.get("command", ()))),
+        "command": shlex.join(without_places(run.info.get("command"))),
     }
 
 
@@ -126,18 +126,6 @@ def results_csv(runs: pd.DataFrame) -> str:
 def commands_csv(runs: pd.DataFrame) -> str:
     """One row a run: what trains it again. Without ``--run_dir``; of demonstrations the file, in a DIR."""
     return runs[_COMMAND_COLUMNS].to_csv(index=False, lineterminator="\n")
-
-
-def without_places(command: Iterable[str]) -> Iterable[str]:
-    """The words of a command that say the same on another machine."""
-    for word in command:
-        flag, _, path = word.partition("=")
-        if flag == "--demonstrations" and os.sep in path and not path.startswith("minari:"):
-            yield f"{flag}=DIR/{os.path.basename(path)}"
-        elif flag == "--reward" and os.path.isabs(path):  # the runs' name, and a seed's below it
-            yield f"{flag}=DIR/{os.path.join(*path.split(os.sep)[-2:])}"
-        elif flag != "--run_dir":
-            yield word
 
 
 def results_frame(runs: pd.DataFrame) -> pd.DataFrame:
