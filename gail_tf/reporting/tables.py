@@ -72,7 +72,7 @@ def _measures(run: Run) -> dict[str, Any]:
         "score": score,
         "diverged": aggregates.has_diverged(run),
         "learned_once": bool((aggregates.evaluation_curve(run)[1] >= aggregates.DIVERGED_FRACTION).any()),
-        "takes_steps": bool(run.last.get("env_steps")),
+        "takes_steps": bool(run.reached("env_steps")),
         "git_commit": git.get("commit"),
         "uncommitted_changes": git.get("dirty"),
         "command": shlex.join(without_places(run.info.get("command"))),
