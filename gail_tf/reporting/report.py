@@ -99,7 +99,7 @@ def _check_kept(out_dir: pathlib.Path, runs: Iterable[Run]) -> None:
         names = ", ".join(lost[:3]) + (", ..." if len(lost) > 3 else "")
         raise UserError(
             f"{file}: of its {len(kept)} runs this report would not have {len(lost)} ({names}), and it may "
-            "be all that is left of them: give another folder with --out, or this file too, beside the others."
+            "be all that is left of them: give another folder with --out, or this file too, with the rest."
         )
 
 

@@ -79,6 +79,31 @@ def test_two_seeds_are_marked_as_a_range(make_run_dir):
     assert "fewer than 3 seeds" in table
 
 
+def test_a_seed_that_is_there_often_is_one_seed(make_run_dir):
+    finals = (500.0, 700.0, 900.0)
+    runs = [load_run(make_run_dir(f"{i}", returns=(0.0, final), seed=1)) for i, final in enumerate(finals)]
+    runs.append(load_run(make_run_dir("other", returns=(0.0, 800.0), seed=2)))
+    table = tables.results_table(make_runs_table(runs))
+    assert first_row(table)[3] == "2" and first_row(table)[6].endswith("[0.50, 0.90]*")
+    assert "fewer than 3 seeds" in table
+    assert (
+        "more than once, each one seed in the count and for an interval: gail_ppo on Hopper-v5, 1 (3" in table
+    )
+    assert "more than once" not in tables.results_table(make_runs_table(runs[2:]))
+
+
+def test_runs_that_name_no_seed_are_counted_each(make_run_dir):
+    runs = [load_run(make_run_dir(f"{i}", seed=None)) for i in range(3)]
+    table = tables.results_table(make_runs_table(runs))
+    assert first_row(table)[3] == "3" and "more than once" not in table
+
+
+def test_an_unfinished_run_beside_a_finished_one_of_its_seed_is_no_second_seed(make_run_dir):
+    runs = [load_run(make_run_dir("a")), load_run(make_run_dir("b", status="interrupted"))]
+    table = tables.results_table(make_runs_table(runs))
+    assert first_row(table)[3] == "1" and "more than once" not in table
+
+
 def test_without_an_expert_there_is_a_raw_return_only(make_run_dir):
     row = first_row(tables.results_table(make_table(make_run_dir, (500.0, 700.0), expert_return=None)))
     assert row[5:11] == ["–", "–", "600.0", "–", "–", "–"]
