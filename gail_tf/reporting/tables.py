@@ -205,12 +205,14 @@ def repeated_seeds(runs: pd.DataFrame) -> list[str]:
     for _, same in runs.groupby("number"):
         times = same.seed.value_counts().sort_index()
         for count in sorted(set(times[times > 1])):
-            seeds = ", ".join(f"{seed:g}" for seed in times.index[times == count])
-            found.append(f"{same.group.iloc[0]} on {same.environment.iloc[0]}, {seeds} ({count} runs each)")
+            seeds = [f"{seed:.0f}" for seed in times.index[times == count]]
+            plural, each = ("s", " each") if len(seeds) > 1 else ("", "")
+            said = f"seed{plural} {', '.join(seeds)} ({count} runs{each})"
+            found.append(f"{same.group.iloc[0]} on {same.environment.iloc[0]}, {said}")
     if not found:
         return []
-    said = "Seeds that are there more than once, each one seed in the count and for an interval"
-    return [f"{said}: {'; '.join(found)}. Every other number is of all these runs."]
+    rule = "Seeds that are there more than once, each one seed in the count and for an interval"
+    return [f"{rule}: {'; '.join(found)}. Every other number is of all these runs."]
 
 
 def times_to_expert(runs: pd.DataFrame) -> tuple[str, str]:

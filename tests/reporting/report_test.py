@@ -87,7 +87,8 @@ def test_a_seed_that_is_there_often_is_one_seed(make_run_dir):
     assert first_row(table)[3] == "2" and first_row(table)[6].endswith("[0.50, 0.90]*")
     assert "fewer than 3 seeds" in table
     assert (
-        "more than once, each one seed in the count and for an interval: gail_ppo on Hopper-v5, 1 (3" in table
+        "more than once, each one seed in the count and for an interval: gail_ppo on Hopper-v5, seed 1 (3"
+        in table
     )
     assert "more than once" not in tables.results_table(make_runs_table(runs[2:]))
 
