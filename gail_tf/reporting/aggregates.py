@@ -55,21 +55,22 @@ def interquartile_mean(values: Sequence[float]) -> float:
     return float(np.mean(np.partition(values, (cut, len(values) - cut - 1))[cut : len(values) - cut]))
 
 
-def interval(*tasks: Sequence[float]) -> Interval:
-    """95% stratified bootstrap interval of the IQM of all values, or min-max for fewer than three in a task.
+def interval(*tasks: Sequence[float], num_seeds: Sequence[int] | None = None) -> Interval:
+    """95% stratified bootstrap interval of the IQM of all values, or min-max for few seeds in a task.
 
     The same values always give the same interval; NumPy's global generator is left as it was.
 
     Args:
       tasks: the values of each task, one a run; resampled within their task.
+      num_seeds: how many different seeds those of each task are of; as many as values when not given.
     """
+    if min(num_seeds or map(len, tasks)) < MIN_SEEDS_FOR_INTERVAL:
+        return Interval(float(min(map(min, tasks))), float(max(map(max, tasks))), "min-max")
     return _interval(tuple(tuple(map(float, values)) for values in tasks))
 
 
 @functools.lru_cache(maxsize=1024)
 def _interval(tasks: tuple[tuple[float, ...], ...]) -> Interval:
-    if min(map(len, tasks)) < MIN_SEEDS_FOR_INTERVAL:
-        return Interval(min(map(min, tasks)), max(map(max, tasks)), "min-max")
     try:
         from rliable import library  # Slow to import, and only a report of several seeds needs it.
     except ImportError as error:

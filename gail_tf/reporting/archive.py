@@ -4,16 +4,20 @@ JSON Lines in an xz stream, a line a run: ``name``, ``info`` (run.json), ``summa
 and ``metrics`` as columns. ``pandas.read_json(path, lines=True)`` reads it too.
 """
 
+import dataclasses
+import datetime
+import functools
 import json
 import lzma
 import pathlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gail_tf.files import write_atomically
-from gail_tf.reporting.runs import Path, Run, load_runs, thinned
-from gail_tf.reporting.tables import POLICY_GRADIENT_NORM, without_places
+from gail_tf.reporting.commands import without_places
+from gail_tf.reporting.runs import Path, Run, finite_or_none, load_runs, problem_of, thinned
+from gail_tf.reporting.tables import POLICY_GRADIENT_NORM
 from gail_tf.types import UserError
 
 SUFFIX = ".jsonl.xz"
@@ -65,26 +69,58 @@ def read_archive(path: Path) -> list[Run]:
 
 
 def gather(paths: Iterable[Path]) -> tuple[list[Run], list[str]]:
-    """As ``load_runs``, of files by ``write_archive`` too. A run that is in several comes once.
+    """As ``load_runs``, of files by ``write_archive`` too.
+
+    Of copies of one run, those with its id, the one that came farthest is taken, else the last one, of a
+    file and a folder the folder; where they are not the same its notes say so.
 
     Raises:
-      UserError: as ``load_runs`` and ``read_archive``.
+      UserError: as ``load_runs`` and ``read_archive``, or there is no run that can be read.
     """
     paths = list(paths)
-    found = [run for path in paths if is_archive(path) for run in read_archive(path)]
-    problems: list[str] = []
+    found, problems = [], []
+    for path in filter(is_archive, paths):
+        for run in read_archive(path):
+            if problem := problem_of(run):
+                problems.append(f"{path}: {run.name}: {problem}")
+            else:
+                found.append(run)
     if folders := [path for path in paths if not is_archive(path)]:
-        loaded, problems = load_runs(folders)
+        loaded, unreadable = load_runs(folders)
         found += loaded
-    return list({run.info.get("id") or id(run): run for run in found}.values()), problems
+        problems += unreadable
+    if not found:
+        raise UserError(problems[0] if problems else f"{paths[0]}: holds no run")
+    copies: dict[str | int, list[Run]] = {}
+    for run in found:
+        copies.setdefault(run.info.get("id") or id(run), []).append(run)
+    return list(map(_farthest, copies.values())), problems
+
+
+def _farthest(copies: Sequence[Run]) -> Run:
+    """Of copies of one run the one that came farthest, with a note on those that are not the same."""
+    best = max(reversed(copies), key=_standing)
+    others = [run for run in copies if (_standing(run), run.name) != (_standing(best), best.name)]
+    said = [f"a copy was left out: {run.name}, {run.failure or 'finished'}" for run in others]
+    return dataclasses.replace(best, notes=list(dict.fromkeys([*best.notes, *said]))) if said else best
+
+
+def _standing(run: Run) -> tuple[bool, bool, float, float, float]:
+    """How far a run came: the larger, the later."""
+    try:
+        ended = datetime.datetime.strptime(str(run.info.get("ended")), "%Y-%m-%dT%H:%M:%S%z").timestamp()
+    except ValueError:
+        ended = 0.0
+    counts = (run.reached(name) or 0.0 for name in ("env_steps", "iteration"))
+    return (run.failure is None, run.summary is not None, *counts, ended)
 
 
 def _packed(run: Run) -> dict[str, Any]:
     info = {name: value for name, value in run.info.items() if name not in _OF_THE_MACHINE}
-    if "command" in info:
+    if info.get("command") is not None:
         info["command"] = list(without_places(info["command"]))
     largest = (POLICY_GRADIENT_NORM + "_max", POLICY_GRADIENT_NORM)
-    also = [max(run.metrics, key=lambda line: line.get(name) or 0.0) for name in largest if run.metrics]
+    also = [max(run.metrics, key=functools.partial(_size, name)) for name in largest if run.metrics]
     lines = thinned(run.metrics, _MAX_LINES, [*also, run.last])
     names = dict.fromkeys(name for line in lines for name in line)
     return {
@@ -94,6 +130,10 @@ def _packed(run: Run) -> dict[str, Any]:
         "notes": list(run.notes),
         "metrics": {name: [_short(line.get(name)) for line in lines] for name in names},
     }
+
+
+def _size(name: str, line: Mapping[str, Any]) -> float:
+    return finite_or_none(line.get(name)) or 0.0
 
 
 def _without_folders(value: Any) -> Any:
@@ -120,4 +160,4 @@ def _unpacked(run: Mapping[str, Any]) -> Run:
         {name: value for name, value in zip(columns, row, strict=True) if value is not None} for row in rows
     ]
     info = dict(run["info"])  # an object, or no archive
-    return Run(pathlib.Path(run["name"]), info, metrics, run["summary"], run["notes"])
+    return Run(pathlib.Path(run["name"]), info, metrics, run["summary"], list(map(str, run["notes"])))

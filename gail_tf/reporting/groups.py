@@ -1,13 +1,14 @@
 """Runs that differ in their seed alone, put together and given a name that tells them from the others."""
 
+import ast
 import dataclasses
-import itertools
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from gail_tf.reporting.runs import Run, natural_key
+from gail_tf.reporting.commands import values_of
+from gail_tf.reporting.runs import Run, finite_or_none, natural_key
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,12 +54,13 @@ _DATA = {"num_demonstrations": None, "subsample": 1, "demonstrations_sha256": ""
 _RECORDED = {"task": "", "config_name": "", **_DATA}
 _RIVALS = ["environment", "title", "actions", *_RECORDED]
 _KEY = [*_RIVALS, "settings"]
-# Bindings that a run's own fields say too, some of them with a path of the machine.
+# Bindings that a run's own fields say too, some of them with a path of the machine; and who is told of it.
 _SAID_ELSEWHERE = (
     "Experiment.seed",
     "LearnedReward.path",
     "LearnedReward.sha256",
     "Trainer.stochastic",
+    "Trainer.trackers",
     "load_demonstrations.num_trajectories",
     "load_demonstrations.path",
     "load_demonstrations.subsample",
@@ -70,8 +72,9 @@ def group_runs(runs: Iterable[Run]) -> list[Group]:
     """Groups by environment, task, name, config, settings beside the config, demonstrations and evaluation.
 
     The name is what a study called the run, else the algorithm's. Demonstrations are the same when their
-    digest, their number and their subsampling are. Settings are the command's; of runs without one, and of a
-    config of somebody's own, which may say something else today, all that the run was made with. Labels are
+    digest, their number and their subsampling are. Settings are those that commands name, by the values that
+    the runs have of them; of runs without a command, and of a config of somebody's own, which may say
+    something else today, all that the run was made with. Labels are
     the name, with only so much added as tells the groups of one task apart.
     """
     import pandas as pd
@@ -179,11 +182,39 @@ def _settings(runs: Iterable[Run]) -> list[tuple[str, ...]]:
     is_told = [
         bool(run.info.get("command")) and not any(n.endswith(".gin") for n in _configs(run)) for run in runs
     ]
-    if all(is_told) or not all(isinstance(one, Mapping) for one in bound):
-        return [flag_settings(run.info.get("command")) for run in runs]
+    has_all = all(isinstance(one, Mapping) for one in bound)
+    if all(is_told) or not has_all:
+        typed = [flag_settings(run.info.get("command")) for run in runs]
+        return _typed_settings(typed, bound if has_all else [{}] * len(runs))
     lines = [_lines(one) for one in bound]
     shared = set.intersection(*map(set, lines))
     return [tuple(sorted(set(one) - shared)) for one in lines]
+
+
+def _typed_settings(
+    typed: Sequence[Mapping[str, str]], bound: Sequence[Mapping[str, Any]]
+) -> list[tuple[str, ...]]:
+    """What was typed for the values that runs have of all that any of them was given.
+
+    By value: a run that says nothing of a setting and has from its config what another was given is told as
+    that one is. A value that nobody typed is told by its config's name alone.
+
+    Args:
+      typed: as ``flag_settings`` has them, a run each. bound: what the runs' configs bind.
+    """
+    values = [
+        {name: own[name] if name in own else _literal(given.get(name)) for name in set().union(*typed)}
+        for given, own in zip(typed, bound, strict=True)
+    ]
+    texts: dict[tuple[str, Any], str] = {}
+    for given, own in zip(typed, values, strict=True):
+        for name, text in given.items():
+            key = name, _comparable(own[name])
+            said = text if _comparable(_literal(text)) == key[1] else "".join(str(own[name]).split())
+            said = f"{name}={said}" if said else name
+            texts[key] = min(said, texts.get(key, said))
+    found = [{texts.get((name, _comparable(value))) for name, value in own.items()} for own in values]
+    return [tuple(sorted(one - {None})) for one in found]
 
 
 def _lines(bound: Mapping[str, Any]) -> list[str]:
@@ -199,12 +230,42 @@ def _teacher(path: str) -> str:
     return os.path.basename(re.sub(r"[/_-](seed[/_-]?)?\d+$", "", path))
 
 
-def flag_settings(command: Sequence[str] | None) -> tuple[str, ...]:
-    """The ``--gin`` bindings, but for ``Trainer.stochastic``, and the ``--reward`` of a command line."""
-    words, found = list(command or ()), []
-    for word, following in itertools.zip_longest(words, words[1:], fillvalue=""):
-        flag, equals, value = word.partition("=")
-        if (flag := flag.lstrip("-")) in ("gin", "reward") and word.startswith("-"):
-            value = "".join((value if equals else following).split())
-            found.append(value if flag == "gin" else f"reward={_teacher(value)}")
-    return tuple(sorted(one for one in set(found) if not one.startswith("Trainer.stochastic=")))
+def flag_settings(command: Sequence[str] | None) -> dict[str, str]:
+    """What the ``--gin`` of a command line bind, by name, as it was typed but for blanks; the last holds.
+
+    And ``reward``: the runs that ``--reward`` is of. Without what a run's own fields say. A statement that
+    binds nothing, such as an include, is a name without a text.
+    """
+    found = {}
+    for flag, value in values_of(command, ("gin", "reward")):
+        found |= _bindings(value) if flag == "gin" else {"reward": _teacher(value)}
+    if "LearnedReward.path" in found:
+        found["reward"] = _teacher(found["LearnedReward.path"].strip("'\""))
+    return {name: text for name, text in found.items() if name not in _SAID_ELSEWHERE}
+
+
+def _bindings(text: str) -> dict[str, str]:
+    """Name -> value as typed, without blanks, of some lines of gin."""
+    before, *parts = ("".join(part.split()) for part in _NAME.split(_COMMENT.sub(r"\1", text)))
+    named = {_MODULES.sub("", name): value for name, value in zip(parts[::2], parts[1::2], strict=True)}
+    return ({before: ""} if before else {}) | named
+
+
+_COMMENT = re.compile(r"""('[^'\n]*'|"[^"\n]*")|#[^\n]*""")
+_NAME = re.compile(r"^[ \t]*([\w./]+)[ \t]*=(?!=)", re.MULTILINE)
+_MODULES = re.compile(r"(?:\w+\.)+(?=\w+\.\w+$)")  # gin takes a name with its modules or without
+
+
+def _literal(text: str | None) -> Any:
+    """A typed value as ``bindings`` of run.json has it: a number or string, anything else as gin text."""
+    try:
+        value = ast.literal_eval(text or "")
+    except (ValueError, SyntaxError):
+        return text
+    return value if isinstance(value, bool | int | float | str) else text
+
+
+def _comparable(value: Any) -> Any:
+    """Equal of what is the same setting: a number, else a text without blanks; None for none."""
+    number = finite_or_none(value)
+    return number if number is not None or value is None else "".join(str(value).split())

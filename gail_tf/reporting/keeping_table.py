@@ -83,7 +83,7 @@ def _row(runs: pd.DataFrame) -> dict[str, str]:
     return {
         "Task": runs.cell.iloc[0],
         "Arm": runs.arm.iloc[0],
-        "Seeds": str(len(runs)),
+        "Seeds": str(tables.num_seeds(runs)),
         _KEPT: tables.spread(runs.normalized_return),
         _LAST: tables.spread(run.last_normalized_return for run in runs.of),
         _HIGHEST: tables.spread(curve["return"].max() for curve in curves),

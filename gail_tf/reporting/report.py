@@ -7,7 +7,7 @@ from gail_tf.files import write_atomically
 from gail_tf.reporting import archive, keeping_table, page, study_figures, study_tables, tables, text
 from gail_tf.reporting.figures import draw_comparison
 from gail_tf.reporting.groups import group_runs, tasks_of
-from gail_tf.reporting.runs import Path, named_by
+from gail_tf.reporting.runs import Path, Run, named_by
 from gail_tf.types import UserError
 
 
@@ -34,7 +34,7 @@ def write_report(
 
     Raises:
       UserError: a path holds no run directory, none of them can be read or is named so, or ``out_dir`` cannot
-        be written or has files of these names that no report wrote.
+        be written, has files of these names that no report wrote, or the only copy of other runs.
     """
     beside = study_tables.read_published(published) if published else None
     runs, problems = archive.gather(paths)
@@ -63,6 +63,7 @@ def write_report(
         name = f"reward_histograms{'_' + text.slug(task) if len(tasks) > 1 else ''}.png"
         figures[name] = (study_figures.draw_reward_histograms, [g for g in groups if g.task == task])
     _check_ours(out_dir, [*contents, *figures, "curves.png", "page.html"])
+    _check_kept(out_dir, runs)
     kept = archive.write_archive(table.of, out_dir / f"runs{archive.SUFFIX}")  # first: it marks the folder
     draw_comparison(groups, out_dir / "curves.png")
     written = [out_dir / "curves.png"]
@@ -84,3 +85,24 @@ def _check_ours(out_dir: pathlib.Path, names: Iterable[str]) -> None:
     if own:
         given = f"{out_dir}: holds {', '.join(own[:3])} and no runs{archive.SUFFIX} of an earlier report"
         raise UserError(f"{given}: give another folder with --out, so that nothing of yours is overwritten.")
+
+
+def _check_kept(out_dir: pathlib.Path, runs: Iterable[Run]) -> None:
+    """Raises UserError where an earlier report's file of runs has some that this one's would not have."""
+    file = out_dir / f"runs{archive.SUFFIX}"
+    if not file.is_file():
+        return
+    known = {_identity(run) for run in runs}
+    kept = archive.read_archive(file)
+    lost = [run.name for run in kept if _identity(run) not in known]
+    if lost:
+        names = ", ".join(lost[:3]) + (", ..." if len(lost) > 3 else "")
+        raise UserError(
+            f"{file}: of its {len(kept)} runs this report would not have {len(lost)} ({names}), and it may "
+            "be all that is left of them: give another folder with --out, or this file too, with the rest."
+        )
+
+
+def _identity(run: Run) -> str:
+    """What no other run has; older runs have their name alone."""
+    return run.info.get("id") or run.name

@@ -11,7 +11,7 @@ import math
 import os
 import pathlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,27 @@ from gail_tf.types import UserError
 
 Path = str | os.PathLike
 Curve = tuple[np.ndarray, np.ndarray]  # x [N] and y [N]
+HISTOGRAM = ("low", "high", "counts")
+"""Fields of a metric that is a histogram of equal-width bins."""
+
+# What a report reads of run.json and summary.json, by what it has to be where it is not null.
+_KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "a text": (
+        lambda value: isinstance(value, str),
+        "algorithm config_name demonstrations demonstrations_sha256 environment id keep label no_score task",
+    ),
+    "a number": (
+        lambda value: isinstance(value, int | float) and not isinstance(value, bool),
+        "env_steps evaluation_seconds expert_return imitation_distance iterations kept_env_steps "
+        "kept_iteration last_normalized_return last_return_mean normalized_return num_demonstrations "
+        "num_episodes random_distance random_return return_mean return_std seed subsample wall_seconds",
+    ),
+    "an object": (lambda value: isinstance(value, Mapping), "bindings demonstration_facts git"),
+    "a list of words": (
+        lambda value: isinstance(value, list) and all(isinstance(word, str) for word in value),
+        "command",
+    ),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +87,12 @@ class Run:
 
     def total(self, name: str) -> Any:
         """``env_steps`` or ``wall_seconds`` of the whole run, as far as it came."""
-        return self.value(name, self.last.get(name))
+        return self.value(name, self.reached(name))
+
+    def reached(self, name: str) -> Any:
+        """The last finite number of a metric that counts up; None where no line has one."""
+        values = (line.get(name) for line in reversed(self.metrics))
+        return next((value for value in values if finite_or_none(value) is not None), None)
 
     @property
     def name(self) -> str:
@@ -92,7 +118,13 @@ class Run:
         if status == "finished" and self.summary is not None:
             return None
         reason = "finished without summary.json" if status == "finished" else status
-        return f"{reason} after {self.last.get('env_steps', 0):,} steps" if self.metrics else reason
+        return f"{reason} after {self.amount}" if self.metrics else reason
+
+    @property
+    def amount(self) -> str:
+        """How much training there was: steps, or of a run that takes none, as cloning does, iterations."""
+        steps, iterations = (self.reached(name) or 0 for name in ("env_steps", "iteration"))
+        return f"{iterations:,.0f} iterations" if iterations and not steps else f"{steps:,.0f} steps"
 
     @property
     def is_nan(self) -> bool:
@@ -112,9 +144,10 @@ class Run:
         """Of every metric that a line has."""
         return frozenset().union(*self.metrics)
 
-    def lines_with(self, name: str) -> list[Mapping[str, Any]]:
-        """The lines of metrics where ``name`` is an object, such as a histogram."""
-        return [line for line in self.metrics if isinstance(line.get(name), Mapping)]
+    def lines_with(self, name: str, fields: Iterable[str] = HISTOGRAM) -> list[Mapping[str, Any]]:
+        """The lines of metrics with steps where ``name`` is an object with numbers in ``fields``."""
+        lines = [line for line in self.metrics if has_numbers(line.get(name), fields)]
+        return [line for line in lines if finite_or_none(line.get("env_steps")) is not None]
 
     def normalize(self, episode_return: Any) -> Any:
         """``(return - random) / (expert - random)``; None when those two are unknown or no scale."""
@@ -147,6 +180,28 @@ class Run:
 def finite_or_none(value: Any) -> float | None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if is_number and math.isfinite(value) else None
+
+
+def has_numbers(value: Any, fields: Iterable[str]) -> bool:
+    """Whether ``value`` is an object with a number, or a list of one or more, in each of ``fields``."""
+    if not isinstance(value, Mapping):
+        return False
+    parts = (value.get(name) for name in fields)
+    lists = [part if isinstance(part, list) else [part] for part in parts]
+    return all(part and None not in map(finite_or_none, part) for part in lists)
+
+
+def problem_of(run: Run) -> str | None:
+    """What of a run's fields is of another kind than a report reads, in a few words; None where all fit."""
+    for file, holds in (("run.json", run.info), ("summary.json", run.summary or {})):
+        if not isinstance(holds, Mapping):
+            return f"{file}: holds a {type(holds).__name__}, wanted a JSON object"
+        for kind, (fits, names) in _KINDS.items():
+            for name in names.split():
+                value = holds.get(name)
+                if value is not None and not fits(value):
+                    return f"{file}: {name} is {json.dumps(value)[:40]}, wanted {kind} or null"
+    return None
 
 
 def find_runs(paths: Iterable[Path]) -> list[pathlib.Path]:
@@ -208,7 +263,10 @@ def load_run(path: Path) -> Run:
         what = "holds no line that can be read" if size else "is missing or empty"
         advice = "begin the run anew with --overwrite" if size else "let it train first"
         raise UserError(f"{path}: metrics.jsonl {what} ({status}); {advice}")
-    return Run(path, info, metrics, summary, notes)
+    run = Run(path, info, metrics, summary, notes)
+    if problem := problem_of(run):
+        raise UserError(f"{path}: is damaged: {problem}; mend it, or remove the run's folder")
+    return run
 
 
 def load_runs(paths: Iterable[Path]) -> tuple[list[Run], list[str]]:

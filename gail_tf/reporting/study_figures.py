@@ -21,7 +21,7 @@ from gail_tf.reporting.aggregates import pooled_histogram
 from gail_tf.reporting.canvas import AGENT, EXPERT, GREY, Panels, looks, smooth
 from gail_tf.reporting.figures import LinePanel, draw_group, draw_lines, draw_median, finish_normalized
 from gail_tf.reporting.groups import Group, steps_text, tasks_of
-from gail_tf.reporting.runs import Curve, Path, Run, natural_key
+from gail_tf.reporting.runs import HISTOGRAM, Curve, Path, Run, has_numbers, natural_key
 
 FAMILIES = {
     "policy_gradient": {
@@ -152,7 +152,7 @@ def draw_rollout_gradients(groups: Sequence[Group], path: Path) -> Figure | None
 
 def _rollout_norms(group: Group) -> Curve:
     """Steps ``[K]``, and the gradients' norms ``[N, K]``, a row an evaluation of a seed."""
-    lines = [line for run in group.runs for line in run.lines_with(ROLLOUT_GRADIENT)]
+    lines = [line for run in group.runs for line in run.lines_with(ROLLOUT_GRADIENT, ["norm"])]
     norms = [line[ROLLOUT_GRADIENT]["norm"] for line in lines] or np.zeros((0, 0))
     norms = np.maximum(np.asarray(norms, float), _FLOOR)
     # Without a bootstrap nothing depends on the state after the last step.
@@ -211,7 +211,7 @@ def _moments(group: Group, fractions: Sequence[float]) -> dict[int, tuple[float,
     """Index of a fraction -> progress, steps, the agent's and the expert's histograms of the evaluation
     nearest to it, each evaluation once; a run that stopped before is left out."""
     agent, expert = "reward/agent_histogram", "reward/expert_histogram"
-    told = [(run.last["env_steps"], run.lines_with(agent)) for run in group.runs if run.metrics]
+    told = [(run.reached("env_steps") or 0.0, run.lines_with(agent)) for run in group.runs]
     total = max((end for end, _ in told), default=0)
     nearest = {}  # steps of the evaluations -> how far off they are, the index, what is shown
     for index, aim in enumerate(fraction * total for fraction in fractions):
@@ -223,7 +223,7 @@ def _moments(group: Group, fractions: Sequence[float]) -> dict[int, tuple[float,
         if near:
             steps = tuple(line["env_steps"] for line in near)
             middle = float(np.median(steps))
-            experts = [line[expert] for line in near if isinstance(line.get(expert), Mapping)]
+            experts = [line[expert] for line in near if has_numbers(line.get(expert), HISTOGRAM)]
             shown = (middle / total if total else 1.0, middle, [line[agent] for line in near], experts)
             rival = (abs(middle - aim), index, shown)
             nearest[steps] = min(nearest.get(steps, rival), rival, key=lambda one: one[0])

@@ -28,27 +28,29 @@ _OUTLIER = 5.0  # a reward that CREDO clips and filters (its section 3.4)
 _LOSSES = ("discriminator/loss_bce_loss", "discriminator/loss_wasserstein_loss")
 
 Scores = Mapping[tuple[str, str], list[float]]  # of an arm in a cell, a run each, finished ones first
+Seeds = Mapping[tuple[str, str], int]  # how many different ones those are of
 
 
 def arms_table(runs: pd.DataFrame) -> str | None:
     """Aggregates of every arm over all tasks and in each, and P(row better than column); None for one arm."""
     scored = _scored(runs)
-    scores = scored.groupby(["arm", "cell"], sort=False).score.agg(list).to_dict()
+    of_cells = scored.groupby(["arm", "cell"], sort=False)
+    scores = of_cells.score.agg(list).to_dict()
+    seeds = {key: tables.num_seeds(same) for key, same in of_cells}
     arms, cells = (sorted(set(scored[name]), key=natural_key) for name in ("arm", "cell"))
     if len(arms) < 2:
         return None
     parts = []
     if len(cells) > 1:
-        own = {arm: [values for (other, _), values in scores.items() if other == arm] for arm in arms}
-        numbers = {arm: (f"{len(own[arm])} of {len(cells)}", str(sum(map(len, own[arm])))) for arm in arms}
-        rows = [(arm, *numbers[arm], tables.iqm_cell(*own[arm])) for arm in arms]
+        rows = [(arm, *_over_tasks(arm, scores, seeds, len(cells))) for arm in arms]
         titles = ["Arm", "Tasks", "Runs", "IQM [95% interval]"]
         parts += ["## Over all tasks", tables.markdown(pd.DataFrame(rows, columns=titles), 1)]
     for cell in cells:
         groups = runs[runs.cell == cell].groupby("number")
-        rows = [_task_row(same, scores[same.arm.iloc[0], cell]) for _, same in groups if _scored(same).size]
+        rows = [_task_row(same, scores, seeds) for _, same in groups if _scored(same).size]
         parts += [f"## {cell}", tables.markdown(rows, 1)]
-    parts += ["## Probability of improvement", _improvements(arms, scores), _explanations(runs, scores)]
+    parts += ["## Probability of improvement", _improvements(arms, scores, seeds)]
+    parts.append("\n".join([*_explanations(runs, seeds), *tables.repeated_seeds(scored)]))
     return "\n\n".join(parts) + "\n"
 
 
@@ -59,8 +61,11 @@ def demonstrations_table(runs: pd.DataFrame) -> str | None:
     if len(arms) < 2:
         return None
     place = ["environment", "demonstrations"]
-    groups = scored.groupby([*place, "arm", "number"]).score.agg(list)
-    texts = groups.map(lambda scores: f"{tables.spread(scores)} ({len(scores)})")
+    keys = [*place, "arm", "number"]
+    cells = {
+        key: f"{tables.spread(same.score)} ({tables.num_seeds(same)})" for key, same in scored.groupby(keys)
+    }
+    texts = pd.Series(cells).rename_axis(keys)
     table = texts.groupby(level=[*place, "arm"]).agg("; ".join).unstack(fill_value=tables.NOTHING)[arms]
     table = table.loc[sorted(table.index, key=lambda row: list(map(natural_key, row)))].reset_index()
     explanation = (
@@ -76,21 +81,30 @@ def _scored(runs: pd.DataFrame) -> pd.DataFrame:
     return runs[runs.score.notna()].sort_values(["number", "is_nan"], kind="stable")
 
 
-def _task_row(runs: pd.DataFrame, scores: list[float]) -> dict[str, str]:
+def _over_tasks(arm: str, scores: Scores, seeds: Seeds, num_cells: int) -> tuple[str, str, str]:
+    """In how many tasks an arm is, with how many runs, and the aggregate of these."""
+    keys = [key for key in scores if key[0] == arm]
+    own = [scores[key] for key in keys]
+    aggregate = tables.iqm_cell(*own, num_seeds=[seeds[key] for key in keys])
+    return f"{len(own)} of {num_cells}", str(sum(map(len, own))), aggregate
+
+
+def _task_row(runs: pd.DataFrame, scores: Scores, seeds: Seeds) -> dict[str, str]:
+    key = runs.arm.iloc[0], runs.cell.iloc[0]
     done = runs[runs.failure.isna()]
     steps, seconds = tables.times_to_expert(runs[runs.failure.isna() | runs.is_nan])
     return {
-        "Arm": runs.arm.iloc[0],
-        "Seeds": str(len(scores)),
-        "Normalised return: median [min, max]": tables.spread(scores),
-        "IQM [95% interval]": tables.iqm_cell(scores),
+        "Arm": key[0],
+        "Seeds": str(seeds[key]),
+        "Normalised return: median [min, max]": tables.spread(scores[key]),
+        "IQM [95% interval]": tables.iqm_cell(scores[key], num_seeds=[seeds[key]]),
         "Last five evaluations: median [min, max]": tables.spread(done.last_five_evaluations),
         "Steps to 90%": steps,
         "Seconds to 90%": seconds,
     }
 
 
-def _improvements(arms: Sequence[str], scores: Scores) -> str:
+def _improvements(arms: Sequence[str], scores: Scores, seeds: Seeds) -> str:
     rows = {arm: {"P(row > column)": arm} for arm in arms}
     for x, y in itertools.product(arms, arms):
         shared = sorted(task for arm, task in scores if arm == x and (y, task) in scores)
@@ -98,13 +112,14 @@ def _improvements(arms: Sequence[str], scores: Scores) -> str:
         if x != y and shared:
             ours, theirs = ([scores[arm, task] for task in shared] for arm in (x, y))
             found = aggregates.probability_of_improvement(ours, theirs)
-            few = min(map(len, ours + theirs)) < aggregates.MIN_SEEDS_FOR_INTERVAL
+            least = min(seeds[arm, task] for arm in (x, y) for task in shared)
+            few = least < aggregates.MIN_SEEDS_FOR_INTERVAL
             bracket = "*" if few else f" [{found.low:.2f}, {found.high:.2f}]"
             rows[x][y] = f"{found.probability:.2f}{bracket}"
     return tables.markdown(list(rows.values()), 1)
 
 
-def _explanations(runs: pd.DataFrame, scores: Scores) -> str:
+def _explanations(runs: pd.DataFrame, seeds: Seeds) -> list[str]:
     lines = [
         f"{tables.policies(runs)}. Normalised return: 0 is the random policy, 1 the expert; a run that a NaN "
         "stopped counts as 0. IQM: mean of the middle half of the runs. Intervals: 95%, stratified bootstrap "
@@ -113,9 +128,9 @@ def _explanations(runs: pd.DataFrame, scores: Scores) -> str:
         "P(row > column): of a run of the row's arm scoring above one of the column's, ties counting half; "
         "mean over the tasks that both have.",
     ]
-    if min(map(len, scores.values())) < aggregates.MIN_SEEDS_FOR_INTERVAL:
+    if min(seeds.values()) < aggregates.MIN_SEEDS_FOR_INTERVAL:
         lines.append(f"\\* a task with {tables.FEW_SEEDS}; a probability has none.")
-    return "\n".join(lines)
+    return lines
 
 
 def signal_table(runs: pd.DataFrame) -> str | None:
@@ -163,14 +178,15 @@ def outlier_table(runs: pd.DataFrame) -> str | None:
 
 def _outlier_row(runs: pd.DataFrame) -> dict[str, str] | None:
     """None for a group without a run whose rewards were logged on both sides."""
-    shown = [run for run in runs.of if run.lines_with(_EXPERTS) and run.lines_with(_HISTOGRAM)]
-    if not shown:
+    has_both = [bool(run.lines_with(_EXPERTS) and run.lines_with(_HISTOGRAM)) for run in runs.of]
+    shown = runs[has_both].of
+    if shown.empty:
         return None
     signals = list(map(_signals, shown))
     return {
         "Task": runs.cell.iloc[0],
         "Arm": runs.arm.iloc[0],
-        "Seeds": str(len(shown)),
+        "Seeds": str(tables.num_seeds(runs[has_both])),
         "Outliers, expert": _changes([_outliers(run, _EXPERTS) for run in shown]),
         "agent": _changes([_outliers(run, _HISTOGRAM) for run in shown]),
         "Expert's mean reward": _changes([signal["Reward, expert: mean"] for signal in signals]),
@@ -322,6 +338,7 @@ def divergence_table(runs: pd.DataFrame, published: Published | None = None) -> 
         "nothing was lost: it has not learned, or not yet. Unfinished runs are left out. Gradient norms: of "
         "all iterations that were logged, so of the last ones before a NaN.",
         *(published.notes if published else ()),
+        *tables.repeated_seeds(ended),
     ]
     return "\n".join([tables.markdown(rows, 2), "", *lines]) + "\n"
 
@@ -331,7 +348,7 @@ def _divergence_row(task: str, name: str, ended: pd.DataFrame, published: Publis
     row = {
         "Task": task,
         "Arm": name,
-        "Seeds": str(len(ended)),
+        "Seeds": str(tables.num_seeds(ended)),
         "Diverged": str(diverged.sum()),
         "of these NaN": str(ended.is_nan.sum()),
         "of these never at 10%": str((diverged & ~ended.learned_once).sum()),

@@ -1,6 +1,5 @@
 """Results of runs as one table with a row a run, and what is read from it: Markdown a group, CSV a run."""
 
-import os
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from gail_tf.reporting import aggregates, text
+from gail_tf.reporting.commands import without_places
 from gail_tf.reporting.groups import Group
 from gail_tf.reporting.runs import Run, finite_or_none
 
@@ -72,10 +72,10 @@ def _measures(run: Run) -> dict[str, Any]:
         "score": score,
         "diverged": aggregates.has_diverged(run),
         "learned_once": bool((aggregates.evaluation_curve(run)[1] >= aggregates.DIVERGED_FRACTION).any()),
-        "takes_steps": bool(run.last.get("env_steps")),
+        "takes_steps": bool(run.reached("env_steps")),
         "git_commit": git.get("commit"),
         "uncommitted_changes": git.get("dirty"),
-        "command": shlex.join(without_places(run.info.get("command", ()))),
+        "command": shlex.join(without_places(run.info.get("command"))),
     }
 
 
@@ -128,18 +128,6 @@ def commands_csv(runs: pd.DataFrame) -> str:
     return runs[_COMMAND_COLUMNS].to_csv(index=False, lineterminator="\n")
 
 
-def without_places(command: Iterable[str]) -> Iterable[str]:
-    """The words of a command that say the same on another machine."""
-    for word in command:
-        flag, _, path = word.partition("=")
-        if flag == "--demonstrations" and os.sep in path and not path.startswith("minari:"):
-            yield f"{flag}=DIR/{os.path.basename(path)}"
-        elif flag == "--reward" and os.path.isabs(path):  # the runs' name, and a seed's below it
-            yield f"{flag}=DIR/{os.path.join(*path.split(os.sep)[-2:])}"
-        elif flag != "--run_dir":
-            yield word
-
-
 def results_frame(runs: pd.DataFrame) -> pd.DataFrame:
     """Cells of the results table, text, a row a group; groups without a finished run are left out."""
     rows = [_row(same) for _, same in runs.groupby("number")]
@@ -148,7 +136,8 @@ def results_frame(runs: pd.DataFrame) -> pd.DataFrame:
 
 def _row(runs: pd.DataFrame) -> dict[str, str]:
     group, done = runs.iloc[0], runs[runs.failure.isna()]
-    scores, (steps, seconds) = numbers(done.normalized_return), times_to_expert(done)
+    scored = done[done.normalized_return.map(finite_or_none).notna()]
+    scores, (steps, seconds) = numbers(scored.normalized_return), times_to_expert(done)
     return {
         "Environment": group.environment,
         "Algorithm": group.method,
@@ -156,7 +145,7 @@ def _row(runs: pd.DataFrame) -> dict[str, str]:
         "Seeds": seeds_cell(runs),
         "Env steps": median(done.env_steps, lambda count: text.count(count) if count else NOTHING),
         _FINAL: spread(scores),
-        "IQM [95% interval]": iqm_cell(scores) if scores else NOTHING,
+        "IQM [95% interval]": iqm_cell(scores, num_seeds=[num_seeds(scored)]) if scores else NOTHING,
         "Return": median(done.return_mean, text.score),
         "Expert": median(done.expert_return, text.score),
         "Steps to 90%": steps,
@@ -174,9 +163,12 @@ def two_decimals(value: float) -> str:
     return f"{round(value, 2) + 0.0:.2f}"
 
 
-def iqm_cell(*tasks: Sequence[float]) -> str:
-    """IQM [95% interval] of the values of one task or more; a star where it is the range instead."""
-    low, high, method = aggregates.interval(*tasks)
+def iqm_cell(*tasks: Sequence[float], num_seeds: Sequence[int] | None = None) -> str:
+    """IQM [95% interval] of the values of one task or more; a star where it is the range instead.
+
+    ``num_seeds`` as ``aggregates.interval`` takes it.
+    """
+    low, high, method = aggregates.interval(*tasks, num_seeds=num_seeds)
     iqm = aggregates.interquartile_mean([value for values in tasks for value in values])
     cell = f"{two_decimals(iqm)} [{two_decimals(low)}, {two_decimals(high)}]"
     return cell + ("*" if method == "min-max" else "")
@@ -196,9 +188,31 @@ def median(column: Iterable[Any], to_text: Callable[[float], str], of: Callable 
 
 
 def seeds_cell(runs: pd.DataFrame) -> str:
-    """How many finished, and how many a NaN stopped, which are in no other column."""
-    stopped = runs.is_nan.sum()
-    return str(runs.failure.isna().sum()) + (f" (+{stopped} NaN)" if stopped else "")
+    """How many seeds finished, and how many a NaN stopped, which are in no other column."""
+    stopped = num_seeds(runs[runs.is_nan])
+    return str(num_seeds(runs[runs.failure.isna()])) + (f" (+{stopped} NaN)" if stopped else "")
+
+
+def num_seeds(runs: pd.DataFrame) -> int:
+    """How many different seeds ``runs`` have, each group for itself; one that names none is one more."""
+    named = runs[runs.seed.notna()]
+    return len(named.drop_duplicates(["number", "seed"])) + len(runs) - len(named)
+
+
+def repeated_seeds(runs: pd.DataFrame) -> list[str]:
+    """A line on the seeds that groups have more than once; empty where none has."""
+    found = []
+    for _, same in runs.groupby("number"):
+        times = same.seed.value_counts().sort_index()
+        for count in sorted(set(times[times > 1])):
+            seeds = [f"{seed:.0f}" for seed in times.index[times == count]]
+            plural, each = ("s", " each") if len(seeds) > 1 else ("", "")
+            said = f"seed{plural} {', '.join(seeds)} ({count} runs{each})"
+            found.append(f"{same.group.iloc[0]} on {same.environment.iloc[0]}, {said}")
+    if not found:
+        return []
+    rule = "Seeds that are there more than once, each one seed in the count and for an interval"
+    return [f"{rule}: {'; '.join(found)}. Every other number is of all these runs."]
 
 
 def times_to_expert(runs: pd.DataFrame) -> tuple[str, str]:
@@ -254,5 +268,6 @@ def _explanations(runs: pd.DataFrame) -> list[str]:
     scored = runs[runs.failure.isna() & runs.normalized_return.notna()]
     if told := _better_last(scored):
         lines.append(told)
-    few = (scored.groupby("number").size() < aggregates.MIN_SEEDS_FOR_INTERVAL).any()
-    return [*lines, f"\\* {FEW_SEEDS}."] if few else lines
+    few = any(num_seeds(same) < _FEW for _, same in scored.groupby("number"))
+    lines += [f"\\* {FEW_SEEDS}."] if few else []
+    return [*lines, *repeated_seeds(runs[runs.failure.isna()])]

@@ -17,6 +17,9 @@ def test_interquartile_mean_by_hand():
 def test_fewer_than_three_seeds_have_a_range_and_no_interval():
     assert aggregates.interval([0.8, 0.2]) == (0.2, 0.8, "min-max")
     assert aggregates.interval([0.5]) == (0.5, 0.5, "min-max")
+    # However many runs they have.
+    assert aggregates.interval([0.8, 0.2, 0.5], num_seeds=[2]) == (0.2, 0.8, "min-max")
+    assert aggregates.interval([0.5] * 3, [0.5] * 4, num_seeds=[3, 3]).method == "bootstrap"
 
 
 def test_bootstrap_interval_of_equal_values_is_a_point():

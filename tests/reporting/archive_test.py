@@ -85,6 +85,54 @@ def test_a_run_that_is_in_a_file_and_a_folder_comes_once(make_run_dir, tmp_path)
     assert {run.path for run in runs} == {first, second}
 
 
+FAR = {"returns": (0.0, 500.0, 900.0)}
+NEAR = {"returns": (0.0, 500.0), "status": "interrupted"}
+
+
+@pytest.mark.parametrize(
+    "far, near",
+    [
+        (FAR, NEAR),
+        (FAR, FAR | {"status": "running"}),
+        (FAR | {"status": "interrupted"}, NEAR),
+        (FAR | {"status": "interrupted", "steps_per_line": 0}, NEAR | {"steps_per_line": 0}),
+        (
+            NEAR | {"ended": "2026-01-01T07:30:00+0000"},
+            NEAR | {"ended": "2026-01-01T09:00:00+0200"},
+        ),
+        (NEAR | {"ended": "2026-01-01T10:00:00+0200"}, NEAR | {"ended": None}),
+    ],
+)
+def test_of_copies_of_a_run_the_one_that_came_farthest_is_taken(make_run_dir, tmp_path, far, near):
+    folders = [make_run_dir(name, id="one", **info) for name, info in (("far", far), ("near", near))]
+    files = [write_archive([load_run(path)], tmp_path / f"{path.name}.jsonl.xz") for path in folders]
+    for given in (folders, folders[::-1], files, files[::-1], [files[0], folders[1]], [folders[0], files[1]]):
+        (run,), problems = gather(given)
+        assert run.path.name == "far" and not problems
+        assert [note.split("/")[-1] for note in run.notes] == [f"near, {load_run(folders[1]).failure}"]
+
+
+def test_of_equal_copies_nothing_is_said(make_run_dir, tmp_path):
+    run = load_run(make_run_dir("runs/0", id="one"))
+    file = write_archive([run], tmp_path / "runs.jsonl.xz")
+    ((read,), _) = gather([file, tmp_path / "runs"])
+    assert not read.notes
+
+
+def test_an_odd_run_of_a_file_is_a_problem_and_the_others_are_read(make_run_dir, tmp_path):
+    good = write_archive([load_run(make_run_dir())], tmp_path / "good.jsonl.xz")
+    (line,) = lzma.open(good).read().decode().splitlines()
+    odd = json.dumps(json.loads(line) | {"name": "odd", "summary": [3]})
+    file = tmp_path / "runs.jsonl.xz"
+    file.write_bytes(lzma.compress(f"{odd}\n{line}\n".encode()))
+    runs, problems = gather([file])
+    assert [run.path.name for run in runs] == ["run"]
+    assert problems == [f"{file}: odd: summary.json: holds a list, wanted a JSON object"]
+    file.write_bytes(lzma.compress(f"{odd}\n".encode()))
+    with pytest.raises(UserError, match="odd: summary.json"):
+        gather([file])
+
+
 @pytest.mark.parametrize(
     "content, message",
     [
@@ -92,6 +140,7 @@ def test_a_run_that_is_in_a_file_and_a_folder_comes_once(make_run_dir, tmp_path)
         (lzma.compress(b"{}\n"), "cannot be read as gail-report's file of runs"),
         (lzma.compress(b"[1]\n"), "cannot be read as gail-report's file of runs"),
         (lzma.compress(b'{"name": 1}\n')[:-8], "cannot be read as gail-report's file of runs"),
+        (lzma.compress(b""), "holds no run"),
         (None, "no such file; give a run directory, a folder of them or a runs.jsonl.xz"),
     ],
 )

@@ -1,5 +1,7 @@
 """Which runs belong together, and what tells the groups apart."""
 
+import dataclasses
+
 import pytest
 
 from gail_tf.reporting.groups import demonstrations_text, flag_settings, group_runs
@@ -92,9 +94,9 @@ def test_groups_stand_in_the_order_of_their_numbers(make_run_dir):
 
 
 def test_settings_of_a_command():
-    assert flag_settings(["train", "--gin=b = 2", "--gin", "a=1", "--seed=3"]) == ("a=1", "b=2")
-    assert flag_settings(["train", "--gin=x.y = 'z'"]) == ("x.y='z'",)
-    assert flag_settings(["train", "--gin=a=1", "--gin=a = 1"]) == ("a=1",)
+    assert flag_settings(["train", "--gin=b = 2", "--gin", "a=1", "--seed=3"]) == {"a": "1", "b": "2"}
+    assert flag_settings(["train", "--gin=x.y = 'z'"]) == {"x.y": "'z'"}
+    assert flag_settings(["train", "--gin=a=1", "--gin=a = 2"]) == {"a": "2"}
     for path in (
         "/at/home/runs/airl/0",
         "runs/airl/1/",
@@ -103,9 +105,23 @@ def test_settings_of_a_command():
         "airl-4",
         "airl",
     ):
-        assert flag_settings(["gail-train-expert", f"--reward={path}"]) == ("reward=airl",)
-    assert flag_settings(["gail-train-expert", "--reward", "runs/Hopper-v5"]) == ("reward=Hopper-v5",)
-    assert flag_settings(["/bin/reward=1", "gin=2"]) == flag_settings(None) == ()
+        assert flag_settings(["gail-train-expert", f"--reward={path}"]) == {"reward": "airl"}
+    assert flag_settings(["gail-train-expert", "--reward", "runs/Hopper-v5"]) == {"reward": "Hopper-v5"}
+    assert flag_settings(["/bin/reward=1", "gin=2"]) == flag_settings(None) == {}
+
+
+def test_the_lines_of_a_binding():
+    lines = "a.b = 'x # y' # why\nmodule.of.C.d = [@e,\n    @f]\nscope/C.d = 1"
+    wanted = {"a.b": "'x#y'", "C.d": "[@e,@f]", "scope/C.d": "1"}
+    assert flag_settings(["train", f"--gin={lines}"]) == wanted
+    assert flag_settings(["train", "--gin=include 'with/cloning.gin'"]) == {"include'with/cloning.gin'": ""}
+
+
+def test_what_a_runs_own_fields_say_is_no_setting_of_a_command():
+    elsewhere = ("Experiment.seed = 3", "load_demonstrations.num_trajectories = 2", "Trainer.stochastic = 1")
+    command = [f"--gin={one}" for one in (*elsewhere, "Trainer.trackers = [@MLflow]")]
+    assert flag_settings(["train", *command]) == {}
+    assert flag_settings(["train", "--gin=LearnedReward.path = '/w/airl/0/reward'"]) == {"reward": "airl"}
 
 
 def labels_of(*runs):
@@ -152,6 +168,79 @@ def test_seeds_on_rewards_of_as_many_seeds_are_of_one_group(run_of):
     assert labels_of(on(0, "airl"), on(1, "gail")) == [
         "gail_ppo, reward=airl x 1",
         "gail_ppo, reward=gail x 1",
+    ]
+
+
+LR, PATIENCE = "BehavioralCloning.learning_rate", "BehavioralCloning.patience"
+
+
+def typed(run_of, *sets, is_recorded=True):
+    """A run of seed 0, 1 and so on for each pair of what ``--gin`` says and what is bound then.
+
+    Without ``is_recorded`` as runs are of before bindings were recorded.
+    """
+    runs = [
+        run_of(seed, ("gail-train", "--config=bc/cartpole", *(f"--gin={one}" for one in gin)), **bound)
+        for seed, (gin, bound) in enumerate(sets)
+    ]
+    older = [dataclasses.replace(run, info={**run.info, "bindings": None}) for run in runs]
+    return runs if is_recorded else older
+
+
+@pytest.mark.parametrize(
+    "first, second, values",
+    [
+        ([f"{LR} = 1e-3"], [f"{LR} = 0.001 # slow"], {"BehavioralCloning__learning_rate": 0.001}),
+        (["Experiment.seed = 0"], ["Experiment.seed = 1"], {}),
+        (["Trainer.trackers = [@MLflow]"], [], {}),
+        (["load_demonstrations.num_trajectories = 4"], [], {}),
+        (
+            ["make_net.activation = 'tanh'"],
+            ['make_net.activation = "tanh"'],
+            {"make_net__activation": "tanh"},
+        ),
+        (
+            [f"{LR} = 1e-3\n{PATIENCE} = 5"],
+            [f"{PATIENCE} = 5", f"{LR} = 1e-3"],
+            {"BehavioralCloning__learning_rate": 0.001, "BehavioralCloning__patience": 5},
+        ),
+    ],
+)
+@pytest.mark.parametrize("is_recorded", [True, False])
+def test_seeds_of_one_setting_are_of_one_group_however_it_was_typed(
+    run_of, first, second, values, is_recorded
+):
+    runs = typed(run_of, (first, values), (second, values), is_recorded=is_recorded)
+    assert labels_of(*runs) == ["gail_ppo x 2"]
+
+
+def test_a_binding_of_what_the_config_says_anyway_makes_no_other_group(run_of):
+    has_it, other = {"BehavioralCloning__patience": 20}, {"BehavioralCloning__patience": 5}
+    runs = typed(run_of, ([], has_it), ([f"{PATIENCE} = 20"], has_it), ([f"{PATIENCE} = 5"], other))
+    assert labels_of(*runs) == [f"gail_ppo, {PATIENCE}=20 x 2", f"gail_ppo, {PATIENCE}=5 x 1"]
+    # What nobody typed is told by its config's name.
+    assert labels_of(runs[0], runs[2]) == ["gail_ppo x 1", f"gail_ppo, {PATIENCE}=5 x 1"]
+
+
+@pytest.mark.parametrize("is_recorded", [True, False])
+def test_of_one_setting_twice_the_later_holds(run_of, is_recorded):
+    fast, slow = f"{LR} = 1e-3", f"{LR} = 1e-5"
+    name = "BehavioralCloning__learning_rate"
+    sets = ([fast, slow], {name: 1e-5}), ([slow, fast], {name: 1e-3})
+    runs = typed(run_of, *sets, is_recorded=is_recorded)
+    assert labels_of(*runs) == [f"gail_ppo, {LR}=1e-3 x 1", f"gail_ppo, {LR}=1e-5 x 1"]
+
+
+def test_a_setting_that_a_later_one_overrode_is_told_by_its_value(run_of):
+    """A file that is included after it, say."""
+    runs = typed(
+        run_of,
+        ([f"{PATIENCE} = 1", "include 'mine.gin'"], {"BehavioralCloning__patience": 2}),
+        ([f"{PATIENCE} = 1"], {"BehavioralCloning__patience": 1}),
+    )
+    assert labels_of(*runs) == [
+        f"gail_ppo, {PATIENCE}=1 x 1",
+        f"gail_ppo, {PATIENCE}=2 include'mine.gin' x 1",
     ]
 
 

@@ -2,7 +2,9 @@
 
 import html.parser
 import json
+import pathlib
 import shutil
+import subprocess
 
 import pytest
 
@@ -190,6 +192,62 @@ def test_what_is_dense_is_thinned_and_keeps_every_evaluation(make_page, make_run
     (run,) = reader.data["runs"]
     assert len(run["steps"]) <= page.MAX_LINES + 2
     assert [y for y in run["metrics"]["evaluation/return_mean"] if y is not None] == [100.0, 500.0]
+
+
+@pytest.fixture
+def shown(make_page):
+    """What the panels of a page show, and say of places given as fractions of the axis; without a browser."""
+    if not (node := shutil.which("node")):
+        pytest.skip("no node to run the page's script")
+
+    def show(run_dirs, *fractions):
+        script = pathlib.Path(__file__).with_name("page_in_node.js")
+        command = [node, script, make_page(run_dirs)[0], *map(str, fractions)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return show
+
+
+def _levels(panel):
+    """The horizontal lines of a panel; every other curve of it has to be empty."""
+    assert not [one["d"] for one in panel["curves"] if "L" in one.get("d", "")]
+    return [(one["y1"], one["y2"]) for one in panel["curves"] if "y1" in one]
+
+
+@pytest.mark.parametrize("num_seeds", [1, 3])
+def test_cloning_is_a_level_where_it_came_to(shown, make_run_dir, num_seeds):
+    """It takes no steps, so that all of its lines are at 0 of them."""
+    clones = [
+        make_run_dir(f"bc_{seed}", (100.0, 300.0, 900.0), steps_per_line=0, seed=seed, algorithm="bc")
+        for seed in range(num_seeds)
+    ]
+    panel = shown(clones, 0.0, 0.5, 1.0)[0]
+    assert "bc ends at 0.9" in panel["label"]
+    assert [tip[1:] for tip in panel["tips"]] == [["0.9  bc"]] * 3
+    ((one_end, other_end),) = _levels(panel)
+    assert one_end == other_end
+
+
+def test_cloning_beside_a_method_that_takes_steps(shown, make_run_dir):
+    dirs = [
+        make_run_dir(f"{name}_{seed}", returns, steps_per_line=steps, seed=seed, algorithm=name)
+        for name, returns, steps in (("bc", (100.0, 900.0), 0), ("gail", (0.0, 500.0, 1000.0), 100))
+        for seed in range(2)
+    ]
+    (panel,) = shown(dirs, 0.5, 1.0)
+    assert [tip[1:] for tip in panel["tips"]] == [["0.9  bc", "0.25  gail"], ["1  gail", "0.9  bc"]]
+
+
+def test_beyond_its_last_point_a_curve_has_its_last_value(shown, make_run_dir):
+    """A place a little beyond it still has a value."""
+    dirs = [
+        make_run_dir("long", (0.0, 500.0, 1000.0), steps_per_line=1000, algorithm="long"),
+        make_run_dir("short", (0.0, 0.0, 700.0), steps_per_line=990, algorithm="short"),
+    ]
+    (panel,) = shown(dirs, 1.0)
+    assert panel["tips"] == [["3000 environment steps", "1  long", "0.7  short"]]
 
 
 def _browser():

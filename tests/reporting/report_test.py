@@ -79,6 +79,32 @@ def test_two_seeds_are_marked_as_a_range(make_run_dir):
     assert "fewer than 3 seeds" in table
 
 
+def test_a_seed_that_is_there_often_is_one_seed(make_run_dir):
+    finals = (500.0, 700.0, 900.0)
+    runs = [load_run(make_run_dir(f"{i}", returns=(0.0, final), seed=1)) for i, final in enumerate(finals)]
+    runs.append(load_run(make_run_dir("other", returns=(0.0, 800.0), seed=2)))
+    table = tables.results_table(make_runs_table(runs))
+    assert first_row(table)[3] == "2" and first_row(table)[6].endswith("[0.50, 0.90]*")
+    assert "fewer than 3 seeds" in table
+    assert (
+        "more than once, each one seed in the count and for an interval: gail_ppo on Hopper-v5, seed 1 (3"
+        in table
+    )
+    assert "more than once" not in tables.results_table(make_runs_table(runs[2:]))
+
+
+def test_runs_that_name_no_seed_are_counted_each(make_run_dir):
+    runs = [load_run(make_run_dir(f"{i}", seed=None)) for i in range(3)]
+    table = tables.results_table(make_runs_table(runs))
+    assert first_row(table)[3] == "3" and "more than once" not in table
+
+
+def test_an_unfinished_run_beside_a_finished_one_of_its_seed_is_no_second_seed(make_run_dir):
+    runs = [load_run(make_run_dir("a")), load_run(make_run_dir("b", status="interrupted"))]
+    table = tables.results_table(make_runs_table(runs))
+    assert first_row(table)[3] == "1" and "more than once" not in table
+
+
 def test_without_an_expert_there_is_a_raw_return_only(make_run_dir):
     row = first_row(tables.results_table(make_table(make_run_dir, (500.0, 700.0), expert_return=None)))
     assert row[5:11] == ["–", "–", "600.0", "–", "–", "–"]
@@ -176,10 +202,12 @@ def test_a_report_is_seven_files_in_a_new_folder(make_run_dir, tmp_path, rendere
 def test_a_report_leaves_no_table_of_an_earlier_one(make_run_dir, tmp_path):
     """Of two arms there is a table; of one there is none, and the old one would be about other runs."""
     out = tmp_path / "report"
-    arms = [make_run_dir(f"{arm}", label=arm) for arm in ("A", "B")]
-    assert out / "arms.md" in write_report(arms, out)
+    runs = [make_run_dir(f"{i}", label=arm, seed=i) for i, arm in enumerate("AB")]
+    assert out / "arms.md" in write_report(runs, out)
     (out / "mine.md").write_text("Notes.")
-    written = write_report(arms[:1], out)
+    renamed = json.loads((runs[1] / "run.json").read_text()) | {"label": "A"}
+    (runs[1] / "run.json").write_text(json.dumps(renamed))
+    written = write_report(runs, out)
     assert set(out.iterdir()) == {*written, out / "mine.md"} and out / "arms.md" not in written
 
 
@@ -205,6 +233,88 @@ def test_files_that_no_report_wrote_stay(make_run_dir, tmp_path):
     assert {path.name: path.read_text() for path in out.iterdir()} == dict.fromkeys(
         ("arms.md", "results.csv"), "Mine."
     )
+
+
+@pytest.mark.parametrize("has_ids", [True, False])
+def test_the_only_copy_of_other_runs_stays(make_run_dir, tmp_path, has_ids):
+    out = tmp_path / "out"
+    old, new = (
+        make_run_dir(f"runs/{i}", seed=i, returns=(0.0, 100.0 * i), id=f"id {i}" if has_ids else None)
+        for i in range(2)
+    )
+    write_report([old], out)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    with pytest.raises(UserError, match=r"runs.jsonl.xz: of its 1 runs this report would not have 1 \(") as e:
+        write_report([new], out)
+    assert "\n" not in str(e.value) and "runs/0" in str(e.value)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    write_report([new, out / "runs.jsonl.xz"], out)
+    with open(out / "results.csv", encoding="utf-8") as file:
+        assert [row["seed"] for row in csv.DictReader(file)] == ["0", "1"]
+    write_report([tmp_path / "runs"], out)  # all of them: nothing is lost
+
+
+def test_a_copy_that_came_less_far_is_left_out_and_said(make_run_dir, tmp_path):
+    for name, status in (("runs/a", "finished"), ("runs/b", "interrupted")):
+        make_run_dir(name, id="one", status=status)
+    write_report([tmp_path / "runs"], tmp_path / "out")
+    table = (tmp_path / "out" / "table.md").read_text()
+    assert first_row(table)[3] == "1" and "Not in the table" not in table
+    assert "runs/a`: a copy was left out: " in table and "runs/b, interrupted after 300 steps" in table
+
+
+@pytest.mark.parametrize("status", ["interrupted", "running", "failed"])
+def test_how_far_a_clone_came_is_told_in_iterations(make_run_dir, tmp_path, status):
+    make_run_dir("runs/a", steps_per_line=0, algorithm="bc", status=status)
+    write_report([tmp_path / "runs"], tmp_path / "out")
+    assert f"bc): {status} after 3 iterations\n" in (tmp_path / "out" / "table.md").read_text()
+
+
+HISTOGRAM = {"low": 0.0, "high": 1.0, "counts": [1, 2]}
+
+
+@pytest.mark.parametrize(
+    "file, name, value",
+    [
+        ("run.json", "label", 3),
+        ("run.json", "subsample", "2"),
+        ("run.json", "command", ["gail-train", 1]),
+        ("run.json", "command", "gail-train"),
+        ("run.json", "git", "abc"),
+        ("run.json", "bindings", ["a"]),
+        ("run.json", "id", ["a"]),
+        ("summary.json", "wall_seconds", "10"),
+        ("summary.json", "env_steps", "abc"),
+    ],
+)
+def test_a_run_with_an_odd_field_is_a_line_below_the_table(make_run_dir, tmp_path, file, name, value):
+    make_run_dir("runs/good")
+    bad = make_run_dir("runs/bad", seed=1)
+    (bad / file).write_text(json.dumps(json.loads((bad / file).read_text()) | {name: value}))
+    write_report([tmp_path / "runs"], tmp_path / "out")
+    table = (tmp_path / "out" / "table.md").read_text()
+    assert first_row(table)[3] == "1" and "Not in the table (1 of 2 runs)" in table
+    assert f"{bad}: is damaged: {file}: {name} is {json.dumps(value)}, wanted " in table
+
+
+@pytest.mark.parametrize("steps", [None, "12", True, {}])
+@pytest.mark.parametrize("status", ["finished", "running"])
+def test_a_run_whose_metrics_miss_their_steps_breaks_no_report(make_run_dir, tmp_path, steps, status):
+    loss = {"discriminator/loss": 1.0, "generator/advantage_std": 1.0, "iteration": 1.0}
+    for name in ("a", "b"):
+        metrics = {
+            **loss,
+            "reward/agent_histogram": [HISTOGRAM] * 3,
+            "reward/expert_histogram": [HISTOGRAM] * 3,
+        }
+        run = make_run_dir(f"runs/{name}", metrics=metrics, label=name, status=status, command=None)
+        lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        lines = [line | {"env_steps": steps} for line in lines]
+        lines[0]["reward/agent_histogram"] = {"low": 0.0, "high": None, "counts": [1]}
+        (run / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    write_report([tmp_path / "runs"], tmp_path / "out")
+    table = (tmp_path / "out" / "table.md").read_text()
+    assert ("running after 3 iterations" in table) == (status == "running")
 
 
 def test_summary_for_a_console(make_run_dir):

@@ -46,6 +46,21 @@ def make_study(make_run_dir):
     return make
 
 
+def test_in_the_tables_of_arms_a_seed_that_is_there_often_is_one(make_study):
+    runs = make_study({"A": {"Ant": [800.0, 900.0, 900.0, None]}, "B": {"Ant": [100.0, 200.0, 300.0]}})
+    again = runs.assign(seed=runs.seed.mask((runs.arm == "A") & (runs.seed > 1), 0))
+    assert "more than once" not in study_tables.arms_table(runs)
+    lines = study_tables.arms_table(again).splitlines()
+    improvement = lines.index("## Probability of improvement")
+    shown = cells(lines[:improvement], "A")
+    assert shown[0] == "2" and shown[2].endswith("[0.00, 0.90]*")
+    assert cells(lines[improvement:], "A")[1] == "0.75*"
+    assert "for an interval: A on Ant-v0, seed 0 (3 runs)." in lines[-1]
+    assert "(2)" in study_tables.demonstrations_table(again)
+    divergence = study_tables.divergence_table(again).splitlines()
+    assert cells(divergence, "Ant-v0", "A")[:2] == ["2", "1"] and "seed 0 (3 runs)" in divergence[-1]
+
+
 def test_arms_are_aggregated_over_tasks_and_in_each(make_study):
     groups = make_study(
         {

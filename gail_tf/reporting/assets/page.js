@@ -28,11 +28,13 @@
   // Points [x, y] of a metric of a run; what was not measured is left out.
   const curve = (run, metric, axis) => {
     const y = run.metrics[metric] || [], x = axis === "seconds" ? run.seconds : run.steps;
-    return y.map((value, i) => [x[i], value]).filter(([a, b]) => a !== null && b !== null);
+    const points = y.map((value, i) => [x[i], value]).filter(([a, b]) => a !== null && b !== null);
+    // What takes no steps, as cloning does, is a level: where it came to, as curves.png has it.
+    return points.every(([a]) => a === 0) ? points.slice(-1) : points;
   };
   const at = (points, x) => {
-    let high = points.findIndex((point) => point[0] >= x);
-    if (high < 0) high = points.length - 1;
+    const high = points.findIndex((point) => point[0] >= x);
+    if (high < 0) return points[points.length - 1][1];
     if (high === 0 || points[high][0] === x) return points[high][1];
     const [a, b] = [points[high - 1], points[high]];
     return a[1] + (b[1] - a[1]) * (x - a[0]) / (b[0] - a[0]);
@@ -97,6 +99,7 @@
     draw("line", { class: "axis", x1: BOX.left, x2: WIDTH - BOX.right, y1: HEIGHT - BOX.bottom, y2: HEIGHT - BOX.bottom }, svg);
     if (isReturn) draw("line", { class: "level", x1: BOX.left, x2: WIDTH - BOX.right, y1: toY(1), y2: toY(1) }, svg);
     for (const line of lines) {
+      const stroke = { stroke: line.look.color, "stroke-width": line.thin ? 1 : 2.2, "stroke-opacity": line.thin ? 0.6 : 1, "stroke-dasharray": line.thin ? "2 2" : line.look.dash };
       const path = (points) => points.map(([x, y], i) => `${i ? "L" : "M"}${toX(x).toFixed(1)} ${toY(y).toFixed(1)}`).join("");
       if (line.band) {
         const upper = line.points.map((p) => [p[0], p[3]]), lower = line.points.map((p) => [p[0], p[2]]).reverse();
@@ -104,11 +107,10 @@
       }
       if (line.points.length === 1) {
         const [x, y] = line.points[0].map((value, i) => (i ? toY(value) : toX(value)));
-        // What takes no steps, as cloning does, is a level.
-        if (line.points[0][0] === 0) draw("line", { class: "curve", x1: x, x2: WIDTH - BOX.right, y1: y, y2: y, stroke: line.look.color, "stroke-width": 2.2, "stroke-dasharray": line.look.dash }, svg);
+        if (line.points[0][0] === 0) draw("line", { class: "curve", x1: x, x2: WIDTH - BOX.right, y1: y, y2: y, ...stroke }, svg);
         else draw("circle", { cx: x, cy: y, r: 3, fill: line.look.color }, svg);
       }
-      draw("path", { class: "curve", d: path(line.points), fill: "none", stroke: line.look.color, "stroke-width": line.thin ? 1 : 2.2, "stroke-opacity": line.thin ? 0.6 : 1, "stroke-dasharray": line.thin ? "2 2" : line.look.dash }, svg);
+      draw("path", { class: "curve", d: path(line.points), fill: "none", ...stroke }, svg);
     }
     reading(svg, lines, toX, end, axisName);
   };
