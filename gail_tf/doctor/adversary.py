@@ -24,15 +24,9 @@ ALIVE, IDLE = 0.75, 0.4
 0.3 of the expert (on Hopper-v5 and Walker2d-v5: they stand), the next has 0.51 and walks."""
 
 
-def _length(case: Case) -> float | None:
-    """Mean length of the agent's episodes of late."""
-    name = "evaluation/length_mean"
-    return case.late_median(name if case.late(name).size else "episode/length")
-
-
 def ends_at_once(case: Case) -> Finding | None:
     """A reward that is never positive, and episodes that end early."""
-    length, expert = _length(case), case.fact("length_mean")
+    length, expert = case.late_length, case.fact("length_mean")
     paid, mean = case.late_median("reward/agent_max"), case.late_median("reward/agent_mean")
     absorbing = case.late_median("reward/absorbing_mean")
     if not case.is_poor or None in (length, expert, paid, mean) or length > 0.5 * expert:
@@ -53,7 +47,7 @@ def ends_at_once(case: Case) -> Finding | None:
 
 def never_ends(case: Case) -> Finding | None:
     """A reward that is never negative, and an expert that seeks the end of its episodes."""
-    length, expert, unpaid = _length(case), case.fact("length_mean"), case.late_median("reward/agent_min")
+    length, expert, unpaid = case.late_length, case.fact("length_mean"), case.late_median("reward/agent_min")
     random = case.run.number("random_length")
     had_time = case.is_finished or case.is_poor
     is_at_the_end = case.is_good and (case.score is None or bool(case.doubt) or case.score >= SAFE)
@@ -75,7 +69,7 @@ def never_ends(case: Case) -> Finding | None:
 
 def lives_on(case: Case) -> Finding | None:
     """Every step of a life is paid, and it lives without imitating: it stands still, or goes round."""
-    length, expert, unpaid = _length(case), case.fact("length_mean"), case.late_median("reward/agent_min")
+    length, expert, unpaid = case.late_length, case.fact("length_mean"), case.late_median("reward/agent_min")
     random = case.run.number("random_length")
     if not case.is_poor or None in (length, expert, unpaid, random, case.score) or unpaid < 0.0 or case.doubt:
         return None

@@ -180,6 +180,12 @@ class Case:
         )
 
     @property
+    def late_length(self) -> float | None:
+        """Mean length of the agent's episodes of late."""
+        name = "evaluation/length_mean"
+        return self.late_median(name if self.late(name).size else "episode/length")
+
+    @property
     def cloning(self) -> list[str]:
         """The overlay that draws the policy to the experts' actions, if the run can have it and has not."""
         sees_actions = "action" in self.settings.get("Discriminator.inputs", ())

@@ -6,6 +6,7 @@ THERE = 0.5  # Of the expert: what was never there is not lost.
 LOST = 0.8  # Of the best evaluation; the last policies of eight healthy runs on Hopper-v5: 0.87 and more.
 MODE_EARNS = 0.5  # Of what drawn actions earn above random ones; of 434 recorded runs none has less.
 GREEDY = ("DDPG", "TD3", "SD3", "DQN")  # What they draw is their mode; noise is not theirs.
+SHORT = 0.25  # Of the expert's episodes; six runs on record with nothing else wrong have 0.11 to 0.18.
 STILL_RISING = 0.05  # Between random (0) and expert (1), from one quarter of the evaluations to the next.
 
 
@@ -97,6 +98,22 @@ def _still_exploring(case: Case) -> Finding | None:
         f"it acted at random in part until it ended: that share falls over {falls_over:,.0f} steps "
         f"({case.agent}.epsilon_steps), and it took {steps:,}",
         (f"--gin='Trainer.total_env_steps = {3 * int(falls_over)}'",),
+    )
+
+
+def stays_short(case: Case) -> Finding | None:
+    """Its episodes end long before the expert's, who lives on; asked when nothing else was found."""
+    length, expert = case.late_length, case.fact("length_mean")
+    if not (case.is_finished and case.is_poor) or None in (length, expert) or length > SHORT * expert:
+        return None
+    return Finding(
+        f"its last episodes have {length:.0f} steps, the expert's {expert:.0f}, and no other sign of the "
+        "table is there: it has settled on an early end",
+        (
+            *case.cloning,
+            "--gin='make_environment.absorbing_states = True'",
+            "More steps, other seeds.",
+        ),
     )
 
 

@@ -46,8 +46,11 @@ CHECKS: Mapping[str, Check] = {
 }
 """Name -> check, in the order in which a person should look: what comes first may cause what follows."""
 
-LAST_RESORT: Mapping[str, Check] = {"not learned": course.not_learned}
-"""Asked where none of the others found anything."""
+LAST_RESORT: Mapping[str, Check] = {
+    "episodes that stay short": course.stays_short,
+    "not learned": course.not_learned,
+}
+"""Asked where none of the others found anything, up to the first that does."""
 
 OF_FIGURES: Mapping[str, Check] = {
     "score in doubt": process.doubted,
@@ -63,7 +66,7 @@ def diagnose(run: Run, is_training: bool = False) -> list[Finding]:
       is_training: whether a process is at work in its directory.
     """
     case = Case(run, is_training)
-    return (_found(CHECKS, case) or _found(LAST_RESORT, case)) + _found(OF_FIGURES, case)
+    return (_found(CHECKS, case) or _found(LAST_RESORT, case)[:1]) + _found(OF_FIGURES, case)
 
 
 def _found(checks: Mapping[str, Check], case: Case) -> list[Finding]:

@@ -16,13 +16,12 @@ def died(case: Case) -> Finding | None:
     status = case.run.info.get("status")
     if status not in ("running", "failed") or (status == "running" and case.is_training):
         return None
-    steps = case.run.last.get("env_steps", 0)
     how = "no process trains in it" if status == "running" else "it ended with an error"
     if status == "failed" and (error := case.run.info.get("error")):
         how += f": {error}"
     resume = f"gail-train --run_dir={shlex.quote(str(case.run.path))} --resume"
     return Finding(
-        f'its status is "{status}" after {steps:,} steps, and {how}',
+        f'its status is "{status}" after {case.run.amount}, and {how}',
         (
             python_calls.continuation(case.run.path, case.factory, case.run.info.get("demonstrations"))
             if case.factory
@@ -45,7 +44,7 @@ def diverged(case: Case) -> Finding | None:
     grown = ", ".join(f"{what} at most {values.max():.3g}" for what, values in norms.items())
     before = f" ({grown})" if grown else " (before its first line of metrics)"
     return Finding(
-        f"a NaN or Inf stopped it after {case.run.last.get('env_steps', 0):,} steps{before}",
+        f"a NaN or Inf stopped it after {case.run.amount}{before}",
         (
             case.slower_policy,
             "--gin='Discriminator.max_gradient_norm = 10.0'",

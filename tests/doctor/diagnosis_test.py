@@ -185,6 +185,18 @@ def test_a_loss_that_vanishes_without_a_return_is_iq_learns_alone():
     assert found(poor(settings="OffPolicyGenerator.agent = @TD3", **losses)) == ["not learned"]
 
 
+def test_episodes_that_stay_short_are_said_where_nothing_else_is_found():
+    expert = {"length_mean": 1000.0}
+    (finding,) = diagnosis.diagnose(poor(facts=expert, evaluation__length_mean=110.0))
+    assert (
+        finding.name == "episodes that stay short" and "have 110 steps, the expert's 1000" in finding.figures
+    )
+    assert found(poor(facts=expert, evaluation__length_mean=400.0)) == ["not learned"]
+    assert found(poor(score=0.95, facts=expert, evaluation__length_mean=110.0)) == []
+    also = {"evaluation__length_mean": 110.0, GRADIENT: ramp(0.01, 1e6)}
+    assert found(poor(facts=expert, **also)) == ["exploding gradient"]
+
+
 def test_entropy_is_measured_a_component():
     gone = {"generator__kl": 0.01, "evaluation__actions_at_bounds": 0.1}
     assert found(poor(generator__entropy=np.linspace(1.2, -40, 30), **gone)) == ["entropy gone"]
