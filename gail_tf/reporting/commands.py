@@ -36,8 +36,8 @@ def without_places(command: Sequence[str] | None) -> Iterator[str]:
             yield f"{flag}=DIR/{os.path.basename(path.rstrip(os.sep))}"
         elif flag == "--reward" and os.path.isabs(path):  # the runs' name, and a seed's below it
             yield f"{flag}=DIR/{os.path.join(*path.split(os.sep)[-2:])}"
-        elif flag == "--config" and os.path.isabs(path):
-            yield f"{flag}=DIR/{os.path.basename(path)}"
+        elif flag == "--config" and os.path.isabs(path):  # of one's own
+            yield f"{flag}={os.path.basename(path)}"
         elif flag != "--run_dir":
             yield word
 

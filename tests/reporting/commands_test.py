@@ -41,16 +41,9 @@ def test_the_runs_folder_goes(typed):
 
 
 def test_rewards_configs_and_folders_of_demonstrations_keep_their_names():
-    typed = [
-        "gail-train-expert",
-        "--reward",
-        "/w/airl/0",
-        "--demonstrations",
-        "/w/mine/",
-        "--config=/w/a.gin",
-    ]
-    wanted = ["--reward=DIR/airl/0", "--demonstrations=DIR/mine", "--config=DIR/a.gin"]
-    assert list(commands.without_places(typed))[1:] == wanted
+    given = ["--reward", "/w/airl/0", "--demonstrations", "/w/mine/", "--config=/w/a.gin"]
+    wanted = ["--reward=DIR/airl/0", "--demonstrations=DIR/mine", "--config=a.gin"]
+    assert list(commands.without_places(["gail-train-expert", *given]))[1:] == wanted
 
 
 def test_the_flags_with_a_value_are_those_of_the_programs():
