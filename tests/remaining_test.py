@@ -19,7 +19,7 @@ FOLDERS_OF = {
     "credo": ["credo", "credo_parts", "credo_ppo", "credo_rewards"],
     "mgail": ["mgail", "mgail_paper"],
     "steady": ["steady", "bc", "trpo_humanoid", "half_cheetah"],
-    "pong_pybullet": ["pong_today", "pong_regularized", "pybullet", "pybullet_hopper"],
+    "pong_pybullet": ["pong_today", "pong_regularized", "pybullet", "pybullet_hopper", "pybullet_ant"],
 }
 # The same training under another name: study -> (arm, task) -> (folder, arm, task).
 SAME = {

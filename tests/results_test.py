@@ -720,7 +720,7 @@ _TABLE_2 = [
     ),
     (
         "Ant-Bullet, not the paper's", tables.NOTHING, tables.NOTHING,
-        ("pybullet", "pybullet_envs_gymnasium:AntBulletEnv-v0", _CLONED, 0.6),
+        ("pybullet_ant", "pybullet_envs_gymnasium:AntBulletEnv-v0", "GAIL (PPO)", 0.6),
     ),
 ]  # fmt: skip
 
