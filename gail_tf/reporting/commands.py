@@ -36,10 +36,15 @@ def without_places(command: Sequence[str] | None) -> Iterator[str]:
             yield f"{flag}=DIR/{os.path.basename(path.rstrip(os.sep))}"
         elif flag == "--reward" and os.path.isabs(path):  # the runs' name, and a seed's below it
             yield f"{flag}=DIR/{os.path.join(*path.split(os.sep)[-2:])}"
-        elif flag == "--config" and os.path.isabs(path):  # of one's own
-            yield f"{flag}={os.path.basename(path)}"
+        elif flag == "--config":
+            yield f"{flag}={without_folder(path)}"
         elif flag != "--run_dir":
             yield word
+
+
+def without_folder(path: str) -> str:
+    """An absolute path's last part, which is all that an archive keeps of it."""
+    return os.path.basename(path) if os.path.isabs(path) else path
 
 
 def values_of(command: Sequence[str] | None, flags: Sequence[str]) -> list[tuple[str, str]]:

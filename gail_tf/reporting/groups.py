@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from gail_tf.reporting.commands import values_of
+from gail_tf.reporting.commands import values_of, without_folder
 from gail_tf.reporting.runs import Run, finite_or_none, natural_key
 
 
@@ -106,12 +106,7 @@ def _identity(run: Run) -> dict[str, Any]:
 
 
 def _configs(run: Run) -> list[str]:
-    return [_without_folder(name) for name in str(run.value("config_name", "")).split(" + ")]
-
-
-def _without_folder(path: str) -> str:
-    """An absolute path's last part, which is all that an archive keeps of it."""
-    return os.path.basename(path) if os.path.isabs(path) else path
+    return [without_folder(name) for name in str(run.value("config_name", "")).split(" + ")]
 
 
 def _group(table: Any, same: Any) -> Group:
