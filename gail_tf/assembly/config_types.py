@@ -107,6 +107,8 @@ def _name(hint: Any) -> str:
         if _is_callable(item):
             return "a list of functions, such as [@name]"
         return f"a list of {_PLAIN[item][2]}" if item in _PLAIN else "a list"
+    if typing.get_origin(hint) is collections.abc.Mapping:
+        return "a dict, {'name': ...}"
     if _is_callable(hint):
         return "a function or class, such as @name"
     return _PLAIN[hint][1] if hint in _PLAIN else str(hint)

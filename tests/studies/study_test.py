@@ -213,6 +213,7 @@ def test_a_shipped_study_names_configs_that_are_there(name, tmp_path):
             "PPO.learning_rate = 1e-3",
             "is a setting of runs: want it as text, Study.bindings = ['PPO.learning_rate = 1e-3']",
         ),
+        ("Study.tasks = [3]", "Study.tasks = [3]: want a dict, {'name': ...}."),
     ],
 )
 def test_wrong_gin_is_one_line(tmp_path, text, wanted):
