@@ -74,7 +74,24 @@ def _columns(folder: pathlib.Path, wanted: tuple[str, ...], has_rewards: bool) -
     with parsing("LeRobot's data files"):
         columns = {name: np.concatenate(arrays_) for name, arrays_ in parts.items()}
     order = np.lexsort((columns["frame_index"].reshape(-1), columns["episode_index"].reshape(-1)))
-    return {name: column[order] for name, column in columns.items()}
+    columns = {name: column[order] for name, column in columns.items()}
+    _require_every_frame(columns["episode_index"].reshape(-1), columns["frame_index"].reshape(-1))
+    return columns
+
+
+def _require_every_frame(episode: np.ndarray, frame: np.ndarray) -> None:
+    """Raises UserError where an ``episode``'s sorted frames, ``[N]`` both, do not count by 1."""
+    bad = (episode[1:] == episode[:-1]) & (np.diff(frame) != 1)
+    if not bad.any():
+        return
+    row = int(bad.argmax())
+    first, second = frame[row], frame[row + 1]
+    if first == second:
+        told, advice = f"has frame {first} twice", "two copies of a file under data/? remove one"
+    else:
+        told, advice = f"goes from frame {first} to {second}", "rows are missing: record it again"
+    where = f"after row {row} of all rows in order"
+    raise UserError(f"episode {episode[row]} {told}, {where}; wanted each frame once: {advice}")
 
 
 def _from_columns(

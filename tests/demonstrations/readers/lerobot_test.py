@@ -63,3 +63,26 @@ def test_missing_and_damaged_data(changed, refuses):
     refuses(folder, "has no data/")
     (folder / "meta" / "info.json").write_text("{")
     refuses(folder, "meta/info.json")
+
+
+@pytest.fixture
+def first_episode(made, tmp_path):
+    """A copy of the v2.1 data set, and the file of its first episode."""
+    folder = shutil.copytree(made("lerobot_v2_1"), tmp_path / "data_set")
+    return folder, folder / "data/chunk-000/episode_000000.parquet"
+
+
+def test_rows_that_are_missing_within_an_episode_are_refused(first_episode, refuses):
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    folder, file = first_episode
+    table = parquet.read_table(file)
+    parquet.write_table(pa.concat_tables([table[:5], table[12:]]), file)
+    refuses(folder, "episode 0 goes from frame 4 to 12, after row 4 .*: rows are missing")
+
+
+def test_two_copies_of_a_file_are_refused(first_episode, refuses):
+    folder, file = first_episode
+    shutil.copy(file, file.with_name("copy_of.parquet"))
+    refuses(folder, "episode 0 has frame 0 twice, after row 0 .*two copies of a file under data/")
