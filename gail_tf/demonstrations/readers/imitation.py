@@ -82,9 +82,10 @@ def _was_cut(row: dict[str, Any]) -> bool | None:
         return True
     try:
         # The infos are jsonpickle's text. It is only looked at: decoding it as jsonpickle does can run code.
-        return bool(json.loads(row["infos"][-1])["TimeLimit.truncated"])
+        told = json.loads(row["infos"][-1])["TimeLimit.truncated"]
     except (KeyError, TypeError, ValueError, IndexError):
         return None
+    return told if isinstance(told, bool) else None  # NumPy's own are written as how to make them
 
 
 def _notes(unknown: int, count: int) -> tuple[str, ...]:

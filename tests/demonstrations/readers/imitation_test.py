@@ -90,6 +90,8 @@ EPISODE = {"obs": [[[0.0], [1.0], [2.0]]], "acts": [[0, 1]], "terminal": [True],
         ({"infos": [["{}", '{"TimeLimit.truncated": true}']]}, False, False),
         ({"infos": [["{}", '{"TimeLimit.truncated": false}']]}, True, False),
         ({"infos": [["{}", "no json"]]}, False, True),
+        ({"infos": [["{}", '{"TimeLimit.truncated": {"py/reduce": []}}']]}, False, True),  # NumPy's False
+        ({"infos": [["{}", '{"TimeLimit.truncated": 0}']]}, False, True),
         ({"infos": [[]]}, False, True),
         ({"terminal": [False]}, False, False),  # a fragment: its recording stopped
     ],
