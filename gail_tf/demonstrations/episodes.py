@@ -14,6 +14,10 @@ Rows = dict[str, np.ndarray]
 Notes = list[str]
 
 
+class SingleSteps(UserError):
+    """Every episode is a single step whose successor nobody knows: nothing is left of them."""
+
+
 def repaired(rows: Rows, are_true: bool = False) -> tuple[dict[str, Any], Notes]:
     """What ``Demonstrations`` takes, from rows that may lack timeouts or successors.
 
@@ -23,6 +27,7 @@ def repaired(rows: Rows, are_true: bool = False) -> tuple[dict[str, Any], Notes]
 
     Raises:
       UserError: where the episodes end cannot be told.
+      SingleSteps: no row is left.
     """
     recorded, notes = with_boundaries(rows)
     ends = _ends(recorded)
@@ -155,7 +160,7 @@ def _without_last_steps(rows: Rows, which: np.ndarray) -> tuple[Rows, np.ndarray
     kept_episodes = np.diff(ends, prepend=0) > which
     num_rows, num_dropped = len(rows["truncated"]), int(which.sum())
     if not kept_episodes.any():
-        raise UserError(
+        raise SingleSteps(
             "no complete episodes: each is a single step; wanted longer ones, or next_observations"
         )
     if num_dropped > num_rows / 2:

@@ -6,6 +6,7 @@ import re
 import numpy as np
 
 from gail_tf.demonstrations.demonstrations import Demonstrations
+from gail_tf.demonstrations.episodes import SingleSteps
 from gail_tf.demonstrations.readers import npz
 from gail_tf.demonstrations.readers.files import FILE_READERS, SUFFIXES
 from gail_tf.types import WARNING, UserError
@@ -25,8 +26,26 @@ def read(path: str) -> Demonstrations | None:
             "least one file (.npz, .hdf5, .parquet, .csv): give the folder that holds them"
         )
     files = of_suffix[suffix]
-    parts = {file.name: _read_file(file) for file in files}
-    return _concatenated(parts, len(visible) - len(files), suffix)
+    parts, notes = _read_files(files)
+    if num_others := len(visible) - len(files):
+        notes.append(f"Ignored {num_others} entries of the folder that are not {suffix} files.")
+    return _concatenated(parts, notes)
+
+
+def _read_files(files: list[pathlib.Path]) -> tuple[dict[str, Demonstrations], list[str]]:
+    """By name; those of single steps are left out with a note, as such episodes are within a file."""
+    parts, left_out = {}, {}
+    for file in files:
+        try:
+            parts[file.name] = _read_file(file)
+        except SingleSteps as error:
+            left_out[file.name] = error
+    if not parts:
+        raise next(iter(left_out.values()))
+    if not left_out:
+        return parts, []
+    told = f"Left out {len(left_out)} of {len(files)} files, {next(iter(left_out))} the first"
+    return parts, [f"{told}: their episodes are single steps (successor unknown)."]
 
 
 def _read_file(file: pathlib.Path) -> Demonstrations:
@@ -53,13 +72,10 @@ def _of_files(name: str, note: str, num_others: int) -> str:
     return f"{kind}{name}{others}: {note.removeprefix(kind)}"
 
 
-def _concatenated(parts: dict[str, Demonstrations], num_others: int, suffix: str) -> Demonstrations:
-    """All rows of ``parts``, by file name."""
+def _concatenated(parts: dict[str, Demonstrations], notes: list[str]) -> Demonstrations:
+    """All rows of ``parts``, by file name; ``notes`` are of the folder."""
     _require_agreement(parts)
     several, first = list(parts.values()), next(iter(parts.values()))
-    notes = _notes_of(parts)
-    if num_others:
-        notes.append(f"Ignored {num_others} entries of the folder that are not {suffix} files.")
     offsets = np.cumsum([0] + [part.num_transitions for part in several[:-1]])
     arrays = [part.per_step | part.per_episode for part in several]
     return Demonstrations(
@@ -67,7 +83,7 @@ def _concatenated(parts: dict[str, Demonstrations], num_others: int, suffix: str
         episode_ends=np.concatenate([p.episode_ends + o for p, o in zip(several, offsets, strict=True)]),
         environment=first.environment,
         provenance={"files": {name: part.provenance for name, part in parts.items()}},
-        notes=tuple(notes),
+        notes=(*_notes_of(parts), *notes),
         components=first.components,
     )
 

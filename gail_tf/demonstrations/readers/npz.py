@@ -33,7 +33,7 @@ def named(name: str) -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        raise UserError(f"{name}: {error}") from error
+        raise type(error)(f"{name}: {error}") from error  # a folder tells some kinds apart
     except OSError as error:
         advice = "wanted a readable file or folder: check its permissions"
         raise UserError(f"{name}: cannot be read ({error.strerror or error}); {advice}") from error

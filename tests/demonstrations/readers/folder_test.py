@@ -32,6 +32,18 @@ def test_folder_keeps_the_totals_of_shortened_episodes_and_what_files_say(tmp_pa
     assert len(d.notes) == len(demos.load(tmp_path / "a.npz").notes)
 
 
+def test_files_of_single_steps_are_left_out_unless_all_are(tmp_path, refuses, d4rl):
+    fields = d4rl(next_observations=None)
+    for name, rows in (("a", slice(4, 5)), ("c", slice(4, 5)), ("b", slice(0, 3))):
+        np.savez(tmp_path / f"{name}.npz", **{key: value[rows] for key, value in fields.items()})
+    d, alone = demos.load(tmp_path), demos.load(tmp_path / "b.npz")
+    assert np.array_equal(d.observations, alone.observations) and d.returns.tolist() == [6]
+    assert len(d.notes) == len(alone.notes) + 1
+    assert d.notes[-1].startswith("Left out 2 of 3 files, a.npz the first: ")
+    (tmp_path / "b.npz").unlink()
+    refuses(tmp_path, "a.npz: no complete episodes: each is a single step")
+
+
 def test_folder_without_npz(tmp_path, refuses):
     refuses(tmp_path, "folder without .npz files")
 
