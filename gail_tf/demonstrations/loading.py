@@ -42,7 +42,12 @@ def load(
     Raises:
       UserError: one line that begins with the path: what was found, what is wanted, what to do.
     """
-    name = os.fspath(path)
+    name = os.fspath(path) if isinstance(path, os.PathLike) else path
+    if not isinstance(name, str):
+        raise UserError(
+            f"the path is {_kind(name)}; wanted a text or a pathlib.Path: give that, or give arrays to "
+            "from_arrays"
+        )
     with npz.named(name):
         return _require_enough(with_keys(_read(os.path.expanduser(name), reader), observation_keys))
 
@@ -50,13 +55,27 @@ def load(
 def from_arrays(fields: Mapping[str, Any], name: str = ARRAYS) -> Demonstrations:
     """Demonstrations of arrays by D4RL's keys, ``observations``, ``actions``, ``terminals`` and so on.
 
-    What is missing is inferred as by :func:`load`. ``name`` stands for the path in messages.
+    What is missing, or None, is inferred as by :func:`load`. ``name`` stands for the path in messages.
 
     Raises:
       UserError: one line that begins with ``name``.
     """
     with npz.named(name):
+        _require_keys(fields)
         return _require_enough(d4rl.from_fields(fields, {"format": "arrays"}))
+
+
+def _require_keys(fields: Any) -> None:
+    """Raises UserError for what has no keys, as a dict, an open npz and a table of pandas have, of text."""
+    wanted = "wanted a dict of arrays by the keys observations, actions, terminals and so on"
+    if not hasattr(fields, "keys"):
+        raise UserError(f"are {_kind(fields)}; {wanted}: give that, or give a path to load")
+    if unnamed := [key for key in fields.keys() if not isinstance(key, str)]:
+        raise UserError(f"have the key {unnamed[0]!r:.40}, {_kind(unnamed[0])}; {wanted}: rename it")
+
+
+def _kind(value: Any) -> str:
+    return "None" if value is None else f"of the type {type(value).__name__}"
 
 
 def _read(path: str, reader: Reader | None) -> Demonstrations:

@@ -17,6 +17,35 @@ def test_a_file_is_known_by_its_keys_and_remembered(tmp_path, d4rl):
     assert d.provenance["file"] == "data.bin.npz" and len(d.provenance["sha256"]) == 64
 
 
+@pytest.mark.parametrize("path", [None, b"a.npz", {"observations": [0.0]}, 3])
+def test_what_is_no_path_is_told_so(path):
+    with pytest.raises(UserError, match="^the path is .*; wanted a text or a pathlib.Path") as caught:
+        demos.load(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "fields, sentence",
+    [
+        (None, "are None; wanted a dict of arrays by the keys observations"),
+        ([1, 2], "are of the type list; wanted a dict of arrays"),
+        ({3: [1.0]}, "have the key 3, of the type int; wanted a dict"),
+    ],
+)
+def test_arrays_that_are_no_dict_by_keys_are_told_so(fields, sentence):
+    with pytest.raises(UserError, match=f"^mine: {sentence}") as caught:
+        demos.from_arrays(fields, "mine")
+    assert "\n" not in str(caught.value)
+
+
+def test_keys_whose_value_is_none_are_absent(d4rl):
+    absent = {"rewards": None, "timeouts": None, "environment": None}
+    d = demos.from_arrays({**d4rl(), **absent})
+    assert d.rewards is None and d.notes == demos.from_arrays(d4rl(**absent)).notes
+    with pytest.raises(UserError, match="missing keys actions"):
+        demos.from_arrays({**d4rl(), "actions": None})
+
+
 def test_missing_file(tmp_path, refuses):
     refuses(tmp_path / "none.npz", "no such file")
 

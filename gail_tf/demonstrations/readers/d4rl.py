@@ -48,14 +48,15 @@ def read(path: str) -> Demonstrations | None:
 
 
 def from_fields(fields: Mapping[str, Any], provenance: dict[str, Any]) -> Demonstrations:
-    """Demonstrations of arrays by key: the core of every reader whose format is alike.
+    """Demonstrations of arrays by key: the core of every reader whose format is alike. None is no array.
 
     Raises:
       UserError: one line: what was found, what is wanted, what to do.
     """
     ignored = [name for name in fields if name.startswith(npz.IGNORED_PREFIXES)]
     notes = [f"Ignored the keys {', '.join(ignored)}."] if ignored else []
-    arrays_by_key = {name: arrays.as_array(name, fields[name]) for name in fields if name not in ignored}
+    given = {name: fields[name] for name in fields if name not in ignored}
+    arrays_by_key = {name: arrays.as_array(name, value) for name, value in given.items() if value is not None}
     rewards = arrays_by_key.get("rewards")
     if rewards is not None and rewards.dtype.kind == "f" and rewards.size and np.isnan(rewards).all():
         del arrays_by_key["rewards"]
