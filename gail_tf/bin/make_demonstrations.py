@@ -83,6 +83,8 @@ def main(argv: Sequence[str]) -> None:
             raise UserError("--inspect looks at a file, --policy, --play and --out record one: want either.")
         if _FIGURE.value:
             require_new("figure", _FIGURE.value)
+            if not _FIGURE.value.endswith(".png"):
+                raise UserError(f"--figure={_FIGURE.value}: want a name that ends in .png.")
         asked = (_INSPECT, _FIGURE, _ENVIRONMENT, _OBSERVATION_KEYS, _MAX_EPISODE_STEPS, _GIN)
         return inspect(*(flag.value for flag in asked))
     if _PLAY.value == bool(_POLICY.value) or not _OUT.value:

@@ -259,6 +259,11 @@ CASES = {
         ["--inspect=shipped:CartPole-v1", "--figure={tmp}/bad.gin"],
         "bad.gin is there already: choose another name or remove it.",
     ),
+    "a figure of another kind": (
+        "make_demonstrations",
+        ["--inspect={tmp}/none", "--figure={tmp}/new.jpg"],
+        "/new.jpg: want a name that ends in .png",
+    ),
     "looking at what is not shipped": (
         "make_demonstrations",
         ["--inspect=shipped:Nothing-v0"],
