@@ -179,6 +179,7 @@ def from_columns(columns: Mapping[str, np.ndarray], provenance: dict[str, Any]) 
     """
     roles = {name: _role(name) for name in columns if not _IGNORED.fullmatch(name)}
     _require_known(roles)
+    _require_once(roles)
     if not all(map(len, columns.values())):
         raise UserError("holds no rows; wanted one a step: record some")
     ignored = [name for name in columns if name not in roles]
@@ -361,6 +362,19 @@ def _require_known(roles: Mapping[str, str | None]) -> None:
         raise UserError(f"unknown columns {', '.join(unknown[:5])}; wanted {_WANTED}: rename, or info.<name>")
     if missing := [role for role in ("observations", "actions") if role not in roles.values()]:
         raise UserError(f"no column of {' or '.join(missing)}; wanted {_WANTED}: add them")
+
+
+def _require_once(roles: Mapping[str, str | None]) -> None:
+    """Raises UserError for two columns that mean one: obs_0 and observation_0, or obs_0 and obs_0.1."""
+    meant: dict[tuple[str, str | None], str] = {}
+    for name in (name for name, role in roles.items() if role in _ROLES.values()):
+        first = meant.setdefault((roles[name], _VECTOR.fullmatch(name)["rest"]), name)
+        twin = name.removesuffix(".1")  # pandas reads a second obs_0 as obs_0.1
+        other = twin if twin != name and twin in roles else first
+        if other != name:
+            raise UserError(
+                f"the columns {other} and {name} mean the same; wanted every name once: rename or remove one"
+            )
 
 
 def _require_numbers(name: str, column: np.ndarray, role: str) -> None:

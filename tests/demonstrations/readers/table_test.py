@@ -74,6 +74,13 @@ def test_columns_of_one_component_stand_together_under_its_name(write):
     assert d.observations[1].tolist() == [1, 51, 7]
 
 
+def test_numbers_after_a_point_are_no_twins_of_another_column(write):
+    changes = {"obs_0": None, "next_obs_0": None, "episode": [0, 0, 0, 1, 1]}
+    at = {f"observation.{name}": np.full(5, i) for i, name in enumerate(("at.1", "at.2", "goal", "goal.2"))}
+    d = demos.load(write(**changes, **at))
+    assert d.components == (("at", 2), ("goal", 2)) and d.observations[0].tolist() == [0, 1, 2, 3]
+
+
 def test_columns_stand_in_the_files_order(write):
     names = ("obs_cos1", "obs_sin1", "obs_cos2", "obs_sin2")
     changes = {"obs_0": None, "next_obs_0": None, "episode": [0, 0, 0, 1, 1]}
@@ -151,6 +158,10 @@ def test_pandas_own_index_is_ignored(tmp_path):
         ({"obs_0": [0, None, 2, 10, 11]}, "column obs_0, row 1 is empty; wanted finite"),
         ({"obs_1": [0] * 5}, "next_observation has the columns next_obs_0, observation obs_0, obs_1"),
         ({"reward": [0] * 5, "rewards": [0] * 5}, "two columns mean rewards"),
+        ({"observation_0": [0] * 5}, "the columns obs_0 and observation_0 mean the same; wanted every name"),
+        ({"act": [0] * 5}, "the columns action and act mean the same"),
+        ({"obs_0.1": [0] * 5, "next_obs_0": None}, "the columns obs_0 and obs_0.1 mean the same"),
+        ({"obs_0.1": [0] * 5, "next_obs_0.1": [0] * 5}, "the columns obs_0 and obs_0.1 mean the same"),
         ({"step": [0, 1, 2, 1, 0]}, "the column step goes from 1 to 0 after row 3, within episode 1"),
         (
             {f"observation.{name}": [0] * 5 for name in ("at.x", "goal", "at.y")}
