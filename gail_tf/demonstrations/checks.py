@@ -1,6 +1,7 @@
 """Do these demonstrations belong to that environment?"""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import gymnasium as gym
@@ -186,6 +187,40 @@ def _one_hot(demonstrations: Demonstrations, space: gym.Space, choices: tuple) -
     return demonstrations.noted(note, **vectors, components=None)
 
 
+def _parts(space: gym.Space) -> Iterator[tuple[int, bool]]:
+    """The widths of the parts of ``space`` in its flattened vector, and which are one-hot."""
+    if isinstance(space, gym.spaces.Dict | gym.spaces.Tuple):
+        for part in space.spaces.values() if isinstance(space, gym.spaces.Dict) else space.spaces:
+            yield from _parts(part)
+    elif (choices := _choices(space)) is not None:
+        yield from ((int(size), True) for size in choices[1])
+    else:
+        yield gym.spaces.flatdim(space), False
+
+
+def _require_one_hot(demonstrations: Demonstrations, flattened: gym.Space, space: gym.spaces.Box) -> None:
+    """Raises UserError for other rows than one-hot ones: the integers of a Discrete(1) have its width.
+
+    Columns that ``space`` no longer declares as 0 to 1 were changed by a wrapper, and may hold anything.
+    """
+    if not gym.spaces.flatdim(flattened) == demonstrations.observations.shape[1] == space.shape[0]:
+        return
+    start = 0
+    for width, is_one_hot in _parts(flattened):
+        columns, start = slice(start, start + width), start + width
+        if not (is_one_hot and (space.low[columns] == 0).all() and (space.high[columns] == 1).all()):
+            continue
+        for name in ("observations", "next_observations"):
+            rows = getattr(demonstrations, name)[:, columns]
+            bad = ((rows != 0) & (rows != 1)).any(axis=1) | (rows.sum(axis=1) != 1)
+            if bad.any():
+                row = int(bad.argmax())
+                raise UserError(
+                    f"{name} row {row} has {rows[row].tolist()!s:.40} from component {columns.start} on; "
+                    f"wanted a one-hot row, of the {width} choices of a Discrete space: {_RECORD}, flattened"
+                )
+
+
 def _in_order(demonstrations: Demonstrations, components: Components, environment: str) -> Demonstrations:
     """The columns in the order of the environment's ``components``; other keys or widths are refused."""
     given = demonstrations.components
@@ -231,7 +266,8 @@ def check_matches(
 
     Raises:
       UserError: another environment (another version is only noted), other components, another shape or type
-        of observations, other actions, or actions outside their range by more than RANGE_TOLERANCE of it.
+        of observations, rows of a Discrete part that are not one-hot, other actions, or actions outside their
+        range by more than RANGE_TOLERANCE of it.
     """
     if (num_actions is None) == (action_bounds is None):
         raise ValueError("give num_actions for a discrete environment, else action_bounds")
@@ -241,6 +277,8 @@ def check_matches(
         demonstrations = _one_hot(demonstrations, flattened, choices)
     if components:
         demonstrations = _in_order(demonstrations, components, environment)
+    if flattened is not None and not demonstrations.are_images:
+        _require_one_hot(demonstrations, flattened, observation_space)
     if num_frames is not None and are_colour(demonstrations):
         demonstrations = grey(demonstrations, observation_space.shape[:-1])
     if demonstrations.are_images and num_frames is None:

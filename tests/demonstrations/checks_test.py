@@ -141,6 +141,30 @@ def test_a_discrete_component_wants_one_hot_rows():
         check_box(with_components(("a", 1), ("b", 2)), observation_space=space(6), components=wanted)
 
 
+@pytest.mark.parametrize(
+    "numbers, box, is_refused",
+    [
+        ([0, 0], None, True),  # the integer of its one choice
+        ([1, 0], None, True),
+        ([1, 1], None, False),
+        ([0, 0], space(3), False),  # a wrapper behind may have changed them
+    ],
+)
+def test_a_discrete_component_of_one_choice_wants_one_hot_rows_too(numbers, box, is_refused):
+    places = gym.spaces.Dict(a=gym.spaces.Discrete(1), b=gym.spaces.Box(-100, 100, (2,)))
+    given = with_components(("a", 1), ("b", 2))
+    rows = np.concatenate([np.reshape(numbers, (2, 1)), given.observations[:, 1:]], axis=1)
+    given = dataclasses.replace(given, observations=rows, next_observations=rows)
+    about = {"components": (("a", 1), ("b", 2)), "flattened": places}
+    about["observation_space"] = gym.spaces.flatten_space(places) if box is None else box
+    if not is_refused:
+        assert check_box(given, **about).observations.tolist() == rows.tolist()
+        return
+    row = numbers.index(0)
+    with pytest.raises(UserError, match=rf"observations row {row} has \[0.0\] from component 0 on; wanted a"):
+        check_box(given, **about)
+
+
 def with_integers(*numbers):
     """Steps from each of ``numbers`` to the next."""
     fields = {"observations": np.array(numbers[:-1]), "next_observations": np.array(numbers[1:])}
