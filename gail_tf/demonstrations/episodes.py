@@ -4,6 +4,8 @@ Rows are a dict of arrays ``[N, ...]``: ``observations``, ``actions``, ``termina
 known ``truncated``, ``next_observations``, ``rewards``. Pure functions; notes say what they inferred.
 """
 
+import itertools
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -125,17 +127,17 @@ def with_boundaries(rows: Rows) -> tuple[Rows, Notes]:
 def with_successors(rows: Rows) -> tuple[Rows, np.ndarray, Notes]:
     """Completes ``next_observations``; also says which episodes, bool ``[E]``, still have rows.
 
-    A truncated last step whose "successor" is the first observation of the next episode is dropped.
+    A truncated last step whose "successor" is surely the first observation of the next episode is dropped.
     """
     ends, notes = _ends(rows), []
     terminated, truncated = rows["terminated"][ends - 1], rows["truncated"][ends - 1]
     if "next_observations" in rows:
         is_reset = ~_jumps(rows)[ends - 1]
         is_reset[-1] = False
-        unknown = is_reset & truncated
+        unknown = truncated & _surely(is_reset, rows, ends)
         first = "have the next episode's first observation as their last next observation"
-        if num := int((is_reset & terminated).sum()):
-            notes.append(f"{num} terminated episodes {first}: kept, but it is not the true successor.")
+        if num := int((is_reset & ~unknown).sum()):
+            notes.append(f"{num} episodes {first}: kept, but it may not be the true successor.")
         if num := int(unknown.sum()):
             notes.append(f"{num} truncated episodes {first}: dropped that step, whose successor is unknown.")
     else:
@@ -152,6 +154,24 @@ def with_successors(rows: Rows) -> tuple[Rows, np.ndarray, Notes]:
         return rows, np.ones(len(ends), bool), notes
     rows, kept, more = _without_last_steps(rows, unknown)
     return rows, kept, notes + more
+
+
+def _surely(is_reset: np.ndarray, rows: Rows, ends: np.ndarray) -> np.ndarray:
+    """Those of ``is_reset`` ``[E]``, ends with the next start as successor, where that is no coincidence.
+
+    Where observations are few, a step may truly lead to a start. It does not by chance to one that no other
+    episode has, nor where all truncated episodes, and at least two, go on from a start.
+    """
+    if not is_reset.any():
+        return is_reset
+    seen = [hash(row.tobytes()) for row in rows["observations"]]
+    starts = [seen[start] for start in (0, *ends[:-1])]
+    num_episodes = Counter(key for span in itertools.pairwise((0, *ends)) for key in set(seen[slice(*span)]))
+    is_new = np.array([*(num_episodes[key] == 1 for key in starts[1:]), False])
+    # Nobody knows the start after the last episode: it may be one that was there.
+    num_resets = is_reset.sum() + (hash(rows["next_observations"][-1].tobytes()) in starts)
+    all_do = is_reset[:-1][rows["truncated"][ends[:-1] - 1]].all() and num_resets > 1
+    return is_reset & (is_new | all_do)
 
 
 def _without_last_steps(rows: Rows, which: np.ndarray) -> tuple[Rows, np.ndarray, Notes]:

@@ -67,7 +67,11 @@ def test_columns_and_float_vectors_are_reshaped_and_said(d4rl):
         ({"terminals": [0] * 5, "timeouts": None}, "  c c", "found 1 episodes truncated inside the file"),
         ({"terminals": [0, 0, 1, 0, 1], "timeouts": None}, "  t t", "timeouts is missing: found 0 episodes"),
         ({"terminals": [0] * 5}, "  c c", "timeouts is incomplete: found 1 episodes"),
-        ({"next_observations": column(1, 2, 10, 11, 12)}, "  t c", "not the true successor"),
+        (
+            {"next_observations": column(1, 2, 10, 11, 12)},
+            "  t c",
+            "kept, but it may not be the true successor",
+        ),
     ],
 )
 def test_flags_that_are_missing_or_clash_are_inferred_and_said(d4rl, changes, flags, note):
@@ -101,6 +105,34 @@ def test_reset_observation_is_not_a_successor(d4rl):
     assert steps(d) == [(0, 1, " "), (1, 2, "c"), (10, 11, " "), (11, 12, "c")]
     assert d.returns.tolist() == [6, 9]
     assert "1 truncated episodes have the next episode's first observation" in notes_of(d)
+
+
+@pytest.mark.parametrize(
+    "last, flag, num_kept",
+    [
+        (1, "timeouts", 12),  # the last end tells: it does not go on from a start
+        (1, "terminals", 12),
+        (0, "timeouts", 10),  # but the last step, after which no start is known
+    ],
+)
+def test_a_start_that_a_step_may_lead_to_is_no_reset(last, flag, num_kept):
+    """Of a circle of four places, three episodes: only where all of them end at a start it looks a reset."""
+    observations = np.tile(np.arange(4), 3)
+    successors = (observations + 1) % 4
+    successors[[7, 11]] = last
+    is_last = observations == 3
+    flags = {"terminals": np.zeros(12), "timeouts": np.zeros(12), flag: is_last}
+    fields = {"observations": observations, "next_observations": successors, "actions": observations % 2}
+    d = demos.from_arrays({**fields, **flags})
+    assert d.num_transitions == num_kept
+    assert ("1 episodes have the next" in notes_of(d) and "may not be" in notes_of(d)) == (num_kept == 12)
+
+
+def test_a_start_where_nothing_moves_at_first_is_no_coincidence(d4rl):
+    rows = column(0, 1, 2, 10, 10)
+    flags = {"terminals": np.zeros(5), "timeouts": np.array([0, 0, 1, 0, 1])}
+    d = demos.from_arrays(d4rl(observations=rows, next_observations=column(1, 2, 10, 10, 12), **flags))
+    assert d.num_transitions == 4
 
 
 def test_timeouts_that_mark_the_last_end_alone_are_completed(d4rl):
