@@ -207,6 +207,8 @@ class Generator(Protocol):
       policy: the tf.Module with ``deterministic(observation)`` and ``sampled(observation, seed)``
         in environment units, that evaluation and export use.
       steps_before_learning: environment steps that only fill a replay, at the start of a run.
+      steps_before_policy: environment steps before the iteration that first changes the policy; may be left
+        out where that is the first that learns.
       notes: what a person should know before the first iteration, a sentence each.
     """
 

@@ -39,7 +39,7 @@ class ActorCritic(tf.Module):
         super().__init__(name=name.lower())
         check_settings(name, settings)
         specs = settings["observation_spec"], settings["action_spec"]
-        self._actor_start, self.discount = settings["actor_start"], settings["discount"]
+        self.actor_start, self.discount = settings["actor_start"], settings["discount"]
         self.cloning_coef = settings["cloning_coef"]
         actor, critic = ((f"{name}.{key}", settings[key]) for key in ("actor_network", "critic_network"))
         self.make_actor_net = functools.partial(made_actor, *actor, *specs)

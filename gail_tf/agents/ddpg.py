@@ -55,7 +55,7 @@ class DDPG(ActorCritic):
             action = self.actor_net(batch.observation, training=True)[0]
             return losses.actor_loss(*values_of(self.critics, batch.observation, action), batch.can_act)
 
-        started = self.train_step.assign_add(1) > self._actor_start
+        started = self.train_step.assign_add(1) > self.actor_start
         cloning_fn = self._cloning_fn(batch)
         metrics |= actor_update(started, actor_loss, self._actor_step, progress, cloning_fn)
         self.agent._update_target()

@@ -75,7 +75,7 @@ class SAC(ActorCritic):
         critic_seed, actor_seed = tf.unstack(tf.random.split(seed, 2))
         target = self._soft_target(batch, critic_seed)
         metrics = self._update_critics(batch, target, progress, losses.soft_critic_loss)
-        started = self.train_step.assign_add(1) > self._actor_start
+        started = self.train_step.assign_add(1) > self.actor_start
         update_actor = functools.partial(self._update_actor, batch, actor_seed, progress)
         names = (*ACTOR_METRICS, "entropy", *([CLONING_METRIC] if self.cloning_coef else []))
         metrics |= counted_where(started, update_actor, names)

@@ -71,7 +71,7 @@ class SD3(tf_agent.TFAgent):
         max_actor_gradient_norm: float | None = None,
     ):
         check_settings("SD3", locals())
-        self.exploration_noise, self._actor_start = exploration_noise, actor_start
+        self.exploration_noise, self.actor_start = exploration_noise, actor_start
         self.discount, self._tau, self._beta = discount, tau, beta
         self._importance_weights = importance_weights
         self._sampling = num_target_samples, target_noise, target_noise_clip
@@ -116,7 +116,7 @@ class SD3(tf_agent.TFAgent):
     def _train(self, experience: OffPolicyBatch, weights=None, *, seed, progress) -> tf_agent.LossInfo:
         if weights is not None:
             raise ValueError("SD3: got weights; it has no weighted update. Leave them out.")
-        started = self.train_step_counter.assign_add(1) > self._actor_start
+        started = self.train_step_counter.assign_add(1) > self.actor_start
         halves = zip(*(tf.split(field, 2) for field in experience), strict=True)
         seeds = tf.unstack(tf.random.split(seed, 2))
         pairs = [

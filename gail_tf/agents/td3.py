@@ -74,7 +74,7 @@ class TD3(ActorCritic):
         delayed = tf.equal(step % self._policy_delay, 0)
         now = ts.restart(batch.observation, batch_size=batch.reward.shape[0])
         metrics |= actor_update(
-            tf.logical_and(delayed, step > self._actor_start),
+            tf.logical_and(delayed, step > self.actor_start),
             lambda: self.agent.actor_loss(now, weights=batch.can_act, training=True),
             self._actor_step,
             progress,

@@ -274,6 +274,18 @@ def unscaled_note(expert: Expert, generator: str) -> str | None:
     )
 
 
+def ends_note(expert: Expert, reward_source: Any) -> str | None:
+    """What a reward that pays demonstrated ends has none of, though they ended; None where it has."""
+    if not getattr(reward_source, "pays_ends", False) or expert.transitions.terminated.any():
+        return None
+    if expert.subsample == 1 or not (expert.facts or {}).get("terminated_share"):
+        return None
+    return (
+        f"--subsample={expert.subsample} kept no step that ended a demonstration, and the worth of an end is "
+        "learned from those: give whole trajectories (--subsample=1)."
+    )
+
+
 def channels_note(shape: Sequence[int]) -> str | None:
     """What convolutions make of images ``[C, H, W]``; None of other observations."""
     if not channels_first(shape):

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from gail_tf import scores
 from gail_tf.assembly.config import parse_gin
-from gail_tf.assembly.expert import Expert, channels_note, unscaled_note
+from gail_tf.assembly.expert import Expert, channels_note, ends_note, unscaled_note
 from gail_tf.assembly.settings import Experiment, Settings, one_line_errors
 from gail_tf.discriminators.discriminator import Discriminator
 from gail_tf.discriminators.portable import PortableReward
@@ -111,6 +111,7 @@ def _assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
     if expert is not None and generator.policy.normalizer is None:
         notes = [unscaled_note(expert, type(generator).__name__)]
     notes.append(channels_note(generator.policy.observation_spec.shape.as_list()))
+    notes.append(expert and ends_note(expert, reward_source))
     notes = tuple(f"note: {note}" for note in [*notes, *trainer.notes()] if note)
     learned = None
     if isinstance(reward_source, Discriminator):

@@ -194,22 +194,22 @@ class Case:
         return ["--config=with/cloning"] if can_have and not has_one else []
 
     def is_of_use(self, change: str, others: Sequence[str] = ()) -> bool:
-        """Whether the bindings in ``change`` are of parts that this run has, and change something.
+        """Whether the bindings in ``change`` are of parts that this run has, and any of them is new.
 
         A whole command has those of the environment because the run has them.
         """
         if change.startswith("gail-"):
             change = re.sub(r"--gin='make_environment\..+?'", "", change)
-        for part, name, value in re.findall(r"--gin='(\w+)\.(\w+) = (.+?)'", change):
-            has_part = any(bound.startswith(f"{part}.") for bound in self.settings)
+        bound = re.findall(r"--gin='(\w+)\.(\w+) = (.+?)'", change)
+        for part in {part for part, _, _ in bound}:
+            has_part = any(name.startswith(f"{part}.") for name in self.settings)
             if part == "gradient_penalty":  # a term of the loss, which nothing need bind
                 terms = [str(self.settings.get("Discriminator.loss_terms", "")), *others]
                 has_part |= any("@gradient_penalty" in term for term in terms)
             if part in _OPTIONAL and not has_part:
                 return False
-            if self.settings.get(f"{part}.{name}") == _literal(value):
-                return False
-        return True
+        changes = [self.settings.get(f"{part}.{name}") != _literal(value) for part, name, value in bound]
+        return any(changes) or not changes
 
     @property
     def progress(self) -> float | None:

@@ -66,9 +66,9 @@ def too_few_steps(case: Case) -> Finding | None:
         return None
     if not (case.is_finished and case.is_poor):
         return None
-    exploring = _still_exploring(case)
-    if exploring is not None:
-        return exploring
+    waiting = _still_waiting(case) or _still_exploring(case)
+    if waiting is not None:
+        return waiting
     values, unit = case.scores, "of the expert"
     if not case.run.has_scale:
         values = case.nearness(case.values("evaluation/imitation_distance"))
@@ -89,6 +89,21 @@ def too_few_steps(case: Case) -> Finding | None:
     )
 
 
+def _still_waiting(case: Case) -> Finding | None:
+    """A critic that learned, and an actor that was to wait for more of its updates than there were."""
+    name = f"{case.agent}.actor_start"
+    waited, losses = case.setting(name, 0), [f"generator/{who}_loss" for who in ("critic", "policy")]
+    learned = [case.values(loss).size > 0 for loss in losses]
+    if not waited or learned != [True, False]:
+        return None
+    steps = int(case.run.total("env_steps") or 0)
+    return Finding(
+        f"its policy is the one that it began with: it waits for {waited:,.0f} updates of the critic "
+        f"({name}), and there were fewer in {steps:,} steps",
+        (f"--gin='Trainer.total_env_steps = {3 * steps}'", f"--gin='{name} = 0'"),
+    )
+
+
 def _still_exploring(case: Case) -> Finding | None:
     """A learner of action values that ended before its share of random actions had fallen to the last."""
     steps, falls_over = int(case.run.total("env_steps") or 0), case.setting(f"{case.agent}.epsilon_steps", 0)
@@ -106,13 +121,16 @@ def stays_short(case: Case) -> Finding | None:
     length, expert = case.late_length, case.fact("length_mean")
     if not (case.is_finished and case.is_poor) or None in (length, expert) or length > SHORT * expert:
         return None
+    # Who has no discriminator has no use for absorbing states, and gail-train says so.
+    clones = case.agent == "BehavioralCloning"
+    has_discriminator = any(name.startswith("Discriminator.") for name in case.settings)
     return Finding(
         f"its last episodes have {length:.0f} steps, the expert's {expert:.0f}, and no other sign of the "
         "table is there: it has settled on an early end",
         (
             *case.cloning,
-            "--gin='make_environment.absorbing_states = True'",
-            "More steps, other seeds.",
+            *(["--gin='make_environment.absorbing_states = True'"] if has_discriminator else []),
+            "More demonstrations, other seeds." if clones else "More steps, other seeds.",
         ),
     )
 

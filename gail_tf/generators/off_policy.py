@@ -203,6 +203,10 @@ class OffPolicyGenerator(CollectingGenerator):
         wanted = normalize_observations, absorbing
         self._normalizer, notes = shared.make_normalizer("OffPolicyGenerator", spec, *wanted)
         self.agent = agent(spec, codec.spec)
+        per_iteration = num_steps * num_environments
+        filling = -(-max(num_random_steps, 1) // per_iteration) - 1
+        waiting = getattr(self.agent, "actor_start", 0) // num_updates
+        self.steps_before_policy = (filling + waiting) * per_iteration
         shared.check_discount(type(self.agent).__name__, getattr(self.agent, "discount", 0.0), absorbing)
         shared.follow_discount(reward_source, getattr(self.agent, "discount", None))
         _check_cloning(self.agent, expert_share)
@@ -272,7 +276,9 @@ class OffPolicyGenerator(CollectingGenerator):
         integers = (tf.constant(i, tf.int32) for i in (*where, iteration))
         metrics = self._sample_and_learn(*integers, tf.constant(progress, tf.float32))
         if self.policy.codec.is_discrete:
-            metrics["generator/random_share"] = self.agent.random_share(self.replay.num_added)
+            before = self.replay.num_added - self._num_steps * self._environment.num_environments
+            is_filling = before < self.steps_before_learning
+            metrics["generator/random_share"] = 1.0 if is_filling else self.agent.random_share(before)
         return shared.as_numbers(metrics) | {"time/update_seconds": time.perf_counter() - start}
 
     def _sample_then_learn(self, size, first, newest, iteration, progress):

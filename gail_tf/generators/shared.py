@@ -51,10 +51,10 @@ def check_discount(owner: str, discount: float, absorbing: bool) -> None:
 
 
 def follow_discount(reward_source: RewardSource | None, discount: float | None) -> None:
-    """AIRL's potential takes the discount of the returns: at another its terms do not cancel."""
-    network = getattr(reward_source, "network", None)
-    if discount is not None and getattr(network, "follows", False):
-        network.discount = discount
+    """AIRL's potential (its terms cancel at no other) and an end's worth take the discount of the returns."""
+    for part in (reward_source, getattr(reward_source, "network", None)):
+        if discount is not None and getattr(part, "follows", False):
+            part.discount = discount
 
 
 def check_cloning(agent: Any, expert: Transition | None, reward_source: RewardSource) -> bool:

@@ -19,6 +19,7 @@ _RULES: Rules = (
     ("cg_iterations backtrack_iterations horizon units", lambda x: x >= 1, "1 or more"),
     ("actor_start exploration_noise observation_noise beta cg_damping", lambda x: x >= 0, "0 or more"),
     ("cloning_coef weight_decay value_coef value_clip_range", lambda x: x >= 0, "0 or more"),
+    ("final_*fraction target_noise target_noise_clip", lambda x: x >= 0, "0 or more"),
     ("discount gae_lambda tau epsilon", lambda x: 0.0 <= x <= 1.0, "0 to 1"),
     ("average_rate target_rate", lambda x: 0.0 < x <= 1.0, "more than 0, to 1 (the network itself)"),
     ("backtrack_ratio", lambda x: 0.0 < x < 1.0, "between 0 and 1"),

@@ -44,7 +44,10 @@ class EnvironmentReward(tf.Module):
         if self._normalized is not None:
             self._normalized.update(self._scaled(transition))
         reward = self.reward(transition)
-        return reward, reward_statistics(tf.reshape(reward, [-1]), "agent")
+        metrics = reward_statistics(tf.reshape(reward, [-1]), "agent")
+        if self._normalized is not None:
+            metrics["reward/scale"] = self._normalized.scale
+        return reward, metrics
 
     def _scaled(self, transition: Transition) -> tf.Tensor:
         reward = transition.reward if self._transform is None else self._transform(transition.reward)

@@ -86,7 +86,10 @@ class LearnedReward(tf.Module):
         if self._normalized is not None:
             self._normalized.update(self._raw(transition))
         reward = self.reward(transition)
-        return reward, reward_statistics(tf.reshape(reward, [-1]), "agent")
+        metrics = reward_statistics(tf.reshape(reward, [-1]), "agent")
+        if self._normalized is not None:
+            metrics["reward/scale"] = self._normalized.scale
+        return reward, metrics
 
     def _raw(self, transition: Transition) -> tf.Tensor:
         leading = tf.shape(transition.terminated)

@@ -20,7 +20,7 @@ class MembershipReward(tf.Module):
 
     Args:
       expert, num_actions, absorbing, expert_weights: as every reward source is given them.
-      end_reward: 1 is the paper's.
+      end_reward: 1 is the paper's; None: 1 / (1 - discount), of the discount that the generator sets.
     """
 
     needs_segments = False
@@ -35,7 +35,20 @@ class MembershipReward(tf.Module):
                 "MembershipReward.end_reward says what an end is worth: want "
                 "make_environment.absorbing_states = False."
             )
-        self._end_reward = end_reward
+        self._end_reward, self._discount = end_reward, None
+        self.follows, self.pays_ends = end_reward is None, end_reward != 1.0
+
+    @property
+    def discount(self) -> float | None:
+        """Of the returns; it counts where ``end_reward`` is None."""
+        return self._discount
+
+    @discount.setter
+    def discount(self, discount: float) -> None:
+        if discount >= 1.0:
+            wanted = "want a number, or a discount below 1"
+            raise ValueError(f"MembershipReward.end_reward is None and the discount {discount}: {wanted}.")
+        self._discount, self._end_reward = discount, 1.0 / (1.0 - discount)
 
     def update(self, agent: Transition, seed, progress, segments=None) -> Metrics:
         del agent, seed, progress, segments

@@ -12,7 +12,13 @@ from gail_tf.networks.normalization import RunningMoments
 
 @gin.configurable
 def clipped(reward: tf.Tensor, maximum: float = 5.0, minimum: float | None = None) -> tf.Tensor:
-    """CREDO's reward clipping: ``min(r, maximum)`` (the paper's c = 5); a lower bound is optional."""
+    """CREDO's reward clipping: ``min(r, maximum)`` (the paper's c = 5); a lower bound is optional.
+
+    Raises:
+      ValueError: ``minimum`` above ``maximum``: every reward would be the same.
+    """
+    if minimum is not None and minimum > maximum:
+        raise ValueError(f"clipped.minimum is {minimum}: want clipped.maximum, {maximum}, or less.")
     reward = tf.minimum(reward, maximum)
     return reward if minimum is None else tf.maximum(reward, minimum)
 

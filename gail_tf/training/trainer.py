@@ -140,7 +140,9 @@ class Trainer:
     def notes(self) -> list[str]:
         """What there is to say before the first iteration."""
         filling = self._generator.steps_before_learning
-        return [*self._generator.notes, *filling_notes(filling, self.total_env_steps, self._num_evaluations)]
+        unchanged = getattr(self._generator, "steps_before_policy", 0)
+        about = filling_notes(filling, unchanged, self.total_env_steps, self._num_evaluations)
+        return [*self._generator.notes, *about]
 
     def resume(self) -> list[str]:
         """Takes up the newest intact checkpoint; returns what there is to say about damaged ones.
@@ -356,11 +358,24 @@ def _named(statistics: Mapping[str, Any]) -> dict[str, Any]:
     return {f"evaluation/{k}": v for k, v in statistics.items() if k != "num_episodes"}
 
 
-def filling_notes(filling: int, total: int | None, num_evaluations: int) -> list[str]:
-    """What a person should know where ``filling`` of ``total`` steps only fill a replay: 0 or 1 sentences."""
-    if total is None or filling * num_evaluations <= total:
+def filling_notes(filling: int, unchanged: int, total: int | None, num_evaluations: int) -> list[str]:
+    """What a person should know of a long wait: 0 or 1 sentences.
+
+    Args:
+      filling: of ``total`` steps those that only fill a replay. unchanged: those before the policy changes.
+    """
+    if total is None or max(filling, unchanged) * num_evaluations <= total:
         return []
-    if filling < total:
-        return [f"The first {filling:,} steps only fill the replay: nothing is learned before."]
     total_is = f"Trainer.total_env_steps is {total:,}"
-    return [f"The first {filling:,} steps only fill the replay, and {total_is}: next to nothing is learned."]
+    if filling >= total:
+        return [
+            f"The first {filling:,} steps only fill the replay, and {total_is}: next to nothing is learned."
+        ]
+    if unchanged >= total:
+        waits = "the actor waits for actor_start updates of the critic"
+        return [
+            f"The policy first changes after {unchanged:,} steps ({waits}), and {total_is}: it never does."
+        ]
+    if filling * num_evaluations > total:
+        return [f"The first {filling:,} steps only fill the replay: nothing is learned before."]
+    return [f"In the first {unchanged:,} steps only the critic learns: the policy stays as it is."]

@@ -16,6 +16,7 @@ from gail_tf.demonstrations import Demonstrations
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.make import make_environment
 from gail_tf.rewards import functions as rewards
+from gail_tf.rewards.membership import MembershipReward
 from gail_tf.types import UserError
 
 
@@ -170,6 +171,18 @@ def test_ends_at_the_time_limit_alone_are_remarked_upon(prepare):
 def test_subsampling_that_leaves_one_transition_is_refused(prepare):
     with pytest.raises(UserError, match="every 500th of 200 transitions leaves 1; wanted at least 2"):
         prepare(pendulums((200, False)), subsample=500)
+
+
+def test_a_reward_that_pays_ends_is_told_where_subsampling_left_none(prepare):
+    ended, cut = pendulums((100, True), (100, True)), pendulums((200, False))
+    note = expert.ends_note(prepare(ended, subsample=20), MembershipReward(end_reward=None))
+    assert "--subsample=20 kept no step that ended a demonstration" in note
+    for shown, reward_source in (
+        (prepare(ended, subsample=20), MembershipReward()),  # the paper's pays all rows alike
+        (prepare(ended, subsample=1), MembershipReward(end_reward=None)),
+        (prepare(cut, subsample=20), MembershipReward(end_reward=None)),
+    ):
+        assert expert.ends_note(shown, reward_source) is None
 
 
 @pytest.mark.parametrize("size, noted", [(1.0, False), (1e4, True)])

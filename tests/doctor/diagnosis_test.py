@@ -557,6 +557,39 @@ def test_a_run_that_ended_while_it_still_explored_is_told_so():
     assert found(poor(algorithm="IQ-Learn", settings=learner + "30001", score=0.9)) == []
 
 
+def test_a_policy_that_waited_longer_than_its_run_is_told_so():
+    waits = "OffPolicyGenerator.agent = @SAC\nSAC.actor_start = 1000"
+    (finding,) = diagnosis.diagnose(poor(settings=waits, generator__critic_loss=ramp(1.0, 1.0)))
+    assert finding.name == "too few steps" and "waits for 1,000 updates of the critic" in finding.figures
+    assert finding.change == ("--gin='Trainer.total_env_steps = 90000'", "--gin='SAC.actor_start = 0'")
+    learned = {"generator__critic_loss": ramp(1.0, 1.0), "generator__policy_loss": ramp(1.0, 1.0)}
+    assert found(poor(settings=waits, **learned)) == ["not learned"]
+
+
+def test_short_episodes_are_advised_absorbing_states_where_a_discriminator_pays_them():
+    short = {"facts": {"length_mean": 1000.0}, "evaluation__length_mean": 110.0}
+    advised = "--gin='make_environment.absorbing_states = True'"
+    for settings, offered in (
+        ("Discriminator.num_epochs = 2", True),
+        ("OffPolicyGenerator.agent = @SoftQ", False),
+        ("BehavioralCloning.patience = 5", False),
+    ):
+        (finding,) = diagnosis.diagnose(poor(settings=settings, **short))
+        assert (advised in finding.change) == offered, settings
+
+
+def test_of_two_bindings_the_one_that_is_there_does_not_silence_the_other():
+    both = "--gin='Discriminator.reward_fn = @airl' --gin='make_environment.absorbing_states = True'"
+    bound = "Discriminator.reward_fn = @{}\nmake_environment.absorbing_states = {}"
+    for reward_fn, absorbing, is_of_use in (
+        ("airl", False, True),
+        ("plr", True, True),
+        ("airl", True, False),
+    ):
+        case = Case(poor(settings=bound.format(reward_fn, absorbing)))
+        assert case.is_of_use(both) == is_of_use
+
+
 @pytest.mark.long
 def test_no_run_of_record_at_the_experts_level_is_accused_and_few_others_are_told_nothing():
     """The counts stand in docs/troubleshooting.md."""

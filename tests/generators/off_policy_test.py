@@ -132,6 +132,24 @@ def test_cloning_wants_a_discriminator_that_sees_actions():
         make(agent=agent, expert=make_expert(), expert_share=0.25, reward_source=blind)
 
 
+@pytest.mark.parametrize("actor_start, unchanged", [(0, 4), (3, 8), (6, 12)])
+def test_the_steps_before_the_policy_changes(actor_start, unchanged):
+    """Two environments of two steps, eight random ones, three updates an iteration."""
+    options = {"num_environments": 2, "num_steps": 2, "num_random_steps": 8, "num_updates": 3}
+    agent = functools.partial(SAC, actor_start=actor_start)
+    generator = OffPolicyGenerator(
+        pendulum, EnvironmentReward(), None, 0, agent=agent, batch_size=4, jit_compile=False, **options
+    )
+    before = [variable.numpy() for variable in generator.agent.actor_net.trainable_variables]
+    for iteration in range(10):
+        steps = 4 * iteration
+        iterate(generator, [iteration])
+        now = generator.agent.actor_net.trainable_variables
+        if any((was != is_now.numpy()).any() for was, is_now in zip(before, now, strict=True)):
+            break
+    assert steps == generator.steps_before_policy == unchanged
+
+
 def test_random_actions_span_the_range_and_later_ones_follow_the_actor():
     generator, _ = make(num_steps=8, agent=functools.partial(TD3, exploration_noise=0.0))
     generator.collect(0)

@@ -1,6 +1,7 @@
 """The environment's own reward, and its running scale."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from gail_tf.rewards.environment import EnvironmentReward
@@ -23,4 +24,7 @@ def test_the_environment_reward_is_normalised_by_its_running_mean_square():
     np.testing.assert_allclose(
         source.relabel(transition([3.0, 5.0]))[0], np.array([3, 5]) / 17**0.5, rtol=1e-6
     )
-    np.testing.assert_allclose(source.relabel(transition([1.0, 1.0]))[0], [1 / 3, 1 / 3], rtol=1e-6)
+    paid, metrics = source.relabel(transition([1.0, 1.0]))
+    np.testing.assert_allclose(paid, [1 / 3, 1 / 3], rtol=1e-6)
+    assert float(metrics["reward/scale"]) == pytest.approx(3.0)
+    assert "reward/scale" not in EnvironmentReward().relabel(transition([1.0]))[1]

@@ -43,6 +43,11 @@ def test_transforms_apply_in_order_and_metrics_speak_of_what_is_paid():
     assert {name: float(v) for name, v in metrics.items() if "histogram" not in name} == expected
 
 
+def test_bounds_of_clipping_the_wrong_way_round_are_refused():
+    with pytest.raises(ValueError, match="clipped.minimum is 6.0: want clipped.maximum, 5.0, or less"):
+        clipped(tf.zeros(2), maximum=5.0, minimum=6.0)
+
+
 def test_the_clipped_share_counts_what_clipping_changed_and_no_running_scale():
     clip = functools.partial(clipped, maximum=3.0)
     _, metrics = RewardPipeline(airl, [clip, NormalizedReward()]).pay(AGENT, EXPERT)

@@ -151,6 +151,24 @@ def test_what_every_trial_would_be_refused_for_is_said_before_the_first(tmp_path
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("changes", "gin", "who"),
+    [
+        ({}, ["PPO.learning_rate = 1e-4"], "--gin"),
+        ({"tasks": {"t": {**TASKS["t"], "bindings": ["PPO.learning_rate = 1e-4"]}}}, [], "Tune.tasks['t']"),
+        ({"space": {"Experiment.seed": ("int", 0, 9)}}, [], "seed"),
+    ],
+)
+def test_a_search_of_what_is_bound_after_it_is_refused(tmp_path, changes, gin, who):
+    pytest.importorskip("optuna", reason="gail-tune's extra is not installed: pip install 'gail_tf[tune]'")
+    from gail_tf.studies import search
+
+    asked = Tune(**dict(configs=["bc/any"], tasks=TASKS, space=SPACE) | changes)
+    with pytest.raises(UserError, match=re.escape(f"{who} binds it too and wins")):
+        search.open_book(asked, tmp_path / "out", None, gin)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_trial_that_was_cut_short_goes_on_under_its_name(tmp_path, trained, monkeypatch):
     out = tmp_path / "out"
     monkeypatch.setenv("BREAK", "1001")

@@ -212,17 +212,19 @@ def test_what_to_keep_is_checked(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("filling", "total", "said"),
+    ("filling", "unchanged", "total", "said"),
     [
-        (0, 1_000, None),
-        (1_000, 20_000, None),
-        (50_000, None, None),
-        (1_001, 20_000, "The first 1,001 steps only fill the replay: nothing"),
-        (1_000, 1_000, "Trainer.total_env_steps is 1,000: next to nothing"),
+        (0, 0, 1_000, None),
+        (1_000, 1_000, 20_000, None),
+        (50_000, 60_000, None, None),
+        (1_001, 900, 20_000, "The first 1,001 steps only fill the replay: nothing"),
+        (1_000, 2_000, 1_000, "Trainer.total_env_steps is 1,000: next to nothing"),
+        (1_000, 2_000, 20_000, "In the first 2,000 steps only the critic learns"),
+        (1_000, 20_000, 20_000, "The policy first changes after 20,000 steps (the actor waits"),
     ],
 )
-def test_a_long_filling_of_the_replay_is_announced(filling, total, said):
-    notes = filling_notes(filling, total, num_evaluations=20)
+def test_a_long_filling_of_the_replay_is_announced(filling, unchanged, total, said):
+    notes = filling_notes(filling, unchanged, total, num_evaluations=20)
     assert (said in notes[0] and len(notes) == 1) if said else notes == []
 
 
