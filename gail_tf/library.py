@@ -17,7 +17,6 @@ import numpy as np
 
 from gail_tf.environments.foreign import one_line
 from gail_tf.machine import available_cores
-from gail_tf.resources import resolve_demonstrations
 from gail_tf.start_up import import_tensorflow, use_device, use_tensorflow_threads
 from gail_tf.types import UserError, without_trail
 
@@ -395,11 +394,12 @@ def _begin(request, directory) -> Mapping[str, Any]:
 
     Not that of a finished run, which is read only: it may lie where nothing can be written.
     """
-    from gail_tf.assembly.resuming import check_same
+    from gail_tf.assembly.resuming import check_same, check_same_arrays
 
     info = directory.read_info()
     check_same(request, info)
     if info.get("status") == "finished":
+        check_same_arrays(request, info)
         return info
     directory.lock()
     directory.clean()
@@ -426,7 +426,11 @@ def _take_up(directory, info: Mapping[str, Any], settled, trainer) -> list[str]:
 
 
 def _as_hook(callback: Callback):
-    return lambda trainer, metrics, is_logged: is_logged and callback(metrics) is True
+    def hook(trainer, metrics: Mapping[str, Any], is_logged: bool) -> bool:
+        said = callback(metrics) if is_logged else False
+        return isinstance(said, bool | np.bool_) and bool(said)  # NumPy's comparisons give its own
+
+    return hook
 
 
 @_one_line()
@@ -439,7 +443,7 @@ def evaluate(
     deterministic: bool = True,
     video: str | None = None,
     say: Callable[[Mapping[str, Any]], object] | None = None,
-    demonstrations: str | None = None,
+    demonstrations: Any = None,
 ) -> dict[str, Any]:
     """Rolls a policy out; the same as ``gail-evaluate``.
 
@@ -451,8 +455,8 @@ def evaluate(
       seed: episode i starts from ``reset(seed=seed + i)``.
       video: a new file (.mp4, .gif) for a film of the first episode; of an exported policy only.
       say: sees the result as soon as it is there, before the film.
-      demonstrations: a path or "shipped:NAME", to measure the imitation distance from; None: those that the
-        policy's run learned from. Of an exported policy only.
+      demonstrations: a path, "shipped:NAME" or what ``train`` takes, to measure the imitation distance from;
+        None: those that the policy's run learned from. Of an exported policy only.
 
     Returns:
       ``return_mean``, ``return_std``, ``return_min``, ``return_max``, ``length_mean``, ``num_episodes``; of
@@ -467,13 +471,14 @@ def evaluate(
     if isinstance(policy, str | os.PathLike):
         find_policy(policy)  # before TensorFlow, whose import takes seconds
     import_tensorflow()
+    from gail_tf.assembly.expert import recorded_by
     from gail_tf.environments.make import make_by_arguments
     from gail_tf.training import evaluation, rollouts
     from gail_tf.training.recording import Cut
 
     if isinstance(policy, Policy | str | os.PathLike):
         path = policy.path if isinstance(policy, Policy) else policy
-        expert = None if demonstrations is None else resolve_demonstrations(demonstrations)
+        expert = None if demonstrations is None else recorded_by(demonstrations)
         how = (num_episodes, seed, not deterministic, video, say, expert)
         return rollouts.evaluate_policy(str(path), environment, *how)
     if environment is None:

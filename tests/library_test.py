@@ -78,6 +78,29 @@ def test_a_result_tells_what_came_of_the_training(trained):
     assert any("reward is plr" in note for note in result.notes)
 
 
+def test_a_finished_run_is_not_taken_up_with_other_arrays(trained):
+    result, _ = trained
+    resumed = {"run_dir": result.run_dir, "environment": make_cartpole, "resume": True}
+    same = gail_tf.train(demonstrations=arrays(), **resumed)
+    assert same.summary == result.summary
+    others = arrays() | {"rewards": arrays()["rewards"] + 1.0}
+    with pytest.raises(UserError, match="^the arrays are others than the finished run's"):
+        gail_tf.train(demonstrations=others, **resumed)
+
+
+def test_a_policy_is_held_against_demonstrations_of_any_kind(trained, tmp_path):
+    result, _ = trained
+    recorded = gail_tf.demonstrations.from_arrays(arrays())
+    gail_tf.demonstrations.save(str(tmp_path / "a.npz"), recorded)
+    found = [
+        gail_tf.evaluate(result.policy, make_cartpole, num_episodes=2, demonstrations=given)
+        for given in (tmp_path / "a.npz", arrays(), recorded)
+    ]
+    assert len({told["imitation_distance"] for told in found}) == 1
+    with pytest.raises(UserError, match="^demonstrations is 3 .*: want a path, a Demonstrations or a dict"):
+        gail_tf.evaluate(result.policy, make_cartpole, demonstrations=3)
+
+
 def test_the_run_directory_is_that_of_the_binaries(trained):
     result, _ = trained
     info = json.loads((result.run_dir / "run.json").read_text())
@@ -335,7 +358,7 @@ def test_a_callback_ends_the_training_and_the_result_is_whole(tmp_path):
         "ppo/cartpole",
         bindings=(*TINY, "make_environment.max_episode_steps = 20"),
         run_dir=tmp_path / "run",
-        callbacks=[lambda line: line["env_steps"] >= 128],
+        callbacks=[lambda line: np.mean([line["env_steps"]]) >= 128],  # NumPy's own True
     )
     assert result.status == "finished" and result.summary["env_steps"] == 128
     assert result.policy(np.zeros((1, 4))).shape == (1,)

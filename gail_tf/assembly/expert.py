@@ -1,6 +1,9 @@
 """The expert of an experiment: demonstrations, checked and chosen, and the reward they suggest."""
 
-from collections.abc import Callable, Mapping, Sequence
+import inspect
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +16,10 @@ from gail_tf.demonstrations import Demonstrations
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack
+from gail_tf.environments.foreign import one_line
+from gail_tf.environments.make import is_same_id
 from gail_tf.environments.observations import channels_first, environment_name, flattened_space, time_limit
+from gail_tf.environments.wrappers import as_bindings
 from gail_tf.functions import name_of
 from gail_tf.resources import experts_dir, resolve_demonstrations
 from gail_tf.rewards import functions as rewards
@@ -75,13 +81,30 @@ def load_demonstrations(
         name = file = resolve_demonstrations(path)
         recorded = demos.load(file, reader, observation_keys)
     else:
-        is_ours = isinstance(given, Demonstrations)
-        name, recorded = (DEMONSTRATIONS, given) if is_ours else (ARRAYS, demos.from_arrays(given))
+        recorded, name = recorded_by(given)
         with demos.named(name):
             recorded = demos.with_keys(recorded, observation_keys)
     sha256 = demos.digest(file, recorded)
     chosen = (num_trajectories, subsample, seed, observation_keys)
     return LoadedDemonstrations(name, recorded, sha256, *chosen, reader and name_of(reader))
+
+
+def recorded_by(given: Any) -> tuple[Demonstrations, str]:
+    """Demonstrations as a program gives them, and what messages call them.
+
+    Raises:
+      UserError: what it gives is no path, no ``Demonstrations`` and no dict of arrays.
+    """
+    if isinstance(given, Demonstrations):
+        return given, DEMONSTRATIONS
+    if isinstance(given, str | os.PathLike):
+        path = resolve_demonstrations(os.fspath(given))
+        return demos.load(path), path
+    if not isinstance(given, Mapping):
+        shown = f"{one_line(repr(given), 60)} ({type(given).__name__})"
+        raise UserError(f"demonstrations is {shown}: want a path, a Demonstrations or a dict of arrays.")
+    with demos.named(ARRAYS):
+        return demos.from_arrays(given), ARRAYS
 
 
 class Expert(NamedTuple):
@@ -146,6 +169,7 @@ def prepare_expert(
         ),
         notes=(
             *used.notes,
+            *_notes_on_making(recorded, env),
             *_notes_on_ends(recorded, whole, max_steps),
             *_notes_on_spread(used.observations),
             *_notes_on_unscaled(codec, used.actions),
@@ -202,6 +226,48 @@ def _transitions(used: Demonstrations, codec: ActionCodec, absorbing: bool) -> T
     if absorbing and not codec.is_discrete:  # the normalised 0 is an agent's there, whatever the bounds
         actions[used.observations[:, -1] > 0.0] = 0.0
     return Transition(used.observations, actions, used.next_observations, rewards_or_zero, *flags)
+
+
+def _notes_on_making(recorded: Demonstrations, env: gym.Env) -> list[str]:
+    """What the recording says that its environment was made with, and this one is not: a note or none."""
+    policy = recorded.provenance.get("policy")
+    made = recorded.provenance.get("environment_kwargs")
+    if made is None and isinstance(policy, Mapping):  # recordings of before the file said it itself
+        is_here = is_same_id(environment_name(env), policy.get("environment"))
+        made = policy.get("environment_kwargs") if is_here else None
+    if not isinstance(made, Mapping) or env.spec is None:
+        return []
+    kwargs = dict(made.get("kwargs") or {})
+    parameters = inspect.signature(type(env.unwrapped).__init__).parameters
+    now = {name: parameter.default for name, parameter in parameters.items()} | env.spec.kwargs
+    other = sorted(
+        name for name in kwargs.keys() - {"render_mode"} if _plain(now.get(name)) != _plain(kwargs[name])
+    )
+    found = as_bindings({"kwargs": {name: kwargs[name] for name in other}})
+    limit = made.get("max_episode_steps")
+    if limit is not None and limit != time_limit(env):
+        found += as_bindings({"max_episode_steps": limit})
+    layers = {type(layer).__name__ for layer in _layers(env)}
+    missing = [name for name in made.get("wrapper_names") or () if name not in layers]
+    found += [f"the wrapper {name}" for name in missing]
+    if not found:
+        return []
+    return [
+        f"Recorded in an environment with {'; '.join(found)}, which this one has not: unless it makes no "
+        "difference, bind the same."
+    ]
+
+
+def _plain(value: Any) -> Any:
+    """As JSON gives it back."""
+    return json.loads(json.dumps(value, default=str))
+
+
+def _layers(env: gym.Env) -> Iterator[gym.Env]:
+    """Wrappers from the outermost on."""
+    while isinstance(env, gym.Wrapper):
+        yield env
+        env = env.env
 
 
 def _notes_on_ends(recorded: Demonstrations, whole: np.ndarray, max_steps: int) -> list[str]:

@@ -4,7 +4,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from gail_tf import demonstrations as demos
 from gail_tf.assembly.config import FLAGS, absolute_path
+from gail_tf.assembly.expert import recorded_by
 from gail_tf.assembly.gin_text import Statement, comparable, statements
 from gail_tf.assembly.settings import NAMES, Request
 from gail_tf.environments.make import factory_name, with_version
@@ -56,6 +58,17 @@ def _other_values(request: Request, info: Mapping[str, Any]) -> list[str]:
         if _plain(flag, value) != _plain(flag, was):
             found.append(f"--{flag} is {_shown(value)}, and the run has {_shown(was)}")
     return found
+
+
+def check_same_arrays(request: Request, info: Mapping[str, Any]) -> None:
+    """Raises UserError where a program gives other arrays than a run learned from; paths have names."""
+    given = request.demonstrations
+    if given is None or isinstance(given, str | os.PathLike):
+        return
+    recorded, name = recorded_by(given)
+    recorded = demos.with_keys(recorded, info.get("observation_keys"))
+    if demos.digest(None, recorded) != info.get("demonstrations_sha256"):
+        raise UserError(f"{name} are others than the finished run's: give another run_dir, or overwrite.")
 
 
 def _plain(flag: str, value: Any) -> Any:

@@ -386,3 +386,11 @@ def _import_hint(environment: str) -> str:
     if re.search(r"-v[23]$", environment) and newer:
         return f"use {' or '.join(newer)}."
     return "install what it needs."
+
+
+def is_same_id(environment: str, other: str | None) -> bool:
+    """Whether two ids are of one environment: without a version, or without the module that registers it."""
+    if other is None or environment == other:
+        return other is not None
+    # Of the other one the module is not imported: it may be missing here.
+    return with_version(environment).rpartition(":")[2] == with_version(other.rpartition(":")[2])

@@ -3,6 +3,7 @@
 import functools
 import inspect
 import itertools
+import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack
 from gail_tf.environments.finite import check_finite
 from gail_tf.environments.foreign import one_line
-from gail_tf.environments.make import make_by_arguments, with_time_limit
+from gail_tf.environments.make import is_same_id, make_by_arguments, with_time_limit
 from gail_tf.environments.observations import environment_name
 from gail_tf.environments.wrappers import as_bindings, described
 from gail_tf.files import require_new
@@ -91,14 +92,16 @@ def make_demonstrations(
     episodes, environment, make_env, about = record(asked)
     provenance = {"num_episodes": num_episodes, "seed": seed, "stochastic": stochastic}
     provenance |= {"action_noise": action_noise, "made_by": "gail-make-demonstrations", **about}
-    save(out, episodes, environment, make_env, provenance)
     known = about["policy"]
     if is_own:
-        is_same = rollouts.is_same_id(environment, known.get("environment"))
+        is_same = is_same_id(environment, known.get("environment"))
         made = known.get("environment_kwargs") if is_same else None
     else:
         made = described_arguments(arguments)
-    return Recorded(environment, as_bindings({**(made or {}), **_limit(max_episode_steps)}))
+    made = {**(made or {}), **_limit(max_episode_steps)}
+    provenance["environment_kwargs"] = json.loads(json.dumps(made, default=str))
+    save(out, episodes, environment, make_env, provenance)
+    return Recorded(environment, as_bindings(made))
 
 
 def described_arguments(arguments: Mapping[str, Any], max_episode_steps: int | None = None) -> dict[str, Any]:

@@ -11,18 +11,19 @@ from typing import Any
 import gymnasium as gym
 import tensorflow as tf
 
-from gail_tf import demonstrations, scores
+from gail_tf import scores
+from gail_tf.demonstrations import Demonstrations
 from gail_tf.environments.film import film, renderer_set_aside
 from gail_tf.environments.make import (
     called,
     factory_name,
+    is_same_id,
     make_by_arguments,
     make_environment,
     with_time_limit,
-    with_version,
 )
 from gail_tf.environments.observations import observation_spec
-from gail_tf.environments.wrappers import recalled
+from gail_tf.environments.wrappers import as_bindings, recalled
 from gail_tf.files import require_new
 from gail_tf.machine import pip_install
 from gail_tf.reporting import python_calls
@@ -98,14 +99,6 @@ def _is_own(environment: str | Callable[[], gym.Env], metadata: Mapping[str, Any
     return factory is None and is_same_id(environment, metadata.get("environment"))
 
 
-def is_same_id(environment: str, other: str | None) -> bool:
-    """Whether two ids are of one environment: without a version, or without the module that registers it."""
-    if other is None or environment == other:
-        return other is not None
-    # Of the other one the module is not imported: it may be missing here.
-    return with_version(environment).rpartition(":")[2] == with_version(other.rpartition(":")[2])
-
-
 def _environment_arguments(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of make_environment under which a policy was trained."""
     arguments = dict(metadata.get("environment_kwargs") or {})
@@ -144,13 +137,13 @@ def evaluate_policy(
     stochastic: bool,
     video: str | None = None,
     say: Callable[[Mapping[str, Any]], object] | None = None,
-    expert: str | None = None,
+    expert: tuple[Demonstrations, str] | None = None,
 ) -> dict[str, Any]:
     """Returns the statistics of ``num_episodes`` episodes and, where known, normalised score and distances.
 
     Args:
       video: a film of the first episode, from its recorded actions. say: sees the result before that is made.
-      expert: a file of demonstrations to compare with; None: those that the policy's run learned from.
+      expert: demonstrations to compare with and their name; None: those that the policy's run learned from.
     """
     if video:
         _check_video(video)
@@ -172,7 +165,7 @@ def evaluate_policy(
     result |= {
         "environment": called(environment),
         "policy": str(policy),
-        "note": note_of(policy, metadata, stochastic),
+        "note": note_of(policy, metadata, stochastic, called(environment) if not known else None),
     }
     result |= {"seed": seed, "stochastic": stochastic, "expert_return": expert, "random_return": random}
     result["normalized_return"] = scores.normalized(result["return_mean"], expert, random)
@@ -194,7 +187,7 @@ def _check_film(video: str, filmed: float, evaluated: float) -> None:
 
 
 def _yardstick(
-    path: str, expert: str | None, make_env, known: Mapping[str, Any]
+    path: str, expert: tuple[Demonstrations, str] | None, make_env, known: Mapping[str, Any]
 ) -> tuple[Yardstick | None, str | None]:
     """What to measure the distance with, or None and why there is none.
 
@@ -203,7 +196,7 @@ def _yardstick(
     """
     components = known.get("compared_components", ())
     if expert is not None:
-        return Yardstick(demonstrations.load(expert), expert, make_env, components), None
+        return Yardstick(*expert, make_env, components), None
     if not known:
         return None, "the policy was trained in another environment: add --demonstrations=PATH"
     try:
@@ -215,9 +208,16 @@ def _yardstick(
         return None, str(error)
 
 
-def note_of(policy: Path, metadata: Mapping[str, Any], stochastic: bool) -> str | None:
-    """What a person should know of a policy that acts, beside its figures; None: nothing."""
+def note_of(
+    policy: Path, metadata: Mapping[str, Any], stochastic: bool, elsewhere: str | None = None
+) -> str | None:
+    """What a person should know of a policy that acts, beside its figures; None: nothing.
+
+    ``elsewhere``: the environment that it acts in, where that is another than it was trained in.
+    """
     notes = [note] if (note := note_of_older(policy)) else []
+    if elsewhere and (lines := as_bindings(metadata.get("environment_kwargs") or {})):
+        notes.append(f"{elsewhere} is made without what the policy's own had: {'; '.join(lines)}.")
     if metadata.get("stochastic") and not stochastic:
         notes.append(
             "its run was evaluated with sampled actions, this is its mode: add --stochastic "

@@ -185,6 +185,32 @@ def test_a_reward_that_pays_ends_is_told_where_subsampling_left_none(prepare):
         assert expert.ends_note(shown, reward_source) is None
 
 
+@pytest.mark.parametrize(
+    "made, told",
+    [
+        ({"kwargs": {"g": 3.0}}, "make_environment.kwargs = {'g': 3.0}"),
+        (
+            {"kwargs": {"g": 10.0, "render_mode": "rgb_array"}, "max_episode_steps": 200},
+            None,
+        ),  # as it is anyhow
+        ({"max_episode_steps": 50}, "make_environment.max_episode_steps = 50"),
+        ({"wrapper_names": ["RescaleObservation", "TimeLimit"]}, "the wrapper RescaleObservation"),
+        ({}, None),
+        (None, None),
+    ],
+)
+def test_what_the_recorded_environment_had_and_this_one_has_not_is_remarked_upon(prepare, made, told):
+    of_today = {"environment_kwargs": made}
+    of_before = {"policy": {"environment": "Pendulum-v1", "environment_kwargs": made}}
+    elsewhere = {"policy": {"environment": "Pendulum-v0", "environment_kwargs": made}}
+    for provenance, said in ((of_today, told), (of_before, told), (elsewhere, None)):
+        recorded = dataclasses.replace(pendulums((200, False)), provenance=provenance)
+        notes = [
+            note for note in prepare(recorded).notes if note.startswith("Recorded in an environment with")
+        ]
+        assert len(notes) == (said is not None) and all(f"with {said}, which" in note for note in notes)
+
+
 @pytest.mark.parametrize("size, noted", [(1.0, False), (1e4, True)])
 def test_large_observations_are_remarked_upon(prepare, size, noted):
     shown = prepare(pendulums((200, False)))

@@ -106,7 +106,9 @@ def policy(tmp_path_factory):
 
 
 def evaluated(path, expert=None):
-    return rollouts.evaluate_policy(str(path), None, 2, 0, False, expert=expert)
+    return rollouts.evaluate_policy(
+        str(path), None, 2, 0, False, expert=expert and (demos.load(expert), expert)
+    )
 
 
 def test_a_runs_demonstrations_are_found_and_the_same_can_be_given(policy, tmp_path):

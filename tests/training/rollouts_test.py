@@ -1,6 +1,7 @@
 """What gail-evaluate and gail-make-demonstrations refuse before they roll anything out."""
 
 import json
+import shutil
 import sys
 
 import gymnasium as gym
@@ -12,6 +13,7 @@ from gymnasium.envs.classic_control import CartPoleEnv
 from gail_tf import library
 from gail_tf.agents.policy import Policy
 from gail_tf.environments.actions import ActionCodec
+from gail_tf.environments.make import is_same_id
 from gail_tf.networks.mlp import make_actor_network, make_deterministic_actor
 from gail_tf.training import export, recording, rollouts, run_directory
 from gail_tf.types import UserError
@@ -68,6 +70,19 @@ def refusal(function, *args, **kwargs):
     return message
 
 
+def test_what_another_environment_is_made_without_is_said(cartpole_policy, tmp_path):
+    policy = shutil.copytree(cartpole_policy, tmp_path / "policy")
+    file = policy / export.METADATA
+    had = {"environment": "CartPole-v0", "environment_kwargs": {"max_episode_steps": 5}}
+    file.write_text(json.dumps(json.loads(file.read_text()) | had))
+    told = rollouts.evaluate_policy(str(policy), "CartPole-v1", 1, 0, False)
+    assert told["note"] == (
+        "CartPole-v1 is made without what the policy's own had: make_environment.max_episode_steps = 5."
+    )
+    own = rollouts.evaluate_policy(str(policy), None, 1, 0, False)
+    assert own["note"] is None and own["length_mean"] == 5.0
+
+
 @pytest.mark.parametrize("names_its_actions", [True, False])
 @pytest.mark.parametrize("num_actions", [1, 3])
 def test_another_number_of_actions_is_refused(cartpole_policy, monkeypatch, num_actions, names_its_actions):
@@ -97,9 +112,9 @@ def test_a_function_that_makes_an_environment_goes_by_its_name(cartpole_policy):
 
 @pytest.mark.parametrize("environment", ["CartPole", "gymnasium.envs.classic_control:CartPole-v1"])
 def test_an_id_without_its_version_or_with_its_module_is_the_policys_own(cartpole_policy, environment):
-    assert rollouts.is_same_id(environment, "CartPole-v1")
-    assert not rollouts.is_same_id(environment, "CartPole-v0")
-    assert not rollouts.is_same_id(environment, None)
+    assert is_same_id(environment, "CartPole-v1")
+    assert not is_same_id(environment, "CartPole-v0")
+    assert not is_same_id(environment, None)
     told = rollouts.evaluate_policy(str(cartpole_policy), environment, 1, 0, False)
     assert "another environment" not in told["no_distance"]
 

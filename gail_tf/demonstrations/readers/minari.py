@@ -4,6 +4,7 @@
 FrameStackObservation gives them, are read as the single frames that they are made of.
 """
 
+import json
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -77,10 +78,19 @@ def _from_dataset(dataset: Any, name: str) -> Demonstrations:
         truncated=truncated,
         episode_ends=ends,
         environment=None if dataset.env_spec is None else dataset.env_spec.id,
-        provenance={"format": "Minari", "dataset": name},
+        provenance={"format": "Minari", "dataset": name, "environment_kwargs": _made_with(dataset.env_spec)},
         notes=(*frame_notes, *notes),
         components=components,
     )
+
+
+def _made_with(spec: Any) -> dict[str, Any] | None:
+    """What the data set's environment was made with, as a recording of our own has it."""
+    if not hasattr(spec, "kwargs"):
+        return None
+    wrappers = [wrapper.name for wrapper in spec.additional_wrappers]
+    made = {"kwargs": spec.kwargs, "max_episode_steps": spec.max_episode_steps, "wrapper_names": wrappers}
+    return json.loads(json.dumps(made, default=str))
 
 
 def _flattened(observations: list[Any], dataset: Any) -> tuple[list[np.ndarray], Components | None]:

@@ -17,12 +17,11 @@ NAME = "minari:line/expert-v0"
 def give(monkeypatch):
     """Puts a data set of these episodes in place."""
 
-    def give(*episodes, space=None):
+    def give(*episodes, space=None, spec=None):
         def load_dataset(dataset_id):
             if dataset_id != "line/expert-v0":
                 raise FileNotFoundError("not found locally")
-            spec = SimpleNamespace(id="Line-v0")
-            found = {"env_spec": spec, "observation_space": space}
+            found = {"env_spec": spec or SimpleNamespace(id="Line-v0"), "observation_space": space}
             return SimpleNamespace(iterate_episodes=lambda: iter(episodes), **found)
 
         monkeypatch.setitem(sys.modules, "minari", SimpleNamespace(load_dataset=load_dataset))
@@ -56,6 +55,14 @@ def test_episodes_hold_one_observation_more_than_actions(give):
     assert d.returns.tolist() == [4, 2]
     assert (d.environment, d.components) == ("Line-v0", None)
     assert d.notes == ("1 episodes have neither termination nor truncation: taken as truncated.",)
+
+
+def test_what_the_environment_was_made_with_is_kept(give):
+    env = gym.wrappers.RescaleObservation(gym.make("Pendulum-v1", g=3.0, max_episode_steps=50), -1.0, 1.0)
+    give(episode(column(0, 1, 2), 2, terminated=True), spec=env.spec)
+    made = demos.load(NAME).provenance["environment_kwargs"]
+    assert (made["kwargs"]["g"], made["max_episode_steps"]) == (3.0, 50)
+    assert made["wrapper_names"] == ["RescaleObservation"]
 
 
 def test_step_with_both_flags_is_terminated(give):
