@@ -19,7 +19,11 @@ FOLDERS_OF = {
     "credo": ["credo", "credo_parts", "credo_ppo", "credo_rewards"],
     "mgail": ["mgail", "mgail_paper"],
     "steady": ["steady", "bc", "trpo_humanoid", "half_cheetah"],
-    "pong_pybullet": ["pong_today", "pong_regularized", "pybullet", "pybullet_hopper", "pybullet_ant"],
+    "pong_pybullet": [
+        *("pong_today", "pong_plain", "pong_four", "pong_regularized"),
+        *("pybullet", "pybullet_hopper", "pybullet_ant"),
+    ],
+    "fresh_seeds": ["fresh_seeds", "fresh_half_cheetah"],
 }
 # The same training under another name: study -> (arm, task) -> (folder, arm, task).
 SAME = {
@@ -53,7 +57,7 @@ SAME = {
     },
 }
 EARLIER = "MGAIL (paper"  # arms that had the name of a recipe, mgail_paper, which is another today
-ON_A_GPU = "games_study"  # whose seconds are no core's
+ON_A_GPU = ("games_study", "pong_plain", "pong_four")  # whose seconds are no core's
 # Recipes whose steps take about as long, for a recipe that has not been run on a task.
 ON_POLICY = ("gail_ppo", "gail_trpo", "gail_vr", "gail_gp", "w_gail", "w_gail_gp")
 
@@ -101,7 +105,7 @@ def hours_a_step(recipe, environment, takes_steps):
     """Median over the runs of record: of the recipe on the task, else of what is most like it."""
     runs = runs_of_record()
     runs = runs[((runs.env_steps > 0) == takes_steps) & (runs.status == "finished")]
-    runs = runs[runs.folder != ON_A_GPU]
+    runs = runs[~runs.folder.isin(ON_A_GPU)]
     alike = runs.recipe.isin(ON_POLICY if recipe in ON_POLICY else [recipe])
     same, here = runs.recipe == recipe, runs.environment == environment
     there = runs.kind == kind_of(environment)
