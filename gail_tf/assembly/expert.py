@@ -30,6 +30,8 @@ SMALL_SPREAD, SMALL_RELATIVE_SPREAD = 3e-4, 1e-5  # Standard deviations that Run
 MODERATE_ACTION = (
     5.0  # Root mean square of an action that is not scaled, or its inverse: so far does noise reach.
 )
+_CHANGE_NOTHING = {"RecordEpisodeStatistics", "RecordVideo", "FlattenObservation", "FrameStackObservation"}
+"""Gymnasium's wrappers that only watch, and those whose work is done here for every environment."""
 LARGE_OBSERVATION = 100.0  # Root mean square; networks that are set up for values of order 1 stall far above.
 
 
@@ -248,7 +250,7 @@ def _notes_on_making(recorded: Demonstrations, env: gym.Env) -> list[str]:
     if limit is not None and limit != time_limit(env):
         found += as_bindings({"max_episode_steps": limit})
     layers = {type(layer).__name__ for layer in _layers(env)}
-    missing = [name for name in made.get("wrapper_names") or () if name not in layers]
+    missing = [name for name in made.get("wrapper_names") or () if name not in layers | _CHANGE_NOTHING]
     found += [f"the wrapper {name}" for name in missing]
     if not found:
         return []

@@ -195,6 +195,7 @@ def test_a_reward_that_pays_ends_is_told_where_subsampling_left_none(prepare):
         ),  # as it is anyhow
         ({"max_episode_steps": 50}, "make_environment.max_episode_steps = 50"),
         ({"wrapper_names": ["RescaleObservation", "TimeLimit"]}, "the wrapper RescaleObservation"),
+        ({"wrapper_names": ["RecordEpisodeStatistics"]}, None),
         ({}, None),
         (None, None),
     ],
