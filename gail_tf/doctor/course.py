@@ -6,6 +6,7 @@ THERE = 0.5  # Of the expert: what was never there is not lost.
 LOST = 0.8  # Of the best evaluation; the last policies of eight healthy runs on Hopper-v5: 0.87 and more.
 MODE_EARNS = 0.5  # Of what drawn actions earn above random ones; of 434 recorded runs none has less.
 GREEDY = ("DDPG", "TD3", "SD3", "DQN")  # What they draw is their mode; noise is not theirs.
+AT_RANDOM = 0.05  # Of the way from random play to the expert.
 SHORT = 0.25  # Of the expert's episodes; six runs on record with nothing else wrong have 0.11 to 0.18.
 STILL_RISING = 0.05  # Between random (0) and expert (1), from one quarter of the evaluations to the next.
 
@@ -131,6 +132,27 @@ def stays_short(case: Case) -> Finding | None:
             *case.cloning,
             *(["--gin='make_environment.absorbing_states = True'"] if has_discriminator else []),
             "More demonstrations, other seeds." if clones else "More steps, other seeds.",
+        ),
+    )
+
+
+def stays_random(case: Case) -> Finding | None:
+    """It never came to play better than at random; asked when nothing else was found."""
+    late = case.scores[-max(1, case.scores.size // 3) :]
+    if not (case.is_finished and case.is_poor and case.run.has_scale and late.size) or case.doubt:
+        return None
+    if max(float(late.max()), case.score) >= AT_RANDOM:
+        return None
+    steps = int(case.run.total("env_steps") or 0)
+    clone = f"gail-train {case.trained_by('bc')} {case.data_flags} --run_dir={free_folder('runs/bc')}"
+    return Finding(
+        f"after {steps:,} steps it is no better than random play, nor was it in the last third of the "
+        f"evaluations (at most {late.max():.2f} of the way from there to the expert), and no other sign of "
+        "the table is there: from nothing it does not find what the expert does",
+        (
+            *case.cloning,
+            *([clone] if case.agent != "BehavioralCloning" else []),
+            *([f"--gin='Trainer.total_env_steps = {3 * steps}'"] if steps else []),
         ),
     )
 

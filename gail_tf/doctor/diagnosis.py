@@ -48,6 +48,7 @@ CHECKS: Mapping[str, Check] = {
 
 LAST_RESORT: Mapping[str, Check] = {
     "episodes that stay short": course.stays_short,
+    "no better than random play": course.stays_random,
     "not learned": course.not_learned,
 }
 """Asked where none of the others found anything, up to the first that does."""

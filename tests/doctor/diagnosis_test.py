@@ -197,6 +197,16 @@ def test_episodes_that_stay_short_are_said_where_nothing_else_is_found():
     assert found(poor(facts=expert, **also)) == ["exploding gradient"]
 
 
+def test_who_never_left_random_play_is_told_so_where_nothing_else_is_found():
+    clones = "Discriminator.inputs = ('observation', 'action')\nPPO.learning_rate = 3e-4"
+    (finding,) = diagnosis.diagnose(poor(score=0.02, settings=clones))
+    assert finding.name == "no better than random play" and "after 30,000 steps" in finding.figures
+    assert finding.change[0] == "--config=with/cloning" and "--config=bc/" in finding.change[1]
+    assert found(poor(score=0.06, settings=clones)) == ["not learned"]
+    short = {"facts": {"length_mean": 1000.0}, "evaluation__length_mean": 110.0}
+    assert found(poor(score=0.02, settings=clones, **short)) == ["episodes that stay short"]
+
+
 def test_entropy_is_measured_a_component():
     gone = {"generator__kl": 0.01, "evaluation__actions_at_bounds": 0.1}
     assert found(poor(generator__entropy=np.linspace(1.2, -40, 30), **gone)) == ["entropy gone"]
@@ -267,7 +277,7 @@ def test_a_mode_that_earns_less_than_drawn_actions_is_no_failure_to_learn(agent)
     assert findings[-1].change[0].endswith("--policy=runs/mine --num_episodes=100 --stochastic")
     assert found(poor(score=0.4, **drawn)) == ["not learned"]  # more than half of what they earn
     spread = {"episode__return": [0.0, 1.0] * 15}  # hardly above random play
-    assert found(poor(score=-0.1, **spread)) == ["not learned"]
+    assert found(poor(score=-0.1, **spread)) == ["no better than random play"]
     going_on = poor("running", score=0.1, settings=settings, **drawn)
     assert found(going_on, is_training=True) == []
 
