@@ -1,11 +1,12 @@
-"""Writing a file or a folder whole or not at all."""
+"""Writing a file or a folder whole or not at all, and what JSON makes of what is written."""
 
 import contextlib
+import json
 import os
 import pathlib
 import shutil
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from gail_tf.types import UserError
 
@@ -87,3 +88,8 @@ def new_folder(path: pathlib.Path, replace: bool = True) -> Iterator[pathlib.Pat
             shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def as_json(value: Any) -> Any:
+    """As JSON gives it back; what it does not know is text."""
+    return json.loads(json.dumps(value, default=str))

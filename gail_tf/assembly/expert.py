@@ -1,9 +1,8 @@
 """The expert of an experiment: demonstrations, checked and chosen, and the reward they suggest."""
 
 import inspect
-import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,8 +17,15 @@ from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack
 from gail_tf.environments.foreign import one_line
 from gail_tf.environments.make import is_same_id
-from gail_tf.environments.observations import channels_first, environment_name, flattened_space, time_limit
+from gail_tf.environments.observations import (
+    channels_first,
+    environment_name,
+    flattened_space,
+    layers,
+    time_limit,
+)
 from gail_tf.environments.wrappers import as_bindings
+from gail_tf.files import as_json
 from gail_tf.functions import name_of
 from gail_tf.resources import experts_dir, resolve_demonstrations
 from gail_tf.rewards import functions as rewards
@@ -242,34 +248,20 @@ def _notes_on_making(recorded: Demonstrations, env: gym.Env) -> list[str]:
     kwargs = dict(made.get("kwargs") or {})
     parameters = inspect.signature(type(env.unwrapped).__init__).parameters
     now = {name: parameter.default for name, parameter in parameters.items()} | env.spec.kwargs
-    other = sorted(
-        name for name in kwargs.keys() - {"render_mode"} if _plain(now.get(name)) != _plain(kwargs[name])
-    )
+    compared = kwargs.keys() - {"render_mode"}
+    other = sorted(name for name in compared if as_json(now.get(name)) != as_json(kwargs[name]))
     found = as_bindings({"kwargs": {name: kwargs[name] for name in other}})
     limit = made.get("max_episode_steps")
     if limit is not None and limit != time_limit(env):
         found += as_bindings({"max_episode_steps": limit})
-    layers = {type(layer).__name__ for layer in _layers(env)}
-    missing = [name for name in made.get("wrapper_names") or () if name not in layers | _CHANGE_NOTHING]
-    found += [f"the wrapper {name}" for name in missing]
+    known = {type(layer).__name__ for layer in layers(env)} | _CHANGE_NOTHING
+    found += [f"the wrapper {name}" for name in made.get("wrapper_names") or () if name not in known]
     if not found:
         return []
     return [
         f"Recorded in an environment with {'; '.join(found)}, which this one has not: unless it makes no "
         "difference, bind the same."
     ]
-
-
-def _plain(value: Any) -> Any:
-    """As JSON gives it back."""
-    return json.loads(json.dumps(value, default=str))
-
-
-def _layers(env: gym.Env) -> Iterator[gym.Env]:
-    """Wrappers from the outermost on."""
-    while isinstance(env, gym.Wrapper):
-        yield env
-        env = env.env
 
 
 def _notes_on_ends(recorded: Demonstrations, whole: np.ndarray, max_steps: int) -> list[str]:

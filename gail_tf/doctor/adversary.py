@@ -73,7 +73,7 @@ def lives_on(case: Case) -> Finding | None:
     random = case.run.number("random_length")
     if not case.is_poor or None in (length, expert, unpaid, random, case.score) or unpaid < 0.0 or case.doubt:
         return None
-    late = float(np.median(case.scores[-max(1, case.scores.size // 3) :])) if case.scores.size else np.inf
+    late = float(np.median(case.late_scores)) if case.scores.size else np.inf
     is_idle = max(late, case.score) < IDLE and length >= ALIVE * expert
     # Where episodes end early for nobody, or experts seek the end, a long one is no feat.
     if not is_idle or random > 0.5 * expert or (case.fact("terminated_share") or 0.0) > 0.5:

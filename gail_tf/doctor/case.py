@@ -186,6 +186,10 @@ class Case:
         return self.late_median(name if self.late(name).size else "episode/length")
 
     @property
+    def has_discriminator(self) -> bool:
+        return any(name.startswith("Discriminator.") for name in self.settings)
+
+    @property
     def cloning(self) -> list[str]:
         """The overlay that draws the policy to the experts' actions, if the run can have it and has not."""
         sees_actions = "action" in self.settings.get("Discriminator.inputs", ())
@@ -243,6 +247,11 @@ class Case:
         if random is None:
             return returns[:0]
         return (returns - random) / (expert - random if self.run.has_scale else 1.0)
+
+    @property
+    def late_scores(self) -> np.ndarray:
+        """Those of the last third of the evaluations, of one at least; empty where there is none."""
+        return self.scores[-max(1, self.scores.size // 3) :]
 
     @property
     def score(self) -> float | None:

@@ -24,7 +24,6 @@ def lost(case: Case) -> Finding | None:
         return None
     kept = case.run.value("kept_env_steps")
     has_kept = kept is not None and case.score is not None and case.score > last
-    adversarial = any(name.startswith("Discriminator.") for name in case.settings)
     note = f"  # kept from {kept:,} steps" if has_kept and kept else ""
     policy = str(case.run.path) if has_kept else f"{case.run.path}/best_policy"
     return Finding(
@@ -32,7 +31,7 @@ def lost(case: Case) -> Finding | None:
         (
             f"{case.evaluated_by(policy)}{note}",
             *case.cloning,
-            *(["--gin='Discriminator.final_learning_rate_fraction = 0.1'"] if adversarial else []),
+            *(["--gin='Discriminator.final_learning_rate_fraction = 0.1'"] if case.has_discriminator else []),
             case.slower_policy,
         ),
     )
@@ -124,13 +123,12 @@ def stays_short(case: Case) -> Finding | None:
         return None
     # Who has no discriminator has no use for absorbing states, and gail-train says so.
     clones = case.agent == "BehavioralCloning"
-    has_discriminator = any(name.startswith("Discriminator.") for name in case.settings)
     return Finding(
         f"its last episodes have {length:.0f} steps, the expert's {expert:.0f}, and no other sign of the "
         "table is there: it has settled on an early end",
         (
             *case.cloning,
-            *(["--gin='make_environment.absorbing_states = True'"] if has_discriminator else []),
+            *(["--gin='make_environment.absorbing_states = True'"] if case.has_discriminator else []),
             "More demonstrations, other seeds." if clones else "More steps, other seeds.",
         ),
     )
@@ -138,23 +136,29 @@ def stays_short(case: Case) -> Finding | None:
 
 def stays_random(case: Case) -> Finding | None:
     """It never came to play better than at random; asked when nothing else was found."""
-    late = case.scores[-max(1, case.scores.size // 3) :]
+    late = case.late_scores
     if not (case.is_finished and case.is_poor and case.run.has_scale and late.size) or case.doubt:
         return None
     if max(float(late.max()), case.score) >= AT_RANDOM:
         return None
     steps = int(case.run.total("env_steps") or 0)
-    clone = f"gail-train {case.trained_by('bc')} {case.data_flags} --run_dir={free_folder('runs/bc')}"
     return Finding(
         f"after {steps:,} steps it is no better than random play, nor was it in the last third of the "
         f"evaluations (at most {late.max():.2f} of the way from there to the expert), and no other sign of "
         "the table is there: from nothing it does not find what the expert does",
         (
             *case.cloning,
-            *([clone] if case.agent != "BehavioralCloning" else []),
+            *_clone(case),
             *([f"--gin='Trainer.total_env_steps = {3 * steps}'"] if steps else []),
         ),
     )
+
+
+def _clone(case: Case) -> list[str]:
+    """The command that clones the run's demonstrations, unless it did."""
+    if case.agent == "BehavioralCloning":
+        return []
+    return [f"gail-train {case.trained_by('bc')} {case.data_flags} --run_dir={free_folder('runs/bc')}"]
 
 
 def not_learned(case: Case) -> Finding | None:
@@ -162,7 +166,6 @@ def not_learned(case: Case) -> Finding | None:
     if not (case.is_finished and case.is_poor):
         return None
     data = case.quoted_demonstrations
-    bc = f"gail-train {case.trained_by('bc')} {case.data_flags} --run_dir={free_folder('runs/bc')}"
     check = f"gail-train-expert {case.trained_by('ppo')} --run_dir={free_folder('runs/check')}"
     good = f"{GOOD_SCORE} of the expert or more"
     if case.score is None or case.doubt:
@@ -173,7 +176,7 @@ def not_learned(case: Case) -> Finding | None:
             *case.cloning,
             f"gail-make-demonstrations --inspect={data} {case.environment_flags}",
             check,
-            *([bc] if case.agent != "BehavioralCloning" else []),
+            *_clone(case),
             "More steps, other seeds, more demonstrations.",
         ),
     )

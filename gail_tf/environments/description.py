@@ -7,7 +7,7 @@ import numpy as np
 
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.atari import StackedFrames, described_frames
-from gail_tf.environments.observations import observation_components, observation_spec
+from gail_tf.environments.observations import layers, observation_components, observation_spec
 
 _LARGEST = float(np.finfo(np.float32).max)  # a plain number, for NumPy compares with its own in their width
 
@@ -73,23 +73,17 @@ def _components(env: gym.Env) -> tuple[tuple[str, int], ...]:
     )
 
 
-def _layers(env: gym.Env):
-    while isinstance(env, gym.Wrapper):
-        yield env
-        env = env.env
-
-
 def _is_rewritten(env: gym.Env) -> bool:
     """Whether a wrapper changes what the environment itself observes."""
     kinds = gym.ObservationWrapper | gym.wrappers.FrameStackObservation | StackedFrames
-    return any(isinstance(layer, kinds) for layer in _layers(env))
+    return any(isinstance(layer, kinds) for layer in layers(env))
 
 
 def _frames(env: gym.Env) -> dict[str, Any] | None:
     """How frames are stacked, by our wrapper or by Gymnasium's own."""
     if found := described_frames(env):
         return found
-    for layer in _layers(env):
+    for layer in layers(env):
         if isinstance(layer, gym.wrappers.FrameStackObservation):
             # At a reset the missing frames are copies of the first one, or what padding_type asks for.
             padding = getattr(layer, "padding_type", "reset")

@@ -28,15 +28,19 @@ def is_transparent(layer: gym.Env) -> bool:
     return type(layer) in GUARDS or getattr(layer, "is_transparent", False)
 
 
+def layers(env: gym.Env) -> Iterator[gym.Wrapper]:
+    """Its wrappers, the outermost first."""
+    while isinstance(env, gym.Wrapper):
+        yield env
+        env = env.env
+
+
 def time_limit(env: gym.Env) -> int | None:
     """Steps after which an episode is cut; None where none is known."""
     if env.spec is not None:
         return env.spec.max_episode_steps
-    while isinstance(env, gym.Wrapper):
-        if isinstance(env, gym.wrappers.TimeLimit):
-            return env._max_episode_steps
-        env = env.env
-    return None
+    limits = (layer for layer in layers(env) if isinstance(layer, gym.wrappers.TimeLimit))
+    return next((layer._max_episode_steps for layer in limits), None)
 
 
 def observation_spec(space: gym.spaces.Box) -> "tf.TensorSpec":
@@ -81,10 +85,8 @@ def observation_components(env: gym.Env) -> tuple[tuple[str, int], ...]:
 
 def flattened_space(env: gym.Env) -> gym.Space | None:
     """The space that Gymnasium flattened into vectors; None where nothing was flattened."""
-    layer = env
-    while isinstance(layer, gym.Wrapper) and not isinstance(layer, gym.wrappers.FlattenObservation):
-        layer = layer.env
-    return layer.env.observation_space if isinstance(layer, gym.Wrapper) else None
+    flattening = (layer for layer in layers(env) if isinstance(layer, gym.wrappers.FlattenObservation))
+    return next((layer.env.observation_space for layer in flattening), None)
 
 
 def one_hot_columns(env: gym.Env) -> tuple[int, ...]:

@@ -6,8 +6,7 @@ import gin
 import tensorflow as tf
 
 from gail_tf.functions import frozen
-from gail_tf.rewards.statistics import reward_statistics
-from gail_tf.rewards.transforms import NormalizedReward
+from gail_tf.rewards.transforms import NormalizedReward, paid_statistics
 from gail_tf.types import Metrics, Transition
 
 
@@ -44,10 +43,7 @@ class EnvironmentReward(tf.Module):
         if self._normalized is not None:
             self._normalized.update(self._scaled(transition))
         reward = self.reward(transition)
-        metrics = reward_statistics(tf.reshape(reward, [-1]), "agent")
-        if self._normalized is not None:
-            metrics["reward/scale"] = self._normalized.scale
-        return reward, metrics
+        return reward, paid_statistics(reward, self._normalized)
 
     def _scaled(self, transition: Transition) -> tf.Tensor:
         reward = transition.reward if self._transform is None else self._transform(transition.reward)

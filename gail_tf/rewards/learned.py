@@ -9,8 +9,7 @@ import tensorflow as tf
 
 from gail_tf.graphs import checked_graph
 from gail_tf.rewards.exported import ADVICE, describe_reward, digest, find_reward
-from gail_tf.rewards.statistics import reward_statistics
-from gail_tf.rewards.transforms import NormalizedReward
+from gail_tf.rewards.transforms import NormalizedReward, paid_statistics
 from gail_tf.types import Metrics, Transition, UserError
 
 
@@ -86,10 +85,7 @@ class LearnedReward(tf.Module):
         if self._normalized is not None:
             self._normalized.update(self._raw(transition))
         reward = self.reward(transition)
-        metrics = reward_statistics(tf.reshape(reward, [-1]), "agent")
-        if self._normalized is not None:
-            metrics["reward/scale"] = self._normalized.scale
-        return reward, metrics
+        return reward, paid_statistics(reward, self._normalized)
 
     def _raw(self, transition: Transition) -> tf.Tensor:
         leading = tf.shape(transition.terminated)

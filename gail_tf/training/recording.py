@@ -3,7 +3,6 @@
 import functools
 import inspect
 import itertools
-import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +20,7 @@ from gail_tf.environments.foreign import one_line
 from gail_tf.environments.make import is_same_id, make_by_arguments, with_time_limit
 from gail_tf.environments.observations import environment_name
 from gail_tf.environments.wrappers import as_bindings, described
-from gail_tf.files import require_new
+from gail_tf.files import as_json, require_new
 from gail_tf.machine import pip_install
 from gail_tf.training import actors, evaluation, rollouts
 from gail_tf.training.saved_models import find_policy
@@ -99,7 +98,7 @@ def make_demonstrations(
     else:
         made = described_arguments(arguments)
     made = {**(made or {}), **_limit(max_episode_steps)}
-    provenance["environment_kwargs"] = json.loads(json.dumps(made, default=str))
+    provenance["environment_kwargs"] = as_json(made)
     save(out, episodes, environment, make_env, provenance)
     return Recorded(environment, as_bindings(made))
 

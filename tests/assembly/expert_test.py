@@ -189,10 +189,8 @@ def test_a_reward_that_pays_ends_is_told_where_subsampling_left_none(prepare):
     "made, told",
     [
         ({"kwargs": {"g": 3.0}}, "make_environment.kwargs = {'g': 3.0}"),
-        (
-            {"kwargs": {"g": 10.0, "render_mode": "rgb_array"}, "max_episode_steps": 200},
-            None,
-        ),  # as it is anyhow
+        # As it is anyhow.
+        ({"kwargs": {"g": 10.0, "render_mode": "rgb_array"}, "max_episode_steps": 200}, None),
         ({"max_episode_steps": 50}, "make_environment.max_episode_steps = 50"),
         ({"wrapper_names": ["RescaleObservation", "TimeLimit"]}, "the wrapper RescaleObservation"),
         ({"wrapper_names": ["RecordEpisodeStatistics"]}, None),

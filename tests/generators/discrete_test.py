@@ -159,13 +159,9 @@ def test_a_share_of_the_actions_is_random():
 def test_the_share_of_random_actions_is_that_of_the_steps_that_were_taken():
     agent = functools.partial(DQN, epsilon=0.0, epsilon_steps=32)
     generator = make_sqil(agent)  # 8 steps an iteration, the first 8 at random
-    assert [
-        generator.collect(i) and generator.update(i, 0.0)["generator/random_share"] for i in range(3)
-    ] == [
-        1.0,  # before it learns
-        0.75,
-        0.5,
-    ]
+    for iteration, share in enumerate([1.0, 0.75, 0.5]):
+        generator.collect(iteration)
+        assert generator.update(iteration, 0.0)["generator/random_share"] == share
 
 
 def test_dqn_takes_absorbing_states():

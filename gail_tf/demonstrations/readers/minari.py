@@ -4,7 +4,6 @@
 FrameStackObservation gives them, are read as the single frames that they are made of.
 """
 
-import json
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +16,7 @@ from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.episodes import exclusive
 from gail_tf.demonstrations.frames import newest_frames
 from gail_tf.demonstrations.readers.outside import package, parsing
+from gail_tf.files import as_json
 from gail_tf.types import UserError
 
 PREFIX = "minari:"
@@ -90,7 +90,7 @@ def _made_with(spec: Any) -> dict[str, Any] | None:
         return None
     wrappers = [wrapper.name for wrapper in spec.additional_wrappers]
     made = {"kwargs": spec.kwargs, "max_episode_steps": spec.max_episode_steps, "wrapper_names": wrappers}
-    return json.loads(json.dumps(made, default=str))
+    return as_json(made)
 
 
 def _flattened(observations: list[Any], dataset: Any) -> tuple[list[np.ndarray], Components | None]:
