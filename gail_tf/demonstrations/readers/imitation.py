@@ -85,7 +85,17 @@ def _was_cut(row: dict[str, Any]) -> bool | None:
         told = json.loads(row["infos"][-1])["TimeLimit.truncated"]
     except (KeyError, TypeError, ValueError, IndexError):
         return None
-    return told if isinstance(told, bool) else None  # NumPy's own are written as how to make them
+    return told if isinstance(told, bool) else _numpy_flag(told)
+
+
+def _numpy_flag(told: Any) -> bool | None:
+    """jsonpickle's text of a NumPy boolean, which is how to make one: its byte is in it. Else None."""
+    try:
+        makes, (_, byte) = told["py/reduce"][0]["py/function"], told["py/reduce"][1]["py/tuple"]
+        written = {"AA==": False, "AQ==": True}[byte["py/b64"]]
+    except (KeyError, TypeError, ValueError, IndexError):
+        return None
+    return written if makes in ("numpy._core.multiarray.scalar", "numpy.core.multiarray.scalar") else None
 
 
 def _notes(unknown: int, count: int) -> tuple[str, ...]:

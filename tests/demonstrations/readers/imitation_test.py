@@ -80,6 +80,14 @@ def saved(tmp_path):
     return saved
 
 
+def numpy_flag(byte, makes="numpy._core.multiarray.scalar"):
+    """jsonpickle 3.0.4's text of ``{"TimeLimit.truncated": np.bool_(False)}``, whose byte is AA==."""
+    of = [{"py/type": "numpy.dtype"}, {"py/tuple": ["b1", False, True]}]
+    dtype = {"py/reduce": [*of, {"py/tuple": [3, "|", None, None, None, -1, -1, 0]}]}
+    value = {"py/reduce": [{"py/function": makes}, {"py/tuple": [dtype, {"py/b64": byte}]}]}
+    return json.dumps({"TimeLimit.truncated": value})
+
+
 EPISODE = {"obs": [[[0.0], [1.0], [2.0]]], "acts": [[0, 1]], "terminal": [True], "infos": [["{}", "{}"]]}
 
 
@@ -90,7 +98,12 @@ EPISODE = {"obs": [[[0.0], [1.0], [2.0]]], "acts": [[0, 1]], "terminal": [True],
         ({"infos": [["{}", '{"TimeLimit.truncated": true}']]}, False, False),
         ({"infos": [["{}", '{"TimeLimit.truncated": false}']]}, True, False),
         ({"infos": [["{}", "no json"]]}, False, True),
-        ({"infos": [["{}", '{"TimeLimit.truncated": {"py/reduce": []}}']]}, False, True),  # NumPy's False
+        ({"infos": [["{}", numpy_flag("AA==")]]}, True, False),
+        ({"infos": [["{}", numpy_flag("AQ==")]]}, False, False),
+        ({"infos": [["{}", numpy_flag("Ag==")]]}, False, True),
+        ({"infos": [["{}", numpy_flag("AA==", "os.system")]]}, False, True),
+        ({"infos": [["{}", '{"TimeLimit.truncated": {"py/reduce": []}}']]}, False, True),
+        ({"infos": [["{}", '{"TimeLimit.truncated": {"py/id": 1}}']]}, False, True),  # one named before
         ({"infos": [["{}", '{"TimeLimit.truncated": 0}']]}, False, True),
         ({"infos": [[]]}, False, True),
         ({"terminal": [False]}, False, False),  # a fragment: its recording stopped
