@@ -1,6 +1,7 @@
 """Reads gin without gin's registry: what a file says, where, and with which comment."""
 
 import ast
+import collections
 import contextlib
 import functools
 import io
@@ -100,6 +101,20 @@ def _code_and_comments(text: str) -> tuple[list[str], dict[int, str]]:
             comments[row] = token.string.lstrip("# ").rstrip()
             lines[row - 1] = lines[row - 1][:column]
     return lines, comments
+
+
+def repeated_names(text: str) -> dict[str, int]:
+    """Name -> how often, of the names that one dict of a value has more than once: the last one counts."""
+    found, within, last = {}, [], ""
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.OP and token.string in "([{":
+            within.append(collections.Counter())
+        elif token.type == tokenize.OP and token.string in ")]}":
+            found |= {name: count for name, count in within.pop().items() if count > 1}
+        elif token.string == ":" and last.startswith(("'", '"')):
+            within[-1][ast.literal_eval(last)] += 1
+        last = token.string if token.type not in (tokenize.NL, tokenize.COMMENT) else last
+    return found
 
 
 def without(text: str, name: str, keys: Sequence[str]) -> str:

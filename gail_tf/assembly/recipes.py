@@ -328,6 +328,28 @@ def included(name: str) -> list[Layer] | None:
     return _layers_of(name.removesuffix(".gin"))
 
 
+def own_files(configs: Sequence[str]) -> dict[str, str]:
+    """Name -> text of the configs that are files of one's own, and of what these include of the kind."""
+    found, waiting = {}, list(configs)
+    while waiting:
+        name = waiting.pop(0)
+        if name not in found and os.path.isfile(name):
+            found[name] = read(name)
+            waiting += _includes(name, found[name])
+    return found
+
+
+def includes(configs: Sequence[str]) -> list[str]:
+    """The shipped names that configs of one's own include, in order."""
+    files = own_files(configs)
+    names = [name for file, text in files.items() for name in _includes(file, text)]
+    return [name for name in names if name not in files]
+
+
+def _includes(name: str, text: str) -> list[str]:
+    return [one.value for one in statements(text, name) if one.key == "include"]
+
+
 def check(configs: Sequence[str], found: Sequence[Layer]) -> None:
     """Raises UserError for a binding that has moved, and for an overlay on a recipe without its parts."""
     for setting in walk(found):

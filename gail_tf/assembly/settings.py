@@ -32,7 +32,7 @@ from gail_tf.assembly.expert import (
     survival_warning,
 )
 from gail_tf.assembly.gin_text import recorded, statements
-from gail_tf.assembly.recipes import check_order
+from gail_tf.assembly.recipes import check_order, includes
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack
@@ -153,6 +153,7 @@ class Settings(NamedTuple):
         bound = {one.key: recorded(one) for one in statements(self.config, "config")}
         own = {name: getattr(self, name) for name in _INFO}
         files = digests_of_modules(self.config, self.environment)
+        own |= {"includes": includes(self.config_name.split(" + "))}
         return own | of_expert | {"bindings": bound, "own_files": files, "gin_config": self.config}
 
 

@@ -45,7 +45,11 @@ from gail_tf.bin.command_line import program, run_main
 from gail_tf.types import UserError
 
 _OUT = flags.DEFINE_string("out", "report", "The folder to write into; made when it does not exist.")
-_ONLY = flags.DEFINE_string("only", "", "A regular expression: the runs whose name in results.csv it finds.")
+_ONLY = flags.DEFINE_string(
+    "only",
+    "",
+    "A regular expression: the runs whose ARM/TASK/SEED it finds (the last three parts of the path).",
+)
 _PUBLISHED = flags.DEFINE_string("published", None, "A CSV file with a paper's values, to stand beside ours.")
 
 

@@ -55,7 +55,7 @@ _RECORDED = {"task": "", "config_name": "", **_DATA}
 _RIVALS = ["environment", "title", "actions", *_RECORDED]
 _KEY = [*_RIVALS, "settings"]
 # Bindings that a run's own fields say too, some of them with a path of the machine; and who is told of it.
-_SAID_ELSEWHERE = (
+SAID_ELSEWHERE = (
     "Experiment.seed",
     "LearnedReward.path",
     "LearnedReward.sha256",
@@ -216,7 +216,7 @@ def _lines(bound: Mapping[str, Any]) -> list[str]:
     teacher = (
         [f"reward={_teacher(str(bound['LearnedReward.path']))}"] if "LearnedReward.path" in bound else []
     )
-    return teacher + [f"{name}={value}" for name, value in bound.items() if name not in _SAID_ELSEWHERE]
+    return teacher + [f"{name}={value}" for name, value in bound.items() if name not in SAID_ELSEWHERE]
 
 
 def _teacher(path: str) -> str:
@@ -236,7 +236,7 @@ def flag_settings(command: Sequence[str] | None) -> dict[str, str]:
         found |= _bindings(value) if flag == "gin" else {"reward": _teacher(value)}
     if "LearnedReward.path" in found:
         found["reward"] = _teacher(found["LearnedReward.path"].strip("'\""))
-    return {name: text for name, text in found.items() if name not in _SAID_ELSEWHERE}
+    return {name: text for name, text in found.items() if name not in SAID_ELSEWHERE}
 
 
 def _bindings(text: str) -> dict[str, str]:

@@ -26,7 +26,8 @@ def write_report(
 
     Args:
       paths: run directories, folders of them, or ``runs.jsonl.xz`` of earlier reports.
-      only: a regular expression; of the runs those whose name it finds, as results.csv has it.
+      only: a regular expression; of the runs those whose last three parts of the path it finds, in a study
+        ``<arm>/<task>/<seed>``.
       published: a CSV file with a paper's values, for a column of ``divergence.md`` (``read_published``).
 
     Returns:
@@ -38,7 +39,7 @@ def write_report(
     """
     beside = study_tables.read_published(published) if published else None
     runs, problems = archive.gather(paths)
-    runs = named_by(runs, only)
+    runs = named_by(runs, only, name="short_name")
     groups, out_dir = group_runs(runs), pathlib.Path(out_dir)
     table = tables.runs_table(groups)
     contents = {

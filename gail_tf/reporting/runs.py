@@ -87,7 +87,11 @@ class Run:
 
     def total(self, name: str) -> Any:
         """``env_steps`` or ``wall_seconds`` of the whole run, as far as it came."""
-        return self.value(name, self.reached(name))
+        if self.summary is not None:
+            return self.value(name, self.reached(name))
+        # run.json has a 0 from the first second on, and the time of a run that was stopped.
+        known = [self.info.get(name), self.reached(name)]
+        return max((number for number in known if finite_or_none(number) is not None), default=None)
 
     def reached(self, name: str) -> Any:
         """The last finite number of a metric that counts up; None where no line has one."""
@@ -98,6 +102,11 @@ class Run:
     def name(self) -> str:
         """The path as it was given, of an absolute one the last three parts."""
         return str(pathlib.Path(*self.path.parts[-3:]) if self.path.is_absolute() else self.path)
+
+    @property
+    def short_name(self) -> str:
+        """``<arm>/<task>/<seed>`` of a study's run, however its folder was written: the last three parts."""
+        return "/".join(self.path.parts[-3:])
 
     @property
     def environment(self) -> str:
@@ -229,19 +238,19 @@ def natural_key(name: Path) -> list[tuple[int, float | str]]:
     return [(0, float(part)) if part[0].isdecimal() else (1, part) for part in parts if part]
 
 
-def named_by(runs: Iterable[Any], only: str, advice: str = "") -> list[Any]:
-    """Of ``runs`` those whose ``name`` the regular expression of ``--only`` finds.
+def named_by(runs: Iterable[Any], only: str, advice: str = "", name: str = "name") -> list[Any]:
+    """Of ``runs`` those whose ``name`` (an attribute) the regular expression of ``--only`` finds.
 
     Raises:
       UserError: it is none, or finds nothing.
     """
     runs = list(runs)
     try:
-        chosen = [run for run in runs if re.search(only, run.name)]
+        chosen = [run for run in runs if re.search(only, getattr(run, name))]
     except re.error as e:
         raise UserError(f"--only={only}: not a regular expression ({e}).") from e
     if not chosen:
-        such = f"such as {runs[0].name}" + (advice and f": {advice}")
+        such = f"such as {getattr(runs[0], name)}" + (advice and f": {advice}")
         raise UserError(f"--only={only} fits none of {len(runs)} runs, {such}.")
     return chosen
 

@@ -1,5 +1,6 @@
 """Results of runs as one table with a row a run, and what is read from it: Markdown a group, CSV a run."""
 
+import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -9,12 +10,14 @@ import pandas as pd
 
 from gail_tf.reporting import aggregates, text
 from gail_tf.reporting.commands import without_places
-from gail_tf.reporting.groups import Group
+from gail_tf.reporting.groups import SAID_ELSEWHERE, Group
 from gail_tf.reporting.runs import Run, finite_or_none
 
 NOTHING = "–"
 _FEW = aggregates.MIN_SEEDS_FOR_INTERVAL
 FEW_SEEDS = f"fewer than {_FEW} seeds: the bracket is the range from minimum to maximum, not an interval"
+_NAMED = 3  # settings of a group that a line names
+_REFERENCE = re.compile(r"(?<=[@%])(?:\w+[./])*(\w+)")  # gin writes a name with its modules or without
 POLICY_GRADIENT_NORM = "generator/policy_gradient_norm"
 
 _FINAL = "Normalised return: median [min, max]"
@@ -245,6 +248,38 @@ def policies(runs: pd.DataFrame) -> str:
     return "Kept policies" if is_kept else "Final policies"
 
 
+def _without_scale(runs: pd.DataFrame) -> str | None:
+    """A line on finished runs that have no normalised return where others of their environment have one."""
+    done = runs[runs.failure.isna()]
+    scaled = set(done[done.has_scale].environment)
+    without = done[~done.has_scale & done.num_demonstrations.isna() & done.environment.isin(scaled)]
+    if without.empty:
+        return None
+    names = ", ".join(dict.fromkeys(without.group))
+    return (
+        f"Without a normalised return, and so in no figure or table of those: {names}. A run without "
+        "demonstrations knows no expert, whose return is the scale's 1; its Return is to be held against "
+        "the others' Expert."
+    )
+
+
+def _mixed_settings(runs: pd.DataFrame) -> list[str]:
+    """A line on groups whose runs recorded other settings than each other: nobody typed those."""
+    found = []
+    for _, same in runs.groupby("number"):
+        bound = [one for run in same.of if (one := run.info.get("bindings"))]
+        names = dict.fromkeys(name for one in bound for name in one if name not in SAID_ELSEWHERE)
+        mixed = [name for name in names if len({_REFERENCE.sub(r"\1", str(b.get(name))) for b in bound}) > 1]
+        if mixed:
+            more = f" and {len(mixed) - _NAMED} more" if len(mixed) > _NAMED else ""
+            where = f"{same.group.iloc[0]} on {same.environment.iloc[0]}"
+            found.append(f"{where} ({', '.join(mixed[:_NAMED])}{more})")
+    if not found:
+        return []
+    rule = "Groups whose runs were made with several versions of their config, by what run.json says it bound"
+    return [f"{rule}: {'; '.join(found)}."]
+
+
 def _better_last(scored: pd.DataFrame) -> str | None:
     """A line where runs' last policies are far better than those that are kept; else None."""
     last = scored.last_normalized_return.astype(float)
@@ -268,6 +303,9 @@ def _explanations(runs: pd.DataFrame) -> list[str]:
     scored = runs[runs.failure.isna() & runs.normalized_return.notna()]
     if told := _better_last(scored):
         lines.append(told)
+    if without := _without_scale(runs):
+        lines.append(without)
     few = any(num_seeds(same) < _FEW for _, same in scored.groupby("number"))
     lines += [f"\\* {FEW_SEEDS}."] if few else []
-    return [*lines, *repeated_seeds(runs[runs.failure.isna()])]
+    done = runs[runs.failure.isna()]
+    return [*lines, *repeated_seeds(done), *_mixed_settings(done)]

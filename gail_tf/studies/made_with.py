@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import os
 import shlex
 import tokenize
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +9,7 @@ from typing import Any
 
 from gail_tf.assembly import recipes
 from gail_tf.assembly.config import FLAGS, error_line
-from gail_tf.assembly.gin_text import Statement, comparable, recorded, statements
+from gail_tf.assembly.gin_text import Statement, comparable, recorded
 from gail_tf.types import UserError
 
 # Not compared: where things are.
@@ -39,7 +38,7 @@ def other_settings(info: Mapping[str, Any], flags: Sequence[str]) -> tuple[str, 
         was, wanted = ({key: recorded(one) for key, one in _bound(s).items()} for s in (had, asked))
         if keys := _differing(was, wanted):
             return _told(was, keys), _told(wanted, keys)
-    return _changed_files(info.get("bindings") or {}, asked)
+    return _changed_includes(info.get("includes"), asked) or _changed_files(info.get("bindings") or {}, asked)
 
 
 def _settings(words: Sequence[str]) -> list[str]:
@@ -54,9 +53,19 @@ def _layers(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     )
 
 
+def _changed_includes(had: Sequence[str] | None, asked: Sequence[str]) -> tuple[str, str] | None:
+    """As ``other_settings``, of shipped configs that files of one's own include. Older runs do not say."""
+    configs = _layers(asked)[0]
+    with _one_line(" + ".join(configs)):
+        now = recipes.includes(configs)
+    if had is None or list(had) == now:
+        return None
+    return tuple(" and ".join(f"include '{name}'" for name in names) or "no include" for names in (had, now))
+
+
 def _changed_files(bindings: Mapping[str, Any], asked: Sequence[str]) -> tuple[str, str] | None:
     """As ``other_settings``, of what files of one's own bind and nothing else undoes."""
-    own = _own_files(_layers(asked)[0]) if bindings else {}
+    own = recipes.own_files(_layers(asked)[0]) if bindings else {}
     if not own:
         return None
     # A flag wins over a file, and what is None the program may settle by itself.
@@ -76,7 +85,9 @@ def _changed_files(bindings: Mapping[str, Any], asked: Sequence[str]) -> tuple[s
 
 def _bound(words: Sequence[str]) -> dict[str, Statement]:
     configs, bindings = _layers(words)
-    return _settings_of(configs, bindings, tuple(_own_files(configs).items()))
+    with _one_line(" + ".join(configs)):
+        texts = recipes.own_files(configs)
+    return _settings_of(configs, bindings, tuple(texts.items()))
 
 
 @functools.lru_cache(maxsize=1024)  # seeds have them in common
@@ -84,18 +95,6 @@ def _settings_of(configs: Sequence[str], bindings: Sequence[str], texts: Any) ->
     """``texts``, of files of one's own, tell a changed file from what was read before."""
     with _one_line(" + ".join(configs)):
         return recipes.settings(recipes.layers(configs, bindings))
-
-
-def _own_files(configs: Sequence[str]) -> dict[str, str]:
-    """Name -> text of the configs that are files of one's own, and of what these include of the kind."""
-    found, waiting = {}, list(configs)
-    while waiting:
-        name = waiting.pop(0)
-        if name not in found and os.path.isfile(name):
-            with _one_line(name):
-                found[name] = recipes.read(name)
-                waiting += [one.value for one in statements(found[name], name) if one.key == "include"]
-    return found
 
 
 @contextlib.contextmanager

@@ -138,15 +138,17 @@ def run_study(
     told = f"{len(runs)} runs, {len(left.waiting)} to do, {engine.says}, into {out}"
     stopped = drive(left, engine, out, told, len(runs), len(runs) - len(left.waiting))
     counts = collections.Counter(_status(run, out) for run in runs)
-    numbers = counts[FINISHED], counts[DIVERGED], left.endings[FAILED]
-    return Outcome(*numbers, stopped, left.endings[REFUSED])
+    # A run that another process of this study holds fails here, and ends there.
+    failed = [run for run in left.failed if _status(run, out) not in (FINISHED, DIVERGED)]
+    return Outcome(counts[FINISHED], counts[DIVERGED], len(failed), stopped, left.num_refused)
 
 
 class _Left:
     """The runs of a study that are not done yet, in their order."""
 
     def __init__(self, runs: Iterable[StudyRun]):
-        self.waiting, self.endings = collections.deque(runs), collections.Counter()
+        self.waiting, self.num_refused = collections.deque(runs), 0
+        self.failed: list[StudyRun] = []
 
     def next(self) -> StudyRun | None:
         return self.waiting.popleft() if self.waiting else None
@@ -156,7 +158,8 @@ class _Left:
         same = [w for w in self.waiting if ending == REFUSED and w.name.startswith(cell)]
         for other in same:
             self.waiting.remove(other)
-        self.endings[ending] += 1 + len(same)
+        self.num_refused += 1 + len(same) if ending == REFUSED else 0
+        self.failed += [run] if ending == FAILED else []
         return 1 + len(same)
 
 

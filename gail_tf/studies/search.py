@@ -9,15 +9,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gail_tf.assembly import recipes
-from gail_tf.assembly.config import FLAGS, uncalled_keys
+from gail_tf.assembly.config import uncalled_keys
 from gail_tf.lease import Lease
 from gail_tf.machine import pip_install
 from gail_tf.reporting.runs import read_object
 from gail_tf.studies import preflight, runner
 from gail_tf.studies.engine import Engine
 from gail_tf.studies.jobs import REFUSED_EXIT_CODE, STOPPED_EXIT_CODE
-from gail_tf.studies.study import StudyRun, check_inputs, digest_of
+from gail_tf.studies.study import StudyRun, Task, check_inputs, digest_of, require_free
 from gail_tf.studies.tune import Tune
 from gail_tf.types import UserError
 
@@ -40,7 +39,8 @@ def open_book(tune: Tune, out: Path, demonstrations: str | None = None, bindings
         import optuna
     except ImportError as e:
         raise UserError(f"gail-tune needs Optuna: {pip_install('gail_tf[tune]')}") from e
-    _require_free(tune, bindings)
+    tasks = [Task(name, **fields) for name, fields in tune.tasks.items()]
+    require_free("Tune.space", tune.space, tasks, bindings)
     runs = tune.runs("check", {}, demonstrations, bindings)
     check_inputs(runs)  # before they are taken down for what is searched on
     if not (out / JOURNAL).exists():
@@ -75,22 +75,6 @@ def open_book(tune: Tune, out: Path, demonstrations: str | None = None, bindings
             book.enqueue_trial(values, skip_if_exists=True)
         book.set_user_attr("settings", wanted)
     return book
-
-
-def _require_free(tune: Tune, bindings: Sequence[str]) -> None:
-    """Raises UserError where what comes after a trial's values binds one of them: no run would have it."""
-    later = {"--gin": bindings}
-    flags = {"environment", "demonstrations", "seed"}
-    for task, fields in tune.tasks.items():
-        later[f"Tune.tasks[{task!r}]"] = fields.get("bindings", ())
-        flags |= fields.keys() & FLAGS.keys()
-    bound = {flag: {FLAGS[flag]} for flag in flags}
-    bound |= {who: recipes.settings([recipes.Layer(who, "\n".join(lines))]) for who, lines in later.items()}
-    for name in tune.space:
-        for who, names in bound.items():
-            if name in {key.rsplit("/", 1)[-1] for key in names}:
-                says = f"Tune.space[{name!r}]: {who} binds it too and wins, so every trial would have that"
-                raise UserError(f"{says}: leave out one of them.")
 
 
 def _require_taken(tune: Tune, bindings: Sequence[str]) -> None:

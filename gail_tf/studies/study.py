@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 
 import gin
 
-from gail_tf.assembly.config import check_binds_no_run, error_line, parse_gin
+from gail_tf.assembly.config import FLAGS, check_binds_no_run, error_line, parse_gin
 from gail_tf.assembly.config_types import check_type, check_types
-from gail_tf.assembly.recipes import did_you_mean, resolve_config
+from gail_tf.assembly.gin_text import repeated_names, statements
+from gail_tf.assembly.recipes import Layer, did_you_mean, read, resolve_config, settings
 from gail_tf.demonstrations import digest_of_files
 from gail_tf.files import check_readable
 from gail_tf.reporting.runs import named_by
@@ -139,6 +140,7 @@ class Study:
             shared = f"{other!r} and {arm.label!r} would share the folder {slug(arm.label)}"
             _check(other == arm.label, f"Study.arms: {shared}: rename one.")
         self.arms = {made.label: made for arm in arms for made in _grid(arm, grid or {})}
+        self._grid = tuple(grid or ())
         self._folders = _folders(self.arms)
 
     def runs(
@@ -154,7 +156,11 @@ class Study:
             their own.
           seeds: 0 to ``seeds`` - 1, whatever the study says; None for what it says.
           bindings: gin bindings on top of all others.
+
+        Raises:
+          UserError: one of these, or a task, binds what the grid varies: no run would have the grid's value.
         """
+        require_free("Study.grid", self._grid, self.tasks.values(), bindings)
         cells = []
         for task, arm in itertools.product(self.tasks.values(), self.arms.values()):
             if arm.tasks is None or task.name in arm.tasks:
@@ -179,6 +185,21 @@ class Study:
         return StudyRun(name, binary, tuple(flags), demonstrations, cpus, gpus)
 
 
+def require_free(where: str, names: Iterable[str], tasks: Iterable[Task], bindings: Sequence[str]) -> None:
+    """Raises UserError where what comes after an arm's bindings binds one of ``names``, and so wins."""
+    later, flags = {"--gin": bindings}, {"environment", "demonstrations", "seed"}
+    for task in tasks:
+        later[f"{where.partition('.')[0]}.tasks[{task.name!r}]"] = task.bindings
+        given = {"num_demonstrations": task.num_demonstrations, "subsample": task.subsample}
+        flags |= {flag for flag, value in given.items() if value is not None}
+    bound = {flag: {FLAGS[flag]} for flag in flags}
+    bound |= {who: settings([Layer(who, "\n".join(lines))]) for who, lines in later.items()}
+    for name, (who, keys) in itertools.product(names, bound.items()):
+        is_free = name not in {key.rsplit("/", 1)[-1] for key in keys}
+        says = f"{where}[{name!r}]: {who} binds it too and wins, so every run would have that"
+        _check(is_free, f"{says}: leave out one of them.")
+
+
 def load_study(name: str) -> tuple[str, Study]:
     """A shipped study (``configs/studies/NAME.gin``) or one from a path; its short name and itself.
 
@@ -188,11 +209,22 @@ def load_study(name: str) -> tuple[str, Study]:
     path = _resolve_study(name)
     check_binds_no_run(path, "Study")
     parse_gin([str(path)], [])
+    check_names(path)
     check_types()
     try:
         return path.stem, Study()
     except (ValueError, TypeError, RuntimeError) as e:
         raise UserError(f"{path}: {error_line(e)}") from e
+
+
+def check_names(path: Path) -> None:
+    """Raises UserError where a dict of the file names one thing twice: the first of them would be lost."""
+    for one in statements(read(path), str(path)):
+        for name, count in repeated_names(one.text).items():
+            where = f"{path}, line {one.first_line}: {one.key}"
+            raise UserError(
+                f"{where} names {name!r} {count} times, of which the last counts: rename the others."
+            )
 
 
 def shipped_studies() -> list[str]:
@@ -287,6 +319,7 @@ def _demonstrations(task: Task, folder: str | os.PathLike | None) -> str:
 
 def _arm(label: str, fields: Any, tasks: Mapping[str, Task]) -> Arm:
     _check_text("Study.arms", label)
+    _check(label.isprintable(), f"Study.arms: {label!r} breaks its line in a table: want one of one line.")
     where = f"Study.arms[{label!r}]"
     arm = _of_fields(Arm, where, label, {"configs": fields} if isinstance(fields, list | tuple) else fields)
     can_be_folder = slug(label) not in ("", LOGS)

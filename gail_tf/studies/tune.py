@@ -14,7 +14,7 @@ from gail_tf.assembly.config import check_binds_no_run, error_line, parse_gin
 from gail_tf.assembly.config_types import check_type, check_types
 from gail_tf.assembly.recipes import did_you_mean
 from gail_tf.resources import configs_dir
-from gail_tf.studies.study import Seeds, Study, StudyRun, seed_list
+from gail_tf.studies.study import Seeds, Study, StudyRun, check_names, seed_list
 from gail_tf.types import UserError
 
 FIRST_SEED = 1000
@@ -208,6 +208,7 @@ def load_tune(name: str) -> tuple[str, Tune]:
         path = configs_dir() / "tune" / f"{name}.gin"
     check_binds_no_run(path, "Tune")
     parse_gin([str(path)], [])
+    check_names(path)
     check_types()
     try:
         return path.stem, Tune()

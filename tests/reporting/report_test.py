@@ -110,6 +110,27 @@ def test_without_an_expert_there_is_a_raw_return_only(make_run_dir):
     assert row[5:11] == ["–", "–", "600.0", "–", "–", "–"]
 
 
+def test_a_run_on_the_true_reward_says_why_it_has_no_scale(make_run_dir):
+    of_reward = {"expert_return": None, "random_return": None, "num_demonstrations": None, "label": "PPO"}
+    alone = [load_run(make_run_dir("a", **of_reward))]
+    assert "Without a normalised return" not in tables.results_table(make_runs_table(alone))
+    beside = [*alone, load_run(make_run_dir("b", label="GAIL"))]
+    table = tables.results_table(make_runs_table(beside))
+    assert "Without a normalised return, and so in no figure or table of those: PPO. " in table
+
+
+def test_a_group_of_several_versions_of_a_config_says_so(make_run_dir):
+    bound = {"PPO.clip_range": 0.2, "Discriminator.reward_fn": "@airl", "Experiment.seed": 0}
+    same = {**bound, "Discriminator.reward_fn": "@gail_tf.rewards.functions.airl", "Experiment.seed": 1}
+    runs = [load_run(make_run_dir(f"{i}", seed=i, bindings=one)) for i, one in enumerate((bound, same))]
+    assert "several versions" not in tables.results_table(make_runs_table(runs))
+    other = {f"PPO.x{i}": 1 for i in range(3)} | bound | {"PPO.clip_range": 0.1}
+    runs.append(load_run(make_run_dir("2", seed=2, bindings=other)))
+    table = tables.results_table(make_runs_table(runs))
+    assert "with several versions of their config" in table
+    assert "gail_ppo on Hopper-v5 (PPO.clip_range, PPO.x0, PPO.x1 and 1 more)." in table
+
+
 def test_the_demonstrations_stand_in_their_own_column_alone(make_run_dir):
     runs = [load_run(make_run_dir(f"{every}", subsample=every)) for every in (1, 20)]
     rows = tables.results_table(make_runs_table(runs)).splitlines()[2:4]
@@ -221,6 +242,17 @@ def test_of_the_runs_those_that_are_named_so(make_run_dir, tmp_path):
         write_report([tmp_path / "runs"], tmp_path / "out", only="swim")
     with pytest.raises(UserError, match=r"--only=\[: not a regular expression"):
         write_report([tmp_path / "runs"], tmp_path / "out", only="[")
+
+
+def test_a_run_is_chosen_by_its_own_name_however_its_folder_is_written(make_run_dir, tmp_path, monkeypatch):
+    for arm in ("ppo", "sac"):
+        make_run_dir(f"ppo_beside_sac/{arm}/hopper/0")
+    monkeypatch.chdir(tmp_path)
+    for i, given in enumerate(("ppo_beside_sac", tmp_path / "ppo_beside_sac")):
+        for only in ("ppo", "^ppo/"):
+            write_report([given], tmp_path / f"out_{i}", only=only)
+            with open(tmp_path / f"out_{i}" / "results.csv", encoding="utf-8") as file:
+                assert [row["run"].split("/")[-3] for row in csv.DictReader(file)] == ["ppo"]
 
 
 def test_files_that_no_report_wrote_stay(make_run_dir, tmp_path):

@@ -75,6 +75,13 @@ def test_a_resumed_run_replaces_the_iterations_it_did_again(make_run_dir):
     assert list(run.notes) == ["metrics.jsonl: line 4 is cut short and was ignored"]
 
 
+def test_a_run_that_trains_has_the_time_and_steps_of_its_last_line(make_run_dir):
+    run = load_run(make_run_dir(status="running", wall_seconds=0.0))
+    assert (run.total("wall_seconds"), run.total("env_steps")) == (6.0, 300)
+    run = load_run(make_run_dir("stopped", status="interrupted", wall_seconds=8.0))
+    assert run.total("wall_seconds") == 8.0
+
+
 def test_an_unfinished_run_says_how_far_it_came(make_run_dir):
     assert load_run(make_run_dir(status="failed")).failure == "failed after 300 steps"
 

@@ -131,6 +131,17 @@ def test_a_file_that_another_includes_counts_as_well(own, tmp_path):
     assert of(outer) == ("epochs = 3", f"epochs = 4, by {own}")
 
 
+def test_a_file_that_includes_another_recipe_by_now_makes_another_run(tmp_path):
+    path = tmp_path / "mine.gin"
+    path.write_text("include 'gail_trpo/cartpole.gin'\n")
+    info = made_with([str(path)], bindings={"x": 1}, includes=["gail_ppo/cartpole.gin"])
+    found = other_settings(info, flags([str(path)]))
+    assert found == ("include 'gail_ppo/cartpole.gin'", "include 'gail_trpo/cartpole.gin'")
+    assert other_settings(info | {"includes": ["gail_trpo/cartpole.gin"]}, flags([str(path)])) is None
+    # A run of before does not say what its file included.
+    assert other_settings(made_with([str(path)], bindings={}), flags([str(path)])) is None
+
+
 def test_what_comes_after_a_file_or_is_settled_by_the_program_is_not_the_files(own):
     own.write_text(
         OWN.replace("5e-4", "5e-3").replace("@airl", "None")

@@ -47,6 +47,16 @@ if what == "Unwritable":
     sys.exit("error: cannot be made")
 run_dir.mkdir(parents=True, exist_ok=True)
 write("running")
+if what == "Held" and os.fork() == 0:  # by another process, which goes on with it
+    time.sleep(0.5)
+    (run_dir / "summary.json").write_text(json.dumps({{"normalized_return": 0.9, "wall_seconds": 61.0}}))
+    write("finished")
+    os._exit(0)
+if what == "Held":
+    print("error: is in use by process 1: wait", file=sys.stderr)
+    sys.exit(2)
+if what == "Late":
+    time.sleep(1.5)
 if what == "Endless":
     time.sleep(60)
 if what == "NaN":
@@ -121,6 +131,12 @@ def test_a_run_on_the_true_reward_is_trained_as_an_expert(tmp_path):
     runner.run_study(plan("Imitator"), tmp_path)
     log = (tmp_path / "logs/imitator/t/0.log").read_text()
     assert log.startswith("gail_tf.bin.train ") and " demonstrations" in log
+
+
+def test_a_run_that_another_process_holds_and_ends_has_not_failed(tmp_path, capsys):
+    outcome = runner.run_study(plan("Held", "Late"), tmp_path)
+    assert "held/t/0: failed with exit code 2" in capsys.readouterr().out
+    assert outcome == (2, 0, 0, False, 0) and outcome.exit_code == 0
 
 
 def test_a_failed_run_is_resumed_the_next_time(tmp_path, capsys):

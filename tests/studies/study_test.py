@@ -1,5 +1,7 @@
 """Studies as plans: which runs a gin file stands for, and what is said about wrong ones."""
 
+import re
+
 import pytest
 
 from gail_tf.studies import study
@@ -235,6 +237,47 @@ def test_an_unknown_study_names_the_shipped_ones():
 
 
 GRID = {"PPO.learning_rate": [3e-4, 1e-3], "Discriminator.reward_fn": ["@airl", "@plr"]}
+
+
+@pytest.mark.parametrize(
+    "task, asked, who",
+    [
+        ({"bindings": ["PPO.learning_rate = 5e-4"]}, (), "Study.tasks['t']"),
+        ({"bindings": ["a/PPO.learning_rate = 5e-4"]}, (), "Study.tasks['t']"),
+        ({}, ("PPO.learning_rate = 5e-4",), "--gin"),
+        ({"num_demonstrations": 2}, (), "num_demonstrations"),
+        ({"subsample": 20}, (), "subsample"),
+    ],
+)
+def test_what_a_grid_varies_is_bound_by_nothing_that_wins_over_it(task, asked, who):
+    grid = {
+        "PPO.learning_rate": [1e-5, 1e-2],
+        "load_demonstrations.num_trajectories": [1, 4],
+        "load_demonstrations.subsample": [1, 20],
+    }
+    made = Study({"A": ["gail_ppo/any"]}, {"t": {"environment": "CartPole-v1"} | task}, seeds=1, grid=grid)
+    with pytest.raises(UserError, match=re.escape(f"{who} binds it too and wins, so every run would have")):
+        made.runs(bindings=asked)
+    Study({"A": ["gail_ppo/any"]}, {"t": {"environment": "CartPole-v1"}}, seeds=1, grid=grid).runs()
+
+
+@pytest.mark.parametrize(
+    "text, says",
+    [
+        ("Study.arms = {'A': ['bc/any'],\n 'A': ['sac/any']}", "line 2: Study.arms names 'A' 2 times"),
+        ("Study.tasks = {'t': {'seeds': 1, 'environment': 'X-v0', \"seeds\": 2}}", "names 'seeds' 2 times"),
+    ],
+)
+def test_a_name_that_stands_twice_in_a_dict_is_refused(tmp_path, text, says):
+    path = tmp_path / "mine.gin"
+    path.write_text(f"# A study.\n{text}\n")
+    with pytest.raises(UserError, match=re.escape(says)):
+        study.load_study(str(path))
+
+
+def test_a_label_is_one_line():
+    with pytest.raises(UserError, match="breaks its line in a table"):
+        Study({"A\nB": ["bc/any"]}, TASKS)
 
 
 def test_a_grid_makes_an_arm_of_every_combination():
