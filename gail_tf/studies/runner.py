@@ -14,6 +14,8 @@ from typing import Any, NamedTuple, Protocol
 
 from tqdm import tqdm
 
+from gail_tf.assembly import recipes
+from gail_tf.assembly.config import uncalled_keys
 from gail_tf.reporting import text
 from gail_tf.reporting.runs import read_object
 from gail_tf.studies.engine import Engine
@@ -134,13 +136,43 @@ def run_study(
     """
     engine = engine or LocalEngine()
     done = [FINISHED] if retry_failed else [FINISHED, DIVERGED]
-    left = _Left(run for run in runs if state(run, out) not in done)
+    to_do = [run for run in runs if state(run, out) not in done]
+    left = _Left(to_do)
     told = f"{len(runs)} runs, {len(left.waiting)} to do, {engine.says}, into {out}"
-    stopped = drive(left, engine, out, told, len(runs), len(runs) - len(left.waiting))
+    stopped = drive(left, engine, out, told, len(runs), len(runs) - len(to_do))
+    for line in _idle_bindings(to_do, out):
+        print(line, flush=True)
     counts = collections.Counter(_status(run, out) for run in runs)
     # A run that another process of this study holds fails here, and ends there.
     failed = [run for run in left.failed if _status(run, out) not in (FINISHED, DIVERGED)]
     return Outcome(counts[FINISHED], counts[DIVERGED], len(failed), stopped, left.num_refused)
+
+
+def unused_settings(names: Iterable[str], run_dir: Path) -> list[str]:
+    """Those whose part the run did not call, as far as its config.gin tells."""
+    try:
+        text_of = (run_dir / "config.gin").read_text()
+    except OSError:
+        return []
+    return uncalled_keys(names, text_of)
+
+
+def _idle_bindings(runs: Iterable[StudyRun], out: Path) -> list[str]:
+    """A line for each arm with bindings of its own of a part that its runs did not call."""
+    bound: dict[str, dict[str, None]] = {}  # arm -> its bindings
+    for run in runs:
+        lines = [flag.removeprefix("--gin=") for flag in run.flags if flag.startswith("--gin=")]
+        bound.setdefault(run.name.split("/")[0], {}).update(dict.fromkeys(lines))
+    # What all arms have is the study's or a task's, and meant for those that use it.
+    shared = set.intersection(*map(set, bound.values())) if len(bound) > 1 else set()
+    found = {}
+    for run in runs:
+        arm = run.name.split("/")[0]
+        own = [line for line in bound[arm] if line not in shared]
+        names = recipes.settings([recipes.Layer("--gin", "\n".join(own))])
+        if idle := unused_settings(names, out / run.name):
+            found[arm] = f"{arm}: nothing in its recipe uses {', '.join(idle)}, so that does nothing there."
+    return list(found.values())
 
 
 class _Left:

@@ -3,13 +3,12 @@
 import dataclasses
 import math
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from gail_tf.assembly.config import uncalled_keys
 from gail_tf.lease import Lease
 from gail_tf.machine import pip_install
 from gail_tf.reporting.runs import read_object
@@ -188,7 +187,7 @@ class Search:
         trial.running -= 1
         if ending == runner.FINISHED and not self._is_looked_at:
             self._is_looked_at = True
-            if unused := unused_settings(self._tune.space, self._out / run.name):
+            if unused := runner.unused_settings(self._tune.space, self._out / run.name):
                 print(f"warning: {unused_line(unused)}", file=sys.stderr)
         if ending not in (runner.FINISHED, runner.DIVERGED):
             trial.waiting, trial.is_broken = [], True
@@ -240,15 +239,6 @@ class Search:
             what = f"{self._out / run.name}: its summary.json has nothing for {aim}"
             raise UserError(f"{what}: bind another one, such as Tune.aim = @lost_return.")
         return float(cost)
-
-
-def unused_settings(names: Iterable[str], run_dir: Path) -> list[str]:
-    """Those whose part the run did not call, as far as its config.gin tells."""
-    try:
-        text = (run_dir / "config.gin").read_text()
-    except OSError:
-        return []
-    return uncalled_keys(names, text)
 
 
 def unused_line(names: Sequence[str]) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from gail_tf.files import write_atomically
-from gail_tf.studies.search import costs_of, ended_trials, label_of, unused_line, unused_settings
+from gail_tf.studies.runner import unused_settings
+from gail_tf.studies.search import costs_of, ended_trials, label_of, unused_line
 from gail_tf.studies.tune import Tune, binding_lines
 
 _FEW = 10  # complete trials, under which importance says little

@@ -70,6 +70,7 @@ if what == "Full":
 if what == "Flaky" and info["attempts"] == 1:
     write("failed")
     sys.exit("Traceback: out of luck")
+(run_dir / "config.gin").write_text("# Parameters for PPO:\\nPPO.x = 1\\n")
 summary = {{"return_mean": 900.0, "normalized_return": 0.9, "wall_seconds": 61.0}}
 (run_dir / "summary.json").write_text(json.dumps(summary))
 write("finished")
@@ -131,6 +132,20 @@ def test_a_run_on_the_true_reward_is_trained_as_an_expert(tmp_path):
     runner.run_study(plan("Imitator"), tmp_path)
     log = (tmp_path / "logs/imitator/t/0.log").read_text()
     assert log.startswith("gail_tf.bin.train ") and " demonstrations" in log
+
+
+def test_a_binding_that_only_one_arm_has_and_its_runs_do_not_use_is_told(tmp_path, capsys):
+    arms = {
+        "A": {"configs": ["bc/any"], "bindings": ["TRPO.max_kl = 0.1", "PPO.x = 1"]},
+        "B": {"configs": ["bc/any"], "bindings": ["PPO.x = 2"]},
+    }
+    common = ["Trainer.total_env_steps = 9"]  # meant for the arms that use it
+    runs = Study(arms, {"t": {"environment": "X-v0"}}, seeds=2, bindings=common).runs()
+    assert runner.run_study(runs, tmp_path).exit_code == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if "nothing in its recipe" in line]
+    assert said == ["a: nothing in its recipe uses TRPO.max_kl, so that does nothing there."]
+    runner.run_study(runs, tmp_path)
+    assert "nothing in its recipe" not in capsys.readouterr().out  # nothing was trained
 
 
 def test_a_run_that_another_process_holds_and_ends_has_not_failed(tmp_path, capsys):
