@@ -171,7 +171,7 @@ def outlier_table(runs: pd.DataFrame) -> str | None:
         f"0.993 and more. First {_SHARE:.0%} of the training → last {_SHARE:.0%}: means over their "
         "evaluations (of the mean rewards over their iterations), medians over the seeds. From histograms "
         "of 32 bins, as if values were evenly spread in each. Largest: of any iteration of any seed. "
-        f"{tables.NOTHING}: {_CLIPPED}, or it was not logged, there or at all."
+        f"{tables.NOTHING}: {_CLIPPED}, or no line of the metrics has it there."
     )
     return f"{tables.markdown(rows, 2)}\n\n{explanation}\n"
 
