@@ -86,7 +86,10 @@ class BehavioralCloning(tf.Module):
         self.minibatches_per_epoch = (num_rows - num_held_out) // self._batch_size
         self._augmentations = tuple(frozen(augment) for augment in augmentations)
         if augmentations and expert.observation.ndim < 4:
-            raise ValueError("BehavioralCloning.augmentations are of images, and it sees none: want ().")
+            shape = list(expert.observation.shape[1:])
+            raise ValueError(
+                f"BehavioralCloning.augmentations are of images [H, W, C], and it sees {shape}: want ()."
+            )
         if observation_noise and expert.observation.ndim > 2:
             raise ValueError(
                 f"BehavioralCloning.observation_noise is {observation_noise}, and it sees images: "

@@ -1,5 +1,6 @@
 """The expert of an experiment: demonstrations, checked and chosen, and the reward they suggest."""
 
+import functools
 import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +25,7 @@ from gail_tf.environments.observations import (
     layers,
     time_limit,
 )
-from gail_tf.environments.wrappers import as_bindings
+from gail_tf.environments.wrappers import as_bindings, described
 from gail_tf.files import as_json
 from gail_tf.functions import name_of
 from gail_tf.resources import experts_dir, resolve_demonstrations
@@ -236,6 +237,18 @@ def _transitions(used: Demonstrations, codec: ActionCodec, absorbing: bool) -> T
     return Transition(used.observations, actions, used.next_observations, rewards_or_zero, *flags)
 
 
+def dark_images(space: gym.Space) -> str | None:
+    """A sentence on images of bytes that end far below 255, by which networks divide them; else None."""
+    is_image = space.dtype == np.uint8 and len(space.shape) > 1
+    if not is_image or space.high.max() > 127:
+        return None
+    high = int(space.high.max())
+    return (
+        f"Images of bytes are divided by 255, and these end at {high}: networks would see next to nothing. "
+        f"Multiply them by {255 // max(high, 1)}, in the environment and in the recording."
+    )
+
+
 def _notes_on_making(recorded: Demonstrations, env: gym.Env) -> list[str]:
     """What the recording says that its environment was made with, and this one is not: a note or none."""
     policy = recorded.provenance.get("policy")
@@ -250,7 +263,12 @@ def _notes_on_making(recorded: Demonstrations, env: gym.Env) -> list[str]:
     now = {name: parameter.default for name, parameter in parameters.items()} | env.spec.kwargs
     compared = kwargs.keys() - {"render_mode"}
     other = sorted(name for name in compared if as_json(now.get(name)) != as_json(kwargs[name]))
-    found = as_bindings({"kwargs": {name: kwargs[name] for name in other}})
+    bound = gin.get_bindings("make_environment")
+    # With what is bound beside them, since a binding replaces the whole.
+    asked = {**(bound.get("kwargs") or {}), **{name: kwargs[name] for name in other}} if other else {}
+    found = as_bindings(
+        {"kwargs": asked, "wrappers": _otherwise(made.get("wrappers"), bound.get("wrappers"))}
+    )
     limit = made.get("max_episode_steps")
     if limit is not None and limit != time_limit(env):
         found += as_bindings({"max_episode_steps": limit})
@@ -262,6 +280,35 @@ def _notes_on_making(recorded: Demonstrations, env: gym.Env) -> list[str]:
         f"Recorded in an environment with {'; '.join(found)}, which this one has not: unless it makes no "
         "difference, bind the same."
     ]
+
+
+def _otherwise(recorded: Any, bound: Sequence[Callable] | None) -> list[Mapping[str, Any]]:
+    """The wrappers of a recording, as ``described`` has them, where they are not the bound ones; else none.
+
+    Of an environment that somebody's function makes it is not known what wraps it.
+    """
+
+    def whole(one: Mapping[str, Any], wrapper: Callable) -> Any:
+        parameters = inspect.signature(wrapper).parameters.items()
+        defaults = {name: p.default for name, p in parameters if p.default is not p.empty}
+        return as_json(one["wrapper"].rpartition(":")[2]), as_json(defaults | (one["arguments"] or {}))
+
+    if not recorded or not bound:
+        return []
+    now = described(bound)
+    if len(recorded) == len(now):
+        pairs = [
+            (whole(a, w), whole(b, w)) for a, b, w in zip(recorded, now, map(_plain, bound), strict=True)
+        ]
+        if all(a == b for a, b in pairs):
+            return []
+    return list(recorded)
+
+
+def _plain(wrapper: Callable) -> Callable:
+    while isinstance(wrapper, functools.partial):
+        wrapper = wrapper.func
+    return wrapper
 
 
 def _notes_on_ends(recorded: Demonstrations, whole: np.ndarray, max_steps: int) -> list[str]:

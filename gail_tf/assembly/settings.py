@@ -24,6 +24,7 @@ from gail_tf.assembly.expert import (
     Expert,
     LoadedDemonstrations,
     are_to_be_compared,
+    dark_images,
     load_demonstrations,
     matching_reward,
     outlives_chance,
@@ -245,6 +246,8 @@ def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
     if loaded is not None:
         expert = prepare_expert(loaded, env, codec, experiment.seed, observation_components(env))
         notes += [note if note.startswith(WARNING) else f"note: {note}" for note in expert.notes]
+    if told := dark_images(env.observation_space):
+        notes.append(f"warning: {told}")
     env.close()
     make_real = functools.partial(make, absorbing_states=False)
     chance, random_play = play_at_random(make_real, env, expert)

@@ -189,6 +189,12 @@ def play(env: gym.Env, actions: np.ndarray, seed: int, look: Callable[[int], Any
     return total
 
 
+def _even(frame: np.ndarray) -> np.ndarray:
+    """``frame`` with even sides, its last row and column repeated: what mp4 can hold."""
+    height, width = frame.shape[:2]
+    return np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), "edge")
+
+
 @contextlib.contextmanager
 def _writer(path: Path, fps: float):
     """Takes frames ``[H, W, 3]``; the film stands under its name when it is whole."""
@@ -199,7 +205,7 @@ def _writer(path: Path, fps: float):
     settings = {"fps": fps, "macro_block_size": 1} if path.suffix == ".mp4" else {"duration": 1000 / fps}
     try:
         with imageio.get_writer(temporary, **settings) as writer:
-            yield lambda frame: writer.append_data(np.asarray(frame, np.uint8))
+            yield lambda frame: writer.append_data(_even(np.asarray(frame, np.uint8)))
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -12,6 +12,11 @@ import tensorflow as tf
 
 def augmented(images: tf.Tensor, functions: Sequence[Callable], seed: tf.Tensor) -> tf.Tensor:
     """``images`` after each of ``functions`` in order, which draw apart from each other."""
+    if functions and images.shape.rank != 4:
+        raise ValueError(
+            f"augmentations are of images [H, W, C], and these are {images.shape.as_list()[1:]}: stack "
+            "frames or give them a channel, or want ()."
+        )
     for number, function in enumerate(functions):
         images = function(images, tf.random.fold_in(seed, number))
     return images

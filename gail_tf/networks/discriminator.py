@@ -13,6 +13,7 @@ import gin
 import tensorflow as tf
 
 from gail_tf.functions import frozen, name_of
+from gail_tf.networks.encoders import Cover
 from gail_tf.types import UserError, told
 
 InputShapes = Mapping[str, tuple[int, ...]]
@@ -126,6 +127,16 @@ def make_discriminator_network(
     encoders = {}
     if encoder is not None:
         encoders = {name: list(encoder()) for name, shape in input_shapes.items() if len(shape) == 3}
+        if not encoders:
+            shapes = ", ".join(f"{name} {list(shape)}" for name, shape in input_shapes.items())
+            raise ValueError(
+                "make_discriminator_network.encoder wants images [H, W, C], and no input is one "
+                f"({shapes}): give images of bytes with channels, or leave the encoder out."
+            )
+        for name, made in encoders.items():  # Keras would tell of its layer, and not of the box
+            for layer in made:
+                if isinstance(layer, Cover):
+                    layer.check(*input_shapes[name][:2])
     if weight_constraint is not None:
         _constrain([*layers, *itertools.chain(*encoders.values())], frozen(weight_constraint))
     if encoders:

@@ -69,17 +69,27 @@ class Cover(tf.keras.layers.Layer):
 
     def __init__(self, boxes: Sequence[tuple[int, int, int, int]]):
         super().__init__(name="cover")
+        for box in boxes:
+            if not (isinstance(box, list | tuple) and len(box) == 4 and all(type(n) is int for n in box)):
+                raise ValueError(
+                    f"covered.boxes = {boxes}: want a list of (top, bottom, left, right), whole pixels."
+                )
         self.boxes = [tuple(box) for box in boxes]
+
+    def check(self, height: int, width: int) -> None:
+        """Raises ValueError for a box that does not lie in images of that size."""
+        for top, bottom, left, right in self.boxes:
+            if not (0 <= top < bottom <= height and 0 <= left < right <= width):
+                raise ValueError(
+                    f"covered.boxes has {(top, bottom, left, right)}: want top < bottom <= {height}, "
+                    f"left < right <= {width}."
+                )
 
     def build(self, input_shape):
         height, width = input_shape[1:3]
+        self.check(height, width)
         mask = np.ones((height, width, 1), np.float32)
         for top, bottom, left, right in self.boxes:
-            if not (0 <= top < bottom <= height and 0 <= left < right <= width):
-                box = (top, bottom, left, right)
-                raise ValueError(
-                    f"covered.boxes has {box}: want top < bottom <= {height}, left < right <= {width}."
-                )
             mask[top:bottom, left:right] = 0.0
         self.mask = mask
         super().build(input_shape)

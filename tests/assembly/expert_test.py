@@ -1,5 +1,6 @@
 import dataclasses
 import hashlib
+import re
 import textwrap
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import gail_tf
 from gail_tf.assembly import expert
 from gail_tf.assembly.expert import Expert
 from gail_tf.demonstrations import Demonstrations
+from gail_tf.environments import wrappers
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.make import make_environment
 from gail_tf.rewards import functions as rewards
@@ -208,6 +210,45 @@ def test_what_the_recorded_environment_had_and_this_one_has_not_is_remarked_upon
             note for note in prepare(recorded).notes if note.startswith("Recorded in an environment with")
         ]
         assert len(notes) == (said is not None) and all(f"with {said}, which" in note for note in notes)
+
+
+def test_wrappers_that_are_bound_otherwise_than_in_the_recording_are_remarked_upon(prepare):
+    stacked = {"wrapper": "gail_tf.environments.observations:StackedFrames", "arguments": {"num_frames": 2}}
+    recorded = pendulums((200, False))
+    of = lambda made: dataclasses.replace(recorded, provenance={"environment_kwargs": {"wrappers": made}})  # noqa: E731
+    said = lambda made: [n for n in prepare(of(made)).notes if n.startswith("Recorded in an envir")]  # noqa: E731
+    gin.bind_parameter("make_environment.wrappers", [gym.wrappers.ClipAction])
+    mine = wrappers.described([gym.wrappers.ClipAction])
+    assert said(mine) == []
+    (note,) = said([mine[0] | {"arguments": {"share": 0.5}}])
+    assert "with import gymnasium" in note and "ClipAction.share = 0.5" in note
+    (note,) = said([stacked, *mine])
+    assert "StackedFrames.num_frames = 2; " in note
+
+
+def test_other_arguments_are_told_with_those_that_are_bound(prepare):
+    gin.bind_parameter("make_environment.kwargs", {"render_mode": "rgb_array"})
+    made = {"environment_kwargs": {"kwargs": {"g": 3.0}}}
+    (note,) = [
+        n for n in prepare(dataclasses.replace(pendulums((200, False)), provenance=made)).notes if "bind" in n
+    ]
+    assert "make_environment.kwargs = {'render_mode': 'rgb_array', 'g': 3.0}" in note
+
+
+@pytest.mark.parametrize(
+    "space, told",
+    [
+        (gym.spaces.Box(0, 1, (20, 20, 2), np.uint8), "these end at 1: .* Multiply them by 255,"),
+        (gym.spaces.Box(0, 10, (20, 20), np.uint8), "these end at 10: .* Multiply them by 25,"),
+        (gym.spaces.Box(0, 255, (20, 20, 2), np.uint8), None),
+        (gym.spaces.Box(0, 1, (20,), np.uint8), None),
+        (gym.spaces.Box(0.0, 1.0, (20, 20), np.float32), None),
+    ],
+)
+def test_images_of_bytes_that_are_nearly_black_are_remarked_upon(space, told):
+    found = expert.dark_images(space)
+    assert (found is None) == (told is None)
+    assert told is None or re.search(told, found)
 
 
 @pytest.mark.parametrize("size, noted", [(1.0, False), (1e4, True)])

@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from gail_tf.environments.film import film, play, rendered, renderer_set_aside
+from gail_tf.environments.film import _writer, film, play, rendered, renderer_set_aside
 from gail_tf.environments.make import make_environment
 from gail_tf.types import UserError
 
@@ -51,6 +51,15 @@ def test_an_mp4_has_a_frame_a_step_at_the_environments_pace(tmp_path):
     assert frames[0].shape == (400, 600, 3)
     assert np.abs(frames[0].astype(int) - frames[-1]).max() > 100  # the pole has moved
     assert os.listdir(tmp_path) == ["film.mp4"]
+
+
+def test_an_mp4_of_odd_sides_gets_a_row_and_a_column_more(tmp_path):
+    pytest.importorskip("imageio_ffmpeg", reason="pip install 'gail_tf[video]'")
+    with _writer(tmp_path / "film.mp4", 10.0) as write:
+        for shade in (0, 100, 200):
+            write(np.full((85, 51, 3), shade, np.uint8))
+    frames = imageio.mimread(tmp_path / "film.mp4")
+    assert [frame.shape for frame in frames] == [(86, 52, 3)] * 3
 
 
 def test_wrappers_and_limits_are_the_policys(tmp_path):

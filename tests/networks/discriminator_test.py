@@ -1,5 +1,7 @@
 """A discriminator's networks: spectral normalisation, encoders of images, constraints, dropout."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,6 +12,7 @@ from gail_tf.networks.discriminator import (
     logits_with_dropout,
     make_discriminator_network,
 )
+from gail_tf.networks.encoders import covered, small_encoder
 
 VECTOR = {"observation": (3,)}
 IMAGE = {"observation": (6, 5, 1), "action": (2,)}
@@ -153,3 +156,16 @@ def test_a_network_that_cannot_have_dropout_is_refused():
         check_dropout(functional)
     with pytest.raises(ValueError, match="dropout with spectral_normalization"):
         check_dropout(make_discriminator_network(VECTOR, spectral_normalization=True))
+
+
+def test_an_encoder_wants_an_image_among_the_inputs():
+    with pytest.raises(
+        ValueError, match=r"wants images \[H, W, C\], and no input is one .observation \[84, 84\]"
+    ):
+        make_discriminator_network({"observation": (84, 84)}, encoder=small_encoder)
+
+
+def test_a_box_outside_of_the_images_is_named():
+    made = functools.partial(covered, boxes=[(0, 10, 0, 85)])
+    with pytest.raises(ValueError, match=r"^covered.boxes has .0, 10, 0, 85.: want top < bottom <= 84"):
+        make_discriminator_network({"observation": (84, 84, 4), "action": (6,)}, encoder=made)

@@ -65,6 +65,14 @@ def test_covered_boxes_are_not_seen():
         tf.keras.Sequential(encoders.covered(lambda: [], boxes=[(0, 5, 0, 4)]))(image)
 
 
+@pytest.mark.parametrize("boxes", [(0, 10, 0, 84), [(0, 10.5, 0, 84)], [(0, 10, 84)], [True]])
+def test_boxes_are_four_whole_numbers_each(boxes):
+    with pytest.raises(
+        ValueError, match="covered.boxes = .*: want a list of .top, bottom, left, right., whole"
+    ):
+        encoders.covered(boxes=boxes)
+
+
 @pytest.mark.parametrize("encoder", [encoders.small_encoder, encoders.nature_encoder])
 def test_centred_images_have_no_level_ground(encoder):
     layers = encoder(centered=True)
