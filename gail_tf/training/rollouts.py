@@ -155,17 +155,21 @@ def evaluate_policy(
         yardstick, unknown = _yardstick(path, expert, make_env, known)
         evaluator, episodes = evaluation.Evaluator(make_env), []
         is_watched = video is not None or yardstick is not None
-        watch, seen = episodes.append if is_watched else None, yardstick and yardstick.seen
+        # A film is of actions alone, and stacks of images would be gigabytes.
+        seen = yardstick.seen if yardstick else lambda observations: observations[:, :0]
+        watch = episodes.append if is_watched else None
         evaluated = evaluator.evaluate(act, num_episodes, seed, watch, seen)
         evaluator.close()
         distances = {"no_distance": unknown} if yardstick is None else yardstick.measure(episodes)
     expert, random = known.get("expert_return"), known.get("random_return")
     result = evaluated.statistics() | distances
     policy = find_policy(path)
+    # What a function of somebody's puts around an environment nobody can tell.
+    elsewhere = called(environment) if not known and isinstance(environment, str) else None
     result |= {
         "environment": called(environment),
         "policy": str(policy),
-        "note": note_of(policy, metadata, stochastic, called(environment) if not known else None),
+        "note": note_of(policy, metadata, stochastic, elsewhere),
     }
     result |= {"seed": seed, "stochastic": stochastic, "expert_return": expert, "random_return": random}
     result["normalized_return"] = scores.normalized(result["return_mean"], expert, random)

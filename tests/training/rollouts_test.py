@@ -15,7 +15,7 @@ from gail_tf.agents.policy import Policy
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.make import is_same_id
 from gail_tf.networks.mlp import make_actor_network, make_deterministic_actor
-from gail_tf.training import export, recording, rollouts, run_directory
+from gail_tf.training import evaluation, export, recording, rollouts, run_directory
 from gail_tf.types import UserError
 
 
@@ -81,6 +81,25 @@ def test_what_another_environment_is_made_without_is_said(cartpole_policy, tmp_p
     )
     own = rollouts.evaluate_policy(str(policy), None, 1, 0, False)
     assert own["note"] is None and own["length_mean"] == 5.0
+    # What a function puts around its environment nobody looked at.
+    assert rollouts.evaluate_policy(str(policy), lambda: gym.make("CartPole-v1"), 1, 0, False)["note"] is None
+
+
+def test_of_a_film_without_demonstrations_no_observation_is_held(cartpole_policy, tmp_path, monkeypatch):
+    pytest.importorskip("imageio", reason="pip install 'gail_tf[video]'")
+    pytest.importorskip("pygame", reason="CartPole is drawn by pygame")
+    held, evaluate = [], evaluation.Evaluator.evaluate
+
+    def watched(self, act, num_episodes, seed, watch, seen):
+        def look(episode):
+            held.append((len(episode["actions"]), episode["observations"].size))
+            watch(episode)
+
+        return evaluate(self, act, num_episodes, seed, look, seen)
+
+    monkeypatch.setattr(evaluation.Evaluator, "evaluate", watched)
+    rollouts.evaluate_policy(str(cartpole_policy), None, 2, 0, False, video=str(tmp_path / "a.gif"))
+    assert [size for _, size in held] == [0, 0] and all(length for length, _ in held)
 
 
 @pytest.mark.parametrize("names_its_actions", [True, False])
