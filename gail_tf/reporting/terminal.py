@@ -36,7 +36,9 @@ def _normalized(run: Run) -> str | None:
     if normalized is not None:
         return f"{normalized:.3f}  (0 random policy, 1 expert)"
     has_no_rewards = run.number("num_demonstrations") is not None and run.number("expert_return") is None
-    return run.no_score or ("not known: the demonstrations have no rewards" if has_no_rewards else None)
+    return run.no_score or (
+        "not known: the demonstrations have no rewards, or no whole episode" if has_no_rewards else None
+    )
 
 
 def _doubts(run: Run) -> list[str]:
