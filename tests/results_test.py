@@ -59,7 +59,7 @@ WITHOUT_DATA = {
     (
         "results/games.md",
         "demonstrations",
-    ): "of results/pong, pong_today, pong_plain and pong_four, with the games' spread",
+    ): "of results/pong, pong_today, pong_plain, pong_four and pong_clones, with the games' spread",
     ("results/games.md", "change"): "tuning seed 1000, with commits; not exported",
     ("pixels.md", "PPO on Pong from the screen"): "steps a second; benchmarks/results/pixel_speed.json",
     ("pixels.md", "PPO on Pong from the screen, AVX2"): "the same; benchmarks/results/pixel_speed_avx2.json",
@@ -79,6 +79,7 @@ WITHOUT_DATA = {
     ("results/pendulum_search.md", "trial"): "tuning seeds, with commit and command; not exported",
     ("results/pong/keeping.md", "Task"): "last policies and evaluations, not exported",
     ("results/pong_today/keeping.md", "Task"): "last policies and evaluations: runs.jsonl.xz",
+    ("results/pong_clones/keeping.md", "Task"): "last policies and evaluations: runs.jsonl.xz",
     ("results/steady/keeping.md", "Task"): "last policies and evaluations of seeds 0 to 4, not exported",
     ("results/steady/keeping.md", "Task 2"): "last policies and evaluations, not exported",
     ("credo.md", "claim"): "its sentences quote the tables and lists of its page",

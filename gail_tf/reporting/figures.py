@@ -215,16 +215,22 @@ def draw_comparison(groups: Sequence[Group], path: Path) -> Figure:
     A group's line is the median of its finished runs at each step and its band their interquartile range; two
     runs have no band but thin lines of their own. Unfinished runs are thin and dotted and in no median;
     diverged ones (under 10% of the expert) are dotted too.
-    A group that takes no environment steps (behavioural cloning) is a level line at its final value. Where no
-    run of a task has normalised returns (no expert is known), its panel shows returns.
+    A group that takes no environment steps (behavioural cloning) is a level line at its final value; where
+    none of a task takes any, lines are against iterations. Where no run of a task has normalised
+    returns (no expert is known), its panel shows returns.
     """
-    panels, raw_returns = [], operator.methodcaller("series", "evaluation/return_mean")
+    panels = []
     for task in tasks_of(groups):
         here = [group for group in groups if group.task == task]
-        normalized = any(evaluation_curve(run)[1].size for group in here for run in group.runs)
-        draw = functools.partial(draw_group, curve_of=evaluation_curve if normalized else raw_returns)
+        runs = [run for group in here for run in group.runs]
+        normalized = any(evaluation_curve(run)[1].size for run in runs)
+        takes_steps = any(run.reached("env_steps") for run in runs)
+        against, x_label = ("env_steps", "environment steps") if takes_steps else ("iteration", "iteration")
+        raw_returns = operator.methodcaller("series", "evaluation/return_mean", against)
+        curve_of = functools.partial(evaluation_curve, against=against) if normalized else raw_returns
+        draw = functools.partial(draw_group, curve_of=curve_of)
         finish = finish_normalized if normalized else _finish_returns
-        panels.append(LinePanel(task, "environment steps", "normalised return", here, draw, finish))
+        panels.append(LinePanel(task, x_label, "normalised return", here, draw, finish))
     return draw_lines(groups, panels, path, num_columns=min(len(panels), 3), size=(4.4, 3.3), alone=1.4)
 
 

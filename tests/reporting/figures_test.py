@@ -164,9 +164,18 @@ def test_comparison_has_a_panel_a_task_of_a_study(make_run_dir, tmp_path):
 
 
 def test_cloning_is_a_level_line_in_a_comparison(make_run_dir, tmp_path):
-    run = load_run(make_run_dir(steps_per_line=0, returns=(100.0, 700.0)))
-    figure = figures.draw_comparison(group_runs([run]), tmp_path / "curves.png")
+    cloned = load_run(make_run_dir(steps_per_line=0, returns=(100.0, 700.0), label="BC"))
+    beside = load_run(make_run_dir("beside", label="GAIL"))
+    figure = figures.draw_comparison(group_runs([cloned, beside]), tmp_path / "curves.png")
     assert any(np.allclose(one.get_ydata(), 0.7) for one in figure.axes[0].lines)
+    assert figure.axes[0].get_xlabel() == "environment steps"
+
+
+def test_cloning_alone_is_drawn_against_iterations(make_run_dir, tmp_path):
+    run = load_run(make_run_dir(steps_per_line=0, returns=(100.0, 700.0, 400.0), label="BC"))
+    figure = figures.draw_comparison(group_runs([run]), tmp_path / "curves.png")
+    assert figure.axes[0].get_xlabel() == "iteration"
+    np.testing.assert_allclose(line(figure.axes[0], "BC").get_ydata()[[0, -1]], [0.1, 0.4])
 
 
 def test_an_environment_without_an_expert_shows_returns(make_run_dir, tmp_path):
