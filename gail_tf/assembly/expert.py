@@ -1,6 +1,5 @@
 """The expert of an experiment: demonstrations, checked and chosen, and the reward they suggest."""
 
-import functools
 import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +16,7 @@ from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack
 from gail_tf.environments.foreign import one_line
-from gail_tf.environments.make import is_same_id
+from gail_tf.environments.make import is_same_id, without_partials
 from gail_tf.environments.observations import (
     channels_first,
     environment_name,
@@ -297,18 +296,10 @@ def _otherwise(recorded: Any, bound: Sequence[Callable] | None) -> list[Mapping[
         return []
     now = described(bound)
     if len(recorded) == len(now):
-        pairs = [
-            (whole(a, w), whole(b, w)) for a, b, w in zip(recorded, now, map(_plain, bound), strict=True)
-        ]
-        if all(a == b for a, b in pairs):
+        each = zip(recorded, now, map(without_partials, bound), strict=True)
+        if all(whole(one, wrapper) == whole(other, wrapper) for one, other, wrapper in each):
             return []
     return list(recorded)
-
-
-def _plain(wrapper: Callable) -> Callable:
-    while isinstance(wrapper, functools.partial):
-        wrapper = wrapper.func
-    return wrapper
 
 
 def _notes_on_ends(recorded: Demonstrations, whole: np.ndarray, max_steps: int) -> list[str]:

@@ -148,13 +148,19 @@ def with_version(environment: str) -> str:
     return environment if newest is None else f"{environment}-v{newest}"
 
 
+def without_partials(function: Callable) -> Callable:
+    """What is in a partial, or in several; anything else as it is."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function
+
+
 def factory_name(factory: Callable) -> str:
     """``module.function`` of what makes an environment: all that is known of it later.
 
     Of a partial its function's, of an instance its class's. Two lambdas of a module are the same by it.
     """
-    while isinstance(factory, functools.partial):
-        factory = factory.func
+    factory = without_partials(factory)
     named = factory if hasattr(factory, "__qualname__") else type(factory)
     return f"{named.__module__}.{named.__qualname__}"
 

@@ -18,7 +18,7 @@ def refusals(runs: Sequence[StudyRun]) -> dict[str, str]:
     """
     if not runs:
         return {}
-    asked = [[_values(run, "--config="), _values(run, "--gin=")] for run in runs]
+    asked = [[run.given("config"), run.given("gin")] for run in runs]
     command = [sys.executable, "-c", _CHILD, PACKAGE_PARENT]
     done = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True)
     try:
@@ -26,7 +26,3 @@ def refusals(runs: Sequence[StudyRun]) -> dict[str, str]:
     except (ValueError, IndexError):
         return {}
     return {run.name: line for run, line in zip(runs, lines, strict=True) if line}
-
-
-def _values(run: StudyRun, flag: str) -> list[str]:
-    return [word.removeprefix(flag) for word in run.flags if word.startswith(flag)]

@@ -161,16 +161,15 @@ def _idle_bindings(runs: Iterable[StudyRun], out: Path) -> list[str]:
     """A line for each arm with bindings of its own of a part that its runs did not call."""
     bound: dict[str, dict[str, None]] = {}  # arm -> its bindings
     for run in runs:
-        lines = [flag.removeprefix("--gin=") for flag in run.flags if flag.startswith("--gin=")]
-        bound.setdefault(run.name.split("/")[0], {}).update(dict.fromkeys(lines))
+        bound.setdefault(run.name.split("/")[0], {}).update(dict.fromkeys(run.given("gin")))
     # What all arms have is the study's or a task's, and meant for those that use it.
     shared = set.intersection(*map(set, bound.values())) if len(bound) > 1 else set()
+    own = {arm: "\n".join(line for line in lines if line not in shared) for arm, lines in bound.items()}
+    names = {arm: recipes.settings([recipes.Layer("--gin", text_of)]) for arm, text_of in own.items()}
     found = {}
     for run in runs:
         arm = run.name.split("/")[0]
-        own = [line for line in bound[arm] if line not in shared]
-        names = recipes.settings([recipes.Layer("--gin", "\n".join(own))])
-        if idle := unused_settings(names, out / run.name):
+        if idle := unused_settings(names[arm], out / run.name):
             found[arm] = f"{arm}: nothing in its recipe uses {', '.join(idle)}, so that does nothing there."
     return list(found.values())
 

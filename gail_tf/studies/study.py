@@ -102,6 +102,11 @@ class StudyRun(NamedTuple):
     num_cpus: float = 1
     num_gpus: float = 0
 
+    def given(self, flag: str) -> list[str]:
+        """The values of ``flag`` ("config" or "gin"), in order."""
+        start = f"--{flag}="
+        return [word.removeprefix(start) for word in self.flags if word.startswith(start)]
+
 
 @gin.configurable
 class Study:
@@ -257,9 +262,8 @@ def check_inputs(runs: Iterable[StudyRun]) -> None:
     """Raises UserError for the first config or file of demonstrations that is not there."""
     for run in runs:
         try:
-            for flag in run.flags:
-                if flag.startswith("--config="):
-                    resolve_config(flag.removeprefix("--config="))
+            for config in run.given("config"):
+                resolve_config(config)
             _check_demonstrations(run.demonstrations)
         except UserError as e:
             raise UserError(f"{run.name}: {e}") from e
