@@ -444,6 +444,7 @@ def evaluate(
     video: str | None = None,
     say: Callable[[Mapping[str, Any]], object] | None = None,
     demonstrations: Any = None,
+    bindings: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Rolls a policy out; the same as ``gail-evaluate``.
 
@@ -457,6 +458,8 @@ def evaluate(
       say: sees the result as soon as it is there, before the film.
       demonstrations: a path, "shipped:NAME" or what ``train`` takes, to measure the imitation distance from;
         None: those that the policy's run learned from. Of an exported policy only.
+      bindings: lines of gin that bind ``make_environment`` or a wrapper, in place of what an exported policy
+        was trained with.
 
     Returns:
       ``return_mean``, ``return_std``, ``return_min``, ``return_max``, ``length_mean``, ``num_episodes``; of
@@ -468,9 +471,11 @@ def evaluate(
     _require(is_policy, "policy", policy, "a Policy, a path, or a function from observations to actions")
     _require_environment(environment)
     num_episodes, seed = _whole("num_episodes", num_episodes, 1), _whole("seed", seed, 0)
+    bindings = _several("bindings", bindings, str, "lines of gin")
     if isinstance(policy, str | os.PathLike):
         find_policy(policy)  # before TensorFlow, whose import takes seconds
     import_tensorflow()
+    from gail_tf.assembly.environment import bound_arguments
     from gail_tf.assembly.expert import recorded_by
     from gail_tf.environments.make import make_by_arguments
     from gail_tf.training import evaluation, rollouts
@@ -479,11 +484,11 @@ def evaluate(
     if isinstance(policy, Policy | str | os.PathLike):
         path = policy.path if isinstance(policy, Policy) else policy
         expert = None if demonstrations is None else recorded_by(demonstrations)
-        how = (num_episodes, seed, not deterministic, video, say, expert)
+        how = (num_episodes, seed, not deterministic, video, say, expert, bound_arguments(bindings))
         return rollouts.evaluate_policy(str(path), environment, *how)
     if environment is None:
         raise UserError("environment is None: a function does not say which it acts in; give an id.")
-    make_env = functools.partial(make_by_arguments, environment)
+    make_env = functools.partial(make_by_arguments, environment, **bound_arguments(bindings))
     env = make_env()
     executable = Cut(env.action_space, "the policy")
     env.close()

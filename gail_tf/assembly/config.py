@@ -209,6 +209,18 @@ def unused_configurables(configs: Sequence[str], bindings: Sequence[str]) -> lis
     return list(dict.fromkeys(owners))
 
 
+def unreached_keys(configs: Sequence[str], bindings: Sequence[str], root: str) -> list[str]:
+    """Those of ``bindings`` that are neither of the configurable ``root`` nor of one that is some value.
+
+    Args:
+      configs, bindings: as ``parse_gin`` takes them.
+    """
+    bound = recipes.settings(recipes.layers(configs, bindings))
+    reached = {root, *(name for setting in bound.values() for name in _referred(setting.text))}
+    own = recipes.settings(recipes.layers([], bindings))
+    return [key for key in own if "." in key and _owner(key) not in reached]
+
+
 def uncalled_keys(keys: Iterable[str], operative: str) -> list[str]:
     """Those of a class or function that was not called, by what ``operative`` (config.gin) says.
 
@@ -216,8 +228,13 @@ def uncalled_keys(keys: Iterable[str], operative: str) -> list[str]:
     them as a value.
     """
     called = set(re.findall(r"^# Parameters for (?:\S*[./])?(\w+):", operative, re.MULTILINE))
-    called.update(re.findall(r"@(?:\w+[./])*(\w+)", operative))
+    called.update(_referred(operative))
     return [key for key in keys if "." in key and _owner(key) not in called]
+
+
+def _referred(text: str) -> list[str]:
+    """The configurables that gin's text has as values, without their modules and scopes."""
+    return re.findall(r"@(?:\w+[./])*(\w+)", text)
 
 
 def _owner(key: str) -> str:

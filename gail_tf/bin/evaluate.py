@@ -1,7 +1,7 @@
 """gail-evaluate: rolls a policy out and prints its returns.
 
   gail-evaluate --policy=RUN_DIR_OR_SAVEDMODEL [--num_episodes=N] [--seed=N] [--json] [--video=FILE.mp4]
-                [--demonstrations=PATH]
+                [--demonstrations=PATH] [--environment=ID] [--gin=BINDING]
 
 Of a run directory the policy that is kept is evaluated (policy/); others: DIR/last_policy, DIR/best_policy.
 The policy acts by its mode; with --stochastic it samples. The normalised score is
@@ -9,10 +9,15 @@ The policy acts by its mode; with --stochastic it samples. The normalised score 
 needs no reward: it is that of the episodes from the demonstrations (those that the run learned from, or
 --demonstrations), beside that of a random policy and that of one half of the demonstrations from the other.
 
+--gin binds what else makes the environment, as for gail-train: make_environment.kwargs, .wrappers and
+.max_episode_steps, each in place of what the policy was trained with, and what a wrapper takes. There the
+score of the training is no scale, and a distance wants --demonstrations.
+
 Examples:
 
   gail-evaluate --policy=runs/hopper --num_episodes=100
   gail-evaluate --policy=runs/hopper/best_policy --json
+  gail-evaluate --policy=runs/hopper --gin="make_environment.kwargs = {'reset_noise_scale': 0.05}"
   gail-evaluate --policy=runs/hopper --num_episodes=1 --video=hopper.mp4   (pip install 'gail_tf[video]')
 """
 
@@ -32,6 +37,7 @@ _SEED = flags.DEFINE_integer(
 )
 _STOCHASTIC = flags.DEFINE_bool("stochastic", False, "Sample actions in place of taking the mode.")
 _ENVIRONMENT = flags.DEFINE_string("environment", None, "A Gymnasium id, in place of the one trained in.")
+_GIN = flags.DEFINE_multi_string("gin", [], "A gin binding of make_environment or of a wrapper.")
 _JSON = flags.DEFINE_bool("json", False, "Print the result as one JSON object, on the last line.")
 _DEMONSTRATIONS = flags.DEFINE_string(
     "demonstrations", None, "What to measure the distance from; else what the run learned from."
@@ -53,6 +59,7 @@ def main(argv: Sequence[str]) -> None:
         video=_VIDEO.value,
         say=_print,
         demonstrations=_DEMONSTRATIONS.value,
+        bindings=_GIN.value,
     )
 
 

@@ -35,7 +35,6 @@ import functools
 import math
 import shlex
 from collections.abc import Sequence
-from typing import Any
 
 from absl import flags
 
@@ -72,7 +71,6 @@ _FIGURE = flags.DEFINE_string(
 _OBSERVATION_KEYS = flags.DEFINE_list(
     "observation_keys", None, "With --inspect: the components to look at, such as object,robot0_eef_pos."
 )
-_ARGUMENTS = ("kwargs", "wrappers", "max_episode_steps")
 
 
 def main(argv: Sequence[str]) -> None:
@@ -112,6 +110,7 @@ def main(argv: Sequence[str]) -> None:
 def record():
     """Writes --out, from a policy or a person; where that was, as training.recording has it."""
     import_tensorflow()
+    from gail_tf.assembly.environment import bound_arguments
     from gail_tf.training import play, recording
 
     recording.check_out(_OUT.value)
@@ -123,29 +122,6 @@ def record():
         make = play.make_demonstrations
     more = {"max_episode_steps": _MAX_EPISODE_STEPS.value, "arguments": bound_arguments(_GIN.value)}
     return make(*(flag.value for flag in asked), **more)
-
-
-def bound_arguments(bindings: Sequence[str], configs: Sequence[str] = ()) -> dict[str, Any]:
-    """Arguments of make_environment, as configs and --gin bind them.
-
-    Raises:
-      UserError: one that another flag gives, or that is of no environment.
-    """
-    if not bindings and not configs:
-        return {}
-    import gin
-
-    from gail_tf.assembly import configurables  # noqa: F401 - gin knows every part
-    from gail_tf.assembly.config import parse_gin
-
-    parse_gin(configs, bindings)
-    found = gin.get_bindings("make_environment")
-    taken = {name: value for name, value in found.items() if name in _ARGUMENTS}
-    for name in found.keys() - taken.keys():
-        if found[name]:
-            wanted = f"want {', '.join(_ARGUMENTS)} (the id is --environment)"
-            raise UserError(f"--gin: make_environment.{name} is bound: {wanted}.")
-    return taken
 
 
 def inspect(
@@ -168,6 +144,7 @@ def inspect(
     if environment:
         import_tensorflow()
         from gail_tf.assembly import expert, inspection
+        from gail_tf.assembly.environment import bound_arguments
         from gail_tf.environments.make import make_by_arguments, with_time_limit
 
         # The screen as the recipes show it.

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -63,6 +64,12 @@ def described(wrappers: Sequence[Callable]) -> list[dict[str, Any]]:
     return descriptions
 
 
+def described_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of ``make_environment`` as ``policy.json`` says them (``environment_kwargs``)."""
+    wrappers = {"wrappers": described(arguments["wrappers"])} if arguments.get("wrappers") else {}
+    return {**arguments, **wrappers}
+
+
 def as_bindings(arguments: Mapping[str, Any]) -> list[str]:
     """Lines of gin that bind ``make_environment`` to what ``policy.json`` says (``environment_kwargs``)."""
     lines, names = [], []
@@ -79,7 +86,7 @@ def as_bindings(arguments: Mapping[str, Any]) -> list[str]:
 
 
 def recalled(descriptions: Sequence[Mapping[str, Any]]) -> list[Callable[[gym.Env], gym.Env]]:
-    """The wrappers that :func:`described` was given.
+    """The wrappers that :func:`described` was given, whatever gin holds by now.
 
     Raises:
       UserError: one cannot be found where it was.
@@ -93,5 +100,15 @@ def recalled(descriptions: Sequence[Mapping[str, Any]]) -> list[Callable[[gym.En
             raise UserError(f"{what}, with arguments that no file holds: {advice}.")
         with foreign(f"{what}, which cannot be imported", "run in the folder it lies in"):
             wrapper = functools.reduce(getattr, name.split("."), import_module(module))
-        found.append(functools.partial(wrapper, **description["arguments"]))
+        found.append(functools.partial(wrapper, **_defaults(wrapper) | description["arguments"]))
     return found
+
+
+def _defaults(wrapper: Callable) -> dict[str, Any]:
+    """Its own: another training in this process may have bound others in gin."""
+    try:
+        parameters = list(inspect.signature(wrapper).parameters.values())
+    except ValueError:  # of some written in C
+        return {}
+    named = [one for one in parameters[1:] if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
+    return {one.name: one.default for one in named if one.default not in (one.empty, gin.REQUIRED)}

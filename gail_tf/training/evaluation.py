@@ -66,8 +66,7 @@ class Evaluator:
           on_episode: called with every finished episode, in the order of their numbers, as a dict of arrays
             ``observations [L, ...]``, ``actions [L, ...]``, ``rewards [L]``, ``next_observations [L, ...]``,
             ``terminated [L]``, ``truncated [L]``.
-          seen: what is kept of observations ``[B, ...]`` for it; those of images would have gigabytes. Next
-            observations are then left out.
+          seen: what is kept of observations ``[B, ...]`` for it; those of images would have gigabytes.
         """
         if num_episodes < 1:
             raise UserError(f"num_episodes is {num_episodes}: want 1 or more.")
@@ -78,12 +77,11 @@ class Evaluator:
             made = make_simulators(self._make_env, self._count, maker=None, is_slow=False)
             self._simulators, self._environment, _ = made
         names = _FIELDS if on_episode else ("actions", "rewards")  # images are large, and nobody sees them
-        if seen is not None:
-            names = tuple(name for name in names if name != "next_observations")
+        shown = seen if on_episode and seen else np.asarray  # as it is, which costs nothing
         returns, lengths, shares, steps = [], [], [], itertools.count()
         for first in range(0, num_episodes, _WIDTH):
             count = min(_WIDTH, num_episodes - first)
-            for episode in self._run_together(act, count, seed + first, steps, names, seen):
+            for episode in self._run_together(act, count, seed + first, steps, names, shown):
                 returns.append(float(np.sum(episode["rewards"], dtype=np.float64)))
                 lengths.append(len(episode["rewards"]))
                 shares.append(_share_at_bounds(episode["actions"], self._simulators.action_space))
@@ -99,7 +97,7 @@ class Evaluator:
         seed: int,
         steps: Iterator[int],
         names: Sequence[str],
-        seen: Callable[[np.ndarray], np.ndarray] | None,
+        seen: Callable[[np.ndarray], np.ndarray],
     ) -> list[dict]:
         # The batch is always _WIDTH wide: matrix products round differently at other widths, and an episode's
         # return must not depend on how many run beside it.
@@ -107,6 +105,7 @@ class Evaluator:
         observation = np.zeros((_WIDTH, *spec.shape), spec.dtype.as_numpy_dtype)
         observation[:count] = self._simulators.reset(range(count), range(seed, seed + count))
         check_finite(self._environment, observation)
+        shown = seen(observation[:count])
         rows, lengths, active = [], np.zeros(count, int), np.arange(count)
         while len(active):
             actions = act(observation, next(steps))
@@ -117,12 +116,11 @@ class Evaluator:
             paid[active] = outcome.reward[active]  # the others' mean nothing
             lengths[active] += 1
             check_finite(self._environment, successor, paid, lengths)
-            fields = (observation, actions, outcome.reward, successor, outcome.terminated, outcome.truncated)
+            shown_next = seen(successor[:count])
+            fields = (shown, actions, outcome.reward, shown_next, outcome.terminated, outcome.truncated)
             row = {name: field[:count] for name, field in zip(_FIELDS, fields, strict=True)}
-            if seen is not None and "observations" in names:
-                row["observations"] = seen(row["observations"])
             rows.append([row[name] for name in names])
-            observation = successor
+            observation, shown = successor, shown_next
             active = active[~(outcome.terminated | outcome.truncated)[active]]
         columns = [np.stack(column) for column in zip(*rows, strict=True)]
         fields = dict(zip(names, columns, strict=True))

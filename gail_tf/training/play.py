@@ -12,9 +12,9 @@ import numpy as np
 from gail_tf.environments.foreign import foreign
 from gail_tf.environments.make import make_by_arguments, with_time_limit
 from gail_tf.environments.observations import observation_spec
-from gail_tf.environments.wrappers import as_bindings
+from gail_tf.environments.wrappers import as_bindings, described_arguments
 from gail_tf.machine import pip_install
-from gail_tf.training.recording import Episode, Recorded, described_arguments, save, stacked
+from gail_tf.training.recording import Episode, Kept, Recorded, kept_of, save, stacked
 from gail_tf.types import UserError
 
 DIGITS = "0123456789"
@@ -59,10 +59,11 @@ def make_demonstrations(
     arguments = arguments or {}
     make_env = functools.partial(make_by_arguments, environment, **arguments)
     make_env = with_time_limit(make_env, max_episode_steps)
-    episodes = record(make_env, environment, num_episodes, seed, keys, fps)
+    episodes = record(make_env, environment, num_episodes, seed, keys, fps, kept=kept_of(out, make_env))
+    limit = {} if max_episode_steps is None else {"max_episode_steps": max_episode_steps}
     about = {"policy": {"kind": "a person"}, "num_episodes": len(episodes), "seed": seed}
     save(out, episodes, environment, make_env, {**about, "made_by": "gail-make-demonstrations"})
-    return Recorded(environment, as_bindings(described_arguments(arguments, max_episode_steps)))
+    return Recorded(environment, as_bindings(described_arguments({**arguments, **limit})))
 
 
 def record(
@@ -73,10 +74,14 @@ def record(
     keys: str | None = None,
     fps: int | None = None,
     say: Callable[[str], None] = print,
+    kept: Kept = np.asarray,
 ) -> list[Episode]:
     """Plays ``num_episodes`` in a window; where it is closed sooner, those that came to their end.
 
     Without a key action 0 is taken. Episode i starts from ``reset(seed=seed + i)``.
+
+    Args:
+      kept: what is kept of observations.
 
     Raises:
       UserError: continuous actions, keys that do not fit, no display, or no episode played to its end.
@@ -91,7 +96,7 @@ def record(
     def on_step(observation, successor, action, reward, terminated, truncated, info) -> None:
         # Gymnasium tells of the reset too, with (observation, info) in place of the first observation.
         first = observation[0] if isinstance(observation, tuple) else observation
-        row = (np.array(first, dtype), np.int64(action), reward, np.array(successor, dtype))
+        row = (kept(np.array(first, dtype)), np.int64(action), reward, kept(np.array(successor, dtype)))
         steps.append((*row, terminated, truncated))
         if terminated or truncated:
             episodes.append(stacked(steps))

@@ -60,7 +60,7 @@ FORMATS = {"savedmodel": export_savedmodel, "onnx": export_onnx, "tflite": expor
 
 def _export(source, out: Path, name: str, convert: Callable, load: Callable[[bytes], Act]) -> str:
     source = find_policy(source)
-    model, _ = load_policy(source)
+    model, metadata = load_policy(source)
     specs = model.signatures["serving_default"].structured_input_signature[1]
     spec = tf.TensorSpec(specs["observation"].shape, specs["observation"].dtype, name="observation")
     # Policies of before this format have checked functions only.
@@ -72,14 +72,15 @@ def _export(source, out: Path, name: str, convert: Callable, load: Callable[[byt
         write_atomically(temporary / name, content)
         if (source / METADATA).is_file():
             shutil.copy(source / METADATA, temporary)
-    return "\n".join(
-        [
-            f"Exported {source} to {out / name}",
-            f"  observation: {spec.dtype.name} {spec.shape} -> action",
-            f"  of {_COMPARED_ROWS} random observations no action differs by more than {difference:.1e} "
-            "from the SavedModel's",
-        ]
-    )
+    lines = [
+        f"Exported {source} to {out / name}",
+        f"  observation: {spec.dtype.name} {spec.shape} -> action, the policy's mode",
+        f"  of {_COMPARED_ROWS} random observations no action differs by more than {difference:.1e} "
+        "from the SavedModel's",
+    ]
+    if metadata.get("stochastic"):
+        lines.append("  note: its run was evaluated with sampled actions, which the SavedModel alone gives")
+    return "\n".join(lines)
 
 
 def _wanted(extra: str, *packages: str) -> None:

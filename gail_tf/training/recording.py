@@ -19,7 +19,7 @@ from gail_tf.environments.finite import check_finite
 from gail_tf.environments.foreign import one_line
 from gail_tf.environments.make import is_same_id, make_by_arguments, with_time_limit
 from gail_tf.environments.observations import environment_name
-from gail_tf.environments.wrappers import as_bindings, described
+from gail_tf.environments.wrappers import as_bindings, described_arguments
 from gail_tf.files import as_json, require_new
 from gail_tf.machine import pip_install
 from gail_tf.training import actors, evaluation, rollouts
@@ -29,12 +29,15 @@ from gail_tf.types import UserError
 MINARI = "minari:"
 Episode = Mapping[str, np.ndarray]
 """Arrays with a row a step by the names of ``Demonstrations``, as ``Evaluator`` gives them."""
+Kept = Callable[[np.ndarray], np.ndarray]
+"""What is kept of observations, one or rows of them."""
 
 
 class _Asked(NamedTuple):
     """What is to act, where, and for how long; as ``make_demonstrations`` has it."""
 
     path: str
+    out: str
     environment: str | None
     num_episodes: int
     seed: int
@@ -87,34 +90,24 @@ def make_demonstrations(
         raise UserError(f"--gin: the policy {path} brings its environment's settings: leave it out.")
     record = _record_own if is_own else _record_foreign
     noise, arguments = action_noise, arguments or {}
-    asked = _Asked(path, environment, num_episodes, seed, stochastic, noise, max_episode_steps, arguments)
+    asked = _Asked(
+        path, out, environment, num_episodes, seed, stochastic, noise, max_episode_steps, arguments
+    )
     episodes, environment, make_env, about = record(asked)
     provenance = {"num_episodes": num_episodes, "seed": seed, "stochastic": stochastic}
     provenance |= {"action_noise": action_noise, "made_by": "gail-make-demonstrations", **about}
     known = about["policy"]
-    if is_own:
-        is_same = is_same_id(environment, known.get("environment"))
-        made = known.get("environment_kwargs") if is_same else None
-    else:
-        made = described_arguments(arguments)
-    made = {**(made or {}), **_limit(max_episode_steps)}
+    is_same = is_own and is_same_id(environment, known.get("environment"))
+    made = (known.get("environment_kwargs") or {}) if is_same else {}
+    limit = {} if max_episode_steps is None else {"max_episode_steps": max_episode_steps}
+    made = {**made, **described_arguments({**arguments, **limit})}
     provenance["environment_kwargs"] = as_json(made)
     save(out, episodes, environment, make_env, provenance)
     return Recorded(environment, as_bindings(made))
 
 
-def described_arguments(arguments: Mapping[str, Any], max_episode_steps: int | None = None) -> dict[str, Any]:
-    """Those of ``make_environment`` as a policy.json has them."""
-    wrappers = {"wrappers": described(arguments["wrappers"])} if arguments.get("wrappers") else {}
-    return {**arguments, **wrappers, **_limit(max_episode_steps)}
-
-
-def _limit(max_episode_steps: int | None) -> dict[str, int]:
-    return {} if max_episode_steps is None else {"max_episode_steps": max_episode_steps}
-
-
 def _record_own(asked: _Asked):
-    path, environment, num_episodes, seed, stochastic, noise, max_episode_steps, _ = asked
+    path, _, environment, num_episodes, seed, stochastic, noise, max_episode_steps, _ = asked
     act, metadata, environment, make_env = rollouts.open_policy(
         path, environment, stochastic, seed, max_episode_steps
     )
@@ -122,11 +115,12 @@ def _record_own(asked: _Asked):
         print(f"note: {note}", file=sys.stderr)
     if noise:
         act = evaluation.with_noise(act, _codec(make_env, environment, noise), noise, seed)
-    return _evaluated(make_env, act, num_episodes, seed), environment, make_env, {"policy": metadata}
+    kept = kept_of(asked.out, make_env)
+    return _evaluated(make_env, act, num_episodes, seed, kept), environment, make_env, {"policy": metadata}
 
 
 def _record_foreign(asked: _Asked):
-    path, environment, num_episodes, seed, stochastic, noise, max_episode_steps, arguments = asked
+    path, out, environment, num_episodes, seed, stochastic, noise, max_episode_steps, arguments = asked
     if environment is None:
         raise UserError(f"{path}: does not say which environment it is for: add --environment=ID.")
     make_env = functools.partial(make_by_arguments, environment, **arguments)
@@ -136,7 +130,7 @@ def _record_foreign(asked: _Asked):
     if actor.warning:
         print(f"note: {actor.warning}", file=sys.stderr)
     codec = _codec(make_env, environment, noise) if noise else None
-    cut = Cut(env.action_space, path)
+    cut, kept = Cut(env.action_space, path), kept_of(out, make_env)
     if actor.is_batched:
         act_on_rows = actor.begin()
 
@@ -145,7 +139,7 @@ def _record_foreign(asked: _Asked):
 
         env.close()
         act = evaluation.with_noise(act, codec, noise, seed) if noise else act
-        episodes = _evaluated(make_env, act, num_episodes, seed)
+        episodes = _evaluated(make_env, act, num_episodes, seed, kept)
     else:
         steps = itertools.count()
 
@@ -155,7 +149,7 @@ def _record_foreign(asked: _Asked):
             act = evaluation.with_noise(act, codec, noise, seed + next(steps)) if noise else act
             return lambda rows: act(rows, 0)
 
-        episodes = [_episode(env, begin(), seed + i) for i in range(num_episodes)]
+        episodes = [_episode(env, begin(), seed + i, kept) for i in range(num_episodes)]
         env.close()
     if cut.count:
         print(
@@ -174,10 +168,10 @@ def _codec(make_env: Callable[[], gym.Env], environment: str, noise: float) -> A
     return codec
 
 
-def _evaluated(make_env, act: evaluation.ActFn, num_episodes: int, seed: int) -> list[Episode]:
+def _evaluated(make_env, act: evaluation.ActFn, num_episodes: int, seed: int, kept: Kept) -> list[Episode]:
     episodes: list[Episode] = []
     evaluator = evaluation.Evaluator(make_env)
-    evaluator.evaluate(act, num_episodes, seed, on_episode=episodes.append)
+    evaluator.evaluate(act, num_episodes, seed, on_episode=episodes.append, seen=kept)
     evaluator.close()
     return episodes
 
@@ -215,7 +209,7 @@ class Cut:
         return cut
 
 
-def _episode(env: gym.Env, act: Callable[[np.ndarray], np.ndarray], seed: int) -> Episode:
+def _episode(env: gym.Env, act: Callable[[np.ndarray], np.ndarray], seed: int, kept: Kept) -> Episode:
     """One episode from ``reset(seed=seed)`` of a function on single observations."""
 
     def steps() -> Iterator[tuple]:
@@ -229,7 +223,7 @@ def _episode(env: gym.Env, act: Callable[[np.ndarray], np.ndarray], seed: int) -
             successor, reward, terminated, truncated, _ = env.step(np.copy(action)[()])
             successor, count = np.array(successor, dtype), count + 1
             check_finite(name, successor[None], np.array([reward]), [count])
-            yield observation, action, reward, successor, terminated, truncated
+            yield kept(observation), action, reward, kept(successor), terminated, truncated
             observation, done = successor, terminated or truncated
 
     return stacked(list(steps()))
@@ -248,9 +242,7 @@ def save(
     make_env: Callable[[], gym.Env],
     provenance: dict[str, Any],
 ) -> None:
-    """Writes episodes to ``out``, an npz or ``minari:NAME``; of stacked frames an npz keeps the frames."""
-    if not out.startswith(MINARI) and _stacks_frames(make_env):
-        episodes = [_newest_frames(episode) for episode in episodes]
+    """Writes episodes, of which ``kept_of`` was kept, to ``out``: an npz or ``minari:NAME``."""
     fields = {name: np.concatenate([episode[name] for episode in episodes]) for name in episodes[0]}
     is_discrete = np.issubdtype(fields["actions"].dtype, np.integer)
     dtypes = {"actions": np.int64 if is_discrete else np.float32, "rewards": np.float32}
@@ -266,6 +258,11 @@ def save(
         demonstrations.save(out, recorded, compact=_stacks_frames(make_env))
 
 
+def kept_of(out: str, make_env: Callable[[], gym.Env]) -> Kept:
+    """What is kept of observations for ``out``."""
+    return _newest_frames if not out.startswith(MINARI) and _stacks_frames(make_env) else np.asarray
+
+
 def _stacks_frames(make_env: Callable[[], gym.Env]) -> bool:
     env = make_env()
     num_frames = frames_in_stack(env)
@@ -273,10 +270,9 @@ def _stacks_frames(make_env: Callable[[], gym.Env]) -> bool:
     return num_frames is not None
 
 
-def _newest_frames(episode: Episode) -> Episode:
-    """The newest frame of each stack: the frames alone give the stacks again."""
-    names = ("observations", "next_observations")
-    return {**episode, **{name: episode[name][..., -1].copy() for name in names}}
+def _newest_frames(stacks: np.ndarray) -> np.ndarray:
+    """The newest frame of each stack: the frames alone give the stacks again, a quarter as large."""
+    return stacks[..., -1].copy()
 
 
 # Minari

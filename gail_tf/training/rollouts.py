@@ -23,7 +23,7 @@ from gail_tf.environments.make import (
     with_time_limit,
 )
 from gail_tf.environments.observations import observation_spec
-from gail_tf.environments.wrappers import as_bindings, recalled
+from gail_tf.environments.wrappers import as_bindings, described_arguments, recalled
 from gail_tf.files import require_new
 from gail_tf.machine import pip_install
 from gail_tf.reporting import python_calls
@@ -41,16 +41,19 @@ def open_policy(
     stochastic: bool,
     seed: int,
     max_episode_steps: int | None = None,
+    arguments: Mapping[str, Any] | None = None,
 ):
     """Loads the policy and checks that it fits the environment it is to act in; returns how it acts.
 
-    ``max_episode_steps`` replaces the environment's time limit; some have none.
+    ``max_episode_steps`` replaces the environment's time limit; some have none. ``arguments`` of
+    make_environment go over those that the policy was trained with, or go alone into another environment.
     """
     policy, metadata = load_policy(path)
     environment = environment or _own_environment(path, metadata)
     make_env = functools.partial(make_by_arguments, environment)
     if _is_own(environment, metadata):
         make_env = functools.partial(make_env, **_environment_arguments(metadata))
+    make_env = functools.partial(make_env, **arguments or {})
     make_env = with_time_limit(make_env, max_episode_steps)
     env, name = make_env(), called(environment)
     signature = policy.signatures["serving_default"]
@@ -138,18 +141,24 @@ def evaluate_policy(
     video: str | None = None,
     say: Callable[[Mapping[str, Any]], object] | None = None,
     expert: tuple[Demonstrations, str] | None = None,
+    arguments: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Returns the statistics of ``num_episodes`` episodes and, where known, normalised score and distances.
 
     Args:
       video: a film of the first episode, from its recorded actions. say: sees the result before that is made.
       expert: demonstrations to compare with and their name; None: those that the policy's run learned from.
+      arguments: as ``open_policy`` takes them; its own environment is then another one.
     """
     if video:
         _check_video(video)
     with renderer_set_aside() if video else contextlib.nullcontext():
-        act, metadata, environment, make_env = open_policy(path, environment, stochastic, seed)
-        known = metadata if _is_own(environment, metadata) else {}
+        opened = open_policy(path, environment, stochastic, seed, arguments=arguments)
+        act, metadata, environment, make_env = opened
+        is_own = _is_own(environment, metadata)
+        known = metadata if is_own and not arguments else {}
+        own_arguments = metadata.get("environment_kwargs") or {} if is_own else {}
+        made = {**own_arguments, **described_arguments(arguments or {})}
         if video:
             make_env(render_mode="rgb_array").close()  # says now what it does not take
         yardstick, unknown = _yardstick(path, expert, make_env, known)
@@ -165,11 +174,12 @@ def evaluate_policy(
     result = evaluated.statistics() | distances
     policy = find_policy(path)
     # What a function of somebody's puts around an environment nobody can tell.
-    elsewhere = called(environment) if not known and isinstance(environment, str) else None
+    elsewhere = called(environment) if not is_own and isinstance(environment, str) else None
     result |= {
         "environment": called(environment),
         "policy": str(policy),
-        "note": note_of(policy, metadata, stochastic, elsewhere),
+        "environment_kwargs": made,
+        "note": note_of(policy, metadata, stochastic, elsewhere, made),
     }
     result |= {"seed": seed, "stochastic": stochastic, "expert_return": expert, "random_return": random}
     result["normalized_return"] = scores.normalized(result["return_mean"], expert, random)
@@ -178,7 +188,7 @@ def evaluate_policy(
     if say is not None:
         say(result)
     if video:
-        filmed = film(environment, known.get("environment_kwargs") or {}, episodes[0]["actions"], seed, video)
+        filmed = film(environment, made, episodes[0]["actions"], seed, video)
         _check_film(video, filmed, float(evaluated.returns[0]))
     return result
 
@@ -213,14 +223,20 @@ def _yardstick(
 
 
 def note_of(
-    policy: Path, metadata: Mapping[str, Any], stochastic: bool, elsewhere: str | None = None
+    policy: Path,
+    metadata: Mapping[str, Any],
+    stochastic: bool,
+    elsewhere: str | None = None,
+    made: Mapping[str, Any] | None = None,
 ) -> str | None:
     """What a person should know of a policy that acts, beside its figures; None: nothing.
 
-    ``elsewhere``: the environment that it acts in, where that is another than it was trained in.
+    ``elsewhere``: the environment that it acts in, where that is another than it was trained in; ``made``
+    with these arguments, as policy.json has them.
     """
     notes = [note] if (note := note_of_older(policy)) else []
-    if elsewhere and (lines := as_bindings(metadata.get("environment_kwargs") or {})):
+    lines, given = as_bindings(metadata.get("environment_kwargs") or {}), as_bindings(made or {})
+    if elsewhere and (lines := [line for line in lines if line not in given]):
         notes.append(f"{elsewhere} is made without what the policy's own had: {'; '.join(lines)}.")
     if metadata.get("stochastic") and not stochastic:
         notes.append(

@@ -26,7 +26,7 @@ TRAINING = {
     "tensorflow_threads",
     "tracker",
 }
-ROLLOUT = {"environment", "num_episodes", "policy", "seed", "stochastic"}
+ROLLOUT = {"environment", "gin", "num_episodes", "policy", "seed", "stochastic"}
 FLAGS = {
     "train": TRAINING | {"demonstrations", "num_demonstrations", "subsample"},
     "train_expert": TRAINING | {"reward"},
@@ -40,7 +40,6 @@ FLAGS = {
         "inspect",
         "keys",
         "max_episode_steps",
-        "gin",
         "observation_keys",
         "out",
         "play",

@@ -50,9 +50,9 @@ class Reuses(gym.Env):
         return self._count, 1.0, bool(self._count[0] == 5), False, {}
 
 
-def episodes_of(act, num_episodes):
+def episodes_of(act, num_episodes, seen=None):
     episodes = []
-    evaluation.Evaluator(Reuses).evaluate(act, num_episodes, seed=0, on_episode=episodes.append)
+    evaluation.Evaluator(Reuses).evaluate(act, num_episodes, seed=0, on_episode=episodes.append, seen=seen)
     return episodes
 
 
@@ -61,6 +61,14 @@ def test_an_environment_may_use_its_arrays_again():
     np.testing.assert_array_equal(episode["observations"][:, 0], [0, 1, 2, 3, 4])
     np.testing.assert_array_equal(episode["next_observations"][:, 0], [1, 2, 3, 4, 5])
     np.testing.assert_array_equal(episode["actions"], np.ones((5, 1)))
+
+
+def test_of_observations_what_is_seen_is_kept():
+    (episode,) = episodes_of(
+        lambda observation, step: centre(observation, step) + 1.0, 1, lambda x: 10 * x[:, 0]
+    )
+    np.testing.assert_array_equal(episode["observations"], [0, 10, 20, 30, 40])
+    np.testing.assert_array_equal(episode["next_observations"], [10, 20, 30, 40, 50])
 
 
 def test_no_two_episodes_have_the_same_noise():

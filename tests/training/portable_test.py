@@ -53,7 +53,7 @@ def exported(tmp_path_factory):
             variable.assign(variable + 0.3 * tf.random.normal(variable.shape))
         policy = Policy(actor, normalizer, codec, absorbing, spec)
         folder = tmp_path_factory.mktemp("policies") / "policy"
-        export.export_policy(policy, folder, {"environment": "Mine-v0"})
+        export.export_policy(policy, folder, {"environment": "Mine-v0", "stochastic": name == "SAC"})
         shape = (64, *policy.observation_spec.shape)
         rows = rng.integers(256, size=shape, dtype=np.uint8) if is_image else rng.normal(1.0, 3.0, shape)
         made[name] = policy, folder, rows.astype(spec.dtype.as_numpy_dtype)
@@ -94,6 +94,7 @@ def test_other_formats_act_as_the_saved_model(exported, tmp_path, kind, act, nam
     policy, folder, rows = exported[name]
     said = portable.FORMATS[kind](folder, tmp_path / "out")
     assert "no action differs by more than" in said
+    assert ("evaluated with sampled actions" in said) == (name == "SAC")
     assert json.loads((tmp_path / "out/policy.json").read_text())["environment"] == "Mine-v0"
     for part in (rows, rows[:1]):
         given, expected = act(tmp_path / "out", part), policy.deterministic(part).numpy()

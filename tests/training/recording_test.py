@@ -73,7 +73,10 @@ def test_what_is_printed_makes_the_environment_again(processes, tmp_path):
     assert "Nothing speaks against these columns." in held.out
     assert "warning: " in run("--inspect=o.npz", environment).out  # another pull moves it otherwise
     wrong = run("--inspect=o.npz", environment, "--gin=make_environment.environment = 'Pendulum-v1'")
-    assert wrong.code == 2 and "make_environment.environment is bound: want kwargs" in wrong.err
+    assert (
+        wrong.code == 2
+        and "make_environment.environment is bound: want make_environment's kwargs" in wrong.err
+    )
     with pytest.raises(UserError, match="brings its environment's settings"):
         recording.make_demonstrations("runs/x", "a.npz", None, 1, 0, False, arguments={"kwargs": {"g": 1}})
 

@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 
+import gin
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from gail_tf import library
 from gail_tf.agents.policy import Policy
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.make import is_same_id
+from gail_tf.environments.wrappers import described, recalled
 from gail_tf.networks.mlp import make_actor_network, make_deterministic_actor
 from gail_tf.training import evaluation, export, recording, rollouts, run_directory
 from gail_tf.types import UserError
@@ -83,6 +85,52 @@ def test_what_another_environment_is_made_without_is_said(cartpole_policy, tmp_p
     assert own["note"] is None and own["length_mean"] == 5.0
     # What a function puts around its environment nobody looked at.
     assert rollouts.evaluate_policy(str(policy), lambda: gym.make("CartPole-v1"), 1, 0, False)["note"] is None
+
+
+@gin.configurable
+class PaysOften(gym.RewardWrapper):
+    def __init__(self, env, factor=1.0):
+        super().__init__(env)
+        self._factor = factor
+
+    def reward(self, reward):
+        return self._factor * reward
+
+
+def test_bindings_go_over_the_environment_that_a_policy_was_trained_in(cartpole_policy, tmp_path):
+    policy = shutil.copytree(cartpole_policy, tmp_path / "policy")
+    file = policy / export.METADATA
+    wrappers = [{"wrapper": f"{__name__}:PaysOften", "arguments": {"factor": 3.0}}]
+    had = {"environment_kwargs": {"max_episode_steps": 5, "wrappers": wrappers}, "expert_return": 9.0}
+    file.write_text(json.dumps(json.loads(file.read_text()) | had | {"random_return": 0.0}))
+
+    def told(*bindings, environment=None):
+        return library.evaluate(policy, environment, num_episodes=1, seed=0, bindings=bindings)
+
+    own, shorter = told(), told("make_environment.max_episode_steps = 2")
+    assert (own["return_mean"], own["normalized_return"]) == (15.0, pytest.approx(15 / 9))
+    # As the policy has it but for the limit: an environment in which the expert's return is no scale.
+    assert (shorter["return_mean"], shorter["normalized_return"], shorter["note"]) == (6.0, None, None)
+    assert shorter["environment_kwargs"] == {"max_episode_steps": 2, "wrappers": wrappers}
+    lines = ("make_environment.wrappers = [@PaysOften]", "PaysOften.factor = 4.0")
+    assert told(*lines)["return_mean"] == 20.0
+    # Nothing of the policy's own goes elsewhere, and what gin was told stays with its call.
+    elsewhere = told("make_environment.max_episode_steps = 5", environment="CartPole-v0")
+    assert elsewhere["return_mean"] == 5.0
+    assert elsewhere["note"].startswith("CartPole-v0 is made without what the policy's own had: ")
+    assert "max_episode_steps" not in elsewhere["note"]
+    assert told()["return_mean"] == 15.0
+    assert "PPO.clip_range is bound, which is in no environment" in refusal(told, "PPO.clip_range = 0.1")
+    assert "PaysOften.factor is bound" in refusal(told, "PaysOften.factor = 2.0")
+
+
+def test_a_wrapper_comes_back_with_its_own_defaults_whatever_gin_holds():
+    (made,) = recalled(described([PaysOften]))
+    gin.parse_config("PaysOften.factor = 4.0")
+    env = made(gym.make("CartPole-v1"))
+    env.reset(seed=0)
+    assert env.step(0)[1] == 1.0
+    assert described([PaysOften])[0]["arguments"] == {"factor": 4.0}
 
 
 def test_of_a_film_without_demonstrations_no_observation_is_held(cartpole_policy, tmp_path, monkeypatch):
