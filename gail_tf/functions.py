@@ -19,7 +19,8 @@ def frozen(fn: Callable, given: Collection[str] = ()) -> Callable:
     partial the function inside is frozen.
 
     Args:
-      given: names of parameters that every call brings itself, so that they need no binding.
+      given: names of parameters that every call brings itself, so that they need no binding, and one counts
+        for nothing.
     """
     if isinstance(fn, functools.partial):
         inner = frozen(fn.func, inspect.signature(fn.func).bind_partial(*fn.args, **fn.keywords).arguments)
@@ -43,7 +44,8 @@ def frozen(fn: Callable, given: Collection[str] = ()) -> Callable:
     for name, parameter in inspect.signature(fn).parameters.items():
         if parameter.default is gin.REQUIRED and name not in {*bound, *given}:
             raise ValueError(f"{fn.__name__}.{name} has no value: bind it.")
-    return _named(functools.partial(fn.__wrapped__, **bound), fn)
+    kept = {name: value for name, value in bound.items() if name not in given}
+    return _named(functools.partial(fn.__wrapped__, **kept), fn)
 
 
 def name_of(fn: Callable) -> str:

@@ -6,6 +6,7 @@ import functools
 import operator
 import os
 import pathlib
+import random
 import sys
 import tempfile
 import warnings
@@ -95,6 +96,8 @@ def _as_observations(given: Any, dtype: type) -> np.ndarray:
         )
     try:
         array = np.asarray(given)
+        if array.dtype.kind not in "biuf":
+            raise ValueError(f"they are {array.dtype}")
         numbers = array if array.dtype == dtype else array.astype(np.float64)
         with np.errstate(invalid="ignore"):  # a NaN as a byte, which is refused below
             observation = numbers.astype(dtype, copy=False)
@@ -191,6 +194,9 @@ def train(
 ) -> Result:
     """Trains a recipe to its end; the same as ``gail-train``, and silent.
 
+    What gin held before is gone, and TensorFlow's seed is the run's; NumPy's and Python's generators come
+    back as they were.
+
     Args:
       config: "<recipe>/<task>", a path to a gin file, or several of them with overlays last.
       demonstrations: a path, "shipped:NAME", a ``Demonstrations``, or a dict of arrays with the names of an
@@ -234,6 +240,8 @@ def train(
     _require(run_dir is None or isinstance(run_dir, str | os.PathLike), "run_dir", run_dir, "a path")
     _require(say is None or callable(say), "say", say, "a function of a line, such as print")
     _require_environment(environment)
+    if resume and run_dir is None:
+        raise UserError("resume=True without run_dir: name the run to go on with.")
     if not resume:
         _refuse_at_once(configs, run_dir, overwrite, demonstrations, bindings)
     import_tensorflow()
@@ -249,8 +257,19 @@ def train(
     from gail_tf.training.leftovers import forgotten_at_the_end
 
     request = Request(**{name: asked[name] for name in Request._fields})
-    with forgotten_at_the_end():
+    with forgotten_at_the_end(), _generators_put_back():
         return _run(request, callbacks, command, say, show_progress, pass_signals_on)
+
+
+@contextlib.contextmanager
+def _generators_put_back() -> Iterator[None]:
+    """A training seeds Python's and NumPy's generators, which may be in use where it is called."""
+    kept = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(kept[0])
+        np.random.set_state(kept[1])
 
 
 def _wrong(name: str, value: Any, wanted: str) -> UserError:
@@ -324,7 +343,7 @@ def _run(
             if say is not None:
                 say(line)
             elif line.startswith("warning: "):
-                warnings.warn(line.removeprefix("warning: "), stacklevel=4)
+                warnings.warn(line.removeprefix("warning: "), stacklevel=_level_of_the_caller())
 
     with contextlib.ExitStack() as at_the_end:
         at_the_end.callback(directory.unlock)
@@ -338,7 +357,8 @@ def _run(
             tell(settled.notes)
             built = parts.assemble(settled, directory)
             at_the_end.callback(built.trainer.close)
-            unused = config.unused_configurables(request.configs[1:], request.bindings)
+            called = built.operative_config
+            unused = config.unused_configurables(request.configs[1:], request.bindings, called)
         if info is None:
             record = {"status": "running", **settled.info(), **run_directory.origin(command)}
             record["random_distance"] = built.random_distance
@@ -355,6 +375,15 @@ def _run(
         with progress.ProgressBar(built.trainer, show_progress, say) as bar:
             status = session.run(built, directory, [bar, *hooks], warn, pass_signals_on)
     return _result(directory, status, notes, built.trainer.final_returns)
+
+
+def _level_of_the_caller() -> int:
+    """The ``stacklevel`` with which a warning is of the line that called this package."""
+    inside = (os.path.dirname(__file__), contextlib.__file__)
+    level, frame = 0, sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(inside):
+        level, frame = level + 1, frame.f_back
+    return level + 1
 
 
 def _on_this_machine(request, info):
@@ -488,6 +517,10 @@ def evaluate(
         return rollouts.evaluate_policy(str(path), environment, *how)
     if environment is None:
         raise UserError("environment is None: a function does not say which it acts in; give an id.")
+    of_exported = {"deterministic": not deterministic, "video": video, "demonstrations": demonstrations}
+    for name, given in of_exported.items():
+        if given is not None and given is not False:
+            raise UserError(f"{name} is of an exported policy: a function is asked as it is; leave it out.")
     make_env = functools.partial(make_by_arguments, environment, **bound_arguments(bindings))
     env = make_env()
     executable = Cut(env.action_space, "the policy")

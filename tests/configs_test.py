@@ -301,7 +301,7 @@ def test_what_is_bound_and_never_called_is_found():
     bindings = ["make_environment.environment = 'Pendulum-v1'", "TD3.discount = 0.9"]
     parse_gin(["ppo/any", "with/table_3"], bindings)
     make_environment().close()
-    unused = unused_configurables(["with/table_3"], bindings)
+    unused = unused_configurables(["with/table_3"], bindings, gin.operative_config_str())
     assert {"PPO", "Discriminator", "TD3"} < set(unused) and "make_environment" not in unused
 
 

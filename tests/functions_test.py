@@ -44,6 +44,13 @@ def test_a_partial_keeps_its_own_arguments():
     assert held(1.0) == 4.0
 
 
+def test_what_every_call_brings_itself_is_not_bound_besides():
+    """A task's recipe binds make_environment.environment, and a program gives a function in its place."""
+    gin.parse_config("scaled.value = 9.0\nscaled.factor = 3.0")
+    assert frozen(functools.partial(scaled, 1.0))() == 3.0
+    assert frozen(scaled, ["value"])(1.0) == 3.0
+
+
 def test_each_scope_has_parameters_of_its_own():
     @gin.configurable(module="functions_test")
     def holder(functions):

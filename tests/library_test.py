@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import multiprocessing
+import random
 import signal
 import subprocess
 import sys
@@ -176,6 +177,9 @@ def test_policies_paths_and_functions_are_evaluated_alike(trained):
     assert found["return_mean"] > 100 and found["num_episodes"] == 3
     with pytest.raises(UserError, match="a function does not say"):
         gail_tf.evaluate(lambda x: x)
+    for name, given in (("deterministic", False), ("video", "x.gif"), ("demonstrations", "x.npz")):
+        with pytest.raises(UserError, match=f"^{name} is of an exported policy"):
+            gail_tf.evaluate(lambda x: np.zeros(len(x), int), "CartPole-v1", **{name: given})
     with pytest.raises(UserError, match=r"the policy: gave the action \[0. 0.\]; want one of Box"):
         gail_tf.evaluate(lambda x: np.zeros((len(x), 2)), "Pendulum-v1", num_episodes=1)
 
@@ -344,6 +348,10 @@ def test_what_evaluates_nothing_is_refused(trained):
         (lambda: policy.predict([[1, 2, 3, 4], [1, 2]]), "observations are no array of numbers"),
         (lambda: policy.predict("abc"), "observations are no array of numbers"),
         (
+            lambda: policy.predict(np.zeros(4, complex)),
+            "observations are no array of numbers .they are complex",
+        ),
+        (
             lambda: policy.predict({"pos": np.zeros(2), "vel": np.zeros(2)}),
             r"observations are a dict: want .*: give gymnasium.spaces.flatten\(env.observation_space",
         ),
@@ -400,7 +408,45 @@ def test_what_a_caller_can_mend_is_one_line(tmp_path):
         gail_tf.train("gail_ppo/hoper", run_dir=tmp_path / "run")
     with pytest.raises(UserError, match="demonstrations is a list: want a path, a Demonstrations or a dict"):
         gail_tf.train("gail_ppo/any", demonstrations=[1], environment="CartPole-v1", run_dir=tmp_path / "run")
+    for number in (5, []):
+        with pytest.raises(UserError, match="demonstrations is a (int|list): want a path"):
+            gail_tf.train("gail_ppo/cartpole", demonstrations=number, run_dir=tmp_path / "run")
+    with pytest.raises(UserError, match="^the arrays: missing keys"):
+        gail_tf.train("gail_ppo/cartpole", demonstrations={}, run_dir=tmp_path / "run")
+    with pytest.raises(UserError, match="resume=True without run_dir"):
+        gail_tf.train("gail_ppo/cartpole", resume=True)
+    with pytest.raises(UserError, match="--gin binds Experiment.seed = 5, and --seed = 3: give one of them"):
+        gail_tf.train("gail_ppo/cartpole", seed=3, bindings=["Experiment.seed = 5"], run_dir=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_function_stands_for_the_environment_of_a_task_and_what_loads_counts_as_used(tmp_path, recwarn):
+    random.seed(7)
+    np.random.seed(7)
+    expected = random.Random(7).random(), np.random.RandomState(7).rand()
+    chosen = ["load_demonstrations.seed = 5", "load_demonstrations.num_trajectories = 1"]
+    given = dict(environment=make_cartpole, bindings=[*TINY, *chosen], run_dir=tmp_path / "run", seed=3)
+    result = gail_tf.train("gail_ppo/cartpole", **given)
+    assert result.status == "finished" and result.summary["length_mean"] <= 50.0
+    assert not any("Nothing in this recipe" in note for note in result.notes)
+    config = (tmp_path / "run" / "config.gin").read_text()
+    assert "load_demonstrations.seed = 5" in config and config.count("# Parameters for PPO:") == 1
+    assert (random.random(), np.random.rand()) == expected  # whatever the training drew
+    warned = [warning for warning in recwarn if "demonstrations" in str(warning.message)]
+    assert all(warning.filename == __file__ for warning in warned)
+
+
+def test_two_modules_of_one_name_are_not_taken_for_each_other(tmp_path):
+    for name, value in (("a", 1), ("b", 2)):
+        (tmp_path / name).mkdir()
+        lines = f"import gin\n\n\n@gin.configurable\ndef twice_named(logits):\n    return {value} * logits\n"
+        (tmp_path / name / "part_of_two_tests.py").write_text(lines)
+        (tmp_path / name / "mine.gin").write_text(
+            "import part_of_two_tests\nDiscriminator.reward_fn = @twice_named"
+        )
+    gail_tf.train(["gail_ppo/cartpole", tmp_path / "a" / "mine.gin"], bindings=TINY, run_dir=tmp_path / "run")
+    with pytest.raises(UserError, match="imports part_of_two_tests, which is .*a/part.* not .*b/part"):
+        gail_tf.train(["gail_ppo/cartpole", tmp_path / "b" / "mine.gin"], bindings=TINY)
 
 
 @pytest.mark.parametrize(

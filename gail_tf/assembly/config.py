@@ -1,5 +1,6 @@
 """Gin configs by name, and one line for what is wrong in them."""
 
+import importlib.machinery
 import inspect
 import io
 import math
@@ -15,12 +16,13 @@ from absl import logging
 
 from gail_tf import demonstrations
 from gail_tf.assembly import recipes
-from gail_tf.assembly.gin_text import as_file
+from gail_tf.assembly.gin_text import as_file, comparable
 from gail_tf.assembly.recipes import did_you_mean
 from gail_tf.rewards.exported import describe_reward, digest, find_reward
 from gail_tf.types import UserError
 
 _GIN_ERRORS = (ValueError, SyntaxError, OSError, TypeError, AttributeError, ImportError, RuntimeError)
+_SECTION = "# Parameters for "
 _GIN_ERRORS += (tokenize.TokenError, KeyError)  # of a bracket that is never closed, of a name that two have
 
 
@@ -38,7 +40,7 @@ def parse_gin(configs: Sequence[str], bindings: Sequence[str], folders: Sequence
     Raises:
       UserError: something is unknown, malformed, moved, or has no effect on the recipe; in one line.
     """
-    own = ["", *(os.path.dirname(name) for name in configs if os.path.isfile(name))]
+    own = [*(os.path.dirname(name) for name in configs if os.path.isfile(name)), ""]
     folders = list(dict.fromkeys([*folders, *map(os.path.abspath, own)]))
     sys.path += [folder for folder in folders if folder not in sys.path]  # behind what is installed
     gin.clear_config()
@@ -53,6 +55,7 @@ def parse_gin(configs: Sequence[str], bindings: Sequence[str], folders: Sequence
         _check_numbers(layers)
         for layer in layers:
             gin.parse_config(as_file(layer.text, layer.source))
+        _check_modules(layers, folders)
     except UserError:
         raise
     except _GIN_ERRORS as e:
@@ -80,6 +83,17 @@ def check_binds_no_run(path: str | os.PathLike, owner: str) -> None:
             text = f"{key} = {setting.text}"
             wanted = f"want it as text, {owner}.bindings = [{text!r}]"
             raise UserError(f"config: {setting.source} binds {key}, which is a setting of runs: {wanted}.")
+
+
+def _check_modules(layers: Sequence[recipes.Layer], folders: Sequence[str]) -> None:
+    """Raises UserError for a module of elsewhere where these folders have one of that name."""
+    for one in recipes.walk(layers):
+        name = one.key == "import" and re.match(r"\w+ (\w+)", one.text)[1]
+        there = name and importlib.machinery.PathFinder.find_spec(name, folders)
+        used, meant = getattr(sys.modules.get(name), "__file__", None), there and there.origin
+        if used and meant and os.path.realpath(used) != os.path.realpath(meant):
+            what = f"config: {one.source} imports {name}, which is {used} in this process, not {meant}"
+            raise UserError(f"{what}: give one of them another name, or train in a process of its own.")
 
 
 def _check_names(layers: Sequence[recipes.Layer]) -> None:
@@ -123,11 +137,21 @@ FLAGS = {
 def flag_bindings(**flags: Any) -> list[str]:
     """FLAGS as lines of gin, so that the config tells the whole of it; what is no text is left out."""
     path = flags.get("demonstrations")
-    if isinstance(path, str | os.PathLike):
-        flags["demonstrations"] = absolute_path(path)
+    flags["demonstrations"] = absolute_path(path) if isinstance(path, str | os.PathLike) else None
     given = {name: flags.get(flag) for flag, name in FLAGS.items() if flag != "reward"}
     bound = [f"{name} = {value!r}" for name, value in given.items() if isinstance(value, str | int)]
     return bound + _reward_bindings(flags.get("reward"))
+
+
+def check_given_once(bindings: Sequence[str], flags: Sequence[str]) -> None:
+    """Raises UserError where ``bindings`` and the lines of FLAGS say different things of one parameter."""
+    bound, given = (recipes.settings(recipes.layers([], lines)) for lines in (bindings, flags))
+    for key, one in bound.items():
+        if key in given and comparable(one.text) != comparable(given[key].text):
+            flag = next((f"--{flag}" for flag, name in FLAGS.items() if name == key), "--reward")
+            raise UserError(
+                f"--gin binds {key} = {one.text}, and {flag} = {given[key].text}: give one of them."
+            )
 
 
 def _reward_bindings(path: str | os.PathLike | None) -> list[str]:
@@ -196,17 +220,28 @@ def error_line(error: Exception) -> str:
     return message if len(message) < 400 else message[:397] + "..."
 
 
-def unused_configurables(configs: Sequence[str], bindings: Sequence[str]) -> list[str]:
+def unused_configurables(configs: Sequence[str], bindings: Sequence[str], operative: str) -> list[str]:
     """Classes and functions that were bound beside a recipe and that nothing in it uses.
-
-    To be asked when everything is built.
 
     Args:
       configs: those on top of the recipe. bindings: as ``parse_gin`` takes them.
+      operative: what was called, as ``uncalled_keys`` has it.
     """
     keys = recipes.settings(recipes.layers(configs, bindings))
-    owners = map(_owner, uncalled_keys(keys, gin.operative_config_str()))
-    return list(dict.fromkeys(owners))
+    return list(dict.fromkeys(map(_owner, uncalled_keys(keys, operative))))
+
+
+def joined_operative(operative: str, earlier: str) -> str:
+    """Gin's operative config, and what only the ``earlier`` one has: parsing anew forgets what was called."""
+    sections = _sections(earlier) | _sections(operative)
+    head = operative.partition(_SECTION)[0]
+    return head + "\n\n".join(sections[title] for title in sorted(sections, key=str.lower)) + "\n"
+
+
+def _sections(operative: str) -> dict[str, str]:
+    """Title -> text of what an operative config has of one class or function."""
+    parts = [part.rstrip("\n") for part in operative.split(_SECTION)[1:]]
+    return {part.split("\n", 1)[0]: _SECTION + part for part in parts}
 
 
 def unreached_keys(configs: Sequence[str], bindings: Sequence[str], root: str) -> list[str]:

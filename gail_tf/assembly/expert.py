@@ -111,8 +111,7 @@ def recorded_by(given: Any) -> tuple[Demonstrations, str]:
     if not isinstance(given, Mapping):
         shown = f"{one_line(repr(given), 60)} ({type(given).__name__})"
         raise UserError(f"demonstrations is {shown}: want a path, a Demonstrations or a dict of arrays.")
-    with demos.named(ARRAYS):
-        return demos.from_arrays(given), ARRAYS
+    return demos.from_arrays(given), ARRAYS
 
 
 class Expert(NamedTuple):

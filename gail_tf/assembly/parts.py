@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from gail_tf import scores
-from gail_tf.assembly.config import parse_gin
+from gail_tf.assembly.config import joined_operative, parse_gin
 from gail_tf.assembly.expert import Expert, channels_note, ends_note, unscaled_note
 from gail_tf.assembly.settings import Experiment, Settings, one_line_errors
 from gail_tf.discriminators.discriminator import Discriminator
@@ -118,7 +118,7 @@ def _assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
         real = generator.policy.observation_spec
         learned = PortableReward(reward_source, codec, real, absorbing, spaces)
     at_random = distance and _distance_of(distance, settings.random_play)
-    config = gin.operative_config_str()
+    config = joined_operative(gin.operative_config_str(), settings.operative_config)
     return Parts(generator, trainer, _environment_kwargs(), spaces, learned, at_random, config, notes)
 
 

@@ -85,6 +85,7 @@ RENAMED = {
 }
 OVERLAYS = "with/"
 _TABLES = ("Recipe.", "Overlay.")
+_TERMS = "Discriminator.loss_terms"
 
 
 class Layer(NamedTuple):
@@ -189,6 +190,8 @@ def layers(configs: Sequence[str], bindings: Sequence[str] = ()) -> list[Layer]:
 def _laid_over(below: Sequence[Layer], name: str) -> list[Layer]:
     """What ``name`` adds to the layers below it, the algorithm's new name included."""
     added = _for_parts(resolve_config(name), name, below)
+    kept = _terms(settings(below), _overlay(name).get("Overlay.drops"))
+    added += [Layer(f"configs/{name}.gin", f"{_TERMS} = [{', '.join(kept)}]")] if kept else []
     named = settings([*below, *added]).get("Experiment.algorithm")
     if named and (algorithm := _renamed(named.value, _overlay(name))) != named.value:
         added.append(Layer(f"configs/{name}.gin", f"Experiment.algorithm = {algorithm!r}"))
@@ -201,7 +204,16 @@ def _renamed(algorithm: str, overlay: Mapping[str, Any]) -> str:
         algorithm = re.sub(r"^GAIL(?=( \+ cloning)? \()", name, algorithm)
     if (beside := overlay.get("Overlay.beside")) is not None:
         algorithm = re.sub(r"( \+ cloning)?(?= \(|$)", beside, algorithm, count=1)
+    if source := overlay.get("Overlay.settings"):
+        algorithm = re.sub(rf"(, {source})?\)$", f", {source})", algorithm)
     return algorithm
+
+
+def _terms(below: Mapping[str, Statement], dropped: str | None) -> list[str]:
+    """The discriminator's loss terms but ``dropped``; none where nothing drops one."""
+    if dropped is None or _TERMS not in below:
+        return []
+    return [term for term in re.findall(r"@[\w./]+", below[_TERMS].text) if not term.endswith(dropped)]
 
 
 def _for_parts(overlay: list[Layer], name: str, below: Sequence[Layer]) -> list[Layer]:
@@ -365,6 +377,23 @@ def check(configs: Sequence[str], found: Sequence[Layer]) -> None:
                 f"--config={name} changes {' and '.join(missing)}, which {given} does not have: it goes "
                 f"on top of {', '.join(_fitting(name))}"
             )
+    _check_algorithms([name for config in configs for name in _stands_for(config)], bound)
+
+
+def _check_algorithms(names: Sequence[str], bound: Mapping[str, Statement]) -> None:
+    """Raises UserError where a run would go by the name of an algorithm that it is not."""
+    makers = [name for name in dict.fromkeys(names) if _overlay(name).get("Overlay.algorithm")]
+    if len(makers) > 1:
+        made = " and ".join(f"{name} ({_overlay(name)['Overlay.algorithm']})" for name in makers)
+        raise UserError(f"--config: {made} are algorithms, each with a discriminator of its own: give one")
+    for name in makers:
+        lost = [
+            term for term in _overlay(name)["Overlay.terms"] if term not in _parts({_TERMS: bound[_TERMS]})
+        ]
+        by = bound[_TERMS].source.removesuffix(".gin").removeprefix("configs/")
+        if lost and by.startswith(OVERLAYS):
+            what = f"--config={by} takes {' and '.join(lost)} away, without which {name} is another algorithm"
+            raise UserError(f"{what}: leave one of them out, or bind {_TERMS} with --gin")
 
 
 def _needs(overlay: str) -> Sequence[str]:

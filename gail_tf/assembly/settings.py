@@ -18,7 +18,7 @@ import numpy as np
 from gail_tf import demonstrations as demos
 from gail_tf import scores
 from gail_tf.assembly import configurables  # noqa: F401 - gin knows every part
-from gail_tf.assembly.config import FLAGS, error_line, flag_bindings, parse_gin
+from gail_tf.assembly.config import FLAGS, check_given_once, error_line, flag_bindings, parse_gin
 from gail_tf.assembly.config_types import check_types
 from gail_tf.assembly.expert import (
     Expert,
@@ -123,6 +123,7 @@ class Settings(NamedTuple):
       is_slow: whether its steps are worth processes.
       notes: what a person should know, a sentence each, with "note: " or "warning: " before it.
       import_folders: where modules of one's own are, which the config imports.
+      operative_config: as ``Parts`` has it, of what was called to settle them.
     """
 
     config: str
@@ -147,6 +148,7 @@ class Settings(NamedTuple):
     is_slow: bool
     notes: Sequence[str]
     import_folders: Sequence[str]
+    operative_config: str
 
     def info(self) -> dict[str, Any]:
         """What ``run.json`` says of them."""
@@ -202,6 +204,7 @@ def resolve(request: Request, info: Mapping[str, Any] | None = None) -> Settings
             raise UserError("no --config given: name one, such as gail_ppo/any (--list shows all).")
         check_order(request.configs)
         flags = flag_bindings(**{flag: getattr(request, flag) for flag in FLAGS})
+        check_given_once(request.bindings, flags)
         folders = parse_gin(request.configs, [*request.bindings, *flags])
     with one_line_errors():
         check_types()
@@ -289,6 +292,7 @@ def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
         is_slow=step_seconds > SLOW,
         notes=tuple(notes),
         import_folders=tuple(import_folders),
+        operative_config=gin.operative_config_str(),
     )
 
 
@@ -394,6 +398,9 @@ def _check_fit(request: Request, experiment: Experiment) -> None:
             f"--{given[0]} is given, but the config learns from the environment's own reward: take one "
             "that imitates, such as gail_ppo/any, or leave the flag out."
         )
+    if experiment.needs_demonstrations and request.reward is not None:
+        what = f"the reward {request.reward} is given, and the config learns one from demonstrations"
+        raise UserError(f"{what}: take one that is paid, such as ppo/any, or leave it out.")
     if experiment.needs_demonstrations and request.for_expert:
         advice = "use gail-train, or a config such as ppo/any."
         raise UserError(f"the config learns from demonstrations, which gail-train-expert does not: {advice}")

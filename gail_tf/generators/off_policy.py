@@ -45,7 +45,7 @@ def _check(settings: Mapping[str, Any]) -> None:
     if not hasattr(agent, "num_batches"):
         raise ValueError(
             f"OffPolicyGenerator.agent is @{getattr(agent, '__name__', agent)}: want an off-policy agent: "
-            "@SAC, @TD3, @SD3, @DDPG, or, of discrete actions, @DQN, @SoftQ."
+            "@SAC, @TD3, @SD3, @DDPG, or, of discrete actions, @DQN, @SoftQ, @IQLearn."
         )
 
 

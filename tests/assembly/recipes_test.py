@@ -68,6 +68,11 @@ def test_an_overlay_renames_the_algorithm_that_stands_before_it():
         (["mgail/hopper"], "MGAIL + cloning"),
         (["mgail/hopper", "with/no_cloning"], "MGAIL"),
         (["mgail/hopper", "with/cloning"], "MGAIL + cloning"),
+        (["gail_vr/ant_paper"], "GAIL-VR (PPO, Table 3)"),
+        (["gail_ppo/ant", "with/table_3_gail"], "GAIL + cloning (PPO, Table 3)"),
+        (["gail_ppo/hopper", "with/table_3_gail", "with/cloning"], "GAIL + cloning (PPO, Table 3)"),
+        (["gail_ppo/hopper", "with/table_3_gail", "with/table_3_gail"], "GAIL (PPO, Table 3)"),
+        (["gail_ppo/hopper", "with/table_3_gail", "with/gail_vr"], "GAIL-VR (PPO, Table 3)"),
     ],
 )
 def test_a_name_tells_of_cloning_where_there_is_some(configs, algorithm):
@@ -102,6 +107,25 @@ def test_an_overlay_for_one_part_or_another_binds_that_which_is_there():
     assert "OnPolicyGenerator" not in gin.config_str()
 
 
+@pytest.mark.parametrize(
+    ("configs", "terms"),
+    [
+        (["gail_ppo/any"], "[@bce_loss]"),
+        (["mgail/hopper"], "[@bce_loss, @entropy_bonus]"),
+        (["gail_vr/any"], "[@bce_loss, @variance]"),
+    ],
+)
+def test_spectral_normalisation_takes_the_penalty_alone_away(configs, terms):
+    configs = [*configs, "with/spectral_norm"]
+    parse_gin(configs, [])
+    assert recipes.settings(recipes.layers(configs))["Discriminator.loss_terms"].text == terms
+
+
+def test_a_term_that_is_bound_away_by_hand_is_a_person_s_own_affair():
+    parse_gin(["gail_vr/any", "with/spectral_norm"], ["Discriminator.loss_terms = [@bce_loss]"])
+    assert bound("Experiment.algorithm") == "GAIL-VR (PPO)"
+
+
 def test_a_config_of_ones_own_that_binds_of_a_part_has_it(folder):
     # As of a run of before ModelBasedGenerator.learner, which is MGAIL by default.
     parts = "Experiment.generator = @ModelBasedGenerator", "MGAIL.horizon = 5"
@@ -128,6 +152,10 @@ def test_a_config_of_ones_own_that_binds_of_a_part_has_it(folder):
         (["gail_trpo/any", "with/table_3"], "changes PPO, which gail_trpo/any does not have"),
         (["w_gail/any", "with/label_smoothing"], "changes bce_loss, which w_gail/any does not have"),
         (["ppo/any", "with/w_gail"], "goes on top of credo_ppo_gail, gail_ppo, gail_trpo"),
+        (["sac_gail/any", "with/clipped_reward"], "changes PPO or TRPO"),
+        (["gail_vr/any", "with/gail_gp"], "with/gail_vr (GAIL-VR) and with/gail_gp (GAIL-GP) are algorithms"),
+        (["gail_vr/any", "with/no_penalty"], "--config=with/no_penalty takes variance away"),
+        (["w_gail_gp/pong", "with/spectral_norm"], "--config=with/spectral_norm takes gradient_penalty away"),
     ],
 )
 def test_an_overlay_is_refused_where_the_recipe_lacks_what_it_changes(configs, line):
@@ -285,7 +313,7 @@ def test_modules_beside_the_gin_file_and_in_the_working_folder_are_importable(fo
         "Discriminator.reward_fn = @reward_of_mine",
     )
     folders = parse_gin(["parts/mine.gin"], [])
-    assert folders == [str(folder), str(folder / "parts")]
+    assert folders == [str(folder / "parts"), str(folder)]
     assert bound("Discriminator.reward_fn") == "@reward_of_mine"
     assert "import my_rewards_beside" in recipe_texts.show_text([mine])
 

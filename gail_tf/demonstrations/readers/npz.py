@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gail_tf.types import UserError
+from gail_tf.types import UserError, without_trail
 
 try:
     from lzma import LZMAError
@@ -36,7 +36,9 @@ def named(name: str) -> Iterator[None]:
         raise type(error)(f"{name}: {error}") from error  # a folder tells some kinds apart
     except OSError as error:
         advice = "wanted a readable file or folder: check its permissions"
-        raise UserError(f"{name}: cannot be read ({error.strerror or error}); {advice}") from error
+        raise UserError(
+            f"{name}: cannot be read ({error.strerror or without_trail(error)}); {advice}"
+        ) from error
 
 
 def members(path: str, own: bool) -> dict[str, np.ndarray] | None:
