@@ -8,7 +8,8 @@ for every policy:
 * starts: first observations lie where resets do;
 * still: what no action moves within an episode does not move in the file; what always moves does;
 * laws: a change in one step that is proportional to one other component, to a product of two, or to an action
-  (a position's to its velocity), is so in the file, with the same factor.
+  (a position's to its velocity), is so in the file, with the same factor;
+* actions: what they add to a change is so in the file (:mod:`gail_tf.demonstrations.action_laws`).
 
 A law counts where it holds in random steps and in steps under the file's own actions. Columns are called
 exchanged where exchanging them mends at least MENDED tests.
@@ -20,8 +21,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gail_tf.demonstrations.action_laws import told_of_actions
 from gail_tf.demonstrations.components import Components
 from gail_tf.demonstrations.demonstrations import Demonstrations
+from gail_tf.demonstrations.steps import Reference, Steps, changes_of, features_of, left_over
 
 MAX_ROWS = 1500  # of the file; more tell no more
 MIN_STEPS = 50  # of the environment; fewer prove nothing
@@ -32,31 +35,11 @@ MAX_EXCHANGES = 40_000  # Pairs of columns that are tried, some five seconds; of
 LAW = 0.5  # Share of a change that a law leaves over, at most, in the environment.
 BROKEN = 0.25  # What a file's steps leave over beyond that, at least, where the law is broken.
 MENDED = 2
+ACTION_LAW = (
+    0.1  # Share of the actions' part of a change that a linear law misses, at most, in the environment.
+)
+ROWS_A_COLUMN = 5  # Steps of the environment a coefficient of that law, at least.
 TOLERANCE = 1e-3  # Of a component's spread: rounding, and files saved with few digits.
-
-
-class Steps(NamedTuple):
-    """Steps of the environment: observations and successors ``[M, d]``, actions ``[M, k]`` or int ``[M]``."""
-
-    observations: np.ndarray
-    actions: np.ndarray
-    next_observations: np.ndarray
-
-
-class Reference(NamedTuple):
-    """What the environment does: first observations ``[R, d]``, bounds ``[d]``, and steps of both kinds.
-
-    ``one_hot`` are the columns that are one-hot: each stands for a place, and those that chance did not reach
-    prove nothing.
-    """
-
-    starts: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    random: Steps
-    replayed: Steps
-    num_actions: int | None
-    one_hot: Sequence[int] = ()
 
 
 class _Law(NamedTuple):
@@ -106,6 +89,8 @@ def compare(demonstrations: Demonstrations, reference: Reference, components: Co
     moved = [i for i, at in enumerate(order) if i != at]
     warnings = [_told_of_order(order, moved, names, others)] if moved else []
     warnings += [_told(test, file, names) for test in broken]
+    if not warnings and demonstrations.num_transitions >= MIN_ROWS:  # else these columns are no witnesses
+        warnings += told_of_actions(demonstrations, reference, names)
     return Comparison(
         _table(demonstrations, reference, names, {t.column for t in broken} | set(moved)), warnings
     )
@@ -123,33 +108,12 @@ def _spread(components: Components) -> Iterable[tuple[str, int]]:
 # What holds in the environment.
 
 
-def _features(steps: Steps, num_actions: int | None) -> np.ndarray:
-    """``[WHEN, M, d + k]``: states before, amid and after each step, then actions."""
-    before, after = steps.observations.astype(np.float64), steps.next_observations.astype(np.float64)
-    actions = steps.actions.astype(np.float64)
-    if num_actions is not None:
-        actions = (actions.reshape(-1)[:, None] == np.arange(num_actions)) - 1.0 / num_actions
-    actions = actions.reshape(len(before), -1)
-    states = (before, (before + after) / 2, after)
-    return np.stack([np.concatenate([state, actions], axis=1) for state in states])
-
-
-def _changes(steps: Steps) -> np.ndarray:
-    return steps.next_observations.astype(np.float64) - steps.observations
-
-
-def _left_over(changes: np.ndarray, predicted: np.ndarray) -> float:
-    """Share of what is left of ``changes`` ``[M]`` without ``predicted``; 0 where both are nothing."""
-    size = max(np.linalg.norm(changes), np.linalg.norm(predicted), 1e-12)
-    return float(np.linalg.norm(changes - predicted) / size)
-
-
 def _tests(reference: Reference, width: int) -> list[_Test]:
     tests = [_Test("bounds", i, frozenset([i])) for i in range(width)]
     tests += [_Test("start", i, frozenset([i])) for i in range(width)]
     if len(reference.random.observations) < MIN_STEPS:
         return tests
-    moves = np.concatenate([_changes(reference.random), _changes(reference.replayed)])
+    moves = np.concatenate([changes_of(reference.random), changes_of(reference.replayed)])
     moving = (np.abs(moves) > 1e-9).mean(axis=0)
     tests += [_Test("still", int(i), frozenset([int(i)])) for i in np.flatnonzero(moving == 0)]
     tests += [_Test("moving", int(i), frozenset([int(i)])) for i in np.flatnonzero(moving > 0.99)]
@@ -161,7 +125,7 @@ def _tests(reference: Reference, width: int) -> list[_Test]:
 
 def _laws(reference: Reference, width: int) -> list[_Law]:
     """One for each component whose change is proportional to a feature, or to a product of two states."""
-    features, changes = _features(reference.random, reference.num_actions), _changes(reference.random)
+    features, changes = features_of(reference.random, reference.num_actions), changes_of(reference.random)
     names: list[tuple[int, ...]] = [(j,) for j in range(features.shape[2])]
     if width <= MAX_PRODUCTS:
         names += itertools.combinations_with_replacement(range(width), 2)
@@ -169,13 +133,13 @@ def _laws(reference: Reference, width: int) -> list[_Law]:
     squares = np.maximum((table**2).sum(axis=1), 1e-12)
     both = [(features, changes)]
     if len(reference.replayed.observations):
-        replayed = _features(reference.replayed, reference.num_actions)
-        both.append((replayed, _changes(reference.replayed)))
+        replayed = features_of(reference.replayed, reference.num_actions)
+        both.append((replayed, changes_of(reference.replayed)))
     laws = []
     for i, inner in _inner_products(changes, table):
         when, best = np.unravel_index((inner**2 / squares).argmax(), inner.shape)
         law = _Law(int(i), names[best], int(when), float(inner[when, best] / squares[when, best]), 0.0)
-        left = max(_left_over(change[:, i], _predicted(law, known)) for known, change in both)
+        left = max(left_over(change[:, i], _predicted(law, known)) for known, change in both)
         if left < LAW:
             laws.append(law._replace(left=left))
     return laws
@@ -206,7 +170,7 @@ class _File:
         d, self._reference = demonstrations, reference
         rows = np.unique(np.linspace(0, d.num_transitions - 1, MAX_ROWS).astype(int))
         steps = Steps(d.observations[rows], d.actions[rows], d.next_observations[rows])
-        self.features, self.changes = _features(steps, reference.num_actions), _changes(steps)
+        self.features, self.changes = features_of(steps, reference.num_actions), changes_of(steps)
         both = np.concatenate([d.observations, d.next_observations])
         self.low, self.high = both.min(axis=0), both.max(axis=0)
         self.starts = d.observations[[rows.start for rows in d.episode_slices]]
@@ -238,7 +202,7 @@ class _File:
         predicted = _predicted(test.law._replace(columns=columns), self.features)
         left = test.law.left
         # Twice of a loose law's: of hundreds of components some obey one by chance for as long as one looks.
-        return _left_over(self.changes[:, at], predicted) > left + max(BROKEN, left)
+        return left_over(self.changes[:, at], predicted) > left + max(BROKEN, left)
 
     def reset_range(self, i: int) -> tuple[float, float]:
         """Where resets put component ``i``."""

@@ -7,7 +7,8 @@ import gymnasium as gym
 import numpy as np
 
 from gail_tf import demonstrations as demos
-from gail_tf.demonstrations.comparison import Comparison, Reference, Steps, compare
+from gail_tf.demonstrations.comparison import Comparison, compare
+from gail_tf.demonstrations.steps import Reference, Steps
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack
 from gail_tf.environments.observations import environment_name, observation_components, one_hot_columns

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from gail_tf.demonstrations import Demonstrations, comparison
-from gail_tf.demonstrations.comparison import Reference, Steps, compare
+from gail_tf.demonstrations.comparison import compare
+from gail_tf.demonstrations.steps import Reference, Steps
 
 COMPONENTS = (("position", 2), ("velocity", 2), ("goal", 2))
 

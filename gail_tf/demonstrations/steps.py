@@ -1,0 +1,51 @@
+"""Steps of an environment, and what a demonstration's steps are held against."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Steps(NamedTuple):
+    """Steps of the environment: observations and successors ``[M, d]``, actions ``[M, k]`` or int ``[M]``."""
+
+    observations: np.ndarray
+    actions: np.ndarray
+    next_observations: np.ndarray
+
+
+class Reference(NamedTuple):
+    """What the environment does: first observations ``[R, d]``, bounds ``[d]``, and steps of both kinds.
+
+    ``one_hot`` are the columns that are one-hot: each stands for a place, and those that chance did not reach
+    prove nothing.
+    """
+
+    starts: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    random: Steps
+    replayed: Steps
+    num_actions: int | None
+    one_hot: Sequence[int] = ()
+
+
+def features_of(steps: Steps, num_actions: int | None) -> np.ndarray:
+    """``[WHEN, M, d + k]``: states before, amid and after each step, then actions."""
+    before, after = steps.observations.astype(np.float64), steps.next_observations.astype(np.float64)
+    actions = steps.actions.astype(np.float64)
+    if num_actions is not None:
+        actions = (actions.reshape(-1)[:, None] == np.arange(num_actions)) - 1.0 / num_actions
+    actions = actions.reshape(len(before), -1)
+    states = (before, (before + after) / 2, after)
+    return np.stack([np.concatenate([state, actions], axis=1) for state in states])
+
+
+def changes_of(steps: Steps) -> np.ndarray:
+    return steps.next_observations.astype(np.float64) - steps.observations
+
+
+def left_over(changes: np.ndarray, predicted: np.ndarray) -> float:
+    """Share of what is left of ``changes`` ``[M]`` without ``predicted``; 0 where both are nothing."""
+    size = max(np.linalg.norm(changes), np.linalg.norm(predicted), 1e-12)
+    return float(np.linalg.norm(changes - predicted) / size)

@@ -1,0 +1,70 @@
+"""A cart on a spring, pushed by actions of 0 to 5: units, signs and delays that no component shows."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from gail_tf.demonstrations import Demonstrations
+from gail_tf.demonstrations.action_laws import told_of_actions
+from gail_tf.demonstrations.steps import Reference, Steps
+
+NAMES = ["position", "velocity"]
+LOW, HIGH = np.array([-np.inf, -3.0]), np.array([np.inf, 3.0])
+
+
+def steps(seed, act, pull=lambda x: -0.3 * x, num_steps=600):
+    """Velocities are cut at 3, as many a simulator cuts them."""
+    rng = np.random.default_rng(seed)
+    state, rows = np.zeros(2), []
+    for t in range(num_steps):
+        action = np.atleast_1d(act(state, rng))
+        velocity = np.clip(state[1] + 0.2 * (action[0] - 2.0) + pull(state[0]), -3, 3)
+        successor = np.array([state[0] + 0.1 * state[1], velocity])
+        rows.append((state, action, successor))
+        state = rng.normal(0.0, 0.5, 2) if t % 50 == 49 else successor
+    return Steps(*(np.array(column) for column in zip(*rows, strict=True)))
+
+
+def at_random(state, rng):
+    return rng.uniform(0, 5)
+
+
+def expert(state, rng):
+    return np.clip(2.0 - state[1] - state[0] + rng.normal(0.0, 0.5), 0, 5)
+
+
+def reference(**dynamics):
+    both = steps(1, at_random, **dynamics), steps(2, expert, **dynamics)
+    return Reference(np.zeros((1, 2)), LOW, HIGH, *both, None)
+
+
+def told(spoil=lambda actions: actions, **dynamics):
+    recorded = steps(3, expert, **dynamics)
+    fields = dict(terminated=np.zeros(600, bool), truncated=np.arange(600) % 50 == 49)
+    d = Demonstrations(**recorded._asdict(), **fields, episode_ends=np.arange(50, 601, 50))
+    return told_of_actions(dataclasses.replace(d, actions=spoil(d.actions)), reference(**dynamics), NAMES)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "looks"),
+    [
+        (lambda a: a / 2, "as if they were 2 times these"),
+        (lambda a: -a, "other units"),
+        (lambda a: (a - 2.5) / 2.5, "other units"),  # -1 to 1 in place of 0 to 5
+        (lambda a: np.roll(a, 1, 0), "as if each stood in the next row"),
+        (lambda a: np.roll(a, -1, 0), "as if each stood in the last row"),
+    ],
+)
+def test_actions_of_other_units_signs_and_steps_are_found(spoil, looks):
+    (sentence,) = told(spoil)
+    assert sentence.startswith("Component velocity does not move with the actions") and looks in sentence
+
+
+def test_the_right_ones_are_not_accused():
+    assert told() == []
+
+
+def test_where_what_actions_do_is_not_known_nobody_is_accused():
+    """The fit has products of two components; a wave is no sum of these."""
+    assert told(lambda a: -a, pull=lambda x: 2.0 * np.sin(9.0 * x)) == []
