@@ -178,6 +178,7 @@ def prepare_expert(
             *used.notes,
             *_notes_on_making(recorded, env),
             *_notes_on_ends(recorded, whole, max_steps),
+            *_notes_on_copies(recorded),
             *_notes_on_spread(used.observations),
             *_notes_on_unscaled(codec, used.actions),
         ),
@@ -325,6 +326,19 @@ def _notes_on_ends(recorded: Demonstrations, whole: np.ndarray, max_steps: int) 
     return notes
 
 
+def _notes_on_copies(recorded: Demonstrations) -> list[str]:
+    """How many episodes are others again, observation by observation and action by action."""
+    columns = recorded.observations, recorded.actions
+    seen = {hash(tuple(column[rows].tobytes() for column in columns)) for rows in recorded.episode_slices}
+    copies = recorded.num_episodes - len(seen)
+    if not copies:
+        return []
+    return [
+        f"{copies} of {recorded.num_episodes} episodes are copies of others, which teach nothing more; "
+        f"different ones: {len(seen)}."
+    ]
+
+
 def _notes_on_spread(observations: np.ndarray) -> list[str]:
     """Which component of ``observations`` ``[N, d]`` varies by too little for a float32 normaliser."""
     if observations.ndim > 2:  # images: bytes vary by whole steps
@@ -333,10 +347,13 @@ def _notes_on_spread(observations: np.ndarray) -> list[str]:
     lost = (std > 0.0) & (std < np.maximum(SMALL_SPREAD, SMALL_RELATIVE_SPREAD * np.abs(mean)))
     if not lost.any():
         return []
-    i = int(lost.argmax())
+    i, others = int(lost.argmax()), np.flatnonzero(lost)[1:]
+    also = (
+        f" (and {', '.join(map(str, others[:8]))}{', ...' if len(others) > 8 else ''})" if len(others) else ""
+    )
     return [
-        f"Component {i} of the observations varies by {std[i]:.2g} alone around {mean[i]:.2g}: hardly "
-        "anything to the discriminator. If it matters, give it in smaller units, or from another zero."
+        f"Component {i}{also} of the observations varies by {std[i]:.2g} alone around {mean[i]:.2g}: hardly "
+        "anything to policy and discriminator. If it matters, give it in smaller units, or from another zero."
     ]
 
 

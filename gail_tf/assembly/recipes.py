@@ -340,6 +340,12 @@ def included(name: str) -> list[Layer] | None:
     return _layers_of(name.removesuffix(".gin"))
 
 
+def recipe_env_steps(config: str) -> int | None:
+    """The environment steps that a recipe itself has; None where it says none."""
+    found = settings(resolve_config(config)).get("Trainer.total_env_steps")
+    return found.value if found is not None and isinstance(found.value, int) else None
+
+
 def own_files(configs: Sequence[str]) -> dict[str, str]:
     """Name -> text of the configs that are files of one's own, and of what these include of the kind."""
     found, waiting = {}, list(configs)

@@ -33,7 +33,7 @@ from gail_tf.assembly.expert import (
     survival_warning,
 )
 from gail_tf.assembly.gin_text import recorded, statements
-from gail_tf.assembly.recipes import check_order, includes
+from gail_tf.assembly.recipes import check_order, includes, recipe_env_steps
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack
@@ -157,6 +157,7 @@ class Settings(NamedTuple):
         own = {name: getattr(self, name) for name in _INFO}
         files = digests_of_modules(self.config, self.environment)
         own |= {"includes": includes(self.config_name.split(" + "))}
+        own |= {"recipe_env_steps": recipe_env_steps(self.config_name.split(" + ")[0])}
         return own | of_expert | {"bindings": bound, "own_files": files, "gin_config": self.config}
 
 

@@ -108,6 +108,11 @@ def with_boundaries(rows: Rows) -> tuple[Rows, Notes]:
                     f"{num_ends} of {len(unmarked)} rows; wanted the same numbers: save both alike, or leave "
                     "next_observations out"
                 )
+            if np.array_equal(rows["next_observations"], rows["observations"]):
+                raise UserError(
+                    "next_observations is a copy of observations; wanted the successor of each row: write "
+                    "that, or leave next_observations out"
+                )
             raise UserError(
                 f"{num_ends} of {len(unmarked)} rows do not go on in the next row (shuffled or subsampled?); "
                 "wanted whole episodes in the order of recording: save all rows, with timeouts"

@@ -8,6 +8,7 @@ MODE_EARNS = 0.5  # Of what drawn actions earn above random ones; of 434 recorde
 GREEDY = ("DDPG", "TD3", "SD3", "DQN")  # What they draw is their mode; noise is not theirs.
 AT_RANDOM = 0.05  # Of the way from random play to the expert.
 SHORT = 0.25  # Of the expert's episodes; six runs on record with nothing else wrong have 0.11 to 0.18.
+OF_RECIPE = 0.5  # Of the steps that a recipe has: with fewer nothing is known of it.
 STILL_RISING = 0.05  # Between random (0) and expert (1), from one quarter of the evaluations to the next.
 
 
@@ -69,6 +70,12 @@ def too_few_steps(case: Case) -> Finding | None:
     waiting = _still_waiting(case) or _still_exploring(case)
     if waiting is not None:
         return waiting
+    steps, recipe = int(case.run.total("env_steps") or 0), case.run.number("recipe_env_steps")
+    if recipe and 0 < steps < OF_RECIPE * recipe:
+        return Finding(
+            f"it took {steps:,} steps of the {recipe:,.0f} that its recipe has: that tells little of it",
+            (f"--gin='Trainer.total_env_steps = {recipe:.0f}'", *case.cloning),
+        )
     values, unit = case.scores, "of the expert"
     if not case.run.has_scale:
         values = case.nearness(case.values("evaluation/imitation_distance"))
@@ -79,7 +86,6 @@ def too_few_steps(case: Case) -> Finding | None:
     before, late = float(values[-2 * quarter : -quarter].mean()), float(values[-quarter:].mean())
     if late - before < STILL_RISING or values[-1] < LOST * values.max():
         return None
-    steps = int(case.run.total("env_steps") or 0)
     budget = ("total_env_steps", steps) if steps else ("total_iterations", int(case.run.last["iteration"]))
     change = f"--gin='Trainer.{budget[0]} = {3 * budget[1]}'"
     return Finding(

@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from gail_tf.agents.policy import Policy
+from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.foreign import one_line
 from gail_tf.files import check_readable, new_folder
 from gail_tf.training.run_directory import one_line_errors, read_json, write_json
@@ -28,6 +30,7 @@ _METADATA_TYPES = {
     "environment_factory": str,
     "environment_kwargs": dict,
     "num_actions": int,
+    "action_bounds": list,
     "expert_return": int | float,
     "random_return": int | float,
     "no_score": str,
@@ -46,7 +49,8 @@ def export_policy(policy: Policy, folder: Path, metadata: Mapping[str, Any]) -> 
     Actions are in environment units: float32 ``[B, k]`` inside the action space, or int64 ``[B]``.
     Observations go in as the environment gives them; normalisation is inside. One that holds a NaN or Inf,
     or that is no batch, raises ``tf.errors.InvalidArgumentError``. Beside the model, ``policy.json`` says
-    what it was trained on, and how many discrete actions there are (null: continuous).
+    what it was trained on, and how many discrete actions there are (null: continuous) or from where to where
+    continuous ones go (null: discrete, or without bounds).
     """
     module = _Exported(policy)
     _save(
@@ -55,8 +59,15 @@ def export_policy(policy: Policy, folder: Path, metadata: Mapping[str, Any]) -> 
         folder,
         "the policy",
         METADATA,
-        {**metadata, "num_actions": policy.codec.num_actions},
+        {**metadata, "num_actions": policy.codec.num_actions, "action_bounds": _bounds(policy.codec)},
     )
+
+
+def _bounds(codec: ActionCodec) -> list[list[float]] | None:
+    """Lowest and highest actions; None of discrete ones, and where some have no bound."""
+    if codec.is_discrete or not codec.is_bounded:
+        return None
+    return [np.ravel(bound).tolist() for bound in (codec.space_low, codec.space_high)]
 
 
 class _Exported(tf.Module):

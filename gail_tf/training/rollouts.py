@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import tensorflow as tf
 
 from gail_tf import scores
@@ -73,9 +74,23 @@ def open_policy(
         fits = isinstance(space, gym.spaces.Box) and action.shape[1:] == space.shape
     if not fits:
         raise UserError(f"{path}: gives {given}, {name} takes {space}: {advice}.")
+    if told := _other_bounds(metadata.get("action_bounds"), space):
+        raise UserError(f"{path}: {told} in {name}: its units are others; {advice}.")
     env.close()
     act = evaluation.sampled(policy, seed) if stochastic else evaluation.deterministic(policy)
     return act, metadata, environment, make_env
+
+
+def _other_bounds(bounds: list[list[float]] | None, space: gym.Space) -> str | None:
+    """How the bounds of a policy's actions (None: not known) and a space's differ; None where they do not."""
+    if bounds is None or not isinstance(space, gym.spaces.Box):
+        return None
+    given, wanted = np.array(bounds), np.stack([space.low.ravel(), space.high.ravel()]).astype(np.float64)
+    if given.shape != wanted.shape or np.allclose(given, wanted, rtol=1e-4, atol=1e-6):
+        return None
+    i = int(np.abs(given - wanted).max(axis=0).argmax())
+    goes, takes = (f"{low:.4g} to {high:.4g}" for low, high in (given[:, i], wanted[:, i]))
+    return f"acts from {goes} in component {i}, where actions go from {takes}"
 
 
 def _own_environment(path: str, metadata: Mapping[str, Any]) -> str:
@@ -284,7 +299,9 @@ def _distance_lines(result: Mapping[str, Any]) -> list[str]:
         return [f"  distance    unknown: {result['no_distance']}"]
     beside = [f"random policy {result['random_distance']:.3f}"]
     if result["held_out_distance"] is not None:
-        beside.append(f"held-out demonstrations {result['held_out_distance']:.3f}")
+        held_out = result["held_out_distance"]
+        few = ", of too few to tell" if held_out > result["random_distance"] else ""
+        beside.append(f"held-out demonstrations {held_out:.3f}{few}")
     told = f"the policy is {result['nearness']}."
     if result["nearness"] is None:
         number = result["num_episodes"]

@@ -277,6 +277,22 @@ def test_a_component_that_hardly_varies_is_remarked_upon(prepare, around, spread
     rows[:, 1] = around + spread * np.resize([-1.0, 1.0], 200)
     notes = prepare(dataclasses.replace(recorded, observations=rows)).notes
     assert any("Component 1 of the observations varies by" in note for note in notes) == noted
+    rows[:, 2] = rows[:, 1]
+    notes = prepare(dataclasses.replace(recorded, observations=rows)).notes
+    assert any("Component 1 (and 2) of the observations varies by" in note for note in notes) == noted
+
+
+def test_episodes_that_are_copies_are_remarked_upon(prepare):
+    recorded = pendulums((200, False), (200, False), (200, False))
+    steps = np.linspace(-1.0, 1.0, 600, dtype=np.float32)[:, None]
+    recorded = dataclasses.replace(recorded, actions=steps)
+    assert not any("copies" in note for note in prepare(recorded).notes)
+    rows = np.resize(np.arange(200), 600)
+    columns = {
+        name: getattr(recorded, name)[rows] for name in ("observations", "actions", "next_observations")
+    }
+    (note,) = (note for note in prepare(dataclasses.replace(recorded, **columns)).notes if "copies" in note)
+    assert note.startswith("2 of 3 episodes are copies of others") and "different ones: 1." in note
 
 
 @pytest.mark.parametrize(

@@ -567,6 +567,16 @@ def test_a_run_that_ended_while_it_still_explored_is_told_so():
     assert found(poor(algorithm="IQ-Learn", settings=learner + "30001", score=0.9)) == []
 
 
+def test_a_run_of_a_small_part_of_its_recipe_is_told_so():
+    run = poor()
+    run.info["recipe_env_steps"] = 200_000
+    (finding,) = diagnosis.diagnose(run)
+    assert finding.name == "too few steps" and "30,000 steps of the 200,000" in finding.figures
+    assert finding.change[0] == "--gin='Trainer.total_env_steps = 200000'"
+    run.info["recipe_env_steps"] = 50_000
+    assert found(run) == ["not learned"]
+
+
 def test_a_policy_that_waited_longer_than_its_run_is_told_so():
     waits = "OffPolicyGenerator.agent = @SAC\nSAC.actor_start = 1000"
     (finding,) = diagnosis.diagnose(poor(settings=waits, generator__critic_loss=ramp(1.0, 1.0)))

@@ -122,6 +122,9 @@ def test_a_runs_demonstrations_are_found_and_the_same_can_be_given(policy, tmp_p
     assert f"distance    {found['imitation_distance']:.3f}  (random policy" in said
     few = "2 episodes tell too little of how near it is to its expert: add --num_episodes=20."
     assert said.splitlines()[-1] == f"  Without any reward: {few}"
+    apart = {"held_out_distance": 3.2, "random_distance": 0.8}
+    assert "held-out demonstrations 3.200, of too few to tell)" in rollouts.describe(found | apart)
+    assert "to tell)" not in rollouts.describe(found | apart | {"held_out_distance": 0.2})
     said = rollouts.describe(found | {"num_episodes": 5, "nearness": "near to its expert"})
     assert said.splitlines()[-1] == "  Without any reward: the policy is near to its expert."
     json.dumps(found)

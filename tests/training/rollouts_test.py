@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import tensorflow as tf
-from gymnasium.envs.classic_control import CartPoleEnv
+from gymnasium.envs.classic_control import CartPoleEnv, PendulumEnv
 
 from gail_tf import library
 from gail_tf.agents.policy import Policy
@@ -62,6 +62,25 @@ def test_a_deterministic_policy_acts_where_it_was_trained(tmp_path, num_dims, en
     for stochastic in (False, True):
         result = rollouts.evaluate_policy(str(tmp_path / "policy"), None, 1, 0, stochastic)
         assert result["num_episodes"] == 1
+
+
+def test_actions_of_other_bounds_are_other_units(tmp_path):
+    class Wide(PendulumEnv):
+        def __init__(self, render_mode=None):
+            super().__init__(render_mode)
+            self.action_space = gym.spaces.Box(0.0, 5.0, (1,), np.float32)
+
+    codec = ActionCodec(gym.make("Pendulum-v1").action_space)
+    spec = tf.TensorSpec((3,), tf.float32)
+    policy = Policy(make_deterministic_actor(spec, codec.spec), None, codec, False, spec)
+    export.export_policy(policy, tmp_path / "policy", {"environment": "Pendulum-v1"})
+    assert json.loads((tmp_path / "policy/policy.json").read_text())["action_bounds"] == [[-2.0], [2.0]]
+    gym.register("WidePendulum-v0", Wide, max_episode_steps=5)
+    try:
+        message = refusal(rollouts.evaluate_policy, str(tmp_path / "policy"), "WidePendulum-v0", 1, 0, False)
+    finally:
+        gym.registry.pop("WidePendulum-v0")
+    assert "acts from -2 to 2 in component 0, where actions go from 0 to 5 in WidePendulum-v0" in message
 
 
 def refusal(function, *args, **kwargs):

@@ -517,5 +517,7 @@ def _with_ends(fields: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], li
     inside = (terminals | timeouts) & ~ends
     if inside.any():
         raise UserError(f"row {inside.argmax()} ends an episode, and the column episode goes on; mend either")
+    if not notes and (open_ends := int((ends & ~terminals & ~timeouts).sum())):
+        notes = [f"{open_ends} of {pieces} episodes have no mark where they end: taken as cut."]
     fields["timeouts"] = timeouts | (ends & ~terminals)
     return fields, notes

@@ -172,6 +172,7 @@ SUBSAMPLED = column(5, 5, 5, 5, 5)
         ({"timeouts": None, "next_observations": None}, "episode boundaries are unknown"),
         ({"timeouts": None, "next_observations": SUBSAMPLED}, "shuffled or subsampled"),
         ({"next_observations": SUBSAMPLED}, "3 of 5 rows do not go on in the next row"),
+        ({"next_observations": column(0, 1, 2, 10, 11)}, "next_observations is a copy of observations"),
         (
             {"next_observations": np.zeros((5, 2))},
             r"next_observations has rows of shape \[2\] and observations of \[1\]",

@@ -105,6 +105,15 @@ def test_the_column_episode_tells_where_episodes_end(write):
     assert ended.ended.tolist() == [True, False] and ended.truncated.tolist() == [0, 0, 0, 0, 1]
 
 
+def test_ends_without_a_mark_are_taken_as_cut_and_said(write):
+    d = demos.load(write(terminated=[0] * 5, truncated=[0] * 5, episode=[0, 0, 0, 1, 1]))
+    assert d.truncated.tolist() == [0, 0, 1, 0, 1] and not d.ended.any()
+    assert d.notes == ("2 of 2 episodes have no mark where they end: taken as cut.",)
+    assert not demos.load(
+        write(terminated=[0, 0, 1, 0, 0], truncated=[0] * 4 + [1], episode=[0, 0, 0, 1, 1])
+    ).notes
+
+
 def test_clocks_and_infos_are_ignored_and_said(write):
     d = demos.load(write(timestamp=np.arange(5), **{"info.seed": [1] * 5}))
     assert d.notes == ("Ignored the columns timestamp, info.seed.",)
