@@ -21,7 +21,7 @@ from gail_tf.environments.atari import frames_in_stack
 from gail_tf.environments.description import described_spaces
 from gail_tf.environments.observations import time_limit
 from gail_tf.environments.wrappers import described
-from gail_tf.functions import frozen
+from gail_tf.functions import frozen, name_of
 from gail_tf.generators.acting import make_mode
 from gail_tf.training.evaluation import Evaluator
 from gail_tf.training.imitation_distance import ImitationDistance, ScreenDistance, screen_blocks
@@ -112,6 +112,9 @@ def _assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
         notes = [unscaled_note(expert, type(generator).__name__)]
     notes.append(channels_note(generator.policy.observation_spec.shape.as_list()))
     notes.append(expert and ends_note(expert, reward_source))
+    if isinstance(reward_source, Discriminator):
+        paid = name_of(reward_source.reward_fn)
+        notes += [f"no reward of {paid} goes so far that {part} changes it." for part in reward_source.idle()]
     notes = tuple(f"note: {note}" for note in [*notes, *trainer.notes()] if note)
     learned = None
     if isinstance(reward_source, Discriminator):

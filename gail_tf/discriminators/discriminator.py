@@ -141,6 +141,14 @@ class Discriminator(tf.Module):
         )
         self._check_loss_terms()
 
+    def idle(self) -> list[str]:
+        """What is bound and changes nothing, whatever the logits: no reward of this function goes so far."""
+        found = ["the clipping in Discriminator.reward_transforms"] if self._pipeline.clips_nothing() else []
+        if self._expert_filter is not None:
+            kept = self._expert_filter(self.reward_fn(tf.linspace(-50.0, 50.0, 401)))
+            found += ["Discriminator.expert_filter"] if bool(tf.reduce_all(kept)) else []
+        return found
+
     def logits(self, transition: Transition) -> tf.Tensor:
         """Expert-high logits, shape of the leading axes ``[...]`` of ``transition``."""
         fields = self.features.fields(transition)

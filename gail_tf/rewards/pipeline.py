@@ -54,6 +54,13 @@ class RewardPipeline(tf.Module):
                 metrics["reward/scale"] = metrics.get("reward/scale", 1.0) * transform.scale
         return reward, metrics | self._clipped_share(raw)
 
+    def clips_nothing(self) -> bool:
+        """Whether there is something that clips rewards, and none of this function's goes so far."""
+        if self._agent is not None:  # whose logits are anything
+            return False
+        shares = self._clipped_share(self._raw(tf.linspace(-50.0, 50.0, 401)))
+        return any(float(share) == 0.0 for share in shares.values())
+
     def _raw(self, logits: tf.Tensor) -> tf.Tensor:
         if self._agent is not None:
             zero = 0.5 * (self._agent.mean + self._expert.mean)

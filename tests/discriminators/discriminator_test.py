@@ -257,6 +257,8 @@ def test_rewarding_changes_nothing_and_relabelling_only_the_running_scale():
 def test_an_empty_selection_skips_the_discriminators_step_and_is_counted(maximum, skipped):
     chosen = functools.partial(below, maximum=maximum)
     discriminator = make(reward_fn=rewards.airl, expert_filter=chosen)
+    assert make(reward_fn=rewards.airl, expert_filter=below).idle() == make().idle() == []
+    assert make(reward_fn=rewards.log_d, expert_filter=below).idle() == ["Discriminator.expert_filter"]
     before = [v.numpy() for v in discriminator.network.trainable_variables]
     metrics = discriminator.update(as_tensors(AGENT), SEED, 0.0)
     after = [v.numpy() for v in discriminator.network.trainable_variables]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gail_tf.rewards.functions import airl, plr, reward_sign
+from gail_tf.rewards.functions import airl, log_d, plr, reward_sign
 from gail_tf.rewards.pipeline import RewardPipeline
 from gail_tf.rewards.transforms import NormalizedReward, clipped
 from gail_tf.types import UserError
@@ -54,6 +54,21 @@ def test_the_clipped_share_counts_what_clipping_changed_and_no_running_scale():
     assert float(metrics["reward/clipped_share"]) == 0.5
     _, metrics = RewardPipeline(airl, [NormalizedReward()]).pay(AGENT, EXPERT)
     assert "reward/clipped_share" not in metrics
+
+
+@pytest.mark.parametrize(
+    ("reward_fn", "transforms", "idle"),
+    [
+        (log_d, [clipped, NormalizedReward()], True),
+        (plr, [clipped, NormalizedReward()], False),
+        (log_d, [functools.partial(clipped, minimum=-1.0)], False),
+        (log_d, [NormalizedReward()], False),  # nothing clips
+        (log_d, [], False),
+    ],
+)
+def test_clipping_that_no_reward_reaches_is_known(reward_fn, transforms, idle):
+    assert RewardPipeline(reward_fn, transforms).clips_nothing() == idle
+    assert not RewardPipeline(reward_fn, transforms, standardize_over=100).clips_nothing()
 
 
 def test_standardised_logits_are_0_half_way_between_agent_and_expert():
