@@ -38,6 +38,7 @@ def run_main(
       usage: the page that ``--help`` prints above the flags; the docstring of main's module when None.
       num_arguments: how many it takes beside its flags, at most; None: any number.
     """
+    _open_what_is_closed()
     module = sys.modules[main.__module__]
     page = inspect.cleandoc(usage if usage is not None else module.__doc__ or "")
 
@@ -79,6 +80,13 @@ def run_main(
             sys.exit(EXIT_INTERRUPTED)
 
     app.run(guarded_main, flags_parser=parse_flags)
+
+
+def _open_what_is_closed() -> None:
+    """Who is started without stdout or stderr, as some daemons start their programs, writes to nowhere."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))
 
 
 def program(script: str, argv0: str | None = None) -> str:

@@ -61,6 +61,18 @@ def test_the_code_that_main_returns_is_the_exit_code(monkeypatch):
     assert run(monkeypatch, lambda argv: None) in (None, 0)
 
 
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_who_is_started_without_a_stream_writes_to_nowhere(monkeypatch, name):
+    monkeypatch.setattr(sys, name, None)
+
+    def main(argv):
+        print("said")
+        print("warned", file=sys.stderr)
+        return 3
+
+    assert run(monkeypatch, main) == 3
+
+
 def test_the_version_is_told(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["prog", "--version"])
     with pytest.raises(SystemExit) as caught:
