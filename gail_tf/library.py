@@ -96,7 +96,7 @@ def _as_observations(given: Any, dtype: type) -> np.ndarray:
         )
     try:
         array = np.asarray(given)
-        if array.dtype.kind not in "biuf":
+        if array.dtype.kind in "cSUmM":  # which NumPy would make numbers of
             raise ValueError(f"they are {array.dtype}")
         numbers = array if array.dtype == dtype else array.astype(np.float64)
         with np.errstate(invalid="ignore"):  # a NaN as a byte, which is refused below
@@ -379,7 +379,7 @@ def _run(
 
 def _level_of_the_caller() -> int:
     """The ``stacklevel`` with which a warning is of the line that called this package."""
-    inside = (os.path.dirname(__file__), contextlib.__file__)
+    inside = (os.path.join(os.path.dirname(__file__), ""), contextlib.__file__)
     level, frame = 0, sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(inside):
         level, frame = level + 1, frame.f_back
@@ -488,7 +488,7 @@ def evaluate(
       demonstrations: a path, "shipped:NAME" or what ``train`` takes, to measure the imitation distance from;
         None: those that the policy's run learned from. Of an exported policy only.
       bindings: lines of gin that bind ``make_environment`` or a wrapper, in place of what an exported policy
-        was trained with.
+        was trained with. What gin held before is gone then.
 
     Returns:
       ``return_mean``, ``return_std``, ``return_min``, ``return_max``, ``length_mean``, ``num_episodes``; of

@@ -1,6 +1,5 @@
 """Gin configs by name, and one line for what is wrong in them."""
 
-import importlib.machinery
 import inspect
 import io
 import math
@@ -16,14 +15,15 @@ from absl import logging
 
 from gail_tf import demonstrations
 from gail_tf.assembly import recipes
-from gail_tf.assembly.gin_text import as_file, comparable
+from gail_tf.assembly.gin_text import Statement, as_file, comparable
 from gail_tf.assembly.recipes import did_you_mean
 from gail_tf.rewards.exported import describe_reward, digest, find_reward
 from gail_tf.types import UserError
 
 _GIN_ERRORS = (ValueError, SyntaxError, OSError, TypeError, AttributeError, ImportError, RuntimeError)
-_SECTION = "# Parameters for "
 _GIN_ERRORS += (tokenize.TokenError, KeyError)  # of a bracket that is never closed, of a name that two have
+_SECTION = "# Parameters for "  # of gin's operative config
+_OWN_FOLDERS: set[str] = set()  # where this process looked for modules of people's own
 
 
 def parse_gin(configs: Sequence[str], bindings: Sequence[str], folders: Sequence[str] = ()) -> list[str]:
@@ -43,6 +43,7 @@ def parse_gin(configs: Sequence[str], bindings: Sequence[str], folders: Sequence
     own = [*(os.path.dirname(name) for name in configs if os.path.isfile(name)), ""]
     folders = list(dict.fromkeys([*folders, *map(os.path.abspath, own)]))
     sys.path += [folder for folder in folders if folder not in sys.path]  # behind what is installed
+    _OWN_FOLDERS.update(folders)
     gin.clear_config()
     logging.set_verbosity(logging.ERROR)  # TF-Agents warns of the legacy optimizer that it asks for
     # In place of gin's readers: one would ask for a Python package of an include's folder's name, and fail
@@ -55,7 +56,6 @@ def parse_gin(configs: Sequence[str], bindings: Sequence[str], folders: Sequence
         _check_numbers(layers)
         for layer in layers:
             gin.parse_config(as_file(layer.text, layer.source))
-        _check_modules(layers, folders)
     except UserError:
         raise
     except _GIN_ERRORS as e:
@@ -85,15 +85,30 @@ def check_binds_no_run(path: str | os.PathLike, owner: str) -> None:
             raise UserError(f"config: {setting.source} binds {key}, which is a setting of runs: {wanted}.")
 
 
-def _check_modules(layers: Sequence[recipes.Layer], folders: Sequence[str]) -> None:
-    """Raises UserError for a module of elsewhere where these folders have one of that name."""
-    for one in recipes.walk(layers):
-        name = one.key == "import" and re.match(r"\w+ (\w+)", one.text)[1]
-        there = name and importlib.machinery.PathFinder.find_spec(name, folders)
-        used, meant = getattr(sys.modules.get(name), "__file__", None), there and there.origin
-        if used and meant and os.path.realpath(used) != os.path.realpath(meant):
-            what = f"config: {one.source} imports {name}, which is {used} in this process, not {meant}"
+def check_modules(found: Sequence[recipes.Layer], folders: Sequence[str]) -> None:
+    """Raises UserError where a module of one's own is that of another config of this process.
+
+    Python imports a name once. Modules that are installed, and this package's own, are nobody's mistake.
+
+    Args:
+      found: what was parsed. folders: as ``parse_gin`` gave them.
+    """
+    imports = {one.text.split()[1]: one.source for one in recipes.walk(found) if one.key == "import"}
+    for name, source in imports.items():
+        module = sys.modules.get(name)
+        used = os.path.realpath(getattr(module, "__file__", None) or "")
+        meant = next(filter(None, (_file_of(name, folder) for folder in folders)), used)
+        is_own = any(used == _file_of(name, folder) for folder in _OWN_FOLDERS)
+        if is_own and used != meant and not name.startswith("gail_tf."):
+            what = f"config: {source} imports {name}, which is {used} in this process, not {meant}"
             raise UserError(f"{what}: give one of them another name, or train in a process of its own.")
+
+
+def _file_of(module: str, folder: str) -> str | None:
+    """Where ``folder`` has a module of that name, dots and all; None where it has none."""
+    base = os.path.join(folder, *module.split("."))
+    there = (path for path in (f"{base}.py", os.path.join(base, "__init__.py")) if os.path.isfile(path))
+    return next(map(os.path.realpath, there), None)
 
 
 def _check_names(layers: Sequence[recipes.Layer]) -> None:
@@ -144,14 +159,22 @@ def flag_bindings(**flags: Any) -> list[str]:
 
 
 def check_given_once(bindings: Sequence[str], flags: Sequence[str]) -> None:
-    """Raises UserError where ``bindings`` and the lines of FLAGS say different things of one parameter."""
+    """Raises UserError where ``bindings`` and the lines of FLAGS say different things of one parameter.
+
+    Of bindings that gin has parsed. A macro's value is not looked at, and the flag wins.
+    """
     bound, given = (recipes.settings(recipes.layers([], lines)) for lines in (bindings, flags))
     for key, one in bound.items():
-        if key in given and comparable(one.text) != comparable(given[key].text):
+        if key in given and "%" not in one.text and _value(one) != _value(given[key]):
             flag = next((f"--{flag}" for flag, name in FLAGS.items() if name == key), "--reward")
             raise UserError(
                 f"--gin binds {key} = {one.text}, and {flag} = {given[key].text}: give one of them."
             )
+
+
+def _value(one: Statement) -> Any:
+    is_path = one.key == FLAGS["demonstrations"] and isinstance(one.value, str)
+    return absolute_path(one.value) if is_path else comparable(one.text)
 
 
 def _reward_bindings(path: str | os.PathLike | None) -> list[str]:

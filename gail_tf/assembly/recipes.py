@@ -213,7 +213,8 @@ def _terms(below: Mapping[str, Statement], dropped: str | None) -> list[str]:
     """The discriminator's loss terms but ``dropped``; none where nothing drops one."""
     if dropped is None or _TERMS not in below:
         return []
-    return [term for term in re.findall(r"@[\w./]+", below[_TERMS].text) if not term.endswith(dropped)]
+    terms = re.findall(r"@[\w./]+(?:\(\))?", below[_TERMS].text)
+    return [term for term in terms if re.split(r"[@./]", term)[-1] != dropped]
 
 
 def _for_parts(overlay: list[Layer], name: str, below: Sequence[Layer]) -> list[Layer]:
@@ -340,9 +341,9 @@ def included(name: str) -> list[Layer] | None:
     return _layers_of(name.removesuffix(".gin"))
 
 
-def recipe_env_steps(config: str) -> int | None:
-    """The environment steps that a recipe itself has; None where it says none."""
-    found = settings(resolve_config(config)).get("Trainer.total_env_steps")
+def recipe_env_steps(configs: Sequence[str]) -> int | None:
+    """The environment steps that a recipe with its overlays has; None where they say none."""
+    found = settings(layers(configs)).get("Trainer.total_env_steps")
     return found.value if found is not None and isinstance(found.value, int) else None
 
 
@@ -383,23 +384,21 @@ def check(configs: Sequence[str], found: Sequence[Layer]) -> None:
                 f"--config={name} changes {' and '.join(missing)}, which {given} does not have: it goes "
                 f"on top of {', '.join(_fitting(name))}"
             )
-    _check_algorithms([name for config in configs for name in _stands_for(config)], bound)
+    _check_algorithms(configs, bound)
 
 
-def _check_algorithms(names: Sequence[str], bound: Mapping[str, Statement]) -> None:
+def _check_algorithms(configs: Sequence[str], bound: Mapping[str, Statement]) -> None:
     """Raises UserError where a run would go by the name of an algorithm that it is not."""
-    makers = [name for name in dict.fromkeys(names) if _overlay(name).get("Overlay.algorithm")]
+    typed = {name: config for config in configs for name in _stands_for(config)}
+    makers = {typed[name]: found for name in typed if "Overlay.algorithm" in (found := _overlay(name))}
     if len(makers) > 1:
-        made = " and ".join(f"{name} ({_overlay(name)['Overlay.algorithm']})" for name in makers)
-        raise UserError(f"--config: {made} are algorithms, each with a discriminator of its own: give one")
-    for name in makers:
-        lost = [
-            term for term in _overlay(name)["Overlay.terms"] if term not in _parts({_TERMS: bound[_TERMS]})
-        ]
+        raise UserError(f"--config: {' and '.join(makers)} have a discriminator each of their own: give one")
+    for name, overlay in makers.items():
+        lost = [term for term in overlay["Overlay.terms"] if term not in _parts({_TERMS: bound[_TERMS]})]
         by = bound[_TERMS].source.removesuffix(".gin").removeprefix("configs/")
         if lost and by.startswith(OVERLAYS):
             what = f"--config={by} takes {' and '.join(lost)} away, without which {name} is another algorithm"
-            raise UserError(f"{what}: leave one of them out, or bind {_TERMS} with --gin")
+            raise UserError(f"{what}: leave it out, or bind {_TERMS} with --gin")
 
 
 def _needs(overlay: str) -> Sequence[str]:

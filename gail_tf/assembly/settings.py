@@ -18,7 +18,14 @@ import numpy as np
 from gail_tf import demonstrations as demos
 from gail_tf import scores
 from gail_tf.assembly import configurables  # noqa: F401 - gin knows every part
-from gail_tf.assembly.config import FLAGS, check_given_once, error_line, flag_bindings, parse_gin
+from gail_tf.assembly.config import (
+    FLAGS,
+    check_given_once,
+    check_modules,
+    error_line,
+    flag_bindings,
+    parse_gin,
+)
 from gail_tf.assembly.config_types import check_types
 from gail_tf.assembly.expert import (
     Expert,
@@ -33,7 +40,7 @@ from gail_tf.assembly.expert import (
     survival_warning,
 )
 from gail_tf.assembly.gin_text import recorded, statements
-from gail_tf.assembly.recipes import check_order, includes, recipe_env_steps
+from gail_tf.assembly.recipes import check_order, includes, layers, recipe_env_steps
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack
@@ -124,6 +131,7 @@ class Settings(NamedTuple):
       notes: what a person should know, a sentence each, with "note: " or "warning: " before it.
       import_folders: where modules of one's own are, which the config imports.
       operative_config: as ``Parts`` has it, of what was called to settle them.
+      recipe_env_steps: those that the configs have, whatever else is bound; of a new run.
     """
 
     config: str
@@ -149,6 +157,7 @@ class Settings(NamedTuple):
     notes: Sequence[str]
     import_folders: Sequence[str]
     operative_config: str
+    recipe_env_steps: int | None = None
 
     def info(self) -> dict[str, Any]:
         """What ``run.json`` says of them."""
@@ -157,7 +166,6 @@ class Settings(NamedTuple):
         own = {name: getattr(self, name) for name in _INFO}
         files = digests_of_modules(self.config, self.environment)
         own |= {"includes": includes(self.config_name.split(" + "))}
-        own |= {"recipe_env_steps": recipe_env_steps(self.config_name.split(" + ")[0])}
         return own | of_expert | {"bindings": bound, "own_files": files, "gin_config": self.config}
 
 
@@ -171,7 +179,7 @@ _INFO = (
     "random_return",
     "num_threads",
 )
-_INFO += ("random_length", "tensorflow_threads", "device", "import_folders")
+_INFO += ("random_length", "tensorflow_threads", "device", "import_folders", "recipe_env_steps")
 _EXPERT_INFO = {
     "num_demonstrations": "num_trajectories",
     "num_demonstration_transitions": "num_transitions",
@@ -205,12 +213,15 @@ def resolve(request: Request, info: Mapping[str, Any] | None = None) -> Settings
             raise UserError("no --config given: name one, such as gail_ppo/any (--list shows all).")
         check_order(request.configs)
         flags = flag_bindings(**{flag: getattr(request, flag) for flag in FLAGS})
-        check_given_once(request.bindings, flags)
         folders = parse_gin(request.configs, [*request.bindings, *flags])
+        check_given_once(request.bindings, flags)
+        check_modules(layers(request.configs, request.bindings), folders)
     with one_line_errors():
         check_types()
         settled = _settle(request, folders)
-    if info is not None:
+    if info is None:
+        settled = settled._replace(recipe_env_steps=recipe_env_steps(request.configs))
+    else:
         found = digests_of_modules(settled.config, settled.environment)
         notes = [*settled.notes, *changed_files(info.get("own_files") or {}, found)]
         settled = settled._replace(notes=tuple(notes))

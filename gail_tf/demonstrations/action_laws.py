@@ -4,11 +4,13 @@ Actions in other units, with another sign, or of another step leave every compon
 and laws between components find nothing. Here the change of a component in one step is fitted, on random
 steps of the environment, as a sum over 1, components, their products of two where they are few, and actions.
 Where what the fit says of the actions' part holds in steps under the file's own actions too, it is the
-dynamics', not the policy's, and has to hold in the file.
+dynamics', not the policy's, and has to hold in the file: in the rows whose components the environment's steps
+have reached. An expert that balances goes where neither chance nor its actions alone come.
 """
 
+import copy
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +19,7 @@ from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.steps import Reference, Steps, changes_of, features_of, left_over
 
 MAX_ROWS = 1500  # of the file; more tell no more
-MIN_STEPS = 50  # of the environment; fewer prove nothing
+MIN_ROWS = 20  # of the file; fewer prove nothing
 MAX_SQUARED = 12  # Components up to which products of two are in the fit.
 ROWS_A_COLUMN = 5  # Steps of the environment a coefficient, at least.
 SEEN = 0.01  # Share of a change that its actions' part is, at least: less may be rounding.
@@ -47,11 +49,20 @@ class _Rows:
         steps = Steps(*(part[~at_bounds[:, ~often].any(axis=1)] for part in steps))
         width = steps.observations.shape[1]
         before = features_of(steps, reference.num_actions)[0]
-        components, self.actions = before[:, :width], before[:, width:]
+        self.components, self.actions = before[:, :width], before[:, width:]
         pairs = itertools.combinations_with_replacement(range(width), 2) if width <= MAX_SQUARED else ()
-        products = [components[:, i] * components[:, j] for i, j in pairs]
-        self.states = np.column_stack([np.ones(len(before)), components, *products])
+        products = [before[:, i] * before[:, j] for i, j in pairs]
+        self.states = np.column_stack([np.ones(len(before)), self.components, *products])
         self.changes = changes_of(steps)
+
+    def within(self, others: Sequence["_Rows"]) -> "_Rows":
+        """Those rows whose components lie in the range of the others'."""
+        seen = np.concatenate([rows.components for rows in others])
+        is_seen = ((self.components >= seen.min(axis=0)) & (self.components <= seen.max(axis=0))).all(axis=1)
+        kept = copy.copy(self)
+        for name in ("components", "states", "actions", "changes"):
+            setattr(kept, name, getattr(self, name)[is_seen])
+        return kept
 
     def parts(self, law: _Law) -> tuple[np.ndarray, np.ndarray]:
         """What states leave of the change of the law's target ``[M]``, and what actions should make of it."""
@@ -64,15 +75,19 @@ def told_of_actions(demonstrations: Demonstrations, reference: Reference, names:
     d, worst, told = demonstrations, BROKEN, []
     rows = np.unique(np.linspace(0, d.num_transitions - 1, MAX_ROWS).astype(int))
 
+    both = [_Rows(steps, reference) for steps in (reference.random, reference.replayed) if len(steps.actions)]
+    both = [rows for rows in both if len(rows.changes)]
+    laws = _laws(both)
+
     def shifted(by: int) -> _Rows:
         actions = d.actions[np.clip(rows + by, 0, d.num_transitions - 1)]
-        return _Rows(Steps(d.observations[rows], actions, d.next_observations[rows]), reference)
+        steps = Steps(d.observations[rows], actions, d.next_observations[rows])
+        return _Rows(steps, reference).within(both)
 
-    laws = _laws(reference)
     file = shifted(0) if laws else None
-    for law in laws:
+    for law in laws if file and len(file.changes) >= MIN_ROWS else ():
         found, wanted = file.parts(law)
-        size = max((float(np.sqrt(np.mean(part**2))) for part in (found, wanted) if len(part)), default=0.0)
+        size = max(float(np.sqrt(np.mean(part**2))) for part in (found, wanted))
         if (left := left_over(found, wanted)) > worst and size > law.missed / HELD:
             worst, told = left, [f"Component {names[law.target]} {_how(law, file, shifted)}"]
     return told
@@ -91,12 +106,8 @@ def _how(law: _Law, file: _Rows, shifted: Callable[[int], _Rows]) -> str:
     return f"does not move with the actions as the environment's does: {looks}"
 
 
-def _laws(reference: Reference) -> list[_Law]:
-    """One for each component of whose change the actions' part is known in the environment."""
-    if len(reference.random.observations) < MIN_STEPS:
-        return []
-    both = [_Rows(steps, reference) for steps in (reference.random, reference.replayed) if len(steps.actions)]
-    both = [rows for rows in both if len(rows.changes)]
+def _laws(both: Sequence[_Rows]) -> list[_Law]:
+    """One for each component of whose change the actions' part is known in steps of the environment."""
     table = np.concatenate([both[0].actions, both[0].states], axis=1) if both else np.empty((0, 1))
     if len(table) < ROWS_A_COLUMN * table.shape[1]:
         return []

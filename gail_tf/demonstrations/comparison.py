@@ -35,10 +35,6 @@ MAX_EXCHANGES = 40_000  # Pairs of columns that are tried, some five seconds; of
 LAW = 0.5  # Share of a change that a law leaves over, at most, in the environment.
 BROKEN = 0.25  # What a file's steps leave over beyond that, at least, where the law is broken.
 MENDED = 2
-ACTION_LAW = (
-    0.1  # Share of the actions' part of a change that a linear law misses, at most, in the environment.
-)
-ROWS_A_COLUMN = 5  # Steps of the environment a coefficient of that law, at least.
 TOLERANCE = 1e-3  # Of a component's spread: rounding, and files saved with few digits.
 
 

@@ -75,7 +75,9 @@ def open_policy(
     if not fits:
         raise UserError(f"{path}: gives {given}, {name} takes {space}: {advice}.")
     if told := _other_bounds(metadata.get("action_bounds"), space):
-        raise UserError(f"{path}: {told} in {name}: its units are others; {advice}.")
+        if not _lie_within(metadata["action_bounds"], space):
+            raise UserError(f"{path}: {told} in {name}: {advice}.")
+        metadata = {**metadata, "other_bounds": f"It {told} in {name}: the same units?"}
     env.close()
     act = evaluation.sampled(policy, seed) if stochastic else evaluation.deterministic(policy)
     return act, metadata, environment, make_env
@@ -91,6 +93,11 @@ def _other_bounds(bounds: list[list[float]] | None, space: gym.Space) -> str | N
     i = int(np.abs(given - wanted).max(axis=0).argmax())
     goes, takes = (f"{low:.4g} to {high:.4g}" for low, high in (given[:, i], wanted[:, i]))
     return f"acts from {goes} in component {i}, where actions go from {takes}"
+
+
+def _lie_within(bounds: list[list[float]], space: gym.spaces.Box) -> bool:
+    (low, high), slack = np.array(bounds), 1e-4 * np.maximum(1.0, np.abs(bounds)).max()
+    return bool((low >= space.low.ravel() - slack).all() and (high <= space.high.ravel() + slack).all())
 
 
 def _own_environment(path: str, metadata: Mapping[str, Any]) -> str:
@@ -177,6 +184,8 @@ def evaluate_policy(
         if video:
             make_env(render_mode="rgb_array").close()  # says now what it does not take
         yardstick, unknown = _yardstick(path, expert, make_env, known)
+        if is_own and arguments and yardstick is None:
+            unknown = "the environment is made otherwise than in training: add --demonstrations=PATH"
         evaluator, episodes = evaluation.Evaluator(make_env), []
         is_watched = video is not None or yardstick is not None
         # A film is of actions alone, and stacks of images would be gigabytes.
@@ -253,6 +262,8 @@ def note_of(
     lines, given = as_bindings(metadata.get("environment_kwargs") or {}), as_bindings(made or {})
     if elsewhere and (lines := [line for line in lines if line not in given]):
         notes.append(f"{elsewhere} is made without what the policy's own had: {'; '.join(lines)}.")
+    if "other_bounds" in metadata:
+        notes.append(metadata["other_bounds"])
     if metadata.get("stochastic") and not stochastic:
         notes.append(
             "its run was evaluated with sampled actions, this is its mode: add --stochastic "

@@ -121,6 +121,28 @@ def test_spectral_normalisation_takes_the_penalty_alone_away(configs, terms):
     assert recipes.settings(recipes.layers(configs))["Discriminator.loss_terms"].text == terms
 
 
+def test_terms_of_one_s_own_stay_as_they_are_beside_spectral_normalisation(folder):
+    terms = (
+        "Discriminator.loss_terms = [@bce_loss, @make_penalty(), @gradient_penalty, @soft_gradient_penalty]"
+    )
+    configs = ["gail_ppo/any", write(folder / "mine.gin", terms), "with/spectral_norm"]
+    kept = recipes.settings(recipes.layers(configs))["Discriminator.loss_terms"].text
+    assert kept == "[@bce_loss, @make_penalty(), @soft_gradient_penalty]"
+
+
+@pytest.mark.parametrize(
+    ("configs", "steps"),
+    [
+        (["gail_trpo/humanoid"], 1_200_000),
+        (["gail_trpo/humanoid", "with/no_cloning"], 3_000_000),
+        (["gail_ppo/hopper", "with/demo"], 200_000),
+        (["bc/any"], None),
+    ],
+)
+def test_the_steps_of_a_recipe_are_those_with_its_overlays(configs, steps):
+    assert recipes.recipe_env_steps(configs) == steps
+
+
 def test_a_term_that_is_bound_away_by_hand_is_a_person_s_own_affair():
     parse_gin(["gail_vr/any", "with/spectral_norm"], ["Discriminator.loss_terms = [@bce_loss]"])
     assert bound("Experiment.algorithm") == "GAIL-VR (PPO)"
@@ -153,7 +175,7 @@ def test_a_config_of_ones_own_that_binds_of_a_part_has_it(folder):
         (["w_gail/any", "with/label_smoothing"], "changes bce_loss, which w_gail/any does not have"),
         (["ppo/any", "with/w_gail"], "goes on top of credo_ppo_gail, gail_ppo, gail_trpo"),
         (["sac_gail/any", "with/clipped_reward"], "changes PPO or TRPO"),
-        (["gail_vr/any", "with/gail_gp"], "with/gail_vr (GAIL-VR) and with/gail_gp (GAIL-GP) are algorithms"),
+        (["gail_vr/any", "with/gail_gp"], "gail_vr/any and with/gail_gp have a discriminator each"),
         (["gail_vr/any", "with/no_penalty"], "--config=with/no_penalty takes variance away"),
         (["w_gail_gp/pong", "with/spectral_norm"], "--config=with/spectral_norm takes gradient_penalty away"),
     ],

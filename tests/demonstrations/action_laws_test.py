@@ -39,8 +39,8 @@ def reference(**dynamics):
     return Reference(np.zeros((1, 2)), LOW, HIGH, *both, None)
 
 
-def told(spoil=lambda actions: actions, **dynamics):
-    recorded = steps(3, expert, **dynamics)
+def told(spoil=lambda actions: actions, act=expert, **dynamics):
+    recorded = steps(3, act, **dynamics)
     fields = dict(terminated=np.zeros(600, bool), truncated=np.arange(600) % 50 == 49)
     d = Demonstrations(**recorded._asdict(), **fields, episode_ends=np.arange(50, 601, 50))
     return told_of_actions(dataclasses.replace(d, actions=spoil(d.actions)), reference(**dynamics), NAMES)
@@ -63,6 +63,16 @@ def test_actions_of_other_units_signs_and_steps_are_found(spoil, looks):
 
 def test_the_right_ones_are_not_accused():
     assert told() == []
+
+
+def test_of_rows_that_the_environments_steps_never_reached_nothing_is_said():
+    """Beyond 4 a spring is another, and this expert goes there."""
+    far = lambda state, rng: 5.0 if state[0] < 9.0 else rng.uniform(0, 5)  # noqa: E731
+    spring = lambda x: -0.3 * x if x < 4.0 else 3.0 * np.sin(5.0 * x)  # noqa: E731
+    assert np.ptp(steps(3, far, pull=spring).observations[:, 0]) > 5.0
+    assert told(act=far, pull=spring) == []
+    (sentence,) = told(lambda a: -a, act=far, pull=spring)
+    assert "other units" in sentence
 
 
 def test_where_what_actions_do_is_not_known_nobody_is_accused():

@@ -81,6 +81,13 @@ def test_actions_of_other_bounds_are_other_units(tmp_path):
     finally:
         gym.registry.pop("WidePendulum-v0")
     assert "acts from -2 to 2 in component 0, where actions go from 0 to 5 in WidePendulum-v0" in message
+    held = {"action_bounds": [[-2.0], [1.0]]}
+    file = tmp_path / "policy/policy.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | held))
+    told = rollouts.evaluate_policy(str(tmp_path / "policy"), "Pendulum-v1", 1, 0, False)
+    assert told["note"] == (
+        "It acts from -2 to 1 in component 0, where actions go from -2 to 2 in Pendulum-v1: the same units?"
+    )
 
 
 def refusal(function, *args, **kwargs):
