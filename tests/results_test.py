@@ -671,6 +671,17 @@ def _signal_by_seed(folder, names, arms=("GAIL", "GAIL (generator first)", "GAIL
         yield [shown, *map(", ".join, late)]
 
 
+def _signal_of_tasks(folder, names, tasks, arms=("GAIL", "GAIL-VR")):
+    """The same of several tasks, a column a task and arm."""
+    found = _archived(folder)
+    rows = [row for seed in range(3) for row in _signal([run for run in found if run.info["seed"] == seed])]
+    for shown, column in names.items():
+        late = {(row[0], row[1]): [] for row in rows}
+        for row in rows:
+            late[row[0], row[1]].append(row[column].split(" → ")[1])
+        yield [shown, *(", ".join(late[task, arm]) for task in tasks for arm in arms)]
+
+
 _OF_SIGNALS = {
     "its spread": 5,
     "discriminator's cross-entropy": 7,
@@ -718,10 +729,10 @@ _TABLE_2 = [
     ("MsPacman", "888 ± 57", "997 ± 39", ("games_study", "ale_py:ALE/MsPacman-v5", "GAIL", 0.2)),
     ("SpaceInvaders", "352 ± 10", "399 ± 14", ("space_invaders", _INVADERS, _CLONED, 0.4)),
     ("Seaquest", "1,288 ± 32", "1,466 ± 39", ("games_study", "ale_py:ALE/Seaquest-v5", "GAIL", 0.2)),
-    ("Reacher", "-27.72 ± 5.71", "-10.01 ± 3.05", ("steady|gail_vr_reacher", "Reacher-v5", "GAIL (PPO)", 1)),
-    ("HalfCheetah", "3,703 ± 576", "4,471 ± 268", ("gail_vr", "HalfCheetah-v5", "GAIL", 1)),
-    ("Hopper", "3,086 ± 527", "3,609 ± 355", ("gail_vr", "Hopper-v5", "GAIL", 3)),
-    ("Walker2d", "3,944 ± 992", "4,592 ± 625", ("gail_vr_today", "Walker2d-v5", "GAIL", 1)),
+    ("Reacher", "-27.72 ± 5.71", "-10.01 ± 3.05", ("gail_vr_paper", "Reacher-v5", "GAIL", 3)),
+    ("HalfCheetah", "3,703 ± 576", "4,471 ± 268", ("gail_vr_paper", "HalfCheetah-v5", "GAIL", 3)),
+    ("Hopper", "3,086 ± 527", "3,609 ± 355", ("gail_vr_paper", "Hopper-v5", "GAIL", 3)),
+    ("Walker2d", "3,944 ± 992", "4,592 ± 625", ("gail_vr_paper", "Walker2d-v5", "GAIL", 3)),
     (
         "Humanoid-Bullet", "-252.1 ± 25.7", "-127.1 ± 17.6",
         ("pybullet_humanoid", "pybullet_envs_gymnasium:HumanoidBulletEnv-v0", "GAIL (PPO)", 0.6),
@@ -995,6 +1006,12 @@ RULES = {
         _archived("gail_vr_half_cheetah")
     ),
     ("results/gail_vr_table_3/signal.md", "Task"): lambda runs: _signal(_archived("gail_vr_table_3")),
+    ("gail_vr.md", "3M steps, last tenth, seeds 0, 1, 2"): lambda runs: _signal_of_tasks(
+        "gail_vr_paper",
+        {"agent's reward: mean": 4, **_OF_SIGNALS},
+        ("Hopper-v5", "HalfCheetah-v5", "Walker2d-v5"),
+    ),
+    ("results/gail_vr_paper/signal.md", "Task"): lambda runs: _signal(_archived("gail_vr_paper")),
     ("gail_vr.md", "GAIL, medians of three seeds"): _over_training,
     ("results/gail_vr_today/signal.md", "Task"): lambda runs: _signal(_archived("gail_vr_today")),
     ("gail.md", "task, trajectories"): _table_3,
