@@ -77,7 +77,7 @@ def open_policy(
     if told := _other_bounds(metadata.get("action_bounds"), space):
         if not _lie_within(metadata["action_bounds"], space):
             raise UserError(f"{path}: {told} in {name}: {advice}.")
-        metadata = {**metadata, "other_bounds": f"It {told} in {name}: the same units?"}
+        metadata = {**metadata, "other_bounds": f"The policy {told} in {name}: the same units?"}
     env.close()
     act = evaluation.sampled(policy, seed) if stochastic else evaluation.deterministic(policy)
     return act, metadata, environment, make_env

@@ -86,7 +86,7 @@ def test_actions_of_other_bounds_are_other_units(tmp_path):
     file.write_text(json.dumps(json.loads(file.read_text()) | held))
     told = rollouts.evaluate_policy(str(tmp_path / "policy"), "Pendulum-v1", 1, 0, False)
     assert told["note"] == (
-        "It acts from -2 to 1 in component 0, where actions go from -2 to 2 in Pendulum-v1: the same units?"
+        "The policy acts from -2 to 1 in component 0, where actions go from -2 to 2 in Pendulum-v1: the same units?"
     )
 
 
