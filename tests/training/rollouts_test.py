@@ -85,9 +85,8 @@ def test_actions_of_other_bounds_are_other_units(tmp_path):
     file = tmp_path / "policy/policy.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | held))
     told = rollouts.evaluate_policy(str(tmp_path / "policy"), "Pendulum-v1", 1, 0, False)
-    assert told["note"] == (
-        "The policy acts from -2 to 1 in component 0, where actions go from -2 to 2 in Pendulum-v1: the same units?"
-    )
+    acts = "The policy acts from -2 to 1 in component 0, where actions go from -2 to 2 in Pendulum-v1"
+    assert told["note"] == f"{acts}: the same units?"
 
 
 def refusal(function, *args, **kwargs):
