@@ -24,7 +24,7 @@ from gail_tf.environments.observations import (
     layers,
     time_limit,
 )
-from gail_tf.environments.wrappers import as_bindings, described
+from gail_tf.environments.wrappers import as_bindings, defaults_of, described
 from gail_tf.files import as_json
 from gail_tf.functions import name_of
 from gail_tf.resources import experts_dir, resolve_demonstrations
@@ -288,9 +288,8 @@ def _otherwise(recorded: Any, bound: Sequence[Callable] | None) -> list[Mapping[
     """
 
     def whole(one: Mapping[str, Any], wrapper: Callable) -> Any:
-        parameters = inspect.signature(wrapper).parameters.items()
-        defaults = {name: p.default for name, p in parameters if p.default is not p.empty}
-        return as_json(one["wrapper"].rpartition(":")[2]), as_json(defaults | (one["arguments"] or {}))
+        arguments = defaults_of(wrapper) | (one["arguments"] or {})
+        return as_json(one["wrapper"].rpartition(":")[2]), as_json(arguments)
 
     if not recorded or not bound:
         return []

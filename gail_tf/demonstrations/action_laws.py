@@ -16,9 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 from gail_tf.demonstrations.demonstrations import Demonstrations
-from gail_tf.demonstrations.steps import Reference, Steps, changes_of, features_of, left_over
+from gail_tf.demonstrations.steps import Reference, Steps, changes_of, features_of, left_over, looked_at
 
-MAX_ROWS = 1500  # of the file; more tell no more
 MIN_ROWS = 20  # of the file; fewer prove nothing
 MAX_SQUARED = 12  # Components up to which products of two are in the fit.
 ROWS_A_COLUMN = 5  # Steps of the environment a coefficient, at least.
@@ -73,8 +72,7 @@ class _Rows:
 def told_of_actions(demonstrations: Demonstrations, reference: Reference, names: list[str]) -> list[str]:
     """A sentence on the component that is farthest from what actions do to it; none where none is far."""
     d, worst, told = demonstrations, BROKEN, []
-    rows = np.unique(np.linspace(0, d.num_transitions - 1, MAX_ROWS).astype(int))
-
+    rows = looked_at(d.num_transitions)
     both = [_Rows(steps, reference) for steps in (reference.random, reference.replayed) if len(steps.actions)]
     both = [rows for rows in both if len(rows.changes)]
     laws = _laws(both)

@@ -24,9 +24,8 @@ import numpy as np
 from gail_tf.demonstrations.action_laws import told_of_actions
 from gail_tf.demonstrations.components import Components
 from gail_tf.demonstrations.demonstrations import Demonstrations
-from gail_tf.demonstrations.steps import Reference, Steps, changes_of, features_of, left_over
+from gail_tf.demonstrations.steps import Reference, Steps, changes_of, features_of, left_over, looked_at
 
-MAX_ROWS = 1500  # of the file; more tell no more
 MIN_STEPS = 50  # of the environment; fewer prove nothing
 MIN_ROWS = 20  # of the file, for what steps have in common
 _AT_A_TIME = 256  # Components whose products with all features are held at once.
@@ -164,7 +163,7 @@ class _File:
 
     def __init__(self, demonstrations: Demonstrations, reference: Reference):
         d, self._reference = demonstrations, reference
-        rows = np.unique(np.linspace(0, d.num_transitions - 1, MAX_ROWS).astype(int))
+        rows = looked_at(d.num_transitions)
         steps = Steps(d.observations[rows], d.actions[rows], d.next_observations[rows])
         self.features, self.changes = features_of(steps, reference.num_actions), changes_of(steps)
         both = np.concatenate([d.observations, d.next_observations])

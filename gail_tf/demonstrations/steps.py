@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+MAX_ROWS = 1500  # of the file; more tell no more
+
 
 class Steps(NamedTuple):
     """Steps of the environment: observations and successors ``[M, d]``, actions ``[M, k]`` or int ``[M]``."""
@@ -28,6 +30,11 @@ class Reference(NamedTuple):
     replayed: Steps
     num_actions: int | None
     one_hot: Sequence[int] = ()
+
+
+def looked_at(num_rows: int) -> np.ndarray:
+    """Indices of the rows of a file that are held against an environment, from its first to its last."""
+    return np.unique(np.linspace(0, num_rows - 1, MAX_ROWS).astype(int))
 
 
 def features_of(steps: Steps, num_actions: int | None) -> np.ndarray:

@@ -100,6 +100,11 @@ def frames_in_stack(env: gym.Env) -> int | None:
     return layer and layer.num_frames
 
 
+def newest_frame(stacks: np.ndarray) -> np.ndarray:
+    """A copy of the newest frame ``[..., H, W]`` of stacks ``[..., H, W, C]``."""
+    return np.array(stacks[..., -1])
+
+
 def _stack(env: gym.Env) -> StackedFrames | None:
     while isinstance(env, gym.Wrapper) and not isinstance(env, StackedFrames):
         env = env.env

@@ -64,10 +64,11 @@ def described(wrappers: Sequence[Callable]) -> list[dict[str, Any]]:
     return descriptions
 
 
-def described_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
+def described_arguments(arguments: Mapping[str, Any], max_episode_steps: int | None = None) -> dict[str, Any]:
     """Those of ``make_environment`` as ``policy.json`` says them (``environment_kwargs``)."""
     wrappers = {"wrappers": described(arguments["wrappers"])} if arguments.get("wrappers") else {}
-    return {**arguments, **wrappers}
+    limit = {} if max_episode_steps is None else {"max_episode_steps": max_episode_steps}
+    return {**arguments, **wrappers, **limit}
 
 
 def as_bindings(arguments: Mapping[str, Any]) -> list[str]:
@@ -100,11 +101,11 @@ def recalled(descriptions: Sequence[Mapping[str, Any]]) -> list[Callable[[gym.En
             raise UserError(f"{what}, with arguments that no file holds: {advice}.")
         with foreign(f"{what}, which cannot be imported", "run in the folder it lies in"):
             wrapper = functools.reduce(getattr, name.split("."), import_module(module))
-        found.append(functools.partial(wrapper, **_defaults(wrapper) | description["arguments"]))
+        found.append(functools.partial(wrapper, **defaults_of(wrapper) | description["arguments"]))
     return found
 
 
-def _defaults(wrapper: Callable) -> dict[str, Any]:
+def defaults_of(wrapper: Callable) -> dict[str, Any]:
     """Its own: another training in this process may have bound others in gin."""
     try:
         parameters = list(inspect.signature(wrapper).parameters.values())

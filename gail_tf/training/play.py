@@ -60,10 +60,9 @@ def make_demonstrations(
     make_env = functools.partial(make_by_arguments, environment, **arguments)
     make_env = with_time_limit(make_env, max_episode_steps)
     episodes = record(make_env, environment, num_episodes, seed, keys, fps, kept=kept_of(out, make_env))
-    limit = {} if max_episode_steps is None else {"max_episode_steps": max_episode_steps}
     about = {"policy": {"kind": "a person"}, "num_episodes": len(episodes), "seed": seed}
     save(out, episodes, environment, make_env, {**about, "made_by": "gail-make-demonstrations"})
-    return Recorded(environment, as_bindings(described_arguments({**arguments, **limit})))
+    return Recorded(environment, as_bindings(described_arguments(arguments, max_episode_steps)))
 
 
 def record(

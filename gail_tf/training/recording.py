@@ -14,7 +14,7 @@ import numpy as np
 
 from gail_tf import demonstrations
 from gail_tf.environments.actions import ActionCodec
-from gail_tf.environments.atari import frames_in_stack
+from gail_tf.environments.atari import frames_in_stack, newest_frame
 from gail_tf.environments.finite import check_finite
 from gail_tf.environments.foreign import one_line
 from gail_tf.environments.make import is_same_id, make_by_arguments, with_time_limit
@@ -99,8 +99,7 @@ def make_demonstrations(
     known = about["policy"]
     is_same = is_own and is_same_id(environment, known.get("environment"))
     made = (known.get("environment_kwargs") or {}) if is_same else {}
-    limit = {} if max_episode_steps is None else {"max_episode_steps": max_episode_steps}
-    made = {**made, **described_arguments({**arguments, **limit})}
+    made = {**made, **described_arguments(arguments, max_episode_steps)}
     provenance["environment_kwargs"] = as_json(made)
     save(out, episodes, environment, make_env, provenance)
     return Recorded(environment, as_bindings(made))
@@ -259,8 +258,8 @@ def save(
 
 
 def kept_of(out: str, make_env: Callable[[], gym.Env]) -> Kept:
-    """What is kept of observations for ``out``."""
-    return _newest_frames if not out.startswith(MINARI) and _stacks_frames(make_env) else np.asarray
+    """What is kept of observations for ``out``: of stacks the frames, which alone give the stacks again."""
+    return newest_frame if not out.startswith(MINARI) and _stacks_frames(make_env) else np.asarray
 
 
 def _stacks_frames(make_env: Callable[[], gym.Env]) -> bool:
@@ -268,11 +267,6 @@ def _stacks_frames(make_env: Callable[[], gym.Env]) -> bool:
     num_frames = frames_in_stack(env)
     env.close()
     return num_frames is not None
-
-
-def _newest_frames(stacks: np.ndarray) -> np.ndarray:
-    """The newest frame of each stack: the frames alone give the stacks again, a quarter as large."""
-    return stacks[..., -1].copy()
 
 
 # Minari

@@ -10,7 +10,7 @@ from gail_tf import demonstrations as demos
 from gail_tf.demonstrations.comparison import Comparison, compare
 from gail_tf.demonstrations.steps import Reference, Steps
 from gail_tf.environments.actions import ActionCodec
-from gail_tf.environments.atari import frames_in_stack
+from gail_tf.environments.atari import frames_in_stack, newest_frame
 from gail_tf.environments.observations import environment_name, observation_components, one_hot_columns
 from gail_tf.training.matching import matched
 
@@ -52,7 +52,7 @@ def other_images(taken: demos.Demonstrations, env: gym.Env, seed: int = 0) -> st
     """
     if env.observation_space.dtype != np.uint8:
         return None
-    seen = np.array if frames_in_stack(env) is None else _newest_frame
+    seen = np.array if frames_in_stack(env) is None else newest_frame
     recorded = taken.observations[[rows.start for rows in taken.episode_slices]].astype(np.float32)
     resets = np.stack([seen(env.reset(seed=seed + i)[0]) for i in range(_NUM_IMAGE_RESETS)]).astype(
         np.float32
@@ -81,7 +81,7 @@ def border_accuracy(
     """
     if taken.num_transitions < MIN_FRAMES or env.observation_space.dtype != np.uint8:
         return None
-    seen = np.array if frames_in_stack(env) is None else _newest_frame
+    seen = np.array if frames_in_stack(env) is None else newest_frame
     one = seen(env.observation_space.low)
     num_steps = min(NUM_STEPS, max(MIN_FRAMES, _MOST_BYTES // one.nbytes))
     played = _steps(env, _at_random(env, seed), seed, seen, num_steps)
@@ -112,11 +112,6 @@ def _at_random(env: gym.Env, seed: int) -> Iterable[Iterable[np.ndarray]]:
 
 def _vector(observation: np.ndarray) -> np.ndarray:
     return np.array(observation, np.float32)
-
-
-def _newest_frame(observation: np.ndarray) -> np.ndarray:
-    """``[H, W]`` of a stack ``[H, W, C]``."""
-    return np.array(observation[..., -1])
 
 
 def _steps(
