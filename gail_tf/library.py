@@ -373,7 +373,7 @@ def _run(
         hooks = [_as_hook(callback) for callback in callbacks]
         warn = None if say is None else functools.partial(print, file=sys.stderr)
         with progress.ProgressBar(built.trainer, show_progress, say) as bar:
-            status = session.run(built, directory, [bar, *hooks], warn, pass_signals_on)
+            status = session.run(built, directory, [bar, *hooks], warn, pass_signals_on, bar.preparing)
     return _result(directory, status, notes, built.trainer.final_returns)
 
 

@@ -6,7 +6,7 @@ arrays are time-major ``[T, B, ...]``, all others ``[B, ...]``; ``_t`` is now an
 Continuous actions are normalised to ``[-1, 1]`` inside the package and in the environment's units outside.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 
@@ -216,8 +216,11 @@ class Generator(Protocol):
     steps_before_learning: int
     notes: Sequence[str]
 
-    def prepare(self) -> dict[str, float]:
-        """Called once before the first iteration of a new run (not of a resumed one); returns metrics."""
+    def prepare(self) -> Iterable[tuple[float, dict[str, float]]]:
+        """Called once before the first iteration of a new run (not of a resumed one), and gone through.
+
+        Yields, as the work goes on, which share of it is done at least, and metrics; the last are logged.
+        """
 
     def collect(self, iteration: int) -> tuple[int, list[EpisodeStatistics]]:
         """Interacts with the environment; returns the steps taken and the episodes that finished."""

@@ -23,7 +23,8 @@ def report(result, script: str) -> int:
         directory = RunDirectory(result.run_dir)
         steps = directory.stopped_at()  # none of cloning
         where = f"{steps:,} steps" if steps else f"iteration {directory.stopped_at('iteration'):,}"
-        print(f"\nStopped at {where}. Continue from the last checkpoint with:")
+        kept = "Continue from the last checkpoint" if any(directory.checkpoints.glob("*")) else "Begin again"
+        print(f"\nStopped at {where}. {kept} with:")
         print(f"  {command_line.program(script)} --run_dir={folder} --resume")
         return command_line.EXIT_INTERRUPTED
     run = load_run(result.run_dir)

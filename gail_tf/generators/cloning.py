@@ -78,8 +78,8 @@ class CloningGenerator(tf.Module):
         for cloning in self.clonings:
             cloning.lengthen(self._epochs_per_iteration / epochs_per_iteration)
 
-    def prepare(self) -> dict[str, float]:
-        return {}
+    def prepare(self) -> tuple[()]:
+        return ()
 
     def collect(self, iteration: int) -> tuple[int, list[EpisodeStatistics]]:
         """Takes no steps."""

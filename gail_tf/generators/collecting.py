@@ -69,8 +69,8 @@ class CollectingGenerator(tf.Module):
         self._sampler.start(seed, self._num_steps, self._environment.num_environments)
         return self._sampler.sample
 
-    def prepare(self) -> dict[str, float]:
-        return {}
+    def prepare(self) -> tuple[()]:
+        return ()
 
     def is_finished(self) -> bool:
         return False

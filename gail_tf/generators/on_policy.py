@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import gin
@@ -156,10 +156,10 @@ class OnPolicyGenerator(CollectingGenerator):
         rows = expert.observation[:, -1] == 0.0
         return Transition(*(field[rows] for field in expert))
 
-    def prepare(self) -> dict[str, float]:
-        """Warm-starts the policy by behavioural cloning, where the config asks for it."""
+    def prepare(self) -> Iterator[tuple[float, dict[str, float]]]:
+        """Warm-starts the policy by behavioural cloning, where the config asks for it, an epoch at a time."""
         if self._cloning is None:
-            return {}
+            return
         log_std = [v for v in self._actor.actor_net.trainable_variables if "log_std" in v.name]
         exploration = [v.numpy() for v in log_std]
         cloning, metrics = self._cloning(), {}
@@ -167,13 +167,14 @@ class OnPolicyGenerator(CollectingGenerator):
             metrics = cloning.epoch(epoch)
             if cloning.is_finished():
                 break
+            yield (epoch + 1) / self._warm_start_epochs, metrics
         cloning.use_best()
         # Maximum likelihood of a deterministic expert takes the noise away that policy gradients live on.
         for variable, value in zip(log_std, exploration, strict=True):
             variable.assign(value)
         shared.move_average(self.policy, self._actor, 1.0)
         # Not generator/entropy: it is the clone's, whose noise was just replaced.
-        return {name: value for name, value in metrics.items() if name.startswith("cloning/")}
+        yield 1.0, {name: value for name, value in metrics.items() if name.startswith("cloning/")}
 
     def collect(self, iteration: int) -> tuple[int, list[EpisodeStatistics]]:
         """Takes ``num_steps`` in every environment with the sampled policy."""

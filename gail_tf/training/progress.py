@@ -1,5 +1,6 @@
 """What a person sees while it trains: a bar in a terminal, a line an evaluation in a log."""
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,7 +10,9 @@ from tqdm import tqdm
 from gail_tf.training.trainer import Trainer
 
 _LEARNS = ("discriminator/", "generator/", "cloning/", "model/")
+_START = {"cloning/train_loss": "loss", "cloning/validation_loss": "held-out loss"}
 _CLONING = {"cloning/validation_loss": "held-out loss", "cloning/fitted_loss": "loss"}
+_PREPARING_SECONDS = 30.0  # between two lines of a log; most cloned starts are over by then
 _PARTS = ("collect", "discriminator", "generator", "update")  # of an iteration's time, without evaluation
 
 
@@ -22,6 +25,7 @@ class ProgressBar:
 
     def __init__(self, trainer: Trainer, show: bool, say: Callable[[str], None] | None = None):
         self._say, self._evaluated, self._is_compiled = say, None, False
+        self._told_of_preparing = time.monotonic()
         in_steps = trainer.total_env_steps is not None
         self._bar = tqdm(
             total=trainer.total_env_steps if in_steps else trainer.total_iterations,
@@ -67,6 +71,20 @@ class ProgressBar:
             steps = f"{trainer.env_steps:,} steps"
             at = steps if trainer.total_env_steps is not None else f"iteration {trainer.iteration:,}"
             self._say(f"{100 * trainer.progress:3.0f}%  {at}: evaluated {self._evaluated}{recent}{rate}")
+
+    def preparing(self, share: float, metrics: Mapping[str, float]) -> None:
+        """Shows how far a cloned start is: ``share`` of the most epochs that it may take."""
+        losses = (f", {label} {metrics[name]:.3g}" for name, label in _START.items() if name in metrics)
+        text = f"cloned start {100 * share:.0f}%" + "".join(losses)
+        self._bar.set_postfix_str(text if share < 1.0 else "compiling")
+        now = time.monotonic()
+        if (
+            self._bar.disable
+            and self._say is not None
+            and now - self._told_of_preparing >= _PREPARING_SECONDS
+        ):
+            self._told_of_preparing = now
+            self._say(text[0].upper() + text[1:])
 
     def _tell_of_compiling(self, metrics: Mapping[str, Any]) -> None:
         """Says once how long the first iteration of this process took that learned something."""

@@ -40,6 +40,7 @@ def run(
     hooks: Sequence[Hook] = (),
     warn: Callable[[str], None] | None = None,
     pass_signals_on: bool = False,
+    preparing: Callable[[float, Mapping[str, float]], None] = lambda share, metrics: None,
 ) -> str:
     """Trains to the end and writes what a finished run leaves; returns its status, as in ``run.json``.
 
@@ -50,6 +51,7 @@ def run(
       warn: takes the line that answers a Ctrl-C.
       pass_signals_on: whether SIGTERM and SIGHUP, once the run is saved, do what they would have done without
         it: a program that trains in a loop is to end, and not to begin the next training.
+      preparing: as ``Trainer.run`` has it.
 
     Raises:
       DivergedError: a NaN or Inf appeared.
@@ -68,7 +70,7 @@ def run(
     status, error, kept = "failed", None, {}
     with _stop_signal(warn) as stop:
         try:
-            result = trainer.run(hooks, stop.is_set)
+            result = trainer.run(hooks, stop.is_set, preparing)
             export_policy(policy, run_dir.last_policy, metadata(trainer.env_steps))
             for remembered, folder, env_steps in (
                 (trainer.kept_policy, run_dir.policy, result["kept_env_steps"]),

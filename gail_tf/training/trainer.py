@@ -167,19 +167,24 @@ class Trainer:
         return notes
 
     def run(
-        self, hooks: Sequence[Hook] = (), should_stop: Callable[[], bool] = lambda: False
+        self,
+        hooks: Sequence[Hook] = (),
+        should_stop: Callable[[], bool] = lambda: False,
+        preparing: Callable[[float, Mapping[str, float]], None] = lambda share, metrics: None,
     ) -> dict[str, Any]:
         """Trains to the end; returns the final evaluation's statistics and counters.
 
         Args:
           hooks: called in order after every iteration; training ends early where one of them returns True.
-          should_stop: asked after every iteration; True checkpoints and raises Interrupted.
+          should_stop: asked after every iteration; True checkpoints and raises Interrupted. Before the first
+            one there is nothing to keep: a resumed run begins anew.
+          preparing: told, before the first iteration, how far the generator's preparation is and its metrics.
         """
         log = MetricsLog(self._run_dir, self._num_lines, self._trackers)
         status, results = "failed", {}
         try:
             if self._last_checkpoint is None:
-                self._prepare(log)
+                self._prepare(log, should_stop, preparing)
             while not self._is_over and self.progress < 1.0 and not self._generator.is_finished():
                 metrics, is_logged = self._iterate()
                 if is_logged:
@@ -244,9 +249,13 @@ class Trainer:
     def _score(self, num_episodes: int, seed: int) -> float:
         return score_of(self._evaluate_in_training(num_episodes, seed), self.keep)
 
-    def _prepare(self, log: MetricsLog) -> None:
-        metrics = self._generator.prepare()
-        self._check_finite(metrics)
+    def _prepare(self, log: MetricsLog, should_stop, preparing) -> None:
+        metrics: Mapping[str, float] = {}
+        for share, metrics in self._generator.prepare():
+            self._check_finite(metrics)
+            preparing(share, metrics)
+            if should_stop():
+                raise Interrupted
         if metrics:
             log.write(self._line(metrics))
             self._num_lines = log.num_lines

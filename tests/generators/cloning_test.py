@@ -21,7 +21,7 @@ def make(**kwargs):
 
 def test_it_takes_no_steps_and_learns():
     generator = make(epochs_per_iteration=3)
-    assert generator.prepare() == {} and generator.collect(0) == (0, [])
+    assert generator.prepare() == () and generator.collect(0) == (0, [])
     losses = [generator.update(i, 0.0)["cloning/validation_loss"] for i in range(2)]
     assert losses[1] < losses[0] < np.log(2)
     assert (

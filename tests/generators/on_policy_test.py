@@ -150,7 +150,7 @@ def assert_same_bits(left, right):
 @pytest.mark.parametrize("agent, make", [("PPO", make), ("TRPO", with_variance)])
 def test_equal_seeds_agree_and_a_checkpoint_continues_bit_for_bit(agent, make, tmp_path):
     whole, whole_source = make(agent)
-    assert whole.prepare() == {} and not whole.is_finished()
+    assert not list(whole.prepare()) and not whole.is_finished()
     first = iterate(whole, [0])
     path = tf.train.Checkpoint(generator=whole, source=whole_source).write(str(tmp_path / "saved"))
     state = whole.state()
@@ -340,8 +340,10 @@ def test_a_warm_start_makes_the_expert_likelier_and_leaves_the_exploration():
             reward_source=EnvironmentReward(),
             warm_start_epochs=warm_start_epochs,
         )
-        metrics = generator.prepare()
-        assert bool(metrics) == bool(warm_start_epochs)
+        prepared = list(generator.prepare())
+        assert len(prepared) == warm_start_epochs + bool(warm_start_epochs)  # an epoch each, and the end
+        shares, metrics = [share for share, _ in prepared], dict(prepared[-1:])[1.0] if prepared else {}
+        assert shares == sorted(shares) and bool(metrics) == bool(warm_start_epochs)
         assert all(name.startswith("cloning/") for name in metrics)  # the clone's entropy is nobody's
         policy = generator.policy
         log_std = [v for v in policy.actor_net.variables if "log_std" in v.name]

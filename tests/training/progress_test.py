@@ -4,6 +4,7 @@ import types
 
 import pytest
 
+from gail_tf.training import progress
 from gail_tf.training.progress import ProgressBar
 
 FILLING = {"env_steps": 10, "time/collect_seconds": 9.0, "time/steps_per_second": 5.0}
@@ -36,6 +37,28 @@ def test_compiling_is_announced_and_timed_once_in_a_log(trainer):
         "Compiling: the first iteration takes longer.",
         "Compiling and the first iteration that learns took 12.8 s.",
     ]
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = iter(range(0, 1000, 20))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(now))
+
+
+def test_a_log_has_a_line_of_a_cloned_start_every_half_minute(trainer, clock):
+    said = []
+    with ProgressBar(trainer, False, said.append) as bar:
+        for epoch in range(1, 5):
+            bar.preparing(epoch / 4, {"cloning/train_loss": 1.0 / epoch, "cloning/gradient_norm": 3.0})
+    assert said[1:] == ["Cloned start 50%, loss 0.5", "Cloned start 100%, loss 0.25"]
+
+
+def test_a_terminals_bar_says_how_far_a_cloned_start_is_and_compiling_after_it(trainer, capsys):
+    with ProgressBar(trainer, True) as bar:
+        bar.preparing(0.5, {"cloning/train_loss": 0.5, "cloning/validation_loss": 0.75})
+        bar.preparing(1.0, {"cloning/train_loss": 0.25})
+    drawn = capsys.readouterr().err.split("\r")
+    assert "cloned start 50%, loss 0.5, held-out loss 0.75" in drawn[-3] and "compiling" in drawn[-2]
 
 
 def test_a_log_has_a_line_an_evaluation(trainer):

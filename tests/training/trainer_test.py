@@ -1,5 +1,7 @@
 """The training loop around a generator that only counts: which policy is kept, and what is announced."""
 
+import json
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -38,7 +40,7 @@ class Counts(tf.Module):
         return {}
 
     def prepare(self):
-        return {}
+        return ()
 
     def is_finished(self):
         return False
@@ -119,6 +121,29 @@ def test_which_policy_is_kept(options, iteration, is_interrupted, tmp_path):
     if options.get("has_distance", True):
         assert result["imitation_distance"] == DISTANCES[iteration]
     assert not result["stochastic"]
+
+
+class Warms(Counts):
+    """Prepares itself in three steps, and knows how often it was asked to."""
+
+    def prepare(self):
+        for step in (1, 2, 3):
+            yield step / 3, {"cloning/train_loss": 1.0 / step}
+
+
+def test_it_stops_within_a_preparation_and_begins_anew(tmp_path):
+    trainer, told = make(tmp_path, generator=Warms()), []
+    with pytest.raises(Interrupted):
+        trainer.run(should_stop=lambda: len(told) == 2, preparing=lambda *step: told.append(step))
+    assert told == [(1 / 3, {"cloning/train_loss": 1.0}), (2 / 3, {"cloning/train_loss": 0.5})]
+    assert trainer.env_steps == 0
+    trainer = make(tmp_path, generator=Warms())
+    assert trainer.resume() == ["There is no checkpoint yet: starting from the beginning."]
+    told.clear()
+    result = trainer.run(preparing=lambda *step: told.append(step))
+    assert len(told) == 3 and result["env_steps"] == 40
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["cloning/train_loss"] for line in lines if "cloning/train_loss" in line] == [1 / 3]
 
 
 class Draws(Policy):
