@@ -978,7 +978,7 @@ def _in_short(runs):
     humanoid = ("Humanoid-v5", "25")
     trpo = both("GAIL + cloning (TRPO)", *humanoid, folder="trpo_humanoid")
     gail = f"{both('GAIL (PPO)', *humanoid)}; TRPO {trpo}"
-    yield ["Humanoid: 25 trajectories", gail, f"ten clones {both('BC', *humanoid, folder='bc')}"]
+    yield ["Humanoid: 25 shipped trajectories", gail, f"ten clones {both('BC', *humanoid, folder='bc')}"]
 
 
 RULES = {
@@ -1013,7 +1013,7 @@ RULES = {
             *itertools.product(
                 ("Hopper-v5", "HalfCheetah-v5"), ("GAIL", "GAIL (generator first)", "GAIL-VR")
             ),
-            *itertools.product(("Walker2d-v5",), ("GAIL", "GAIL-VR")),
+            *itertools.product(("Walker2d-v5", "Reacher-v5"), ("GAIL", "GAIL-VR")),
         ],
     ),
     ("results/gail_vr_paper/signal.md", "Task"): lambda runs: _signal(_archived("gail_vr_paper")),
