@@ -13,8 +13,8 @@ from tf_agents.trajectories import time_step as ts
 from gail_tf import types
 from gail_tf.agents import trpo_ops
 from gail_tf.agents.on_policy import cloning_loss, explained_variance, normalized
-from gail_tf.networks.encoders import shared_encoder
 from gail_tf.networks.mlp import free_bounds
+from gail_tf.networks.shared_encoder import shared_encoder
 from gail_tf.optimization.checks import check_settings
 from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.optimization.minibatches import drawn_indices, scan_updates, shuffled_minibatches

@@ -48,7 +48,7 @@ def observation_spec(space: gym.spaces.Box) -> "tf.TensorSpec":
     # Here and not above: an environment is made without TensorFlow where it is filmed (film.py).
     import tensorflow as tf
 
-    from gail_tf.networks.mlp import samplable
+    from gail_tf.networks.layers import samplable
 
     is_image = space.dtype == np.uint8 and len(space.shape) > 1
     return samplable(tf.TensorSpec(space.shape, tf.uint8 if is_image else tf.float32, name="observation"))

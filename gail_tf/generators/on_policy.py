@@ -16,9 +16,10 @@ from gail_tf.agents.policy import Policy
 from gail_tf.agents.ppo import PPO
 from gail_tf.generators import shared
 from gail_tf.generators.collecting import CollectingGenerator
-from gail_tf.networks.encoders import Encoded, features_spec, make_encoder
+from gail_tf.networks.layers import MakeLayers
 from gail_tf.networks.made import made_actor, made_value
-from gail_tf.networks.mlp import MakeLayers, make_actor_network, make_value_network
+from gail_tf.networks.mlp import make_actor_network, make_value_network
+from gail_tf.networks.shared_encoder import Encoded, features_spec, make_encoder
 from gail_tf.optimization import averages
 from gail_tf.optimization.compiling import with_xla
 from gail_tf.optimization.minibatches import drawn_indices

@@ -13,7 +13,7 @@ import gin
 import tensorflow as tf
 
 from gail_tf.functions import frozen, name_of
-from gail_tf.networks.encoders import Cover
+from gail_tf.networks.encoders import Cover, is_image, small_encoder
 from gail_tf.types import UserError, told
 
 InputShapes = Mapping[str, tuple[int, ...]]
@@ -111,7 +111,8 @@ def make_discriminator_network(
     Args:
       weight_constraint: applied to every weight at the start, and by the optimizer after each step.
       encoder: makes a list of layers from images ``[B, H, W, C]`` to anything; each input of rank 3 has its
-        own. Without one they join as they are.
+        own. Without one images go through :func:`small_encoder`, but for a spectral norm, and what else is of
+        rank 3 joins as it is.
     """
     if spectral_normalization and encoder is not None:
         raise ValueError(
@@ -125,6 +126,10 @@ def make_discriminator_network(
     dense = SpectralDense if spectral_normalization else tf.keras.layers.Dense
     layers = [*(dense(n, activation) for n in hidden), dense(1, None)]
     encoders = {}
+    # A frame [H, W] is an image too.
+    input_shapes = {name: (*shape, 1) if len(shape) == 2 else shape for name, shape in input_shapes.items()}
+    if encoder is None and not spectral_normalization and any(map(is_image, input_shapes.values())):
+        encoder = small_encoder
     if encoder is not None:
         encoders = {name: list(encoder()) for name, shape in input_shapes.items() if len(shape) == 3}
         if not encoders:

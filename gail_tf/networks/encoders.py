@@ -5,9 +5,8 @@ from collections.abc import Callable, Sequence
 import gin
 import numpy as np
 import tensorflow as tf
-from tf_agents.networks import network, sequential
 
-from gail_tf.networks.mlp import MakeLayers, dense, entrance, orthogonal, samplable
+from gail_tf.networks.layers import MakeLayers, dense, orthogonal
 
 
 class Centered(tf.keras.layers.Layer):
@@ -106,37 +105,27 @@ def covered(
     return [Cover(boxes), *encoder()]
 
 
-def make_encoder(observation_spec: tf.TensorSpec, layers: MakeLayers) -> network.Network:
-    """A network of its own from observations ``[B, ...]`` to features ``[B, h]``, for others to share."""
-    spec = samplable(observation_spec)
-    made = sequential.Sequential(entrance(spec, layers), input_spec=spec, name="encoder")
-    made.create_variables(spec)
-    return made
+_LEAST_SIZE = 8  # pixels; less is a grid of cells more often than an image
 
 
-def features_spec(encoder: network.Network) -> tf.TensorSpec:
-    """Of one row of what ``encoder`` makes."""
-    return tf.TensorSpec(encoder.create_variables().shape, tf.float32, name="features")
+def is_image(shape: Sequence[int]) -> bool:
+    """Whether inputs of ``shape`` are images ``[H, W, C]`` that convolutions make something of."""
+    return len(shape) == 3 and min(shape[:2]) >= _LEAST_SIZE
 
 
-class Encoded(network.Network):
-    """``head`` on the features of ``encoder``, which other networks may share.
+def entrance(observation_spec: tf.TensorSpec, encoder: MakeLayers | None) -> list[tf.keras.layers.Layer]:
+    """Layers from an observation ``[B, ...]`` to features ``[B, h]``; none for a vector without encoder.
 
-    Attributes:
-      encoder, head: networks, observation ``[B, ...]`` -> features ``[B, h]`` -> output.
+    Images of uint8 are scaled to [0, 1], and a frame ``[H, W]`` gets an axis of channels. Without an encoder
+    of their own they go through :func:`small_encoder`; whatever else is no vector is flattened.
     """
-
-    def __init__(self, encoder: network.Network, head: network.Network):
-        super().__init__(encoder.input_tensor_spec, state_spec=(), name=head.name)
-        self.encoder, self.head = encoder, head
-        self.create_variables()
-
-    def call(self, observation, step_type=(), network_state=(), training=False):
-        del step_type
-        return self.head(self.encoder(observation, training=training)[0], training=training)[0], network_state
-
-
-def shared_encoder(*networks: network.Network) -> network.Network | None:
-    """The encoder that all of ``networks`` have in common; None where they have none."""
-    encoders = [getattr(one, "encoder", None) for one in networks]
-    return encoders[0] if all(encoder is encoders[0] for encoder in encoders) else None
+    shape, layers = observation_spec.shape.as_list(), []
+    if observation_spec.dtype == tf.uint8:
+        layers.append(tf.keras.layers.Lambda(lambda image: tf.cast(image, tf.float32) / 255.0))
+        if len(shape) == 2:
+            shape = [*shape, 1]
+            layers.append(tf.keras.layers.Reshape(shape))
+        if encoder is None and is_image(shape):
+            encoder = small_encoder
+    layers += [] if encoder is None else encoder()
+    return [*layers, tf.keras.layers.Flatten()] if len(shape) > 1 else layers

@@ -2,8 +2,8 @@
 
 What they share: ``hidden`` are the dense layers' units, and ``activation`` is any of Keras'.
 ``normalization`` makes a layer for between each of them and its activation, such as ``@LayerNormalization``.
-``encoder`` makes the list of layers that come first, such as those of encoders.py; without one, observations
-that are not vectors are flattened. Images of uint8 are scaled to [0, 1] at the entrance.
+``encoder`` makes the list of layers that come first, such as those of encoders.py, whose ``entrance`` says
+what stands there without one.
 
 A function of one's own that returns a TF-Agents network or a Keras model will do: see :func:`as_network`.
 """
@@ -16,53 +16,14 @@ import gin
 import tensorflow as tf
 import tensorflow_probability as tfp
 from tf_agents.networks import network, sequential
-from tf_agents.specs import tensor_spec
+
+from gail_tf.networks.encoders import entrance
+from gail_tf.networks.layers import MakeLayer, MakeLayers, dense, hidden_layers, samplable
 
 tfd = tfp.distributions
 
 
 gin.external_configurable(tf.keras.layers.LayerNormalization, "LayerNormalization")
-
-MakeLayer = Callable[[], tf.keras.layers.Layer]
-MakeLayers = Callable[[], Sequence[tf.keras.layers.Layer]]
-
-
-def orthogonal(gain: float) -> tf.keras.initializers.Initializer:
-    return tf.keras.initializers.Orthogonal(gain=gain)
-
-
-def dense(units: int, activation: str | Callable | None, gain: float) -> tf.keras.layers.Dense:
-    """A dense layer with orthogonal initialisation, as PPO's reference code has it."""
-    return tf.keras.layers.Dense(units, activation=activation, kernel_initializer=orthogonal(gain))
-
-
-def hidden_layers(
-    units: Sequence[int], activation: str | Callable, normalization: MakeLayer | None
-) -> list[tf.keras.layers.Layer]:
-    if any(n < 1 for n in units):
-        raise ValueError(f"The hidden layers' units are {tuple(units)}: want 1 or more in each.")
-    if normalization is None:
-        return [dense(n, activation, gain=2.0**0.5) for n in units]
-    layers = []
-    for n in units:
-        layers += [dense(n, None, gain=2.0**0.5), normalization(), tf.keras.layers.Activation(activation)]
-    return layers
-
-
-def samplable(spec: tf.TensorSpec) -> tf.TensorSpec:
-    """``spec``, bounded if of uint8: TF-Agents builds networks on a sample, and one of all 256 overflows."""
-    if spec.dtype != tf.uint8:
-        return spec
-    return tensor_spec.BoundedTensorSpec(spec.shape, tf.uint8, 0, 254, name=spec.name)
-
-
-def entrance(observation_spec: tf.TensorSpec, encoder: MakeLayers | None) -> list[tf.keras.layers.Layer]:
-    """Layers from an observation ``[B, ...]`` to features ``[B, h]``; none for a vector without encoder."""
-    layers = []
-    if observation_spec.dtype == tf.uint8:
-        layers.append(tf.keras.layers.Lambda(lambda image: tf.cast(image, tf.float32) / 255.0))
-    layers += [] if encoder is None else encoder()
-    return [*layers, tf.keras.layers.Flatten()] if observation_spec.shape.rank > 1 else layers
 
 
 class EncodedObservation(tf.keras.layers.Layer):
@@ -97,17 +58,30 @@ def as_network(made, input_spec, is_scalar: bool = False) -> network.Network:
         made = sequential.Sequential(layers, input_spec=spec, name=made.name)
     try:
         made.create_variables(input_spec)
+        _trace(made, input_spec)
     except (ValueError, tf.errors.InvalidArgumentError) as e:  # Keras' words have many lines
         shapes = " and ".join(str(tuple(spec.shape)) for spec in tf.nest.flatten(input_spec))
         lines = [line.strip() for line in str(e).splitlines() if line.strip()]
         reason = next((line for line in lines if not line.startswith("Exception encountered")), "")
         raise ValueError(
             f"The network {made.name!r} cannot be built on inputs of the shape {shapes} ({reason[:150]}): "
-            "want an encoder, or layers, that fit."
+            "want an encoder, or layers, that fit; images are [H, W, C]."
         ) from e
     if tf.nest.flatten(made.state_spec):  # whoever acts and learns here would drop it at every step
         raise ValueError(f"The network {made.name!r} is recurrent: want one that keeps no state.")
     return made
+
+
+def _trace(made: network.Network, input_spec) -> None:
+    """Traces a network of images once: eager kernels take images that are too small for a convolution."""
+    observation = tf.nest.flatten(input_spec)[0]
+    if observation.shape.rank == 3:
+        rows = tf.nest.map_structure(lambda spec: tf.TensorSpec([2, *spec.shape], spec.dtype), input_spec)
+
+        def call(inputs):
+            made(inputs)  # what it gives may be a distribution, which no function can return
+
+        tf.function(call, autograph=False).get_concrete_function(rows)
 
 
 def _without_last_1(value: tf.Tensor) -> tf.Tensor:

@@ -160,9 +160,23 @@ def test_a_network_that_cannot_have_dropout_is_refused():
 
 def test_an_encoder_wants_an_image_among_the_inputs():
     with pytest.raises(
-        ValueError, match=r"wants images \[H, W, C\], and no input is one .observation \[84, 84\]"
+        ValueError, match=r"wants images \[H, W, C\], and no input is one .observation \[84\]"
     ):
-        make_discriminator_network({"observation": (84, 84)}, encoder=small_encoder)
+        make_discriminator_network({"observation": (84,)}, encoder=small_encoder)
+
+
+@pytest.mark.parametrize("shape", [(12, 12, 3), (12, 12)])
+def test_images_go_through_a_small_encoder_where_none_is_named(shape):
+    shapes = {"observation": shape, "action": (2,)}
+    first = make_discriminator_network(shapes).layers[0]
+    assert list(first.encoders) == ["observation"]
+    assert [layer.name for layer in first.encoders["observation"].layers][0].startswith("conv2d")
+    size = {"observation": (5, 5, 3), "action": (2,)}  # a grid's cells
+    for plain in (
+        make_discriminator_network(size),
+        make_discriminator_network(shapes, spectral_normalization=True),
+    ):
+        assert not hasattr(plain.layers[0], "encoders")
 
 
 def test_a_box_outside_of_the_images_is_named():

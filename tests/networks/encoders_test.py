@@ -9,7 +9,7 @@ from tf_agents.specs import tensor_spec
 
 from gail_tf.agents.ppo import PPO
 from gail_tf.agents.trpo import TRPO
-from gail_tf.networks import encoders
+from gail_tf.networks import encoders, shared_encoder
 from gail_tf.networks.mlp import make_actor_network, make_value_network
 from gail_tf.types import OnPolicyBatch
 
@@ -19,11 +19,11 @@ _SMALL = functools.partial(encoders.small_encoder, filters=(4, 4), units=8)
 
 
 def networks():
-    shared = encoders.make_encoder(_SPEC, _SMALL)
-    seen = encoders.features_spec(shared)
+    shared = shared_encoder.make_encoder(_SPEC, _SMALL)
+    seen = shared_encoder.features_spec(shared)
     assert seen.shape == (8,)
     actor = make_actor_network(seen, _ARMS, hidden=())
-    return [encoders.Encoded(shared, net) for net in (actor, make_value_network(seen, hidden=()))]
+    return [shared_encoder.Encoded(shared, net) for net in (actor, make_value_network(seen, hidden=()))]
 
 
 def images(seed):
@@ -32,7 +32,7 @@ def images(seed):
 
 def test_both_losses_reach_an_encoder_that_is_there_once():
     actor, value = networks()
-    assert encoders.shared_encoder(actor, value) is actor.encoder
+    assert shared_encoder.shared_encoder(actor, value) is actor.encoder
     agent = PPO(_SPEC, _ARMS, actor, value, num_epochs=1, batch_size=16)
     assert len(agent.step.optimizer.variables()) == 1 + 2 * (6 + 2 + 2)  # Adam's two of each, and its count
     observation, normal = images(0), tf.random.stateless_normal([16], [0, 1])
@@ -48,7 +48,7 @@ def test_both_losses_reach_an_encoder_that_is_there_once():
 
 def test_separate_networks_share_nothing():
     make = functools.partial(make_value_network, _SPEC, hidden=(), encoder=_SMALL)
-    assert encoders.shared_encoder(make(), make()) is None
+    assert shared_encoder.shared_encoder(make(), make()) is None
 
 
 def test_trpo_refuses_to_share():

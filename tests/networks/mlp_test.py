@@ -7,7 +7,7 @@ import tensorflow as tf
 from tf_agents.networks import sequential
 from tf_agents.specs import tensor_spec
 
-from gail_tf.networks import encoders, mlp
+from gail_tf.networks import encoders, mlp, shared_encoder
 
 _OBSERVATION = tf.TensorSpec((3,), tf.float32)
 _BOX = tensor_spec.BoundedTensorSpec((2,), tf.float32, -1.0, 1.0)
@@ -100,9 +100,30 @@ def test_networks_take_images(encoder):
 
 
 def test_an_image_is_scaled_to_one_at_the_entrance():
-    (scaled, flat) = mlp.entrance(_IMAGE, None)
-    np.testing.assert_allclose(flat(scaled(images())), images().reshape(3, -1) / 255.0, rtol=1e-6)
-    assert mlp.entrance(_OBSERVATION, None) == []
+    scaled, *_ = encoders.entrance(_IMAGE, None)
+    np.testing.assert_allclose(scaled(images()), images() / 255.0, rtol=1e-6)
+    assert encoders.entrance(_OBSERVATION, None) == []
+
+
+def test_images_go_through_the_small_encoder_where_none_is_named():
+    names = [type(layer).__name__ for layer in encoders.entrance(_IMAGE, None)]
+    assert names == ["Lambda", "Conv2D", "Conv2D", "Flatten", "Dense", "Flatten"]
+    grid = tf.TensorSpec((7, 7, 3), tf.uint8)
+    assert [type(layer).__name__ for layer in encoders.entrance(grid, None)] == ["Lambda", "Flatten"]
+
+
+@pytest.mark.parametrize("encoder", [None, encoders.small_encoder])
+def test_a_frame_is_an_image_of_one_channel(encoder):
+    value = mlp.make_value_network(tf.TensorSpec((16, 12), tf.uint8), encoder=encoder)
+    assert distribution(value, images()[..., 0]).shape == (3,)
+
+
+def test_images_too_small_for_a_convolution_are_refused_before_anything_is_traced():
+    """Eager kernels take them, and a compiled update did not."""
+    spec = tf.TensorSpec((32, 32, 4), tf.uint8)
+    with pytest.raises(ValueError, match=r"cannot be built on inputs of the shape \(32, 32, 4\)") as e:
+        shared_encoder.make_encoder(spec, encoders.nature_encoder)
+    assert "\n" not in str(e.value)
 
 
 def test_the_nature_encoder_is_the_papers():
