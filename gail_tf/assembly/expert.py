@@ -27,6 +27,7 @@ from gail_tf.environments.observations import (
 from gail_tf.environments.wrappers import as_bindings, defaults_of, described
 from gail_tf.files import as_json
 from gail_tf.functions import name_of
+from gail_tf.networks.encoders import is_image
 from gail_tf.resources import experts_dir, resolve_demonstrations
 from gail_tf.rewards import functions as rewards
 from gail_tf.training.imitation_distance import Ends, ends_of_expert
@@ -406,6 +407,16 @@ def channels_note(shape: Sequence[int]) -> str | None:
     return (
         f"Images are {list(shape)}, and convolutions take [H, W, C]: wrap the environment so "
         "that they are (gymnasium.wrappers.TransformObservation), and move the axis of recorded ones too."
+    )
+
+
+def images_note(shape: Sequence[int], operative_config: str) -> str | None:
+    """That images go through an encoder that nobody named; None of other observations, and where one is."""
+    if not is_image([*shape, 1] if len(shape) == 2 else shape) or ".encoder = @" in operative_config:
+        return None
+    return (
+        "Images go through small_encoder, since no encoder is bound (make_actor_network.encoder and others). "
+        "The recipes of the games have settings for images: docs/pixels.md."
     )
 
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from gail_tf import scores
 from gail_tf.assembly.config import joined_operative, parse_gin
-from gail_tf.assembly.expert import Expert, channels_note, ends_note, unscaled_note
+from gail_tf.assembly.expert import Expert, channels_note, ends_note, images_note, unscaled_note
 from gail_tf.assembly.settings import Experiment, Settings, one_line_errors
 from gail_tf.discriminators.discriminator import Discriminator
 from gail_tf.discriminators.portable import PortableReward
@@ -110,7 +110,8 @@ def _assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
     notes = []
     if expert is not None and generator.policy.normalizer is None:
         notes = [unscaled_note(expert, type(generator).__name__)]
-    notes.append(channels_note(generator.policy.observation_spec.shape.as_list()))
+    seen = generator.policy.observation_spec.shape.as_list()
+    notes += [channels_note(seen), images_note(seen, gin.operative_config_str())]
     notes.append(expert and ends_note(expert, reward_source))
     if isinstance(reward_source, Discriminator):
         paid = name_of(reward_source.reward_fn)

@@ -57,12 +57,14 @@ def main(argv: Sequence[str]) -> int:
     runs = study.select(
         found.runs(_DEMONSTRATIONS.value, _SEEDS.value, _GIN.value), _ONLY.value, _SHARD.value
     )
-    study.check_inputs(runs)
     out = Path(_OUT.value or f"runs/{name}").expanduser()
     study.check_out(out)
-    if _DRY_RUN.value:
+    if not _DRY_RUN.value:
+        study.check_inputs(runs)
+    else:
         states = runner.states_of(runs, out)
         print(runner.list_runs(states), flush=True)
+        study.check_inputs(runs)
         left = [run for run, state in states.items() if state in (runner.NEW, runner.RESUME)]
         first = {run.name.rpartition("/")[0]: run for run in reversed(left)}  # its other seeds are alike
         for name, line in preflight.refusals([*first.values()]).items():

@@ -61,7 +61,7 @@ def facts(
     cut = ~d.ended & (d.lengths < max_steps)
     of_lengths = {f"length_{name}": float(getattr(d.lengths, name)()) for name in ("mean", "min", "max")}
     found = {"max_steps": int(max_steps), **of_lengths, "terminated_share": float(d.ended.mean())}
-    found |= {"ended_at_limit_share": float((d.ended & (d.lengths >= max_steps)).mean())}
+    found |= {"ended_at_limit_share": float((d.ended & (d.lengths == max_steps)).mean())}
     found |= {"cut_short_share": float(cut.mean()), "action_noise": action_noise(d)}
     if d.returns is not None:
         found["return_std"] = float(d.returns.std())

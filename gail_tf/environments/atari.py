@@ -131,7 +131,8 @@ def described_frames(env: gym.Env) -> dict[str, object] | None:
     return told | {
         "frame": f"grey; the {seen} of {number} frames of the emulator, resized by area "
         "(gymnasium.wrappers.AtariPreprocessing)",
-        "frame_skip": number,
+        "frame_skip": games.frame_skip,  # as the preprocessing takes it
+        "game_frameskip": own,
         "noop_max": games.noop_max,
         "terminal_on_life_loss": games.terminal_on_life_loss,
     }

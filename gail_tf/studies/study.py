@@ -289,7 +289,7 @@ def _check_demonstrations(path: str | None) -> None:
         says = f"no demonstrations of {name} are shipped: give --demonstrations=DIR, a folder with {file}"
     else:
         there = source == "minari" or os.path.exists(path)
-        says = f"{path}: no such file of demonstrations: add it"
+        says = f"{path}: no such file of demonstrations: add it, or give its folder by --demonstrations=DIR"
     _check(there, f"{says}, or leave the task out (of a study with --only).")
 
 

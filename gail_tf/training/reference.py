@@ -9,6 +9,7 @@ import numpy as np
 from gail_tf import demonstrations as demos
 from gail_tf.demonstrations.comparison import Comparison, compare
 from gail_tf.demonstrations.steps import Reference, Steps
+from gail_tf.doctor.data import MAX_BORDER_ACCURACY
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack, newest_frame
 from gail_tf.environments.observations import environment_name, observation_components, one_hot_columns
@@ -39,10 +40,16 @@ def compare_with(
         if not taken.are_images:
             return compare(taken, _reference(env, taken, seed), observation_components(env))
         share, other = border_accuracy(taken, env, (), seed), other_images(taken, env, seed)
-    lines = ["Images: their shape and the actions fit."]
+    lines, warnings = ["Images: their shape and the actions fit."], [other] if other else []
     if share is not None:
         lines.append(f"A frame's border tells them from random play: {share:.0%} right, chance has 50%.")
-    return Comparison(lines, [other] if other else [])
+        if share >= MAX_BORDER_ACCURACY:
+            warnings.append(
+                "The border alone tells the recording from random play, so a discriminator may look at "
+                "nothing else: cover what shows a score (covered.boxes, docs/pixels.md). Short recordings, "
+                "whose score has not moved, tell little."
+            )
+    return Comparison(lines, warnings)
 
 
 def other_images(taken: demos.Demonstrations, env: gym.Env, seed: int = 0) -> str | None:

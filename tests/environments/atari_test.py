@@ -86,7 +86,9 @@ def test_screens_that_others_recorded_in_colour_become_the_games_own_frames(make
     np.testing.assert_array_equal(made.next_observations, frames[1:])
     assert made.are_frames and np.ptp(frames, axis=0).any()
     about = described_frames(env)
-    assert about["frame_skip"] == 4 and "the last of 4 frames" in about["frame"]
+    assert (
+        about["frame_skip"] == 1 and about["game_frameskip"] == 4 and "the last of 4 frames" in about["frame"]
+    )
 
 
 def test_frames_are_those_of_gymnasiums_wrapper(make_pong):
