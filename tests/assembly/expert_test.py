@@ -268,6 +268,21 @@ def test_channels_that_come_first_are_remarked_upon(shape, noted):
 
 
 @pytest.mark.parametrize(
+    "shape, bound, noted",
+    [
+        ((84, 84, 4), "None", True),
+        ((84, 84), "None", True),
+        ((84, 84, 4), "@small_encoder", False),
+        ((5, 5, 3), "None", False),
+        ((7,), "None", False),
+    ],
+)
+def test_an_encoder_that_nobody_named_is_remarked_upon(shape, bound, noted):
+    config = f"make_actor_network.encoder = {bound}\nmake_actor_network.hidden = (64, 64)"
+    assert (expert.images_note(shape, config) is not None) == noted
+
+
+@pytest.mark.parametrize(
     "around, spread, noted",
     [(0.0, 1e-2, False), (0.0, 1e-5, True), (1e5, 0.3, True), (1e5, 30.0, False), (7.0, 0.0, False)],
 )

@@ -31,6 +31,13 @@ def test_an_episode_that_the_recording_cut_does_not_count():
     assert any("1 of 2 episodes stop before the time limit of 500 steps" in note for note in notes)
 
 
+def test_of_episodes_that_are_all_cut_nothing_is_told():
+    fields = {name: getattr(SHIPPED, name)[:90] for name in ("observations", "actions", "next_observations")}
+    ends = {"terminals": np.zeros(90), "timeouts": np.arange(90) % 45 == 44}
+    line, *_ = inspected(demonstrations.from_arrays(fields | ends), "CartPole-v1").lines
+    assert line.endswith("the expert's return is unknown, none of its episodes is whole")
+
+
 def test_what_training_would_refuse_is_refused_here_too():
     nameless = dataclasses.replace(SHIPPED, environment=None)
     with pytest.raises(UserError, match="^gail-train will refuse it: .*4 components; wanted 3"):

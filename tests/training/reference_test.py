@@ -93,7 +93,12 @@ def test_images_are_held_against_random_play_by_their_borders():
     marked = demonstrations.from_arrays(fields)
     told += [reference.border_accuracy(marked, make_env(), covered) for covered in ((), [(0, 1, 0, 1)])]
     assert np.allclose(told, [0.5, 1.0, 0.5], atol=0.1)
-    assert reference.compare_with(marked, make_env).lines[1].endswith("100% right, chance has 50%.")
+    compared = reference.compare_with(marked, make_env)
+    assert compared.lines[1].endswith("100% right, chance has 50%.")
+    assert any("covered.boxes" in warning for warning in compared.warnings)
+    frames[:, 0, 0] = 0
+    plain = reference.compare_with(demonstrations.from_arrays(fields), make_env)
+    assert not any("covered.boxes" in warning for warning in plain.warnings)
 
 
 def test_images_that_no_reset_of_the_environment_has_are_told():

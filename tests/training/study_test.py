@@ -47,6 +47,8 @@ def test_a_study_from_gin_to_report(processes, cartpole, tmp_path):
     misspelt = study("--dry_run", "--only=^d/cartpole/0", "--gin=PPO.clip_rnage = 0.1")
     assert misspelt.code == 2 and misspelt.out.endswith("1 runs: 1 to train\n")
     assert "gail-train would refuse d/cartpole/0: " in misspelt.err and "clip_range" in misspelt.err
+    nowhere = study("--dry_run", f"--demonstrations={tmp_path / 'elsewhere'}")
+    assert nowhere.code == 2 and nowhere.out.endswith("2 runs: 2 to train\n")
     command = listed.out.splitlines()[0].split(": gail-train ")[1]
 
     run_dir = out / "d/cartpole/0"
