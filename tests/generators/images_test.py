@@ -106,7 +106,8 @@ def test_a_convolutional_actor_and_value_learn_on_policy(networks, tmp_path):
         discount=0.0,
         jit_compile=False,
     )
-    assert "images" in generator.notes[0] and "Lambda" in generator.notes[1]
+    (note,) = generator.notes  # that it acts by TensorFlow is nothing that a setting changes
+    assert "images" in note
     for i in range(6):
         generator.collect(i)
         generator.update(i, 0.0)
