@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -156,7 +157,7 @@ def prepare_expert(
     recorded, max_steps, absorbing = loaded.recorded, time_limit(env), isinstance(env, AbsorbingState)
     with demos.named(loaded.name):
         chosen, used = _chosen_and_used(loaded, env, codec, run_seed, components)
-    whole = (recorded.ended & (recorded.lengths < max_steps)) | (recorded.lengths == max_steps)
+    whole = whole_episodes(recorded, max_steps)
 
     def mean(values: np.ndarray | None, otherwise: float | None) -> float | None:
         return float(values[whole].mean()) if values is not None and whole.any() else otherwise
@@ -188,6 +189,11 @@ def prepare_expert(
         observation_keys=loaded.observation_keys,
         reader=loaded.reader,
     )
+
+
+def whole_episodes(recorded: Demonstrations, max_steps: int) -> np.ndarray:
+    """Bool ``[E]``: the episodes that ended, or lasted to the time limit."""
+    return (recorded.ended & (recorded.lengths < max_steps)) | (recorded.lengths == max_steps)
 
 
 def _action_bounds(codec: ActionCodec) -> tuple[np.ndarray, np.ndarray] | None:
@@ -412,10 +418,16 @@ def channels_note(shape: Sequence[int]) -> str | None:
 
 def images_note(shape: Sequence[int], operative_config: str) -> str | None:
     """That images go through an encoder that nobody named; None of other observations, and where one is."""
-    if not is_image([*shape, 1] if len(shape) == 2 else shape) or ".encoder = @" in operative_config:
+    bare = re.findall(r"^(make_\w+)\.encoder = None$", operative_config, re.MULTILINE)
+    shared = re.search(r"^OnPolicyGenerator\.encoder = @", operative_config, re.MULTILINE)
+    if shared:  # policy and value see its features
+        bare = [name for name in bare if name == "make_discriminator_network"]
+    if "make_discriminator_network.spectral_normalization = True" in operative_config:
+        bare = [name for name in bare if name != "make_discriminator_network"]  # dense layers on all pixels
+    if not bare or not is_image([*shape, 1] if len(shape) == 2 else shape):
         return None
     return (
-        "Images go through small_encoder, since no encoder is bound (make_actor_network.encoder and others). "
+        f"Images go through small_encoder in {' and '.join(bare)}, for which no encoder is bound. "
         "The recipes of the games have settings for images: docs/pixels.md."
     )
 

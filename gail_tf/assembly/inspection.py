@@ -4,7 +4,13 @@ from collections.abc import Callable
 
 import gymnasium as gym
 
-from gail_tf.assembly.expert import Expert, LoadedDemonstrations, channels_note, prepare_expert
+from gail_tf.assembly.expert import (
+    Expert,
+    LoadedDemonstrations,
+    channels_note,
+    prepare_expert,
+    whole_episodes,
+)
 from gail_tf.assembly.settings import play_at_random, scored
 from gail_tf.demonstrations.comparison import Comparison
 from gail_tf.environments.actions import ActionCodec
@@ -38,10 +44,10 @@ def inspect_for(loaded: LoadedDemonstrations, make_env: Callable[[], gym.Env]) -
 
 def _as_taken(expert: Expert, loaded: LoadedDemonstrations) -> list[str]:
     """The expert's figures in training, and what it notes beyond the file's own notes."""
-    known, facts = expert.return_mean, expert.facts
+    known = expert.return_mean
     told = ("no scale" if expert.no_score else "unknown") if known is None else f"{known:.2f}"
     whole = "none of its episodes is whole"
-    if facts["cut_short_share"] < 1.0 and facts["length_min"] <= facts["max_steps"]:
+    if whole_episodes(loaded.recorded, expert.facts["max_steps"]).any():
         length, share = f"{expert.length_mean:.2f}", f"{expert.terminates:.0%}"
         whole = f"its length {length}, and {share} of its whole episodes terminate"
     notes = [note for note in expert.notes if note not in loaded.recorded.notes]

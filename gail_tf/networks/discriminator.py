@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from gail_tf.functions import frozen, name_of
 from gail_tf.networks.encoders import Cover, is_image, small_encoder
+from gail_tf.networks.layers import reason_of
 from gail_tf.types import UserError, told
 
 InputShapes = Mapping[str, tuple[int, ...]]
@@ -147,7 +148,14 @@ def make_discriminator_network(
     if encoders:
         layers.insert(0, EncodedInputs(input_shapes, encoders))
     network = tf.keras.Sequential(layers, name="discriminator")
-    network.build((None, sum(math.prod(shape) for shape in input_shapes.values())))
+    try:
+        network.build((None, sum(math.prod(shape) for shape in input_shapes.values())))
+    except (ValueError, tf.errors.InvalidArgumentError) as e:
+        shapes = ", ".join(f"{name} {list(shape)}" for name, shape in input_shapes.items())
+        raise ValueError(
+            f"make_discriminator_network cannot be built on {shapes} ({reason_of(e)}): want an encoder, or "
+            "layers, that fit; images are [H, W, C]."
+        ) from e
     for variable in network.trainable_variables:
         if variable.constraint is not None:
             variable.assign(variable.constraint(variable))

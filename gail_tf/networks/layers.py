@@ -36,3 +36,9 @@ def samplable(spec: tf.TensorSpec) -> tf.TensorSpec:
     if spec.dtype != tf.uint8:
         return spec
     return tensor_spec.BoundedTensorSpec(spec.shape, tf.uint8, 0, 254, name=spec.name)
+
+
+def reason_of(error: Exception) -> str:
+    """Why Keras could not build a layer: of its many lines the first that says it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return next((line for line in lines if not line.startswith("Exception encountered")), "")[:150]

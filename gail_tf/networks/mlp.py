@@ -18,7 +18,7 @@ import tensorflow_probability as tfp
 from tf_agents.networks import network, sequential
 
 from gail_tf.networks.encoders import entrance
-from gail_tf.networks.layers import MakeLayer, MakeLayers, dense, hidden_layers, samplable
+from gail_tf.networks.layers import MakeLayer, MakeLayers, dense, hidden_layers, reason_of, samplable
 
 tfd = tfp.distributions
 
@@ -59,12 +59,10 @@ def as_network(made, input_spec, is_scalar: bool = False) -> network.Network:
     try:
         made.create_variables(input_spec)
         _trace(made, input_spec)
-    except (ValueError, tf.errors.InvalidArgumentError) as e:  # Keras' words have many lines
+    except (ValueError, tf.errors.InvalidArgumentError) as e:
         shapes = " and ".join(str(tuple(spec.shape)) for spec in tf.nest.flatten(input_spec))
-        lines = [line.strip() for line in str(e).splitlines() if line.strip()]
-        reason = next((line for line in lines if not line.startswith("Exception encountered")), "")
         raise ValueError(
-            f"The network {made.name!r} cannot be built on inputs of the shape {shapes} ({reason[:150]}): "
+            f"The network {made.name!r} cannot be built on inputs of the shape {shapes} ({reason_of(e)}): "
             "want an encoder, or layers, that fit; images are [H, W, C]."
         ) from e
     if tf.nest.flatten(made.state_spec):  # whoever acts and learns here would drop it at every step
@@ -75,7 +73,7 @@ def as_network(made, input_spec, is_scalar: bool = False) -> network.Network:
 def _trace(made: network.Network, input_spec) -> None:
     """Traces a network of images once: eager kernels take images that are too small for a convolution."""
     observation = tf.nest.flatten(input_spec)[0]
-    if observation.shape.rank == 3:
+    if observation.shape.rank > 1:
         rows = tf.nest.map_structure(lambda spec: tf.TensorSpec([2, *spec.shape], spec.dtype), input_spec)
 
         def call(inputs):

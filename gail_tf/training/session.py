@@ -85,7 +85,7 @@ def run(
             status, kept = "finished", {name: result[name] for name in ("keep", "kept_env_steps")}
         except (Interrupted, KeyboardInterrupt) as e:
             status = "interrupted"
-            if isinstance(e, Interrupted):
+            if isinstance(e, Interrupted) and trainer.iteration:  # of a cloned start nothing is kept
                 export_policy(policy, run_dir.policy, metadata(trainer.env_steps))
         except DivergedError:
             status = "diverged"  # A result, which a resumed run would only come to again.

@@ -282,6 +282,17 @@ def test_an_encoder_that_nobody_named_is_remarked_upon(shape, bound, noted):
     assert (expert.images_note(shape, config) is not None) == noted
 
 
+def test_the_networks_without_an_encoder_are_named():
+    def note(*lines):
+        return expert.images_note((84, 84, 4), "\n".join(lines))
+
+    actor, d = "make_actor_network.encoder = None", "make_discriminator_network.encoder = None"
+    assert "in make_actor_network and make_discriminator_network, for which" in note(actor, d)
+    shared = "OnPolicyGenerator.encoder = @nature_encoder"
+    assert "in make_discriminator_network, for which" in note(actor, d, shared)
+    assert note(d, "make_discriminator_network.spectral_normalization = True") is None
+
+
 @pytest.mark.parametrize(
     "around, spread, noted",
     [(0.0, 1e-2, False), (0.0, 1e-5, True), (1e5, 0.3, True), (1e5, 30.0, False), (7.0, 0.0, False)],

@@ -12,7 +12,8 @@ from gail_tf.networks.discriminator import (
     logits_with_dropout,
     make_discriminator_network,
 )
-from gail_tf.networks.encoders import covered, small_encoder
+from gail_tf.networks.encoders import covered, nature_encoder, small_encoder
+from gail_tf.types import without_trail
 
 VECTOR = {"observation": (3,)}
 IMAGE = {"observation": (6, 5, 1), "action": (2,)}
@@ -163,6 +164,12 @@ def test_an_encoder_wants_an_image_among_the_inputs():
         ValueError, match=r"wants images \[H, W, C\], and no input is one .observation \[84\]"
     ):
         make_discriminator_network({"observation": (84,)}, encoder=small_encoder)
+
+
+def test_an_encoder_that_does_not_fit_is_refused_in_one_line():
+    with pytest.raises(ValueError, match=r"cannot be built on observation \[32, 32, 1\], .*: want an") as e:
+        make_discriminator_network({"observation": (32, 32), "action": (2,)}, encoder=nature_encoder)
+    assert "\n" not in without_trail(e.value) and "Exception encountered" not in str(e.value)
 
 
 @pytest.mark.parametrize("shape", [(12, 12, 3), (12, 12)])

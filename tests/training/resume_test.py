@@ -205,6 +205,22 @@ def test_signals_save_as_ctrl_c_does(processes, recipes, name):
     assert "000000002" in os.listdir(run_dir / "checkpoints")
 
 
+def test_a_run_that_stops_in_its_cloned_start_leaves_no_policy_and_begins_again(processes, recipes):
+    """The clone is not in the policy yet: what was exported had never learned."""
+    run_dir, whole = processes.folder / "cloned start", processes.folder / "whole cloned start"
+    epochs = ("--gin=OnPolicyGenerator.warm_start_epochs = 4", "--gin=BehavioralCloning.jit_compile = False")
+    flags = (*recipes["PPO CartPole"], *epochs)
+    result = processes("train", f"--run_dir={run_dir}", *flags, fault="SIGTERM in a cloned start")
+    assert result.code == 130 and "Begin again with:" in result.out, result.err
+    assert json.loads((run_dir / "run.json").read_text())["status"] == "interrupted"
+    assert not (run_dir / "policy").exists()
+    evaluated = processes("evaluate", f"--policy={run_dir}")
+    assert evaluated.code == 2 and evaluated.err.count("\n") == 1
+    assert processes("train", f"--run_dir={run_dir}", "--resume").code == 0
+    assert processes("train", f"--run_dir={whole}", *flags).code == 0
+    assert_finished_like(run_dir, whole)
+
+
 def test_who_is_impatient_has_a_run_to_resume(processes, recipes):
     """Signals after the second one came while the end was being written, and left the run "running"."""
     run_dir = processes.folder / "impatient"

@@ -58,6 +58,12 @@ def before_the_first_checkpoint():
         replace(generator, "prepare", on_call(1, die))
 
 
+def in_a_cloned_start():
+    from gail_tf.agents.behavioral_cloning import BehavioralCloning
+
+    replace(BehavioralCloning, "epoch", on_call(2, lambda: os.kill(os.getpid(), signal.SIGTERM)))
+
+
 def during_a_checkpoint(number):
     import numpy as np
 
@@ -170,6 +176,7 @@ FAULTS = {
     ),
     "SIGTERM": lambda: during_update(2, lambda: os.kill(os.getpid(), signal.SIGTERM)),
     "SIGHUP": lambda: during_update(2, lambda: os.kill(os.getpid(), signal.SIGHUP)),
+    "SIGTERM in a cloned start": in_a_cloned_start,
     "SIGHUP under nohup": under_nohup,
     "terminal closes": terminal_closes,
     "five Ctrl-C": impatient,
