@@ -20,7 +20,7 @@ FOLDERS_OF = {
     "mgail": ["mgail", "mgail_paper"],
     "steady": ["steady", "bc", "trpo_humanoid", "half_cheetah"],
     "pong_pybullet": [
-        *("pong_today", "pong_plain", "pong_four", "pong_clones", "pong_regularized"),
+        *("pong_today", "pong_plain", "pong_four", "pong_clones", "pong_from_clone", "pong_regularized"),
         *("pybullet", "pybullet_hopper", "pybullet_ant"),
     ],
     "fresh_seeds": ["fresh_seeds", "fresh_half_cheetah"],

@@ -59,7 +59,7 @@ WITHOUT_DATA = {
     (
         "results/games.md",
         "demonstrations",
-    ): "of results/pong, pong_today, pong_plain, pong_four and pong_clones, with the games' spread",
+    ): "of results/pong, pong_today, _plain, _four, _clones and _from_clone, with the games' spread",
     ("results/games.md", "change"): "tuning seed 1000, with commits; not exported",
     ("pixels.md", "PPO on Pong from the screen"): "steps a second; benchmarks/results/pixel_speed.json",
     ("pixels.md", "PPO on Pong from the screen, AVX2"): "the same; benchmarks/results/pixel_speed_avx2.json",
@@ -80,6 +80,7 @@ WITHOUT_DATA = {
     ("results/pong/keeping.md", "Task"): "last policies and evaluations, not exported",
     ("results/pong_today/keeping.md", "Task"): "last policies and evaluations: runs.jsonl.xz",
     ("results/pong_clones/keeping.md", "Task"): "last policies and evaluations: runs.jsonl.xz",
+    ("results/pong_from_clone/keeping.md", "Task"): "last policies and evaluations: runs.jsonl.xz",
     ("results/steady/keeping.md", "Task"): "last policies and evaluations of seeds 0 to 4, not exported",
     ("results/steady/keeping.md", "Task 2"): "last policies and evaluations, not exported",
     ("credo.md", "claim"): "its sentences quote the tables and lists of its page",
@@ -568,7 +569,10 @@ def _drawn_games(runs):
         (arm, arm, "pong_sampled", ("pong_today", "pong_regularized"))
         for arm in ("GAIL", "GAIL-GP", "GAIL-VR", "W-GAIL")
     ]
-    for name, arm, task, folders in [*arms, ("GAIL, four games", "GAIL", "pong_sampled_4", ("pong_four",))]:
+    for name, arm, task, folders in [
+        *arms,
+        ("GAIL, four games, before 4568036", "GAIL", "pong_sampled_4", ("pong_four",)),
+    ]:
         found = sorted((run for folder in folders for run in _archived(folder)), key=lambda run: run.name)
         same = [run for run in found if run.info["label"] == f"{arm} + cloning (PPO), games"]
         same = [run for run in same if f"/{task}/" in run.name]
