@@ -28,7 +28,7 @@ from gail_tf.environments.observations import (
 from gail_tf.environments.wrappers import as_bindings, defaults_of, described
 from gail_tf.files import as_json
 from gail_tf.functions import name_of
-from gail_tf.networks.encoders import is_image
+from gail_tf.networks.encoders import is_image, with_channels
 from gail_tf.resources import experts_dir, resolve_demonstrations
 from gail_tf.rewards import functions as rewards
 from gail_tf.training.imitation_distance import Ends, ends_of_expert
@@ -424,7 +424,7 @@ def images_note(shape: Sequence[int], operative_config: str) -> str | None:
         bare = [name for name in bare if name == "make_discriminator_network"]
     if "make_discriminator_network.spectral_normalization = True" in operative_config:
         bare = [name for name in bare if name != "make_discriminator_network"]  # dense layers on all pixels
-    if not bare or not is_image([*shape, 1] if len(shape) == 2 else shape):
+    if not bare or not is_image(with_channels(shape)):
         return None
     return (
         f"Images go through small_encoder in {' and '.join(bare)}, for which no encoder is bound. "

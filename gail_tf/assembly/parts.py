@@ -107,11 +107,12 @@ def _assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
         make_act=make_mode(generator.policy),
         normalize=lambda value: scores.normalized(value, expert_return, settings.random_return),
     )
+    config = joined_operative(gin.operative_config_str(), settings.operative_config)
     notes = []
     if expert is not None and generator.policy.normalizer is None:
         notes = [unscaled_note(expert, type(generator).__name__)]
     seen = generator.policy.observation_spec.shape.as_list()
-    notes += [channels_note(seen), images_note(seen, gin.operative_config_str())]
+    notes += [channels_note(seen), images_note(seen, config)]
     notes.append(expert and ends_note(expert, reward_source))
     if isinstance(reward_source, Discriminator):
         paid = name_of(reward_source.reward_fn)
@@ -122,7 +123,6 @@ def _assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
         real = generator.policy.observation_spec
         learned = PortableReward(reward_source, codec, real, absorbing, spaces)
     at_random = distance and _distance_of(distance, settings.random_play)
-    config = joined_operative(gin.operative_config_str(), settings.operative_config)
     return Parts(generator, trainer, _environment_kwargs(), spaces, learned, at_random, config, notes)
 
 

@@ -13,7 +13,7 @@ import gin
 import tensorflow as tf
 
 from gail_tf.functions import frozen, name_of
-from gail_tf.networks.encoders import Cover, is_image, small_encoder
+from gail_tf.networks.encoders import Cover, is_image, small_encoder, with_channels
 from gail_tf.networks.layers import reason_of
 from gail_tf.types import UserError, told
 
@@ -127,8 +127,7 @@ def make_discriminator_network(
     dense = SpectralDense if spectral_normalization else tf.keras.layers.Dense
     layers = [*(dense(n, activation) for n in hidden), dense(1, None)]
     encoders = {}
-    # A frame [H, W] is an image too.
-    input_shapes = {name: (*shape, 1) if len(shape) == 2 else shape for name, shape in input_shapes.items()}
+    input_shapes = {name: with_channels(shape) for name, shape in input_shapes.items()}
     if encoder is None and not spectral_normalization and any(map(is_image, input_shapes.values())):
         encoder = small_encoder
     if encoder is not None:

@@ -108,6 +108,11 @@ def covered(
 _LEAST_SIZE = 8  # pixels; less is a grid of cells more often than an image
 
 
+def with_channels(shape: Sequence[int]) -> tuple[int, ...]:
+    """``shape``, of a frame ``[H, W]`` that of an image of one channel."""
+    return (*shape, 1) if len(shape) == 2 else tuple(shape)
+
+
 def is_image(shape: Sequence[int]) -> bool:
     """Whether inputs of ``shape`` are images ``[H, W, C]`` that convolutions make something of."""
     return len(shape) == 3 and min(shape[:2]) >= _LEAST_SIZE
@@ -119,11 +124,12 @@ def entrance(observation_spec: tf.TensorSpec, encoder: MakeLayers | None) -> lis
     Images of uint8 are scaled to [0, 1], and a frame ``[H, W]`` gets an axis of channels. Without an encoder
     of their own they go through :func:`small_encoder`; whatever else is no vector is flattened.
     """
-    shape, layers = observation_spec.shape.as_list(), []
+    given, layers = observation_spec.shape.as_list(), []
+    shape = tuple(given)
     if observation_spec.dtype == tf.uint8:
         layers.append(tf.keras.layers.Lambda(lambda image: tf.cast(image, tf.float32) / 255.0))
-        if len(shape) == 2:
-            shape = [*shape, 1]
+        shape = with_channels(given)
+        if len(shape) > len(given):
             layers.append(tf.keras.layers.Reshape(shape))
         if encoder is None and is_image(shape):
             encoder = small_encoder
