@@ -178,13 +178,28 @@ def check_order(configs: Sequence[str]) -> None:
 def layers(configs: Sequence[str], bindings: Sequence[str] = ()) -> list[Layer]:
     """What ``configs`` and ``bindings`` stand for together, in the order in which gin is to read it."""
     found: list[Layer] = []
+    recipe: str | None = None
     for config in configs:
         for name in _stands_for(config):
             added = _laid_over(found, name)
             undone = _overlay(name).get("Overlay.undoes")
             found = [layer for layer in found if undone is None or layer.comes_with != undone]
-            found += added
+            found += [*added, *(_beside(recipe, name) if recipe else [])]
+            recipe = name if _is_recipe(name) else recipe
     return [*found, Layer("--gin", "\n".join(bindings))] if bindings else found
+
+
+def _beside(recipe: str, overlay: str) -> list[Layer]:
+    """What ``recipe`` has for its task beside ``overlay``: it goes along, and comes back, with it."""
+    page, task = recipe.split("/")
+    tables = _tables(f"recipes/{page}.gin")
+    brought = overlay in _of_task(tables, "Recipe.overlays", task)
+    rows = _of_task(tables, "Recipe.beside_overlay", task) if brought else []
+    return [Layer(f"configs/recipes/{page}.gin ({task})", "\n".join(rows), overlay)] if rows else []
+
+
+def _is_recipe(name: str) -> bool:
+    return name in _names() and name not in _variants() and not name.startswith(OVERLAYS)
 
 
 def _laid_over(below: Sequence[Layer], name: str) -> list[Layer]:
@@ -243,16 +258,14 @@ def _layers_of(name: str) -> list[Layer] | None:
     if name not in _names() or name.startswith(OVERLAYS):
         return _shipped_layer(f"{name}.gin")
     recipe, task = name.split("/")
-    page_file = f"recipes/{recipe}.gin"
-    page = _shipped_layer(page_file)
+    page = _shipped_layer(f"recipes/{recipe}.gin")
     if task == "any":
         return page
     dropped = () if _imitates(page) else ("load_demonstrations.",)
-    tables = _tables(page_file)
     return [
         *page,
         *_shipped_layer(f"tasks/{task}.gin", dropped),
-        *_rows(tables, task, page, f"configs/{page_file} ({task})"),
+        *_rows(name, page),
         *(_shipped_layer(f"tuned/{name}.gin") or []),
     ]
 
@@ -262,18 +275,17 @@ def _imitates(page: Sequence[Layer]) -> bool:
     return needs is None or needs.value
 
 
-def _rows(tables: Mapping[str, Any], task: str, page: Sequence[Layer], source: str) -> list[Layer]:
-    """The rows of a recipe's tables for ``task``, as gin; an overlay's are those that it adds to ``page``."""
+def _rows(name: str, page: Sequence[Layer]) -> list[Layer]:
+    """The rows of a recipe's tables for its task, as gin; an overlay's are those that it adds to ``page``."""
+    recipe, task = name.split("/")
+    source, tables = f"configs/recipes/{recipe}.gin ({task})", _tables(f"recipes/{recipe}.gin")
     steps = tables.get("Recipe.env_steps", {}).get(task)
     overlay = _of_task(tables, "Recipe.overlays", task)
     found = [
         Layer(source, f"Trainer.total_env_steps = {steps:_}    # environment steps" if steps else ""),
-        *(Layer(source, layer.text, name) for name in overlay for layer in _laid_over(page, name)),
+        *(Layer(source, layer.text, beside) for beside in overlay for layer in _laid_over(page, beside)),
         Layer(source, "\n".join(_of_task(tables, "Recipe.by_task", task))),
-        *(
-            Layer(source, "\n".join(_of_task(tables, "Recipe.beside_overlay", task)), name)
-            for name in overlay
-        ),
+        *(layer for beside in overlay for layer in _beside(name, beside)),
     ]
     return [layer for layer in found if layer.text]
 

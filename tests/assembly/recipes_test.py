@@ -92,6 +92,21 @@ def test_without_cloning_goes_what_a_recipe_has_beside_it(configs):
     assert without == ["0.0003", "0.0", "600000"]
 
 
+@pytest.mark.parametrize("recipe", ["gail_ppo/pong", "gail_vr/pong", "gail_gp/pong", "w_gail/pong"])
+def test_with_cloning_again_comes_what_a_recipe_has_beside_it(recipe):
+    """GAIL-VR on Pong with cloning is GAIL with the regulariser: of the same clone, in the same small steps."""
+    parse_gin([recipe, "with/cloning"], [])
+    keys = ("warm_start_epochs", "total_env_steps", "learning_rate", "cloning_coef")
+    parts = ("OnPolicyGenerator", "Trainer", "PPO", "PPO")
+    assert [bound(f"{part}.{key}") for part, key in zip(parts, keys, strict=True)] == [
+        "100",
+        "100000",
+        "0.0001",
+        "0.1",
+    ]
+    assert bound("Experiment.algorithm").endswith(" + cloning (PPO)")
+
+
 def test_without_cloning_what_is_bound_by_hand_stays():
     parse_gin(["gail_ppo/humanoid", "with/no_cloning"], ["PPO.learning_rate = 1e-4"])
     assert bound("PPO.learning_rate") == "0.0001"
