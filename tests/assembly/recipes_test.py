@@ -94,7 +94,7 @@ def test_without_cloning_goes_what_a_recipe_has_beside_it(configs):
 
 @pytest.mark.parametrize("recipe", ["gail_ppo/pong", "gail_vr/pong", "gail_gp/pong", "w_gail/pong"])
 def test_with_cloning_again_comes_what_a_recipe_has_beside_it(recipe):
-    """GAIL-VR on Pong with cloning is GAIL with the regulariser: of the same clone, in the same small steps."""
+    """GAIL-VR on Pong with cloning is GAIL with the regulariser: of the same clone, by the same steps."""
     parse_gin([recipe, "with/cloning"], [])
     keys = ("warm_start_epochs", "total_env_steps", "learning_rate", "cloning_coef")
     parts = ("OnPolicyGenerator", "Trainer", "PPO", "PPO")
