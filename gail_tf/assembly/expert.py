@@ -416,6 +416,19 @@ def channels_note(shape: Sequence[int]) -> str | None:
     )
 
 
+def flattened_note(boxes: Mapping[str, Sequence[int]]) -> str | None:
+    """That images became vectors; None where none of the flattened ``boxes``, shapes by key, is one."""
+    images = {key: list(shape) for key, shape in boxes.items() if is_image(with_channels(shape))}
+    if not images:
+        return None
+    what = " and ".join(f"{key!r} {shape}" if key else str(shape) for key, shape in images.items())
+    return (
+        f"Images in the observation ({what}) are flattened into vectors, of which little is learned: "
+        "networks take images as one Box of uint8, [H, W] or [H, W, C]; wrap the environment so that it is "
+        "(gymnasium.wrappers.TransformObservation), or leave them out (gymnasium.wrappers.FilterObservation)."
+    )
+
+
 def images_note(shape: Sequence[int], operative_config: str) -> str | None:
     """That images go through an encoder that nobody named; None of other observations, and where one is."""
     bare = re.findall(r"^(make_\w+)\.encoder = None$", operative_config, re.MULTILINE)

@@ -89,6 +89,11 @@ def flattened_space(env: gym.Env) -> gym.Space | None:
     return next((layer.env.observation_space for layer in flattening), None)
 
 
+def flattened_boxes(env: gym.Env) -> dict[str, tuple[int, ...]]:
+    """The shapes of the Boxes that were flattened, by key as in :func:`observation_components`; "" alone."""
+    return {} if (space := flattened_space(env)) is None else dict(_boxes(space))
+
+
 def one_hot_columns(env: gym.Env) -> tuple[int, ...]:
     """The columns of an observation that are one-hot, of a Discrete space or several that were flattened.
 
@@ -115,10 +120,18 @@ def _are_one_hot(space: gym.Space) -> Iterator[np.ndarray]:
         yield np.full(gym.spaces.flatdim(space), is_one_hot)
 
 
-def _components(space: gym.Space, key: str = "") -> Iterator[tuple[str, int]]:
+def _components(space: gym.Space) -> Iterator[tuple[str, int]]:
+    yield from ((key, gym.spaces.flatdim(part)) for key, part in _leaves(space) if key)
+
+
+def _boxes(space: gym.Space) -> Iterator[tuple[str, tuple[int, ...]]]:
+    yield from ((key, part.shape) for key, part in _leaves(space) if isinstance(part, gym.spaces.Box))
+
+
+def _leaves(space: gym.Space, key: str = "") -> Iterator[tuple[str, gym.Space]]:
     if isinstance(space, gym.spaces.Dict | gym.spaces.Tuple):
         parts = space.spaces.items() if isinstance(space, gym.spaces.Dict) else enumerate(space.spaces)
         for name, part in parts:
-            yield from _components(part, f"{key}/{name}" if key else str(name))
-    elif key:
-        yield key, gym.spaces.flatdim(space)
+            yield from _leaves(part, f"{key}/{name}" if key else str(name))
+    else:
+        yield key, space

@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import tensorflow as tf
+from gymnasium import spaces
 
 import gail_tf
 from gail_tf.assembly import expert
@@ -17,6 +18,7 @@ from gail_tf.demonstrations import Demonstrations
 from gail_tf.environments import wrappers
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.make import make_environment
+from gail_tf.environments.observations import as_box, flattened_boxes
 from gail_tf.rewards import functions as rewards
 from gail_tf.rewards.membership import MembershipReward
 from gail_tf.types import UserError
@@ -280,6 +282,24 @@ def test_channels_that_come_first_are_remarked_upon(shape, noted):
 def test_an_encoder_that_nobody_named_is_remarked_upon(shape, bound, noted):
     config = f"make_actor_network.encoder = {bound}\nmake_actor_network.hidden = (64, 64)"
     assert (expert.images_note(shape, config) is not None) == noted
+
+
+@pytest.mark.parametrize(
+    "space, named",
+    [
+        (spaces.Dict({"camera": spaces.Box(0, 255, (84, 84, 3), np.uint8)}), "('camera' [84, 84, 3])"),
+        (spaces.Box(0.0, 1.0, (64, 64, 3)), "([64, 64, 3])"),
+        (spaces.Dict({"grid": spaces.Box(0.0, 1.0, (7, 7, 3)), "speed": spaces.Box(0.0, 1.0, (2,))}), None),
+        (spaces.Box(0, 255, (84, 84, 3), np.uint8), None),
+        (spaces.Box(0.0, 1.0, (2,)), None),
+    ],
+    ids=["dict", "float", "grid", "bytes", "vector"],
+)
+def test_images_that_were_flattened_are_remarked_upon(space, named):
+    env = gym.make("CartPole-v1")
+    env.observation_space = space
+    note = expert.flattened_note(flattened_boxes(as_box(env, "E")))
+    assert (note is None) if named is None else f"in the observation {named} are flattened" in note
 
 
 def test_the_networks_without_an_encoder_are_named():
