@@ -4,13 +4,14 @@ Colours are Okabe and Ito's, which colour-blind readers can tell apart.
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from gail_tf.files import write_atomically
 from gail_tf.reporting import text
@@ -25,24 +26,42 @@ AGENT, EXPERT = BLUE, VERMILION  # in every panel
 RAW_POINTS = 150  # a series longer than this is drawn as a moving average
 _DPI = 120
 _ADDITION = " + "
+_MOST_VARIANTS = 2  # of an arm, that share its colour
 
 
 def looks(labels: Iterable[str]) -> dict[str, dict]:
     """Colour and line style of each label, no two alike up to 28 labels.
 
     "A + B" has the colour of "A" and another line style, as long as that colour has one left, so that an arm
-    and its variants are seen together.
+    and its variants are seen together. Of more than two variants each has a colour of its own: lines of one
+    colour are hard to tell apart where they cross.
     """
     labels = list(dict.fromkeys(labels))
-    bases = list(dict.fromkeys(label.split(_ADDITION)[0] for label in labels))
+    variants = Counter(label.split(_ADDITION)[0] for label in labels if _ADDITION in label)
+
+    def base(label: str) -> str:
+        shared = label.split(_ADDITION)[0]
+        return shared if variants[shared] <= _MOST_VARIANTS else label
+
+    bases = list(dict.fromkeys(map(base, labels)))
     found = {}
     # Plain ones first: they get the solid lines.
     for label in sorted(labels, key=lambda label: _ADDITION in label):
-        number, color = divmod(bases.index(label.split(_ADDITION)[0]), len(PALETTE))
+        number, color = divmod(bases.index(base(label)), len(PALETTE))
         own = [(PALETTE[color], style) for style in (*_LINE_STYLES[number:], *_LINE_STYLES[:number])]
         others = [(color, style) for style in _LINE_STYLES for color in PALETTE]
         found[label] = next((look for look in (*own, *others) if look not in found.values()), own[0])
     return {label: dict(zip(("color", "linestyle"), found[label], strict=True)) for label in labels}
+
+
+def count_by_ratios(ax: Axes, left: float) -> None:
+    """A logarithmic axis of counts from ``left`` on, for lines of which some are many times as long."""
+    ax.set_xscale("log")
+    ax.set_xlim(left=left)
+    ax.set_xlabel(f"{ax.get_xlabel()} (logarithmic)", fontsize=9)
+    ax.xaxis.set_major_locator(LogLocator(10, (1, 2, 5)))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: text.count(value)))
+    ax.xaxis.set_minor_formatter(NullFormatter())
 
 
 def smooth(y: np.ndarray) -> np.ndarray:

@@ -21,6 +21,7 @@ from gail_tf.reporting.groups import Group, tasks_of
 from gail_tf.reporting.runs import Curve, Path, Run
 
 UNFINISHED = "unfinished or diverged run"
+_MOST_RATIO = 5
 _LETTERS_AN_INCH = 14  # Of a foot, in its font's size.
 
 Series = Callable[[str], Curve]  # of a run's metric, against its steps or its iterations
@@ -217,7 +218,8 @@ def draw_comparison(groups: Sequence[Group], path: Path) -> Figure:
     diverged ones (under 10% of the expert) are dotted too.
     A group that takes no environment steps (behavioural cloning) is a level line at its final value; where
     none of a task takes any, lines are against iterations. Where no run of a task has normalised
-    returns (no expert is known), its panel shows returns.
+    returns (no expert is known), its panel shows returns. Where the longest line is more than five times the
+    shortest, its panel counts by ratios.
     """
     panels = []
     for task in tasks_of(groups):
@@ -229,9 +231,24 @@ def draw_comparison(groups: Sequence[Group], path: Path) -> Figure:
         raw_returns = operator.methodcaller("series", "evaluation/return_mean", against)
         curve_of = functools.partial(evaluation_curve, against=against) if normalized else raw_returns
         draw = functools.partial(draw_group, curve_of=curve_of)
-        finish = finish_normalized if normalized else _finish_returns
+        finish = functools.partial(
+            _finish_comparison, finish_normalized if normalized else _finish_returns, _uneven(here, against)
+        )
         panels.append(LinePanel(task, x_label, "normalised return", here, draw, finish))
     return draw_lines(groups, panels, path, num_columns=min(len(panels), 3), size=(4.4, 3.3), alone=1.4)
+
+
+def _uneven(groups: Sequence[Group], against: str) -> bool:
+    """Whether a line is so long that those of other groups would be a scribble at its start."""
+    ends = [end for group in groups for run in group.finished if (end := run.reached(against))]
+    return bool(ends) and max(ends) > _MOST_RATIO * min(ends)
+
+
+def _finish_comparison(finish: Callable[[Axes], None], uneven: bool, ax: Axes) -> None:
+    finish(ax)
+    if uneven:
+        points = np.concatenate([np.asarray(line.get_xdata(), float) for line in ax.lines])
+        canvas.count_by_ratios(ax, points[points > 1].min())  # level lines go from 0 to 1
 
 
 def finish_normalized(ax: Axes) -> None:

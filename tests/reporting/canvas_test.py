@@ -14,6 +14,12 @@ def test_a_variant_has_its_arms_colour_and_another_line():
     assert looks["TD3 + Y"]["linestyle"] not in ("-", "--")
 
 
+def test_many_variants_have_colours_of_their_own():
+    looks = canvas.looks(["TD3", "TD3 + A", "TD3 + B", "TD3 + C", "SAC", "SAC + A"])
+    assert len({looks[name]["color"] for name in ("TD3", "TD3 + A", "TD3 + B", "TD3 + C", "SAC")}) == 5
+    assert looks["SAC"]["color"] == looks["SAC + A"]["color"]
+
+
 def test_no_two_of_many_arms_look_alike():
     plain = [f"arm {i}" for i in range(28)]
     pairs = [f"arm {i}{more}" for i in range(14) for more in ("", " + B")]

@@ -152,6 +152,17 @@ def test_a_diverged_run_is_in_the_median_and_in_sight(make_run_dir, tmp_path):
     assert any(np.array_equal(one.get_xydata(), [[100, 0], [200, 0.05]]) for one in dotted)
 
 
+@pytest.mark.parametrize("steps, scale", [(400, "linear"), (1000, "log")])
+def test_lines_of_very_different_lengths_are_counted_by_ratios(make_run_dir, tmp_path, steps, scale):
+    short = load_run(make_run_dir("short", label="SAC"))
+    long = load_run(make_run_dir("long", label="PPO", steps_per_line=steps))
+    stopped = load_run(make_run_dir("stopped", label="TRPO", steps_per_line=10, status="interrupted"))
+    figure = figures.draw_comparison(group_runs([short, long, stopped]), tmp_path / "curves.png")
+    (ax,) = figure.axes
+    assert ax.get_xscale() == scale
+    assert ax.get_xlim()[0] == (0 if scale == "linear" else 10)
+
+
 def test_comparison_has_a_panel_a_task_of_a_study(make_run_dir, tmp_path):
     runs = [
         load_run(make_run_dir(f"{task}/{label}", task=task, label=label, subsample=subsample))
