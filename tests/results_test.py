@@ -86,6 +86,7 @@ WITHOUT_DATA = {
     ("credo.md", "claim"): "its sentences quote the tables and lists of its page",
     ("trpo.md", "claim"): "quotes results/practitioner/table.md and arms.md beside it",
     ("gail_vr.md", "Method"): "results/gail_vr_today/arms.md",
+    ("w_gail.md", "tried"): "tuning seeds, with commits; not exported",
     ("ppo.md", "least deviation"): "tuning seeds, with command and commit; not exported",
     ("ppo.md", "PPO on the double pendulum"): "tuning seeds, with command and commit; not exported",
     ("results/README.md", "| cloning alone"): "medians and ranges of steady/table.md and bc/table.md",
@@ -722,6 +723,25 @@ def _over_training(runs):
         yield [shown, *map("{:.2g}".format, np.median(means, axis=0))]
 
 
+def _first_and_last_tenth(runs):
+    """gail_vr.md: GAIL's rows of results/gail_vr/signal.md, three seeds each."""
+    del runs
+    titles = ("Reward, agent: median", "std", "Policy gradient norm", "Advantage: std")
+    for row in dict(markdown_tables(RESULTS / "gail_vr" / "signal.md"))["Task"]:
+        if (row["Arm"], row["Seeds"]) == ("GAIL", "3"):
+            yield [row["Task"].split(":")[0], *map(row.get, titles)]
+
+
+def _returns_of_table_3(runs):
+    """gail_vr.md: seed by seed, of the runs at entropy 0 the first from results/gail_vr."""
+    same = runs[runs.folder.isin(["gail_vr", "gail_vr_table_3"])].sort_values("seed")
+    for shown, bonus in (("entropy 0.5", ""), ("entropy 0", ", entropy 0")):
+        arms = (f"GAIL (Table 3{bonus})", f"GAIL (Table 3{bonus}, generator first)")
+        arms += (f"GAIL-VR (Table 3{bonus}, scaled)", f"GAIL-VR (Table 3{bonus})")
+        returns = [same[same.arm == arm].normalized_return for arm in arms]
+        yield [shown, *(", ".join(map(tables.two_decimals, some)) for some in returns)]
+
+
 # gail_vr.md, beside the paper's Table 2: its numbers, and ours by folder, environment, arm and million steps.
 _CLONED, _INVADERS = "GAIL + cloning (PPO)", "ale_py:ALE/SpaceInvaders-v5"
 _VR = ("GAIL-VR", "GAIL-VR (PPO)", "GAIL-VR (PPO), games")
@@ -1022,6 +1042,8 @@ RULES = {
     ),
     ("results/gail_vr_paper/signal.md", "Task"): lambda runs: _signal(_archived("gail_vr_paper")),
     ("gail_vr.md", "GAIL, medians of three seeds"): _over_training,
+    ("gail_vr.md", "GAIL, first tenth → last"): _first_and_last_tenth,
+    ("gail_vr.md", "returns in the paper's setting"): _returns_of_table_3,
     ("results/gail_vr_today/signal.md", "Task"): lambda runs: _signal(_archived("gail_vr_today")),
     ("gail.md", "task, trajectories"): _table_3,
     ("results/games.md", "20 games"): _games,
