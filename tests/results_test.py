@@ -45,7 +45,7 @@ WITHOUT_DATA = {
     ("demonstrations.md", "format"): "of which package and version a file is",
     ("gail_vr.md", "claim"): "its sentences quote signal.md",
     ("gail.md", "| name"): "the range of each reward function",
-    ("gail.md", "claim"): "quotes the two tables above it, steady/table.md and off_policy.md",
+    ("gail.md", "claim"): "quotes the two tables below it, steady/table.md and off_policy.md",
     ("mgail.md", "| code, so `mgail_paper`"): "settings of code and paper",
     ("mgail.md", "claim"): "a paper's own numbers beside those of the tables above it",
     ("mgail.md", "coefficient"): "tried on seed 1000, with commit; not exported",
