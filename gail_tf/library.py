@@ -522,15 +522,14 @@ def evaluate(
         if given is not None and given is not False:
             raise UserError(f"{name} is of an exported policy: a function is asked as it is; leave it out.")
     make_env = functools.partial(make_by_arguments, environment, **bound_arguments(bindings))
-    env = make_env()
-    executable = Cut(env.action_space, "the policy")
-    env.close()
-    evaluator = evaluation.Evaluator(make_env)
-    result = evaluator.evaluate(lambda rows, step: executable(policy(rows), len(rows)), num_episodes, seed)
-    evaluator.close()
+    with contextlib.closing(make_env()) as env:
+        executable = Cut(env.action_space, "the policy")
+    with contextlib.closing(evaluation.Evaluator(make_env)) as evaluator:
+        act = lambda rows, step: executable(policy(rows), len(rows))  # noqa: E731
+        statistics = evaluator.evaluate(act, num_episodes, seed).statistics()
     if say is not None:
-        say(result.statistics())
-    return result.statistics()
+        say(statistics)
+    return statistics
 
 
 def load_policy(path: str | os.PathLike) -> Policy:

@@ -323,25 +323,24 @@ def play_at_random(
         if len(play) < RANDOM_EPISODES:
             play.append(episode)
 
-    evaluator, act = Evaluator(make_env), evaluation.uniformly_random(make_env, 0)
-    chance = evaluator.evaluate(act, 20, RANDOM_SEED, None if expert is None else watch, seen).statistics()
-    evaluator.close()
-    return chance, play
+    act = evaluation.uniformly_random(make_env, 0)
+    with contextlib.closing(Evaluator(make_env)) as evaluator:
+        chance = evaluator.evaluate(act, 20, RANDOM_SEED, None if expert is None else watch, seen)
+    return chance.statistics(), play
 
 
 def seconds_of_a_step(make_env: Callable[[], gym.Env]) -> float:
     """The median of some steps under random actions: what else the machine does hardly moves it."""
-    env = make_env()
-    env.action_space.seed(0)
-    env.reset(seed=RANDOM_SEED)
     seconds = []
-    while len(seconds) < _TIMED_STEPS and sum(seconds) < _TIMED_SECONDS:
-        action, start = env.action_space.sample(), time.perf_counter()
-        _, _, terminated, truncated, _ = env.step(action)
-        seconds.append(time.perf_counter() - start)
-        if terminated or truncated:
-            env.reset()
-    env.close()
+    with contextlib.closing(make_env()) as env:
+        env.action_space.seed(0)
+        env.reset(seed=RANDOM_SEED)
+        while len(seconds) < _TIMED_STEPS and sum(seconds) < _TIMED_SECONDS:
+            action, start = env.action_space.sample(), time.perf_counter()
+            _, _, terminated, truncated, _ = env.step(action)
+            seconds.append(time.perf_counter() - start)
+            if terminated or truncated:
+                env.reset()
     return float(np.median(seconds))
 
 
