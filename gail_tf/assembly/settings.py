@@ -46,7 +46,7 @@ from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack
 from gail_tf.environments.make import factory_name, make_environment, with_version
 from gail_tf.environments.makers import SLOW
-from gail_tf.environments.observations import environment_name, observation_components
+from gail_tf.environments.observations import environment_name
 from gail_tf.functions import name_of
 from gail_tf.training import evaluation
 from gail_tf.training.evaluation import Evaluator
@@ -259,7 +259,7 @@ def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
     notes, expert, absorbing = [], None, isinstance(env, AbsorbingState)
     codec = ActionCodec(env.action_space, environment)  # before random play, which takes any action space
     if loaded is not None:
-        expert = prepare_expert(loaded, env, codec, experiment.seed, observation_components(env))
+        expert = prepare_expert(loaded, env, codec, experiment.seed)
         notes += [note if note.startswith(WARNING) else f"note: {note}" for note in expert.notes]
     if told := dark_images(env.observation_space):
         notes.append(f"warning: {told}")
