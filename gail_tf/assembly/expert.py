@@ -137,7 +137,10 @@ class Expert(NamedTuple):
 
 
 def are_to_be_compared(expert: Expert) -> bool:
-    """Whether to hold these columns against the environment's: not images, nor what tests hold against it."""
+    """Whether to compare the columns with the environment's: of vectors, but not of shipped files.
+
+    Those the tests compare.
+    """
     return expert.transitions.observation.ndim == 2 and not Path(expert.path).is_relative_to(experts_dir())
 
 

@@ -76,7 +76,7 @@ class OnPolicyGenerator(CollectingGenerator):
         moved by this fraction an iteration; 0: the actor itself. It smooths out the single update after which
         a policy falls in some episodes. Without a warm start it first is one of the newest actors.
       warm_start_epochs: epochs of behavioural cloning before the first iteration.
-      jit_compile: compile with XLA; None: but for images on a CPU.
+      jit_compile: compile with XLA. None: do so, except for images on a CPU.
 
     Attributes:
       notes: what a person should know before the first iteration.
