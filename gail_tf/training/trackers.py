@@ -61,7 +61,13 @@ class Trackers:
     """Several as one. A tracker that fails while it trains is left out from then on, with a warning."""
 
     def __init__(self, makers: Sequence[Callable[[TrackedRun], Tracker]], run: TrackedRun):
-        self._trackers = [(name_of(make), _made(make, run)) for make in makers]
+        self._trackers = []
+        try:
+            for make in makers:
+                self._trackers.append((name_of(make), _made(make, run)))
+        except BaseException:
+            self.finish("failed", {})  # those that were started, which nobody else knows of
+            raise
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
         self._tell(lambda tracker: tracker.write(step, metrics))
