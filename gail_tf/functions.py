@@ -19,8 +19,8 @@ def frozen(fn: Callable, given: Collection[str] = ()) -> Callable:
     partial the function inside is frozen.
 
     Args:
-      given: names of parameters that every call brings itself, so that they need no binding, and one counts
-        for nothing.
+      given: names of parameters that every call passes itself: they need no binding, and a binding of one has
+        no effect.
     """
     if isinstance(fn, functools.partial):
         inner = frozen(fn.func, inspect.signature(fn.func).bind_partial(*fn.args, **fn.keywords).arguments)

@@ -81,13 +81,11 @@ class Lease:
             raise _held(folder, _read(file)) from e
         except OSError:
             pass  # A file system without locks: the file alone has to do.
-        own = _this_process(folder)
-        while not _put(file, own):
-            if rival := holder(folder):
-                self._unlock()
-                raise _held(folder, rival)
-            _remove_abandoned(file)
-        self._own = own
+        try:
+            self._own = _taken(folder, file)
+        except BaseException:
+            self._unlock()  # else nobody could take the folder as long as this process lives, it included
+            raise
 
     def hold(self) -> None:
         """Keeps the folder, which stands in its place now, until ``release``."""
@@ -177,6 +175,16 @@ def _held(folder: Path, rival: Holder | None) -> UserError:
 def _this_process(folder: Path) -> Holder:
     pid = os.getpid()
     return Holder(socket.gethostname(), pid, _machine(), _started(pid), _inode(folder), uuid.uuid4().hex)
+
+
+def _taken(folder: Path, file: Path) -> Holder:
+    """This process as the holder of ``folder``, whose lease ``file`` says so; raises as ``take`` does."""
+    own = _this_process(folder)
+    while not _put(file, own):
+        if rival := holder(folder):
+            raise _held(folder, rival)
+        _remove_abandoned(file)
+    return own
 
 
 def _put(file: Path, own: Holder) -> bool:

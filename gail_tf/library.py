@@ -19,7 +19,7 @@ import numpy as np
 from gail_tf.environments.foreign import one_line
 from gail_tf.machine import available_cores
 from gail_tf.start_up import import_tensorflow, use_device, use_tensorflow_threads
-from gail_tf.types import UserError, without_trail
+from gail_tf.types import WARNING, UserError, without_trail
 
 Callback = Callable[[Mapping[str, Any]], bool | None]
 """Takes a line of metrics, as in ``metrics.jsonl``; True ends the training, which then finishes as usual."""
@@ -342,8 +342,8 @@ def _run(
         for line in lines:
             if say is not None:
                 say(line)
-            elif line.startswith("warning: "):
-                warnings.warn(line.removeprefix("warning: "), stacklevel=_level_of_the_caller())
+            elif line.startswith(WARNING):
+                warnings.warn(line.removeprefix(WARNING), stacklevel=_level_of_the_caller())
 
     with contextlib.ExitStack() as at_the_end:
         at_the_end.callback(directory.unlock)
@@ -366,7 +366,7 @@ def _run(
             directory.create(record, built.operative_config, request.overwrite)
             if unused:
                 parts_of = ", ".join(unused)
-                tell([f"warning: Nothing in this recipe uses {parts_of}: bindings of it do nothing."])
+                tell([f"{WARNING}Nothing in this recipe uses {parts_of}: bindings of it do nothing."])
             tell(built.notes)
         else:
             tell(_take_up(directory, info, settled, built.trainer))
@@ -444,7 +444,7 @@ def _take_up(directory, info: Mapping[str, Any], settled, trainer) -> list[str]:
     before, now = info.get("environment_factory"), settled.environment_factory
     if before not in (None, now):
         told = f"the run began in the environment that {before} made, and goes on in that of {now}"
-        notes.append(f"warning: {told}: unless they are the same, its numbers are of both.")
+        notes.append(f"{WARNING}{told}: unless they are the same, its numbers are of both.")
     before, device = info.get("device"), settled.device
     if before != device:
         told = f"the run began with --device={before or 'none'}, and goes on with --device={device}"
@@ -522,15 +522,14 @@ def evaluate(
         if given is not None and given is not False:
             raise UserError(f"{name} is of an exported policy: a function is asked as it is; leave it out.")
     make_env = functools.partial(make_by_arguments, environment, **bound_arguments(bindings))
-    env = make_env()
-    executable = Cut(env.action_space, "the policy")
-    env.close()
-    evaluator = evaluation.Evaluator(make_env)
-    result = evaluator.evaluate(lambda rows, step: executable(policy(rows), len(rows)), num_episodes, seed)
-    evaluator.close()
+    with contextlib.closing(make_env()) as env:
+        executable = Cut(env.action_space, "the policy")
+    with contextlib.closing(evaluation.Evaluator(make_env)) as evaluator:
+        act = lambda rows, step: executable(policy(rows), len(rows))  # noqa: E731
+        statistics = evaluator.evaluate(act, num_episodes, seed).statistics()
     if say is not None:
-        say(result.statistics())
-    return result.statistics()
+        say(statistics)
+    return statistics
 
 
 def load_policy(path: str | os.PathLike) -> Policy:

@@ -30,6 +30,14 @@ def pip_install(*requirements: str) -> str:
     return f"{python} -m pip install {wanted}"
 
 
+def is_installed(package: str) -> bool:
+    """Whether ``package`` could be imported; nothing is."""
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ValueError:  # sys.modules holds None for it: it is not to be imported
+        return False
+
+
 def import_opencv(needed_by: str) -> ModuleType:
     """OpenCV on one thread: a pool of threads for an image of 84 x 84 costs more than it saves.
 

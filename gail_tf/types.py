@@ -18,12 +18,12 @@ class UserError(ValueError):
 
 
 def without_trail(error: Exception) -> str:
-    """Its line, without the configurables through which it came, which gin adds for nobody's use."""
+    """The error's message, without the trail of configurables that gin adds, which tells a reader nothing."""
     return str(error).split("\n  In call to configurable", 1)[0]
 
 
 WARNING = "warning: "
-"""What a note begins with that a person should act on."""
+"""The beginning of a note that asks a person to act; other notes only inform."""
 
 
 def one_line(text: Any, limit: int = 200) -> str:
@@ -33,7 +33,7 @@ def one_line(text: Any, limit: int = 200) -> str:
 
 
 def told(error: Exception) -> str:
-    """An error in one line: a person's as it is, any other with its type."""
+    """The error as text: of a UserError its message, of any other its type and its message in one line."""
     line = without_trail(error)
     return line if isinstance(error, UserError) else f"{type(error).__name__}: {one_line(line)}"
 

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import resource
 import shutil
 import socket
 import subprocess
@@ -118,6 +119,19 @@ def test_a_process_that_stood_still_writes_no_more(tmp_path, monkeypatch):
     monkeypatch.setattr(lease, "STALE_SECONDS", 0.0)
     with pytest.raises(UserError, match="was taken over by process 5 on node7"):
         mine.check()
+
+
+def test_a_folder_that_could_not_be_written_is_free_afterwards(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))  # as on a full disk
+    try:
+        with pytest.raises(UserError, match="cannot be written"):
+            Lease(tmp_path).take()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    mine = Lease(tmp_path)
+    mine.take()
+    mine.release()
 
 
 def test_a_copy_of_a_held_folder_is_free(tmp_path):

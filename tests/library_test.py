@@ -184,6 +184,26 @@ def test_policies_paths_and_functions_are_evaluated_alike(trained):
         gail_tf.evaluate(lambda x: np.zeros((len(x), 2)), "Pendulum-v1", num_episodes=1)
 
 
+def test_environments_are_closed_when_a_function_fails():
+    made, closed = [], []
+
+    class Watched(gym.Wrapper):
+        def __init__(self):
+            super().__init__(make_cartpole())
+            made.append(self)
+
+        def close(self):
+            closed.append(self)
+            super().close()
+
+    def fails(observations):
+        raise RuntimeError("no action")
+
+    with pytest.raises(RuntimeError, match="no action"):
+        gail_tf.evaluate(fails, Watched, num_episodes=2)
+    assert len(made) > 2 and set(made) == set(closed)
+
+
 @pytest.mark.parametrize(
     ("gives", "environment", "told"),
     [

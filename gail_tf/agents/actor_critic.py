@@ -82,7 +82,10 @@ class ActorCritic(tf.Module):
         return {"generator/critic_loss": loss, "generator/critic_gradient_norm": norm}
 
     def _target(self, batch: OffPolicyBatch, next_action: tf.Tensor) -> tf.Tensor:
-        """``[B]``, from the lowest target critic at actions ``[B, k]``, or at 0 where nothing can act."""
+        """The critics' targets ``[B]``: with the lowest target critic's value of ``next_action`` ``[B, k]``.
+
+        In absorbing states, where nothing can act, the action is 0.
+        """
         next_action *= batch.can_act_next[:, tf.newaxis]
         values = values_of(self.target_critics, batch.next_observation, next_action)
         next_value = functools.reduce(tf.minimum, values)

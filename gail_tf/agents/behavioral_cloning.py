@@ -32,6 +32,7 @@ class BehavioralCloning(tf.Module):
     Args:
       expert: transitions with fields ``[M, ...]``, arrays or tensors; tensors are not copied. seed: of the
         split and the shuffles.
+      weight_decay: weight of the kernels' ``|w|^2 / 2`` in the loss; weights of other names have none.
       augmentations: what images go through in training, functions such as those of networks/augmentations.py.
       average_rate: what is held-out-tested and kept is a running average of the weights, which moves by this
         share of the way at every minibatch (Polyak and Juditsky 1992). 1: the weights themselves.
@@ -137,14 +138,17 @@ class BehavioralCloning(tf.Module):
         return self._observation_noise * tf.random.stateless_normal(shape, seed)
 
     def _train_epoch(self, epoch: tf.Tensor) -> dict[str, tf.Tensor]:
+        kernels = [v for v in self._variables if "kernel" in v.name]
+
         def step(indices, seed):
             rows, action = self._rows_at(tf.gather(self._training, indices))
             observation = augmented(rows, self._augmentations, seed)
             noise = self._noise(tf.shape(observation), seed)
             with tf.GradientTape() as tape:
                 loss, _ = self._loss(observation, action, noise)
-                decay = tf.add_n([tf.nn.l2_loss(v) for v in self._variables if "kernel" in v.name])
-                total = loss + self._weight_decay * decay
+                total = loss
+                if kernels:  # a network of one's own may have none
+                    total += self._weight_decay * tf.add_n([tf.nn.l2_loss(kernel) for kernel in kernels])
             norm, _ = self.step(tape, total, progress=0.0)
             if self._average:
                 averages.move_towards(self._average, self._variables, self._average_rate)

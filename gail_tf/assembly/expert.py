@@ -18,13 +18,7 @@ from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack
 from gail_tf.environments.foreign import one_line
 from gail_tf.environments.make import is_same_id, without_partials
-from gail_tf.environments.observations import (
-    channels_first,
-    environment_name,
-    flattened_space,
-    layers,
-    time_limit,
-)
+from gail_tf.environments.observations import channels_first, environment_name, layers, time_limit
 from gail_tf.environments.wrappers import as_bindings, defaults_of, described
 from gail_tf.files import as_json
 from gail_tf.functions import name_of
@@ -32,6 +26,7 @@ from gail_tf.networks.encoders import is_image, with_channels
 from gail_tf.resources import experts_dir, resolve_demonstrations
 from gail_tf.rewards import functions as rewards
 from gail_tf.training.imitation_distance import Ends, ends_of_expert
+from gail_tf.training.matching import matched
 from gail_tf.types import ARRAYS, DEMONSTRATIONS, Transition, UserError
 
 SMALL_SPREAD, SMALL_RELATIVE_SPREAD = 3e-4, 1e-5  # Standard deviations that RunningMoments flattens.
@@ -142,21 +137,22 @@ class Expert(NamedTuple):
 
 
 def are_to_be_compared(expert: Expert) -> bool:
-    """Whether to hold these columns against the environment's: not images, nor what tests hold against it."""
+    """Whether to compare the columns with the environment's: of vectors, but not of shipped files.
+
+    Those the tests compare.
+    """
     return expert.transitions.observation.ndim == 2 and not Path(expert.path).is_relative_to(experts_dir())
 
 
-def prepare_expert(
-    loaded: LoadedDemonstrations, env: gym.Env, codec: ActionCodec, run_seed: int, components=()
-) -> Expert:
+def prepare_expert(loaded: LoadedDemonstrations, env: gym.Env, codec: ActionCodec, run_seed: int) -> Expert:
     """Checks the demonstrations against the environment, then selects, pads, subsamples, normalises.
 
     Its return, its length and how often it ends are those of episodes that are whole: that ended, or lasted
-    to the environment's time limit. ``components`` are those of the environment's observations, if known.
+    to the environment's time limit.
     """
     recorded, max_steps, absorbing = loaded.recorded, time_limit(env), isinstance(env, AbsorbingState)
     with demos.named(loaded.name):
-        chosen, used = _chosen_and_used(loaded, env, codec, run_seed, components)
+        chosen, used = _chosen_and_used(loaded, env, run_seed)
     whole = whole_episodes(recorded, max_steps)
 
     def mean(values: np.ndarray | None, otherwise: float | None) -> float | None:
@@ -202,27 +198,17 @@ def _action_bounds(codec: ActionCodec) -> tuple[np.ndarray, np.ndarray] | None:
 
 
 def _chosen_and_used(
-    loaded: LoadedDemonstrations, env: gym.Env, codec: ActionCodec, run_seed: int, components
+    loaded: LoadedDemonstrations, env: gym.Env, run_seed: int
 ) -> tuple[Demonstrations, Demonstrations]:
     """The chosen trajectories, as the environment can use them, and what is learned from of them."""
     recorded, every, absorbing = loaded.recorded, loaded.subsample, isinstance(env, AbsorbingState)
     seed = run_seed if loaded.seed is None else loaded.seed
     if recorded.environment is None:
         demos.check_file_name(loaded.name, environment_name(env))
-    num_frames = frames_in_stack(env)
-    chosen = demos.check_matches(
-        recorded,
-        environment=environment_name(env),
-        observation_space=(env.env if absorbing else env).observation_space,
-        components=components,
-        flattened=flattened_space(env),
-        num_actions=codec.num_actions,
-        action_bounds=None if codec.is_discrete else (codec.space_low, codec.space_high),
-        num_frames=num_frames,
-    )
+    chosen = matched(recorded, env.env if absorbing else env)
     if loaded.num_trajectories is not None:
         chosen = demos.select(chosen, loaded.num_trajectories, seed)
-    if num_frames is not None:
+    if (num_frames := frames_in_stack(env)) is not None:
         chosen = demos.stacked(chosen, num_frames)
     padded = demos.pad_absorbing(chosen) if absorbing else chosen
     used = demos.subsample(padded, every, seed, absorbing)

@@ -14,7 +14,7 @@ from gail_tf.assembly.expert import (
 from gail_tf.assembly.settings import play_at_random, scored
 from gail_tf.demonstrations.comparison import Comparison
 from gail_tf.environments.actions import ActionCodec
-from gail_tf.environments.observations import environment_name, observation_components
+from gail_tf.environments.observations import environment_name
 from gail_tf.training.reference import compare_with
 from gail_tf.types import UserError
 
@@ -30,7 +30,7 @@ def inspect_for(loaded: LoadedDemonstrations, make_env: Callable[[], gym.Env]) -
     env = make_env()
     try:
         codec = ActionCodec(env.action_space, environment_name(env))
-        expert = prepare_expert(loaded, env, codec, 0, observation_components(env))
+        expert = prepare_expert(loaded, env, codec, 0)
     except UserError as error:
         raise UserError(f"gail-train will refuse it: {str(error).rstrip('.')}.") from error
     finally:

@@ -46,7 +46,7 @@ from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack
 from gail_tf.environments.make import factory_name, make_environment, with_version
 from gail_tf.environments.makers import SLOW
-from gail_tf.environments.observations import environment_name, observation_components
+from gail_tf.environments.observations import environment_name
 from gail_tf.functions import name_of
 from gail_tf.training import evaluation
 from gail_tf.training.evaluation import Evaluator
@@ -245,7 +245,7 @@ def changed_files(before: Mapping[str, str], now: Mapping[str, str]) -> list[str
     if not others:
         return []
     return [
-        f"warning: {', '.join(others)}: the file has changed since the run began. It goes on with what is "
+        f"{WARNING}{', '.join(others)}: the file has changed since the run began. It goes on with what is "
         "there now, so it is no longer one run of one program."
     ]
 
@@ -259,29 +259,24 @@ def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
     notes, expert, absorbing = [], None, isinstance(env, AbsorbingState)
     codec = ActionCodec(env.action_space, environment)  # before random play, which takes any action space
     if loaded is not None:
-        expert = prepare_expert(loaded, env, codec, experiment.seed, observation_components(env))
+        expert = prepare_expert(loaded, env, codec, experiment.seed)
         notes += [note if note.startswith(WARNING) else f"note: {note}" for note in expert.notes]
     if told := dark_images(env.observation_space):
-        notes.append(f"warning: {told}")
+        notes.append(f"{WARNING}{told}")
     env.close()
     make_real = functools.partial(make, absorbing_states=False)
     chance, random_play = play_at_random(make_real, env, expert)
     step_seconds = seconds_of_a_step(make_real)
     if expert is not None:
         expert, told = scored(expert, loaded.recorded.rewards, chance["return_mean"], random_play)
-        notes += [f"warning: {told}."] if told else []
+        notes += [f"{WARNING}{told}."] if told else []
     if expert is not None and are_to_be_compared(expert):
         expert, said = _compared(expert, loaded.recorded, make_real, step_seconds)
         notes += said
     learns = not getattr(experiment.reward_source, "is_constant", experiment.reward_source is None)
     if expert is not None and loaded.recorded.are_images and step_seconds <= COMPARED:
-        with contextlib.closing(make_real()) as env:
-            taken = matched(loaded.recorded, env)
-            told = other_images(taken, env)
-            notes += [f"warning: {told}"] if told else []
-            if learns:
-                share = border_accuracy(taken, env, _covered_boxes())
-                expert = expert._replace(facts={**expert.facts, "border_accuracy": share})
+        expert, said = _compared_images(expert, loaded.recorded, make_real, learns)
+        notes += said
     if expert is not None and learns:
         notes += _settle_reward(expert, chance["length_mean"], absorbing)
     notes += _cut_minibatches(experiment)
@@ -323,25 +318,24 @@ def play_at_random(
         if len(play) < RANDOM_EPISODES:
             play.append(episode)
 
-    evaluator, act = Evaluator(make_env), evaluation.uniformly_random(make_env, 0)
-    chance = evaluator.evaluate(act, 20, RANDOM_SEED, None if expert is None else watch, seen).statistics()
-    evaluator.close()
-    return chance, play
+    act = evaluation.uniformly_random(make_env, 0)
+    with contextlib.closing(Evaluator(make_env)) as evaluator:
+        chance = evaluator.evaluate(act, 20, RANDOM_SEED, None if expert is None else watch, seen)
+    return chance.statistics(), play
 
 
 def seconds_of_a_step(make_env: Callable[[], gym.Env]) -> float:
     """The median of some steps under random actions: what else the machine does hardly moves it."""
-    env = make_env()
-    env.action_space.seed(0)
-    env.reset(seed=RANDOM_SEED)
     seconds = []
-    while len(seconds) < _TIMED_STEPS and sum(seconds) < _TIMED_SECONDS:
-        action, start = env.action_space.sample(), time.perf_counter()
-        _, _, terminated, truncated, _ = env.step(action)
-        seconds.append(time.perf_counter() - start)
-        if terminated or truncated:
-            env.reset()
-    env.close()
+    with contextlib.closing(make_env()) as env:
+        env.action_space.seed(0)
+        env.reset(seed=RANDOM_SEED)
+        while len(seconds) < _TIMED_STEPS and sum(seconds) < _TIMED_SECONDS:
+            action, start = env.action_space.sample(), time.perf_counter()
+            _, _, terminated, truncated, _ = env.step(action)
+            seconds.append(time.perf_counter() - start)
+            if terminated or truncated:
+                env.reset()
     return float(np.median(seconds))
 
 
@@ -351,7 +345,7 @@ def scored(
     random_return: float,
     play: Sequence[Mapping[str, np.ndarray]],
 ) -> tuple[Expert, str | None]:
-    """Without a return that is no scale, and what to say of it."""
+    """``expert``, without its return where that is no scale of a score; why it is none, as a sentence."""
     if expert.return_mean is None:
         return expert, None
     why = scores.no_scale(expert.return_mean, random_return)
@@ -366,7 +360,7 @@ def scored(
 def _compared(
     expert: Expert, recorded: demos.Demonstrations, make_env: Callable[[], gym.Env], step_seconds: float
 ) -> tuple[Expert, list[str]]:
-    """With what cannot be the environment's columns among its facts; what to say of them."""
+    """``expert`` with the columns that cannot be the environment's among its facts, and notes on them."""
     if step_seconds > COMPARED:
         advice = "gail-make-demonstrations --inspect=PATH --environment=ID does that"
         told = (
@@ -374,10 +368,26 @@ def _compared(
         )
         return expert, [f"note: {told}: {advice}."]
     mismatches = compare_with(recorded, make_env).warnings
-    told = [f"warning: {mismatch}" for mismatch in mismatches[:TOLD]]
+    told = [f"{WARNING}{mismatch}" for mismatch in mismatches[:TOLD]]
     if len(mismatches) > TOLD:
-        told.append(f"warning: {len(mismatches) - TOLD} more of the kind.")
+        told.append(f"{WARNING}{len(mismatches) - TOLD} more of the kind.")
     return expert._replace(facts={**expert.facts, "mismatches": mismatches}), told
+
+
+def _compared_images(
+    expert: Expert, recorded: demos.Demonstrations, make_env: Callable[[], gym.Env], learns_reward: bool
+) -> tuple[Expert, list[str]]:
+    """``expert`` with what its images' borders tell among its facts, where a reward is learned from them.
+
+    And a warning where its episodes begin with other images than the environment's.
+    """
+    with contextlib.closing(make_env()) as env:
+        taken = matched(recorded, env)
+        told = other_images(taken, env)
+        if learns_reward:
+            share = border_accuracy(taken, env, _covered_boxes())
+            expert = expert._replace(facts={**expert.facts, "border_accuracy": share})
+    return expert, [f"{WARNING}{told}"] if told else []
 
 
 def _covered_boxes() -> Sequence[tuple[int, int, int, int]]:
@@ -467,7 +477,7 @@ def _settle_reward(expert: Expert, random_length: float, absorbing: bool) -> lis
             f"note: The reward is {reward.__name__} (of docs/gail.md's table), since the experts' {why}."
         ]
     warning = survival_warning(reward, seeks_end, absorbing)
-    return [*notes, f"warning: {warning}"] if warning else notes
+    return [*notes, f"{WARNING}{warning}"] if warning else notes
 
 
 @contextlib.contextmanager

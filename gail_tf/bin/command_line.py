@@ -6,7 +6,7 @@ import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from absl import app, flags, logging
@@ -80,6 +80,14 @@ def run_main(
             sys.exit(EXIT_INTERRUPTED)
 
     app.run(guarded_main, flags_parser=parse_flags)
+
+
+def list_flags_in(module_name: str, holders: Iterable[flags.FlagHolder]) -> None:
+    """Lists flags that another module defines in the help page of the binary ``module_name``."""
+    if module_name == "__main__":
+        module_name = sys.argv[0]  # absl's name for the flags of a module run by python -m
+    for holder in holders:
+        flags.FLAGS.register_key_flag_for_module(module_name, flags.FLAGS[holder.name])
 
 
 def _open_what_is_closed() -> None:

@@ -16,16 +16,11 @@ from absl import flags
 from gail_tf import library
 from gail_tf.bin.command_line import program, run_main
 from gail_tf.bin.outcome import report
+from gail_tf.doctor.case import free_folder
 from gail_tf.types import UserError
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Where the run goes: runs/demo, or a free runs/demo_N.")
 _SEED = 2_000_000  # of episodes that neither training nor its evaluations saw
-
-
-def first_free(folder: str) -> str:
-    """``folder``, or ``folder_2``, ``folder_3``, ... if it is there already."""
-    candidates = [folder] + [f"{folder}_{i}" for i in range(2, 1000)]
-    return next(name for name in candidates if not Path(name).exists())
 
 
 def _beside_expert(run_dir: Path) -> str:
@@ -42,7 +37,7 @@ def _beside_expert(run_dir: Path) -> str:
 
 
 def main(argv: Sequence[str]) -> int:
-    run_dir = _RUN_DIR.value or first_free("runs/demo")
+    run_dir = _RUN_DIR.value or free_folder("runs/demo")
     print(
         f"Training GAIL with PPO, and cloning beside it, on Hopper-v5 from 4 demonstrations, into {run_dir} "
         "(about 2 minutes)."
@@ -64,7 +59,7 @@ def main(argv: Sequence[str]) -> int:
     print(rollouts.describe(library.evaluate(result.policy, num_episodes=20, seed=_SEED)))
     print(_beside_expert(result.run_dir))
     train, evaluate = program("gail-train"), program("gail-evaluate")
-    mine, cartpole = first_free("runs/mine"), first_free("runs/cartpole")
+    mine, cartpole = free_folder("runs/mine"), free_folder("runs/cartpole")
     print(
         f"\nNow try:\n"
         f"  {train} --config=gail_ppo/any --config=with/cloning --demonstrations=mine.npz \\\n"

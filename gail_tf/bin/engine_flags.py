@@ -1,9 +1,8 @@
 """The flags that gail-study and gail-tune share: where runs train."""
 
-import sys
-
 from absl import flags
 
+from gail_tf.bin.command_line import list_flags_in
 from gail_tf.studies.engine import Engine, load_engine
 from gail_tf.types import UserError
 
@@ -25,10 +24,7 @@ _SHARED = (_ENGINE, _PROCESSES, _ADDRESS, _ENGINE_GIN)
 
 def declare_in(module_name: str) -> None:
     """Lists the shared flags in the help page of the binary ``module_name``."""
-    if module_name == "__main__":
-        module_name = sys.argv[0]  # absl's name for the flags of a module run by python -m
-    for holder in _SHARED:
-        flags.FLAGS.register_key_flag_for_module(module_name, flags.FLAGS[holder.name])
+    list_flags_in(module_name, _SHARED)
 
 
 def chosen() -> Engine:

@@ -7,6 +7,7 @@ import sys
 from absl import flags
 
 from gail_tf.assembly import recipe_texts
+from gail_tf.bin.command_line import list_flags_in
 from gail_tf.bin.outcome import report
 from gail_tf.types import UserError
 
@@ -48,10 +49,7 @@ _SHARED = (
 
 def declare_in(module_name: str) -> None:
     """Lists the shared flags in the help page of the binary ``module_name``."""
-    if module_name == "__main__":
-        module_name = sys.argv[0]  # absl's name for the flags of a module run by python -m
-    for holder in _SHARED:
-        flags.FLAGS.register_key_flag_for_module(module_name, flags.FLAGS[holder.name])
+    list_flags_in(module_name, _SHARED)
 
 
 def train(script: str, **more) -> int:

@@ -39,7 +39,7 @@ class Discriminator(tf.Module):
 
     Args:
       expert: the demonstrations' transitions, every field ``[M, ...]``, actions normalised.
-      expert_weights: ``[M]``, how often each row is drawn, in proportion; None: all alike.
+      expert_weights: ``[M]``, how often each row is drawn, in proportion; None: all equally often.
       num_actions: number of discrete actions, None when they are continuous.
       absorbing: whether the observations carry an absorbing indicator.
       inputs: the fields it sees: ("observation", "action") is GAIL's; ("observation",) needs no actions;
@@ -142,7 +142,7 @@ class Discriminator(tf.Module):
         self._check_loss_terms()
 
     def idle(self) -> list[str]:
-        """What is bound and changes nothing, whatever the logits: no reward of this function goes so far."""
+        """The bound settings that change nothing, since no logit gives a reward that they clip or filter."""
         found = ["the clipping in Discriminator.reward_transforms"] if self._pipeline.clips_nothing() else []
         if self._expert_filter is not None:
             kept = self._expert_filter(self.reward_fn(tf.linspace(-50.0, 50.0, 401)))

@@ -16,7 +16,7 @@ class ExpertSampler(tf.Module):
 
     Args:
       rows: fields ``[M, k]``.
-      weights: ``[M]``, how often each row is drawn, in proportion; None: all alike.
+      weights: ``[M]``, how often each row is drawn, in proportion; None: all equally often.
 
     Attributes:
       reported: at most 4,096 of the rows, always the same ones.

@@ -31,8 +31,7 @@ class PortableReward(tf.Module):
         self._real = observation_spec
         width = int(absorbing)
         inner = (self._real.shape[0] + width,) if absorbing else self._real.shape
-        is_index = codec.num_actions is not None
-        action = tf.TensorSpec((None,), tf.int32) if is_index else tf.TensorSpec((None, *codec.spec.shape))
+        action = tf.TensorSpec((None, *codec.spec.shape), codec.spec.dtype)
         state = tf.TensorSpec((None, *inner), self._real.dtype)
         # What LearnedReward calls: as the package has transitions, actions normalised, indicator and all.
         self.normalized = tf.function(
@@ -42,10 +41,8 @@ class PortableReward(tf.Module):
     def signatures(self) -> dict[str, Any]:
         """``serving_default`` of three inputs, and ``at_ends``, which takes ``terminated`` too."""
         state = tf.TensorSpec((None, *self._real.shape), self._real.dtype)
-        is_index = self._codec.num_actions is not None
-        action = (
-            tf.TensorSpec((None,), tf.int64) if is_index else tf.TensorSpec((None, *self._codec.spec.shape))
-        )
+        dtype = tf.int64 if self._codec.is_discrete else tf.float32
+        action = tf.TensorSpec((None, *self._codec.spec.shape), dtype)
         named = lambda spec, name: tf.TensorSpec(spec.shape, spec.dtype, name)  # noqa: E731
         three = [named(state, "observation"), named(action, "action"), named(state, "next_observation")]
 
@@ -66,11 +63,7 @@ class PortableReward(tf.Module):
 
     def _of_environment(self, observation, action, next_observation, terminated):
         """Outputs at rows in the environment's own units."""
-        if self._codec.is_discrete:
-            action = tf.cast(action, tf.int32)
-        else:
-            low, high = self._codec.low, self._codec.high
-            action = self._codec.executed((action - low) / (high - low) * 2.0 - 1.0)
+        action = self._codec.executed(self._codec.from_environment(action))
         if self._absorbing:
             # The end leads into the absorbing state, which is the indicator and zeros; nothing terminates.
             end = terminated[:, None]

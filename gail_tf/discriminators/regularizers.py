@@ -61,7 +61,8 @@ def _returns_and_values(logit_fn: LogitFn, segments: AgentSegments | None) -> tu
     """``R_w`` with a gradient through every reward in it, and V, constant; both ``[L, S]``."""
     if segments is None:
         raise ValueError(
-            "variance: no segments in time order: want OnPolicyGenerator.generator_first = True."
+            "variance, variance_raw: no segments in time order: want "
+            "OnPolicyGenerator.generator_first = True."
         )
     rows = tf.reshape(segments.features, [-1, segments.features.shape[-1]])
     reward = tf.reshape(segments.reward_fn(logit_fn(rows)), segments.terminated.shape)

@@ -63,7 +63,7 @@ class ActionCodec:
         """The normalised action as the environment executes it: cut to the space.
 
         A discriminator must see this one: experts' actions sit on the bounds, raw samples do not. Takes and
-        gives tensors (in a policy) or arrays (while collecting), as :meth:`to_environment` does.
+        gives tensors (in a policy) or arrays (while collecting), as all methods do.
         """
         return action if self.is_discrete else _cut(action, self.cut_low, self.cut_high)
 
@@ -75,11 +75,14 @@ class ActionCodec:
         # Rounding may step over a bound by one ulp, and some environments assert the bound.
         return _cut(scaled, self.space_low, self.space_high)
 
-    def from_environment(self, action: np.ndarray) -> np.ndarray:
+    def from_environment(self, action):
         """Environment units ``[..., k]`` -> normalised float32; discrete ``[...]`` -> int32."""
-        if self.is_discrete:
-            return np.asarray(action, np.int32)
-        return ((action - self.low) / (self.high - self.low) * 2.0 - 1.0).astype(np.float32)
+        normalized = action
+        if not self.is_discrete:
+            normalized = (action - self.low) / (self.high - self.low) * 2.0 - 1.0
+        if tf.is_tensor(action):
+            return tf.cast(normalized, self.spec.dtype)
+        return np.asarray(normalized, self.spec.dtype.as_numpy_dtype)
 
 
 def _inner(bound: np.ndarray, beyond: Callable) -> np.ndarray:

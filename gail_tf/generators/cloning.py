@@ -24,10 +24,10 @@ from gail_tf.types import EpisodeStatistics, RewardSource, Transition
 class CloningGenerator(tf.Module):
     """Learns from the demonstrations alone; an iteration is ``epochs_per_iteration`` epochs.
 
-    It is more of them where these have fewer than ``min_minibatches`` minibatches: so many as have them, and
-    as many times more make up the cloning's ``patience`` and ``max_epochs``. Else a clone of few rows, whose
-    epochs are an update or two, would be given out long before it fits them. ``actor_network`` and ``notes``
-    are as :class:`OnPolicyGenerator`'s.
+    Where these have fewer than ``min_minibatches`` minibatches together, it is as many epochs as have them,
+    and the cloning's ``patience`` and ``max_epochs`` grow by the same factor. Otherwise a clone of few rows,
+    whose epochs are an update or two, would be exported long before it fits them. ``actor_network`` and
+    ``notes`` are those of :class:`OnPolicyGenerator`.
 
     With ``num_members`` above 1 the policy is an :class:`Ensemble` of as many clones. Each has a network, a
     split of the rows and shuffles of its own, and stops when its own held-out rows say so.

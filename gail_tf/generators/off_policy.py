@@ -140,16 +140,16 @@ class OffPolicyGenerator(CollectingGenerator):
       agent: class of the agent (TD3, DDPG, SD3, SAC; of discrete actions DQN, SoftQ).
       num_updates: agent updates an iteration; over the transitions collected: the update-to-data ratio.
       batch_size: rows of a minibatch.
-      expert_share: of every minibatch are rows of the demonstrations, drawn with replacement, all alike. The
-        reward source says what they are paid (``expert_reward``). SQIL: a half. An agent's ``cloning_coef``
-        wants some.
+      expert_share: fraction of every minibatch that is rows of the demonstrations, drawn uniformly and with
+        replacement. The reward source says what they are paid (``expert_reward``). SQIL: a half. An agent's
+        ``cloning_coef`` needs more than 0.
       augmentations: what images go through before an agent's update, functions such as those of
         networks/augmentations.py: states and successors apart from each other, and anew each update (DrQ,
         2020). The reward source sees images as they are.
       num_reward_rows: replayed rows that the reward source sees an iteration; with a Discriminator of
         ``num_epochs`` 1, divided by its ``batch_size``, that is its number of updates. 0: it never learns.
       reward_recency: k, by which new ones are preferred among these: the age of a row is u^k of the buffer's,
-        u uniform; 1 makes all alike, 3 takes half of them from the newest eighth. A reward source that is
+        u uniform; 1 draws uniformly, 3 takes half of them from the newest eighth. A reward source that is
         shown old behaviour most of the time tells it from the expert for ever, and goes on pulling the policy
         past the expert when it is already there; one that is shown none forgets it, and pays for it again.
       num_random_steps: transitions of uniformly random actions at the start; learning begins after them.
@@ -160,7 +160,7 @@ class OffPolicyGenerator(CollectingGenerator):
       normalize_observations: running mean and std of the observations collected.
       collect_while_learning: the steps of the next iteration are taken while this one's updates run, by the
         policy of before them: one iteration's lag, for the use of a second core.
-      jit_compile: compile with XLA; None: but for images on a CPU.
+      jit_compile: compile with XLA. None: do so, except for images on a CPU.
 
     Attributes:
       notes: what a person should know before the first iteration. replay: the :class:`ReplayBuffer`.

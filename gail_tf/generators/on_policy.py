@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import gin
@@ -24,6 +24,28 @@ from gail_tf.optimization import averages
 from gail_tf.optimization.compiling import with_xla
 from gail_tf.optimization.minibatches import drawn_indices
 from gail_tf.types import EpisodeStatistics, OnPolicyBatch, RewardSource, Transition, ValuedSegments
+
+
+def _check(settings: Mapping[str, Any]) -> None:
+    """Raises ValueError for settings of the constructor (its ``locals()``) that make no sense together."""
+    shared.check_settings("OnPolicyGenerator", settings)
+    num_steps, length, expert = settings["num_steps"], settings["segment_length"], settings["expert"]
+    if num_steps % length:
+        raise ValueError(
+            f"OnPolicyGenerator.segment_length is {length}: want a divisor of num_steps, {num_steps}."
+        )
+    if settings["reward_source"].needs_segments and not settings["generator_first"]:
+        raise ValueError(
+            "Discriminator.loss_terms: one needs the values fitted in the same iteration: want "
+            "OnPolicyGenerator.generator_first = True, or other loss terms."
+        )
+    shared.check_discount("OnPolicyGenerator", settings["discount"], settings["absorbing"])
+    epochs = settings["warm_start_epochs"]
+    if epochs and expert is None:
+        raise ValueError(f"OnPolicyGenerator.warm_start_epochs is {epochs}: without demonstrations want 0.")
+    if settings["fixed_normalizer"] and (expert is None or not settings["normalize_observations"]):
+        without = "demonstrations" if expert is None else "OnPolicyGenerator.normalize_observations"
+        raise ValueError(f"OnPolicyGenerator.fixed_normalizer is True: without {without} want False.")
 
 
 @gin.configurable
@@ -54,7 +76,7 @@ class OnPolicyGenerator(CollectingGenerator):
         moved by this fraction an iteration; 0: the actor itself. It smooths out the single update after which
         a policy falls in some episodes. Without a warm start it first is one of the newest actors.
       warm_start_epochs: epochs of behavioural cloning before the first iteration.
-      jit_compile: compile with XLA; None: but for images on a CPU.
+      jit_compile: compile with XLA. None: do so, except for images on a CPU.
 
     Attributes:
       notes: what a person should know before the first iteration.
@@ -86,24 +108,8 @@ class OnPolicyGenerator(CollectingGenerator):
         jit_compile: bool | None = None,
     ):
         segment_length = num_steps if segment_length is None else min(segment_length, num_steps)
-        shared.check_settings("OnPolicyGenerator", locals())
-        if num_steps % segment_length:
-            given = f"OnPolicyGenerator.segment_length is {segment_length}"
-            raise ValueError(f"{given}: want a divisor of num_steps, {num_steps}.")
-        if reward_source.needs_segments and not generator_first:
-            raise ValueError(
-                "Discriminator.loss_terms: one needs the values fitted in the same iteration: want "
-                "OnPolicyGenerator.generator_first = True, or other loss terms."
-            )
-        shared.check_discount("OnPolicyGenerator", discount, absorbing)
+        _check(locals())
         shared.follow_discount(reward_source, discount)
-        if warm_start_epochs and expert is None:
-            raise ValueError(
-                f"OnPolicyGenerator.warm_start_epochs is {warm_start_epochs}: without demonstrations want 0."
-            )
-        if fixed_normalizer and (expert is None or not normalize_observations):
-            without = "demonstrations" if expert is None else "OnPolicyGenerator.normalize_observations"
-            raise ValueError(f"OnPolicyGenerator.fixed_normalizer is True: without {without} want False.")
         super().__init__(make_env, reward_source, seed, num_environments, num_steps)
         self._discount, self._gae_lambda, self._absorbing = discount, gae_lambda, absorbing
         self._generator_first, self._segment_length = generator_first, segment_length
@@ -126,13 +132,8 @@ class OnPolicyGenerator(CollectingGenerator):
                 self._normalizer.update(tf.constant(self._without_absorbing(expert).observation))
             elif self._cloned:
                 self._normalizer.update(self._cloned[0])
-        self._warm_start_epochs, self._cloning = warm_start_epochs, None
-        if warm_start_epochs:  # built here, so that wrong settings are told, and the record has them
-            shown = self._without_absorbing(expert)
-            if self._cloned:  # the same rows, which clone and agent share
-                shown = shown._replace(observation=self._cloned[0], action=self._cloned[1])
-            cloning = BehavioralCloning(self._actor, shown, seed)
-            self._cloning = lambda: cloning  # an attribute of its own would be part of every checkpoint
+        self._warm_start_epochs = warm_start_epochs
+        self._cloning = self._warm_start(expert, seed) if warm_start_epochs else None
         self._sees_images = not spec.dtype.is_floating
         look = getattr(self.agent, "look", None) if self._sees_images else None
         jit_compile = with_xla(jit_compile, spec.shape)
@@ -156,6 +157,17 @@ class OnPolicyGenerator(CollectingGenerator):
             return expert
         rows = expert.observation[:, -1] == 0.0
         return Transition(*(field[rows] for field in expert))
+
+    def _warm_start(self, expert: Transition, seed: int) -> Callable[[], BehavioralCloning]:
+        """Makes the cloning of ``expert``, now, so that wrong settings are told and the record has them.
+
+        Returns a function that gives it: an attribute of its own would be part of every checkpoint.
+        """
+        shown = self._without_absorbing(expert)
+        if self._cloned:  # the same rows, which clone and agent share
+            shown = shown._replace(observation=self._cloned[0], action=self._cloned[1])
+        cloning = BehavioralCloning(self._actor, shown, seed)
+        return lambda: cloning
 
     def prepare(self) -> Iterator[tuple[float, dict[str, float]]]:
         """Warm-starts the policy by behavioural cloning, where the config asks for it, an epoch at a time."""

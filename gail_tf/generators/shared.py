@@ -51,7 +51,10 @@ def check_discount(owner: str, discount: float, absorbing: bool) -> None:
 
 
 def follow_discount(reward_source: RewardSource | None, discount: float | None) -> None:
-    """AIRL's potential (its terms cancel at no other) and an end's worth take the discount of the returns."""
+    """Gives ``discount``, that of the returns, to the parts of ``reward_source`` that need the same one.
+
+    They have ``follows``: AIRL's potential, whose terms cancel at no other discount, and an end's worth.
+    """
     for part in (reward_source, getattr(reward_source, "network", None)):
         if discount is not None and getattr(part, "follows", False):
             part.discount = discount

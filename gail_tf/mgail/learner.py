@@ -14,7 +14,7 @@ from gail_tf.mgail.policies import GaussianActions, GumbelActions
 from gail_tf.mgail.rollout import PerturbedModel, Rollout, imagined_rollout
 from gail_tf.mgail.segments import Segment
 from gail_tf.networks.made import made_actor, made_value
-from gail_tf.networks.mlp import make_actor_network, make_value_network
+from gail_tf.networks.mlp import GaussianHead, make_actor_network, make_value_network
 from gail_tf.networks.normalization import RunningMoments
 from gail_tf.optimization import averages
 from gail_tf.optimization.checks import check_settings
@@ -44,6 +44,15 @@ def _check_dropout(network, dropout: float) -> int:
     return layer[0].units if dropout else 0
 
 
+def _set_std(network, std: tf.Tensor) -> None:
+    """Sets the standard deviation ``[k]`` of the actor's actions; ValueError where its head has none."""
+    head = (getattr(network, "layers", None) or [network])[-1]
+    if not isinstance(head, GaussianHead):
+        given = f"MGAIL.std_from_expert is set, and the actor ends in a {type(head).__name__}"
+        raise ValueError(f"{given}: want make_actor_network, which ends in a GaussianHead, or None.")
+    head.set_std(std)
+
+
 @gin.configurable
 class MGAIL(tf.Module):
     """Forward model, policy, its running average, and value function, with an update of each.
@@ -64,8 +73,9 @@ class MGAIL(tf.Module):
         mean |G_0|, the objective's (as TD3's is in units of mean |Q|), and weighted as it is; no unit of the
         policy is left out in it.
       temperature: of the Gumbel-Softmax, for discrete actions.
-      std_from_expert: fixes the policy's std at the std of ``expert_action`` divided by this, component by
-        component (the authors' code: 6), in a network that ends in a GaussianHead; None leaves it alone.
+      std_from_expert: the policy's std begins at the std of ``expert_action`` divided by this, component by
+        component (the authors' code: 6), and stays there with make_actor_network.learn_std = False; for a
+        network that ends in a GaussianHead. None leaves the std alone.
       dropout: share of the units of the policy's last hidden layer that are left out where it acts in
         training and where it learns, by the same mask (the authors' code: 0.25); the evaluated policy has
         all.
@@ -139,7 +149,7 @@ class MGAIL(tf.Module):
         self._num_masked = _check_dropout(self.actor_net, dropout)
         self.noise_dim = self.actions.action_dim + self._num_masked
         if std_from_expert is not None:
-            self.actor_net.layers[-1].set_std(tf.math.reduce_std(expert_action, 0) / std_from_expert)
+            _set_std(self.actor_net, tf.math.reduce_std(expert_action, 0) / std_from_expert)
         averages.assign(self.average_net.variables, self.actor_net.variables)
         self.model = ForwardModel(observation_dim, self.actions.action_dim, normalizer)
         bounded = functools.partial(GradientStep, max_value=max_gradient_value)

@@ -112,8 +112,8 @@ def make_discriminator_network(
     Args:
       weight_constraint: applied to every weight at the start, and by the optimizer after each step.
       encoder: makes a list of layers from images ``[B, H, W, C]`` to anything; each input of rank 3 has its
-        own. Without one images go through :func:`small_encoder`, but for a spectral norm, and what else is of
-        rank 3 joins as it is.
+        own. None: images go through :func:`small_encoder`, and what is of rank 3 but no image is flattened;
+        with ``spectral_normalization`` all are flattened.
     """
     if spectral_normalization and encoder is not None:
         raise ValueError(
@@ -126,22 +126,10 @@ def make_discriminator_network(
         )
     dense = SpectralDense if spectral_normalization else tf.keras.layers.Dense
     layers = [*(dense(n, activation) for n in hidden), dense(1, None)]
-    encoders = {}
     input_shapes = {name: with_channels(shape) for name, shape in input_shapes.items()}
     if encoder is None and not spectral_normalization and any(map(is_image, input_shapes.values())):
         encoder = small_encoder
-    if encoder is not None:
-        encoders = {name: list(encoder()) for name, shape in input_shapes.items() if len(shape) == 3}
-        if not encoders:
-            shapes = ", ".join(f"{name} {list(shape)}" for name, shape in input_shapes.items())
-            raise ValueError(
-                "make_discriminator_network.encoder wants images [H, W, C], and no input is one "
-                f"({shapes}): give images of bytes with channels, or leave the encoder out."
-            )
-        for name, made in encoders.items():  # Keras would tell of its layer, and not of the box
-            for layer in made:
-                if isinstance(layer, Cover):
-                    layer.check(*input_shapes[name][:2])
+    encoders = {} if encoder is None else _encoders(input_shapes, encoder)
     if weight_constraint is not None:
         _constrain([*layers, *itertools.chain(*encoders.values())], frozen(weight_constraint))
     if encoders:
@@ -150,15 +138,35 @@ def make_discriminator_network(
     try:
         network.build((None, sum(math.prod(shape) for shape in input_shapes.values())))
     except (ValueError, tf.errors.InvalidArgumentError) as e:
-        shapes = ", ".join(f"{name} {list(shape)}" for name, shape in input_shapes.items())
         raise ValueError(
-            f"make_discriminator_network cannot be built on {shapes} ({reason_of(e)}): want an encoder, or "
-            "layers, that fit; images are [H, W, C]."
+            f"make_discriminator_network cannot be built on {_listed(input_shapes)} ({reason_of(e)}): want "
+            "an encoder, or layers, that fit; images are [H, W, C]."
         ) from e
     for variable in network.trainable_variables:
         if variable.constraint is not None:
             variable.assign(variable.constraint(variable))
     return network
+
+
+def _encoders(
+    input_shapes: InputShapes, encoder: Callable[[], Sequence[tf.keras.layers.Layer]]
+) -> dict[str, list[tf.keras.layers.Layer]]:
+    """Layers of its own for each input of rank 3; ValueError where none is, or a covered box does not fit."""
+    encoders = {name: list(encoder()) for name, shape in input_shapes.items() if len(shape) == 3}
+    if not encoders:
+        raise ValueError(
+            "make_discriminator_network.encoder wants images [H, W, C], and no input is one "
+            f"({_listed(input_shapes)}): give images of bytes with channels, or leave the encoder out."
+        )
+    for name, layers in encoders.items():  # Keras would tell of its layer, and not of the box
+        for layer in layers:
+            if isinstance(layer, Cover):
+                layer.check(*input_shapes[name][:2])
+    return encoders
+
+
+def _listed(input_shapes: InputShapes) -> str:
+    return ", ".join(f"{name} {list(shape)}" for name, shape in input_shapes.items())
 
 
 def _constrain(layers: Sequence[tf.keras.layers.Layer], constraint: Callable) -> None:

@@ -59,7 +59,10 @@ def small_encoder(
     activation: str | Callable = "relu",
     centered: bool = False,
 ) -> list[tf.keras.layers.Layer]:
-    """Mnih et al. 2013, padded, so for images of any size: 40% of the other's products, for a CPU."""
+    """Mnih et al. 2013, but padded, so that images may be of any size; features ``[B, units]``.
+
+    It takes 40% of the multiplications of :func:`nature_encoder`, which a CPU feels.
+    """
     return _convolutions(filters, kernels, strides, units, activation, "same", centered)
 
 

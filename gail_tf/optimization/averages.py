@@ -6,7 +6,7 @@ import tensorflow as tf
 
 
 def assign(variables: Sequence[tf.Variable], values: Sequence[tf.Tensor]) -> None:
-    """Each variable has its value of ``values``, which are as many."""
+    """Assigns to each variable its value; ValueError unless there are as many values as variables."""
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
 

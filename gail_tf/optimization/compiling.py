@@ -4,9 +4,9 @@ import tensorflow as tf
 
 
 def with_xla(jit_compile: bool | None, observation_shape: tf.TensorShape) -> bool:
-    """``jit_compile``; of None XLA, but for images ``[H, W, C]`` where no GPU is in sight.
+    """``jit_compile`` where it is given; None: True, except for images ``[H, W, C]`` without a GPU.
 
-    There TensorFlow's own convolutions take half of the time of XLA's (docs/pixels.md).
+    On a CPU TensorFlow's own convolutions take half of the time of XLA's (docs/pixels.md).
     """
     if jit_compile is not None:
         return jit_compile

@@ -63,11 +63,11 @@ class GradientStep(tf.Module):
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Takes a step against ``gradients``; returns their global norm and mean absolute component.
 
-        Both are of before the bound. A weight that has no gradient stays as it is.
+        Both are those before the gradients are clipped. A weight that has no gradient stays as it is.
 
         Args:
           progress: in [0, 1], of the run.
-          condition: bool scalar; without it, weights and optimizer stay as they are. None: always.
+          condition: bool scalar; where it is False, weights and optimizer stay as they are. None: True.
 
         Raises:
           UserError: no weight has a gradient.

@@ -21,15 +21,15 @@ class Weighted(NamedTuple):
 def recent_ages(seed: tf.Tensor, num_rows: int, num_held: tf.Tensor, recency: float) -> tf.Tensor:
     """Ages ``[num_rows]``, int32 from 0 (the newest) to ``num_held - 1``, drawn with replacement.
 
-    An age is ``u^recency`` of ``num_held``, u uniform: ``P(age < a) = (a / num_held)^(1 / recency)``; 1 makes
-    all alike, 3 takes half of them from the newest eighth.
+    An age is ``u^recency`` of ``num_held``, u uniform: ``P(age < a) = (a / num_held)^(1 / recency)``; 1
+    draws uniformly, 3 takes half of them from the newest eighth.
     """
     age = tf.random.stateless_uniform([num_rows], seed) ** recency
     return tf.minimum(tf.cast(age * tf.cast(num_held, tf.float32), tf.int32), num_held - 1)
 
 
 def drawn_indices(num_drawn: int, num_rows: int | tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """``num_drawn`` of ``range(num_rows)``, int32, with replacement and all alike."""
+    """``num_drawn`` of ``range(num_rows)``, int32, uniformly and with replacement."""
     return tf.random.stateless_uniform([num_drawn], seed, maxval=num_rows, dtype=tf.int32)
 
 

@@ -55,7 +55,7 @@ class RewardPipeline(tf.Module):
         return reward, metrics | self._clipped_share(raw)
 
     def clips_nothing(self) -> bool:
-        """Whether there is something that clips rewards, and none of this function's goes so far."""
+        """Whether transforms clip, but at bounds that the reward function reaches at no logit."""
         if self._agent is not None:  # whose logits are anything
             return False
         shares = self._clipped_share(self._raw(tf.linspace(-50.0, 50.0, 401)))

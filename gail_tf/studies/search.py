@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,17 +63,23 @@ def open_book(tune: Tune, out: Path, demonstrations: str | None = None, bindings
     wanted, found = tune.settings(), book.user_attrs.get("settings")
     wanted |= {"--gin": list(bindings)} if bindings else {}
     wanted["demonstrations"] = sorted({digest_of(run.demonstrations) for run in runs} - {None})
-    if found and "demonstrations" not in found:  # an older book, which says neither
-        found = {name: wanted[name] for name in ("demonstrations", "--gin") if name in wanted} | found
-    for name in sorted({*wanted, *found}) if found else ():
-        if found.get(name) != wanted.get(name):
-            told = f"there: {found.get(name)}; asked for: {wanted.get(name)}"
-            raise UserError(f"{out} holds a search with other {name} ({told}): choose another --out.")
     if found is None:
         for values in tune.first:
             book.enqueue_trial(values, skip_if_exists=True)
         book.set_user_attr("settings", wanted)
+    else:
+        _require_same(found, wanted, out)
     return book
+
+
+def _require_same(found: Mapping[str, Any], wanted: Mapping[str, Any], out: Path) -> None:
+    """Raises UserError where the book in ``out`` was begun with ``found``, other settings than ``wanted``."""
+    if "demonstrations" not in found:  # an older book, which says neither
+        found = {name: wanted[name] for name in ("demonstrations", "--gin") if name in wanted} | found
+    for name in sorted({*wanted, *found}):
+        if found.get(name) != wanted.get(name):
+            told = f"there: {found.get(name)}; asked for: {wanted.get(name)}"
+            raise UserError(f"{out} holds a search with other {name} ({told}): choose another --out.")
 
 
 def _require_taken(tune: Tune, bindings: Sequence[str]) -> None:

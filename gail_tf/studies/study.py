@@ -134,7 +134,7 @@ class Study:
         check_type("Study.bindings", bindings, Sequence[str])
         _check_resources("Study", num_cpus, num_gpus)
         self.num_cpus, self.num_gpus = num_cpus, num_gpus
-        _check(tasks and arms, "Study.arms and Study.tasks: want one arm and one task or more.")
+        require(tasks and arms, "Study.arms and Study.tasks: want one arm and one task or more.")
         seed_list("Study.seeds", seeds)
         self.seeds, self.bindings = seeds, bindings
         self.tasks = {name: _task(name, fields) for name, fields in tasks.items()}
@@ -143,7 +143,7 @@ class Study:
         for arm in arms:
             other = slugs.setdefault(slug(arm.label), arm.label)
             shared = f"{other!r} and {arm.label!r} would share the folder {slug(arm.label)}"
-            _check(other == arm.label, f"Study.arms: {shared}: rename one.")
+            require(other == arm.label, f"Study.arms: {shared}: rename one.")
         self.arms = {made.label: made for arm in arms for made in _grid(arm, grid or {})}
         self._grid = tuple(grid or ())
         self._folders = _folders(self.arms)
@@ -202,7 +202,7 @@ def require_free(where: str, names: Iterable[str], tasks: Iterable[Task], bindin
     for name, (who, keys) in itertools.product(names, bound.items()):
         is_free = name not in {key.rsplit("/", 1)[-1] for key in keys}
         says = f"{where}[{name!r}]: {who} binds it too and wins, so every run would have that"
-        _check(is_free, f"{says}: leave out one of them.")
+        require(is_free, f"{says}: leave out one of them.")
 
 
 def load_study(name: str) -> tuple[str, Study]:
@@ -245,16 +245,16 @@ def select(runs: Iterable[StudyRun], only: str = "", shard: str | None = None) -
     chosen = named_by(runs, only, "--dry_run lists them")
     parts = re.fullmatch(r"(\d+)/(\d+)", shard or "1/1")
     index, count = map(int, parts.groups()) if parts else (0, 0)
-    _check(1 <= index <= count, f"--shard={shard}: want i/n with i from 1 to n, such as 2/4.")
+    require(1 <= index <= count, f"--shard={shard}: want i/n with i from 1 to n, such as 2/4.")
     few = f"there are {len(chosen)} runs only, so this shard is empty."
-    _check(index <= len(chosen), f"--shard={shard}: {few}")
+    require(index <= len(chosen), f"--shard={shard}: {few}")
     return chosen[index - 1 :: count]
 
 
 def check_out(out: Path) -> None:
     """Raises UserError where ``--out`` is a file, or would be below one."""
     nearest = next(path for path in (out, *out.absolute().parents) if path.exists())
-    _check(nearest.is_dir(), f"--out={out}: {nearest} is a file: want a folder, new or of this study.")
+    require(nearest.is_dir(), f"--out={out}: {nearest} is a file: want a folder, new or of this study.")
     check_readable(f"--out={out}", out, "choose another")
 
 
@@ -290,17 +290,17 @@ def _check_demonstrations(path: str | None) -> None:
     else:
         there = source == "minari" or os.path.exists(path)
         says = f"{path}: no such file of demonstrations: add it, or give its folder by --demonstrations=DIR"
-    _check(there, f"{says}, or leave the task out (of a study with --only).")
+    require(there, f"{says}, or leave the task out (of a study with --only).")
 
 
 def _resolve_study(name: str) -> Path:
     path, names = Path(name), shipped_studies()
     is_gin = path.suffix not in (".yaml", ".yml", ".json", ".toml")
-    _check(is_gin, f"--study={name}: want a gin file, as docs/studies.md has it.")
+    require(is_gin, f"--study={name}: want a gin file, as docs/studies.md has it.")
     if path.is_file():
         return path
     hint = did_you_mean(name, names) or f"shipped ones are {', '.join(names)}."
-    _check(name in names, f"--study={name}: neither a file nor a shipped study; {hint}")
+    require(name in names, f"--study={name}: neither a file nor a shipped study; {hint}")
     return configs_dir() / "studies" / f"{name}.gin"
 
 
@@ -317,46 +317,50 @@ def _demonstrations(task: Task, folder: str | os.PathLike | None) -> str:
     own = os.path.expanduser(path)
     is_within = os.path.isabs(own) or not os.path.isfile(given)
     says = f"--demonstrations={folder} is a file, and a task names its own: give the folder of {path}."
-    _check(is_within, says)
+    require(is_within, says)
     return os.path.abspath(os.path.join(given, own))
 
 
 def _arm(label: str, fields: Any, tasks: Mapping[str, Task]) -> Arm:
     _check_text("Study.arms", label)
-    _check(label.isprintable(), f"Study.arms: {label!r} breaks its line in a table: want one of one line.")
+    require(label.isprintable(), f"Study.arms: {label!r} breaks its line in a table: want one of one line.")
     where = f"Study.arms[{label!r}]"
     arm = _of_fields(Arm, where, label, {"configs": fields} if isinstance(fields, list | tuple) else fields)
     can_be_folder = slug(label) not in ("", LOGS)
-    _check(can_be_folder, f"{where}: a label makes a folder's name, which this one cannot: rename it.")
+    require(can_be_folder, f"{where}: a label makes a folder's name, which this one cannot: rename it.")
     _check_resources(where, arm.num_cpus, arm.num_gpus)
-    _check(arm.configs, f"{where}.configs is empty: want the name of one config or more.")
+    require(arm.configs, f"{where}.configs is empty: want the name of one config or more.")
     is_on_some = arm.tasks is None or arm.tasks
-    _check(is_on_some, f"{where}.tasks is empty: want the name of one task or more; without it, all.")
+    require(is_on_some, f"{where}.tasks is empty: want the name of one task or more; without it, all.")
     for name in arm.tasks or ():
-        _check(name in tasks, f"{where}.tasks: there is no task {name!r}; there are {', '.join(tasks)}.")
+        require(name in tasks, f"{where}.tasks: there is no task {name!r}; there are {', '.join(tasks)}.")
     return arm
 
 
 def _check_text(where: str, name: Any) -> None:
-    _check(isinstance(name, str), f"{where}: the name {name!r} is no text: want it in quotes, {str(name)!r}.")
+    require(
+        isinstance(name, str), f"{where}: the name {name!r} is no text: want it in quotes, {str(name)!r}."
+    )
 
 
 def _check_resources(where: str, num_cpus: float | None, num_gpus: float | None) -> None:
     check_type(f"{where}.num_cpus", num_cpus, float | None)
     check_type(f"{where}.num_gpus", num_gpus, float | None)
-    _check(num_cpus is None or num_cpus > 0, f"{where}.num_cpus = {num_cpus}: want more than 0.")
-    _check(num_gpus is None or num_gpus >= 0, f"{where}.num_gpus = {num_gpus}: want 0 or more.")
+    require(num_cpus is None or num_cpus > 0, f"{where}.num_cpus = {num_cpus}: want more than 0.")
+    require(num_gpus is None or num_gpus >= 0, f"{where}.num_gpus = {num_gpus}: want 0 or more.")
 
 
 def _grid(arm: Arm, grid: Mapping[str, Sequence[Any]]) -> Iterable[Arm]:
     """``arm`` once for each combination of the grid's values; strings among them are gin's own text."""
-    _check(isinstance(grid, Mapping), f"Study.grid = {grid!r}: want a dict from bindings to lists of values.")
+    require(
+        isinstance(grid, Mapping), f"Study.grid = {grid!r}: want a dict from bindings to lists of values."
+    )
     for name, values in grid.items():
         where = f"Study.grid[{name!r}] = {values!r}"
         is_binding = isinstance(name, str) and "." in name
-        _check(is_binding, f"{where}: want the name of a binding, such as PPO.learning_rate.")
+        require(is_binding, f"{where}: want the name of a binding, such as PPO.learning_rate.")
         texts = [str(value) for value in values] if isinstance(values, list | tuple) else []
-        _check(texts and len(set(texts)) == len(texts), f"{where}: want a list of different values.")
+        require(texts and len(set(texts)) == len(texts), f"{where}: want a list of different values.")
     for values in itertools.product(*grid.values()):
         pairs = list(zip(grid, map(str, values), strict=True))
         # Names of their own where the last word is enough to tell the settings apart.
@@ -388,7 +392,7 @@ def _task(name: str, fields: Any) -> Task:
     _check_text("Study.tasks", name)
     where = f"Study.tasks[{name!r}]"
     is_folder = re.fullmatch(r"\w[\w.-]*", name)
-    _check(is_folder, f"{where}: the name is a folder's: letters, digits, '_', '-' and '.' only.")
+    require(is_folder, f"{where}: the name is a folder's: letters, digits, '_', '-' and '.' only.")
     return _of_fields(Task, where, name, fields)
 
 
@@ -396,12 +400,12 @@ def _of_fields(kind: type, where: str, name: str, fields: Any) -> Any:
     """An Arm or a Task from a dict; an unknown, missing or malformed field is a UserError."""
     hints = dict(list(typing.get_type_hints(kind).items())[1:])  # without the name itself
     known = ", ".join(hints)
-    _check(isinstance(fields, Mapping), f"{where} = {fields!r}: want a dict with some of {known}.")
+    require(isinstance(fields, Mapping), f"{where} = {fields!r}: want a dict with some of {known}.")
     for key, value in fields.items():
-        _check(key in hints, f"{where}: {key!r} is unknown; there are {known}.")
+        require(key in hints, f"{where}: {key!r} is unknown; there are {known}.")
         check_type(f"{where}.{key}", value, hints[key])
     required = next(iter(hints))
-    _check(required in fields, f"{where}: {required!r} is missing.")
+    require(required in fields, f"{where}: {required!r} is missing.")
     made = kind(name, **fields)
     seed_list(f"{where}.seeds", 1 if made.seeds is None else made.seeds)
     return made
@@ -413,10 +417,11 @@ def seed_list(where: str, seeds: Seeds) -> list[int]:
     found = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
     fits = found and len(set(found)) == len(found) and min(found) >= 0 and max(found) <= MAX_SEED
     wanted = f"want how many, 1 or more, or a list of different seeds from 0 to {MAX_SEED}."
-    _check(fits, f"{where} = {seeds!r}: {wanted}")
+    require(fits, f"{where} = {seeds!r}: {wanted}")
     return found
 
 
-def _check(fits: Any, message: str) -> None:
+def require(fits: Any, message: str) -> None:
+    """Raises UserError with ``message`` unless ``fits`` is true."""
     if not fits:
         raise UserError(message)

@@ -14,7 +14,7 @@ from gail_tf.assembly.config import check_binds_no_run, error_line, parse_gin
 from gail_tf.assembly.config_types import check_type, check_types
 from gail_tf.assembly.recipes import did_you_mean
 from gail_tf.resources import configs_dir
-from gail_tf.studies.study import Seeds, Study, StudyRun, check_names, seed_list
+from gail_tf.studies.study import Seeds, Study, StudyRun, check_names, require, seed_list
 from gail_tf.types import UserError
 
 FIRST_SEED = 1000
@@ -70,20 +70,20 @@ class Tune:
         num_gpus: float = 0,
     ):
         check_type("Tune.configs", configs, Sequence[str])
-        _check(num_trials >= 1, f"Tune.num_trials = {num_trials}: want 1 or more.")
+        require(num_trials >= 1, f"Tune.num_trials = {num_trials}: want 1 or more.")
         fits = reduction_factor == 0 or reduction_factor >= 2
-        _check(fits, f"Tune.reduction_factor = {reduction_factor}: want 2 or more, or 0 for none.")
+        require(fits, f"Tune.reduction_factor = {reduction_factor}: want 2 or more, or 0 for none.")
         given = seed_list("Tune.seeds", seeds)
         self.seeds = [FIRST_SEED + seed for seed in given] if isinstance(seeds, int) else given
         low = [seed for seed in self.seeds if seed < NUM_REPORTED_SEEDS]
-        _check(
+        require(
             not low,
             f"Tune.seeds = {seeds!r}: seeds 0 to 9 are those of reported tables, which would then look "
             f"better than the settings are: take seeds from {FIRST_SEED} on.",
         )
-        _check(sampler_seed >= 0, f"Tune.sampler_seed = {sampler_seed}: want 0 or more.")
+        require(sampler_seed >= 0, f"Tune.sampler_seed = {sampler_seed}: want 0 or more.")
         self.space = {name: parse_range(name, given) for name, given in space.items()}
-        _check(self.space, "Tune.space is empty: want the name of one binding or more.")
+        require(self.space, "Tune.space is empty: want the name of one binding or more.")
         check_type("Tune.first", first, Sequence[Mapping[str, Any]])
         self.first = [self._first(given) for given in first]
         self.configs, self.tasks, self.aim = list(configs), tasks, aim
@@ -102,10 +102,10 @@ class Tune:
     def _first(self, given: Mapping[str, Any]) -> dict[str, Any]:
         where = f"Tune.first: {dict(given)!r}"
         for names, what in ((given.keys() - self.space, "not in"), (self.space.keys() - given, "missing of")):
-            _check(not names, f"{where}: {', '.join(sorted(map(str, names)))} {what} Tune.space.")
+            require(not names, f"{where}: {', '.join(sorted(map(str, names)))} {what} Tune.space.")
         for name, value in given.items():
             wanted = f"{self.space[name].draw} {', '.join(map(str, self.space[name].given))}"
-            _check(self.space[name].holds(value), f"{where}: want {name} in {wanted}.")
+            require(self.space[name].holds(value), f"{where}: want {name} in {wanted}.")
         return {name: self.space[name].text_or_number(given[name]) for name in self.space}
 
     def settings(self) -> dict[str, Any]:
@@ -145,18 +145,18 @@ def parse_range(name: str, given: Any) -> Range:
     """
     where = f"Tune.space[{name!r}] = {given!r}"
     is_binding = isinstance(name, str) and "." in name
-    _check(is_binding, f"{where}: want the name of a binding, such as PPO.learning_rate.")
+    require(is_binding, f"{where}: want the name of a binding, such as PPO.learning_rate.")
     is_one = isinstance(given, list | tuple) and given and given[0] in DRAWS
-    _check(is_one, f"{where}: want a list that begins with one of {', '.join(DRAWS)}.")
+    require(is_one, f"{where}: want a list that begins with one of {', '.join(DRAWS)}.")
     draw, *values = given
     if draw == "choice":
         texts = [value if isinstance(value, str) else repr(value) for value in values]
-        _check(len(set(texts)) == len(texts) >= 2, f"{where}: want two different choices or more after it.")
+        require(len(set(texts)) == len(texts) >= 2, f"{where}: want two different choices or more after it.")
         return Range(draw, tuple(texts))
     numbers = len(values) == 2 and all(_is_number(value, draw) for value in values)
     wanted = "whole numbers" if "int" in draw else "numbers"
-    _check(numbers and values[0] < values[1], f"{where}: want two {wanted} after it, the lower one first.")
-    _check("log" not in draw or values[0] > 0, f"{where}: want bounds above 0.")
+    require(numbers and values[0] < values[1], f"{where}: want two {wanted} after it, the lower one first.")
+    require("log" not in draw or values[0] > 0, f"{where}: want bounds above 0.")
     return Range(draw, tuple(values))
 
 
@@ -204,7 +204,7 @@ def load_tune(name: str) -> tuple[str, Tune]:
     if not path.is_file():
         names = shipped_searches()
         hint = did_you_mean(name, names) or f"shipped ones are {', '.join(names)}."
-        _check(name in names, f"--tune={name}: neither a file nor a shipped search; {hint}")
+        require(name in names, f"--tune={name}: neither a file nor a shipped search; {hint}")
         path = configs_dir() / "tune" / f"{name}.gin"
     check_binds_no_run(path, "Tune")
     parse_gin([str(path)], [])
@@ -218,8 +218,3 @@ def load_tune(name: str) -> tuple[str, Tune]:
 
 def shipped_searches() -> list[str]:
     return sorted(path.stem for path in (configs_dir() / "tune").glob("*.gin"))
-
-
-def _check(fits: Any, message: str) -> None:
-    if not fits:
-        raise UserError(message)

@@ -1,5 +1,6 @@
 """A picture of a policy's episode above its expert's, from the same start."""
 
+import contextlib
 import os
 
 from gail_tf.environments.contact_sheet import Played, contact_sheet
@@ -22,8 +23,8 @@ def draw_beside_expert(
             act, metadata, environment, make_env = rollouts.open_policy(str(model), environment, False, seed)
             if not played:
                 arguments = metadata.get("environment_kwargs") or {}
-            episodes, evaluator = [], Evaluator(make_env)
-            evaluator.evaluate(act, 1, seed, episodes.append)
-            evaluator.close()
+            episodes = []
+            with contextlib.closing(Evaluator(make_env)) as evaluator:
+                evaluator.evaluate(act, 1, seed, episodes.append)
             played.append(Played(name, episodes[0]["actions"]))
     contact_sheet(environment, arguments, played, seed, path)

@@ -1,4 +1,4 @@
-"""Demonstrations as an environment takes them: one reading of its spaces for evaluation and for checks."""
+"""Demonstrations as an environment takes them: its spaces read in one way for all."""
 
 import gymnasium as gym
 

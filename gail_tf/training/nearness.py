@@ -1,5 +1,6 @@
 """How near a policy is to its expert, in a distance that needs no reward, and in words."""
 
+import contextlib
 import functools
 import itertools
 from collections.abc import Callable, Mapping, Sequence
@@ -105,10 +106,9 @@ class Yardstick:
         )
 
     def _at_random(self, expert: Sequence[Mapping[str, np.ndarray]]) -> float:
-        evaluator, episodes = evaluation.Evaluator(self._make_env), []
-        act = evaluation.uniformly_random(self._make_env, 0)
-        evaluator.evaluate(act, RANDOM_EPISODES, RANDOM_SEED, episodes.append, self.seen)
-        evaluator.close()
+        act, episodes = evaluation.uniformly_random(self._make_env, 0), []
+        with contextlib.closing(evaluation.Evaluator(self._make_env)) as evaluator:
+            evaluator.evaluate(act, RANDOM_EPISODES, RANDOM_SEED, episodes.append, self.seen)
         return self._from(expert)(episodes)
 
     def _held_out(self, expert: Sequence[Mapping[str, np.ndarray]]) -> float | None:

@@ -1,5 +1,6 @@
 """gail-make-demonstrations: episodes of anything that acts, written as npz or as a Minari data set."""
 
+import contextlib
 import functools
 import inspect
 import itertools
@@ -169,9 +170,8 @@ def _codec(make_env: Callable[[], gym.Env], environment: str, noise: float) -> A
 
 def _evaluated(make_env, act: evaluation.ActFn, num_episodes: int, seed: int, kept: Kept) -> list[Episode]:
     episodes: list[Episode] = []
-    evaluator = evaluation.Evaluator(make_env)
-    evaluator.evaluate(act, num_episodes, seed, on_episode=episodes.append, seen=kept)
-    evaluator.close()
+    with contextlib.closing(evaluation.Evaluator(make_env)) as evaluator:
+        evaluator.evaluate(act, num_episodes, seed, on_episode=episodes.append, seen=kept)
     return episodes
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import importlib.util
 import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -26,9 +25,10 @@ from gail_tf.environments.make import (
 from gail_tf.environments.observations import observation_spec
 from gail_tf.environments.wrappers import as_bindings, described_arguments, recalled
 from gail_tf.files import require_new
-from gail_tf.machine import pip_install
+from gail_tf.machine import is_installed, pip_install
 from gail_tf.reporting import python_calls
 from gail_tf.training import evaluation, nearness
+from gail_tf.training.evaluation import ActFn, Evaluation, Evaluator
 from gail_tf.training.export import load_policy
 from gail_tf.training.nearness import Yardstick
 from gail_tf.training.run_directory import note_of_older
@@ -186,35 +186,56 @@ def evaluate_policy(
         yardstick, unknown = _yardstick(path, expert, make_env, known)
         if is_own and arguments and yardstick is None:
             unknown = "the environment is made otherwise than in training: add --demonstrations=PATH"
-        evaluator, episodes = evaluation.Evaluator(make_env), []
-        is_watched = video is not None or yardstick is not None
-        # A film is of actions alone, and stacks of images would be gigabytes.
-        seen = yardstick.seen if yardstick else lambda observations: observations[:, :0]
-        watch = episodes.append if is_watched else None
-        evaluated = evaluator.evaluate(act, num_episodes, seed, watch, seen)
-        evaluator.close()
+        evaluated, episodes = _rolled_out(act, make_env, num_episodes, seed, yardstick, bool(video))
         distances = {"no_distance": unknown} if yardstick is None else yardstick.measure(episodes)
-    expert, random = known.get("expert_return"), known.get("random_return")
-    result = evaluated.statistics() | distances
     policy = find_policy(path)
     # What a function of somebody's puts around an environment nobody can tell.
     elsewhere = called(environment) if not is_own and isinstance(environment, str) else None
+    result = evaluated.statistics() | distances
     result |= {
         "environment": called(environment),
         "policy": str(policy),
         "environment_kwargs": made,
         "note": note_of(policy, metadata, stochastic, elsewhere, made),
+        "seed": seed,
+        "stochastic": stochastic,
+        **_scored(result["return_mean"], known),
+        **({"video": video} if video else {}),
     }
-    result |= {"seed": seed, "stochastic": stochastic, "expert_return": expert, "random_return": random}
-    result["normalized_return"] = scores.normalized(result["return_mean"], expert, random)
-    result["no_score"] = known.get("no_score") or scores.no_scale(expert, random)
-    result |= {"video": video} if video else {}
     if say is not None:
         say(result)
     if video:
         filmed = film(environment, made, episodes[0]["actions"], seed, video)
         _check_film(video, filmed, float(evaluated.returns[0]))
     return result
+
+
+def _rolled_out(
+    act: ActFn,
+    make_env: Callable[[], gym.Env],
+    num_episodes: int,
+    seed: int,
+    yardstick: Yardstick | None,
+    is_filmed: bool,
+) -> tuple[Evaluation, list[Mapping[str, np.ndarray]]]:
+    """The evaluation, and its episodes, as far as a yardstick or a film wants to see of them."""
+    episodes: list[Mapping[str, np.ndarray]] = []
+    watch = episodes.append if is_filmed or yardstick is not None else None
+    # A film is of actions alone, and stacks of images would be gigabytes.
+    seen = yardstick.seen if yardstick else lambda observations: observations[:, :0]
+    with contextlib.closing(Evaluator(make_env)) as evaluator:
+        return evaluator.evaluate(act, num_episodes, seed, watch, seen), episodes
+
+
+def _scored(return_mean: float, known: Mapping[str, Any]) -> dict[str, Any]:
+    """The normalised score, or why there is none, and the returns that it lies between (``known``)."""
+    expert, random = known.get("expert_return"), known.get("random_return")
+    return {
+        "expert_return": expert,
+        "random_return": random,
+        "normalized_return": scores.normalized(return_mean, expert, random),
+        "no_score": known.get("no_score") or scores.no_scale(expert, random),
+    }
 
 
 def _check_film(video: str, filmed: float, evaluated: float) -> None:
@@ -329,16 +350,9 @@ def _check_video(path: str) -> None:
     if Path(path).suffix not in (".mp4", ".gif"):
         raise UserError(f"--video={path}: want a name that ends in .mp4 or .gif.")
     require_new("video", path)
-    if not _is_installed("imageio"):
+    if not is_installed("imageio"):
         raise UserError(f"--video needs imageio: {pip_install('gail_tf[video]')}")
-    if Path(path).suffix == ".mp4" and not (_is_installed("imageio_ffmpeg") or _is_installed("av")):
+    if Path(path).suffix == ".mp4" and not (is_installed("imageio_ffmpeg") or is_installed("av")):
         raise UserError(
             f"--video={path}: .mp4 needs imageio-ffmpeg: take .gif, or {pip_install('gail_tf[video]')}"
         )
-
-
-def _is_installed(package: str) -> bool:
-    try:
-        return importlib.util.find_spec(package) is not None
-    except ValueError:  # sys.modules holds None for it: it is not to be imported
-        return False

@@ -246,11 +246,14 @@ class MetricsLog:
         self.num_lines, self._check_lock = num_lines, run_dir.check_lock
         self._writing = functools.partial(one_line_errors, f"{run_dir.metrics}:")
         run = tracked_run(run_dir.path, run_dir.read_info() if run_dir.run_json.exists() else {})
-        with self._writing():
-            # Unbuffered: a line is in the file when write() returns, whatever becomes of the process.
-            self._file = open(run_dir.metrics, "ab", buffering=0)  # noqa: SIM115 - closed in close()
-            self._board = TensorBoard(run_dir.tensorboard, run)
-        self._others = Trackers(trackers, run)
+        with contextlib.ExitStack() as opened:
+            with self._writing():
+                # Unbuffered: a line is in the file when write() returns, whatever becomes of the process.
+                self._file = opened.enter_context(open(run_dir.metrics, "ab", buffering=0))
+                self._board = TensorBoard(run_dir.tensorboard, run)
+            opened.callback(self._board.close)
+            self._others = Trackers(trackers, run)
+            opened.pop_all()  # from here on closed in close()
 
     def write(self, metrics: Mapping[str, Any]) -> None:
         self._check_lock()

@@ -56,37 +56,19 @@ def run(
     Raises:
       DivergedError: a NaN or Inf appeared.
     """
-    trainer, policy = parts.trainer, parts.generator.policy
-
-    def metadata(env_steps: int) -> dict[str, Any]:
-        info, kwargs = run_dir.read_info(), dict(parts.environment_kwargs)
-        found = {name: info[name] for name in (*_NAMES, "versions")} | {"env_steps": env_steps}
-        found |= {"environment_factory": made} if (made := info.get("environment_factory")) else {}
-        found |= {"stochastic": True} if trainer.stochastic else {}
-        found |= {"no_score": why} if (why := info.get("no_score")) else {}
-        found |= {"compared_components": compared} if (compared := trainer.compared_components) else {}
-        return {**found, **parts.spaces, **({"environment_kwargs": kwargs} if kwargs else {})}
-
-    status, error, kept = "failed", None, {}
+    trainer, status, error, kept = parts.trainer, "failed", None, {}
     with _stop_signal(warn) as stop:
         try:
             result = trainer.run(hooks, stop.is_set, preparing)
-            export_policy(policy, run_dir.last_policy, metadata(trainer.env_steps))
-            for remembered, folder, env_steps in (
-                (trainer.kept_policy, run_dir.policy, result["kept_env_steps"]),
-                (trainer.best_policy, run_dir.best_policy, trainer.best_env_steps),
-            ):
-                with remembered:
-                    export_policy(policy, folder, metadata(env_steps))
-            if parts.learned_reward is not None:
-                export_reward(parts.learned_reward, run_dir.reward, metadata(trainer.env_steps))
+            _export(parts, run_dir, result["kept_env_steps"])
             _summarize(run_dir, trainer, result)
             # Last of all: a run killed before this line is resumed, and writes its results again.
             status, kept = "finished", {name: result[name] for name in ("keep", "kept_env_steps")}
         except (Interrupted, KeyboardInterrupt) as e:
             status = "interrupted"
             if isinstance(e, Interrupted) and trainer.iteration:  # of a cloned start nothing is kept
-                export_policy(policy, run_dir.policy, metadata(trainer.env_steps))
+                metadata = _metadata(parts, run_dir, trainer.env_steps)
+                export_policy(parts.generator.policy, run_dir.policy, metadata)
         except DivergedError:
             status = "diverged"  # A result, which a resumed run would only come to again.
             raise
@@ -102,6 +84,32 @@ def run(
     if pass_signals_on and stop.number in _ENDING:
         signal.raise_signal(stop.number)
     return status
+
+
+def _export(parts: Parts, run_dir: RunDirectory, kept_env_steps: int) -> None:
+    """Writes what a finished run gives out: its last policy, the kept one, the best one, and its reward."""
+    trainer = parts.trainer
+    for remembered, folder, env_steps in (
+        (contextlib.nullcontext(), run_dir.last_policy, trainer.env_steps),
+        (trainer.kept_policy, run_dir.policy, kept_env_steps),
+        (trainer.best_policy, run_dir.best_policy, trainer.best_env_steps),
+    ):
+        with remembered:
+            export_policy(parts.generator.policy, folder, _metadata(parts, run_dir, env_steps))
+    if parts.learned_reward is not None:
+        metadata = _metadata(parts, run_dir, trainer.env_steps)
+        export_reward(parts.learned_reward, run_dir.reward, metadata)
+
+
+def _metadata(parts: Parts, run_dir: RunDirectory, env_steps: int) -> dict[str, Any]:
+    """What ``policy.json`` says of a policy, and ``reward.json`` of a reward, of so many ``env_steps``."""
+    info, trainer, kwargs = run_dir.read_info(), parts.trainer, dict(parts.environment_kwargs)
+    found = {name: info[name] for name in (*_NAMES, "versions")} | {"env_steps": env_steps}
+    found |= {"environment_factory": made} if (made := info.get("environment_factory")) else {}
+    found |= {"stochastic": True} if trainer.stochastic else {}
+    found |= {"no_score": why} if (why := info.get("no_score")) else {}
+    found |= {"compared_components": compared} if (compared := trainer.compared_components) else {}
+    return {**found, **parts.spaces, **({"environment_kwargs": kwargs} if kwargs else {})}
 
 
 def _summarize(run_dir: RunDirectory, trainer: Trainer, result: Mapping[str, Any]) -> None:

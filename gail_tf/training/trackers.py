@@ -4,7 +4,6 @@ A tracker is made by a function of a :class:`TrackedRun`, bound by ``Trainer.tra
 """
 
 import functools
-import importlib.util
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +14,7 @@ import gin
 
 from gail_tf.environments.foreign import foreign
 from gail_tf.functions import name_of
-from gail_tf.machine import pip_install
+from gail_tf.machine import is_installed, pip_install
 from gail_tf.types import UserError, told
 
 _ABOUT = ("algorithm", "config_name", "environment", "seed", "num_demonstrations", "subsample")
@@ -62,7 +61,13 @@ class Trackers:
     """Several as one. A tracker that fails while it trains is left out from then on, with a warning."""
 
     def __init__(self, makers: Sequence[Callable[[TrackedRun], Tracker]], run: TrackedRun):
-        self._trackers = [(name_of(make), _made(make, run)) for make in makers]
+        self._trackers = []
+        try:
+            for make in makers:
+                self._trackers.append((name_of(make), _made(make, run)))
+        except BaseException:
+            self.finish("failed", {})  # those that were started, which nobody else knows of
+            raise
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
         self._tell(lambda tracker: tracker.write(step, metrics))
@@ -89,15 +94,8 @@ def check_installed(makers: Sequence[Callable[[TrackedRun], Tracker]]) -> None:
     """Raises UserError where a maker's ``requires``, a package and the extra that has it, is not there."""
     for make in makers:
         package, extra = getattr(make, "requires", (None, None))
-        if package is not None and not _is_installed(package):
+        if package is not None and not is_installed(package):
             raise UserError(f"Tracker {name_of(make)} needs {package}: {pip_install(f'gail_tf[{extra}]')}")
-
-
-def _is_installed(package: str) -> bool:
-    try:
-        return importlib.util.find_spec(package) is not None
-    except ValueError:  # sys.modules holds None for it: it is not to be imported
-        return False
 
 
 class TensorBoard:

@@ -6,6 +6,8 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_probability as tfp
+from tf_agents.networks import sequential
 
 from gail_tf.agents.behavioral_cloning import BehavioralCloning
 from gail_tf.agents.policy import Policy
@@ -113,6 +115,24 @@ def test_weight_decay_shrinks_kernels():
         return float(tf.linalg.global_norm(kernels))
 
     assert norm(1.0) < 0.7 * norm(0.0)
+
+
+def test_a_network_of_ones_own_may_have_weights_of_any_name():
+    class Linear(tf.keras.layers.Layer):
+        def build(self, input_shape):
+            self.slope = self.add_weight("slope", (input_shape[-1], 1))
+
+        def call(self, x):
+            mean = x @ self.slope
+            return tfp.distributions.MultivariateNormalDiag(mean, tf.ones_like(mean))
+
+    spec, codec = tf.TensorSpec((2,), tf.float32), ActionCodec(_SPACES["continuous"])
+    actor = as_network(sequential.Sequential([Linear()], input_spec=spec), spec)
+    policy = Policy(actor, RunningMoments((2,)), codec, False, spec)
+    cloning = BehavioralCloning(policy, make_expert("continuous"), 0, learning_rate=0.1, jit_compile=False)
+    losses = [cloning.epoch(i)["cloning/train_loss"] for i in range(10)]
+    # Of a standard deviation of 1: ln(2 pi) / 2 where every mean is right.
+    assert losses[-1] == pytest.approx(0.5 * np.log(2.0 * np.pi), abs=0.01) and losses[0] > losses[-1]
 
 
 def test_the_split_and_the_shuffles_are_functions_of_the_seed():

@@ -23,9 +23,10 @@ _BOX = gym.spaces.Box(np.float32([-2.0, 0.0, -np.inf]), np.float32([2.0, 10.0, n
 def test_units_by_hand_and_back(normalized, environment):
     codec = ActionCodec(_BOX)
     np.testing.assert_allclose(codec.to_environment(tf.constant([normalized], tf.float32)), [environment])
-    back = codec.from_environment(np.array([environment]))
-    assert back.dtype == np.float32
-    np.testing.assert_allclose(back, [normalized], atol=1e-6)
+    for given in (np.array([environment]), tf.constant([environment], tf.float32)):
+        back = codec.from_environment(given)
+        assert back.dtype == np.float32 and tf.is_tensor(back) == tf.is_tensor(given)
+        np.testing.assert_allclose(back, [normalized], atol=1e-6)
 
 
 def test_a_random_round_trip():

@@ -6,6 +6,8 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_probability as tfp
+from tf_agents.networks import sequential
 
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.mgail.learner import MGAIL
@@ -222,6 +224,19 @@ def test_the_policys_spread_can_be_the_experts():
     )
     distribution = learner.actor_net(tf.zeros([1, 3]), step_type=(), network_state=(), training=False)[0]
     np.testing.assert_allclose(distribution.stddev(), [[0.1, np.exp(-5.0)]], rtol=1e-4)
+
+
+def test_the_experts_spread_wants_a_head_that_has_one():
+    def whole_model(observation_spec, action_spec):
+        del observation_spec
+        features = tf.keras.layers.Dense(2)
+        to_policy = tf.keras.layers.Lambda(lambda x: tfp.distributions.MultivariateNormalDiag(x, x * 0 + 1))
+        return sequential.Sequential([features, to_policy])
+
+    assert make(actor_network=whole_model).actor_net is not None
+    message = "std_from_expert is set, and the actor ends in a Lambda: want make_actor_network"
+    with pytest.raises(ValueError, match=message):
+        make(actor_network=whole_model, std_from_expert=6.0)
 
 
 def test_gradient_norms_have_one_entry_a_step():

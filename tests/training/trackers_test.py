@@ -98,6 +98,17 @@ def test_a_tracker_that_cannot_start_is_one_line(run_dir):
         train(run_dir, absent)
 
 
+def test_what_was_begun_is_ended_where_a_later_tracker_cannot_start(run_dir, monkeypatch):
+    def absent(run):
+        raise ConnectionError("no server")
+
+    closed = []
+    monkeypatch.setattr(trackers.TensorBoard, "close", lambda self: closed.append(self))
+    with pytest.raises(UserError, match="Tracker absent cannot be started"):
+        train(run_dir, Remembers, absent)
+    assert Remembers.made.ended == ("failed", {}) and len(closed) == 1
+
+
 def test_what_a_tracker_says_is_cut_and_an_instance_goes_by_its_class(run_dir):
     class Makes:
         def __call__(self, run):

@@ -9,8 +9,6 @@ more that is of interest. Observations may be given by component, as
 merges terminations with time limits.
 """
 
-import hashlib
-import pathlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +19,7 @@ from gail_tf.demonstrations.components import joined
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.episodes import followed, repaired
 from gail_tf.demonstrations.readers import npz
+from gail_tf.demonstrations.readers.outside import source
 from gail_tf.types import UserError
 
 _ALIASES = {
@@ -40,11 +39,7 @@ _FLAGS = {"terminals": "terminated", "timeouts": "truncated"}
 def read(path: str) -> Demonstrations | None:
     """Reads an npz of these keys; None where the file is no npz."""
     found = npz.members(path, own=False)
-    if found is None:
-        return None
-    file = pathlib.Path(path)
-    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-    return from_fields(found, {"format": "D4RL keys", "file": file.name, "sha256": sha256})
+    return None if found is None else from_fields(found, source("D4RL keys", path))
 
 
 def from_fields(fields: Mapping[str, Any], provenance: dict[str, Any]) -> Demonstrations:
