@@ -384,8 +384,13 @@ def ends_note(expert: Expert, reward_source: Any) -> str | None:
     """What a reward that pays demonstrated ends has none of, though they ended; None where it has."""
     if not getattr(reward_source, "pays_ends", False) or expert.transitions.terminated.any():
         return None
-    if expert.subsample == 1 or not (expert.facts or {}).get("terminated_share"):
+    if not (expert.facts or {}).get("terminated_share"):
         return None
+    if expert.subsample == 1:
+        return (
+            "The demonstrations have no step that ended one, since what followed it is not recorded, and the "
+            "worth of an end is learned from those: record next_observations or final_observations."
+        )
     return (
         f"--subsample={expert.subsample} kept no step that ended a demonstration, and the worth of an end is "
         "learned from those: give whole trajectories (--subsample=1)."
@@ -393,7 +398,13 @@ def ends_note(expert: Expert, reward_source: Any) -> str | None:
 
 
 def channels_note(shape: Sequence[int]) -> str | None:
-    """What convolutions make of images ``[C, H, W]``; None of other observations."""
+    """What networks make of images ``[C, H, W]``, and of stacks of colour; None of other observations."""
+    if len(shape) > 3:
+        return (
+            f"Observations are {list(shape)}, which is no image: without an encoder of yours they are "
+            "flattened, and little is learned of them. Wrap the environment so that they are [H, W, C], a "
+            "stack's colours side by side in the last axis (gymnasium.wrappers.TransformObservation)."
+        )
     if not channels_first(shape):
         return None
     return (
@@ -402,12 +413,13 @@ def channels_note(shape: Sequence[int]) -> str | None:
     )
 
 
-def flattened_note(boxes: Mapping[str, Sequence[int]]) -> str | None:
-    """That images became vectors; None where none of the flattened ``boxes``, shapes by key, is one."""
-    images = {key: list(shape) for key, shape in boxes.items() if is_image(with_channels(shape))}
+def flattened_note(images: Mapping[str, Sequence[int]]) -> str | None:
+    """That ``images``, shapes by key, became vectors; None where there are none."""
     if not images:
         return None
-    what = " and ".join(f"{key!r} {shape}" if key else str(shape) for key, shape in images.items())
+    what = " and ".join(
+        f"{key!r} {list(shape)}" if key else f"{list(shape)}" for key, shape in images.items()
+    )
     return (
         f"Images in the observation ({what}) are flattened into vectors, of which little is learned: "
         "networks take images as one Box of uint8, [H, W] or [H, W, C]; wrap the environment so that it is "
