@@ -18,7 +18,13 @@ from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack
 from gail_tf.environments.foreign import one_line
 from gail_tf.environments.make import is_same_id, without_partials
-from gail_tf.environments.observations import channels_first, environment_name, layers, time_limit
+from gail_tf.environments.observations import (
+    channels_first,
+    environment_name,
+    flattened_images,
+    layers,
+    time_limit,
+)
 from gail_tf.environments.wrappers import as_bindings, defaults_of, described
 from gail_tf.files import as_json
 from gail_tf.functions import name_of
@@ -180,7 +186,7 @@ def prepare_expert(loaded: LoadedDemonstrations, env: gym.Env, codec: ActionCode
             *_notes_on_spread(used.observations),
             *_notes_on_unscaled(codec, used.actions),
         ),
-        facts=demos.facts(chosen, max_steps, _action_bounds(codec)),
+        facts=_facts(chosen, env, max_steps, codec),
         seed=run_seed if loaded.seed is None else loaded.seed,
         observation_keys=loaded.observation_keys,
         reader=loaded.reader,
@@ -190,6 +196,12 @@ def prepare_expert(loaded: LoadedDemonstrations, env: gym.Env, codec: ActionCode
 def whole_episodes(recorded: Demonstrations, max_steps: int) -> np.ndarray:
     """Bool ``[E]``: the episodes that ended, or lasted to the time limit."""
     return (recorded.ended & (recorded.lengths < max_steps)) | (recorded.lengths == max_steps)
+
+
+def _facts(chosen: Demonstrations, env: gym.Env, max_steps: int, codec: ActionCodec) -> dict[str, Any]:
+    """What gail-doctor asks of them; neighbours among images are none, flattened or not."""
+    found = demos.facts(chosen, max_steps, _action_bounds(codec))
+    return found | ({"action_noise": None} if flattened_images(env) else {})
 
 
 def _action_bounds(codec: ActionCodec) -> tuple[np.ndarray, np.ndarray] | None:

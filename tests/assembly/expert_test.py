@@ -314,6 +314,27 @@ def test_images_that_were_flattened_are_remarked_upon(space, named):
     assert (note is None) if named is None else f"in the observation {named} are flattened" in note
 
 
+def test_neighbours_among_flattened_images_are_not_asked_for_their_actions(prepare):
+    """Most pixels of a camera are the same at any two places, so actions would seem to fit nothing."""
+
+    class Camera(gym.ObservationWrapper):
+        def __init__(self, env):
+            super().__init__(env)
+            pixels = spaces.Box(0, 255, (9, 9, 3), np.uint8)
+            self.observation_space = spaces.Dict({"camera": pixels, "state": env.observation_space})
+
+        def observation(self, observation):
+            return {"camera": np.zeros((9, 9, 3), np.uint8), "state": observation}
+
+    rng, ends = np.random.default_rng(0), np.arange(200) == 199
+    fields = {"actions": rng.uniform(-2, 2, (200, 1)), "terminals": ends & False, "timeouts": ends}
+    state = rng.uniform(-1, 1, (200, 3))
+    assert prepare(from_arrays({**fields, "observations": state})).facts["action_noise"] > 0.5
+    parts = {"observations/camera": np.zeros((200, 243)), "observations/state": state}
+    shown = prepare(from_arrays({**fields, **parts}), wrappers=[Camera])
+    assert shown.facts["action_noise"] is None
+
+
 def test_the_networks_without_an_encoder_are_named():
     def note(*lines):
         return expert.images_note((84, 84, 4), "\n".join(lines))
