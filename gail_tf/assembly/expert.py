@@ -421,7 +421,9 @@ def channels_note(shape: Sequence[int]) -> str | None:
         return None
     return (
         f"Images are {list(shape)}, and convolutions take [H, W, C]: wrap the environment so "
-        "that they are (gymnasium.wrappers.TransformObservation), and move the axis of recorded ones too."
+        "that they are (gymnasium.wrappers.TransformObservation), and move the axis of recorded ones too. "
+        "Where they are stacks of grey frames, leave the stacking to --gin='make_environment.wrappers = "
+        "[@StackedFrames]', and record single frames [H, W]."
     )
 
 

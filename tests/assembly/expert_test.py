@@ -270,6 +270,7 @@ def test_large_observations_are_remarked_upon(prepare, size, noted):
     "shape, noted",
     [
         ((3, 84, 84), "convolutions take"),
+        ((4, 84, 84), "[@StackedFrames]"),
         ((4, 84, 84, 3), "they are flattened"),
         ((84, 84, 4), None),
         ((4, 4, 3), None),
