@@ -18,7 +18,13 @@ from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack
 from gail_tf.environments.foreign import one_line
 from gail_tf.environments.make import is_same_id, without_partials
-from gail_tf.environments.observations import channels_first, environment_name, layers, time_limit
+from gail_tf.environments.observations import (
+    channels_first,
+    environment_name,
+    flattened_images,
+    layers,
+    time_limit,
+)
 from gail_tf.environments.wrappers import as_bindings, defaults_of, described
 from gail_tf.files import as_json
 from gail_tf.functions import name_of
@@ -180,7 +186,7 @@ def prepare_expert(loaded: LoadedDemonstrations, env: gym.Env, codec: ActionCode
             *_notes_on_spread(used.observations),
             *_notes_on_unscaled(codec, used.actions),
         ),
-        facts=demos.facts(chosen, max_steps, _action_bounds(codec)),
+        facts=_facts(chosen, env, max_steps, codec),
         seed=run_seed if loaded.seed is None else loaded.seed,
         observation_keys=loaded.observation_keys,
         reader=loaded.reader,
@@ -190,6 +196,12 @@ def prepare_expert(loaded: LoadedDemonstrations, env: gym.Env, codec: ActionCode
 def whole_episodes(recorded: Demonstrations, max_steps: int) -> np.ndarray:
     """Bool ``[E]``: the episodes that ended, or lasted to the time limit."""
     return (recorded.ended & (recorded.lengths < max_steps)) | (recorded.lengths == max_steps)
+
+
+def _facts(chosen: Demonstrations, env: gym.Env, max_steps: int, codec: ActionCodec) -> dict[str, Any]:
+    """What gail-doctor asks of them; neighbours among images are none, flattened or not."""
+    found = demos.facts(chosen, max_steps, _action_bounds(codec))
+    return found | ({"action_noise": None} if flattened_images(env) else {})
 
 
 def _action_bounds(codec: ActionCodec) -> tuple[np.ndarray, np.ndarray] | None:
@@ -384,8 +396,13 @@ def ends_note(expert: Expert, reward_source: Any) -> str | None:
     """What a reward that pays demonstrated ends has none of, though they ended; None where it has."""
     if not getattr(reward_source, "pays_ends", False) or expert.transitions.terminated.any():
         return None
-    if expert.subsample == 1 or not (expert.facts or {}).get("terminated_share"):
+    if not (expert.facts or {}).get("terminated_share"):
         return None
+    if expert.subsample == 1:
+        return (
+            "The demonstrations have no step that ended one, since what followed it is not recorded, and the "
+            "worth of an end is learned from those: record next_observations or final_observations."
+        )
     return (
         f"--subsample={expert.subsample} kept no step that ended a demonstration, and the worth of an end is "
         "learned from those: give whole trajectories (--subsample=1)."
@@ -393,21 +410,30 @@ def ends_note(expert: Expert, reward_source: Any) -> str | None:
 
 
 def channels_note(shape: Sequence[int]) -> str | None:
-    """What convolutions make of images ``[C, H, W]``; None of other observations."""
+    """What networks make of images ``[C, H, W]``, and of stacks of colour; None of other observations."""
+    if len(shape) > 3:
+        return (
+            f"Observations are {list(shape)}, which is no image: without an encoder of yours they are "
+            "flattened, and little is learned of them. Wrap the environment so that they are [H, W, C], a "
+            "stack's colours side by side in the last axis (gymnasium.wrappers.TransformObservation)."
+        )
     if not channels_first(shape):
         return None
     return (
         f"Images are {list(shape)}, and convolutions take [H, W, C]: wrap the environment so "
-        "that they are (gymnasium.wrappers.TransformObservation), and move the axis of recorded ones too."
+        "that they are (gymnasium.wrappers.TransformObservation), and move the axis of recorded ones too. "
+        "Where they are stacks of grey frames, leave the stacking to --gin='make_environment.wrappers = "
+        "[@StackedFrames]', and record single frames [H, W]."
     )
 
 
-def flattened_note(boxes: Mapping[str, Sequence[int]]) -> str | None:
-    """That images became vectors; None where none of the flattened ``boxes``, shapes by key, is one."""
-    images = {key: list(shape) for key, shape in boxes.items() if is_image(with_channels(shape))}
+def flattened_note(images: Mapping[str, Sequence[int]]) -> str | None:
+    """That ``images``, shapes by key, became vectors; None where there are none."""
     if not images:
         return None
-    what = " and ".join(f"{key!r} {shape}" if key else str(shape) for key, shape in images.items())
+    what = " and ".join(
+        f"{key!r} {list(shape)}" if key else f"{list(shape)}" for key, shape in images.items()
+    )
     return (
         f"Images in the observation ({what}) are flattened into vectors, of which little is learned: "
         "networks take images as one Box of uint8, [H, W] or [H, W, C]; wrap the environment so that it is "

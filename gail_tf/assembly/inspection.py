@@ -8,13 +8,14 @@ from gail_tf.assembly.expert import (
     Expert,
     LoadedDemonstrations,
     channels_note,
+    flattened_note,
     prepare_expert,
     whole_episodes,
 )
 from gail_tf.assembly.settings import play_at_random, scored
 from gail_tf.demonstrations.comparison import Comparison
 from gail_tf.environments.actions import ActionCodec
-from gail_tf.environments.observations import environment_name
+from gail_tf.environments.observations import environment_name, flattened_images
 from gail_tf.training.reference import compare_with
 from gail_tf.types import UserError
 
@@ -39,10 +40,11 @@ def inspect_for(loaded: LoadedDemonstrations, make_env: Callable[[], gym.Env]) -
     expert, told = scored(expert, loaded.recorded.rewards, chance["return_mean"], play)
     compared = compare_with(loaded.recorded, make_env)
     warnings = [*([told] if told else []), *compared.warnings]
-    return Comparison([*_as_taken(expert, loaded), *compared.lines], warnings)
+    flattened = flattened_note(flattened_images(env))
+    return Comparison([*_as_taken(expert, loaded, flattened), *compared.lines], warnings)
 
 
-def _as_taken(expert: Expert, loaded: LoadedDemonstrations) -> list[str]:
+def _as_taken(expert: Expert, loaded: LoadedDemonstrations, flattened: str | None) -> list[str]:
     """The expert's figures in training, and what it notes beyond the file's own notes."""
     known = expert.return_mean
     told = ("no scale" if expert.no_score else "unknown") if known is None else f"{known:.2f}"
@@ -51,7 +53,7 @@ def _as_taken(expert: Expert, loaded: LoadedDemonstrations) -> list[str]:
         length, share = f"{expert.length_mean:.2f}", f"{expert.terminates:.0%}"
         whole = f"its length {length}, and {share} of its whole episodes terminate"
     notes = [note for note in expert.notes if note not in loaded.recorded.notes]
-    notes += [note] if (note := channels_note(loaded.recorded.observations.shape[1:])) else []
+    notes += [note for note in (channels_note(loaded.recorded.observations.shape[1:]), flattened) if note]
     return [
         f"gail-train learns from {expert.num_transitions} transitions; the expert's return is {told}, "
         + whole,

@@ -26,7 +26,7 @@ from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack
 from gail_tf.environments.description import described_spaces
-from gail_tf.environments.observations import flattened_boxes, time_limit
+from gail_tf.environments.observations import flattened_images, time_limit
 from gail_tf.environments.wrappers import described
 from gail_tf.functions import frozen, name_of
 from gail_tf.generators.acting import make_mode
@@ -82,7 +82,7 @@ def _assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
     env = settings.make_environment()
     absorbing, codec = isinstance(env, AbsorbingState), ActionCodec(env.action_space, settings.environment)
     max_steps, spaces, is_stack = time_limit(env), described_spaces(env), frames_in_stack(env) is not None
-    boxes = flattened_boxes(env)
+    images = flattened_images(env)
     env.close()
     tf.keras.utils.set_random_seed(settings.seed)
     # Layers that draw, such as dropout, do so from variables then, which checkpoints hold.
@@ -120,7 +120,7 @@ def _assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
     if expert is not None and generator.policy.normalizer is None:
         notes = [unscaled_note(expert, type(generator).__name__)]
     seen = generator.policy.observation_spec.shape.as_list()
-    notes += [channels_note(seen), images_note(seen, config), flattened_note(boxes)]
+    notes += [channels_note(seen), images_note(seen, config), flattened_note(images)]
     notes.append(expert and ends_note(expert, reward_source))
     if isinstance(reward_source, Discriminator):
         paid = name_of(reward_source.reward_fn)

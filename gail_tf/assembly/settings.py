@@ -279,7 +279,7 @@ def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
         notes += said
     if expert is not None and learns:
         notes += _settle_reward(expert, chance["length_mean"], absorbing)
-    notes += _cut_minibatches(experiment)
+    notes += [*_idle_steps(experiment), *_cut_minibatches(experiment)]
     return Settings(
         config=gin.config_str(),
         config_name=" + ".join(request.configs),
@@ -394,6 +394,17 @@ def _covered_boxes() -> Sequence[tuple[int, int, int, int]]:
     """What of an image the discriminator does not see."""
     encoder = gin.get_bindings("make_discriminator_network").get("encoder")
     return gin.get_bindings("covered").get("boxes", ()) if name_of(encoder) == "covered" else ()
+
+
+def _idle_steps(experiment: Experiment) -> list[str]:
+    """A note on a budget of steps for cloning, which takes none and goes on to its iterations' end."""
+    total = gin.get_bindings("Trainer").get("total_env_steps")
+    if total is None or name_of(experiment.generator) != "CloningGenerator":
+        return []
+    return [
+        f"note: Trainer.total_env_steps is {total:,}, and cloning takes no steps: it ends by "
+        "Trainer.total_iterations, and sooner where the held-out loss does not fall."
+    ]
 
 
 def _cut_minibatches(experiment: Experiment) -> list[str]:

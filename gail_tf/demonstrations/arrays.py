@@ -92,6 +92,12 @@ def as_observations(name: str, value: object) -> np.ndarray:
                 "number a step give [N, 1], which is array[:, None]"
             )
         array = array[:, None]
+    if array.ndim > 4 and array.size:
+        raise UserError(
+            f"{name} has shape {list(array.shape)}; wanted vectors [N, dimension], images [N, H, W, C] or "
+            "single frames [N, H, W]: of stacks of colour images put the colours side by side in the last "
+            "axis, here and in the environment"
+        )
     if array.ndim not in (3, 4):
         return as_float32(name, array, ndim=2)
     if array.ndim == 3 and array.dtype != np.uint8:
@@ -102,7 +108,10 @@ def as_observations(name: str, value: object) -> np.ndarray:
             "uint8: save bytes, 0 to 255"
         )
     if array.dtype != np.uint8:
-        raise UserError(f"{name} are images of dtype {array.dtype}; wanted uint8: save bytes, 0 to 255")
+        raise UserError(
+            f"{name} are images of dtype {array.dtype}; wanted uint8: save bytes, 0 to 255, and let the "
+            "environment give bytes too"
+        )
     _require_kind_and_axes(name, array, "u", "uint8", ndim=array.ndim)
     return _converted(array, np.uint8)
 

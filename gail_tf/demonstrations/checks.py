@@ -139,6 +139,16 @@ def _instead(given: tuple[int, ...], wanted: tuple[int, ...]) -> str:
     return _RECORD
 
 
+def _require_bytes(space: gym.Space, environment: str) -> None:
+    """Raises UserError of a ``space`` that recorded images do not fit since it was flattened as no bytes."""
+    if isinstance(space, gym.spaces.Box) and len(space.shape) > 1:
+        raise UserError(
+            f"the demonstrations' observations are images of bytes; those of {environment} are "
+            f"{list(space.shape)} of {space.dtype}, and flattened into vectors: wrap it so that it gives "
+            "bytes, 0 to 255, too (gymnasium.wrappers.TransformObservation)"
+        )
+
+
 def _check_observations(
     demonstrations: Demonstrations, space: gym.spaces.Box, environment: str, num_frames: int | None
 ) -> tuple[str, ...]:
@@ -277,7 +287,9 @@ def check_matches(
         demonstrations = _one_hot(demonstrations, flattened, choices)
     if components:
         demonstrations = _in_order(demonstrations, components, environment)
-    if flattened is not None and not demonstrations.are_images:
+    if flattened is not None and demonstrations.are_images:
+        _require_bytes(flattened, environment)
+    elif flattened is not None:
         _require_one_hot(demonstrations, flattened, observation_space)
     if num_frames is not None and are_colour(demonstrations):
         demonstrations = grey(demonstrations, observation_space.shape[:-1])

@@ -63,6 +63,7 @@ def facts(
     found = {"max_steps": int(max_steps), **of_lengths, "terminated_share": float(d.ended.mean())}
     found |= {"ended_at_limit_share": float((d.ended & (d.lengths == max_steps)).mean())}
     found |= {"cut_short_share": float(cut.mean()), "action_noise": action_noise(d)}
+    found["are_images"] = d.are_images
     if d.returns is not None:
         found["return_std"] = float(d.returns.std())
     if not d.is_discrete:

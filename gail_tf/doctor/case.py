@@ -119,6 +119,11 @@ class Case:
     def sees_screens(self) -> bool:
         return any(name.endswith(".encoder") and value for name, value in self.settings.items())
 
+    @property
+    def sees_images(self) -> bool:
+        """Whether observations are images, of a game or not; clones of older runs do not say so."""
+        return bool(self.facts.get("are_images")) or "border_accuracy" in self.facts
+
     def trained_by(self, recipe: str) -> str:
         """The flags that train another recipe on this run's task."""
         config, _, task = str(self.run.info.get("config_name") or "").split(" ")[0].partition("/")
@@ -277,8 +282,7 @@ class Case:
     def is_near(self) -> bool | None:
         """Whether it is so near to the demonstrations as who imitates; None where no distance tells."""
         # Of screens it is another distance: 0.40 of a random policy's for a Pong with 0.43 of the expert.
-        is_of_screens = "border_accuracy" in self.facts
-        nearness = None if self.distance is None or is_of_screens else self.nearness(self.distance)
+        nearness = None if self.distance is None or self.sees_images else self.nearness(self.distance)
         return None if nearness is None else nearness >= 1.0 - GOOD_DISTANCE
 
     @property

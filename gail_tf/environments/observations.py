@@ -94,6 +94,14 @@ def flattened_boxes(env: gym.Env) -> dict[str, tuple[int, ...]]:
     return {} if (space := flattened_space(env)) is None else dict(_boxes(space))
 
 
+def flattened_images(env: gym.Env) -> dict[str, tuple[int, ...]]:
+    """Those of :func:`flattened_boxes` that are images."""
+    # Here and not above, as in observation_spec.
+    from gail_tf.networks.encoders import is_image, with_channels
+
+    return {key: shape for key, shape in flattened_boxes(env).items() if is_image(with_channels(shape))}
+
+
 def one_hot_columns(env: gym.Env) -> tuple[int, ...]:
     """The columns of an observation that are one-hot, of a Discrete space or several that were flattened.
 

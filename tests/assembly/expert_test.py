@@ -14,11 +14,11 @@ from gymnasium import spaces
 import gail_tf
 from gail_tf.assembly import expert
 from gail_tf.assembly.expert import Expert
-from gail_tf.demonstrations import Demonstrations
+from gail_tf.demonstrations import Demonstrations, from_arrays
 from gail_tf.environments import wrappers
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.make import make_environment
-from gail_tf.environments.observations import as_box, flattened_boxes
+from gail_tf.environments.observations import as_box, flattened_images
 from gail_tf.rewards import functions as rewards
 from gail_tf.rewards.membership import MembershipReward
 from gail_tf.types import UserError
@@ -181,6 +181,10 @@ def test_a_reward_that_pays_ends_is_told_where_subsampling_left_none(prepare):
     ended, cut = pendulums((100, True), (100, True)), pendulums((200, False))
     note = expert.ends_note(prepare(ended, subsample=20), MembershipReward(end_reward=None))
     assert "--subsample=20 kept no step that ended a demonstration" in note
+    ends = {"terminals": ended.terminated, "timeouts": ended.terminated & False}
+    without = from_arrays({"observations": ended.observations, "actions": ended.actions, **ends})
+    note = expert.ends_note(prepare(without, subsample=1), MembershipReward(end_reward=None))
+    assert "no step that ended one" in note and "record next_observations" in note
     for shown, reward_source in (
         (prepare(ended, subsample=20), MembershipReward()),  # the paper's pays all rows alike
         (prepare(ended, subsample=1), MembershipReward(end_reward=None)),
@@ -263,10 +267,19 @@ def test_large_observations_are_remarked_upon(prepare, size, noted):
 
 
 @pytest.mark.parametrize(
-    "shape, noted", [((3, 84, 84), True), ((84, 84, 4), False), ((4, 4, 3), False), ((7,), False)]
+    "shape, noted",
+    [
+        ((3, 84, 84), "convolutions take"),
+        ((4, 84, 84), "[@StackedFrames]"),
+        ((4, 84, 84, 3), "they are flattened"),
+        ((84, 84, 4), None),
+        ((4, 4, 3), None),
+        ((7,), None),
+    ],
 )
 def test_channels_that_come_first_are_remarked_upon(shape, noted):
-    assert (expert.channels_note(shape) is not None) == noted
+    note = expert.channels_note(shape)
+    assert (note is None) if noted is None else noted in note
 
 
 @pytest.mark.parametrize(
@@ -298,8 +311,29 @@ def test_an_encoder_that_nobody_named_is_remarked_upon(shape, bound, noted):
 def test_images_that_were_flattened_are_remarked_upon(space, named):
     env = gym.make("CartPole-v1")
     env.observation_space = space
-    note = expert.flattened_note(flattened_boxes(as_box(env, "E")))
+    note = expert.flattened_note(flattened_images(as_box(env, "E")))
     assert (note is None) if named is None else f"in the observation {named} are flattened" in note
+
+
+def test_neighbours_among_flattened_images_are_not_asked_for_their_actions(prepare):
+    """Most pixels of a camera are the same at any two places, so actions would seem to fit nothing."""
+
+    class Camera(gym.ObservationWrapper):
+        def __init__(self, env):
+            super().__init__(env)
+            pixels = spaces.Box(0, 255, (9, 9, 3), np.uint8)
+            self.observation_space = spaces.Dict({"camera": pixels, "state": env.observation_space})
+
+        def observation(self, observation):
+            return {"camera": np.zeros((9, 9, 3), np.uint8), "state": observation}
+
+    rng, ends = np.random.default_rng(0), np.arange(200) == 199
+    fields = {"actions": rng.uniform(-2, 2, (200, 1)), "terminals": ends & False, "timeouts": ends}
+    state = rng.uniform(-1, 1, (200, 3))
+    assert prepare(from_arrays({**fields, "observations": state})).facts["action_noise"] > 0.5
+    parts = {"observations/camera": np.zeros((200, 243)), "observations/state": state}
+    shown = prepare(from_arrays({**fields, **parts}), wrappers=[Camera])
+    assert shown.facts["action_noise"] is None
 
 
 def test_the_networks_without_an_encoder_are_named():

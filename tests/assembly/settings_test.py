@@ -170,6 +170,14 @@ def test_a_changed_module_of_one_s_own_is_said_when_the_run_goes_on(tmp_path, mo
     assert warning.startswith("warning: gail_tf_test_parts: the file has changed since the run began.")
 
 
+@pytest.mark.parametrize("config, is_told", [("bc/cartpole", True), ("gail_ppo/cartpole", False)])
+def test_a_budget_of_steps_is_said_to_bound_no_cloning(config, is_told):
+    request = Request("", (config,), ("Trainer.total_env_steps = 4096",))
+    said = [note for note in settings.resolve(request).notes if "cloning takes no steps" in note]
+    assert len(said) == is_told and all("Trainer.total_iterations" in note for note in said)
+    assert not any("takes no steps" in note for note in settings.resolve(Request("", ("bc/cartpole",))).notes)
+
+
 @pytest.mark.parametrize("size, told", [(2_048, []), (2_049, ["note: PPO.batch_size is 2,049"])])
 def test_a_minibatch_above_an_iteration_s_steps_is_said(size, told):
     request = Request("", ("gail_ppo/cartpole",), (f"PPO.batch_size = {size}",))

@@ -234,6 +234,15 @@ def test_other_images_are_refused(box, sentence):
         check_box(with_images(4, 4, 3), observation_space=box)
 
 
+def test_images_of_an_environment_whose_own_are_no_bytes_are_refused_with_what_to_do():
+    with pytest.raises(
+        UserError, match=r"\[4, 4, 3\] of float32, and flattened .*: wrap it so that it gives"
+    ):
+        check_box(
+            with_images(4, 4, 3), observation_space=space(48), flattened=space(4, 4, 3, low=0.0, high=1.0)
+        )
+
+
 def test_tiny_excursions_are_clipped():
     # The range is 2 wide, so up to 2 * 1e-4 beyond it is rounding.
     d = check_box(make([[-1.0001], [0.5], [1.0001]]))

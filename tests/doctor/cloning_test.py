@@ -92,6 +92,13 @@ def test_a_clone_that_drifts_is_told_by_where_it_gets():
     assert "--gin='CloningGenerator.num_members = 10'" in finding.change
 
 
+def test_a_clone_of_images_is_told_of_no_noise_which_those_refuse():
+    run = clone(SETTLED, -3.0, facts={"action_size": None, "are_images": True})
+    (finding,) = diagnosis.diagnose(run)
+    assert not any("observation_noise" in one for one in finding.change)
+    assert "--gin='CloningGenerator.num_members = 10'" in finding.change
+
+
 def test_without_held_out_rows_or_facts_and_of_a_warm_start_nothing_is_said():
     run = clone(SETTLED, -6.0)
     whole = [{k: v for k, v in line.items() if k != "cloning/validation_loss"} for line in run.metrics]

@@ -419,6 +419,7 @@ def test_without_an_experts_return_the_distance_tells():
     assert Case(without_rewards(0.1)).standing == "imitation distance 0.10 (random policy 0.80)"
     # Of screens it is another distance, of which 0.1 is far.
     assert found(without_rewards(0.1, border_accuracy=0.95)) == ["demonstrations that a frame's border tells"]
+    assert Case(without_rewards(0.1, are_images=True)).is_good is None  # a clone has no border to ask of
 
 
 def without_rewards(distance, at_random=0.8, kl=0.3, **facts):

@@ -11,6 +11,7 @@ import tests.training.frame_environments  # noqa: F401 - Bar-v0
 from gail_tf import demonstrations
 from gail_tf.environments.atari import atari_pixels
 from gail_tf.environments.make import make_environment, with_version
+from gail_tf.environments.observations import as_box
 from gail_tf.resources import experts_dir
 from gail_tf.training import reference
 from gail_tf.training.matching import matched
@@ -153,3 +154,48 @@ def test_all_channels_of_colour_images_are_looked_at():
         {"observations": frames, "actions": np.zeros(200, int), "terminals": ends, "timeouts": ends & False}
     )
     assert reference.border_accuracy(recorded, Lamp()) > 0.95
+
+
+class Drone(gym.Env):
+    """A place, which actions move, and a camera that shows it as one bright pixel."""
+
+    observation_space = gym.spaces.Dict(
+        {"camera": gym.spaces.Box(0, 255, (12, 12), np.uint8), "place": gym.spaces.Box(0.0, 11.0, (1,))}
+    )
+    action_space = gym.spaces.Discrete(3)
+
+    def seen(self):
+        camera = np.zeros((12, 12), np.uint8)
+        camera[5, self.place] = 255
+        return {"camera": camera, "place": np.array([self.place], np.float32)}
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.place = 1
+        return self.seen(), {}
+
+    def step(self, action):
+        self.place = int(np.clip(self.place + action - 1, 0, 11))
+        return self.seen(), 0.0, False, False, {}
+
+
+@pytest.mark.parametrize("unit, accused", [(1.0, False), (100.0, True)])
+def test_pixels_within_a_dict_are_not_columns_that_obey_laws(unit, accused):
+    """A pixel that chance does not reach never moves in the environment's steps, and may in the file's."""
+    env, rows = Drone(), []
+    place = env.reset(seed=0)[0]
+    for action in [2] * 10 + [0] * 10 + [2] * 10:
+        rows.append((place, action))
+        place = env.step(action)[0]
+    fields = {
+        f"observations/{key}": np.stack([row[key] for row, _ in rows]).astype(np.float32)
+        for key in ("camera", "place")
+    }
+    fields["observations/place"] *= unit
+    fields |= {"actions": [action for _, action in rows], "terminals": np.zeros(30, bool)}
+    fields["timeouts"] = np.arange(30) == 29
+    make_env = functools.partial(as_box, gym.wrappers.TimeLimit(env, 6), "Drone")
+    compared = reference.compare_with(demonstrations.from_arrays(fields), make_env)
+    assert not any("camera" in told for told in (*compared.lines, *compared.warnings))
+    assert any("0 (place[0])" in line for line in compared.lines)
+    assert bool(compared.warnings) == accused

@@ -273,7 +273,8 @@ def test_images_stay_bytes(d4rl):
     "images, sentence",
     [
         (np.zeros((5, 4, 4)), r"has shape \[5, 4, 4\] and dtype float64; wanted vectors .*numpy.concatenate"),
-        (np.zeros((5, 4, 4, 1)), "dtype float64; wanted uint8: save bytes"),
+        (np.zeros((5, 4, 4, 1)), "dtype float64; wanted uint8: save bytes.* environment give bytes too"),
+        (np.zeros((5, 2, 4, 4, 3), np.uint8), "colours side by side in the last axis"),
         (
             np.zeros((5, 4, 4, 1), np.uint8),
             r"next_observations has rows of shape \[1\] and observations of \[4, 4, 1\]",
