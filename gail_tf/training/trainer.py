@@ -26,6 +26,8 @@ class Interrupted(Exception):
 
 KEEP = ("imitation_distance", "last", "best_return")
 _NUM_CANDIDATES = 3
+_SECONDS_TO_LOSE = 120.0  # of work that a kill may undo, where iterations are long
+_SHARE_OF_SAVING = 0.02  # of the time, at most: a replay buffer may have gigabytes
 _TRAINING_SEED, _CHOICE_SEED, _CONFIRMING_SEED = 1_000_000, 3_000_000, 4_000_000
 """Beyond ``evaluation_seed``: the episodes that name candidates, those that choose among them, and those that
 the chosen one is judged by are others."""
@@ -58,8 +60,10 @@ class Trainer:
       make_act: gives the way in which evaluations in training act by the mode, with the weights of now.
         None: as the exported policy does, which the final evaluation always does.
       trackers: what makes trackers beside TensorBoard, such as [@WandB] (trackers.py).
-      checkpoint_interval, log_interval: in iterations. Iterations between two lines of metrics leave none but
-        the episodes that finished in them; evaluations always come with a line.
+      checkpoint_interval: in iterations. Two minutes after the last checkpoint there is one in any case, if
+        saving takes no more than a fiftieth of the time.
+      log_interval: in iterations. Those between two lines of metrics leave nothing but the episodes that
+        finished in them; evaluations always come with a line.
 
     Attributes:
       best_policy: a context in which the generator's policy has the weights of its best evaluation, which
@@ -107,6 +111,7 @@ class Trainer:
         self._trackers = trackers
         self.iteration, self.env_steps = 0, 0
         self._wall_before, self._clock = 0.0, time.perf_counter()
+        self._saved_at, self._saving_seconds = self._clock, 0.0
         self._evaluation_seconds = 0.0
         self._distance = distance
         self.compared_components = getattr(distance, "components", ())
@@ -191,7 +196,7 @@ class Trainer:
                     log.write(metrics)
                     self._num_lines = log.num_lines
                 self._is_over = any([hook(self, metrics, is_logged) is True for hook in hooks])
-                if self.iteration % self._checkpoint_interval == 0:
+                if self.iteration % self._checkpoint_interval == 0 or self._has_much_to_lose():
                     self.checkpoint()
                 if should_stop():
                     self.checkpoint()
@@ -348,7 +353,17 @@ class Trainer:
         progress |= {"num_lines": self._num_lines, "unlogged_episodes": self._unlogged}
         progress["recent_returns"] = list(self.recent_returns)
         progress |= {"wall_seconds": self.wall_seconds, "evaluation_seconds": self._evaluation_seconds}
+        start = time.perf_counter()
         self._last_checkpoint = self._checkpoints.save(self.iteration, self._generator.state(), progress)
+        self._saved_at = time.perf_counter()
+        self._saving_seconds = self._saved_at - start
+
+    def _has_much_to_lose(self) -> bool:
+        """Whether a kill would undo minutes, and saving is quick beside them. Not of what diverged."""
+        seconds = time.perf_counter() - self._saved_at
+        is_due = seconds >= max(_SECONDS_TO_LOSE, self._saving_seconds / _SHARE_OF_SAVING)
+        # At which iteration a run is found to have diverged does not depend on the clock.
+        return is_due and non_finite_variables(self._trainable) is None
 
     def _check_finite(self, metrics: Mapping[str, Any], variables: bool = True) -> None:
         """Raises DivergedError at a NaN or Inf; looking at all variables too takes milliseconds."""

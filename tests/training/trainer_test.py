@@ -1,11 +1,13 @@
 """The training loop around a generator that only counts: which policy is kept, and what is announced."""
 
+import contextlib
 import json
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from gail_tf.training.diagnostics import DivergedError
 from gail_tf.training.evaluation import Evaluation
 from gail_tf.training.run_directory import RunDirectory
 from gail_tf.training.trainer import Interrupted, Trainer, filling_notes
@@ -174,6 +176,40 @@ def test_stochastic_evaluations_draw_all_their_actions_by_their_own_seeds(keep, 
     result = make(tmp_path, keep, generator=generator, evaluator=Asks(), stochastic=True).run()
     assert result["stochastic"] and result["return_mean"] == RETURNS[iteration]
     assert generator.policy.seeds == asked and len({seed for seed, _ in asked}) > 1
+
+
+@pytest.mark.parametrize(
+    "saving, weight, iterations",
+    [(1.0, 0.0, [0, 2, 4]), (4.0, 0.0, [0, 3, 4]), (1.0, np.nan, [0])],
+    ids=["quick", "slow", "diverged"],
+)
+def test_a_kill_undoes_two_minutes_at_most_where_saving_is_quick(
+    saving, weight, iterations, tmp_path, monkeypatch
+):
+    seconds, saved = [0.0], []
+    monkeypatch.setattr("gail_tf.training.trainer.time.perf_counter", lambda: seconds[0])
+
+    class Collects(Counts):
+        def __init__(self):
+            super().__init__()
+            self.weight = tf.Variable(0.0)
+
+        def collect(self, iteration):
+            seconds[0] += 70.0
+            self.weight.assign(weight)
+            return super().collect(iteration)
+
+        def state(self):
+            seconds[0] += saving
+            return {}
+
+    trainer = make(tmp_path, generator=Collects())
+    trainer._checkpoint_interval = 100
+    save = trainer._checkpoints.save
+    monkeypatch.setattr(trainer._checkpoints, "save", lambda *args: saved.append(args[0]) or save(*args))
+    with pytest.raises(DivergedError) if np.isnan(weight) else contextlib.nullcontext():
+        trainer.run()
+    assert saved == iterations
 
 
 @pytest.mark.parametrize("is_interrupted", [False, True])
