@@ -27,6 +27,7 @@ NUM_STEPS = 3000  # of random actions, and as many of the file's
 MIN_FRAMES = 100  # fewer say nothing of what tells them
 _MOST_BYTES = 1 << 28  # of images played
 _NUM_IMAGE_RESETS = 10
+_LEAST_SWAP = 0.2  # grey levels between channels' means: a coloured dot of 3 x 3 on 48 x 48 makes 1.4
 OTHER_IMAGES = 10.0
 """Grey levels between first images, beyond those between resets. Of one game 0 to 4, of two 48 to 93."""
 
@@ -83,6 +84,8 @@ def _compare_vectors(taken: demos.Demonstrations, env: gym.Env, seed: int) -> Co
 def other_images(taken: demos.Demonstrations, env: gym.Env, seed: int = 0) -> str | None:
     """What to say where episodes begin with images that no reset has, as those of another game do.
 
+    Or with their colours in the other order, as OpenCV writes them (BGR).
+
     ``taken``: demonstrations as ``matched`` gives them.
     """
     if env.observation_space.dtype != np.uint8:
@@ -92,6 +95,11 @@ def other_images(taken: demos.Demonstrations, env: gym.Env, seed: int = 0) -> st
     resets = np.stack([seen(env.reset(seed=seed + i)[0]) for i in range(_NUM_IMAGE_RESETS)]).astype(
         np.float32
     )
+    if _are_swapped(recorded, resets):
+        return (
+            "Episodes begin with the colours of the environment's resets in the reverse order (BGR for RGB, "
+            "as OpenCV has them?): turn the recorded ones, observations[..., ::-1]."
+        )
     apart = np.abs(recorded.mean(0) - resets.mean(0)).mean()
     spread = np.abs(resets - resets.mean(0)).mean()
     if apart <= OTHER_IMAGES + spread:
@@ -100,6 +108,20 @@ def other_images(taken: demos.Demonstrations, env: gym.Env, seed: int = 0) -> st
         f"Episodes begin with images {apart:.0f} grey levels from those of the environment's resets, which "
         f"are {spread:.0f} from each other: of another game, or made otherwise?"
     )
+
+
+def _are_swapped(recorded: np.ndarray, resets: np.ndarray) -> bool:
+    """Whether images ``[N, H, W, 3]`` and ``[M, H, W, 3]`` agree in colour if one's channels are turned.
+
+    By the channels' means, since what is seen may be anywhere. They have to be far better so, and by more
+    than the means differ from image to image.
+    """
+    if recorded.ndim != 4 or recorded.shape[-1] != 3:
+        return False
+    ours, theirs = (images.mean((1, 2), dtype=np.float64) for images in (recorded, resets))
+    noise = sum(np.linalg.norm(means.std(0)) / len(means) ** 0.5 for means in (ours, theirs))
+    apart, turned = (np.linalg.norm(means.mean(0) - theirs.mean(0)) for means in (ours, ours[:, ::-1]))
+    return bool(apart > _LEAST_SWAP and apart > 5 * max(turned, noise))
 
 
 def border_accuracy(

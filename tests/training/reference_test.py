@@ -156,6 +156,45 @@ def test_all_channels_of_colour_images_are_looked_at():
     assert reference.border_accuracy(recorded, Lamp()) > 0.95
 
 
+class Dot(gym.Env):
+    """A dot somewhere, of one colour; a darker one stands still."""
+
+    observation_space = gym.spaces.Box(0, 255, (24, 24, 3), np.uint8)
+    action_space = gym.spaces.Discrete(2)
+
+    def __init__(self, colour):
+        self.colour = colour
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        image = np.full((24, 24, 3), 30, np.uint8)
+        row, column = self.np_random.integers(22, size=2)
+        image[row : row + 3, column : column + 3] = self.colour
+        return image, {}
+
+
+@pytest.mark.parametrize(
+    "colour, recorded, told",
+    [
+        ((250, 40, 0), (0, 40, 250), True),
+        ((250, 40, 0), (250, 40, 0), False),
+        ((250, 40, 0), (0, 250, 40), False),
+        ((90, 90, 90), (90, 90, 90), False),
+        ((40, 250, 40), (40, 250, 40), False),
+    ],
+    ids=["turned", "same", "another", "grey", "symmetric"],
+)
+def test_colours_in_the_reverse_order_are_told(colour, recorded, told):
+    frames = np.stack([Dot(recorded).reset(seed=100 + i // 2)[0] for i in range(24)])
+    fields = {
+        "actions": np.zeros(24, int),
+        "terminals": np.arange(24) % 2 == 1,
+        "timeouts": np.zeros(24, bool),
+    }
+    says = reference.other_images(demonstrations.from_arrays({**fields, "observations": frames}), Dot(colour))
+    assert ("[..., ::-1]" in (says or "")) == told
+
+
 class Drone(gym.Env):
     """A place, which actions move, and a camera that shows it as one bright pixel."""
 
