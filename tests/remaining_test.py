@@ -21,6 +21,7 @@ FOLDERS_OF = {
     "steady": ["steady", "bc", "trpo_humanoid", "half_cheetah"],
     "pong_pybullet": [
         *("pong_today", "pong_plain", "pong_four", "pong_clones", "pong_from_clone", "pong_regularized"),
+        *("pong_clone_regularized", "pybullet_ant_sac"),
         *("pybullet", "pybullet_hopper", "pybullet_ant"),
     ],
     "fresh_seeds": ["fresh_seeds", "fresh_half_cheetah"],

@@ -59,7 +59,7 @@ WITHOUT_DATA = {
     (
         "results/games.md",
         "demonstrations",
-    ): "of results/pong, pong_today, _plain, _four, _clones and _from_clone, with the games' spread",
+    ): "of results/pong, pong_today and its like, with the games' spread",
     ("results/games.md", "change"): "tuning seed 1000, with commits; not exported",
     ("pixels.md", "PPO on Pong from the screen"): "steps a second; benchmarks/results/pixel_speed.json",
     ("pixels.md", "PPO on Pong from the screen, AVX2"): "the same; benchmarks/results/pixel_speed_avx2.json",
@@ -80,6 +80,7 @@ WITHOUT_DATA = {
     ("results/pong/keeping.md", "Task"): "last policies and evaluations, not exported",
     ("results/pong_today/keeping.md", "Task"): "last policies and evaluations: runs.jsonl.xz",
     ("results/pong_clones/keeping.md", "Task"): "last policies and evaluations: runs.jsonl.xz",
+    ("results/pong_clone_regularized/keeping.md", "Task"): "last policies and evaluations: runs.jsonl.xz",
     ("results/pong_from_clone/keeping.md", "Task"): "last policies and evaluations: runs.jsonl.xz",
     ("results/steady/keeping.md", "Task"): "last policies and evaluations of seeds 0 to 4, not exported",
     ("results/steady/keeping.md", "Task 2"): "last policies and evaluations, not exported",
