@@ -255,7 +255,7 @@ def _layers_of(name: str) -> list[Layer] | None:
     if name.removeprefix(OVERLAYS) in SINGLE and name.startswith(OVERLAYS):
         _, binding, sentence = SINGLE[name.removeprefix(OVERLAYS)]
         return [Layer(name, f"# {sentence}\n{binding}")]
-    if name not in _names() or name.startswith(OVERLAYS):
+    if not _is_recipe(name):
         return _shipped_layer(f"{name}.gin")
     recipe, task = name.split("/")
     page = _shipped_layer(f"recipes/{recipe}.gin")

@@ -89,17 +89,15 @@ def flattened_space(env: gym.Env) -> gym.Space | None:
     return next((layer.env.observation_space for layer in flattening), None)
 
 
-def flattened_boxes(env: gym.Env) -> dict[str, tuple[int, ...]]:
-    """The shapes of the Boxes that were flattened, by key as in :func:`observation_components`; "" alone."""
-    return {} if (space := flattened_space(env)) is None else dict(_boxes(space))
-
-
 def flattened_images(env: gym.Env) -> dict[str, tuple[int, ...]]:
-    """Those of :func:`flattened_boxes` that are images."""
+    """The shapes of images that were flattened, by key as in :func:`observation_components`; "" alone."""
     # Here and not above, as in observation_spec.
     from gail_tf.networks.encoders import is_image, with_channels
 
-    return {key: shape for key, shape in flattened_boxes(env).items() if is_image(with_channels(shape))}
+    space = flattened_space(env)
+    leaves = () if space is None else _leaves(space)
+    boxes = {key: part.shape for key, part in leaves if isinstance(part, gym.spaces.Box)}
+    return {key: shape for key, shape in boxes.items() if is_image(with_channels(shape))}
 
 
 def one_hot_columns(env: gym.Env) -> tuple[int, ...]:
@@ -130,10 +128,6 @@ def _are_one_hot(space: gym.Space) -> Iterator[np.ndarray]:
 
 def _components(space: gym.Space) -> Iterator[tuple[str, int]]:
     yield from ((key, gym.spaces.flatdim(part)) for key, part in _leaves(space) if key)
-
-
-def _boxes(space: gym.Space) -> Iterator[tuple[str, tuple[int, ...]]]:
-    yield from ((key, part.shape) for key, part in _leaves(space) if isinstance(part, gym.spaces.Box))
 
 
 def _leaves(space: gym.Space, key: str = "") -> Iterator[tuple[str, gym.Space]]:

@@ -54,13 +54,18 @@ def looks(labels: Iterable[str]) -> dict[str, dict]:
     return {label: dict(zip(("color", "linestyle"), found[label], strict=True)) for label in labels}
 
 
+def _counts() -> FuncFormatter:
+    """Counts as people read them; one an axis, since matplotlib's formatters belong to theirs."""
+    return FuncFormatter(lambda value, _: text.count(value))
+
+
 def count_by_ratios(ax: Axes, left: float) -> None:
     """A logarithmic axis of counts from ``left`` on, for lines of which some are many times as long."""
     ax.set_xscale("log")
     ax.set_xlim(left=left)
     ax.set_xlabel(f"{ax.get_xlabel()} (logarithmic)", fontsize=9)
     ax.xaxis.set_major_locator(LogLocator(10, (1, 2, 5)))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: text.count(value)))
+    ax.xaxis.set_major_formatter(_counts())
     ax.xaxis.set_minor_formatter(NullFormatter())
 
 
@@ -115,7 +120,7 @@ class Panels:
         if x_label is not None:
             ax.set_xlabel(x_label, fontsize=9)
             ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-            ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: text.count(value)))
+            ax.xaxis.set_major_formatter(_counts())
         if y_label:
             ax.set_ylabel(y_label, fontsize=9)
         return ax
