@@ -461,7 +461,12 @@ def _fewer_rows(runs):
 
 def _paper():
     """Returns of Ho & Ermon and of MGAIL (no expert's on classic control)."""
-    return pd.read_csv(RESULTS / "ho_ermon" / "paper.csv", comment="#")
+    ho_ermon, mgail = (
+        pd.read_csv(RESULTS / "papers" / f"{n}.csv", comment="#") for n in ("ho_ermon", "mgail")
+    )
+    names = {"BC": "bc", "GAIL (TRPO)": "gail", "MGAIL": "mgail"}
+    mgail = mgail.drop(columns=["subsample", "expert"])
+    return ho_ermon.merge(mgail, on=["environment", "trajectories"], sort=False).rename(columns=names)
 
 
 def _with_seeds(runs):

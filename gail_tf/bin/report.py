@@ -26,8 +26,9 @@ and, where the runs have what they show,
   model_error.png, rollout_gradient.png,
   reward_histograms.png                    diagnostics over training (docs/studies.md)
 
-FILE gives divergence.md a column with a paper's values (docs/results/papers has some). Nothing but it and the
-run directories is read, so a report can be written anywhere, also while a run is still training.
+FILE has a paper's values (docs/results/papers has some), for a column of divergence.md or for lines in
+by_demonstrations.png. Nothing but it and the run directories is read, so a report can be written anywhere,
+also while a run is still training.
 
 Examples:
 

@@ -7,6 +7,7 @@ from gail_tf.files import write_atomically
 from gail_tf.reporting import archive, keeping_table, page, study_figures, study_tables, tables, text
 from gail_tf.reporting.figures import draw_comparison
 from gail_tf.reporting.groups import group_runs, tasks_of
+from gail_tf.reporting.published import Returns, Values, read_published
 from gail_tf.reporting.runs import Path, Run, named_by
 from gail_tf.types import UserError
 
@@ -28,7 +29,8 @@ def write_report(
       paths: run directories, folders of them, or ``runs.jsonl.xz`` of earlier reports.
       only: a regular expression; of the runs those whose last three parts of the path it finds, in a study
         ``<arm>/<task>/<seed>``.
-      published: a CSV file with a paper's values, for a column of ``divergence.md`` (``read_published``).
+      published: a CSV file with a paper's values, for a column of ``divergence.md`` or for lines in
+        ``by_demonstrations.png`` (``read_published``).
 
     Returns:
       The files written.
@@ -37,7 +39,7 @@ def write_report(
       UserError: a path holds no run directory, none of them can be read or is named so, or ``out_dir`` cannot
         be written, has files of these names that no report wrote, or the only copy of other runs.
     """
-    beside = study_tables.read_published(published) if published else None
+    beside = read_published(published) if published else None
     runs, problems = archive.gather(paths)
     runs = named_by(runs, only, name="short_name")
     groups, out_dir = group_runs(runs), pathlib.Path(out_dir)
@@ -49,7 +51,7 @@ def write_report(
         "table_compact.md": tables.compact_table(table),
         "arms.md": study_tables.arms_table(table),
         "by_demonstrations.md": study_tables.demonstrations_table(table),
-        "divergence.md": study_tables.divergence_table(table, beside),
+        "divergence.md": study_tables.divergence_table(table, beside if isinstance(beside, Values) else None),
         "signal.md": study_tables.signal_table(table),
         "outliers.md": study_tables.outlier_table(table),
         "keeping.md": keeping_table.keeping_table(table),
@@ -57,7 +59,11 @@ def write_report(
     }
     figures = {"final_returns.png": (study_figures.draw_final_returns, groups)}
     figures |= {f"{name}.png": (study_figures.draw_family, groups, name) for name in study_figures.FAMILIES}
-    figures["by_demonstrations.png"] = (study_figures.draw_by_demonstrations, groups)
+    figures["by_demonstrations.png"] = (
+        study_figures.draw_by_demonstrations,
+        groups,
+        beside if isinstance(beside, Returns) else None,
+    )
     figures["rollout_gradient.png"] = (study_figures.draw_rollout_gradients, groups)
     tasks = tasks_of(groups)
     for task in tasks:

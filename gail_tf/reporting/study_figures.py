@@ -21,6 +21,7 @@ from gail_tf.reporting.aggregates import pooled_histogram
 from gail_tf.reporting.canvas import AGENT, EXPERT, GREY, Panels, looks, smooth
 from gail_tf.reporting.figures import LinePanel, draw_group, draw_lines, draw_median, finish_normalized
 from gail_tf.reporting.groups import Group, steps_text, tasks_of
+from gail_tf.reporting.published import Returns
 from gail_tf.reporting.runs import HISTOGRAM, Curve, Path, Run, has_numbers, natural_key
 
 FAMILIES = {
@@ -278,44 +279,69 @@ def draw_final_returns(groups: Sequence[Group], path: Path) -> Figure | None:
     return panels.save(path)
 
 
-def draw_by_demonstrations(groups: Sequence[Group], path: Path) -> Figure | None:
+def draw_by_demonstrations(groups: Sequence[Group], published: Returns | None, path: Path) -> Figure | None:
     """Normalised returns of the kept policies by the number of demonstrations (Ho & Ermon 2016, Figure 1).
 
     A panel an environment and subsampling of which some method has two numbers or more, a line a method: the
-    median of its seeds, with their range as a band. A run that a NaN stopped counts as 0. None without one.
+    median of its seeds, with their range as a band. A run that a NaN stopped counts as 0. What a paper has of
+    the same environment and subsampling is hollow and dashed. None without a panel.
     """
-    lines: dict[tuple[str, int], dict[str, list[Group]]] = {}
+    places: dict[tuple[str, int], list[Group]] = {}
     for group in groups:
         if group.num_demonstrations is not None and any(_finals(group, normalized=True)):
-            place = group.environment, group.subsample
-            lines.setdefault(place, {}).setdefault(group.method, []).append(group)
+            places.setdefault((group.environment, group.subsample), []).append(group)
     panels = []
-    for environment, subsample in sorted(lines, key=lambda place: (natural_key(place[0]), place[1])):
-        methods = lines[environment, subsample]
-        if any(len({group.num_demonstrations for group in same}) > 1 for same in methods.values()):
+    for environment, subsample in sorted(places, key=lambda place: (natural_key(place[0]), place[1])):
+        here = places[environment, subsample]
+        ours = _by_number(here)
+        if any(len(numbers) > 1 for numbers in ours.values()):
+            theirs = _published_by_number(here[0], published) if published else {}
             title = f"{environment}, {steps_text(subsample)}" if subsample > 1 else environment
-            here = [dataclasses.replace(same[0], label=method) for method, same in methods.items()]
-            draw = functools.partial(_draw_by_number, methods=methods)
+            lines = [dataclasses.replace(here[0], label=label, runs=()) for label in (*ours, *theirs)]
+            draw = functools.partial(_draw_by_number, ours=ours, theirs=theirs)
             says = "demonstrations", "normalised return"
-            panels.append(LinePanel(title, *says, here, draw, finish_normalized))
+            panels.append(LinePanel(title, *says, lines, draw, finish_normalized))
     if not panels:
         return None
-    every = [group for panel in panels for group in panel.groups]
+    every = sorted((line for panel in panels for line in panel.groups), key=lambda line: line.label)
     layout = {"num_columns": min(len(panels), 3), "size": (3.9, 2.9), "alone": 2.4}
     return draw_lines(every, panels, path, dotted=False, **layout)
 
 
+def _by_number(groups: Iterable[Group]) -> dict[str, dict[int, list[float]]]:
+    """Method -> number of demonstrations -> final returns."""
+    found: dict[str, dict[int, list[float]]] = {}
+    for group in groups:
+        numbers = found.setdefault(group.method, {})
+        numbers.setdefault(group.num_demonstrations, []).extend(itertools.chain(*_finals(group, True)))
+    return found
+
+
+def _published_by_number(group: Group, published: Returns) -> dict[str, dict[int, float]]:
+    """The same of a paper, with the random policy of our runs, as papers do not tell theirs."""
+    random = next(level for run in group.runs if (level := run.number("random_return")) is not None)
+    scores = published.scores(group.environment, group.subsample, random)
+    return {f"{method}, published": numbers for method, numbers in scores.items()}
+
+
 def _draw_by_number(
-    ax: Axes, line: Group, look: Mapping[str, Any], methods: Mapping[str, list[Group]]
+    ax: Axes,
+    line: Group,
+    look: Mapping[str, Any],
+    ours: Mapping[str, Mapping[int, list[float]]],
+    theirs: Mapping[str, Mapping[int, float]],
 ) -> Any:
-    found: dict[int, list[float]] = {}
-    for group in methods[line.method]:
-        found.setdefault(group.num_demonstrations, []).extend(itertools.chain(*_finals(group, True)))
+    marks = {"marker": "o", "markersize": 4}
+    if line.label in theirs:
+        numbers, scores = zip(*sorted(theirs[line.label].items()), strict=True)
+        hollow = {"markerfacecolor": "white", "linewidth": 1.2, **look, "linestyle": "--"}
+        return ax.plot(numbers, scores, **marks, **hollow)[0]
+    found = ours[line.label]
     numbers = sorted(found)
     low, median, high = np.transpose([np.quantile(found[number], (0, 0.5, 1)) for number in numbers])
     ax.fill_between(numbers, low, high, color=look["color"], alpha=0.15, linewidth=0)
     ax.vlines(numbers, low, high, color=look["color"], linewidth=1, alpha=0.6)
-    return ax.plot(numbers, median, marker="o", markersize=4, linewidth=1.6, **look)[0]
+    return ax.plot(numbers, median, linewidth=1.6, **marks, **look)[0]
 
 
 def _finals(group: Group, normalized: bool) -> tuple[list[float], list[float]]:

@@ -3,19 +3,15 @@
 Every table is made of ``tables.runs_table`` and is None where the runs do not have what it shows.
 """
 
-import csv
 import itertools
-import pathlib
-import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from gail_tf.reporting import aggregates, tables
-from gail_tf.reporting.runs import Path, Run, natural_key
-from gail_tf.types import UserError
+from gail_tf.reporting.published import Values
+from gail_tf.reporting.runs import Run, natural_key
 
 _SHARE = 0.1  # of a training, at its beginning and at its end
 _CLIPPED = "the rewards are clipped there"
@@ -286,42 +282,7 @@ def _changes(pairs: Sequence[tuple[float, float] | str]) -> str:
     return " → ".join(f"{value:.2g}" for value in np.median(known, axis=0)) if known else tables.NOTHING
 
 
-class Published(NamedTuple):
-    """What a paper says, to stand beside our numbers.
-
-    Attributes:
-      column: the title of the column.
-      values: a regular expression for the names of configs -> what the paper says of them; the first that
-        is found in a run's config holds.
-      notes: lines for under the table.
-    """
-
-    column: str
-    values: Mapping[str, str]
-    notes: Sequence[str] = ()
-
-    def of(self, config: str) -> str:
-        found = (value for pattern, value in self.values.items() if re.search(pattern, config))
-        return next(found, tables.NOTHING)
-
-
-def read_published(path: Path) -> Published:
-    """From a CSV file of two columns, regular expression and value; lines that begin with "#" are the notes.
-
-    Raises:
-      UserError: it is not there, or not such a file.
-    """
-    try:
-        lines = pathlib.Path(path).read_text(encoding="utf-8").splitlines()
-        (_, column), *rows = csv.reader(line for line in lines if not line.startswith("#"))
-        values = {pattern: value for pattern, value in rows if re.compile(pattern)}
-    except (OSError, ValueError, re.error) as error:
-        wanted = "want a CSV file of configs (regular expressions) and values"
-        raise UserError(f"{path}: {wanted} ({error})") from error
-    return Published(column, values, [line[1:].strip() for line in lines if line.startswith("#")])
-
-
-def divergence_table(runs: pd.DataFrame, published: Published | None = None) -> str | None:
+def divergence_table(runs: pd.DataFrame, published: Values | None = None) -> str | None:
     """How many seeds of each group diverged; None with fewer than two that ended."""
     ended = runs[runs.diverged.notna()]
     if len(ended) < 2:
@@ -343,7 +304,7 @@ def divergence_table(runs: pd.DataFrame, published: Published | None = None) -> 
     return "\n".join([tables.markdown(rows, 2), "", *lines]) + "\n"
 
 
-def _divergence_row(task: str, name: str, ended: pd.DataFrame, published: Published | None) -> dict[str, str]:
+def _divergence_row(task: str, name: str, ended: pd.DataFrame, published: Values | None) -> dict[str, str]:
     diverged, largest = ended.diverged.astype(bool), ended.largest_policy_gradient_norm
     row = {
         "Task": task,

@@ -1,9 +1,11 @@
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib import image
 
 from gail_tf.reporting import study_figures
 from gail_tf.reporting.groups import group_runs
+from gail_tf.reporting.published import Returns
 from gail_tf.reporting.runs import load_run
 
 NORM = "generator/policy_gradient_norm"
@@ -265,6 +267,26 @@ def test_without_rollouts_there_is_no_file(make_groups, tmp_path):
     assert study_figures.draw_rollout_gradients(make_groups("A"), tmp_path / "r.png") is None
 
 
+def test_a_papers_returns_are_hollow_and_dashed_beside_ours(make_groups, tmp_path):
+    def what(label, task, seed):
+        return {"returns": (0.0, 2000.0), "num_demonstrations": int(task), "subsample": 20}
+
+    groups = make_groups("A", ("4", "11"), what=what)
+    random = groups[0].runs[0].number("random_return")
+    places = {"environment": "Hopper-v5", "subsample": 20, "trajectories": [4, 11], "expert": 500.0}
+    table = pd.DataFrame({**places, "BC": [random, 500.0]})
+    other = table.assign(environment="Ant-v5", GAIL=1.0)
+    returns = Returns(pd.concat([table, other]))
+    path = tmp_path / "by_demonstrations.png"
+    figure = study_figures.draw_by_demonstrations(groups, returns, path)
+    (ax,) = figure.axes
+    ours, theirs = [line for line in ax.lines if line.get_marker() == "o"]
+    assert (ours.get_linestyle(), theirs.get_linestyle()) == ("-", "--")
+    assert theirs.get_markerfacecolor() == "white"
+    np.testing.assert_allclose(theirs.get_xydata(), [(4, 0.0), (11, 1.0)])
+    assert labels_of(figure) == ["A", "BC, published"]  # nothing of a task that is not ours
+
+
 def test_returns_are_drawn_by_the_number_of_demonstrations(make_groups, tmp_path, rendered):
     def what(label, task, seed):
         returns = 2000.0 - 500 * seed + (1000.0 if label == "A" and task == "hopper_11" else 0.0)
@@ -275,7 +297,7 @@ def test_returns_are_drawn_by_the_number_of_demonstrations(make_groups, tmp_path
     tasks = ("hopper_4", "hopper_11", "hopper_all")
     groups = make_groups("AB", tasks, seeds=3, what=what)
     path = tmp_path / "by_demonstrations.png"
-    figure = study_figures.draw_by_demonstrations(groups, path)
+    figure = study_figures.draw_by_demonstrations(groups, None, path)
     (ax,) = figure.axes  # whole trajectories come in one number alone
     assert ax.get_title(loc="left") == "Hopper-v5, every 20th step"
     first, second = [line.get_xydata() for line in ax.lines if line.get_marker() == "o"]
@@ -286,5 +308,6 @@ def test_returns_are_drawn_by_the_number_of_demonstrations(make_groups, tmp_path
     assert labels_of(figure) == ["A", "B"]
     check_picture(path)
     assert (
-        study_figures.draw_by_demonstrations([g for g in groups if g.num_demonstrations == 4], path) is None
+        study_figures.draw_by_demonstrations([g for g in groups if g.num_demonstrations == 4], None, path)
+        is None
     )

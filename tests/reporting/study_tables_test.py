@@ -1,15 +1,11 @@
-import pathlib
-
 import pytest
 
 from gail_tf.reporting import study_tables
 from gail_tf.reporting.groups import group_runs
+from gail_tf.reporting.published import read_published
 from gail_tf.reporting.report import write_report
 from gail_tf.reporting.runs import load_run
 from gail_tf.reporting.tables import runs_table
-from gail_tf.types import UserError
-
-PAPERS = pathlib.Path(__file__).parents[2] / "docs" / "results" / "papers"
 
 
 def cells(lines, *start):
@@ -155,25 +151,11 @@ def test_a_papers_values_stand_beside_ours(make_study, tmp_path):
     path = tmp_path / "paper.csv"
     path.write_text('# Section 2:\nconfig,Paper\n"td3.*with/",fewer\n"\\btd3_gail/","over 36%, average"\n')
     arms = {name: {"Ant": [900.0], "Bee": [900.0]} for name in CONFIGS}
-    table = study_tables.divergence_table(make_study(arms), study_tables.read_published(path))
+    table = study_tables.divergence_table(make_study(arms), read_published(path))
     lines = table.splitlines()
     assert cells(lines, "Task")[-1] == "Paper" and lines[-1] == "Section 2:"
     found = [cells(lines, task, arm)[-1] for task in ("Ant-v0", "all tasks") for arm in CONFIGS]
     assert found == ["over 36%, average", "fewer", "–", "–"] * 2
-
-
-@pytest.mark.parametrize("content", [None, "", "config\n", "config,Paper\n(,x\n", "config,Paper\na,b,c\n"])
-def test_a_wrong_file_of_published_values_is_a_user_error(tmp_path, content):
-    path = tmp_path / "paper.csv"
-    if content is not None:
-        path.write_text(content)
-    with pytest.raises(UserError, match="paper.csv: want a CSV file"):
-        study_tables.read_published(path)
-
-
-def test_the_shipped_published_values_can_be_read():
-    found = [study_tables.read_published(path) for path in PAPERS.glob("*.csv")]
-    assert found and all(one.values and one.notes for one in found)
 
 
 def test_the_largest_gradient_is_that_of_single_updates_where_they_were_recorded(make_study):
@@ -313,3 +295,15 @@ def test_a_report_of_a_study_has_what_its_runs_have_and_is_the_same_again(make_s
     ]
     for one, other in zip(first, second, strict=True):
         assert one.read_bytes() == other.read_bytes(), one.name
+
+
+def test_a_report_takes_a_papers_shares_and_returns(make_study, tmp_path):
+    arms = {"TD3-GAIL": {"Ant": [900.0, 20.0], "Bee": [900.0]}}
+    make_study(arms)
+    shares, returns = tmp_path / "shares.csv", tmp_path / "returns.csv"
+    shares.write_text("config,Paper\n,36%\n")
+    returns.write_text("environment,subsample,trajectories,expert,BC\nAnt-v0,1,4,1000,100\n")
+    for published, has_column in ((shares, True), (returns, False)):
+        written = write_report([tmp_path], tmp_path / published.stem, published)
+        (table,) = [path.read_text() for path in written if path.name == "divergence.md"]
+        assert (" Paper |" in table.splitlines()[0]) == has_column

@@ -1,0 +1,81 @@
+"""A paper's values, from a CSV file, to stand beside ours."""
+
+import csv
+import io
+import pathlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import pandas as pd
+
+from gail_tf.reporting import tables
+from gail_tf.reporting.runs import Path
+from gail_tf.types import UserError
+
+_NOTE = "#"
+_PLACE = ["environment", "subsample", "trajectories", "expert"]  # first columns of a file of returns
+
+
+class Values(NamedTuple):
+    """What a paper says of configs, in words or numbers.
+
+    Attributes:
+      column: the title of the column.
+      values: a regular expression for the names of configs -> what the paper says of them; the first that
+        is found in a run's config holds.
+      notes: lines for under the table.
+    """
+
+    column: str
+    values: Mapping[str, str]
+    notes: Sequence[str] = ()
+
+    def of(self, config: str) -> str:
+        found = (value for pattern, value in self.values.items() if re.search(pattern, config))
+        return next(found, tables.NOTHING)
+
+
+class Returns(NamedTuple):
+    """A paper's mean returns by the number of trajectories.
+
+    Attributes:
+      returns: a row an environment, subsampling and number of trajectories: the return of the paper's expert,
+        then a column a method, whose title is its name.
+      notes: what is said of them.
+    """
+
+    returns: pd.DataFrame
+    notes: Sequence[str] = ()
+
+    def scores(self, environment: str, subsample: int, random: float) -> dict[str, dict[int, float]]:
+        """Method -> number of trajectories -> return, 1 for the paper's expert and 0 for ``random``."""
+        table = self.returns
+        here = table[(table.environment == environment) & (table.subsample == subsample)]
+        here = here.set_index("trajectories").drop(columns=["environment", "subsample"])
+        scores = here.drop(columns="expert").sub(random).div(here.expert - random, axis=0)
+        found = {method: column.dropna().to_dict() for method, column in scores.items()}
+        return {method: numbers for method, numbers in found.items() if numbers}
+
+
+def read_published(path: Path) -> Values | Returns:
+    """Reads a CSV file whose lines that begin with "#" are notes.
+
+    With two columns it is of configs, regular expression and value. With environment, subsample, trajectories
+    and expert first it is of mean returns.
+
+    Raises:
+      UserError: it is not there, or not such a file.
+    """
+    try:
+        lines = pathlib.Path(path).read_text(encoding="utf-8").splitlines()
+        notes = [line[1:].strip() for line in lines if line.startswith(_NOTE)]
+        (header, *rows) = csv.reader(line for line in lines if not line.startswith(_NOTE))
+        if header[: len(_PLACE)] == _PLACE:
+            table = pd.read_csv(io.StringIO("\n".join(lines)), comment=_NOTE)
+            return Returns(table.astype({name: float for name in header[3:]}), notes)
+        (_, column), values = header, {pattern: value for pattern, value in rows if re.compile(pattern)}
+    except (OSError, ValueError, re.error) as error:
+        wanted = f"want a CSV file of configs (regular expressions) and values, or of {', '.join(_PLACE)}"
+        raise UserError(f"{path}: {wanted} and a column a method ({error})") from error
+    return Values(column, values, notes)

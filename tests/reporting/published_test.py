@@ -1,0 +1,63 @@
+"""A paper's values: which files can be read, and what they say."""
+
+import pathlib
+
+import pytest
+
+from gail_tf.reporting.published import Returns, Values, read_published
+from gail_tf.types import UserError
+
+PAPERS = pathlib.Path(__file__).parents[2] / "docs" / "results" / "papers"
+OF_RETURNS = """# Table 3.
+environment,subsample,trajectories,expert,BC,GAIL
+Hopper-v5,20,4,1000,100,1000
+Hopper-v5,20,11,1000,550,
+Hopper-v5,1,4,1000,955,
+CartPole-v1,1,4,,72,200
+"""
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read_text(content):
+        path = tmp_path / "paper.csv"
+        path.write_text(content)
+        return read_published(path)
+
+    return read_text
+
+
+def test_the_first_pattern_that_is_found_in_a_config_holds(read):
+    values = read('# Section 2\nconfig,Paper\n"td3.*with/",fewer\n"\\btd3_gail/","over 36%, average"\n')
+    assert isinstance(values, Values) and (values.column, values.notes) == ("Paper", ["Section 2"])
+    found = [values.of(config) for config in ("td3_gail/any", "td3_gail/any + with/credo", "bc/any")]
+    assert found == ["over 36%, average", "fewer", "–"]
+
+
+def test_returns_are_scored_between_the_papers_expert_and_our_random_policy(read):
+    returns = read(OF_RETURNS)
+    assert isinstance(returns, Returns) and returns.notes == ["Table 3."]
+    scores = returns.scores("Hopper-v5", 20, random=-800.0)
+    assert scores == {"BC": {4: 900 / 1800, 11: 1350 / 1800}, "GAIL": {4: 1.0}}
+    assert returns.scores("Hopper-v5", 1, random=0.0) == {"BC": {4: 0.955}}
+    assert returns.scores("CartPole-v1", 1, random=20.0) == {}  # without an expert there is no scale
+    assert returns.scores("Ant-v5", 20, random=0.0) == {}
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "config\n", "config,Paper\n(,x\n", "config,Paper\na,b,c\n", OF_RETURNS.replace("550", "many")],
+)
+def test_a_wrong_file_is_a_user_error(read, content):
+    with pytest.raises(UserError, match="paper.csv: want a CSV file"):
+        read(content)
+
+
+def test_a_missing_file_is_a_user_error(tmp_path):
+    with pytest.raises(UserError, match="paper.csv: want a CSV file"):
+        read_published(tmp_path / "paper.csv")
+
+
+def test_the_shipped_files_can_be_read():
+    found = [read_published(path) for path in sorted(PAPERS.glob("*.csv"))]
+    assert {Values, Returns} == set(map(type, found)) and all(one.notes for one in found)
