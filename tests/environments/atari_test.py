@@ -109,6 +109,20 @@ def test_frames_are_those_of_gymnasiums_wrapper(make_pong):
     assert len(np.unique(np.reshape(frames, [51, -1]), axis=0)) > 10
 
 
+def test_frames_are_those_of_ale_pys_vector_environment_too(make_pong):
+    vector = pytest.importorskip("ale_py.vector_env")
+    frames = functools.partial(atari_pixels, noop_max=0)  # of which theirs draws another number
+    env = make_pong(wrappers=[frames])
+    theirs = vector.AtariVectorEnv("pong", 1, noop_max=0, reward_clipping=False, use_fire_reset=False)
+    np.testing.assert_array_equal(env.reset(seed=3)[0][..., -1], theirs.reset(seed=3)[0][0, -1])
+    for action in np.random.default_rng(0).integers(6, size=49):
+        stack, reward, *_ = env.step(action)
+        stacks, rewards, *_ = theirs.step(np.array([action]))
+        np.testing.assert_array_equal(np.moveaxis(stack, -1, 0)[-1], stacks[0, -1])
+        assert reward == rewards[0]
+    assert not hasattr(theirs, "clone_state") and not hasattr(theirs, "restore_state")  # why ours is used
+
+
 def test_the_emulator_draws_no_colours_that_nobody_sees(make_pong):
     assert make_pong().unwrapped._get_obs().shape == (128,)  # its memory, and not [210, 160, 3]
 
