@@ -87,6 +87,7 @@ WITHOUT_DATA = {
     ("results/steady/keeping.md", "Task"): "last policies and evaluations of seeds 0 to 4, not exported",
     ("results/steady/keeping.md", "Task 2"): "last policies and evaluations, not exported",
     ("credo.md", "claim"): "its sentences quote the tables and lists of its page",
+    ("credo.md", "the paper's"): "a paper's figures in words, numbers of the claims and of results/credo",
     ("trpo.md", "claim"): "quotes results/practitioner/table.md and arms.md beside it",
     ("gail_vr.md", "Method"): "results/gail_vr_today/arms.md",
     ("w_gail.md", "tried"): "tuning seeds, with commits; not exported",
