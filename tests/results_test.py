@@ -6,12 +6,14 @@ A table has rows of a results.csv, a rule of its own, or a reason here why it ha
 import functools
 import itertools
 import json
+import lzma
 import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import fisher_exact
 
 from gail_tf.reporting import aggregates, archive, keeping_table, study_tables, tables, text
 from gail_tf.reporting.groups import demonstrations_text, group_runs
@@ -85,6 +87,7 @@ WITHOUT_DATA = {
     ("results/steady/keeping.md", "Task"): "last policies and evaluations of seeds 0 to 4, not exported",
     ("results/steady/keeping.md", "Task 2"): "last policies and evaluations, not exported",
     ("credo.md", "claim"): "its sentences quote the tables and lists of its page",
+    ("credo.md", "the paper's"): "a paper's figures in words, numbers of the claims and of results/credo",
     ("trpo.md", "claim"): "quotes results/practitioner/table.md and arms.md beside it",
     ("gail_vr.md", "Method"): "results/gail_vr_today/arms.md",
     ("w_gail.md", "tried"): "tuning seeds, with commits; not exported",
@@ -954,6 +957,104 @@ def _credo_varied(runs):
         yield [section, f"{environment}, {amount}", arm, scores, str(int(_diverged(same).sum())), largest]
 
 
+# credo.md: pairs of arms; of either the list, the task and the number of demonstrations.
+_BARE, _CHEETAH = ("TD3-GAIL", "credo_parts", "Hopper-v5", 4), ("credo_varied", "HalfCheetah-v5", 4)
+_PLACES = [("credo_ppo", "Hopper-v5", 4), ("credo_ppo", "Walker2d-v5", 4), _CHEETAH]
+_BOTH_PARTS = [
+    *(("DDPG-GAIL", "credo", task, 4) for task in ("Hopper-v5", "Walker2d-v5")),
+    *(("TD3-GAIL", "credo", task, 4) for task in ("Hopper-v5", "Walker2d-v5")),
+    *(("SD3-GAIL", "credo", "Hopper-v5", 4), _BARE, ("TD3-GAIL", *_CHEETAH)),
+    "all deterministic ones above",
+    *(("PPO-GAIL", *place) for place in _PLACES),
+]
+_PARTS = ("clipping", "filter", "penalty", "spectral norm", "mixup", "entropy bonus")
+_CREDO_PAIRS = [
+    *(one if isinstance(one, str) else ((f"{one[0]} + CREDO", *one[1:]), one) for one in _BOTH_PARTS),
+    *(((f"TD3-GAIL + {part}", *_BARE[1:]), _BARE) for part in _PARTS),
+    (("TD3-GAIL r2 (airl)", "credo_rewards", "Hopper-v5", 4), _BARE),
+    *(
+        ((f"TD3-GAIL, D learns {often}", "credo_varied", "Hopper-v5", 4), _BARE)
+        for often in ("once", "10 times")
+    ),
+    *(
+        ((arm, "credo_varied", "Hopper-v5", 25), (arm, "credo_varied", "Hopper-v5", 1))
+        for arm in ("TD3-GAIL", "PPO-GAIL")
+    ),
+]
+
+
+def _better(first, second):
+    """P(first > second), and what its seeds say: a verdict takes three and no overlap, as _verdict's."""
+    seeds = min(len(first), len(second))
+    apart = [seeds >= 3 and min(first) > max(second), seeds >= 3 and max(first) < min(second)]
+    verdict = f"not decided by {seeds} seed" + "s" * (seeds > 1)
+    if any(apart):
+        verdict = f"{'higher' if apart[0] else 'lower'} in {seeds} seeds"
+    if seeds < 3:
+        return tables.NOTHING, verdict
+    found = aggregates.probability_of_improvement([first], [second])
+    return f"{found.probability:.2f} [{found.low:.2f}, {found.high:.2f}]", verdict
+
+
+def _credo_pairs(runs):
+    """credo.md: P(A > B) of returns and of largest norms, counts under 10% and Fisher's exact p of them."""
+    del runs
+    folders = ("credo", "credo_parts", "credo_ppo", "credo_rewards", "credo_varied")
+    lists = {folder: read(RESULTS / folder) for folder in folders}
+    lists["credo_rewards"] = pd.concat([lists["credo"], lists["credo_rewards"]])  # seed 0 and the others
+    counts = np.zeros((2, 2), int)
+
+    def side(arm, folder, environment, amount):
+        same = lists[folder]
+        return same[
+            (same.arm == arm) & (same.environment == environment) & (same.num_demonstrations == amount)
+        ]
+
+    def ends(counts):
+        (first, one), (second, two) = counts
+        return f"{first} of {first + one}, {second} of {second + two}", f"{fisher_exact(counts)[1]:.2f}"
+
+    for pair in _CREDO_PAIRS:
+        if isinstance(pair, str):
+            yield [pair, "", *ends(counts), *[tables.NOTHING] * 2, "not decided"]
+            continue
+        sides = [side(*one) for one in pair]
+        under = np.array([[_diverged(one).sum(), (~_diverged(one)).sum()] for one in sides])
+        counts += under
+        better, verdict = _better(*(list(one.score) for one in sides))
+        larger, _ = _better(*(list(one.largest_policy_gradient_norm) for one in sides))
+        (arm, folder, environment, amount), (other, _, _, before) = pair
+        name = f"{arm} > {other}" + (f", {amount} > {before} trajectories" if amount != before else "")
+        yield [name, _in_list(environment, folder), *ends(under), better, larger, verdict]
+    for arm in ("TD3-GAIL", "TD3-GAIL + CREDO"):
+        for folders, environment in (
+            (("credo_parts", "credo_ppo"), "Hopper-v5"),
+            (_CHEETAH[:1] * 2, _CHEETAH[1]),
+        ):
+            sides = [
+                [_after_60k(run) for run in _archived(folder) if _is_of(run, label, environment)]
+                for folder, label in zip(folders, (arm, "PPO-GAIL"), strict=True)
+            ]
+            better, verdict = _better(*sides)
+            place = " and ".join(_in_list("", folder) for folder in dict.fromkeys(folders))
+            cells = [f"{environment}, {place}", *[tables.NOTHING] * 2, better, tables.NOTHING, verdict]
+            yield [f"{arm} > PPO-GAIL, both after 60,000 steps", *cells]
+
+
+def _in_list(environment, folder):
+    return f"{environment}{', ' * bool(environment)}[{folder}](results/{folder}/results.csv)"
+
+
+def _is_of(run, label, environment):
+    return (run.info["label"], run.environment, run.info["num_demonstrations"]) == (label, environment, 4)
+
+
+def _after_60k(run):
+    """Its last evaluation until then; PPO's, every 30,000 steps, is after 61,440."""
+    steps, returns = aggregates.evaluation_curve(run)
+    return returns[steps <= 61_440][-1]
+
+
 def _untuned(runs):
     """results/README.md: tasks that no recipe was made for."""
     del runs
@@ -1060,6 +1161,7 @@ RULES = {
     ("speed.md", "recipe 2"): _evaluations_cost,
     ("ppo.md", "candidate"): _candidates,
     ("ppo.md", "arm"): _late_falls,
+    ("credo.md", "first > second"): _credo_pairs,
     ("credo.md", "PPO, 600,000 steps"): _credo_ppo,
     ("credo.md", "TD3-GAIL, by reward"): _credo_rewards,
     ("credo.md", "Task, demonstrations"): _credo_varied,
@@ -1223,6 +1325,26 @@ def test_studies_and_searches_that_stand_beside_their_results_can_be_read():
     }
     searches = {path.name: load_tune(str(path))[1].num_trials for path in RESULTS.glob("*_search.gin")}
     assert searches == {"bc_search.gin": 8, "pendulum_search.gin": 24}
+
+
+# Archives that have not all runs of their results.csv, how many they lack, and why.
+WITHOUT_METRICS = {
+    "steady": (96, "some first seeds are in the CSV alone, as results/README.md says"),
+    "space_invaders": (1, "the clone that the others are beside is in the CSV alone"),
+}
+
+
+@pytest.mark.parametrize(
+    "folder", sorted({path.parent for path in RESULTS.rglob("runs.jsonl.xz")}), ids=lambda path: path.name
+)
+def test_runs_of_an_archive_have_the_names_of_the_csv(folder):
+    """So that the two can be joined: a report of one folder up has that folder in its names."""
+    with lzma.open(folder / "runs.jsonl.xz") as lines:
+        archived = sorted(json.loads(line)["name"] for line in lines)
+    listed = pd.read_csv(folder / "results.csv").run
+    lacking, _ = WITHOUT_METRICS.get(folder.name, (0, ""))
+    assert not set(archived) - set(listed)
+    assert len(archived) == len(set(archived)) == len(listed) - lacking
 
 
 def test_a_figure_that_is_not_the_csvs_is_seen(everything):
