@@ -43,7 +43,8 @@ WITHOUT_DATA = {
     ("bc.md", "change to the recipe of before"): "tuning seeds, with commit and bindings; not exported",
     ("bc.md", "settings"): "tuning seeds, with commit and command; not exported",
     ("demonstrations.md", "format"): "of which package and version a file is",
-    ("gail_vr.md", "claim"): "its sentences quote signal.md",
+    ("gail_vr.md", "claim"): "its sentences quote signal.md and the tables of its page",
+    ("gail_vr.md", "figure or table"): "quotes the tables and files that it links",
     ("gail.md", "| name"): "the range of each reward function",
     ("gail.md", "claim"): "quotes the two tables below it, steady/table.md and off_policy.md",
     ("mgail.md", "| code, so `mgail_paper`"): "settings of code and paper",
@@ -785,7 +786,7 @@ def _verdict(gail, ours):
     seeds = min(len(gail), len(ours))
     if seeds >= 3 and (ours.min() > gail.max() or ours.max() < gail.min()):
         return f"{'holds' if ours.min() > gail.max() else 'not higher'} in {seeds} seeds"
-    return f"not decided by {seeds} {'seed' if seeds == 1 else 'seeds'}"
+    return _undecided(seeds)
 
 
 def _table_2(runs):
@@ -806,9 +807,71 @@ def _table_2(runs):
             verdict = verdict if verdict == "not run" else "not compared: no cloning beside GAIL-VR"
         better = tables.NOTHING
         if where and "cloning" not in where[2] and min(map(len, ours)) > 1:
-            found = aggregates.probability_of_improvement([ours[1]], [ours[0]])
-            better = f"{found.probability:.2f} [{found.low:.2f}, {found.high:.2f}]"
+            better = _better([ours[1]], [ours[0]])
         yield [name, gail, gail_vr, *(cells or ["not run"] * 2), steps, better, verdict]
+
+
+# gail_vr.md, GAIL-VR beside GAIL: a comparison's name, environment, folders and million steps, and its
+# demonstrations where the folder has others too.
+_ALE, _BULLET = "ale_py:ALE/", "pybullet_envs_gymnasium:"
+_PAIRS = [
+    ("Acrobot-v1", "Acrobot-v1", "gail_vr", 0.3),
+    ("CartPole-v1", "CartPole-v1", "gail_vr", 0.1),
+    ("HalfCheetah-v5", "HalfCheetah-v5", "gail_vr", 1),
+    ("HalfCheetah-v5", "HalfCheetah-v5", "gail_vr_half_cheetah", 1),
+    ("HalfCheetah-v5", "HalfCheetah-v5", "gail_vr_paper", 3),
+    ("Hopper-v5", "Hopper-v5", "gail_vr", 1, "4"),
+    ("Hopper-v5", "Hopper-v5", "gail_vr_paper", 3),
+    ("Reacher-v5", "Reacher-v5", "gail_vr_paper", 3),
+    ("Walker2d-v5", "Walker2d-v5", "gail_vr", 1, "4"),
+    ("Walker2d-v5", "Walker2d-v5", "gail_vr_today", 1, "4"),
+    ("Walker2d-v5", "Walker2d-v5", "gail_vr_paper", 3, "4"),
+    ("MsPacman", f"{_ALE}MsPacman-v5", "games_study", 0.2),
+    ("Pong", f"{_ALE}Pong-v5", "pong_plain, pong_today", 0.3),
+    ("Seaquest", f"{_ALE}Seaquest-v5", "games_study", 0.2),
+    ("Ant-Bullet", f"{_BULLET}AntBulletEnv-v0", "pybullet_ant", 0.6),
+    ("Hopper-Bullet", f"{_BULLET}HopperBulletEnv-v0", "pybullet_hopper", 0.6),
+    ("Hopper-v5, constant step size", "Hopper-v5", "gail_vr", 3),
+    ("Hopper-v5, one trajectory", "Hopper-v5", "gail_vr", 1, "1"),
+    ("Hopper-v5, every 20th step", "Hopper-v5", "gail_vr", 1, "4, every 20th step"),
+    ("Humanoid-Bullet", f"{_BULLET}HumanoidBulletEnv-v0", "pybullet_humanoid", 0.6),
+]
+_PLAIN = ("GAIL", "GAIL (PPO)", "GAIL (PPO), games")
+
+
+def _better(ours, others):
+    """P of a run of ``ours`` over one of ``others``, scores of a task each, with its interval."""
+    found = aggregates.probability_of_improvement(ours, others)
+    return f"{found.probability:.2f} [{found.low:.2f}, {found.high:.2f}]"
+
+
+def _undecided(seeds):
+    return f"not decided by {seeds} {'seed' if seeds == 1 else 'seeds'}"
+
+
+def _scores(runs):
+    """Returns, and how soon the runs are at 90%: alike for all that never get there."""
+    return runs.normalized_return, -runs.env_steps_to_90_percent.fillna(1e12)
+
+
+def _pairs(runs):
+    """gail_vr.md: P(GAIL-VR > GAIL) of returns and of times to 90%, by task and over all with three seeds."""
+    enough = []
+    for name, environment, folder, millions, *amount in _PAIRS:
+        same = runs[runs.folder.isin(folder.split(", ")) & (runs.environment == environment)]
+        same = same[(same.env_steps / 1e6).round(1) == millions]
+        same = same[same.demonstrations.isin(amount)] if amount else same
+        gail, ours = (same[same.arm.isin(arms)] for arms in (_PLAIN, _VR))
+        assert set(gail.seed) == set(ours.seed) and len(gail) == len(ours) == ours.seed.nunique()
+        better = [_undecided(len(ours))] * 2
+        if len(ours) >= aggregates.MIN_SEEDS_FOR_INTERVAL:
+            enough.append(list(zip(_scores(ours), _scores(gail), strict=True)))
+            better = [_better([one], [other]) for one, other in enough[-1]]
+        folders = ", ".join(f"`{one}`" for one in folder.split(", "))
+        times = [tables.times_to_expert(part)[0] for part in (gail, ours)]
+        yield [name, folders, text.count(millions * 1e6), str(len(ours)), *better, *times]
+    overall = [_better(*zip(*pairs, strict=True)) for pairs in zip(*enough, strict=True)]
+    yield [f"the {len(enough)} of three seeds", *[tables.NOTHING] * 3, *overall, *[tables.NOTHING] * 2]
 
 
 def _games(runs):
@@ -1020,6 +1083,7 @@ RULES = {
         "A regulariser by itself", "penalty", "spectral norm", "mixup", "entropy bonus"
     ),
     ("gail_vr.md", "| GAIL and variants"): _table_2,
+    ("gail_vr.md", "GAIL-VR beside GAIL"): _pairs,
     ("gail_vr.md", "part"): _cost_of_table_2,
     ("gail_vr.md", "last tenth, seeds 0, 1, 2"): lambda runs: _signal_by_seed(
         "gail_vr_today", {"agent's reward: median": 3, **_OF_SIGNALS}
