@@ -811,6 +811,54 @@ def _table_2(runs):
         yield [name, gail, gail_vr, *(cells or ["not run"] * 2), steps, better, verdict]
 
 
+# results/README.md, one page a paper: what it is called, whose it is, and where its table of claims stands.
+_PAPERS = [
+    ("GAIL", "Ho and Ermon 2016", "gail.md#the-papers-claims"),
+    ("GAIL-VR", "Machine Learning 111, 2022", "gail_vr.md#the-papers-claims"),
+    ("MGAIL", "Baram et al. 2017", "mgail.md#the-papers-claims"),
+    ("CREDO", "arXiv:2312.11214, 2023", "credo.md#the-papers-claims"),
+    ("TRPO with GAIL", "a practitioner's note, 2018", "trpo.md#a-practitioners-note"),
+]
+_VERDICTS = ("holds", "in part", "fails", "not decided", "not run")
+
+
+def verdict(cell):
+    """One of ``_VERDICTS``, by the words of ``cell`` that are bold.
+
+    "Holds" alone holds; with a condition ("holds on Hopper", "not on Hopper"), or beside another verdict, it
+    is in part. What fails in one respect and is open in another is not decided.
+    """
+    bold = [words.lower().strip(" .:") for words in re.findall(r"\*\*(.+?)\*\*", cell)]
+    assert bold, f"no verdict is bold in {cell!r}"
+    kinds = {
+        "holds" if words == "holds" else next(filter(words.startswith, _VERDICTS[2:]), "in part")
+        for words in bold
+    }
+    if len(kinds) == 1:
+        return kinds.pop()
+    return "in part" if kinds & {"holds", "in part"} else "not decided"
+
+
+def _papers(runs):
+    """results/README.md: the verdicts of each paper's page, counted."""
+    del runs
+    total = []
+    for name, source, place in _PAPERS:
+        rows = [
+            row
+            for _, of_table in markdown_tables(ROOT / "docs" / place.partition("#")[0])
+            for row in of_table
+        ]
+        claims = [row for row in rows if "claim" in row]
+        found = [
+            verdict(cell) for row in claims for title, cell in row.items() if title.startswith("verdict")
+        ]
+        assert len(found) == len(claims)
+        total += found
+        yield [f"[{name}](../{place})", source, str(len(found)), *(str(found.count(v)) for v in _VERDICTS)]
+    yield ["all", tables.NOTHING, str(len(total)), *(str(total.count(v)) for v in _VERDICTS)]
+
+
 # gail_vr.md, GAIL-VR beside GAIL: a comparison's name, environment, folders and million steps, and its
 # demonstrations where the folder has others too.
 _ALE, _BULLET = "ale_py:ALE/", "pybullet_envs_gymnasium:"
@@ -1078,6 +1126,7 @@ RULES = {
     ("README.md", "learned from"): _in_short,
     ("results/README.md", "| cloning today"): _cloning_today,
     ("results/README.md", "no recipe"): _untuned,
+    ("results/README.md", "paper"): _papers,
     ("credo.md", "Arm"): lambda runs: _parts("Clipping and filter apart", "", "CREDO", "clipping", "filter"),
     ("credo.md", "Arm 2"): lambda runs: _parts(
         "A regulariser by itself", "penalty", "spectral norm", "mixup", "entropy bonus"
@@ -1287,6 +1336,24 @@ def test_studies_and_searches_that_stand_beside_their_results_can_be_read():
     }
     searches = {path.name: load_tune(str(path))[1].num_trials for path in RESULTS.glob("*_search.gin")}
     assert searches == {"bc_search.gin": 8, "pendulum_search.gin": 24}
+
+
+@pytest.mark.parametrize(
+    "cell, wanted",
+    [
+        ("**Holds** as far as it was measured", "holds"),
+        ("**holds in part**: on Hopper", "in part"),
+        ("**holds on Hopper**; not decided on Walker2d", "in part"),
+        ("**not on Hopper**, on Humanoid it does", "in part"),
+        ("**holds** there, with theirs **not decided**", "in part"),
+        ("**Fails** for the first steps, which holds little", "fails"),
+        ("**fails as printed**, scaled **not decided**", "not decided"),
+        ("**not decided by three seeds**", "not decided"),
+        ("**not run**.", "not run"),
+    ],
+)
+def test_a_claims_verdict_is_its_words_in_bold(cell, wanted):
+    assert verdict(cell) == wanted
 
 
 def test_a_figure_that_is_not_the_csvs_is_seen(everything):
