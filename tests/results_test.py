@@ -45,7 +45,8 @@ WITHOUT_DATA = {
     ("bc.md", "change to the recipe of before"): "tuning seeds, with commit and bindings; not exported",
     ("bc.md", "settings"): "tuning seeds, with commit and command; not exported",
     ("demonstrations.md", "format"): "of which package and version a file is",
-    ("gail_vr.md", "claim"): "its sentences quote signal.md",
+    ("gail_vr.md", "claim"): "its sentences quote signal.md and the tables of its page",
+    ("gail_vr.md", "figure or table"): "quotes the tables and files that it links",
     ("gail.md", "| name"): "the range of each reward function",
     ("gail.md", "claim"): "quotes the two tables below it, steady/table.md and off_policy.md",
     ("mgail.md", "| code, so `mgail_paper`"): "settings of code and paper",
@@ -788,7 +789,7 @@ def _verdict(gail, ours):
     seeds = min(len(gail), len(ours))
     if seeds >= 3 and (ours.min() > gail.max() or ours.max() < gail.min()):
         return f"{'holds' if ours.min() > gail.max() else 'not higher'} in {seeds} seeds"
-    return f"not decided by {seeds} {'seed' if seeds == 1 else 'seeds'}"
+    return _undecided(seeds)
 
 
 def _table_2(runs):
@@ -809,9 +810,119 @@ def _table_2(runs):
             verdict = verdict if verdict == "not run" else "not compared: no cloning beside GAIL-VR"
         better = tables.NOTHING
         if where and "cloning" not in where[2] and min(map(len, ours)) > 1:
-            found = aggregates.probability_of_improvement([ours[1]], [ours[0]])
-            better = f"{found.probability:.2f} [{found.low:.2f}, {found.high:.2f}]"
+            better = _better([ours[1]], [ours[0]])
         yield [name, gail, gail_vr, *(cells or ["not run"] * 2), steps, better, verdict]
+
+
+# results/README.md, one page a paper: what it is called, whose it is, and where its table of claims stands.
+_PAPERS = [
+    ("GAIL", "Ho and Ermon 2016", "gail.md#the-papers-claims"),
+    ("GAIL-VR", "Machine Learning 111, 2022", "gail_vr.md#the-papers-claims"),
+    ("MGAIL", "Baram et al. 2017", "mgail.md#the-papers-claims"),
+    ("CREDO", "arXiv:2312.11214, 2023", "credo.md#the-papers-claims"),
+    ("TRPO with GAIL", "a practitioner's note, 2018", "trpo.md#a-practitioners-note"),
+]
+_VERDICTS = ("holds", "in part", "fails", "not decided", "not run")
+
+
+def verdict(cell):
+    """One of ``_VERDICTS``, by the words of ``cell`` that are bold.
+
+    "Holds" alone holds; with a condition ("holds on Hopper", "not on Hopper"), or beside another verdict, it
+    is in part. What fails in one respect and is open in another is not decided.
+    """
+    bold = [words.lower().strip(" .:") for words in re.findall(r"\*\*(.+?)\*\*", cell)]
+    assert bold, f"no verdict is bold in {cell!r}"
+    kinds = {
+        "holds" if words == "holds" else next(filter(words.startswith, _VERDICTS[2:]), "in part")
+        for words in bold
+    }
+    if len(kinds) == 1:
+        return kinds.pop()
+    return "in part" if kinds & {"holds", "in part"} else "not decided"
+
+
+def _papers(runs):
+    """results/README.md: the verdicts of each paper's page, counted."""
+    del runs
+    total = []
+    for name, source, place in _PAPERS:
+        rows = [
+            row
+            for _, of_table in markdown_tables(ROOT / "docs" / place.partition("#")[0])
+            for row in of_table
+        ]
+        claims = [row for row in rows if "claim" in row]
+        found = [
+            verdict(cell) for row in claims for title, cell in row.items() if title.startswith("verdict")
+        ]
+        assert len(found) == len(claims)
+        total += found
+        yield [f"[{name}](../{place})", source, str(len(found)), *(str(found.count(v)) for v in _VERDICTS)]
+    yield ["all", tables.NOTHING, str(len(total)), *(str(total.count(v)) for v in _VERDICTS)]
+
+
+# gail_vr.md, GAIL-VR beside GAIL: a comparison's name, environment, folders and million steps, and its
+# demonstrations where the folder has others too.
+_ALE, _BULLET = "ale_py:ALE/", "pybullet_envs_gymnasium:"
+_PAIRS = [
+    ("Acrobot-v1", "Acrobot-v1", "gail_vr", 0.3),
+    ("CartPole-v1", "CartPole-v1", "gail_vr", 0.1),
+    ("HalfCheetah-v5", "HalfCheetah-v5", "gail_vr", 1),
+    ("HalfCheetah-v5", "HalfCheetah-v5", "gail_vr_half_cheetah", 1),
+    ("HalfCheetah-v5", "HalfCheetah-v5", "gail_vr_paper", 3),
+    ("Hopper-v5", "Hopper-v5", "gail_vr", 1, "4"),
+    ("Hopper-v5", "Hopper-v5", "gail_vr_paper", 3),
+    ("Reacher-v5", "Reacher-v5", "gail_vr_paper", 3),
+    ("Walker2d-v5", "Walker2d-v5", "gail_vr", 1, "4"),
+    ("Walker2d-v5", "Walker2d-v5", "gail_vr_today", 1, "4"),
+    ("Walker2d-v5", "Walker2d-v5", "gail_vr_paper", 3, "4"),
+    ("MsPacman", f"{_ALE}MsPacman-v5", "games_study", 0.2),
+    ("Pong", f"{_ALE}Pong-v5", "pong_plain, pong_today", 0.3),
+    ("Seaquest", f"{_ALE}Seaquest-v5", "games_study", 0.2),
+    ("Ant-Bullet", f"{_BULLET}AntBulletEnv-v0", "pybullet_ant", 0.6),
+    ("Hopper-Bullet", f"{_BULLET}HopperBulletEnv-v0", "pybullet_hopper", 0.6),
+    ("Hopper-v5, constant step size", "Hopper-v5", "gail_vr", 3),
+    ("Hopper-v5, one trajectory", "Hopper-v5", "gail_vr", 1, "1"),
+    ("Hopper-v5, every 20th step", "Hopper-v5", "gail_vr", 1, "4, every 20th step"),
+    ("Humanoid-Bullet", f"{_BULLET}HumanoidBulletEnv-v0", "pybullet_humanoid", 0.6),
+]
+_PLAIN = ("GAIL", "GAIL (PPO)", "GAIL (PPO), games")
+
+
+def _better(ours, others):
+    """P of a run of ``ours`` over one of ``others``, scores of a task each, with its interval."""
+    found = aggregates.probability_of_improvement(ours, others)
+    return f"{found.probability:.2f} [{found.low:.2f}, {found.high:.2f}]"
+
+
+def _undecided(seeds):
+    return f"not decided by {seeds} {'seed' if seeds == 1 else 'seeds'}"
+
+
+def _scores(runs):
+    """Returns, and how soon the runs are at 90%: alike for all that never get there."""
+    return runs.normalized_return, -runs.env_steps_to_90_percent.fillna(1e12)
+
+
+def _pairs(runs):
+    """gail_vr.md: P(GAIL-VR > GAIL) of returns and of times to 90%, by task and over all with three seeds."""
+    enough = []
+    for name, environment, folder, millions, *amount in _PAIRS:
+        same = runs[runs.folder.isin(folder.split(", ")) & (runs.environment == environment)]
+        same = same[(same.env_steps / 1e6).round(1) == millions]
+        same = same[same.demonstrations.isin(amount)] if amount else same
+        gail, ours = (same[same.arm.isin(arms)] for arms in (_PLAIN, _VR))
+        assert set(gail.seed) == set(ours.seed) and len(gail) == len(ours) == ours.seed.nunique()
+        better = [_undecided(len(ours))] * 2
+        if len(ours) >= aggregates.MIN_SEEDS_FOR_INTERVAL:
+            enough.append(list(zip(_scores(ours), _scores(gail), strict=True)))
+            better = [_better([one], [other]) for one, other in enough[-1]]
+        folders = ", ".join(f"`{one}`" for one in folder.split(", "))
+        times = [tables.times_to_expert(part)[0] for part in (gail, ours)]
+        yield [name, folders, text.count(millions * 1e6), str(len(ours)), *better, *times]
+    overall = [_better(*zip(*pairs, strict=True)) for pairs in zip(*enough, strict=True)]
+    yield [f"the {len(enough)} of three seeds", *[tables.NOTHING] * 3, *overall, *[tables.NOTHING] * 2]
 
 
 def _games(runs):
@@ -983,17 +1094,16 @@ _CREDO_PAIRS = [
 ]
 
 
-def _better(first, second):
+def _compared(first, second):
     """P(first > second), and what its seeds say: a verdict takes three and no overlap, as _verdict's."""
     seeds = min(len(first), len(second))
     apart = [seeds >= 3 and min(first) > max(second), seeds >= 3 and max(first) < min(second)]
-    verdict = f"not decided by {seeds} seed" + "s" * (seeds > 1)
+    verdict = _undecided(seeds)
     if any(apart):
         verdict = f"{'higher' if apart[0] else 'lower'} in {seeds} seeds"
     if seeds < 3:
         return tables.NOTHING, verdict
-    found = aggregates.probability_of_improvement([first], [second])
-    return f"{found.probability:.2f} [{found.low:.2f}, {found.high:.2f}]", verdict
+    return _better([first], [second]), verdict
 
 
 def _credo_pairs(runs):
@@ -1021,8 +1131,8 @@ def _credo_pairs(runs):
         sides = [side(*one) for one in pair]
         under = np.array([[_diverged(one).sum(), (~_diverged(one)).sum()] for one in sides])
         counts += under
-        better, verdict = _better(*(list(one.score) for one in sides))
-        larger, _ = _better(*(list(one.largest_policy_gradient_norm) for one in sides))
+        better, verdict = _compared(*(list(one.score) for one in sides))
+        larger, _ = _compared(*(list(one.largest_policy_gradient_norm) for one in sides))
         (arm, folder, environment, amount), (other, _, _, before) = pair
         name = f"{arm} > {other}" + (f", {amount} > {before} trajectories" if amount != before else "")
         yield [name, _in_list(environment, folder), *ends(under), better, larger, verdict]
@@ -1035,7 +1145,7 @@ def _credo_pairs(runs):
                 [_after_60k(run) for run in _archived(folder) if _is_of(run, label, environment)]
                 for folder, label in zip(folders, (arm, "PPO-GAIL"), strict=True)
             ]
-            better, verdict = _better(*sides)
+            better, verdict = _compared(*sides)
             place = " and ".join(_in_list("", folder) for folder in dict.fromkeys(folders))
             cells = [f"{environment}, {place}", *[tables.NOTHING] * 2, better, tables.NOTHING, verdict]
             yield [f"{arm} > PPO-GAIL, both after 60,000 steps", *cells]
@@ -1116,11 +1226,13 @@ RULES = {
     ("README.md", "learned from"): _in_short,
     ("results/README.md", "| cloning today"): _cloning_today,
     ("results/README.md", "no recipe"): _untuned,
+    ("results/README.md", "paper"): _papers,
     ("credo.md", "Arm"): lambda runs: _parts("Clipping and filter apart", "", "CREDO", "clipping", "filter"),
     ("credo.md", "Arm 2"): lambda runs: _parts(
         "A regulariser by itself", "penalty", "spectral norm", "mixup", "entropy bonus"
     ),
     ("gail_vr.md", "| GAIL and variants"): _table_2,
+    ("gail_vr.md", "GAIL-VR beside GAIL"): _pairs,
     ("gail_vr.md", "part"): _cost_of_table_2,
     ("gail_vr.md", "last tenth, seeds 0, 1, 2"): lambda runs: _signal_by_seed(
         "gail_vr_today", {"agent's reward: median": 3, **_OF_SIGNALS}
@@ -1345,6 +1457,24 @@ def test_runs_of_an_archive_have_the_names_of_the_csv(folder):
     lacking, _ = WITHOUT_METRICS.get(folder.name, (0, ""))
     assert not set(archived) - set(listed)
     assert len(archived) == len(set(archived)) == len(listed) - lacking
+
+
+@pytest.mark.parametrize(
+    "cell, wanted",
+    [
+        ("**Holds** as far as it was measured", "holds"),
+        ("**holds in part**: on Hopper", "in part"),
+        ("**holds on Hopper**; not decided on Walker2d", "in part"),
+        ("**not on Hopper**, on Humanoid it does", "in part"),
+        ("**holds** there, with theirs **not decided**", "in part"),
+        ("**Fails** for the first steps, which holds little", "fails"),
+        ("**fails as printed**, scaled **not decided**", "not decided"),
+        ("**not decided by three seeds**", "not decided"),
+        ("**not run**.", "not run"),
+    ],
+)
+def test_a_claims_verdict_is_its_words_in_bold(cell, wanted):
+    assert verdict(cell) == wanted
 
 
 def test_a_figure_that_is_not_the_csvs_is_seen(everything):
