@@ -183,6 +183,11 @@ def recipes(cartpole, pendulum, bar):
     sac = ("--config=sac_gail/any", f"--demonstrations={pendulum}", *TINY_OFF_POLICY)
     cloned = ("--gin=OffPolicyGenerator.expert_share = 0.25", "--gin=SAC.cloning_coef = 0.2")
     bc = ("--config=bc/any", f"--demonstrations={cartpole}", *TINY_CLONING)
+    cloned_start = (
+        "--gin=OnPolicyGenerator.warm_start_epochs = 2",
+        "--gin=PPO.cloning_coef = 0.1",
+        "--gin=BehavioralCloning.jit_compile = False",
+    )
     mgail = ("--config=mgail/any", f"--demonstrations={cartpole}", *TINY_MODEL_BASED)
     return {
         "PPO CartPole": ("--config=gail_ppo/any", f"--demonstrations={cartpole}", *TINY),
@@ -191,17 +196,24 @@ def recipes(cartpole, pendulum, bar):
             "--config=gail_ppo/any",
             f"--demonstrations={pendulum}",
             *TINY,
-            "--gin=OnPolicyGenerator.warm_start_epochs = 2",
-            "--gin=PPO.cloning_coef = 0.1",
-            "--gin=BehavioralCloning.jit_compile = False",
+            *cloned_start,
             "--gin=make_environment.max_episode_steps = 100",
         ),
         "VR CartPole": ("--config=gail_vr/any", f"--demonstrations={cartpole}", *TINY),
         "SAC Pendulum": sac,
         "SAC Pendulum, ahead": (*sac, "--gin=OffPolicyGenerator.collect_while_learning = True", *cloned),
         "TRPO Pendulum": (*trpo, f"--demonstrations={pendulum}"),
-        "PPO pixels": ("--config=gail_ppo/any", f"--demonstrations={bar}", *TINY_PIXELS),
+        "PPO pixels": ("--config=gail_ppo/any", f"--demonstrations={bar}", *TINY_PIXELS, *cloned_start),
         "SQIL pixels": ("--config=sqil/any", f"--demonstrations={bar}", *TINY_SQIL),
+        "IQ-Learn pixels": ("--config=iq_learn/any", f"--demonstrations={bar}", *TINY_SQIL),
+        "BC pixels": (
+            "--config=bc/any",
+            f"--demonstrations={bar}",
+            *TINY_PIXELS[:5],
+            "--gin=make_actor_network.encoder = @small_encoder",
+            "--gin=make_actor_network.hidden = ()",
+            *TINY_CLONING,
+        ),
         "BC CartPole": bc,
         "BC CartPole, ensemble": (*bc, "--gin=CloningGenerator.num_members = 3"),
         "MGAIL CartPole": mgail,

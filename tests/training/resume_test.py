@@ -48,6 +48,8 @@ CHAINS = {
     "MGAIL CartPole": ("third iteration",),
     "PPO pixels": ("third iteration",),
     "SQIL pixels": ("checkpoint", "third iteration"),
+    "IQ-Learn pixels": ("third iteration",),
+    "BC pixels": ("third iteration",),
     "MGAIL CartPole, ahead": ("checkpoint", "third iteration"),
     "SAC Pendulum, ahead": ("checkpoint", "third iteration"),
 }
@@ -55,7 +57,7 @@ CHAINS = {
 
 # `make test-long` kills every kind of run everywhere, the campaign at any moment. A replay and memories of
 # frames are resumed in tests/generators too.
-_USUAL = {"PPO CartPole": ("checkpoint", "after the summary")}
+_USUAL = {"PPO CartPole": ("checkpoint", "after the summary"), "PPO pixels": ("third iteration",)}
 
 
 @pytest.mark.parametrize(
