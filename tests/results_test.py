@@ -753,7 +753,7 @@ def _returns_of_table_3(runs):
 
 
 # gail_vr.md, beside the paper's Table 2: its numbers, and ours by folder, environment, arm and million steps.
-_CLONED, _INVADERS = "GAIL + cloning (PPO)", "ale_py:ALE/SpaceInvaders-v5"
+
 _VR = ("GAIL-VR", "GAIL-VR (PPO)", "GAIL-VR (PPO), games")
 _TABLE_2 = [
     (
@@ -761,7 +761,10 @@ _TABLE_2 = [
         ("pong_plain|pong_today", "ale_py:ALE/Pong-v5", "GAIL (PPO), games", 0.3),
     ),
     ("MsPacman", "888 ± 57", "997 ± 39", ("games_study", "ale_py:ALE/MsPacman-v5", "GAIL", 0.2)),
-    ("SpaceInvaders", "352 ± 10", "399 ± 14", ("space_invaders", _INVADERS, _CLONED, 0.4)),
+    (
+        "SpaceInvaders", "352 ± 10", "399 ± 14",
+        ("space_invaders", "ale_py:ALE/SpaceInvaders-v5", "GAIL (PPO)", 0.4),
+    ),
     ("Seaquest", "1,288 ± 32", "1,466 ± 39", ("games_study", "ale_py:ALE/Seaquest-v5", "GAIL", 0.2)),
     ("Reacher", "-27.72 ± 5.71", "-10.01 ± 3.05", ("gail_vr_paper", "Reacher-v5", "GAIL", 3)),
     ("HalfCheetah", "3,703 ± 576", "4,471 ± 268", ("gail_vr_paper", "HalfCheetah-v5", "GAIL", 3)),
@@ -794,24 +797,13 @@ def _verdict(gail, ours):
 
 def _table_2(runs):
     """gail_vr.md: the paper's Table 2; median, range and seeds of our returns, and the verdict."""
-    for name, gail, gail_vr, where in _TABLE_2:
-        ours, steps = [], tables.NOTHING
-        if where:
-            folder, environment, arm, millions = where
-            same = runs[runs.folder.isin(folder.split("|")) & (runs.environment == environment)]
-            same = same[((same.env_steps / 1e6).round(1) == millions) & (same.subsample.fillna(1) == 1)]
-            ours = [same[same.arm.isin(labels)].return_mean for labels in ([arm], _VR)]
-            steps = text.count(millions * 1e6)
+    for name, gail, gail_vr, (folder, environment, arm, millions) in _TABLE_2:
+        same = runs[runs.folder.isin(folder.split("|")) & (runs.environment == environment)]
+        same = same[((same.env_steps / 1e6).round(1) == millions) & (same.subsample.fillna(1) == 1)]
+        ours = [same[same.arm.isin(labels)].return_mean for labels in ([arm], _VR)]
         shown = [f"{tables.spread(returns, text.score)} ({len(returns)})" for returns in ours]
-        cells = [cell if len(returns) else "not run" for cell, returns in zip(shown, ours, strict=True)]
-        verdict = _verdict(*ours or ((), ()))
-        if where and "cloning" in where[2]:
-            cells[0] += ", cloning beside it"
-            verdict = verdict if verdict == "not run" else "not compared: no cloning beside GAIL-VR"
-        better = tables.NOTHING
-        if where and "cloning" not in where[2] and min(map(len, ours)) > 1:
-            better = _better([ours[1]], [ours[0]])
-        yield [name, gail, gail_vr, *(cells or ["not run"] * 2), steps, better, verdict]
+        better = _better([ours[1]], [ours[0]]) if min(map(len, ours)) > 1 else tables.NOTHING
+        yield [name, gail, gail_vr, *shown, text.count(millions * 1e6), better, _verdict(*ours)]
 
 
 # results/README.md, one page a paper: what it is called, whose it is, and where its table of claims stands.
