@@ -33,6 +33,7 @@ _WORDS = """
     missing | name | network | page | part | policy | recipe | setting | signature | task | term
 """
 NOT_RESULTS = {name.strip() for name in _WORDS.split("|")}
+_CLAIMS = "sentences, whose figures claims_test.py looks for"
 # Numbers without a row in any results.csv, and why.
 WITHOUT_DATA = {
     ("bc.md", "| CartPole"): "tried on seed 1000, with commit and command; not exported",
@@ -45,12 +46,12 @@ WITHOUT_DATA = {
     ("bc.md", "change to the recipe of before"): "tuning seeds, with commit and bindings; not exported",
     ("bc.md", "settings"): "tuning seeds, with commit and command; not exported",
     ("demonstrations.md", "format"): "of which package and version a file is",
-    ("gail_vr.md", "claim"): "its sentences quote signal.md and the tables of its page",
+    ("gail_vr.md", "claim"): _CLAIMS,
     ("gail_vr.md", "figure or table"): "quotes the tables and files that it links",
     ("gail.md", "| name"): "the range of each reward function",
-    ("gail.md", "claim"): "quotes the two tables below it, steady/table.md and off_policy.md",
+    ("gail.md", "claim"): _CLAIMS,
     ("mgail.md", "| code, so `mgail_paper`"): "settings of code and paper",
-    ("mgail.md", "claim"): "a paper's own numbers beside those of the tables above it",
+    ("mgail.md", "claim"): _CLAIMS,
     ("mgail.md", "coefficient"): "tried on seed 1000, with commit; not exported",
     ("mgail.md", "error"): "of metrics.jsonl, not exported",
     ("off_policy.md", "| seeds"): "others' numbers, but for the last three rows, which have a rule",
@@ -87,9 +88,9 @@ WITHOUT_DATA = {
     ("results/pong_from_clone/keeping.md", "Task"): "last policies and evaluations: runs.jsonl.xz",
     ("results/steady/keeping.md", "Task"): "last policies and evaluations of seeds 0 to 4, not exported",
     ("results/steady/keeping.md", "Task 2"): "last policies and evaluations, not exported",
-    ("credo.md", "claim"): "its sentences quote the tables and lists of its page",
+    ("credo.md", "claim"): _CLAIMS,
     ("credo.md", "the paper's"): "a paper's figures in words, numbers of the claims and of results/credo",
-    ("trpo.md", "claim"): "quotes results/practitioner/table.md and arms.md beside it",
+    ("trpo.md", "claim"): _CLAIMS,
     ("gail_vr.md", "Method"): "results/gail_vr_today/arms.md",
     ("w_gail.md", "tried"): "tuning seeds, with commits; not exported",
     ("ppo.md", "least deviation"): "tuning seeds, with command and commit; not exported",
@@ -132,11 +133,16 @@ def read(folder):
     return runs.sort_values(["number", "seed"], kind="stable").reset_index(drop=True)
 
 
-@pytest.fixture(scope="module")
-def everything():
+@functools.cache
+def all_runs():
     """The runs of every results.csv; ``folder`` says of which."""
     parts = {"" if path == RESULTS else path.name: read(path) for path in FOLDERS}
     return pd.concat([frame.assign(folder=name) for name, frame in parts.items()], ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def everything():
+    return all_runs()
 
 
 def markdown_tables(page):
