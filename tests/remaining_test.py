@@ -15,9 +15,16 @@ TOLERANCE = 0.15  # of the hours; a run more or less of record moves the medians
 # Folders of docs/results/ that hold a study's runs, where it is not the one of its name.
 FOLDERS_OF = {
     "main_job": ["."],
-    "gail_vr": ["gail_vr", "gail_vr_today", "gail_vr_half_cheetah", "gail_vr_table_3", "w_gail"],
+    "gail_vr": [
+        "gail_vr",
+        "gail_vr_today",
+        "gail_vr_half_cheetah",
+        "gail_vr_table_3",
+        "w_gail",
+        "gail_vr_walker2d",
+    ],
     "credo": ["credo", "credo_parts", "credo_ppo", "credo_rewards"],
-    "mgail": ["mgail", "mgail_paper"],
+    "mgail": ["mgail", "mgail_paper", "mgail_today"],
     "steady": ["steady", "bc", "trpo_humanoid", "half_cheetah"],
     "pong_pybullet": [
         *("pong_today", "pong_plain", "pong_four", "pong_clones", "pong_from_clone", "pong_regularized"),
