@@ -436,6 +436,28 @@ def _aims(runs):
             yield [environment, amount, f"`{name}`{comma}{budget}", str(len(same)), *cells, missed or "none"]
 
 
+def _on_humanoid(runs):
+    """results/README.md: P that one recipe is better than another on Humanoid-v5, 25 trajectories."""
+    of = {
+        "`gail_trpo`": ("trpo_humanoid", "GAIL + cloning (TRPO)"),
+        "`gail_ppo`": ("steady", "GAIL (PPO)"),
+        "`sac_gail`": ("steady", "GAIL (SAC)"),
+        "one clone": ("steady", "BC"),
+        "`bc`, ten clones": ("bc", "BC"),
+    }
+    there = runs[(runs.environment == "Humanoid-v5") & (runs.demonstrations == "25")]
+    scores = {name: _of(there, folder, [arm]).normalized_return for name, (folder, arm) in of.items()}
+    assert {len(one) for one in scores.values()} == {10}
+
+    def better(row, column):
+        return _better([scores[row]], [scores[column]])
+
+    others = ["`gail_ppo`", "`sac_gail`"]
+    trpo, clones = "`gail_trpo`", "`bc`, ten clones"
+    yield [trpo, *(better(trpo, other) for other in others), tables.NOTHING, better(trpo, clones)]
+    yield [clones, *(better(clones, other) for other in [*others, "one clone"]), tables.NOTHING]
+
+
 def _fresh_seeds(runs):
     """results/README.md: gail_ppo of one commit on seeds from 20 on, beside the same aims."""
     aims = {environment: aims for environment, amount, _, *aims in reversed(_AIMS) if amount == "4"}
@@ -1285,6 +1307,7 @@ RULES = {
     ("results/README.md", "trajectories"): _fewer_rows,
     ("results/steady/between_runs.md", "Task"): _between_runs,
     ("results/README.md", "task"): _aims,
+    ("results/README.md", "recipe 3"): _on_humanoid,
     ("results/README.md", "four demonstrations"): _fresh_seeds,
     ("results/README.md", "four shipped demonstrations"): _on_shipped,
     ("mgail.md", "| Hopper-v5: IQM [95% interval]"): _model_comparison,
@@ -1455,6 +1478,22 @@ def test_runs_of_an_archive_have_the_names_of_the_csv(folder):
     lacking, _ = WITHOUT_METRICS.get(folder.name, (0, ""))
     assert not set(archived) - set(listed)
     assert len(archived) == len(set(archived)) == len(listed) - lacking
+
+
+def test_pages_say_which_runs_lack_metrics_or_a_digest_of_what_they_learned_from(everything):
+    remaining, words = ((RESULTS / name).read_text() for name in ("remaining.md", "README.md"))
+    lacking, listed = WITHOUT_METRICS["steady"][0], (everything.folder == "steady").sum()
+    assert f"`steady` lacks {lacking} of its {listed} runs" in remaining
+    without = {path.parent.name for path in RESULTS.rglob("results.csv")} - {
+        path.parent.name for path in RESULTS.rglob("runs.jsonl.xz")
+    }
+    said = remaining.split("`runs.jsonl.xz`, is missing for the main table, ")[1].split(". ")[0]
+    assert set(re.findall("`(.*?)`", said)) == without - {"results"}
+    imitated = everything[everything.num_demonstrations > 0]
+    unknown = imitated[imitated.demonstrations_sha256.isna()]
+    assert f"but for {len(unknown)} runs" in words
+    said = words.split("lists\nwithout that column: ")[1].split(". Nobody")[0]
+    assert set(re.findall(r"\((?:(\w+)/)?results\.csv\)", said)) == set(unknown.folder) - {"."} | {""}
 
 
 @pytest.mark.parametrize(
