@@ -12,6 +12,7 @@ from gail_tf.networks.augmentations import augmented
 from gail_tf.optimization import averages
 from gail_tf.optimization.checks import check_settings
 from gail_tf.optimization.compiling import with_xla
+from gail_tf.optimization.frame_table import as_rows
 from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.optimization.minibatches import scan_minibatches
 from gail_tf.types import Transition
@@ -30,7 +31,7 @@ class BehavioralCloning(tf.Module):
     rows are trained on, and their own loss, ``cloning/fitted_loss``, stands in for the held-out one.
 
     Args:
-      expert: transitions with fields ``[M, ...]``, arrays or tensors; tensors are not copied. seed: of the
+      expert: transitions with fields ``[M, ...]``, arrays or tensors; the latter are not copied. seed: of the
         split and the shuffles.
       weight_decay: weight of the kernels' ``|w|^2 / 2`` in the loss; weights of other names have none.
       augmentations: what images go through in training, functions such as those of networks/augmentations.py.
@@ -65,7 +66,7 @@ class BehavioralCloning(tf.Module):
     ):
         super().__init__(name="behavioral_cloning")
         check_settings("BehavioralCloning", locals())
-        num_rows = len(expert.observation)
+        num_rows = expert.observation.shape[0]
         if num_rows < 2:
             raise ValueError("Behavioural cloning holds rows out: want 2 transitions or more; there is 1.")
         self._policy, self._patience, self._max_epochs = policy, patience, max_epochs
@@ -78,7 +79,7 @@ class BehavioralCloning(tf.Module):
             num_held_out = min(max(int(round(validation_fraction * num_rows)), 1), num_rows - 1)
         held_out, rest = order[:num_held_out], order[num_held_out:]
         # No copies of a split's rows: several clones of one recording share its tensors.
-        self._rows = tf.convert_to_tensor(expert.observation), tf.convert_to_tensor(expert.action)
+        self._rows = as_rows(expert.observation), as_rows(expert.action)
         self._training, self._looked_at = tf.constant(rest, tf.int32), "fitted"
         self._held_out = self._training
         if num_held_out:

@@ -176,7 +176,7 @@ def prepare_expert(loaded: LoadedDemonstrations, env: gym.Env, codec: ActionCode
         terminates=mean(recorded.ended, 0.0),
         length_mean=mean(recorded.lengths, float(max_steps)),
         ends=ends_of_expert(
-            chosen.observations[chosen.episode_ends - 1], chosen.lengths, chosen.ended, max_steps
+            np.asarray(chosen.observations[chosen.episode_ends - 1]), chosen.lengths, chosen.ended, max_steps
         ),
         notes=(
             *used.notes,

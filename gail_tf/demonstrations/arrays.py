@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from gail_tf.frame_stacks import FrameStacks
 from gail_tf.types import UserError
 
 NUMERIC_KINDS, INTEGER_KINDS = "fiu", "iu"
@@ -79,11 +80,13 @@ def as_float32(name: str, value: object, ndim: int = 1) -> np.ndarray:
     return array
 
 
-def as_observations(name: str, value: object) -> np.ndarray:
+def as_observations(name: str, value: object) -> "np.ndarray | FrameStacks":
     """Vectors as float32 ``[N, d]``; images ``[N, H, W, C]`` and single frames ``[N, H, W]`` stay uint8.
 
     Integers ``[N]``, as a Discrete space has them, are vectors of one, also where they were saved as floats.
     """
+    if isinstance(value, FrameStacks):  # which our own stacking makes
+        return value
     array = as_array(name, value)
     if array.ndim == 1 and array.size and array.dtype.kind in _KINDS:
         if (array != np.round(array)).any():

@@ -86,7 +86,8 @@ class Demonstrations:
 
     Attributes:
       observations: float32 ``[N, d]``; or uint8: images ``[N, H, W, C]``, or single frames ``[N, H, W]``, of
-        which the environment's stacks are made (frames.py).
+        which the environment's stacks are made (frames.py): a :class:`~gail_tf.frame_stacks.FrameStacks`,
+        of which ``np.asarray`` makes an array.
       actions: float32 ``[N, k]`` in the environment's units, as executed; or int64 ``[N]`` when discrete.
       next_observations: like ``observations``, the true successor of each row, also on an episode's last.
       rewards: float32 ``[N]``, the environment's own, or None.
@@ -129,7 +130,8 @@ class Demonstrations:
             if getattr(self, name) is not None:
                 fields[name] = _as_per_episode(name, getattr(self, name), len(ends))
         for array in fields.values():
-            array.flags.writeable = False
+            if isinstance(array, np.ndarray):
+                array.flags.writeable = False
         fields["notes"] = tuple(self.notes)
         if self.components is not None:
             fields["components"] = _as_components(self.components, fields["observations"])

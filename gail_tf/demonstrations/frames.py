@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gail_tf.demonstrations.demonstrations import Demonstrations
+from gail_tf.frame_stacks import FrameStacks
 from gail_tf.machine import import_opencv
 
 
@@ -12,22 +13,26 @@ def stacked(demonstrations: Demonstrations, num_frames: int) -> Demonstrations:
     """Whole episodes of frames uint8 ``[N, H, W]`` as stacks ``[N, H, W, num_frames]``, oldest frame first.
 
     As the environment's wrapper makes them (gail_tf/environments/atari.py): before an episode's start its
-    first frame stands for those that there are not.
+    first frame stands for those that there are not. The stacks are made when they are asked for, and share
+    the frames (:class:`~gail_tf.frame_stacks.FrameStacks`).
     """
     rows = demonstrations.rows_per_episode
-    starts = np.repeat(demonstrations.episode_ends - rows, rows)
+    starts = np.repeat(demonstrations.episode_ends - rows, rows)[:, None]
     frames, following = demonstrations.observations, demonstrations.next_observations
-    shape = (*frames.shape, num_frames)
-    stacks = {name: np.empty(shape, np.uint8) for name in ("observations", "next_observations")}
-    stacks["next_observations"][..., -1] = following
-    for age in range(num_frames):
-        seen = frames[np.maximum(np.arange(len(frames)) - age, starts)]
-        stacks["observations"][..., num_frames - 1 - age] = seen
-        if age < num_frames - 1:
-            stacks["next_observations"][..., num_frames - 2 - age] = seen
-    for array in stacks.values():
-        array.flags.writeable = False  # so that they are not copied: they may have gigabytes
-    return demonstrations.noted(f"Stacked {num_frames} frames to an observation.", **stacks)
+    numbers = np.arange(len(frames))
+    pairs = zip(following[:-1], frames[1:], strict=True)
+    is_shown = np.array(
+        [*(np.array_equal(*pair) for pair in pairs), False]
+    )  # the next row's is the successor
+    is_shown[demonstrations.episode_ends - 1] = False
+    successors = np.where(is_shown, numbers + 1, len(frames) - 1 + np.cumsum(~is_shown))
+    seen = np.maximum(numbers[:, None] + np.arange(1 - num_frames, 1), starts)
+    frames = np.concatenate([frames, following[~is_shown]])
+    return demonstrations.noted(
+        f"Stacked {num_frames} frames to an observation.",
+        observations=FrameStacks(frames, seen),
+        next_observations=FrameStacks(frames, np.column_stack([seen[:, 1:], successors])),
+    )
 
 
 def are_colour(demonstrations: Demonstrations) -> bool:

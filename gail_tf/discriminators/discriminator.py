@@ -18,6 +18,7 @@ from gail_tf.networks.discriminator import (
     make_discriminator_network,
 )
 from gail_tf.optimization.checks import check_settings
+from gail_tf.optimization.frame_table import as_rows
 from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.optimization.minibatches import scan_minibatches, shuffled_indices
 from gail_tf.rewards import functions as rewards
@@ -124,7 +125,7 @@ class Discriminator(tf.Module):
         self.reads_successor, self.reads_action = "next_observation" in inputs, "action" in inputs
         self.reads_terminated = "terminated" in inputs
         self.needs_segments = any(getattr(term, "needs_segments", False) for term in self._loss_terms)
-        rows = Transition(*(tf.convert_to_tensor(field) for field in expert))
+        rows = Transition(*map(as_rows, expert))
         self.features = TransitionFeatures(rows, inputs, num_actions, absorbing, components)
         self._augmentations = tuple(frozen(augment) for augment in augmentations)
         if augmentations and not self.features.has_images:

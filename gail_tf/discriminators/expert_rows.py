@@ -28,10 +28,10 @@ class ExpertSampler(tf.Module):
         self._num_rows = num_rows_of(rows)
         if weights is not None and np.ptp(weights) > 0:
             self._cdf = tf.constant(cumulative_shares(weights))
-        self.reported = rows
+        chosen = np.arange(self._num_rows)
         if self._num_rows > _MAX_REPORTED_ROWS:
             chosen = np.random.default_rng(0).choice(self._num_rows, _MAX_REPORTED_ROWS, replace=False)
-            self.reported = gathered(rows, np.sort(chosen))
+        self.reported = gathered(rows, np.sort(chosen))
 
     def __call__(self, num_rows: int, seed: tf.Tensor) -> Fields:
         """Fields ``[num_rows, k]``."""

@@ -9,10 +9,14 @@ import tensorflow as tf
 
 from gail_tf.networks.augmentations import augmented
 from gail_tf.networks.normalization import RunningMoments
+from gail_tf.optimization.frame_table import FrameTable
 from gail_tf.types import Transition
 
-Fields = Mapping[str, tf.Tensor]
-"""Name -> the field's rows, flat: ``[..., k]``; images are uint8 still, everything else float32."""
+Fields = Mapping[str, "tf.Tensor | FrameTable"]
+"""Name -> the field's rows, flat: ``[..., k]``; images are uint8 still, everything else float32.
+
+Those of all demonstrations may be a table of frames, which :func:`gathered` takes rows from.
+"""
 
 
 class TransitionFeatures(tf.Module):
@@ -95,7 +99,9 @@ class TransitionFeatures(tf.Module):
                 value = tf.gather(value, self._columns[name], axis=-1)
             if not shape:
                 value = tf.cast(value, tf.float32)[..., None]
-            if len(shape) > 1:
+            if isinstance(value, FrameTable):
+                value = value.flat()
+            elif len(shape) > 1:
                 leading = [-1 if size is None else size for size in value.shape[: -len(shape)]]
                 value = tf.reshape(value, [*leading, self._sizes[name]])
             fields[name] = tf.cast(value, tf.float32) if name in self._vectors else value

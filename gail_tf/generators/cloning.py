@@ -17,6 +17,7 @@ from gail_tf.generators.shared import check_settings, make_normalizer
 from gail_tf.networks.ensemble import Ensemble
 from gail_tf.networks.made import made_actor
 from gail_tf.networks.mlp import make_actor_network
+from gail_tf.optimization.frame_table import as_rows
 from gail_tf.types import EpisodeStatistics, RewardSource, Transition
 
 
@@ -64,9 +65,7 @@ class CloningGenerator(tf.Module):
             for _ in range(num_members)
         ]
         # Once, not by each of the clones.
-        expert = expert._replace(
-            observation=tf.convert_to_tensor(expert.observation), action=tf.convert_to_tensor(expert.action)
-        )
+        expert = expert._replace(observation=as_rows(expert.observation), action=as_rows(expert.action))
         # One normaliser for all: its moments are those of all their training rows together.
         members = [Policy(actor, normalizer, codec, absorbing, spec) for actor in actors]
         self.clonings = [BehavioralCloning(one, expert, _seed_of(i, seed)) for i, one in enumerate(members)]

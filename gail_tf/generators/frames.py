@@ -112,6 +112,6 @@ class FrameMemory:
 
 def num_frames_of(observation: np.ndarray, next_observation: np.ndarray) -> int:
     """Frames at most that rows ``[N, H, W, k]`` of one environment take in a :class:`FrameMemory`."""
-    pairs = zip(next_observation[:-1], observation[1:], strict=True)
-    num_starts = 1 + sum(not np.array_equal(successor, stack) for successor, stack in pairs)
+    rows = range(1, len(observation))  # one after the other: the stacks may be made only now
+    num_starts = 1 + sum(not np.array_equal(next_observation[row - 1], observation[row]) for row in rows)
     return len(observation) + num_starts * observation.shape[-1]

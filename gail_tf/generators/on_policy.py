@@ -22,6 +22,7 @@ from gail_tf.networks.mlp import make_actor_network, make_value_network
 from gail_tf.networks.shared_encoder import Encoded, features_spec, make_encoder
 from gail_tf.optimization import averages
 from gail_tf.optimization.compiling import with_xla
+from gail_tf.optimization.frame_table import as_rows
 from gail_tf.optimization.minibatches import drawn_indices
 from gail_tf.types import EpisodeStatistics, OnPolicyBatch, RewardSource, Transition, ValuedSegments
 
@@ -144,12 +145,12 @@ class OnPolicyGenerator(CollectingGenerator):
         self._learn_last = compiled(self._learn)
         self.batch: tuple[Transition, np.ndarray] | None = None
 
-    def _demonstrated_actions(self, expert: Transition | None) -> tuple[tf.Tensor, ...]:
+    def _demonstrated_actions(self, expert: Transition | None) -> tuple[Any, ...]:
         """Observations and actions ``[M, ...]`` that the agent's ``cloning_coef`` draws it to, if any."""
         if not shared.check_cloning(self.agent, expert, self._reward_source):
             return ()
         shown = self._without_absorbing(expert)
-        return tf.constant(shown.observation), tf.constant(shown.action)
+        return as_rows(shown.observation), as_rows(shown.action)
 
     def _without_absorbing(self, expert: Transition) -> Transition:
         """The rows in which something can be done."""

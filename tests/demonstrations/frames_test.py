@@ -46,6 +46,34 @@ def test_stacks_are_the_newest_frames_of_an_episode(fields):
     assert d.next_observations[:, 1, 2].tolist() == [[1, 1, 2], [1, 2, 3], [2, 3, 4], [5, 5, 6], [5, 6, 7]]
 
 
+def test_stacks_hold_each_frame_once(fields):
+    d = demos.stacked(demos.from_arrays(fields), 3)
+    assert d.observations.frames is d.next_observations.frames
+    assert d.observations.frames[:, 0, 0].tolist() == [1, 2, 3, 5, 6, 4, 7]
+
+
+def test_a_successor_that_is_not_the_next_row_has_a_frame_of_its_own(fields):
+    """As in a program's own arrays: what the file's readers make of an episode goes on."""
+    d = demos.from_arrays(fields)
+    d = d.noted(next_observations=frames([2, 9, 4, 6, 7]))
+    stacks = demos.stacked(d, 3)
+    assert stacks.next_observations[:, 0, 0].tolist() == [
+        [1, 1, 2],
+        [1, 2, 9],
+        [2, 3, 4],
+        [5, 5, 6],
+        [5, 6, 7],
+    ]
+    assert stacks.observations[:, 0, 0].tolist()[2] == [1, 2, 3]
+
+
+def test_fewer_rows_share_the_frames(fields):
+    fewer = demos.subsample(demos.stacked(demos.from_arrays(fields), 3), 2, seed=0)
+    rows = np.asarray(demos.stacked(demos.from_arrays(fields), 3).observations)
+    assert fewer.observations.shape[0] < 5 and len(fewer.observations.frames) == 7
+    assert all(any(np.array_equal(row, one) for one in rows) for row in fewer.observations)
+
+
 def test_a_recording_keeps_a_frame_once_and_is_read_back(fields, tmp_path):
     d = demos.from_arrays(fields)
     demos.save(tmp_path / "d.npz", d, compact=True)
