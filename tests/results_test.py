@@ -1486,11 +1486,6 @@ def test_pages_say_which_runs_lack_metrics_or_a_digest_of_what_they_learned_from
     remaining, words = ((RESULTS / name).read_text() for name in ("remaining.md", "README.md"))
     lacking, listed = WITHOUT_METRICS["steady"][0], (everything.folder == "steady").sum()
     assert f"`steady` lacks {lacking} of its {listed} runs" in remaining
-    without = {path.parent.name for path in RESULTS.rglob("results.csv")} - {
-        path.parent.name for path in RESULTS.rglob("runs.jsonl.xz")
-    }
-    said = remaining.split("`runs.jsonl.xz`, is missing for the main table, ")[1].split(". ")[0]
-    assert set(re.findall("`(.*?)`", said)) == without - {"results"}
     imitated = everything[everything.num_demonstrations > 0]
     unknown = imitated[imitated.demonstrations_sha256.isna()]
     assert f"but for {len(unknown)} runs" in words
