@@ -301,7 +301,7 @@ _BESIDE = {
     "TD3": [("steady", ["DAC (TD3)"]), _TD3],
     "GAIL (SAC)": [("steady", ["GAIL (SAC)"]), ("off_policy", ["GAIL (SAC)"])],
     "GAIL (TRPO)": [("steady", ["GAIL (TRPO)"]), ("", ["GAIL (TRPO)"])],
-    "TRPO, cloning": [(folder, ["GAIL + cloning (TRPO)"]) for folder in ("steady", "trpo_humanoid")],
+    "with cloning beside": [(folder, ["GAIL + cloning (TRPO)"]) for folder in ("steady", "trpo_humanoid")],
     "MGAIL": [("steady", ["MGAIL"]), ("mgail", ["MGAIL"])],
 }
 _TABLE_1 = ["Acrobot-v1", "CartPole-v1", "MountainCar-v0"]

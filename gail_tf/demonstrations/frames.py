@@ -20,10 +20,9 @@ def stacked(demonstrations: Demonstrations, num_frames: int) -> Demonstrations:
     starts = np.repeat(demonstrations.episode_ends - rows, rows)[:, None]
     frames, following = demonstrations.observations, demonstrations.next_observations
     numbers = np.arange(len(frames))
+    # Where the next row's frame is the successor, which needs none of its own.
     pairs = zip(following[:-1], frames[1:], strict=True)
-    is_shown = np.array(
-        [*(np.array_equal(*pair) for pair in pairs), False]
-    )  # the next row's is the successor
+    is_shown = np.array([*(np.array_equal(*pair) for pair in pairs), False])
     is_shown[demonstrations.episode_ends - 1] = False
     successors = np.where(is_shown, numbers + 1, len(frames) - 1 + np.cumsum(~is_shown))
     seen = np.maximum(numbers[:, None] + np.arange(1 - num_frames, 1), starts)

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from gail_tf.optimization.frame_table import stacks_of
+
 _PIECE = 4096
 """Frames that are read, or written, at one time."""
 
@@ -76,12 +78,10 @@ class FrameMemory:
 
     def stacks(self, numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Observations and successors uint8 ``[..., H, W, k]`` of numbers ``[..., k + 1]``; a graph op."""
-        frames = tf.gather(self._table, tf.math.floormod(numbers, self.capacity))
-        rank = frames.shape.rank
-        last = tf.transpose(frames, [*range(rank - 2), rank - 1, rank - 2])
         height, width, size = self._shape
-        last = tf.reshape(last, [*numbers.shape[:-1], height, width, size + 1])
-        return last[..., :-1], last[..., 1:]
+        places = tf.math.floormod(numbers, self.capacity)
+        both = stacks_of(self._table, places, (height, width, size + 1))
+        return both[..., :-1], both[..., 1:]
 
     def state(self) -> dict[str, np.ndarray]:
         """The frames as a zlib stream, in most games a hundredth of their size, and what goes on."""

@@ -1,11 +1,20 @@
 """Rows that updates draw from: tensors, and stacks of frames whose frames are held once each."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from gail_tf.frame_stacks import FrameStacks
+
+
+def stacks_of(frames: Any, numbers: tf.Tensor, shape: Sequence[int]) -> tf.Tensor:
+    """Stacks uint8 ``[..., *shape]`` of ``frames`` ``[M, H * W]`` at ``numbers`` ``[..., k]``; a graph op."""
+    found = tf.gather(frames, numbers)  # [..., k, H * W]
+    rank = found.shape.rank
+    last = tf.transpose(found, [*range(rank - 2), rank - 1, rank - 2])
+    return tf.reshape(last, tf.concat([tf.shape(numbers)[:-1], shape], 0))
 
 
 class FrameTable(tf.experimental.ExtensionType):
@@ -45,11 +54,7 @@ class FrameTable(tf.experimental.ExtensionType):
 
     def rows(self, indices: Any) -> tf.Tensor:
         """The rows at ``indices`` ``[...]``, uint8 ``[..., *row_shape]``."""
-        numbers = tf.gather(self.numbers, indices)
-        frames = tf.gather(self.frames, numbers)  # [..., k, H * W]
-        rank = frames.shape.rank
-        frames = tf.transpose(frames, [*range(rank - 2), rank - 1, rank - 2])
-        return tf.reshape(frames, tf.concat([tf.shape(numbers)[:-1], self.row_shape], 0))
+        return stacks_of(self.frames, tf.gather(self.numbers, indices), self.row_shape)
 
 
 @tf.experimental.dispatch_for_api(tf.gather)
