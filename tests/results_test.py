@@ -850,13 +850,13 @@ _VERDICTS = ("holds", "in part", "fails", "not decided", "not run")
 def verdict(cell):
     """One of ``_VERDICTS``, by the words of ``cell`` that are bold.
 
-    "Holds" alone holds; with a condition ("holds on Hopper", "not on Hopper"), or beside another verdict, it
-    is in part. What fails in one respect and is open in another is not decided.
+    "Holds" alone holds; with a condition ("holds on Hopper"), or beside another verdict, it is in part. What
+    fails in one respect and is open in another is not decided. Other words are no verdict.
     """
     bold = [words.lower().strip(" .:") for words in re.findall(r"\*\*(.+?)\*\*", cell)]
     assert bold, f"no verdict is bold in {cell!r}"
     kinds = {
-        "holds" if words == "holds" else next(filter(words.startswith, _VERDICTS[2:]), "in part")
+        "in part" if words.startswith("holds ") else next(filter(words.startswith, _VERDICTS))
         for words in bold
     }
     if len(kinds) == 1:
