@@ -93,6 +93,7 @@ WITHOUT_DATA = {
     ("trpo.md", "claim"): _CLAIMS,
     ("gail_vr.md", "Method"): "results/gail_vr_today/arms.md",
     ("w_gail.md", "tried"): "tuning seeds, with commits; not exported",
+    ("ppo.md", "`gail_ppo/cartpole`, 24,576 steps, seeds 1000 to 1005"): "tuning seeds; not exported",
     ("ppo.md", "least deviation"): "tuning seeds, with command and commit; not exported",
     ("ppo.md", "PPO on the double pendulum"): "tuning seeds, with command and commit; not exported",
     ("results/README.md", "| cloning alone"): "medians and ranges of steady/table.md and bc/table.md",
@@ -524,9 +525,20 @@ def _table_3(runs):
             f"{bc:.2f}",
             _with_seeds(own if len(own) else _of(same, "steady", ["BC"])),
             f"{gail:.2f}",
+            _with_seeds(_of(same, "ho_ermon", ["GAIL (TRPO)"])),
             _with_seeds(plain if len(plain) else _of(same, "ho_ermon", ["GAIL (PPO)"])),
             *(_with_seeds(_of(same, "steady", [arm])) for arm in arms),
         ]
+
+
+def _few_rows_of_classic_control(runs):
+    """gail.md: every 20th or 5th step of few trajectories, beside the paper's returns."""
+    for paper in _paper().query("expert.isna()").itertuples():
+        same = runs[(runs.folder == "ho_ermon") & (runs.environment == paper.environment)]
+        same = same[same.num_demonstrations == paper.trajectories]
+        ours = [_with_seeds(same[same.arm == arm]) for arm in ("BC", "GAIL (TRPO)")]
+        name = f"{paper.environment}, {paper.trajectories}"
+        yield [name, f"{paper.bc:.2f}", ours[0], f"{paper.gail:.2f}", ours[1]]
 
 
 def _classic_control(runs):
@@ -1293,6 +1305,7 @@ RULES = {
     ("results/games.md", "points, seed by seed"): _games_study,
     ("results/games.md", "points by IQ-Learn, seed by seed"): _games_iq,
     ("gail.md", "task"): _classic_control,
+    ("gail.md", "classic control, trajectories"): _few_rows_of_classic_control,
     ("speed.md", "recipe 2"): _evaluations_cost,
     ("ppo.md", "candidate"): _candidates,
     ("ppo.md", "arm"): _late_falls,

@@ -84,6 +84,7 @@ class ImitationDistance:
 
     Attributes:
       seen: what the episodes to be compared hold of their observations; None: all.
+      expert_stays: the demonstrations have no ends.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class ImitationDistance:
         components: Sequence[int] = (),
     ):
         self._codec, self._max_steps = codec, max_steps
+        self.expert_stays = not len(ends.observations)
         self.components, self.seen = tuple(components), selector(components)
         if self.seen is not None:
             observations = self.seen(observations)

@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+Evaluate = Callable[[], Mapping[str, Any]]
+"""Statistics of the live policy."""
+
 
 class RememberedPolicy(tf.Module):
     """The weights of a policy at an earlier time; as a context manager it lends them to the policy."""
@@ -46,6 +49,11 @@ _LAST_DISTANCE = 1.2
 differ by chance, and at the end steps are small and averages have settled. By tuning runs: docs/ppo.md."""
 
 
+_LEAST_LIFE = 0.5
+"""Of the last policy's mean length of an episode, at least, to be chosen in its place where the expert's have
+no end: where it hardly moves a component, leaving its place may count more than falling at once."""
+
+
 class Candidates(tf.Module):
     """The ``count`` policies with the highest scores so far.
 
@@ -71,24 +79,29 @@ class Candidates(tf.Module):
         return iter(sorted(known, key=lambda pair: pair[0][:2], reverse=True))
 
     def choose(
-        self, score: Callable[[], float], confirm: Callable[[], float], last: Candidate, keep: str
+        self, evaluate: Evaluate, confirm: Evaluate, last: Candidate, keep: str, expert_stays: bool = False
     ) -> tuple[Candidate, AbstractContextManager]:
-        """The one with the highest ``score()``, asked while its policy stands in for the live one.
+        """The one with the highest score by ``evaluate()``, asked while its policy stands in for the live.
 
         The live policy, ``last``, meets them. By distance it is chosen where its own is no more than
-        ``_LAST_DISTANCE`` times the smallest. Who beats it has to be better again by ``confirm()``, which
-        asks over other episodes: the best of several is in part the luckiest of them.
+        ``_LAST_DISTANCE`` times the smallest, and where the others' episodes are shorter than
+        ``_LEAST_LIFE`` of its own and ``expert_stays``. Who beats it has to be better again by ``confirm()``,
+        which asks over other episodes: the best of several is in part the luckiest of them.
         """
-        candidates = [(known, policy) for known, policy in self if known.iteration != last.iteration]
-        if not candidates:
+        by_distance = keep == "imitation_distance"
+        met = [(pair, _asked(evaluate, pair[1])) for pair in self if pair[0].iteration != last.iteration]
+        own = evaluate() if met else {}
+        if by_distance and expert_stays:
+            met = [(pair, s) for pair, s in met if s["length_mean"] >= _LEAST_LIFE * own["length_mean"]]
+        if not met:
             return last, nullcontext()
-        factor = _LAST_DISTANCE if keep == "imitation_distance" else 1.0
-        scores = [_asked(score, policy) for _, policy in candidates]
-        best = int(np.argmax(scores))  # of equals the one that was better in training
-        if score() >= factor * scores[best]:
+        # Of equals the one that was better in training.
+        best, found = max(met, key=lambda one: score_of(one[1], keep))
+        factor = _LAST_DISTANCE if by_distance else 1.0
+        if score_of(own, keep) >= factor * score_of(found, keep):
             return last, nullcontext()
-        again = _asked(confirm, candidates[best][1])
-        return (last, nullcontext()) if confirm() >= again else candidates[best]
+        again = score_of(_asked(confirm, best[1]), keep)
+        return (last, nullcontext()) if score_of(confirm(), keep) >= again else best
 
     def state(self) -> list[Sequence[float]]:
         """What :meth:`restore` takes beside the variables; for a checkpoint."""
@@ -103,9 +116,9 @@ def num_confirming(num_choosing: int) -> int:
     return min(3 * num_choosing, max(num_choosing, 30))
 
 
-def _asked(score: Callable[[], float], policy: AbstractContextManager) -> float:
+def _asked(evaluate: Evaluate, policy: AbstractContextManager) -> Mapping[str, Any]:
     with policy:
-        return score()
+        return evaluate()
 
 
 def score_of(statistics: Mapping[str, Any], keep: str) -> float:

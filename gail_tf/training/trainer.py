@@ -236,12 +236,14 @@ class Trainer:
         """Sets ``kept_policy``; its statistics and which it is, beside the last one's return."""
         kept, chosen = last, Candidate(np.nan, self.iteration, self.env_steps)
         self._remember(self._evaluate_in_training(self._episodes_per_evaluation))
+        confirming = num_confirming(self._choice_episodes)
         if self.keep != "last":
             chosen, self.kept_policy = self._candidates.choose(
-                lambda: self._score(self._choice_episodes, _CHOICE_SEED),
-                lambda: self._score(num_confirming(self._choice_episodes), _CONFIRMING_SEED),
+                lambda: self._evaluate_in_training(self._choice_episodes, _CHOICE_SEED),
+                lambda: self._evaluate_in_training(confirming, _CONFIRMING_SEED),
                 chosen,
                 self.keep,
+                getattr(self._distance, "expert_stays", False),
             )
             if chosen.iteration != self.iteration:
                 with self.kept_policy:
@@ -250,9 +252,6 @@ class Trainer:
         of_kept = {"keep": self.keep, "kept_env_steps": chosen.env_steps, "kept_iteration": chosen.iteration}
         more = {"stochastic": self.stochastic, "evaluation_seconds": self._evaluation_seconds}
         return {**kept, **of_kept, **of_last, **more}
-
-    def _score(self, num_episodes: int, seed: int) -> float:
-        return score_of(self._evaluate_in_training(num_episodes, seed), self.keep)
 
     def _prepare(self, log: MetricsLog, should_stop, preparing) -> None:
         metrics: Mapping[str, float] = {}

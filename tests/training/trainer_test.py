@@ -125,6 +125,34 @@ def test_which_policy_is_kept(options, iteration, is_interrupted, tmp_path):
     assert not result["stochastic"]
 
 
+class Falls(Looks):
+    """The second policy, the nearest, falls sooner than the last one."""
+
+    def __init__(self, length):
+        self.lengths = {2: length}
+
+    def evaluate(self, act, num_episodes, seed, watch, seen=None):
+        found = super().evaluate(act, num_episodes, seed, watch, seen)
+        return found._replace(lengths=np.full(num_episodes, self.lengths.get(int(act(None, 0)), 100)))
+
+
+class Distance:
+    def __init__(self, expert_stays):
+        self.expert_stays = expert_stays
+
+    def __call__(self, episodes):
+        return _distance(episodes)
+
+
+@pytest.mark.parametrize("length, expert_stays, iteration", [(49, True, 4), (50, True, 2), (49, False, 2)])
+def test_a_nearest_policy_that_falls_at_half_of_the_lasts_length_is_not_kept(
+    length, expert_stays, iteration, tmp_path
+):
+    """Unless the expert's episodes end too."""
+    trainer = make(tmp_path, evaluator=Falls(length), distance=Distance(expert_stays))
+    assert trainer.run()["kept_env_steps"] == 10 * iteration
+
+
 class Warms(Counts):
     """Prepares itself in three steps, and knows how often it was asked to."""
 
