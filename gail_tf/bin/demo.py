@@ -20,7 +20,7 @@ from gail_tf.doctor.case import free_folder
 from gail_tf.types import UserError
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Where the run goes: runs/demo, or a free runs/demo_N.")
-_SEED = 2_000_000  # of episodes that neither training nor its evaluations saw
+_SEED = 6_000_000  # of episodes that neither training nor its evaluations saw
 
 
 def _beside_expert(run_dir: Path) -> str:

@@ -11,11 +11,13 @@ report. Runs that differ in their seed alone are put together. Into DIR go
   table.md          final returns, IQM and interval, time to 90% of the expert; below it the unfinished runs
   table_compact.md  the same in fewer columns
   results.csv       one row a run
+  commands.csv      each run's command, seed and commit
   runs.jsonl.xz     every run's settings, results and thinned metrics: all of this can be written from it
 
 and, where the runs have what they show,
 
   arms.md, divergence.md                   arms over all tasks and against each other; seeds that diverged
+  outliers.md                              CREDO's outliers, on either side of the discriminator
   signal.md                                rewards, discriminator's loss and gradients, early and late
   keeping.md                               the policy that was kept beside the last and the highest one
   between_runs.md                          the run that is nearest to the demonstrations beside the others

@@ -3,9 +3,10 @@
   gail-train --config=NAME --run_dir=DIR [--demonstrations=PATH] [--environment=ID] [--seed=N]
 
 NAME is <recipe>/<task>, an overlay with/<name> after it, or your own gin file; --list shows all, --show
-what a name stands for. Recipes are gail_ppo, gail_trpo and bc (behavioural cloning); sac_gail and dac_td3 for
-continuous actions, with fewer environment steps; mgail, which goes through a learned model; gail_vr, gail_gp,
-w_gail, w_gail_gp; td3_gail, ddpg_gail, sd3_gail. The task "any" takes every Gymnasium environment.
+what a name stands for. Among the recipes are gail_ppo, gail_trpo and bc (behavioural cloning); sac_gail and
+dac_td3 for continuous actions, sqil and iq_learn for discrete ones, with fewer environment steps; mgail,
+which goes through a learned model; gail_vr, gail_gp, w_gail, w_gail_gp. The task "any" takes every Gymnasium
+environment.
 
 PATH is a file or folder of demonstrations (npz, D4RL, robomimic, imitation, CSV, Parquet, LeRobot and others:
 docs/demonstrations.md), minari:NAME, or shipped:NAME for one of the package's own (experts/). Without

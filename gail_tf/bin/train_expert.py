@@ -3,8 +3,8 @@
   gail-train-expert --config=NAME --run_dir=DIR [--environment=ID] [--reward=RUN_DIR] [--seed=N]
 
 NAME is a shipped config (ppo/hopper, trpo/hopper, sac/hopper, ...) or your own gin file; ppo/any and trpo/any
-take every Gymnasium environment with one-dimensional observations, sac/any, td3/any and sd3/any those with
-continuous actions. The run directory is that of gail-train, and so are Ctrl-C, --resume and --overwrite.
+take every Gymnasium environment, sac/any, td3/any and sd3/any those with continuous actions, dqn/any those
+with discrete ones. The run directory is that of gail-train, and so are Ctrl-C, --resume and --overwrite.
 
 --reward pays what a discriminator learned (reward/ of a finished gail-train) in place of the environment's
 reward, in an environment with the same spaces, of other dynamics too.

@@ -17,6 +17,7 @@ UNTRAINED, UNLEARNED = 1.0, 0.85
 and the share of them that is left at the lowest. At a rate of 1e-9: 0.91 (mgail/cartpole, whose agent goes
 where it is not), 0.96 (sac_gail/hopper), 1.00 (gail_ppo/cartpole). Of recorded runs that begin so the poor
 have 0.65 at most; those near the demonstrations, where there is little to learn, up to 0.94."""
+EPOCHS, RATE = 2, 3e-4  # Discriminator's own, of a run that binds neither.
 LONGER = 1.1  # Times the expert's length; with a reward of no sign below 0 no recorded run seeks an end.
 SAFE = 0.95  # Of the expert: who has it is not kept from the end by a reward's sign.
 ALIVE, IDLE = 0.75, 0.4
@@ -112,8 +113,8 @@ def still(case: Case) -> Finding | None:
         return None
     if losses[0] < UNTRAINED or losses.min() < UNLEARNED * losses[0]:
         return None
-    rate, epochs = "Discriminator.learning_rate", case.setting("Discriminator.num_epochs", 4)
-    now = case.setting(rate, 1e-3)
+    rate, epochs = "Discriminator.learning_rate", case.setting("Discriminator.num_epochs", EPOCHS)
+    now = case.setting(rate, RATE)
     return Finding(
         f"its loss was {losses[0]:.2f} at first, and never below {losses.min():.2f}, with the agent at "
         f"{case.standing}: its reward is no better than that of random weights",
@@ -170,12 +171,12 @@ def too_weak(case: Case) -> Finding | None:
     accuracies = _accuracies(case)
     if not case.is_poor or accuracies is None or np.mean(accuracies) > WEAK or still(case):
         return None
-    rate, epochs = "Discriminator.learning_rate", case.setting("Discriminator.num_epochs", 4)
+    rate, epochs = "Discriminator.learning_rate", case.setting("Discriminator.num_epochs", EPOCHS)
     return Finding(
         f"accuracies {accuracies[0]:.2f} on the expert and {accuracies[1]:.2f} on the agent in the last "
         f"third, where the agent is at {case.standing}",
         (
-            f"--gin='{rate} = 1e-3'  # now {case.setting(rate, 1e-3):g}",
+            f"--gin='{rate} = 1e-3'  # now {case.setting(rate, RATE):g}",
             f"--gin='Discriminator.num_epochs = 8'  # now {epochs:g}",
             "--gin='make_discriminator_network.hidden = (256, 256)'",
             "--gin='gradient_penalty.coef = 0.1'",

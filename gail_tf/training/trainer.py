@@ -44,7 +44,7 @@ class Trainer:
       normalize: return -> normalised score (0 random, 1 expert), or None where that is unknown.
       total_env_steps: of training, in environment steps; None when only total_iterations ends it.
       total_iterations: the most iterations; None when only total_env_steps ends it.
-      num_evaluations: of the policy, evenly over training (the last one apart).
+      num_evaluations: of the policy, evenly over training; the last of them is the final one.
       episodes_per_evaluation, final_episodes: of an evaluation, and of the one at the end.
       choice_episodes: of those that choose among the best three and the last; three times as many, up to 30
         or as many as chose, confirm a choice that is not the last.

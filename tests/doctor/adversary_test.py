@@ -1,11 +1,13 @@
 """A discriminator that does not learn or is certain, and rewards by their sign: either side of the limits."""
 
 import dataclasses
+import inspect
 
 import numpy as np
 import pytest
 
-from gail_tf.doctor import diagnosis
+from gail_tf.discriminators.discriminator import Discriminator
+from gail_tf.doctor import adversary, diagnosis
 from tests.doctor.diagnosis_test import found, poor
 
 AT_REST = {
@@ -110,3 +112,9 @@ def test_who_lives_as_long_as_the_expert_at_a_third_of_its_return_is_paid_for_li
         seeks_no_end(0.3, 900.0, facts={}, random=900.0),  # where nobody falls
     ):
         assert found(other) == ["not learned"]
+
+
+def test_what_a_run_has_that_binds_neither_is_the_discriminators_own():
+    own = inspect.signature(Discriminator.__init__).parameters
+    assert own["num_epochs"].default == adversary.EPOCHS
+    assert own["learning_rate"].default == adversary.RATE
