@@ -49,7 +49,7 @@ _LAST_DISTANCE = 1.2
 differ by chance, and at the end steps are small and averages have settled. By tuning runs: docs/ppo.md."""
 
 
-_LEAST_LIFE = 0.5
+_LEAST_LIFE = 0.75
 """Of the last policy's mean length of an episode, at least, to be chosen in its place where the expert's have
 no end: where it hardly moves a component, leaving its place may count more than falling at once."""
 

@@ -144,8 +144,8 @@ class Distance:
         return _distance(episodes)
 
 
-@pytest.mark.parametrize("length, expert_stays, iteration", [(49, True, 4), (50, True, 2), (49, False, 2)])
-def test_a_nearest_policy_that_falls_at_half_of_the_lasts_length_is_not_kept(
+@pytest.mark.parametrize("length, expert_stays, iteration", [(74, True, 4), (75, True, 2), (74, False, 2)])
+def test_a_nearest_policy_that_falls_far_sooner_than_the_last_is_not_kept(
     length, expert_stays, iteration, tmp_path
 ):
     """Unless the expert's episodes end too."""
