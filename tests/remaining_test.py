@@ -22,6 +22,7 @@ FOLDERS_OF = {
         "gail_vr_table_3",
         "w_gail",
         "gail_vr_walker2d",
+        "gail_vr_classic",
     ],
     "credo": ["credo", "credo_parts", "credo_ppo", "credo_rewards"],
     "mgail": ["mgail", "mgail_paper", "mgail_today"],

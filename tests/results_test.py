@@ -794,6 +794,21 @@ def _returns_of_table_3(runs):
         yield [shown, *(", ".join(map(tables.two_decimals, some)) for some in returns)]
 
 
+def _contenders_of_classic_control(runs):
+    """gail_vr.md: every contender's seeds, with the tuned settings and the paper's."""
+    ours = runs[runs.folder == "gail_vr_classic"].sort_values("seed")
+    arms = ["GAIL", "GAIL-VR", "GAIL-GP", "W-GAIL", "W-GAIL-GP", "GAIL (Table 3)", "GAIL-VR (Table 3)"]
+    arms += [f"{arm}, entropy 0)" for arm in ("GAIL (Table 3", "GAIL-VR (Table 3")]
+    for arm in arms:
+        same = [
+            ours[(ours.arm == arm) & (ours.environment == task)] for task in ("CartPole-v1", "Acrobot-v1")
+        ]
+        yield [
+            arm,
+            *(", ".join(map(tables.two_decimals, one.normalized_return)) or "not run" for one in same),
+        ]
+
+
 # gail_vr.md, beside the paper's Table 2: its numbers, and ours by folder, environment, arm and million steps.
 
 _VR = ("GAIL-VR", "GAIL-VR (PPO)", "GAIL-VR (PPO), games")
@@ -1284,6 +1299,7 @@ RULES = {
         _archived("gail_vr_half_cheetah")
     ),
     ("results/gail_vr_table_3/signal.md", "Task"): lambda runs: _signal(_archived("gail_vr_table_3")),
+    ("results/gail_vr_classic/signal.md", "Task"): lambda runs: _signal(_archived("gail_vr_classic")),
     ("gail_vr.md", "3M steps, last tenth, seeds 0, 1, 2"): lambda runs: _signal_of_tasks(
         "gail_vr_paper",
         {"agent's reward: mean": 4, **_OF_SIGNALS},
@@ -1298,6 +1314,7 @@ RULES = {
     ("gail_vr.md", "GAIL, medians of three seeds"): _over_training,
     ("gail_vr.md", "GAIL, first tenth → last"): _first_and_last_tenth,
     ("gail_vr.md", "returns in the paper's setting"): _returns_of_table_3,
+    ("gail_vr.md", "classic control, seeds 0, 1, 2"): _contenders_of_classic_control,
     ("results/gail_vr_today/signal.md", "Task"): lambda runs: _signal(_archived("gail_vr_today")),
     ("gail.md", "task, trajectories"): _table_3,
     ("results/games.md", "20 games"): _games,
