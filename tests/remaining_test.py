@@ -23,6 +23,7 @@ FOLDERS_OF = {
         "w_gail",
         "gail_vr_walker2d",
         "gail_vr_classic",
+        "gail_vr_reacher",
     ],
     "credo": ["credo", "credo_parts", "credo_ppo", "credo_rewards"],
     "mgail": ["mgail", "mgail_paper", "mgail_today"],

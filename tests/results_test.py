@@ -301,7 +301,7 @@ _BESIDE = {
     "BC": [("bc", ["BC"]), ("ho_ermon", ["BC"]), ("", ["BC"])],
     "TD3": [("steady", ["DAC (TD3)"]), _TD3],
     "GAIL (SAC)": [("steady", ["GAIL (SAC)"]), ("off_policy", ["GAIL (SAC)"])],
-    "GAIL (TRPO)": [("steady", ["GAIL (TRPO)"]), ("", ["GAIL (TRPO)"])],
+    "GAIL (TRPO)": [(folder, ["GAIL (TRPO)"]) for folder in ("steady", "ho_ermon", "")],
     "with cloning beside": [(folder, ["GAIL + cloning (TRPO)"]) for folder in ("steady", "trpo_humanoid")],
     "MGAIL": [("steady", ["MGAIL"]), ("mgail", ["MGAIL"])],
 }
