@@ -26,7 +26,7 @@ FOLDERS_OF = {
         "gail_vr_reacher",
     ],
     "credo": ["credo", "credo_parts", "credo_ppo", "credo_rewards"],
-    "mgail": ["mgail", "mgail_paper", "mgail_today"],
+    "mgail": ["mgail", "mgail_paper", "mgail_today", "mgail_choices"],
     "steady": ["steady", "bc", "trpo_humanoid", "half_cheetah"],
     "pong_pybullet": [
         *("pong_today", "pong_plain", "pong_four", "pong_clones", "pong_from_clone", "pong_regularized"),

@@ -294,6 +294,33 @@ def _one_choice(runs):
         yield [shown, tables.median(same.normalized_return, tables.two_decimals)]
 
 
+# mgail.md: what stands in place of the authors' choice -> the arm.
+_IN_PLACE = {
+    "a value after the last step": "with a value",
+    "every rollout stored, updates in turn of one (Algorithm 1)": "Algorithm 1",
+    "every rollout stored": "all steps stored",
+    "the model predicts the change of the state": "model predicts the change",
+    "reward `airl`": "airl",
+    "gradient penalty in place of dropout": "gradient penalty",
+    "no dropout of the policy": "no dropout",
+    "memory carried along": "memory carried",
+    "one layer after the product": "one layer after the product",
+    "mean of rollouts bounded": "mean of rollouts bounded",
+    "cost in full": "cost in full",
+}
+
+
+def _in_place_of_theirs(runs):
+    """mgail.md: last policies on CartPole-v1 with one other choice each."""
+    runs = runs[(runs.environment == "CartPole-v1") & runs.arm.str.startswith("theirs")].sort_values("seed")
+    theirs = runs[runs.folder == "mgail_paper"].last_normalized_return
+    yield ["none", ", ".join(map(tables.two_decimals, theirs)), tables.NOTHING]
+    for shown, arm in _IN_PLACE.items():
+        last = _of(runs, "mgail_choices", [f"theirs, {arm}"]).last_normalized_return
+        better = _better([last], [theirs]) if len(last) >= 3 else tables.NOTHING
+        yield [shown, ", ".join(map(tables.two_decimals, last)), better]
+
+
 # Columns of mgail.md's comparisons: the folder of the CSV and the arms in it.
 _TD3 = ("off_policy", ["DAC (TD3)", "GAIL (TD3, no delay)"])
 # A column of MGAIL's Table 1 -> where its cells are from: of what has most seeds.
@@ -1345,6 +1372,7 @@ RULES = {
     ("results/README.md", "four shipped demonstrations"): _on_shipped,
     ("mgail.md", "| Hopper-v5: IQM [95% interval]"): _model_comparison,
     ("mgail.md", "choice"): _one_choice,
+    ("mgail.md", "in place of theirs"): _in_place_of_theirs,
     ("mgail.md", "| MGAIL"): _does_a_model_pay,
     ("mgail.md", "Environment 2"): _table_1,
     ("mgail.md", "task: trajectories"): _paper_s_table_1,
