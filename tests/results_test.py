@@ -944,7 +944,9 @@ def _papers(runs):
 _ALE, _BULLET = "ale_py:ALE/", "pybullet_envs_gymnasium:"
 _PAIRS = [
     ("Acrobot-v1", "Acrobot-v1", "gail_vr", 0.3),
+    ("Acrobot-v1", "Acrobot-v1", "gail_vr_classic", 0.3),
     ("CartPole-v1", "CartPole-v1", "gail_vr", 0.1),
+    ("CartPole-v1", "CartPole-v1", "gail_vr_classic", 0.1),
     ("HalfCheetah-v5", "HalfCheetah-v5", "gail_vr", 1),
     ("HalfCheetah-v5", "HalfCheetah-v5", "gail_vr_half_cheetah", 1),
     ("HalfCheetah-v5", "HalfCheetah-v5", "gail_vr_paper", 3),
@@ -954,6 +956,8 @@ _PAIRS = [
     ("Walker2d-v5", "Walker2d-v5", "gail_vr", 1, "4"),
     ("Walker2d-v5", "Walker2d-v5", "gail_vr_today", 1, "4"),
     ("Walker2d-v5", "Walker2d-v5", "gail_vr_paper", 3, "4"),
+    ("Walker2d-v5, one trajectory", "Walker2d-v5", "gail_vr_few_data", 1, "1"),
+    ("Walker2d-v5, every 20th step", "Walker2d-v5", "gail_vr_walker2d", 1, "4, every 20th step"),
     ("MsPacman", f"{_ALE}MsPacman-v5", "games_study", 0.2),
     ("Pong", f"{_ALE}Pong-v5", "pong_plain, pong_today", 0.3),
     ("Seaquest", f"{_ALE}Seaquest-v5", "games_study", 0.2),
