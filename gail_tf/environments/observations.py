@@ -36,11 +36,11 @@ def layers(env: gym.Env) -> Iterator[gym.Wrapper]:
 
 
 def time_limit(env: gym.Env) -> int | None:
-    """Steps after which an episode is cut; None where none is known."""
-    if env.spec is not None:
-        return env.spec.max_episode_steps
-    limits = (layer for layer in layers(env) if isinstance(layer, gym.wrappers.TimeLimit))
-    return next((layer._max_episode_steps for layer in limits), None)
+    """Steps after which an episode is cut, the first of several limits; None where none is known."""
+    limits = [layer._max_episode_steps for layer in layers(env) if isinstance(layer, gym.wrappers.TimeLimit)]
+    if env.spec is not None and env.spec.max_episode_steps is not None:
+        limits.append(env.spec.max_episode_steps)
+    return min(limits, default=None)
 
 
 def observation_spec(space: gym.spaces.Box) -> "tf.TensorSpec":

@@ -259,6 +259,8 @@ class OnPolicyGenerator(CollectingGenerator):
         gradient_metrics = {}
         if not self._sees_images:  # of which they would cost as much as an epoch
             gradient_metrics = policy_gradient_metrics(self.agent.actor_net, batch)
+        if ended is not None:
+            batch = batch._replace(advantage=_of_real_states(advantage, transition))
         if self._cloned:
             seen, done = self._cloned
             known_policy["expert"] = self._actor.normalize(seen), done
@@ -337,6 +339,16 @@ def _with_ended(
         return list(values)
     states = transition.observation, transition.next_observation
     return [tf.where(s[..., -1] > 0.0, ended, v) for s, v in zip(states, values, strict=True)]
+
+
+def _of_real_states(advantage: tf.Tensor, transition: Transition) -> tf.Tensor:
+    """``advantage`` ``[N]``, the real states' mean in absorbing ones, where acting has nothing to learn.
+
+    There it is 0, which among the others would decide how advantages are normalised.
+    """
+    is_real = 1.0 - shared.flatten_time(transition.observation)[:, -1]
+    mean = tf.math.divide_no_nan(tf.reduce_sum(is_real * advantage), tf.reduce_sum(is_real))
+    return tf.where(is_real > 0.0, advantage, mean)
 
 
 def _networks(spec: tf.TensorSpec, action_spec, actor_network, value_network, encoder: MakeLayers | None):

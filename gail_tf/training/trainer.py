@@ -100,6 +100,8 @@ class Trainer:
         for name, value in list(locals().items()):
             if isinstance(value, int | float) and name not in ("evaluation_seed", "stochastic") and value < 1:
                 raise ValueError(f"Trainer.{name} is {value}: want 1 or more.")
+        if evaluation_seed < 0:
+            raise ValueError(f"Trainer.evaluation_seed is {evaluation_seed}: want 0 or more.")
         self._generator, self._run_dir = generator, run_dir
         self._evaluator, self._normalize = evaluator, normalize
         self.total_env_steps, self.total_iterations = total_env_steps, total_iterations

@@ -199,6 +199,13 @@ def test_an_id_with_colons_astray_is_refused(name):
     assert "want an id, or module:Id with one colon" in refusal(name)
 
 
+def test_of_several_time_limits_the_first_counts():
+    assert time_limit(gym.wrappers.TimeLimit(gym.make("Pendulum-v1"), 1000)) == 200
+    wrapped = functools.partial(gym.wrappers.TimeLimit, max_episode_steps=50)
+    env = make_environment("Pendulum-v1", max_episode_steps=30, wrappers=[wrapped])
+    assert time_limit(env) == 30
+
+
 @pytest.mark.parametrize("limit", [0, -1, 2.5])
 def test_a_time_limit_that_is_none_is_refused(limit):
     assert f"max_episode_steps is {limit}: want an integer" in refusal("CartPole-v1", max_episode_steps=limit)

@@ -394,6 +394,38 @@ def test_what_having_ended_is_worth_is_the_absorbing_reward_for_ever():
     assert metrics["generator/absorbed"] > 0 and metrics["generator/change_absorbed"] < 1e-3
 
 
+def test_advantages_of_absorbing_states_are_the_others_mean_whatever_an_end_is_worth():
+    """At 0 they would decide how all others are normalised."""
+
+    class ReportsAdvantages(PPO):
+        def update(self, batch, seed, progress):
+            is_absorbed = batch.observation[:, -1] > 0.0
+            real = tf.boolean_mask(batch.advantage, ~is_absorbed)
+            absorbed = tf.boolean_mask(batch.advantage, is_absorbed)
+            return {
+                "generator/real_mean": tf.reduce_mean(real),
+                "generator/absorbed_mean": tf.reduce_mean(absorbed),
+                "generator/absorbed_std": tf.math.reduce_std(absorbed),
+            }
+
+    generator = OnPolicyGenerator(
+        lambda: AbsorbingState(cartpole()),
+        _PaysMinusOne(),
+        None,
+        0,
+        absorbing=True,
+        agent=ReportsAdvantages,
+        num_environments=2,
+        num_steps=60,
+        jit_compile=False,
+    )
+    generator.collect(0)
+    metrics = generator.update(0, 0.0)
+    assert metrics["generator/real_mean"] < -10.0  # the end's value, which the network does not know yet
+    assert metrics["generator/absorbed_mean"] == pytest.approx(metrics["generator/real_mean"], rel=1e-4)
+    assert metrics["generator/absorbed_std"] == pytest.approx(0.0, abs=1e-3)
+
+
 def test_fitted_values_of_absorbing_states_are_what_having_ended_is_worth(eagerly):
     class PaysAndListens(_PaysMinusOne, _Listening):
         pass

@@ -295,6 +295,11 @@ def test_a_run_without_environment_steps_keeps_the_nearest_too(tmp_path):
     assert result["return_mean"] == RETURNS[2] and result["imitation_distance"] == DISTANCES[2]
 
 
+def test_a_negative_evaluation_seed_is_refused_before_anything_is_trained(tmp_path):
+    with pytest.raises(ValueError, match="Trainer.evaluation_seed is -1: want 0 or more"):
+        make(tmp_path, evaluation_seed=-1)
+
+
 def test_what_to_keep_is_checked(tmp_path):
     with pytest.raises(ValueError, match="Trainer.keep is 'first': want one of 'imitation_distance', 'last'"):
         make(tmp_path, keep="first")
