@@ -81,7 +81,7 @@ class Candidates(tf.Module):
     def choose(
         self, evaluate: Evaluate, confirm: Evaluate, last: Candidate, keep: str, expert_stays: bool = False
     ) -> tuple[Candidate, AbstractContextManager]:
-        """The one with the highest score by ``evaluate()``, asked while its policy stands in for the live.
+        """The one that scores highest by ``evaluate()``, asked while its policy stands in for the live one.
 
         The live policy, ``last``, meets them. By distance it is chosen where its own is no more than
         ``_LAST_DISTANCE`` times the smallest, and where the others' episodes are shorter than
