@@ -314,11 +314,11 @@ def _in_place_of_theirs(runs):
     """mgail.md: last policies on CartPole-v1 with one other choice each."""
     runs = runs[(runs.environment == "CartPole-v1") & runs.arm.str.startswith("theirs")].sort_values("seed")
     theirs = runs[runs.folder == "mgail_paper"].last_normalized_return
-    yield ["none", ", ".join(map(tables.two_decimals, theirs)), tables.NOTHING]
+    yield ["none", _each(theirs), tables.NOTHING]
     for shown, arm in _IN_PLACE.items():
         last = _of(runs, "mgail_choices", [f"theirs, {arm}"]).last_normalized_return
         better = _better([last], [theirs]) if len(last) >= 3 else tables.NOTHING
-        yield [shown, ", ".join(map(tables.two_decimals, last)), better]
+        yield [shown, _each(last), better]
 
 
 # Columns of mgail.md's comparisons: the folder of the CSV and the arms in it.
@@ -390,7 +390,7 @@ def _medians(runs, arms, each_seed=False):
         for name in names:
             same = _of(runs, "gail_vr", [arm])
             same = same[(same.environment == name) & (same.demonstrations == "4") & (same.env_steps < 2e6)]
-            each = ", ".join(map(tables.two_decimals, same.normalized_return))
+            each = _each(same.normalized_return)
             cells.append(each if each_seed else tables.median(same.normalized_return, tables.two_decimals))
         yield cells
 
@@ -505,7 +505,7 @@ def _on_shipped(runs):
     for environment in ("Hopper-v5", "HalfCheetah-v5", "Walker2d-v5", "Ant-v5"):
         here = ours[ours.environment == environment]
         cells = [here[here.arm == arm].normalized_return for arm in ("GAIL (PPO)", "BC")]
-        shown = [", ".join(map(tables.two_decimals, scores)) or "not run" for scores in cells]
+        shown = [_each(scores) or "not run" for scores in cells]
         yield [environment, f"{here.expert_return.iloc[0]:,.0f}", *shown]
 
 
@@ -529,6 +529,11 @@ def _paper():
     names = {"BC": "bc", "GAIL (TRPO)": "gail", "MGAIL": "mgail"}
     mgail = mgail.drop(columns=["subsample", "expert"])
     return ho_ermon.merge(mgail, on=["environment", "trajectories"], sort=False).rename(columns=names)
+
+
+def _each(scores):
+    """Every score, in their order; "" of none."""
+    return ", ".join(map(tables.two_decimals, scores))
 
 
 def _with_seeds(runs):
@@ -638,7 +643,7 @@ def _w_gail_today(runs):
         for name in ("Hopper-v5", "HalfCheetah-v5", "Walker2d-v5"):
             same = _of(runs, "w_gail", [arm])
             same = same[same.environment == name].sort_values("seed").normalized_return
-            cells.append(", ".join(map(tables.two_decimals, same)) or "not run")
+            cells.append(_each(same) or "not run")
         yield cells
 
 
@@ -818,21 +823,21 @@ def _returns_of_table_3(runs):
         arms = (f"GAIL (Table 3{bonus})", f"GAIL (Table 3{bonus}, generator first)")
         arms += (f"GAIL-VR (Table 3{bonus}, scaled)", f"GAIL-VR (Table 3{bonus})")
         returns = [same[same.arm == arm].normalized_return for arm in arms]
-        yield [shown, *(", ".join(map(tables.two_decimals, some)) for some in returns)]
+        yield [shown, *(_each(some) for some in returns)]
 
 
 def _contenders_of_classic_control(runs):
     """gail_vr.md: every contender's seeds, with the tuned settings and the paper's."""
     ours = runs[runs.folder == "gail_vr_classic"].sort_values("seed")
-    arms = ["GAIL", "GAIL-VR", "GAIL-GP", "W-GAIL", "W-GAIL-GP", "GAIL (Table 3)", "GAIL-VR (Table 3)"]
-    arms += [f"{arm}, entropy 0)" for arm in ("GAIL (Table 3", "GAIL-VR (Table 3")]
+    arms = ["GAIL", "GAIL-VR", "GAIL-GP", "W-GAIL", "W-GAIL-GP"]
+    arms += [f"{arm} (Table 3{bonus})" for bonus in ("", ", entropy 0") for arm in ("GAIL", "GAIL-VR")]
     for arm in arms:
         same = [
             ours[(ours.arm == arm) & (ours.environment == task)] for task in ("CartPole-v1", "Acrobot-v1")
         ]
         yield [
             arm,
-            *(", ".join(map(tables.two_decimals, one.normalized_return)) or "not run" for one in same),
+            *(_each(one.normalized_return) or "not run" for one in same),
         ]
 
 
@@ -1112,7 +1117,7 @@ def _credo_ppo(runs):
     ours = read(RESULTS / "credo_ppo").sort_values("seed")
     for task, arm in itertools.product(("Hopper-v5", "Walker2d-v5"), ("PPO-GAIL", "PPO-GAIL + CREDO")):
         same = ours[(ours.arm == arm) & (ours.environment == task)]
-        scores = ", ".join(map(tables.two_decimals, same.normalized_return))
+        scores = _each(same.normalized_return)
         largest = f"{same.largest_policy_gradient_norm.max():.0f}"
         yield [f"{arm}, {task}", scores, str(int(_diverged(same).sum())), largest]
 
@@ -1144,7 +1149,7 @@ def _credo_varied(runs):
     for arm, environment, amount in [*hopper, *often, *((kind, "HalfCheetah-v5", 4) for kind in kinds)]:
         same = ours[(ours.arm == arm) & (ours.environment == environment)]
         same = same[same.num_demonstrations == amount]
-        scores = ", ".join(map(tables.two_decimals, same.normalized_return))
+        scores = _each(same.normalized_return)
         largest = f"{same.largest_policy_gradient_norm.max():.2g}"
         yield [section, f"{environment}, {amount}", arm, scores, str(int(_diverged(same).sum())), largest]
 

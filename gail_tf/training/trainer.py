@@ -238,8 +238,8 @@ class Trainer:
         """Sets ``kept_policy``; its statistics and which it is, beside the last one's return."""
         kept, chosen = last, Candidate(np.nan, self.iteration, self.env_steps)
         self._remember(self._evaluate_in_training(self._episodes_per_evaluation))
-        confirming = num_confirming(self._choice_episodes)
         if self.keep != "last":
+            confirming = num_confirming(self._choice_episodes)
             chosen, self.kept_policy = self._candidates.choose(
                 lambda: self._evaluate_in_training(self._choice_episodes, _CHOICE_SEED),
                 lambda: self._evaluate_in_training(confirming, _CONFIRMING_SEED),

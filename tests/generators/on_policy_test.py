@@ -364,6 +364,15 @@ class _PaysMinusOne(EnvironmentReward):
         return self.reward(transition), {}
 
 
+def _told_by(agent, **options):
+    """Metrics of its update on CartPole with absorbing states, which pays -1 for every step."""
+    options |= {"agent": agent, "absorbing": True, "num_environments": 2, "num_steps": 60}
+    make_env = lambda: AbsorbingState(cartpole())  # noqa: E731
+    generator = OnPolicyGenerator(make_env, _PaysMinusOne(), None, 0, jit_compile=False, **options)
+    generator.collect(0)
+    return generator.update(0, 0.0)
+
+
 def test_what_having_ended_is_worth_is_the_absorbing_reward_for_ever():
     class ReportsTargets(PPO):
         def update(self, batch, seed, progress):
@@ -375,20 +384,7 @@ def test_what_having_ended_is_worth_is_the_absorbing_reward_for_ever():
                 "generator/change_absorbed": tf.reduce_max(tf.abs(tf.where(is_absorbed, change, 0.0))),
             }
 
-    generator = OnPolicyGenerator(
-        lambda: AbsorbingState(cartpole()),
-        _PaysMinusOne(),
-        None,
-        0,
-        absorbing=True,
-        agent=ReportsTargets,
-        num_environments=2,
-        num_steps=60,
-        gae_lambda=0.0,
-        jit_compile=False,
-    )
-    generator.collect(0)
-    metrics = generator.update(0, 0.0)
+    metrics = _told_by(ReportsTargets, gae_lambda=0.0)
     assert metrics["generator/absorbing_value"] == pytest.approx(-100.0, rel=1e-5)
     assert metrics["generator/lowest_target"] == pytest.approx(-1.0 + 0.99 * -100.0, rel=1e-5)
     assert metrics["generator/absorbed"] > 0 and metrics["generator/change_absorbed"] < 1e-3
@@ -408,19 +404,7 @@ def test_advantages_of_absorbing_states_are_the_others_mean_whatever_an_end_is_w
                 "generator/absorbed_std": tf.math.reduce_std(absorbed),
             }
 
-    generator = OnPolicyGenerator(
-        lambda: AbsorbingState(cartpole()),
-        _PaysMinusOne(),
-        None,
-        0,
-        absorbing=True,
-        agent=ReportsAdvantages,
-        num_environments=2,
-        num_steps=60,
-        jit_compile=False,
-    )
-    generator.collect(0)
-    metrics = generator.update(0, 0.0)
+    metrics = _told_by(ReportsAdvantages)
     assert metrics["generator/real_mean"] < -10.0  # the end's value, which the network does not know yet
     assert metrics["generator/absorbed_mean"] == pytest.approx(metrics["generator/real_mean"], rel=1e-4)
     assert metrics["generator/absorbed_std"] == pytest.approx(0.0, abs=1e-3)
