@@ -24,7 +24,7 @@ class TransitionFeatures(tf.Module):
 
     Images (uint8 fields of rank 2 and more) are scaled to [0, 1]; of all others the running mean and standard
     deviation are kept, and they are normalised by them, but for absorbing indicators and ``terminated``,
-    which stay the 0 or 1 that they are.
+    which stay the 0 or 1 that they are. The absorbing state moves no mean and no deviation.
 
     Args:
       rows: transitions ``[M, ...]`` that tell shapes and types.
@@ -63,8 +63,16 @@ class TransitionFeatures(tf.Module):
         self._sizes = {name: math.prod(shape) for name, shape in self.input_shapes.items()}
         ends = itertools.accumulate(self._sizes[name] for name in self._vectors)
         self._ends = dict(zip(self._vectors, ends, strict=True))  # of their columns, side by side
-        indicators = [end - 1 for name, end in self._ends.items() if absorbing and name != "action"]
-        self.normalizer = RunningMoments((sum(self._sizes[name] for name in self._vectors),), indicators)
+        self.normalizer = RunningMoments((sum(self._sizes[n] for n in self._vectors),), self._indicators())
+
+    def _indicators(self) -> list[int | None]:
+        """For each column the one that tells whether it is of an absorbing state; empty without such."""
+        if not self._absorbing:
+            return []
+        # What is done belongs to the state that it is done in.
+        states = {"action": "observation"}
+        told = {name: self._ends.get(states.get(name, name)) for name in self._vectors}
+        return [end and end - 1 for name, end in told.items() for _ in range(self._sizes[name])]
 
     @property
     def has_images(self) -> bool:
@@ -126,16 +134,11 @@ class TransitionFeatures(tf.Module):
         parts = {name: tf.cast(fields[name], tf.float32) / 255.0 for name in self._images}
         parts |= {name: fields[name] for name in fields if name == "terminated"}
         if self._vectors:
-            vectors = self._normalized(self._side_by_side(fields))
+            rows = self._side_by_side(fields)
+            vectors = self.normalizer.normalize(rows, scale_of=self._scale_columns)
             sizes = [self._sizes[name] for name in self._vectors]
             parts |= dict(zip(self._vectors, tf.split(vectors, sizes, -1), strict=True))
         return tf.concat([parts[name] for name in fields], -1)
-
-    def _normalized(self, rows: tf.Tensor) -> tf.Tensor:
-        if self._scale_columns is None:
-            return self.normalizer.normalize(rows)
-        mean, scale, limit = (tf.gather(part, self._scale_columns) for part in self.normalizer.affine())
-        return tf.clip_by_value((rows - mean) * scale, -limit, limit)
 
     def _side_by_side(self, fields: Fields) -> tf.Tensor:
         return tf.concat([fields[name] for name in self._vectors], -1)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
+from tf_agents.networks import sequential
 
 from gail_tf.agents.policy import Policy
 from gail_tf.networks.action_values import ActionValuePolicy
@@ -316,8 +317,8 @@ class NetworkSampler(_Sampler):
 
 
 def _layers(net) -> Sequence[tf.keras.layers.Layer]:
-    """Those of ``net``; itself where it has none, which no twin then knows."""
-    return getattr(net, "layers", None) or [net]
+    """Those that ``net`` calls one after the other; itself where its ``call`` does something else."""
+    return net.layers if type(net) is sequential.Sequential else [net]
 
 
 def _mlp(layers: Sequence[tf.keras.layers.Layer]) -> Callable[[np.ndarray], np.ndarray]:
@@ -371,7 +372,7 @@ def _actor_mlp(actor) -> tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.
 
 def _critic_mlp(critic) -> Callable[[np.ndarray], np.ndarray]:
     """``critic``, of networks/mlp.py, but for its first layer and its last, which have no weights."""
-    first, *dense, _ = getattr(critic, "layers", None) or [critic, None]
+    first, *dense, _ = [*_layers(critic), None]
     if not isinstance(first, EncodedObservation) or first.layers:
         raise UnknownToNumpy(f"NumPy has no twin of the critic {critic.name}")
     return _mlp(dense)

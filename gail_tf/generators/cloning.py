@@ -21,7 +21,7 @@ from gail_tf.optimization.frame_table import as_rows
 from gail_tf.types import EpisodeStatistics, RewardSource, Transition
 
 
-@gin.configurable
+@gin.configurable(denylist=["make_env", "reward_source", "expert", "seed", "absorbing"])
 class CloningGenerator(tf.Module):
     """Learns from the demonstrations alone; an iteration is ``epochs_per_iteration`` epochs.
 

@@ -58,6 +58,7 @@ def _check(settings: Mapping[str, Any]) -> None:
         )
     shared.check_without_segments("ModelBasedGenerator", settings["reward_source"])
     shared.check_settings("ModelBasedGenerator", settings)
+    shared.check_paid("ModelBasedGenerator", settings["reward_source"])
     num_steps = settings["num_steps"]
     for name in ("num_prefill_steps", "replay_capacity"):
         if settings[name] % num_steps:
@@ -91,7 +92,7 @@ def _check_rollouts(learner: MGAIL, settings: Mapping[str, Any]) -> None:
         )
 
 
-@gin.configurable
+@gin.configurable(denylist=["make_env", "reward_source", "expert", "seed", "absorbing"])
 class ModelBasedGenerator(CollectingGenerator):
     """MGAIL's schedule: everything between two collections is one compiled call.
 

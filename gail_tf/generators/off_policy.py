@@ -61,6 +61,12 @@ def _check_demonstrations(settings: Mapping[str, Any]) -> None:
         raise ValueError(
             f"OffPolicyGenerator.expert_share is 0 and {agent.__name__} learns from demonstrations: want 0.5."
         )
+    source = settings["reward_source"]
+    if not share and getattr(source, "needs_expert_share", False):
+        name = type(source).__name__
+        raise ValueError(
+            f"OffPolicyGenerator.expert_share is {share} and {name} pays for demonstrations alone: want 0.5."
+        )
     if not share:
         return
     if expert is None or not hasattr(settings["reward_source"], "expert_reward"):
@@ -121,7 +127,7 @@ def _are_stacks(make_env: Callable[[], gym.Env], spec: tf.TensorSpec) -> bool:
     return num_frames is not None
 
 
-@gin.configurable
+@gin.configurable(denylist=["make_env", "reward_source", "expert", "seed", "absorbing"])
 class OffPolicyGenerator(CollectingGenerator):
     """Actor-critic learning from replayed transitions, for any agent of the OffPolicyAgent protocol.
 

@@ -30,6 +30,7 @@ from gail_tf.types import EpisodeStatistics, OnPolicyBatch, RewardSource, Transi
 def _check(settings: Mapping[str, Any]) -> None:
     """Raises ValueError for settings of the constructor (its ``locals()``) that make no sense together."""
     shared.check_settings("OnPolicyGenerator", settings)
+    shared.check_paid("OnPolicyGenerator", settings["reward_source"])
     num_steps, length, expert = settings["num_steps"], settings["segment_length"], settings["expert"]
     if num_steps % length:
         raise ValueError(
@@ -49,7 +50,7 @@ def _check(settings: Mapping[str, Any]) -> None:
         raise ValueError(f"OnPolicyGenerator.fixed_normalizer is True: without {without} want False.")
 
 
-@gin.configurable
+@gin.configurable(denylist=["make_env", "reward_source", "expert", "seed", "absorbing"])
 class OnPolicyGenerator(CollectingGenerator):
     """Policy-gradient learning from a reward source, for any agent of the OnPolicyAgent protocol.
 

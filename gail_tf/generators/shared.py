@@ -60,6 +60,15 @@ def follow_discount(reward_source: RewardSource | None, discount: float | None) 
             part.discount = discount
 
 
+def check_paid(owner: str, reward_source: RewardSource) -> None:
+    """Raises ValueError where ``owner`` would learn of no demonstrations, and the reward of nothing else."""
+    if getattr(reward_source, "needs_expert_share", False):
+        given = f"{type(reward_source).__name__} pays for demonstrations alone, and {owner} learns from none"
+        raise ValueError(
+            f"{given}: want OffPolicyGenerator, as in the recipe sqil, or another reward source."
+        )
+
+
 def check_cloning(agent: Any, expert: Transition | None, reward_source: RewardSource) -> bool:
     """Whether ``agent`` is drawn to demonstrated actions; ValueError where there is nothing to draw it to."""
     coef = getattr(agent, "cloning_coef", 0.0)
@@ -77,12 +86,13 @@ def make_normalizer(
 ) -> tuple[RunningMoments | None, list[str]]:
     """Running moments of observations where they are ``wanted``, and notes; images go without.
 
-    ``absorbing``: the last component is the absorbing indicator, which stays as it is.
+    ``absorbing``: the last component is the absorbing indicator.
     """
     if not wanted or not observation_spec.dtype.is_floating:
         note = f"Observations are images: {owner}.normalize_observations is not applied to them."
         return None, [note] if wanted else []
-    return RunningMoments(observation_spec.shape, [observation_spec.shape[0] - 1] if absorbing else ()), []
+    size = observation_spec.shape[0]
+    return RunningMoments(observation_spec.shape, [size - 1] * size if absorbing else ()), []
 
 
 def move_average(average: Policy, actor: Policy, rate) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import gin
 import tensorflow as tf
+from tf_agents.networks import sequential
 
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.mgail.forward_model import ForwardModel
@@ -37,7 +38,7 @@ def _check_choices(codec, discount, absorbing, bootstrap, std_from_expert) -> No
 
 def _check_dropout(network, dropout: float) -> int:
     """Units of the last hidden layer; raises ValueError where it is not a dense one of its own."""
-    layer = (getattr(network, "layers", None) or [])[-2:-1]
+    layer = network.layers[-2:-1] if type(network) is sequential.Sequential else []
     if dropout and not (layer and isinstance(layer[0], tf.keras.layers.Dense)):
         given = f"MGAIL.dropout is {dropout:g}, and the actor has no dense layer before its head"
         raise ValueError(f"{given}: want make_actor_network with hidden layers and no normalization, or 0.")
@@ -53,7 +54,17 @@ def _set_std(network, std: tf.Tensor) -> None:
     head.set_std(std)
 
 
-@gin.configurable
+@gin.configurable(
+    denylist=[
+        "codec",
+        "observation_dim",
+        "normalizer",
+        "absorbing",
+        "reward_fn",
+        "expert_action",
+        "reward_reads_end",
+    ]
+)
 class MGAIL(tf.Module):
     """Forward model, policy, its running average, and value function, with an update of each.
 

@@ -13,41 +13,57 @@ class RunningMoments(tf.Module):
     depend on how the rows were cut into batches (up to rounding).
 
     Args:
-      as_is: components of a vector that :meth:`normalize` leaves as they are. An absorbing indicator is one:
-        it is rare, so that its standard deviation would blow it up to the bound of 10 (DAC's code has it
-        raw).
+      indicators: for each of a vector's ``[d]`` components where in it the absorbing indicator of its state
+        is, None for a component that has none; empty where nothing has. What belongs to an absorbing state
+        is 0 by convention and not by measurement, and does not count. An indicator stays as it is: it is
+        rare, so that its standard deviation would blow it up to the bound of 10 (DAC's code has it raw).
       memory: rows that count at most; those before them fade. None: all rows count alike for ever.
     """
 
     def __init__(
         self,
         shape: tuple[int, ...],
-        as_is: Sequence[int] = (),
+        indicators: Sequence[int | None] = (),
         memory: int | None = None,
         name: str = "running_moments",
     ):
         super().__init__(name=name)
-        self._is_as_is = np.isin(np.arange(shape[0]), as_is) if as_is else None
-        self._memory = memory
-        self.count = tf.Variable(0.0, trainable=False, name="count")
+        self._memory, self._indicators = memory, None
+        if any(indicator is not None for indicator in indicators):
+            itself = np.arange(shape[0])
+            self._indicators = np.where([i is None for i in indicators], itself, [i or 0 for i in indicators])
+            self._has_indicator = np.array([i is not None for i in indicators])
+            self._is_indicator = np.isin(itself, self._indicators[self._has_indicator])
+        # Of each component its own where some rows do not count for all.
+        counts = tf.zeros(shape if self._indicators is not None else ())
+        self.count = tf.Variable(counts, trainable=False, name="count")
         self.mean = tf.Variable(tf.zeros(shape), trainable=False, name="mean")
         self.variance = tf.Variable(tf.ones(shape), trainable=False, name="variance")
 
     def update(self, rows: tf.Tensor) -> None:
         """Merges ``rows`` [N, *shape]."""
         rows = tf.cast(rows, tf.float32)
-        num_rows = tf.cast(tf.shape(rows)[0], tf.float32)
-        batch_mean, batch_variance = tf.nn.moments(rows, axes=[0])
+        if self._indicators is None:
+            num_rows = tf.cast(tf.shape(rows)[0], tf.float32)
+            batch_mean, batch_variance = tf.nn.moments(rows, axes=[0])
+        else:
+            is_real = self._is_real(rows)
+            num_rows = tf.reduce_sum(is_real, 0)
+            mean = lambda x: tf.math.divide_no_nan(tf.reduce_sum(x * is_real, 0), num_rows)  # noqa: E731
+            batch_mean = mean(rows)
+            batch_variance = mean(tf.square(rows - batch_mean))
         if self._memory is not None:
             self.count.assign(tf.minimum(self.count, float(self._memory)))
         total = self.count + num_rows
+        if self._indicators is not None:
+            total = tf.maximum(total, 1.0)  # of what no real state has shown yet
         delta = batch_mean - self.mean
         # Before the first rows the variance is 1 by definition, not by measurement: its weight (count) is 0.
         squares = self.variance * self.count + batch_variance * num_rows
         squares += tf.square(delta) * self.count * num_rows / total
         self.mean.assign_add(delta * num_rows / total)
         self.variance.assign(squares / total)
-        self.count.assign(total)
+        self.count.assign_add(num_rows)
 
     def affine(self, clip: float = 10.0) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """``(mean, scale, limit)``, so that ``normalize`` is ``(rows - mean) * scale`` cut to ``+-limit``."""
@@ -56,12 +72,25 @@ class RunningMoments(tf.Module):
         varies = self.variance > 1e-10 + 1e-11 * tf.square(self.mean)
         scale = tf.where(varies, tf.math.rsqrt(self.variance + 1e-8), 1.0)
         mean, limit = self.mean.read_value(), tf.where(varies, clip, 1.0)
-        if self._is_as_is is None:
+        if self._indicators is None:
             return mean, scale, limit
         as_is = zip((mean, scale, limit), (0.0, 1.0, clip), strict=True)
-        return tuple(tf.where(self._is_as_is, one, other) for other, one in as_is)
+        return tuple(tf.where(self._is_indicator, one, other) for other, one in as_is)
 
-    def normalize(self, rows: tf.Tensor, clip: float = 10.0) -> tf.Tensor:
-        """``(rows - mean) / std`` cut to ``[-clip, clip]``; a dimension that never varied is cut to +-1."""
-        mean, scale, limit = self.affine(clip)
+    def normalize(
+        self, rows: tf.Tensor, clip: float = 10.0, scale_of: Sequence[int] | None = None
+    ) -> tf.Tensor:
+        """``(rows - mean) / std`` cut to ``[-clip, clip]``; a dimension that never varied is cut to +-1.
+
+        ``scale_of``: for each component the one whose mean and deviation it takes; None: its own.
+        """
+        affine = self.affine(clip)
+        if scale_of is not None:
+            affine = (tf.gather(part, scale_of) for part in affine)
+        mean, scale, limit = affine
         return tf.clip_by_value((rows - mean) * scale, -limit, limit)
+
+    def _is_real(self, rows: tf.Tensor) -> tf.Tensor:
+        """1 for the components ``[N, d]`` of ``rows`` that are a real state's, 0 for an absorbing one's."""
+        indicator = tf.gather(rows, self._indicators, axis=-1)
+        return tf.where(self._has_indicator, 1.0 - indicator, 1.0)

@@ -49,6 +49,27 @@ def test_vectors_are_normalised_by_what_the_normaliser_learned():
     np.testing.assert_allclose(features(features.fields(rows)), [[1.0, -1.0, 1.0]], rtol=1e-6)
 
 
+@pytest.mark.parametrize("inputs", [("observation", "action", "next_observation"), ("action", "observation")])
+def test_absorbing_states_move_no_scale(inputs):
+    rows = Transition(
+        observation=tf.constant([[299.0, 0.0], [301.0, 0.0], [0.0, 1.0], [0.0, 1.0]]),
+        action=tf.constant([[49.0], [51.0], [7.0], [9.0]]),  # what is done in an absorbing state is 0
+        next_observation=tf.constant([[301.0, 0.0], [0.0, 1.0], [0.0, 1.0], [0.0, 1.0]]),
+        reward=None,
+        terminated=None,
+        truncated=None,
+    )
+    features = TransitionFeatures(rows, inputs, None, True)
+    features.learn(features.fields(rows))
+    seen = features(features.fields(rows))
+    expected = {
+        "observation": [[-1.0, 0.0], [1.0, 0.0], [-10.0, 1.0], [-10.0, 1.0]],
+        "action": [[-1.0], [1.0], [-10.0], [-10.0]],
+        "next_observation": [[0.0, 0.0], [-1.0, 1.0], [-1.0, 1.0], [-1.0, 1.0]],  # one real row: no scale
+    }
+    np.testing.assert_allclose(seen, np.concatenate([expected[n] for n in inputs], 1), atol=1e-4)
+
+
 def test_images_are_scaled_to_1_and_stay_uint8_until_they_are_asked_for():
     image = np.array([[[0], [51]], [[102], [255]]], np.uint8)
     rows = row(image, [3.0], image)
@@ -91,11 +112,11 @@ def test_the_absorbing_indicator_stays_as_it_is(inputs):
 
 @pytest.mark.parametrize(
     "absorbing, wanted",
-    [(False, [[0.75, 0.25, 0.5, -0.75, -0.25]]), (True, [[0.75, 0.25, 1.0, 0.0, -0.75, -0.25, 0.0]])],
+    [(False, [[0.75, 0.25, 0.5, -0.75, -0.25]]), (True, [[0.75, 0.25, 0.0, 0.5, -0.75, -0.25, 0.0]])],
 )
 def test_only_the_components_asked_for_are_seen_and_the_absorbing_indicator(absorbing, wanted):
     observation, successor = [0.25, 0.5, 0.75], [-0.25, -0.5, -0.75]
-    rows = row(observation + [1.0] * absorbing, [0.5], successor + [0.0] * absorbing)
+    rows = row(observation + [0.0] * absorbing, [0.5], successor + [0.0] * absorbing)
     inputs = ("observation", "action", "next_observation")
     np.testing.assert_array_equal(of(rows, inputs, absorbing=absorbing, components=(2, 0)), wanted)
 

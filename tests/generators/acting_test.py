@@ -6,6 +6,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import tensorflow as tf
+from tf_agents.networks import network
 
 from gail_tf.agents.policy import Policy
 from gail_tf.environments.actions import ActionCodec
@@ -26,7 +27,7 @@ BOX = gym.spaces.Box(-2.0, 2.0, (2,), np.float32)
 DISCRETE = gym.spaces.Discrete(3)
 
 
-def make_policy(space, activation="tanh", factory=None):
+def make_policy(space, activation="tanh", factory=None, absorbing=False):
     tf.keras.utils.set_random_seed(0)
     codec = ActionCodec(space)
     spec = tf.TensorSpec((4,), tf.float32)
@@ -35,11 +36,14 @@ def make_policy(space, activation="tanh", factory=None):
             mlp.make_actor_network, hidden=(8, 8), activation=activation, output_gain=1.0
         )
     actor = mlp.as_network(factory(spec, codec.spec), spec)
-    normalizer = RunningMoments((4,))
+    normalizer = RunningMoments((4,), [3] * 4 if absorbing else ())
     rows = np.random.default_rng(0).normal(3.0, 2.0, (100, 4)).astype(np.float32)
     rows[:, 3] = 7.0  # never varies
+    if absorbing:
+        rows[:, 3] = 0.0
+        rows[::5] = [0.0, 0.0, 0.0, 1.0]
     normalizer.update(rows)
-    return Policy(actor, normalizer, codec, False, spec), rows
+    return Policy(actor, normalizer, codec, absorbing, spec), rows
 
 
 def started(policy, sampler=None, rows=100, seed=(0, 0)):
@@ -49,9 +53,9 @@ def started(policy, sampler=None, rows=100, seed=(0, 0)):
     return sampler
 
 
-@pytest.mark.parametrize("activation", ["tanh", "relu"])
-def test_means_are_those_of_the_tensorflow_policy(activation):
-    policy, rows = make_policy(BOX, activation)
+@pytest.mark.parametrize("activation, absorbing", [("tanh", False), ("relu", False), ("tanh", True)])
+def test_means_are_those_of_the_tensorflow_policy(activation, absorbing):
+    policy, rows = make_policy(BOX, activation, absorbing=absorbing)
     mode = policy.distribution(policy.normalize(tf.constant(rows))).mode()
     np.testing.assert_allclose(started(policy).parameters(rows), mode, atol=1e-5)
 
@@ -241,14 +245,40 @@ def test_an_ensemble_of_heads_without_a_twin_acts_by_a_compiled_call():
 @pytest.mark.parametrize("absorbing", [False, True])
 @pytest.mark.parametrize("space", [BOX, DISCRETE])
 def test_evaluations_act_by_the_mode_with_the_weights_of_now(space, absorbing):
-    policy, rows = make_policy(space)
-    policy = Policy(policy.actor_net, policy.normalizer, policy.codec, absorbing, tf.TensorSpec((4,)))
+    policy, rows = make_policy(space, absorbing=absorbing)
     make_act = make_mode(policy)
     for scale in (1.0, -3.0):
         for variable in policy.actor_net.trainable_variables:
             variable.assign(variable * scale)
         seen = rows[:, : 3 if absorbing else 4]
         np.testing.assert_allclose(make_act()(seen, 0), policy.deterministic(seen), atol=1e-5)
+
+
+class Residual(network.Network):
+    """Layers that NumPy knows, called in another way than one after the other."""
+
+    def __init__(self, spec, hidden, head):
+        super().__init__(input_tensor_spec=spec, state_spec=(), name="residual")
+        self.parts = hidden, head
+
+    @property
+    def layers(self):
+        return list(self.parts)
+
+    def call(self, observation, step_type=(), network_state=(), training=False):
+        hidden, head = self.parts
+        return head(hidden(observation) + observation), network_state
+
+
+def test_a_network_that_calls_its_layers_in_its_own_way_has_no_twin():
+    def factory(spec, action_spec):
+        return Residual(spec, mlp.dense(4, "tanh", 1.0), mlp.GaussianHead(2, 1.0, 0.0))
+
+    policy, rows = make_policy(BOX, factory=factory)
+    assert make_mode(policy) is None
+    assert isinstance(make_sampler(policy), NetworkSampler)
+    with pytest.raises(ValueError, match="The policy's dropout is 0.25, and NumPy has no twin"):
+        make_sampler(policy, dropout=0.25)
 
 
 def test_without_a_twin_evaluations_act_as_the_exported_policy():

@@ -55,10 +55,30 @@ def test_the_clip_is_in_standard_deviations():
     np.testing.assert_allclose(moments.normalize(rows, clip=5.0), [[1.0], [5.0], [-5.0]], rtol=1e-6)
 
 
-def test_components_may_stay_as_they_are():
-    moments = RunningMoments((2,), as_is=[1])
-    moments.update(tf.constant([[-2.0, 0.0]] * 500 + [[2.0, 0.0]] * 499 + [[2.0, 1.0]]))  # 1 in 1,000
-    np.testing.assert_allclose(moments.normalize(tf.constant([[2.0, 1.0], [-2.0, 0.0]])), [[1, 1], [-1, 0]])
+def test_what_belongs_to_absorbing_states_does_not_count_and_indicators_stay_as_they_are():
+    moments = RunningMoments((4,), [1, 1, None, 3])  # a component, its indicator, one without, an indicator
+    rows = [[298.0, 0.0, 0.0, 1.0]] * 500 + [[302.0, 0.0, 0.0, 0.0]] * 500 + [[0.0, 1.0, 4.0, 0.0]] * 1000
+    for part in np.split(np.float32(rows), [10, 600, 1200]):  # the last has absorbing rows alone
+        moments.update(tf.constant(part))
+    np.testing.assert_allclose(moments.mean[::2], [300.0, 2.0], rtol=1e-6)
+    np.testing.assert_allclose(moments.variance[::2], [4.0, 4.0], rtol=1e-5)
+    seen = tf.constant([[302.0, 0.0, 2.0, 1.0], [0.0, 1.0, 6.0, 0.0]])
+    np.testing.assert_allclose(moments.normalize(seen), [[1, 0, 0, 1], [-10, 1, 2, 0]], atol=1e-5)
+
+
+def test_absorbing_rows_alone_leave_nothing_that_is_not_finite():
+    moments = RunningMoments((2,), [1, 1])
+    for _ in range(2):
+        moments.update(tf.constant([[0.0, 1.0]] * 3))
+        np.testing.assert_allclose(moments.normalize(tf.constant([[0.5, 0.0]])), [[0.5, 0.0]])
+    moments.update(tf.constant([[5.0, 0.0], [7.0, 0.0]]))
+    np.testing.assert_allclose(moments.normalize(tf.constant([[7.0, 0.0]])), [[1.0, 0.0]], rtol=1e-6)
+
+
+def test_a_component_may_take_the_scale_of_another():
+    moments = RunningMoments((2,))
+    moments.update(tf.constant([[8.0, -1.0], [12.0, 1.0]]))
+    np.testing.assert_allclose(moments.normalize(tf.constant([[12.0, 12.0]]), scale_of=[0, 0]), [[1.0, 1.0]])
 
 
 def test_with_a_memory_old_rows_fade():
