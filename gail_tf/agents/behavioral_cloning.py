@@ -21,7 +21,11 @@ _IMAGES_AT_ONCE = 256
 """Held-out images that are float32 at one time."""
 
 
-@gin.configurable
+def _copies(variables: Sequence[tf.Variable]) -> list[tf.Variable]:
+    return [tf.Variable(v, trainable=False) for v in variables]
+
+
+@gin.configurable(denylist=["policy", "expert", "seed"])
 class BehavioralCloning(tf.Module):
     """Fits ``policy`` to demonstrations by minimising ``-mean log pi(a|s)``.
 
@@ -100,10 +104,13 @@ class BehavioralCloning(tf.Module):
         self._observation_noise = observation_noise
         self._variables = policy.actor_net.trainable_variables
         self.step = GradientStep(self._variables, learning_rate, max_norm=max_gradient_norm)
-        self._best = self._copies()
+        # Those of batch normalisation too, which no gradient moves; not the integers of random generators.
+        self._kept = [v for v in policy.actor_net.variables if v.dtype.is_floating]
+        self._best = _copies(self._kept)
         self._average_rate = average_rate
         # Between epochs the policy has the average, and these are where the next epoch goes on.
-        self._live, self._average = (self._copies(), self._copies()) if average_rate < 1.0 else ((), ())
+        both = self._variables if average_rate < 1.0 else ()
+        self._live, self._average = _copies(both), _copies(both)
         self.best_loss = tf.Variable(np.inf, dtype=tf.float32, trainable=False)
         # On a GPU TensorFlow lays int32 variables on the CPU, where compiled updates do not reach.
         self.epochs_since_best = tf.Variable(0, dtype=tf.int64, trainable=False)
@@ -125,12 +132,9 @@ class BehavioralCloning(tf.Module):
         observations, actions = self._rows
         return tf.gather(observations, indices), tf.gather(actions, indices)
 
-    def _copies(self) -> list[tf.Variable]:
-        return [tf.Variable(v, trainable=False) for v in self._variables]
-
-    def _loss(self, observation, action, noise=None):
+    def _loss(self, observation, action, noise=None, training=False):
         seen = self._policy.normalize(observation)
-        distribution = self._policy.distribution(seen if noise is None else seen + noise)
+        distribution = self._policy.distribution(seen if noise is None else seen + noise, training)
         return -tf.reduce_mean(distribution.log_prob(action)), distribution
 
     def _noise(self, shape: tf.Tensor, seed: tf.Tensor) -> tf.Tensor | None:
@@ -146,7 +150,7 @@ class BehavioralCloning(tf.Module):
             observation = augmented(rows, self._augmentations, seed)
             noise = self._noise(tf.shape(observation), seed)
             with tf.GradientTape() as tape:
-                loss, _ = self._loss(observation, action, noise)
+                loss, _ = self._loss(observation, action, noise, training=True)
                 total = loss
                 if kernels:  # a network of one's own may have none
                     total += self._weight_decay * tf.add_n([tf.nn.l2_loss(kernel) for kernel in kernels])
@@ -169,7 +173,7 @@ class BehavioralCloning(tf.Module):
         self.epochs_since_best.assign(
             tf.where(is_better, tf.constant(0, tf.int64), self.epochs_since_best + 1)
         )
-        for best, variable in zip(self._best, self._variables, strict=True):
+        for best, variable in zip(self._best, self._kept, strict=True):
             best.assign(tf.where(is_better, variable, best))
         return metrics | {
             f"cloning/{self._looked_at}_loss": loss,
@@ -221,4 +225,4 @@ class BehavioralCloning(tf.Module):
 
     def use_best(self) -> None:
         """Puts the weights with the lowest held-out loss into the policy."""
-        averages.assign(self._variables, self._best)
+        averages.assign(self._kept, self._best)

@@ -66,9 +66,9 @@ class Policy(tf.Module):
         """Raw ``[B, ...]`` (with indicator, if absorbing) -> what the networks see."""
         return observation if self.normalizer is None else self.normalizer.normalize(observation)
 
-    def distribution(self, normalized: tf.Tensor):
+    def distribution(self, normalized: tf.Tensor, training: bool = False):
         """Distribution over normalised actions at normalised observations ``[B, ...]``."""
-        output = self.actor_net(normalized, step_type=(), network_state=(), training=False)[0]
+        output = self.actor_net(normalized, step_type=(), network_state=(), training=training)[0]
         return tfd.Deterministic(output) if tf.is_tensor(output) else output
 
     def _at_real_states(self, observation: tf.Tensor):

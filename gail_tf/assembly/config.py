@@ -229,6 +229,8 @@ def error_line(error: Exception) -> str:
     # Of text without quotes gin names the node of a syntax tree.
     wanted = "no value (text wants quotes, a configurable an @)"
     shown = re.sub(r"malformed node or string[^\n]*", wanted, str(error))
+    given = r"Configurable '(?:\w+\.)*(\w+)' has denylisted kwarg '(\w+)'\."
+    shown = re.sub(given, r"\1.\2 cannot be bound: a run gives it.", shown)
     if unknown := re.search(r"Unknown activation function:? '?(\w+)", shown):
         return (
             f"an activation is '{unknown[1]}': want one of Keras', such as 'tanh', 'relu', 'elu' or 'swish'."

@@ -32,7 +32,7 @@ _TRACED_SEGMENTS = 128, 2
 """Steps and number of the segments that loss terms are asked on before there are any."""
 
 
-@gin.configurable
+@gin.configurable(denylist=["expert", "num_actions", "absorbing", "expert_weights"])
 class Discriminator(tf.Module):
     """A reward source that learns to tell the expert's transitions (class 1) from the agent's (class 0).
 

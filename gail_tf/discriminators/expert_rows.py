@@ -19,18 +19,19 @@ class ExpertSampler(tf.Module):
       weights: ``[M]``, how often each row is drawn, in proportion; None: all equally often.
 
     Attributes:
-      reported: at most 4,096 of the rows, always the same ones.
+      reported: at most 4,096 of the rows, always the same ones; with weights 4,096 drawn by them.
     """
 
     def __init__(self, rows: Fields, weights: np.ndarray | None = None):
         super().__init__(name="expert")
         self._rows, self._cdf = rows, None
         self._num_rows = num_rows_of(rows)
+        chosen, rng = np.arange(self._num_rows), np.random.default_rng(0)
         if weights is not None and np.ptp(weights) > 0:
             self._cdf = tf.constant(cumulative_shares(weights))
-        chosen = np.arange(self._num_rows)
-        if self._num_rows > _MAX_REPORTED_ROWS:
-            chosen = np.random.default_rng(0).choice(self._num_rows, _MAX_REPORTED_ROWS, replace=False)
+            chosen = rng.choice(self._num_rows, _MAX_REPORTED_ROWS, p=weights / np.sum(weights, dtype=float))
+        elif self._num_rows > _MAX_REPORTED_ROWS:
+            chosen = rng.choice(self._num_rows, _MAX_REPORTED_ROWS, replace=False)
         self.reported = gathered(rows, np.sort(chosen))
 
     def __call__(self, num_rows: int, seed: tf.Tensor) -> Fields:

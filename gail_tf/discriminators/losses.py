@@ -153,3 +153,6 @@ def entropy_bonus(logit_fn: LogitFn, batch: DiscriminatorBatch, seed, coef: floa
     del seed
     logits = logit_fn(tf.concat([batch.expert, batch.agent], 0))
     return -coef * tf.reduce_mean(tf.nn.softplus(logits) - logits * tf.sigmoid(logits))
+
+
+entropy_bonus.rules = (("coef", lambda x: x >= 0.0, "0 or more"),)

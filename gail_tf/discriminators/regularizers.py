@@ -108,6 +108,8 @@ def variance(
 
 
 variance_raw.needs_segments = variance.needs_segments = True
+variance_raw.rules = gradient_penalty.rules
+variance.rules = (*gradient_penalty.rules, ("max_square", lambda x: x > 0.0, "a number above 0"))
 
 
 @gin.configurable

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from gail_tf.functions import frozen, name_of
 from gail_tf.networks.encoders import Cover, is_image, small_encoder, with_channels
-from gail_tf.networks.layers import reason_of
+from gail_tf.networks.layers import reason_of, regularizers_of
 from gail_tf.types import UserError, told
 
 InputShapes = Mapping[str, tuple[int, ...]]
@@ -43,6 +43,8 @@ def made_network(binding: str, factory: Callable, input_shapes: InputShapes) -> 
         raise UserError(f"{binding}: the network of {name} {given}: {wanted}, in float32.")
     if not network.trainable_variables:
         raise UserError(f"{binding}: the network of {name} has no weights to train: {wanted}.")
+    if wrong := regularizers_of(network):
+        raise UserError(f"{binding}: the network of {name} {wrong}.")
     return network
 
 

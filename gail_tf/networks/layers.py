@@ -42,3 +42,9 @@ def reason_of(error: Exception) -> str:
     """Why Keras could not build a layer: of its many lines the first that says it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return next((line for line in lines if not line.startswith("Exception encountered")), "")[:150]
+
+
+def regularizers_of(made: tf.keras.layers.Layer) -> str:
+    """What is wrong with layers of ``made``, which has been called, that add to a loss; else nothing."""
+    wanted = "want none, and the learner's weight_decay where it has one"
+    return f"has regularizers, which no loss takes in: {wanted}" if getattr(made, "losses", None) else ""

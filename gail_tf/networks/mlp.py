@@ -18,7 +18,15 @@ import tensorflow_probability as tfp
 from tf_agents.networks import network, sequential
 
 from gail_tf.networks.encoders import entrance
-from gail_tf.networks.layers import MakeLayer, MakeLayers, dense, hidden_layers, reason_of, samplable
+from gail_tf.networks.layers import (
+    MakeLayer,
+    MakeLayers,
+    dense,
+    hidden_layers,
+    reason_of,
+    regularizers_of,
+    samplable,
+)
 
 tfd = tfp.distributions
 
@@ -67,6 +75,8 @@ def as_network(made, input_spec, is_scalar: bool = False) -> network.Network:
         ) from e
     if tf.nest.flatten(made.state_spec):  # whoever acts and learns here would drop it at every step
         raise ValueError(f"The network {made.name!r} is recurrent: want one that keeps no state.")
+    if wrong := regularizers_of(made):
+        raise ValueError(f"The network {made.name!r} {wrong}.")
     return made
 
 

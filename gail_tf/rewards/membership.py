@@ -6,7 +6,7 @@ import tensorflow as tf
 from gail_tf.types import Metrics, Transition
 
 
-@gin.configurable
+@gin.configurable(denylist=["expert", "num_actions", "absorbing", "expert_weights"])
 class MembershipReward(tf.Module):
     """SQIL's reward (Reddy et al. 2020, Algorithm 1): 1 for demonstrations' rows, 0 for the agent's.
 
@@ -24,6 +24,7 @@ class MembershipReward(tf.Module):
     """
 
     needs_segments = False
+    needs_expert_share = True
     reads_successor = False
     is_constant = True
 

@@ -36,7 +36,9 @@ Hook = Callable[["Trainer", Mapping[str, Any], bool], bool | None]
 """``hook(trainer, metrics, is_logged)``, after an iteration; True ends the training."""
 
 
-@gin.configurable
+@gin.configurable(
+    denylist=["generator", "reward_source", "run_dir", "evaluator", "normalize", "distance", "make_act"]
+)
 class Trainer:
     """collect -> [update discriminator] -> relabel -> [update generator] -> evaluate, log, checkpoint.
 

@@ -13,7 +13,7 @@ from gail_tf.agents.behavioral_cloning import BehavioralCloning
 from gail_tf.agents.policy import Policy
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.networks.encoders import nature_encoder
-from gail_tf.networks.mlp import as_network, make_actor_network
+from gail_tf.networks.mlp import GaussianHead, as_network, make_actor_network
 from gail_tf.networks.normalization import RunningMoments
 from gail_tf.types import Transition
 
@@ -64,6 +64,22 @@ def test_the_validation_loss_is_the_negative_log_likelihood_of_rows_not_trained_
     observation, action = cloning.held_out
     log_prob = policy.distribution(policy.normalize(observation)).log_prob(action)
     assert loss == pytest.approx(-np.mean(log_prob), rel=1e-4)  # without the weight decay
+
+
+def test_layers_that_differ_in_training_do_so_and_are_kept_with_the_best_weights():
+    tf.keras.utils.set_random_seed(0)
+    codec, spec = ActionCodec(_SPACES["continuous"]), tf.TensorSpec((2,), tf.float32)
+    norm = tf.keras.layers.BatchNormalization(momentum=0.0)
+    actor = as_network(sequential.Sequential([norm, GaussianHead(1, 0.01, 0.0)], input_spec=spec), spec)
+    expert = make_expert("continuous")
+    options = {"batch_size": 140, "learning_rate": 10.0, "validation_fraction": 0.3, "jit_compile": False}
+    cloning = BehavioralCloning(Policy(actor, None, codec, False, spec), expert, 0, **options)
+    cloning.epoch(0)  # one minibatch of all 140 rows
+    first = norm.moving_mean.numpy()
+    np.testing.assert_allclose(first, np.mean(cloning.training_rows[0], 0), rtol=1e-4)
+    norm.moving_mean.assign([0.0, 0.0])
+    cloning.use_best()
+    np.testing.assert_array_equal(norm.moving_mean, first)
 
 
 @pytest.mark.parametrize("num_rows, held_out", [(200, 60), (10, 3), (2, 1)])

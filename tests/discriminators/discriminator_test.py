@@ -430,6 +430,10 @@ def sequential(*layers):
             r"of <lambda> fails on features of the shape \(2, 5\) \(ValueError: Input 0",
         ),
         (sequential(tf.keras.layers.Lambda(lambda x: x[:, :1])), "has no weights to train"),
+        (
+            sequential(tf.keras.Input((5,)), tf.keras.layers.Dense(1, activity_regularizer="l2")),
+            "has regularizers, which no loss takes in",
+        ),
     ],
 )
 def test_a_network_that_gives_no_logits_is_one_line(network, sentence):

@@ -29,6 +29,12 @@ def test_expert_rows_are_drawn_by_their_weights():
     assert abs(np.mean(drawn == 2.0) - 0.75) < 5 * np.sqrt(0.75 * 0.25 / 4000)
 
 
+def test_the_rows_that_stand_for_all_are_drawn_by_the_weights_too():
+    twentieths = np.where(np.arange(60) < 30, 1.0, 0.05).astype(np.float32)
+    reported = ExpertSampler(numbered(60), twentieths).reported["observation"].numpy()
+    assert abs(np.mean(reported >= 30) - 1 / 21) < 5 * np.sqrt(1 / 21 * 20 / 21 / len(reported))
+
+
 def test_equal_weights_draw_as_none_do():
     plain, weighted = (ExpertSampler(numbered(7), weights) for weights in (None, np.full(7, 3.0)))
     np.testing.assert_array_equal(draws(plain, 50), draws(weighted, 50))

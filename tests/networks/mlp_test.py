@@ -180,6 +180,13 @@ def test_a_keras_model_is_a_network_of_ones_own():
         mlp.as_network(7, _OBSERVATION)
 
 
+def test_a_network_with_regularizers_is_refused():
+    layer = tf.keras.layers.Dense(2, kernel_regularizer="l2")
+    model = tf.keras.Sequential([tf.keras.Input((3,)), layer], name="kept_small")
+    with pytest.raises(ValueError, match="'kept_small' has regularizers, which no loss takes in: want none"):
+        mlp.as_network(model, tf.TensorSpec((3,), tf.float32))
+
+
 def test_a_recurrent_network_is_refused():
     layers = [tf.keras.layers.LSTM(4, return_state=True, return_sequences=True), tf.keras.layers.Dense(2)]
     spec = tf.TensorSpec((3,), tf.float32)

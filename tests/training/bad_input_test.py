@@ -178,7 +178,27 @@ CASES = {
     "a negative rate of targets": (
         "train_expert",
         ["--config=td3/any", "--environment=Pendulum-v1", "--gin=TD3.tau=-1"],
-        "TD3.tau is -1: want 0 to 1",
+        "TD3.tau is -1: want more than 0, to 1",
+    ),
+    "a seed beside the run's": (
+        "train",
+        [PPO, "--gin=OnPolicyGenerator.seed = 3", "{demos}"],
+        "OnPolicyGenerator.seed cannot be bound: a run gives it",
+    ),
+    "demonstrations that nobody shows": (
+        "train",
+        ["--config=sqil/any", "--gin=OffPolicyGenerator.expert_share = 0.0", "{demos}"],
+        "OffPolicyGenerator.expert_share is 0.0 and MembershipReward pays for demonstrations alone: want 0.5",
+    ),
+    "a reward of demonstrations alone": (
+        "train",
+        [PPO, "--gin=Experiment.reward_source = @MembershipReward", "{demos}"],
+        "MembershipReward pays for demonstrations alone, and OnPolicyGenerator learns from none",
+    ),
+    "variance that counts for nothing": (
+        "train",
+        ["--config=gail_vr/any", "--gin=variance.max_square = 0.0", "{demos}"],
+        "variance.max_square is 0.0: want a number above 0",
     ),
     "a negative start": (
         "train_expert",
