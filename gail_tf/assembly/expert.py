@@ -120,7 +120,8 @@ def recorded_by(given: Any) -> tuple[Demonstrations, str]:
 class Expert(NamedTuple):
     """Demonstrations, ready to learn from; ``weights`` ``[M]`` say how much each row counts.
 
-    ``return_mean`` is None where none is known, and where it is no scale: ``no_score`` then says why.
+    ``return_mean`` is None where none is known, and where it is no scale: ``no_score`` then says why. Where
+    no episode is whole, ``ends_are_known`` is False, ``terminates`` 0 and ``length_mean`` the time limit.
     """
 
     transitions: Transition
@@ -140,6 +141,7 @@ class Expert(NamedTuple):
     observation_keys: Sequence[str] | None = None
     reader: str | None = None
     no_score: str | None = None
+    ends_are_known: bool = True
 
 
 def are_to_be_compared(expert: Expert) -> bool:
@@ -175,6 +177,7 @@ def prepare_expert(loaded: LoadedDemonstrations, env: gym.Env, codec: ActionCode
         subsample=loaded.subsample,
         terminates=mean(recorded.ended, 0.0),
         length_mean=mean(recorded.lengths, float(max_steps)),
+        ends_are_known=bool(whole.any()),
         ends=ends_of_expert(
             np.asarray(chosen.observations[chosen.episode_ends - 1]), chosen.lengths, chosen.ended, max_steps
         ),

@@ -55,7 +55,8 @@ def _other_values(request: Request, info: Mapping[str, Any]) -> list[str]:
         if value in (None, "", (), []) or not is_setting:
             continue
         was = recorded.get(flag)
-        if _plain(flag, value) != _plain(flag, was):
+        is_moved = flag == "demonstrations" and _has_digest(value, info.get("demonstrations_sha256"))
+        if _plain(flag, value) != _plain(flag, was) and not is_moved:
             found.append(f"--{flag} is {_shown(value)}, and the run has {_shown(was)}")
     return found
 
@@ -80,6 +81,13 @@ def _plain(flag: str, value: Any) -> Any:
     if flag == "environment" and isinstance(value, str):
         return with_version(value)
     return list(value) if flag == "tags" and value else value
+
+
+def _has_digest(path: Any, digest: str | None) -> bool:
+    """Whether a file or folder holds what the run learns from, wherever it is now."""
+    if not isinstance(path, str | os.PathLike) or not digest:
+        return False
+    return demos.digest_of_files(resolve_demonstrations(absolute_path(path))) == digest
 
 
 def _shown(value: Any) -> str:

@@ -20,6 +20,7 @@ from gail_tf import scores
 from gail_tf.assembly import configurables  # noqa: F401 - gin knows every part
 from gail_tf.assembly.config import (
     FLAGS,
+    absolute_path,
     check_given_once,
     check_modules,
     error_line,
@@ -48,6 +49,7 @@ from gail_tf.environments.make import factory_name, make_environment, with_versi
 from gail_tf.environments.makers import SLOW
 from gail_tf.environments.observations import environment_name
 from gail_tf.functions import name_of
+from gail_tf.resources import resolve_demonstrations
 from gail_tf.training import evaluation
 from gail_tf.training.evaluation import Evaluator
 from gail_tf.training.imitation_distance import screen_blocks
@@ -206,6 +208,7 @@ def resolve(request: Request, info: Mapping[str, Any] | None = None) -> Settings
     """
     if info is not None:
         folders = parse_gin([], info["gin_config"].splitlines(), info.get("import_folders", ()))
+        find_moved(request.demonstrations, info)
         kept = {name: info.get(name) for name in NAMES} | {"tags": info.get("tags", ())}
         request = request._replace(configs=[info["config_name"]], **kept)
     else:
@@ -226,6 +229,23 @@ def resolve(request: Request, info: Mapping[str, Any] | None = None) -> Settings
         notes = [*settled.notes, *changed_files(info.get("own_files") or {}, found)]
         settled = settled._replace(notes=tuple(notes))
     return settled
+
+
+def find_moved(given: Any, info: Mapping[str, Any]) -> None:
+    """Binds where a resumed run's file or folder is now, the same by its digest, where that is said.
+
+    Raises:
+      UserError: it is not where it was, and nobody says where it is.
+    """
+    was = info.get("demonstrations")
+    if isinstance(given, str | os.PathLike):
+        if demos.digest_of_files(path := resolve_demonstrations(absolute_path(given))):
+            gin.parse_config(f"{FLAGS['demonstrations']} = {path!r}")
+    elif given is None and isinstance(was, str) and os.path.isabs(was) and not os.path.exists(was):
+        if info.get("demonstrations_reader"):  # which may need no file
+            return
+        where = "put them back, or say where they are now (--demonstrations=PATH)"
+        raise UserError(f"--resume: the run's demonstrations are not at {was} any more: {where}.")
 
 
 def digests_of_modules(config: str, environment: str) -> dict[str, str]:
@@ -483,10 +503,11 @@ def _settle_reward(expert: Expert, random_length: float, absorbing: bool) -> lis
         reward = matching_reward(seeks_end, outlives)
         gin.parse_config(f"Discriminator.reward_fn = @{reward.__name__}")
         why = "episodes outlast random ones" if outlives else "episodes last as long as random ones"
-        why = "episodes end sooner than random ones" if seeks_end else why
-        notes = [
-            f"note: The reward is {reward.__name__} (of docs/gail.md's table), since the experts' {why}."
-        ]
+        why = f"since the experts' {'episodes end sooner than random ones' if seeks_end else why}."
+        if not expert.ends_are_known:
+            why = "which suits experts that stay: no episode is whole, and nothing tells how theirs end. If "
+            why += "they reach a goal, add --gin='Discriminator.reward_fn = @log_d'."
+        notes = [f"note: The reward is {reward.__name__} (of docs/gail.md's table), {why}"]
     warning = survival_warning(reward, seeks_end, absorbing)
     return [*notes, f"{WARNING}{warning}"] if warning else notes
 

@@ -52,7 +52,10 @@ def outside(rows: np.ndarray, low, high, slack=0) -> str:
 
 def _require_kind_and_axes(name: str, array: np.ndarray, kinds: str, wanted: str, ndim: int) -> None:
     if array.dtype.kind not in kinds:
-        raise UserError(f"{name} has dtype {array.dtype}; wanted {wanted}: convert the array")
+        how = "convert the array"
+        if array.dtype.kind == "O":
+            how = "numpy.concatenate(list(array)) of arrays of episodes, numpy.stack(list(array)) of rows"
+        raise UserError(f"{name} has dtype {array.dtype}; wanted {wanted}: {how}")
     if array.ndim != ndim or not array.size:
         shape = f"{_AXES[ndim]}, none of them 0"
         raise UserError(f"{name} has shape {list(array.shape)}; wanted {shape}: give one row per step")

@@ -139,7 +139,9 @@ def with_successors(rows: Rows) -> tuple[Rows, np.ndarray, Notes]:
     if "next_observations" in rows:
         is_reset = ~_jumps(rows)[ends - 1]
         is_reset[-1] = False
-        unknown = truncated & _surely(is_reset, rows, ends)
+        is_new = _are_new(ends, rows) if is_reset.any() else is_reset
+        _refuse_inverted(terminated & is_reset & is_new, rows)
+        unknown = truncated & is_reset & (is_new | _all_go_on(is_reset, rows, ends))
         first = "have the next episode's first observation as their last next observation"
         if num := int((is_reset & ~unknown).sum()):
             notes.append(f"{num} episodes {first}: kept, but it may not be the true successor.")
@@ -161,22 +163,35 @@ def with_successors(rows: Rows) -> tuple[Rows, np.ndarray, Notes]:
     return rows, kept, notes + more
 
 
-def _surely(is_reset: np.ndarray, rows: Rows, ends: np.ndarray) -> np.ndarray:
-    """Those of ``is_reset`` ``[E]``, ends with the next start as successor, where that is no coincidence.
+def _refuse_inverted(go_on: np.ndarray, rows: Rows) -> None:
+    """Raises UserError where most rows are terminated and surely go on ``[E]``, and the others are the ends.
 
-    Where observations are few, a step may truly lead to a start. It does not by chance to one that no other
-    episode has, nor where all truncated episodes, and at least two, go on from a start.
+    Not where all rows are terminated: episodes of one step, each with the next one's start behind it.
     """
-    if not is_reset.any():
-        return is_reset
+    num_rows, num_ends = len(rows["terminated"]), int(rows["terminated"].sum())
+    if go_on.sum() > num_rows / 2 and num_ends < num_rows:
+        raise UserError(
+            f"terminals is True in {num_ends} of {num_rows} rows, and {int(go_on.sum())} of these go on in "
+            "the next row; wanted True only where the episode ended: of masks that are 0 there save 1 - masks"
+        )
+
+
+def _are_new(ends: np.ndarray, rows: Rows) -> np.ndarray:
+    """Whether behind an end ``[E]`` an episode starts where no other was: no step leads there by chance.
+
+    Where observations are few, one may truly lead to a start.
+    """
     seen = [hash(row.tobytes()) for row in rows["observations"]]
-    starts = [seen[start] for start in (0, *ends[:-1])]
     num_episodes = Counter(key for span in itertools.pairwise((0, *ends)) for key in set(seen[slice(*span)]))
-    is_new = np.array([*(num_episodes[key] == 1 for key in starts[1:]), False])
+    return np.array([*(num_episodes[seen[start]] == 1 for start in ends[:-1]), False])
+
+
+def _all_go_on(is_reset: np.ndarray, rows: Rows, ends: np.ndarray) -> bool:
+    """Whether all truncated episodes, and at least two, have a start as successor ``is_reset`` ``[E]``."""
+    starts = {rows["observations"][start].tobytes() for start in (0, *ends[:-1])}
     # Nobody knows the start after the last episode: it may be one that was there.
-    num_resets = is_reset.sum() + (hash(rows["next_observations"][-1].tobytes()) in starts)
-    all_do = is_reset[:-1][rows["truncated"][ends[:-1] - 1]].all() and num_resets > 1
-    return is_reset & (is_new | all_do)
+    num_resets = is_reset.sum() + (rows["next_observations"][-1].tobytes() in starts)
+    return bool(is_reset[:-1][rows["truncated"][ends[:-1] - 1]].all() and num_resets > 1)
 
 
 def _without_last_steps(rows: Rows, which: np.ndarray) -> tuple[Rows, np.ndarray, Notes]:

@@ -7,6 +7,7 @@ import numpy as np
 from gail_tf.demonstrations.demonstrations import Demonstrations
 
 _AT_BOUND = 1e-3  # Of the interval's width: squashing functions come near a bound and never meet it.
+_LEAST_ROWS = 100  # Of fewer the actions may happen to be alike.
 _MAX_ASKED, _MAX_ROWS = 500, 5000  # Rows that are compared with how many others; a second at most.
 
 
@@ -23,7 +24,7 @@ def action_noise(demonstrations: Demonstrations) -> float | None:
     the mean squared difference of any two rows' actions. Discrete actions count as one-hot.
     None of images, of fewer than 100 rows, and where all actions are the same.
     """
-    if demonstrations.are_images or demonstrations.num_transitions < 100:
+    if demonstrations.are_images or demonstrations.num_transitions < _LEAST_ROWS:
         return None
     rng = np.random.default_rng(0)
     rows = np.sort(rng.permutation(demonstrations.num_transitions)[:_MAX_ROWS])
@@ -71,6 +72,7 @@ def facts(
     if bounds is not None:
         low, high = bounds
         found["actions_at_bounds"] = share_at_limits(d.actions, low, high)
+    if bounds is not None and d.num_transitions >= _LEAST_ROWS:
         # The widest of all components: an expert may leave some of them alone.
         found["action_range"] = float((np.ptp(d.actions, axis=0) / (high - low)).max())
     return found

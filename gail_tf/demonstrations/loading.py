@@ -48,6 +48,8 @@ def load(
             f"the path is {_kind(name)}; wanted a text or a pathlib.Path: give that, or give arrays to "
             "from_arrays"
         )
+    if not name:
+        raise UserError("the path is empty; wanted a file, a folder or a data set's name")
     with npz.named(name):
         return _require_enough(with_keys(_read(os.path.expanduser(name), reader), observation_keys))
 

@@ -103,7 +103,7 @@ def make_environment(
             "set one where it is made (max_episode_steps of gymnasium.register, or "
             "gymnasium.wrappers.TimeLimit), or of gail-train with "
             "--gin='make_environment.max_episode_steps=1000', of gail-make-demonstrations with "
-            "--max_episode_steps=1000"
+            "--max_episode_steps=1000; where it cuts episodes itself, after as many steps"
         )
         raise UserError(f"Environment {name!r} has no time limit, so an episode may never end: {advice}.")
     return AbsorbingState(env) if absorbing_states else env
@@ -380,7 +380,8 @@ def _id_hint(environment: str) -> str:
         return f"{name} is in {module} and is no id: add {call} there, and give {environment}-v0."
     by_version = sorted(gym.registry.values(), key=lambda spec: spec.version or 0)
     newest = {(spec.namespace, spec.name): spec.id for spec in by_version}
-    close = difflib.get_close_matches(environment, newest.values(), n=3, cutoff=0.65)
+    close = difflib.get_close_matches(name if module else environment, newest.values(), n=3, cutoff=0.65)
+    close = [f"{module}:{one}" for one in close] if module else close
     hint = f"did you mean {', '.join(close)}?" if close else "list them with gymnasium.pprint_registry()."
     return hint if module else f"{hint} One of your own wants its module: --environment=module:Id."
 

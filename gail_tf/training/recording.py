@@ -126,6 +126,7 @@ def _record_foreign(asked: _Asked):
     make_env = functools.partial(make_by_arguments, environment, **arguments)
     make_env = with_time_limit(make_env, max_episode_steps)
     env = make_env()
+    ActionCodec(env.action_space, environment)  # says what cannot be recorded, and what to do
     actor = actors.find(path, env, environment, stochastic)
     if actor.warning:
         print(f"note: {actor.warning}", file=sys.stderr)

@@ -1,11 +1,13 @@
 """What is given beside --resume, and the function that made a run's environment in Python."""
 
 import functools
+import hashlib
 
+import gin
 import pytest
 
 from gail_tf.assembly.resuming import check_same
-from gail_tf.assembly.settings import Request
+from gail_tf.assembly.settings import Request, find_moved
 from gail_tf.types import ARRAYS, UserError
 
 
@@ -74,6 +76,23 @@ def test_the_command_that_began_a_run_goes_on_with_it(given):
 def test_what_counts_in_a_command_is_compared(given, told):
     with pytest.raises(UserError, match=told):
         check_same(Request("runs/mine", **given), info(gin_config=RECORDED, seed=4))
+
+
+def test_demonstrations_may_have_moved_but_not_changed(tmp_path):
+    here, changed = tmp_path / "here.npz", tmp_path / "changed.npz"
+    here.write_bytes(b"rows")
+    changed.write_bytes(b"others")
+    was = str(tmp_path / "was.npz")
+    recorded = {"demonstrations": was, "demonstrations_sha256": hashlib.sha256(b"rows").hexdigest()}
+    check_same(Request("runs/mine", demonstrations=here), info(**recorded))
+    find_moved(here, recorded)
+    assert gin.query_parameter("load_demonstrations.path") == str(here)
+    with pytest.raises(UserError, match="--demonstrations is .*changed.npz, and the run has .*was.npz"):
+        check_same(Request("runs/mine", demonstrations=changed), info(**recorded))
+    with pytest.raises(UserError, match="demonstrations are not at .*was.npz any more: put them back, or"):
+        find_moved(None, recorded)
+    find_moved(None, {**recorded, "demonstrations_reader": "mine.read"})  # which may need no file
+    find_moved(None, {**recorded, "demonstrations": str(here)})
 
 
 def test_a_function_is_no_id():

@@ -21,11 +21,12 @@ def test_lengths_and_ends_by_hand(d4rl):
     assert demos.facts(demos.from_arrays(d4rl()), 100, None)["cut_short_share"] == 0.5
 
 
-def test_actions_are_held_against_their_space(d4rl):
-    actions = np.array([[-2.0], [2.0], [0.0], [1.0], [-2.0]], np.float32)
-    facts = demos.facts(demos.from_arrays(d4rl(actions=actions)), 100, BOUNDS)
+def test_actions_are_held_against_their_space():
+    actions = np.tile(np.array([[-2.0], [2.0], [0.0], [1.0], [-2.0]], np.float32), (20, 1))
+    facts = demos.facts(of(actions, actions), 100, BOUNDS)
     assert (facts["actions_at_bounds"], facts["action_range"], facts["action_size"]) == (0.6, 1.0, 1)
-    facts = demos.facts(demos.from_arrays(d4rl(actions=0.1 * actions)), 100, BOUNDS)
+    assert "action_range" not in demos.facts(of(actions[1:], actions[1:]), 100, BOUNDS)  # of few rows
+    facts = demos.facts(of(actions, 0.1 * actions), 100, BOUNDS)
     assert facts["actions_at_bounds"] == 0.0 and facts["action_range"] == pytest.approx(0.1)
 
 

@@ -615,16 +615,22 @@ def test_of_two_bindings_the_one_that_is_there_does_not_silence_the_other():
 def test_no_run_of_record_at_the_experts_level_is_accused_and_few_others_are_told_nothing():
     """The counts stand in docs/troubleshooting.md."""
     runs, _ = gather(sorted((HERE.parents[1] / "docs" / "results").glob("*/runs.jsonl.xz")))
-    known = [(Case(run).score, found(run), run.environment) for run in runs]
+    known = [(Case(run).score, found(run), run) for run in runs]
     poor = [names for score, names, _ in known if score is not None and score < 0.8]
-    good = [(names, environment) for score, names, environment in known if score is not None and score >= 0.8]
+    good = [(names, run.environment) for score, names, run in known if score is not None and score >= 0.8]
     assert len(poor) > 100 and len(good) > 500
     # Of a last policy that was lost, where the one from before was kept, this is said with right.
     lost, then_too = "policy lost after it was there", "mode worse than drawn actions"
     good = [([n for n in names if n != then_too or lost not in names], place) for names, place in good]
     told = {(name, environment) for names, environment in good for name in names}
-    # Games of MsPacman differ so much that twenty of them say little, however well the policy plays.
-    assert {name for name, _ in told} <= {lost, "evaluation too short"}
+    # Games of MsPacman differ so that twenty of them say little, however well the policy plays. Of GAIL-VR
+    # as printed the loss never falls on CartPole-v1: that the pole stands is not its discriminator's doing.
+    unlearned = "discriminator does not learn"
+    assert {name for name, _ in told} <= {lost, "evaluation too short", unlearned}
+    printed = {
+        run.info["config_name"] for score, names, run in known if unlearned in names and (score or 0) >= 0.8
+    }
+    assert printed == {"gail_vr/cartpole_paper"}
     assert {game for name, game in told if name == "evaluation too short"} <= {"ale_py:ALE/MsPacman-v5"}
     assert sum(names == ["not learned"] for names in poor) <= 0.05 * len(poor)
 

@@ -275,6 +275,10 @@ def test_a_wrapper_that_fails_is_named(registered):
     assert "want a list of callables" in refusal("CartPole-v1", wrappers="FlattenActions")
 
 
+def test_what_may_be_meant_keeps_its_module():
+    assert "did you mean gymnasium:CartPole-v1" in refusal("gymnasium:CartPool-v1")
+
+
 def test_a_factory_makes_the_environment():
     env = make_environment(_Plain, max_episode_steps=7)
     assert (environment_name(env), time_limit(env), env.spec) == ("_Plain", 7, None)

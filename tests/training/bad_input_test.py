@@ -232,6 +232,11 @@ CASES = {
     ),
     "no environment": ("train_expert", ["--config=ppo/any"], "add --environment=ID"),
     "no demonstrations": ("train", [PPO, "--environment=CartPole-v1"], "add --demonstrations=PATH"),
+    "a variable of the shell that is not set": (
+        "train",
+        [PPO, "--environment=CartPole-v1", "--demonstrations="],
+        "--demonstrations is empty: want a file, a folder or a data set's name",
+    ),
     "no such demonstrations": ("train", [PPO, "--demonstrations={tmp}/none.npz"], "none.npz"),
     "truncated demonstrations": ("train", [PPO, "--demonstrations={tmp}/truncated.npz"], "truncated.npz"),
     "text as demonstrations": ("train", [PPO, "--demonstrations={tmp}/bad.gin"], "bad.gin"),

@@ -28,6 +28,21 @@ def test_a_minari_data_set_holds_what_an_npz_does(tmp_path, monkeypatch):
         recording.check_out("minari:a name")
 
 
+def test_actions_that_cannot_be_recorded_are_said_before_the_first_step(tmp_path, monkeypatch):
+    (tmp_path / "my_buttons.py").write_text(
+        "import gymnasium as gym\n"
+        "class Buttons(gym.Env):\n"
+        "    observation_space = gym.spaces.Box(-1, 1, (2,))\n"
+        "    action_space = gym.spaces.MultiDiscrete([2, 3])\n"
+        "gym.register('Buttons-v0', Buttons, max_episode_steps=5)\n"
+        "def act(o): return [1, 1]\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError, match="FlattenActions"):
+        out = str(tmp_path / "o.npz")
+        recording.make_demonstrations("my_buttons:act", out, "my_buttons:Buttons-v0", 1, 0, False)
+
+
 @pytest.mark.parametrize(
     ("environment", "wrapper", "expected"),
     [

@@ -67,7 +67,7 @@ def from_fields(fields: Mapping[str, Any], provenance: dict[str, Any]) -> Demons
     return Demonstrations(
         **rows,
         environment=environment,
-        provenance={**provenance, **more},
+        provenance={**more, **provenance},
         notes=(*notes, *reshaped, *inferred),
         components=components,
     )
@@ -83,7 +83,10 @@ def _environment(given: np.ndarray | None) -> tuple[str | None, dict[str, Any]]:
     said = npz.from_json("environment", given)
     if not isinstance(said.get("id"), str):
         raise UserError("environment is JSON without a text id; wanted one, such as ALE/Pong-v5: add it")
-    return said["id"], {"environment": said}
+    made = {name: said[name] for name in ("kwargs", "max_episode_steps") if said.get(name)}
+    if not isinstance(made.get("kwargs", {}), dict):
+        raise UserError("environment is JSON whose kwargs are no object; wanted names and values")
+    return said["id"], {"environment": said, **({"environment_kwargs": made} if made else {})}
 
 
 def _with_final(rows: dict[str, np.ndarray], final: np.ndarray) -> dict[str, np.ndarray]:

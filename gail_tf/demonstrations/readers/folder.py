@@ -78,14 +78,26 @@ def _concatenated(parts: dict[str, Demonstrations], notes: list[str]) -> Demonst
     several, first = list(parts.values()), next(iter(parts.values()))
     offsets = np.cumsum([0] + [part.num_transitions for part in several[:-1]])
     arrays = [part.per_step | part.per_episode for part in several]
+    made, differ = _made_with(parts)
     return Demonstrations(
         **{name: np.concatenate([array[name] for array in arrays]) for name in arrays[0]},
         episode_ends=np.concatenate([p.episode_ends + o for p, o in zip(several, offsets, strict=True)]),
         environment=first.environment,
-        provenance={"files": {name: part.provenance for name, part in parts.items()}},
-        notes=(*_notes_of(parts), *notes),
+        provenance={"files": {name: part.provenance for name, part in parts.items()}, **made},
+        notes=(*_notes_of(parts), *differ, *notes),
         components=first.components,
     )
+
+
+def _made_with(parts: dict[str, Demonstrations]) -> tuple[dict[str, object], list[str]]:
+    """What the files say that their environment was made with, where they agree; else a warning."""
+    said = {name: part.provenance.get("environment_kwargs") for name, part in parts.items()}
+    (first, made), *others = [(name, one) for name, one in said.items() if one] or [("", None)]
+    for name, other in others:
+        if other != made:
+            told = f"{made} in {first}, {other} in {name}"
+            return {}, [f"{WARNING}Its files were recorded in environments that are made otherwise: {told}."]
+    return ({"environment_kwargs": made} if made else {}), []
 
 
 def _require_agreement(parts: dict[str, Demonstrations]) -> None:

@@ -22,7 +22,8 @@ IGNORED_PREFIXES = ("metadata/", "infos/")
 _DAMAGED = (zipfile.BadZipFile, zlib.error, LZMAError)
 _CONVERT = (
     "load it with old = numpy.load(FILE, allow_pickle=True) and save it with numpy.savez, "
-    "{name}=numpy.concatenate([numpy.atleast_1d(x) for x in old['{name}']]), "
+    "{name}=numpy.concatenate([numpy.atleast_1d(x) for x in old['{name}']]) of one array an episode, "
+    "{name}=numpy.stack(list(old['{name}'])) of one a row, "
     "or {name}=old['{name}'].astype(float) where it is one table"
 )
 

@@ -1,5 +1,7 @@
 """D4RL's keys, from arrays: observation 0 1 2 | 10 11, next 1 2 3 | 11 12, reward 1 2 3 | 4 5 (conftest)."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -105,6 +107,36 @@ def test_reset_observation_is_not_a_successor(d4rl):
     assert steps(d) == [(0, 1, " "), (1, 2, "c"), (10, 11, " "), (11, 12, "c")]
     assert d.returns.tolist() == [6, 9]
     assert "1 truncated episodes have the next episode's first observation" in notes_of(d)
+
+
+def test_masks_that_are_0_at_ends_are_no_terminals(d4rl):
+    flags = {"terminals": np.array([1, 1, 0, 1, 0]), "timeouts": np.zeros(5)}
+    told = "terminals is True in 3 of 5 rows, and 3 of these go on in the next row; .* save 1 - masks"
+    with pytest.raises(UserError, match=told):
+        demos.from_arrays(d4rl(**flags))
+
+
+def test_episodes_of_one_step_may_have_the_next_start_behind_them(d4rl):
+    contexts = {"observations": column(0, 1, 2, 3, 4), "next_observations": column(1, 2, 3, 4, 5)}
+    d = demos.from_arrays(d4rl(**contexts, terminals=np.ones(5), timeouts=np.zeros(5)))
+    assert d.num_episodes == 5 and d.terminated.all()
+    assert "4 episodes have the next episode's first observation" in notes_of(d)
+
+
+def test_what_the_environment_was_made_with_is_kept(d4rl):
+    said = {"id": "Pendulum-v1", "kwargs": {"g": 2.0}, "max_episode_steps": 100, "entry_point": "x"}
+    d = demos.from_arrays(d4rl(environment=json.dumps(said)))
+    assert d.environment == "Pendulum-v1"
+    assert d.provenance["environment_kwargs"] == {"kwargs": {"g": 2.0}, "max_episode_steps": 100}
+    with pytest.raises(UserError, match="JSON whose kwargs are no object"):
+        demos.from_arrays(d4rl(environment=json.dumps({**said, "kwargs": [2.0]})))
+
+
+def test_arrays_of_arrays_say_how_they_become_one(d4rl):
+    ragged = np.empty(2, object)
+    ragged[:] = [column(0, 1, 2), column(10, 11)]
+    with pytest.raises(UserError, match=r"dtype object; .*: numpy.concatenate\(list\(array\)\) of arrays of"):
+        demos.from_arrays(d4rl(observations=ragged))
 
 
 @pytest.mark.parametrize(

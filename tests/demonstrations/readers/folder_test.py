@@ -1,5 +1,7 @@
 """A folder is its files, one after the other in the order of their names."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -42,6 +44,18 @@ def test_files_of_single_steps_are_left_out_unless_all_are(tmp_path, refuses, d4
     assert d.notes[-1].startswith("Left out 2 of 3 files, a.npz the first: ")
     (tmp_path / "b.npz").unlink()
     refuses(tmp_path, "a.npz: no complete episodes: each is a single step")
+
+
+def test_what_the_files_environments_were_made_with_is_the_folders_where_they_agree(tmp_path, d4rl):
+    for name, kwargs in (("a", {"g": 9.0}), ("b", {"g": 9.0}), ("c", {})):
+        said = json.dumps({"id": "Pendulum-v1", "kwargs": kwargs})
+        np.savez(tmp_path / f"{name}.npz", environment=said, **d4rl())
+    d = demos.load(tmp_path)
+    assert d.provenance["environment_kwargs"] == {"kwargs": {"g": 9.0}} and not d.notes
+    np.savez(tmp_path / "b.npz", environment=said.replace("{}", '{"g": 1}'), **d4rl())
+    d = demos.load(tmp_path)
+    assert "environment_kwargs" not in d.provenance
+    assert "made otherwise: {'kwargs': {'g': 9.0}} in a.npz, {'kwargs': {'g': 1}} in b.npz." in d.notes[0]
 
 
 def test_folder_without_npz(tmp_path, refuses):
