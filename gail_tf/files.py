@@ -15,7 +15,7 @@ Content = bytes | str | Callable[[BinaryIO], object]
 
 def require_new(flag: str, path: str | os.PathLike) -> None:
     """Raises UserError where ``--flag=path`` would replace what is there, before the work for it is done."""
-    if os.path.lexists(path):
+    if os.path.lexists(os.path.expanduser(path)):
         raise UserError(f"--{flag}={path} is there already: choose another name or remove it.")
 
 
@@ -29,7 +29,8 @@ def check_readable(what: str, path: str | os.PathLike, advice: str) -> None:
 def write_atomically(path: str | os.PathLike, content: Content) -> pathlib.Path:
     """Writes ``content`` to a temporary file beside ``path`` and puts it in place when complete.
 
-    Makes missing folders. A failure leaves an existing ``path`` as it was and no temporary file.
+    Makes missing folders; "~" is the home folder. A failure leaves an existing ``path`` as it was and no
+    temporary file.
 
     Args:
       content: bytes, text (written as UTF-8), or a function that writes to the open file.
@@ -40,7 +41,7 @@ def write_atomically(path: str | os.PathLike, content: Content) -> pathlib.Path:
     Raises:
       UserError: the folder cannot be written, or the disk is full.
     """
-    path = pathlib.Path(path)
+    path = pathlib.Path(path).expanduser()
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -45,3 +45,10 @@ def test_a_path_that_is_a_folder_is_refused(tmp_path):
     with pytest.raises(UserError, match="taken: cannot be written"):
         write_atomically(tmp_path / "taken", lambda file: file.write(b"x"))
     assert [entry.name for entry in tmp_path.iterdir()] == ["taken"]
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert write_atomically("~/new.txt", "text") == tmp_path / "new.txt"
+    with pytest.raises(UserError, match="--out=~/new.txt is there already"):
+        require_new("out", "~/new.txt")

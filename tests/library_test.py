@@ -175,6 +175,9 @@ def test_policies_paths_and_functions_are_evaluated_alike(trained):
         assert {name: found[name] for name in final} == final
     found = gail_tf.evaluate(lambda x: (x[:, 2] + x[:, 3] > 0).astype(int), "CartPole-v1", num_episodes=3)
     assert found["return_mean"] > 100 and found["num_episodes"] == 3
+    ones = lambda x: (np.prod(x, 1) / np.prod(x, 1)).astype(int)  # noqa: E731
+    seen = gail_tf.evaluate(ones, "CartPole-v1", num_episodes=3)
+    assert seen["length_mean"] < 20  # it took no rows of zeros
     with pytest.raises(UserError, match="a function does not say"):
         gail_tf.evaluate(lambda x: x)
     for name, given in (("deterministic", False), ("video", "x.gif"), ("demonstrations", "x.npz")):

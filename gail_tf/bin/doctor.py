@@ -37,7 +37,8 @@ def main(argv: Sequence[str]) -> int:
     print(json.dumps(text.as_object(found)) if _JSON.value else "\n".join(text.lines(found, program)))
     if told:  # no part of the object
         print(told, file=sys.stderr if _JSON.value else sys.stdout)
-    return int(any(findings for _, findings in found))
+    are_damaged = any("is damaged" in problem for problem in problems)
+    return int(are_damaged or any(findings for _, findings in found))
 
 
 def run() -> None:

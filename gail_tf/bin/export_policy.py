@@ -17,6 +17,7 @@ Examples:
   gail-export-policy runs/hopper --model_card --out=hopper_card --push=me/hopper-gail  (... 'gail_tf[hub]')
 """
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -57,15 +58,16 @@ def main(argv: Sequence[str]) -> None:
 
     if note := note_of_older(source):
         print(f"note: {note}", file=sys.stderr)
+    out = os.path.expanduser(_OUT.value)
     if not _MODEL_CARD.value:
-        print(portable.FORMATS[_FORMAT.value](source, _OUT.value))
+        print(portable.FORMATS[_FORMAT.value](source, out))
         return
     push = (
         model_card.uploader(_PUSH.value) if _PUSH.value else None
     )  # what is missing is said before it is written
-    print(model_card.write(run_dir, source, _OUT.value, _LICENSE.value, _FILM.value), flush=True)
+    print(model_card.write(run_dir, source, out, _LICENSE.value, _FILM.value), flush=True)
     if push:
-        print(push(_OUT.value))
+        print(push(out))
 
 
 def _run_dir(argv: Sequence[str]) -> str:

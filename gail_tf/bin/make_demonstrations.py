@@ -40,6 +40,7 @@ from absl import flags
 
 from gail_tf.assembly.recipes import recipe_of
 from gail_tf.bin.command_line import program, run_main
+from gail_tf.doctor.case import free_folder
 from gail_tf.files import require_new
 from gail_tf.reporting.python_calls import quoted
 from gail_tf.resources import resolve_demonstrations
@@ -100,10 +101,10 @@ def main(argv: Sequence[str]) -> None:
     inspect(_OUT.value, more=f"--environment={made.environment} {flags_of}".strip())
     # The file says its environment, but for the module of one's own in a Minari data set.
     lost = f"--environment={made.environment}" if _OUT.value.startswith("minari:") else ""
-    recipe = recipe_of(made.environment, made.bindings, _NUM_EPISODES.value)
+    recipe = recipe_of(made.environment, made.bindings, made.num_episodes)
     lost = "" if "--environment=" in recipe else lost
-    train = f"{program('gail-train')} {recipe}"
-    given = [f"--demonstrations={shlex.quote(_OUT.value)}", lost, flags_of, "--run_dir=runs/new"]
+    train, run_dir = f"{program('gail-train')} {recipe}", f"--run_dir={free_folder('runs/new')}"
+    given = [f"--demonstrations={shlex.quote(_OUT.value)}", lost, flags_of, run_dir]
     print(f"Train on them:  {' '.join(filter(None, [train, *given]))}")
 
 

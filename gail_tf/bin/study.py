@@ -62,7 +62,7 @@ def main(argv: Sequence[str]) -> int:
     if not _DRY_RUN.value:
         study.check_inputs(runs)
     else:
-        states = runner.states_of(runs, out)
+        states = runner.states_of(runs, out, _RETRY_FAILED.value)
         print(runner.list_runs(states), flush=True)
         study.check_inputs(runs)
         left = [run for run, state in states.items() if state in (runner.NEW, runner.RESUME)]

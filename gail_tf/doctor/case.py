@@ -95,7 +95,7 @@ class Case:
     @functools.cached_property
     def _texts(self) -> Mapping[str, str]:
         """The same, as they are written, each on one line."""
-        text = self._gin_config.replace("\\\n", " ")
+        text = re.sub(r"\\?\n[ \t]+", " ", self._gin_config)  # gin goes on in lines that are moved in
         pairs = re.findall(r"^([\w./]+) *= *(.+?)\s*$", text, re.MULTILINE)
         return {name: " ".join(value.split()) for name, value in pairs}
 

@@ -48,15 +48,16 @@ def contact_sheet(
 def _draw(environment, arguments, episodes: Sequence[Played], seed: int, path: str, num_frames: int) -> float:
     """In the child."""
     longest = max(len(episode.actions) for episode in episodes)
-    moments = {int(step): i for i, step in enumerate(np.linspace(0, longest, num_frames))}
+    moments = np.linspace(0, longest, num_frames).astype(int)
     rows = []
     with rendered(environment, arguments) as env:
         for name, actions in episodes:
             frames: dict[int, np.ndarray] = {}
 
             def look(step: int, frames=frames) -> None:
-                if step in moments:
-                    frames[moments[step]] = env.render()
+                places = np.flatnonzero(moments == step)
+                if len(places):
+                    frames.update(dict.fromkeys(places.tolist(), env.render()))
 
             total = play(env, actions, seed, look)
             rows.append((f"{name}: return {total:,.1f} in {len(actions)} steps", frames))

@@ -233,10 +233,13 @@ def _run_section(row: pd.Series, number: int, is_open: bool, budget: int) -> str
     if not is_open:
         parts.append('<div class="panels"></div>')
     parts.append(_picture(run, budget))
-    parts.append(
-        f'<h3>Command</h3><button type="button" class="copy">Copy</button>'
-        f"<pre>{escape(row['command'])} --run_dir=RUN_DIR</pre>"
-    )
+    if row["command"]:
+        parts.append(
+            f'<h3>Command</h3><button type="button" class="copy">Copy</button>'
+            f"<pre>{escape(row['command'])} --run_dir=RUN_DIR</pre>"
+        )
+    else:
+        parts.append("<p>Trained from Python.</p>")
     commit = row["git_commit"]
     if commit:
         dirty = " with uncommitted changes" if row["uncommitted_changes"] else ""

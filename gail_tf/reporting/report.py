@@ -57,6 +57,7 @@ def write_report(
         "keeping.md": keeping_table.keeping_table(table),
         "between_runs.md": keeping_table.between_runs_table(table),
     }
+    out_dir = pathlib.Path(out_dir).expanduser()
     figures = {"final_returns.png": (study_figures.draw_final_returns, groups)}
     figures |= {f"{name}.png": (study_figures.draw_family, groups, name) for name in study_figures.FAMILIES}
     figures["by_demonstrations.png"] = (
@@ -79,7 +80,8 @@ def write_report(
     written.append(kept)
     drawn = {out_dir / name: draw(*what, out_dir / name) for name, (draw, *what) in figures.items()}
     written += [path for path, figure in drawn.items() if figure]
-    for path in {*(out_dir / name for name in contents), *drawn} - set(written):
+    earlier = out_dir.glob("reward_histograms*.png")  # also of what were other tasks then
+    for path in {*(out_dir / name for name in contents), *drawn, *earlier} - set(written):
         path.unlink(missing_ok=True)
     return written
 

@@ -106,7 +106,8 @@ class Run:
     @property
     def short_name(self) -> str:
         """``<arm>/<task>/<seed>`` of a study's run, however its folder was written: the last three parts."""
-        return "/".join(self.path.parts[-3:])
+        is_within = len(self.path.parts) < 3 and self.path.exists()
+        return "/".join((self.path.absolute() if is_within else self.path).parts[-3:])
 
     @property
     def environment(self) -> str:

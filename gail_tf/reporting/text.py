@@ -6,7 +6,7 @@ import re
 def count(number: float) -> str:
     """Three significant digits: 950, 12.5k, 1M, 3.25M."""
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if round(abs(number), 0) >= size:
+        if abs(number) >= 0.9995 * size:  # what rounds to 1000 of the next smaller unit
             return f"{_significant(number / size)}{unit}"
     return _significant(number)
 

@@ -34,7 +34,8 @@ FAILED, REFUSED, STOPPED = "failed", "refused", "stopped"
 class Outcome(NamedTuple):
     """How many of the chosen runs are finished, diverged, failed and refused by now; whether it was stopped.
 
-    Refused are those whose settings gail-train does not take, and later seeds of the same arm and task.
+    Failed are those too that something else stopped, or that no engine took. Refused are those whose settings
+    gail-train does not take, and later seeds of the same arm and task.
     """
 
     finished: int
@@ -99,9 +100,10 @@ def _check_free(run_dir: Path) -> None:
     raise UserError(f"{nearest} {what}: move it away, or choose another --out.")
 
 
-def states_of(runs: Sequence[StudyRun], out: Path) -> dict[StudyRun, str]:
-    """As ``state`` has it, of each."""
-    return {run: state(run, out) for run in runs}
+def states_of(runs: Sequence[StudyRun], out: Path, retry_failed: bool = False) -> dict[StudyRun, str]:
+    """As ``state`` has it, of each; with ``retry_failed`` a diverged one is a new one."""
+    found = {run: state(run, out) for run in runs}
+    return {run: NEW if retry_failed and one == DIVERGED else one for run, one in found.items()}
 
 
 def list_runs(states: Mapping[StudyRun, str]) -> str:
@@ -144,7 +146,8 @@ def run_study(
         print(line, flush=True)
     counts = collections.Counter(_status(run, out) for run in runs)
     # A run that another process of this study holds fails here, and ends there.
-    failed = [run for run in left.failed if _status(run, out) not in (FINISHED, DIVERGED)]
+    halted = [] if stopped else [*left.stopped, *left.waiting]
+    failed = [run for run in [*left.failed, *halted] if _status(run, out) not in (FINISHED, DIVERGED)]
     return Outcome(counts[FINISHED], counts[DIVERGED], len(failed), stopped, left.num_refused)
 
 
@@ -180,6 +183,7 @@ class _Left:
     def __init__(self, runs: Iterable[StudyRun]):
         self.waiting, self.num_refused = collections.deque(runs), 0
         self.failed: list[StudyRun] = []
+        self.stopped: list[StudyRun] = []
 
     def next(self) -> StudyRun | None:
         return self.waiting.popleft() if self.waiting else None
@@ -191,6 +195,7 @@ class _Left:
             self.waiting.remove(other)
         self.num_refused += 1 + len(same) if ending == REFUSED else 0
         self.failed += [run] if ending == FAILED else []
+        self.stopped += [run] if ending == STOPPED else []
         return 1 + len(same)
 
 

@@ -81,6 +81,8 @@ class Tune:
             f"Tune.seeds = {seeds!r}: seeds 0 to 9 are those of reported tables, which would then look "
             f"better than the settings are: take seeds from {FIRST_SEED} on.",
         )
+        own = [name for name, task in tasks.items() if "seeds" in task]
+        require(not own, f"Tune.tasks: {', '.join(own)} has seeds of its own: want them in Tune.seeds alone.")
         require(sampler_seed >= 0, f"Tune.sampler_seed = {sampler_seed}: want 0 or more.")
         self.space = {name: parse_range(name, given) for name, given in space.items()}
         require(self.space, "Tune.space is empty: want the name of one binding or more.")

@@ -104,6 +104,7 @@ class Evaluator:
         spec = observation_spec(self._simulators.observation_space)
         observation = np.zeros((_WIDTH, *spec.shape), spec.dtype.as_numpy_dtype)
         observation[:count] = self._simulators.reset(range(count), range(seed, seed + count))
+        observation[count:] = observation[0]  # a policy may take no zeros
         check_finite(self._environment, observation)
         shown = seen(observation[:count])
         rows, lengths, active = [], np.zeros(count, int), np.arange(count)

@@ -62,7 +62,8 @@ def make_demonstrations(
     episodes = record(make_env, environment, num_episodes, seed, keys, fps, kept=kept_of(out, make_env))
     about = {"policy": {"kind": "a person"}, "num_episodes": len(episodes), "seed": seed}
     save(out, episodes, environment, make_env, {**about, "made_by": "gail-make-demonstrations"})
-    return Recorded(environment, as_bindings(described_arguments(arguments, max_episode_steps)))
+    made = as_bindings(described_arguments(arguments, max_episode_steps))
+    return Recorded(environment, made, len(episodes))
 
 
 def record(

@@ -49,10 +49,11 @@ class _Asked(NamedTuple):
 
 
 class Recorded(NamedTuple):
-    """Where it was recorded: the environment's id, and the lines of gin that make it so again."""
+    """Where it was recorded (the environment's id, the lines of gin that make it so again), and how much."""
 
     environment: str
     bindings: Sequence[str]
+    num_episodes: int
 
 
 def check_out(out: str) -> None:
@@ -103,7 +104,7 @@ def make_demonstrations(
     made = {**made, **described_arguments(arguments, max_episode_steps)}
     provenance["environment_kwargs"] = as_json(made)
     save(out, episodes, environment, make_env, provenance)
-    return Recorded(environment, as_bindings(made))
+    return Recorded(environment, as_bindings(made), len(episodes))
 
 
 def _record_own(asked: _Asked):
@@ -152,9 +153,9 @@ def _record_foreign(asked: _Asked):
 
         episodes = [_episode(env, begin(), seed + i, kept) for i in range(num_episodes)]
         env.close()
-    if cut.count:
+    if cut.any_cut:
         print(
-            f"note: {cut.count} actions lay outside {environment}'s space, and were cut to it.",
+            f"note: actions lay outside {environment}'s space, and were cut to it.",
             file=sys.stderr,
         )
     return episodes, environment, make_env, {"policy": {"path": path, "kind": actor.kind}}
@@ -177,10 +178,10 @@ def _evaluated(make_env, act: evaluation.ActFn, num_episodes: int, seed: int, ke
 
 
 class Cut:
-    """Actions as they can be executed, so that they are recorded as executed; counts those that were cut."""
+    """Actions as they can be executed, so that they are recorded as executed; knows whether any was cut."""
 
     def __init__(self, space: gym.Space, path: str):
-        self._space, self._path, self.count = space, path, 0
+        self._space, self._path, self.any_cut = space, path, False
 
     def __call__(self, actions: Any, num_rows: int) -> np.ndarray:
         """``actions`` at ``num_rows`` observations; UserError unless each has a row, one of the space."""
@@ -205,7 +206,7 @@ class Cut:
         if not np.isfinite(actions).all():
             raise wrong
         cut = np.clip(actions, space.low, space.high)
-        self.count += int((cut != actions).reshape(len(cut), -1).any(axis=1).sum())
+        self.any_cut |= bool((cut != actions).any())
         return cut
 
 

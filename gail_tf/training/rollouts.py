@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -173,6 +174,7 @@ def evaluate_policy(
       arguments: as ``open_policy`` takes them; its own environment is then another one.
     """
     if video:
+        video = os.path.expanduser(video)
         _check_video(video)
     with renderer_set_aside() if video else contextlib.nullcontext():
         opened = open_policy(path, environment, stochastic, seed, arguments=arguments)

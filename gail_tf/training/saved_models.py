@@ -14,7 +14,7 @@ Tensors = Mapping[str, tuple[Collection[str], Collection[str]]]
 
 def find_policy(path: str | os.PathLike) -> Path:
     """The SavedModel that ``path`` names: itself, or the ``policy/`` of a run directory."""
-    path = Path(path)
+    path = Path(path).expanduser()
     for candidate in (path, path / "policy"):
         if (candidate / "saved_model.pb").is_file():
             return candidate

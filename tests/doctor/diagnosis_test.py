@@ -333,7 +333,9 @@ def test_commands_make_the_environment_and_draw_the_data_as_the_run_did(tmp_path
     settings = """
 import my_wrappers
 make_environment.environment = 'Hopper-v5'
-make_environment.kwargs = {'g': 9.0}
+make_environment.kwargs = \\
+    {'g':
+     9.0}
 make_environment.max_episode_steps = 100
 make_environment.wrappers = [@my_wrappers.Shifted]
 Shifted.by = 'far'

@@ -27,6 +27,16 @@ def test_a_row_an_episode_a_column_a_moment(tmp_path):
     assert all((row[:16] < 128).any() for row in rows)  # the headings
 
 
+def test_episodes_shorter_than_the_row_show_steps_twice(tmp_path):
+    from PIL import Image
+
+    path = tmp_path / "sheet.png"
+    contact_sheet("CartPole-v1", {}, [Played("short", np.ones(3, np.int64))], 3, path)
+    pixels = np.asarray(Image.open(path).convert("RGB"))
+    columns = np.split(pixels[16:-4, 4 : 4 + (pixels.shape[1] - 4) // 8 * 8], 8, axis=1)
+    assert all((column < 250).any() for column in columns)
+
+
 def test_without_a_renderer_it_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("MUJOCO_GL", "nonsense")
     with pytest.raises(UserError, match="sheet.png: cannot be made: .*MUJOCO_GL wants to be") as error:

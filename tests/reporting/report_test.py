@@ -226,6 +226,7 @@ def test_a_report_leaves_no_table_of_an_earlier_one(make_run_dir, tmp_path):
     runs = [make_run_dir(f"{i}", label=arm, seed=i) for i, arm in enumerate("AB")]
     assert out / "arms.md" in write_report(runs, out)
     (out / "mine.md").write_text("Notes.")
+    (out / "reward_histograms_hopper_v5.png").write_text("Of tasks that are no more.")
     renamed = json.loads((runs[1] / "run.json").read_text()) | {"label": "A"}
     (runs[1] / "run.json").write_text(json.dumps(renamed))
     written = write_report(runs, out)
@@ -253,6 +254,8 @@ def test_a_run_is_chosen_by_its_own_name_however_its_folder_is_written(make_run_
             write_report([given], tmp_path / f"out_{i}", only=only)
             with open(tmp_path / f"out_{i}" / "results.csv", encoding="utf-8") as file:
                 assert [row["run"].split("/")[-3] for row in csv.DictReader(file)] == ["ppo"]
+    monkeypatch.chdir(tmp_path / "ppo_beside_sac" / "ppo")
+    write_report(["hopper"], tmp_path / "out_within", only="^ppo/hopper/0$")
 
 
 def test_files_that_no_report_wrote_stay(make_run_dir, tmp_path):
@@ -419,7 +422,17 @@ def test_summary_of_an_unfinished_run(make_run_dir):
 
 @pytest.mark.parametrize(
     "number, wanted",
-    [(0, "0"), (7, "7"), (950, "950"), (999.6, "1k"), (1000, "1k"), (12_500, "12.5k"), (3.25e6, "3.25M")],
+    [
+        (0, "0"),
+        (7, "7"),
+        (950, "950"),
+        (999.6, "1k"),
+        (1000, "1k"),
+        (12_500, "12.5k"),
+        (999_936, "1M"),
+        (999_400, "999k"),
+        (3.25e6, "3.25M"),
+    ],
 )
 def test_counts(number, wanted):
     assert text.count(number) == wanted

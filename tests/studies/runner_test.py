@@ -154,6 +154,30 @@ def test_a_run_that_another_process_holds_and_ends_has_not_failed(tmp_path, caps
     assert outcome == (2, 0, 0, False, 0) and outcome.exit_code == 0
 
 
+class Halting(LocalEngine):
+    """Runs that somebody else stops, or no room at all."""
+
+    def __init__(self, processes):
+        super().__init__(2)
+        self._room, self._jobs = processes, []
+
+    def room(self):
+        return self._room
+
+    def start(self, jobs):
+        self._jobs += jobs
+
+    def ended(self):
+        ended, self._jobs = [(job.name, 130) for job in self._jobs], []
+        return ended
+
+
+@pytest.mark.parametrize("room", [2, 0])
+def test_what_nobody_here_stopped_and_is_not_done_has_failed(tmp_path, room):
+    outcome = runner.run_study(plan("A", "B"), tmp_path, engine=Halting(room))
+    assert outcome == (0, 0, 2, False, 0) and outcome.exit_code == 1
+
+
 def test_a_failed_run_is_resumed_the_next_time(tmp_path, capsys):
     runs = plan("A", "Flaky", "Unwritable")
     outcome = runner.run_study(runs, tmp_path)

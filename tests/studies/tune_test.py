@@ -298,6 +298,7 @@ def test_two_commands_do_not_search_in_one_folder(tmp_path, trained):
         (dict(num_trials=0), "Tune.num_trials = 0"),
         (dict(reduction_factor=1), "Tune.reduction_factor = 1"),
         (dict(tasks={"t": {}}), "'environment' is missing"),
+        (dict(tasks={"t": {"environment": "X-v0", "seeds": 2}}), "Tune.tasks: t has seeds of its own"),
         (dict(first=[{"P.x": 1}]), "P.x not in Tune.space"),
         (dict(first=[{3: 1}]), "3 not in Tune.space"),
         (dict(sampler_seed=-1), "Tune.sampler_seed = -1: want 0 or more."),

@@ -52,7 +52,7 @@ def record(path, environment, tmp_path, num_episodes=2, **changes):
         str(path), str(tmp_path / "o.npz"), environment, num_episodes, **arguments
     )
     limit = changes.get("max_episode_steps")
-    assert made == (environment, [f"make_environment.max_episode_steps = {limit}"] if limit else [])
+    assert made[:2] == (environment, [f"make_environment.max_episode_steps = {limit}"] if limit else [])
     return demonstrations.load(tmp_path / "o.npz")
 
 
@@ -86,7 +86,7 @@ def test_a_class_is_made_anew_for_every_episode(controllers, tmp_path):
 def test_actions_are_recorded_as_executed(controllers, tmp_path, capsys):
     d = record(f"{controllers}:swing", "Pendulum-v1", tmp_path, 1)
     assert (d.actions == 2.0).all()
-    assert "200 actions lay outside Pendulum-v1's space" in capsys.readouterr().err
+    assert "note: actions lay outside Pendulum-v1's space" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@
   };
   const short = (value) => {
     const size = Math.abs(value);
-    if (size >= 1e6) return +(value / 1e6).toPrecision(3) + "M";
+    if (size >= 999500) return +(value / 1e6).toPrecision(3) + "M";
     if (size >= 1e4) return +(value / 1e3).toPrecision(3) + "k";
     return size && size < 1e-3 ? value.toExponential(1) : String(+value.toPrecision(3));
   };
