@@ -27,7 +27,8 @@ class Statement(NamedTuple):
 
 def recorded(one: Statement) -> Any:
     """A value as ``run.json`` has it: a number or string as it is, anything else as gin text."""
-    is_string = one.text.startswith(("'", '"'))
+    # A long one stands in brackets, in pieces.
+    is_string = isinstance(one.value, str) and one.text.lstrip("( ").startswith(("'", '"'))
     return one.value if is_string or isinstance(one.value, bool | int | float) else one.text
 
 

@@ -186,7 +186,23 @@ def layers(configs: Sequence[str], bindings: Sequence[str] = ()) -> list[Layer]:
             found = [layer for layer in found if undone is None or layer.comes_with != undone]
             found += [*added, *(_beside(recipe, name) if recipe else [])]
             recipe = name if _is_recipe(name) else recipe
-    return [*found, Layer("--gin", "\n".join(bindings))] if bindings else found
+    found += [Layer("--gin", "\n".join(bindings))] if bindings else []
+    return [*found, *_named_after_its_agent(found)]
+
+
+def _named_after_its_agent(found: Sequence[Layer]) -> list[Layer]:
+    """The algorithm's name where somebody binds another agent and leaves the name to the recipe."""
+    bound = settings(found)
+    named = bound.get("Experiment.algorithm")
+    agents = [bound[key] for key in ("OnPolicyGenerator.agent", "OffPolicyGenerator.agent") if key in bound]
+    others = [one for one in agents if not one.source.startswith("configs/")]
+    if named is None or not named.source.startswith("configs/") or not others:
+        return []
+    agent = re.split(r"[@./]", others[-1].text)[-1].removesuffix("()")
+    maker = re.match(r"[\w-]+(?= .*\()", named.value)
+    algorithm = f"{maker[0]} ({agent})" if maker else agent
+    is_same = re.search(rf"\b{re.escape(agent)}\b", named.value)
+    return [] if is_same else [Layer("--gin", f"Experiment.algorithm = {algorithm!r}")]
 
 
 def _beside(recipe: str, overlay: str) -> list[Layer]:

@@ -24,6 +24,7 @@ Examples:
 """
 
 import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from absl import flags
 from gail_tf.bin import engine_flags
 from gail_tf.bin.command_line import program, run_main
 from gail_tf.studies import preflight, runner, study
+from gail_tf.studies.jobs import REFUSED_EXIT_CODE
 from gail_tf.types import UserError
 
 _STUDY = flags.DEFINE_string("study", None, "A shipped study's name or a path to a gin file.")
@@ -67,9 +69,10 @@ def main(argv: Sequence[str]) -> int:
         study.check_inputs(runs)
         left = [run for run, state in states.items() if state in (runner.NEW, runner.RESUME)]
         first = {run.name.rpartition("/")[0]: run for run in reversed(left)}  # its other seeds are alike
-        for name, line in preflight.refusals([*first.values()]).items():
-            raise UserError(f"gail-train would refuse {name}: {line}")
-        return 0
+        refused = preflight.refusals([*first.values()])
+        for name, line in refused.items():
+            print(f"error: gail-train would refuse {name}: {line}", file=sys.stderr)
+        return REFUSED_EXIT_CODE if refused else 0
     engine = engine_flags.chosen()
     outcome = runner.run_study(runs, out, engine, _RETRY_FAILED.value)
     folder = shlex.quote(str(out))

@@ -116,10 +116,12 @@ class TensorBoard:
         from tensorboard.plugins.hparams import api
 
         named = {"run_name": run.name, "group": run.group, "tags": ", ".join(run.tags)}
-        settings = {name: value for name, value in {**named, **run.settings}.items() if value}
+        settings = {
+            name: value for name, value in {**named, **run.settings}.items() if value not in (None, "")
+        }
         with self._writer.as_default(step=0):
             # The trial's id is the run's, so that a resumed run stays one row of the page.
-            api.hparams({**settings, "seed": run.settings.get("seed", 0)}, trial_id=run.id)
+            api.hparams(settings, trial_id=run.id)
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
         with self._writer.as_default(step=step):

@@ -424,3 +424,15 @@ def test_an_infinity_is_refused(line):
 def test_an_infinity_that_a_later_binding_replaces_is_none():
     parse_gin(["gail_ppo/any"], ["PPO.learning_rate = 1e400", "PPO.learning_rate = 1e-4"])
     assert bound("PPO.learning_rate") == "0.0001"
+
+
+def test_another_agent_gives_the_algorithm_its_name_unless_the_config_has_one():
+    def named(config, *bindings):
+        return recipes.settings(recipes.layers([config], bindings))["Experiment.algorithm"].value
+
+    mine, own = "OnPolicyGenerator.agent = @my_agent.A2C", "Experiment.algorithm = 'Mine'"
+    pendulum = "gail_ppo/pendulum"
+    assert named(pendulum) == named(pendulum, "OnPolicyGenerator.agent = @PPO") == "GAIL + cloning (PPO)"
+    assert named(pendulum, mine) == "GAIL (A2C)"
+    assert named(pendulum, mine, own) == "Mine"
+    assert named("ppo/any", mine) == "A2C"

@@ -2,10 +2,12 @@
 
 import functools
 import hashlib
+import pprint
 
 import gin
 import pytest
 
+from gail_tf.assembly.gin_text import recorded, statements
 from gail_tf.assembly.resuming import check_same
 from gail_tf.assembly.settings import Request, find_moved
 from gail_tf.types import ARRAYS, UserError
@@ -101,3 +103,11 @@ def test_a_function_is_no_id():
     older = info()
     del older["environment_factory"]  # nothing is known of what made it
     check_same(Request("runs/mine", environment=make_mine), older)
+
+
+def test_a_long_path_is_recorded_whole_however_gin_writes_it():
+    path = "/home/me/a long name of a folder that somebody's colleague has made/and another one/reward"
+    (one,) = statements(f"LearnedReward.path = \\\n    {pprint.pformat(path, width=60)}", "config")
+    assert recorded(one) == path
+    (two,) = statements("A.b = ('x', 'y')", "config")
+    assert recorded(two) == "('x', 'y')"

@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import os
+import pprint
 import subprocess
 import sys
 
@@ -523,3 +524,15 @@ def test_a_score_that_the_distance_speaks_against_is_doubted(make_run_dir, dista
     assert (
         "recorded rewards the environment's own" in "".join(terminal.summary_lines(load_run(path)))
     ) == doubted
+
+
+def test_strangers_get_no_folders_of_this_machine_however_gin_writes_them():
+    path = (
+        "/home/me/a long name of a folder that somebody's colleague has made/and another one/demos of it.npz"
+    )
+    broken = pprint.pformat(path, width=60)  # as gin does
+    config = f"load_demonstrations.path = \\\n    {broken}\nA.b = ['~/x y/z.npz', 'a/b']\n"
+    assert broken.startswith("(") and "\n" in broken
+    assert text.without_folders(config) == (
+        "load_demonstrations.path = \\\n    \"demos of it.npz\"\nA.b = ['z.npz', 'a/b']\n"
+    )

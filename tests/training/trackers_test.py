@@ -23,7 +23,7 @@ INFO = {
     "environment": "Hopper-v5",
     "seed": 3,
     "num_demonstrations": None,
-    "bindings": {"PPO.learning_rate": 3e-4, "Discriminator.reward_fn": "@airl"},
+    "bindings": {"PPO.learning_rate": 3e-4, "PPO.entropy_coef": 0.0, "Discriminator.reward_fn": "@airl"},
 }
 RESULTS = {"env_steps": 200, "return_mean": 9.5, "keep": "last", "normalized_return": None}
 
@@ -158,6 +158,7 @@ def test_tensorboards_hparams_page_has_settings_and_results(run_dir):
     assert start.hparams["PPO.learning_rate"].number_value == pytest.approx(3e-4)
     assert start.hparams["Discriminator.reward_fn"].string_value == "@airl"
     assert start.hparams["tags"].string_value == "short, cpu"
+    assert start.hparams["PPO.entropy_coef"].number_value == 0.0 and "PPO.entropy_coef" in start.hparams
     assert told["_hparams_/session_end_info"].session_end_info.status == 1  # success
     assert told["result/return_mean"] == 9.5 and "result/keep" not in told
 
