@@ -372,7 +372,8 @@ def _actor_mlp(actor) -> tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.
 
 def _critic_mlp(critic) -> Callable[[np.ndarray], np.ndarray]:
     """``critic``, of networks/mlp.py, but for its first layer and its last, which have no weights."""
-    first, *dense, _ = [*_layers(critic), None]
+    layers = _layers(critic)
+    first, *dense = layers[:-1] or layers
     if not isinstance(first, EncodedObservation) or first.layers:
         raise UnknownToNumpy(f"NumPy has no twin of the critic {critic.name}")
     return _mlp(dense)

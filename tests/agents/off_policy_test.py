@@ -237,7 +237,7 @@ def test_a_learning_rate_of_0_is_refused(make, kind):
 @each_agent
 def test_in_an_absorbing_state_the_only_action_is_0(make, kind):
     """Rows of it teach the actor nothing, and their target is the critic's word on the action 0."""
-    agent, batch = make(kind, critic_learning_rate=1e-9, tau=0.0), make_batch()
+    agent, batch = make(kind, critic_learning_rate=1e-9, tau=1e-9), make_batch()
     absorbed = batch._replace(can_act=tf.zeros([12]), can_act_next=tf.zeros([12]))
     metrics = update(agent, absorbed)
     assert float(metrics["generator/policy_gradient_norm"].value) == 0.0

@@ -79,7 +79,7 @@ def test_either_pair_learns_from_its_own_half(moved_half):
 def test_with_targets_that_stand_still_each_half_reaches_its_pair_only():
     batch = make_batch()
     changed = batch._replace(reward=batch.reward + 5.0 * tf.cast(tf.range(12) < 6, tf.float32))
-    agent, other = make(tau=0.0), make(tau=0.0)
+    agent, other = make(tau=1e-9), make(tau=1e-9)
     update(agent, batch)
     update(other, changed)
     np.testing.assert_array_equal(pair(agent.actor_net, 1), pair(other.actor_net, 1))
@@ -88,7 +88,7 @@ def test_with_targets_that_stand_still_each_half_reaches_its_pair_only():
 
 @pytest.mark.parametrize("importance_weights", [False, True])
 def test_critic_loss_is_that_of_the_slow_target(importance_weights):
-    agent = make(tau=0.0, discount=0.8, importance_weights=importance_weights)
+    agent = make(tau=1e-9, discount=0.8, importance_weights=importance_weights)
     target_net = targets(agent)
     # Targets of their own, so that a loss which used the live networks would show.
     for variable in target_net.variables:

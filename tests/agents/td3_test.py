@@ -48,7 +48,7 @@ def test_nothing_is_bootstrapped_where_the_mdp_ended():
 
 def test_the_target_action_is_smoothed_within_its_clip_and_cut_to_the_range():
     # Noise of 1000 standard deviations is always at its clip: a' is 0.9 - 0.5, or 1 in place of 0.9 + 0.5.
-    agent = make(0.9, target_noise=1e3, target_noise_clip=0.5, tau=0.0, critic_learning_rate=1e-9)
+    agent = make(0.9, target_noise=1e3, target_noise_clip=0.5, tau=1e-9, critic_learning_rate=1e-9)
     losses = {round(critic_loss(agent, seed=seed), 1) for seed in range(12)}
     expected = set()
     for action in (0.4, 1.0):
