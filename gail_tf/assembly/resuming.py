@@ -55,8 +55,9 @@ def _other_values(request: Request, info: Mapping[str, Any]) -> list[str]:
         if value in (None, "", (), []) or not is_setting:
             continue
         was = recorded.get(flag)
-        is_moved = flag == "demonstrations" and _has_digest(value, info.get("demonstrations_sha256"))
-        if _plain(flag, value) != _plain(flag, was) and not is_moved:
+        if _plain(flag, value) == _plain(flag, was):
+            continue
+        if flag != "demonstrations" or not _has_digest(value, info.get("demonstrations_sha256")):
             found.append(f"--{flag} is {_shown(value)}, and the run has {_shown(was)}")
     return found
 

@@ -239,11 +239,12 @@ def find_moved(given: Any, info: Mapping[str, Any]) -> None:
     """
     was = info.get("demonstrations")
     if isinstance(given, str | os.PathLike):
-        if demos.digest_of_files(path := resolve_demonstrations(absolute_path(given))):
+        path = resolve_demonstrations(absolute_path(given))
+        if os.path.exists(path):  # no name of a data set
             gin.parse_config(f"{FLAGS['demonstrations']} = {path!r}")
-    elif given is None and isinstance(was, str) and os.path.isabs(was) and not os.path.exists(was):
-        if info.get("demonstrations_reader"):  # which may need no file
-            return
+        return
+    needs_file = given is None and not info.get("demonstrations_reader")
+    if needs_file and isinstance(was, str) and os.path.isabs(was) and not os.path.exists(was):
         where = "put them back, or say where they are now (--demonstrations=PATH)"
         raise UserError(f"--resume: the run's demonstrations are not at {was} any more: {where}.")
 
@@ -502,8 +503,8 @@ def _settle_reward(expert: Expert, random_length: float, absorbing: bool) -> lis
     if reward is None:
         reward = matching_reward(seeks_end, outlives)
         gin.parse_config(f"Discriminator.reward_fn = @{reward.__name__}")
-        why = "episodes outlast random ones" if outlives else "episodes last as long as random ones"
-        why = f"since the experts' {'episodes end sooner than random ones' if seeks_end else why}."
+        lasts = "outlast" if outlives else "last as long as"
+        why = f"since the experts' episodes {'end sooner than' if seeks_end else lasts} random ones."
         if not expert.ends_are_known:
             why = "which suits experts that stay: no episode is whole, and nothing tells how theirs end. If "
             why += "they reach a goal, add --gin='Discriminator.reward_fn = @log_d'."

@@ -40,7 +40,6 @@ from absl import flags
 
 from gail_tf.assembly.recipes import recipe_of
 from gail_tf.bin.command_line import program, run_main
-from gail_tf.doctor.case import free_folder
 from gail_tf.files import require_new
 from gail_tf.reporting.python_calls import quoted
 from gail_tf.resources import resolve_demonstrations
@@ -97,6 +96,8 @@ def main(argv: Sequence[str]) -> None:
         if flag.value:
             raise UserError(f"--{flag.name} is of --play: add that, or leave it out.")
     made = record()
+    from gail_tf.doctor.case import free_folder  # with NumPy behind it, which --help can do without
+
     flags_of = " ".join(f"--gin={quoted(line)}" for line in made.bindings)
     inspect(_OUT.value, more=f"--environment={made.environment} {flags_of}".strip())
     # The file says its environment, but for the module of one's own in a Minari data set.

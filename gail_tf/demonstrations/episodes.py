@@ -139,9 +139,11 @@ def with_successors(rows: Rows) -> tuple[Rows, np.ndarray, Notes]:
     if "next_observations" in rows:
         is_reset = ~_jumps(rows)[ends - 1]
         is_reset[-1] = False
-        is_new = _are_new(ends, rows) if is_reset.any() else is_reset
-        _refuse_inverted(terminated & is_reset & is_new, rows)
-        unknown = truncated & is_reset & (is_new | _all_go_on(is_reset, rows, ends))
+        unknown = np.zeros(len(ends), bool)
+        if is_reset.any():
+            is_new = _are_new(ends, rows)
+            _refuse_inverted(terminated & is_reset & is_new, rows)
+            unknown = truncated & is_reset & (is_new | _all_go_on(is_reset, rows, ends))
         first = "have the next episode's first observation as their last next observation"
         if num := int((is_reset & ~unknown).sum()):
             notes.append(f"{num} episodes {first}: kept, but it may not be the true successor.")

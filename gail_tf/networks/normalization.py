@@ -30,10 +30,9 @@ class RunningMoments(tf.Module):
         super().__init__(name=name)
         self._memory, self._indicators = memory, None
         if any(indicator is not None for indicator in indicators):
-            itself = np.arange(shape[0])
-            self._indicators = np.where([i is None for i in indicators], itself, [i or 0 for i in indicators])
             self._has_indicator = np.array([i is not None for i in indicators])
-            self._is_indicator = np.isin(itself, self._indicators[self._has_indicator])
+            self._indicators = np.array([own if i is None else i for own, i in enumerate(indicators)])
+            self._is_indicator = np.isin(np.arange(shape[0]), self._indicators[self._has_indicator])
         # Of each component its own where some rows do not count for all.
         counts = tf.zeros(shape if self._indicators is not None else ())
         self.count = tf.Variable(counts, trainable=False, name="count")

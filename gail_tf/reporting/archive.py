@@ -15,8 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gail_tf.files import write_atomically
-from gail_tf.reporting import text
-from gail_tf.reporting.commands import without_places
+from gail_tf.reporting.commands import without_folders, without_places
 from gail_tf.reporting.runs import Path, Run, finite_or_none, load_runs, problem_of, thinned
 from gail_tf.reporting.tables import POLICY_GRADIENT_NORM
 from gail_tf.types import UserError
@@ -140,7 +139,7 @@ def _size(name: str, line: Mapping[str, Any]) -> float:
 def _without_folders(value: Any) -> Any:
     """``value`` with every absolute path in its texts, settings among them, cut to its last part."""
     if isinstance(value, str):
-        return _ABSOLUTE.sub(r"\1", text.without_folders(value))
+        return _ABSOLUTE.sub(r"\1", without_folders(value))
     if isinstance(value, Mapping):
         return {name: _without_folders(one) for name, one in value.items()}
     return [_without_folders(one) for one in value] if isinstance(value, list) else value

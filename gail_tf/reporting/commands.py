@@ -1,6 +1,8 @@
-"""Command lines as ``run.json`` has them, brought to one form and written for another machine."""
+"""Command lines and settings as ``run.json`` has them, in one form, and written for another machine."""
 
+import ast
 import os
+import re
 from collections.abc import Iterator, Sequence
 
 WITH_VALUE = frozenset(
@@ -8,6 +10,9 @@ WITH_VALUE = frozenset(
     "run_name seed subsample tags task tensorflow_threads tracker".split()
 )
 """The flags of gail-train and gail-train-expert that take a value, in their own word or in the next one."""
+
+_STRING = r"""(?:'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*")"""
+_IN_PIECES = re.compile(rf"\(\s*({_STRING}(?:\s+{_STRING})+)\s*\)")
 
 
 def words(command: Sequence[str] | None) -> list[str]:
@@ -45,6 +50,15 @@ def without_places(command: Sequence[str] | None) -> Iterator[str]:
 def without_folder(path: str) -> str:
     """An absolute path's last part, which is all that an archive keeps of it."""
     return os.path.basename(path) if os.path.isabs(path) else path
+
+
+def without_folders(config: str) -> str:
+    """``config`` with the names of files in place of this machine's paths: it goes to strangers.
+
+    Gin breaks a long path with blanks into pieces, which are put together.
+    """
+    whole = _IN_PIECES.sub(lambda found: repr(ast.literal_eval(f"({found[1]})")), config)
+    return re.sub(r"""(['"])[/~](?:(?!\1)[^\n])*/((?:(?!\1)[^/\n])+)\1""", r"\1\2\1", whole)
 
 
 def values_of(command: Sequence[str] | None, flags: Sequence[str]) -> list[tuple[str, str]]:

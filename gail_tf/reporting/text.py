@@ -1,10 +1,6 @@
 """Numbers as people read them: 1.5M steps, 2 min 14 s."""
 
-import ast
 import re
-
-_STRING = r"""(?:'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*")"""
-_IN_PIECES = re.compile(rf"\(\s*({_STRING}(?:\s+{_STRING})+)\s*\)")
 
 
 def count(number: float) -> str:
@@ -36,15 +32,6 @@ def score(number: float) -> str:
 def slug(name: str) -> str:
     """A name as a part of a file's: ``TD3-GAIL + CREDO`` is td3_gail_credo."""
     return re.sub(r"[^a-z0-9.]+", "_", name.lower()).strip("_.")
-
-
-def without_folders(config: str) -> str:
-    """``config`` with the names of files in place of this machine's paths: it goes to strangers.
-
-    Gin breaks a long path with blanks into pieces, which are put together.
-    """
-    whole = _IN_PIECES.sub(lambda found: repr(ast.literal_eval(f"({found[1]})")), config)
-    return re.sub(r"""(['"])[/~](?:(?!\1)[^\n])*/((?:(?!\1)[^/\n])+)\1""", r"\1\2\1", whole)
 
 
 def _significant(number: float) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from gail_tf.environments.foreign import foreign
 from gail_tf.files import new_folder, write_atomically
 from gail_tf.machine import pip_install
-from gail_tf.reporting import text
+from gail_tf.reporting.commands import without_folders
 from gail_tf.training.export import load_policy
 from gail_tf.training.run_directory import RunDirectory, one_line_errors, read_json, write_json
 from gail_tf.types import UserError
@@ -44,7 +44,7 @@ def write(
     with one_line_errors(f"{out}:", "choose another folder"), new_folder(folder) as temporary:
         shutil.copytree(policy, temporary / "policy")
         write_json(temporary / "results.json", _results(summary, info))
-        write_atomically(temporary / "config.gin", text.without_folders(run.config.read_text()))
+        write_atomically(temporary / "config.gin", without_folders(run.config.read_text()))
         if run.curve.is_file():
             shutil.copy(run.curve, temporary)
         shown = f"replay{Path(film).suffix}" if film else None

@@ -127,11 +127,12 @@ def _record_foreign(asked: _Asked):
     make_env = functools.partial(make_by_arguments, environment, **arguments)
     make_env = with_time_limit(make_env, max_episode_steps)
     env = make_env()
-    ActionCodec(env.action_space, environment)  # says what cannot be recorded, and what to do
+    codec = ActionCodec(env.action_space, environment)  # says what cannot be recorded, and what to do
     actor = actors.find(path, env, environment, stochastic)
     if actor.warning:
         print(f"note: {actor.warning}", file=sys.stderr)
-    codec = _codec(make_env, environment, noise) if noise else None
+    if noise:
+        _require_continuous(codec, environment, noise)
     cut, kept = Cut(env.action_space, path), kept_of(out, make_env)
     if actor.is_batched:
         act_on_rows = actor.begin()
@@ -165,9 +166,13 @@ def _codec(make_env: Callable[[], gym.Env], environment: str, noise: float) -> A
     env = make_env()
     codec = ActionCodec(env.action_space, environment)
     env.close()
+    _require_continuous(codec, environment, noise)
+    return codec
+
+
+def _require_continuous(codec: ActionCodec, environment: str, noise: float) -> None:
     if codec.is_discrete:
         raise UserError(f"--action_noise={noise}: {environment} has discrete actions; leave it out.")
-    return codec
 
 
 def _evaluated(make_env, act: evaluation.ActFn, num_episodes: int, seed: int, kept: Kept) -> list[Episode]:

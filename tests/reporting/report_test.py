@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from gail_tf.reporting import aggregates, tables, terminal, text
+from gail_tf.reporting import aggregates, commands, tables, terminal, text
 from gail_tf.reporting.groups import group_runs
 from gail_tf.reporting.report import write_report
 from gail_tf.reporting.runs import load_run
@@ -533,6 +533,6 @@ def test_strangers_get_no_folders_of_this_machine_however_gin_writes_them():
     broken = pprint.pformat(path, width=60)  # as gin does
     config = f"load_demonstrations.path = \\\n    {broken}\nA.b = ['~/x y/z.npz', 'a/b']\n"
     assert broken.startswith("(") and "\n" in broken
-    assert text.without_folders(config) == (
+    assert commands.without_folders(config) == (
         "load_demonstrations.path = \\\n    \"demos of it.npz\"\nA.b = ['z.npz', 'a/b']\n"
     )
