@@ -195,7 +195,7 @@ def train(
     """Trains a recipe to its end; the same as ``gail-train``, and silent.
 
     What gin held before is gone, and TensorFlow's seed is the run's; NumPy's and Python's generators come
-    back as they were.
+    back as they were. The process keeps what TensorFlow, absl and Python's warnings were told to leave out.
 
     Args:
       config: "<recipe>/<task>", a path to a gin file, or several of them with overlays last.

@@ -138,7 +138,7 @@ class RewardSource(Protocol):
 
     Attributes:
       needs_segments: whether ``update`` cannot do without ``segments``.
-      reads_successor: whether the reward hangs on ``next_observation``.
+      reads_successor: whether the reward depends on ``next_observation``.
     """
 
     needs_segments: bool
@@ -164,7 +164,9 @@ class OnPolicyAgent(Protocol):
     """A policy-gradient agent: networks, plus one update on a relabelled batch.
 
     One whose networks share an encoder may have, beside this, ``look(observation)``: values ``[N]`` and the
-    policy there, of one pass through it. That policy is then handed to ``update`` as ``old``.
+    policy there, of one pass through it. That policy is then handed to ``update`` as ``old``. One that clones
+    beside its own loss takes ``expert`` there: the demonstrations' observations, in the scale that its
+    networks see, and actions.
     """
 
     actor_net: Any

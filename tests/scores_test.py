@@ -44,9 +44,13 @@ def test_an_expert_that_is_not_above_random_play_is_no_scale():
     "score, share, doubted",
     [
         (1.13, 1.0, False),
+        (1.49, None, False),
+        (1.51, None, True),
         (2.8, None, True),
         (0.4, 0.9, True),  # near, and paid little
-        (0.4, 0.5, False),
+        (0.49, 0.81, True),
+        (0.51, 0.81, False),
+        (0.49, 0.79, False),
         (0.4, None, False),
         (None, 0.9, False),
     ],

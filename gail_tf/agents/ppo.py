@@ -214,7 +214,7 @@ def _make_step(networks, learning_rate: float, final_fraction, max_norm, epsilon
 def _by_name(variable: tf.Variable) -> list:
     """Sorts names with their numbers as numbers.
 
-    The order of squares in the gradient's norm must not hang on how many layers a process made before: by
+    The order of squares in the gradient's norm must not depend on how many layers a process made before: by
     letters, as TF-Agents sorts them, dense_10 comes before dense_9.
     """
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", variable.name)]

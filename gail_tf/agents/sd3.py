@@ -8,13 +8,13 @@ import tensorflow as tf
 from tf_agents.agents import tf_agent
 from tf_agents.policies import actor_policy, gaussian_policy
 from tf_agents.trajectories import time_step as ts
-from tf_agents.utils import common
 
 from gail_tf.agents import losses, sd3_ops
 from gail_tf.agents.off_policy import actor_update
 from gail_tf.networks.made import made_critic, made_deterministic_actor
 from gail_tf.networks.mlp import make_critic_network, make_deterministic_actor
 from gail_tf.networks.two_actors import TwoActors
+from gail_tf.optimization import averages
 from gail_tf.optimization.checks import check_settings
 from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.optimization.minibatches import Weighted
@@ -171,4 +171,4 @@ class SD3(tf_agent.TFAgent):
         live, target = (
             [*net.actors[i].variables, *net.critics[i].variables] for net in (self.actor_net, self.target_net)
         )
-        common.soft_variables_update(live, target, tau)
+        averages.move_towards(target, live, tau)

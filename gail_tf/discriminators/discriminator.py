@@ -68,7 +68,7 @@ class Discriminator(tf.Module):
     Attributes:
       needs_segments: whether a loss term needs the agent's steps in time order, with values.
       components: of observations, that it sees; () for all.
-      reads_successor, reads_action, reads_terminated: whether its rewards hang on ``next_observation``, on
+      reads_successor, reads_action, reads_terminated: whether its rewards depend on ``next_observation``, on
         ``action``, on ``terminated``.
       reward_fn: as it was bound. network: of which one with an attribute ``shares_scale`` that is True sees
         ``next_observation`` on the scale of ``observation``.

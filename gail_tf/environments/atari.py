@@ -1,5 +1,7 @@
 """Games of Atari from their screens: Gymnasium's preprocessing, and the newest frames in a stack."""
 
+from collections.abc import Callable
+
 import gin
 import gymnasium as gym
 import numpy as np
@@ -98,6 +100,14 @@ def frames_in_stack(env: gym.Env) -> int | None:
     """How many frames an observation of ``env`` stacks; None where it is no stack."""
     layer = _stack(env)
     return layer and layer.num_frames
+
+
+def stacks_frames(make_env: Callable[[], gym.Env]) -> bool:
+    """Whether observations of the environments that ``make_env`` makes are stacks of frames."""
+    env = make_env()
+    num_frames = frames_in_stack(env)
+    env.close()
+    return num_frames is not None
 
 
 def newest_frame(stacks: np.ndarray) -> np.ndarray:

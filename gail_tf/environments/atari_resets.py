@@ -23,7 +23,7 @@ _LENGTH = 4  # bytes of a number that says how many follow
 
 
 class _Loaded(NamedTuple):
-    """A state after a load, without its generator and without the two lengths that hang on it."""
+    """A state after a load, without its generator and without the two lengths that depend on it."""
 
     start: bytes
     middle: bytes

@@ -32,9 +32,9 @@ class VectorEnvironment:
     again. That works for any environment that Gymnasium's contract covers (equal seed and actions, equal
     states), where pickling would lose simulator memory.
 
-    Not Gymnasium's SyncVectorEnv: its automatic resets give no seed or hide an episode's last observation,
-    and every step it merges the infos of all environments, which takes time and fails where they differ in
-    shape or type. Of an info only the key of :class:`AbsorbingState` is read here.
+    Not Gymnasium's vector environments: they have no snapshot, step all environments and not some of them,
+    and every step they merge the infos of all, which takes time and fails where these differ in shape or
+    type. Of an info only the key of :class:`AbsorbingState` is read here.
 
     Attributes:
       num_environments: B.

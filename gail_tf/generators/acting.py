@@ -80,7 +80,7 @@ def make_mode(policy: Policy) -> Callable[[], Callable[[np.ndarray, int], np.nda
     """How evaluations in training act: ``policy``'s mode in NumPy; None for a network that it does not know.
 
     Returns:
-      A function that takes the weights of now, and gives ``(observation [B, ...], step) -> actions [B, ...]``
+      A function that takes the current weights and gives ``(observation [B, ...], step) -> actions [B, ...]``
       in the environment's units, up to rounding those of ``policy.deterministic``.
     """
     sampler = make_sampler(policy)

@@ -17,7 +17,7 @@ class Ahead:
     """One piece of an environment's steps that is under way, or waits to be taken.
 
     A compiled update and a batch of simulators both let go of Python's interpreter lock, so they share a
-    process without waiting for each other. What is taken does not hang on when the thread runs: it acts by
+    process without waiting for each other. What is taken does not depend on when the thread runs: it acts by
     weights that were copied before, and nothing else touches the environments.
     """
 

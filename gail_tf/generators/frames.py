@@ -30,7 +30,7 @@ class FrameMemory:
         self.capacity, self.num_added, self._shape = capacity, 0, tuple(shape)
         width = self._shape[0] * self._shape[1]
         self._table = tf.Variable(tf.zeros((capacity, width), tf.uint8), trainable=False, name="frames")
-        self._newest = np.full((num_environments, self._shape[2]), -1)  # numbers in the stack of now
+        self._newest = np.full((num_environments, self._shape[2]), -1)  # numbers in the current stack
         self._stacks: list[np.ndarray | None] = [None] * num_environments
 
     @property

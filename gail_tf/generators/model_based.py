@@ -78,7 +78,7 @@ def _check_rollouts(learner: MGAIL, settings: Mapping[str, Any]) -> None:
     if learner.is_fresh and ahead:
         raise ValueError(
             "ModelBasedGenerator.collect_while_learning is True with MGAIL.rollout = @simulated_rollout, "
-            "whose steps are those of the policy of now: want False."
+            "whose steps are those of the current policy: want False."
         )
     if not learner.is_fresh and interval > 1:
         raise ValueError(

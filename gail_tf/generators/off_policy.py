@@ -12,7 +12,7 @@ import tensorflow as tf
 from gail_tf.agents.policy import Policy
 from gail_tf.agents.td3 import TD3
 from gail_tf.environments.actions import ActionCodec
-from gail_tf.environments.atari import frames_in_stack
+from gail_tf.environments.atari import stacks_frames
 from gail_tf.functions import frozen
 from gail_tf.generators import shared
 from gail_tf.generators.collecting import Act, CollectingGenerator
@@ -117,16 +117,6 @@ def _check_actions(codec: ActionCodec, agent: Any) -> None:
         raise UserError(f"{given}: wrap it so that all are finite, or take gail_ppo/any.")
 
 
-def _are_stacks(make_env: Callable[[], gym.Env], spec: tf.TensorSpec) -> bool:
-    """Whether observations are stacks of frames, of which each is then stored once."""
-    if spec.shape.rank != 3:
-        return False
-    env = make_env()
-    num_frames = frames_in_stack(env)
-    env.close()
-    return num_frames is not None
-
-
 @gin.configurable(denylist=["make_env", "reward_source", "expert", "seed", "absorbing"])
 class OffPolicyGenerator(CollectingGenerator):
     """Actor-critic learning from replayed transitions, for any agent of the OffPolicyAgent protocol.
@@ -228,7 +218,7 @@ class OffPolicyGenerator(CollectingGenerator):
         noise = self.agent.exploration_noise
         self._act_by(self._actor, noise, notes, collect_while_learning, jit_compile=jit_compile)
         action_dim = None if codec.is_discrete else codec.spec.shape[0]
-        are_stacks = _are_stacks(make_env, spec)
+        are_stacks = spec.shape.rank == 3 and stacks_frames(make_env)  # each frame is then stored once
         num_frames = replay_capacity + replay_capacity // 16 + _LEAST_FRAMES if are_stacks else None
         self.replay = ReplayBuffer(replay_capacity, spec, action_dim, num_environments, num_frames)
         if expert_share:

@@ -249,7 +249,7 @@ class OnPolicyGenerator(CollectingGenerator):
         seed = shared.iteration_seed(self._run_seed, 2, iteration)
         observation = self._actor.normalize(shared.flatten_time(transition.observation))
         value, old = (self._values(observation), None) if looked is None else looked
-        known_policy = {} if old is None else {"old": old}
+        extras = {} if old is None else {"old": old}
         ended = self._absorbing_value(transition) if self._absorbing else None
         known = {} if ended is None else {"generator/absorbing_value": ended}
         values = _with_ended(ended, transition, self._values_at(observation, transition, value))
@@ -264,8 +264,8 @@ class OnPolicyGenerator(CollectingGenerator):
             batch = batch._replace(advantage=_of_real_states(advantage, transition))
         if self._cloned:
             seen, done = self._cloned
-            known_policy["expert"] = self._actor.normalize(seen), done
-        metrics = self.agent.update(batch, seed, progress, **known_policy)
+            extras["expert"] = self._actor.normalize(seen), done
+        metrics = self.agent.update(batch, seed, progress, **extras)
         shared.move_average(self.policy, self._actor, self._rate_of_average(iteration))
         fitted = []
         if self._generator_first:  # before the normaliser's update: in the scale in which they were fitted

@@ -72,7 +72,7 @@ class MGAIL(tf.Module):
       codec: of actions. normalizer: of observations; the caller's, and updated there. absorbing: the reward
         source sees absorbing states, so the value of having ended is learned: reward(absorbing) /
         (1 - discount). Otherwise having ended is worth 0.
-      reward_fn: transition -> reward ``[...]``, differentiable. reward_reads_end: whether it hangs on
+      reward_fn: transition -> reward ``[...]``, differentiable. reward_reads_end: whether it depends on
         the end of a step, by the absorbing successor or by ``terminated``.
       actor_network: ``(observation_spec, action_spec) -> network``. value_network: ``(observation_spec) ->
         network``. Observations are vectors ``[d]``, because the forward model predicts them.
@@ -101,7 +101,7 @@ class MGAIL(tf.Module):
         their mean (as the authors' code does); otherwise the mean is bounded.
 
     Attributes:
-      is_fresh: the rollout wants segments that the policy of now has just taken in the simulator.
+      is_fresh: the rollout wants segments that the current policy has just taken in the simulator.
       noise_dim: of what a rollout needs for one step, the action's noise and the mask of the dropout.
     """
 
@@ -234,7 +234,7 @@ class MGAIL(tf.Module):
         return tf.reshape(value, observation.shape[:-1]) / (1.0 - self.discount)
 
     def returns(self, rollout: Rollout) -> tf.Tensor:
-        """:func:`lambda_returns` of a rollout under the reward source of now, ``[H, B]``."""
+        """:func:`lambda_returns` of a rollout under the current reward source, ``[H, B]``."""
         zeros = tf.zeros_like(rollout.termination)
 
         def reward_of(terminated):
@@ -276,7 +276,7 @@ class MGAIL(tf.Module):
         """One step up the H-step objective, mean G_0 + entropy, and one of V towards the same returns.
 
         ``segment``: ``[H, B]``; its first states are where the rollouts start. Where the rollout
-        ``is_fresh``, the policy of now has taken it. ``expert``: demonstrations ``[M]``, for
+        ``is_fresh``, the current policy has taken it. ``expert``: demonstrations ``[M]``, for
         ``cloning_coef``.
         """
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -340,7 +340,7 @@ class MGAIL(tf.Module):
             returns = self.returns(self._rollout(model, self.act, segment, self.noise_fn(seed)))
             total = tf.reduce_sum(returns[0])
         _, scale, _ = self._normalizer.affine()
-        # A single step without a value function hangs on no predicted state at all.
+        # A single step without a value function depends on no predicted state at all.
         zero = tf.UnconnectedGradients.ZERO
         gradient = tape.gradient(total, perturbation, unconnected_gradients=zero)
         return tf.reduce_mean(tf.norm(gradient / scale, axis=-1), -1)

@@ -73,7 +73,7 @@ def replayed_rollout(model, act, segment: Segment, noise_fn) -> Rollout:
 
 @gin.configurable
 def simulated_rollout(model, act, segment: Segment, noise_fn) -> Rollout:
-    """H steps of the simulator, taken just now by the policy of now: values real, derivatives the model's.
+    """H steps of the simulator, taken just now by the current policy: values real, derivatives the model's.
 
     MGAIL, Algorithm 1, and ``policy_loop`` of the authors' code. As :func:`replayed_rollout`, but the actions
     too have the recorded value, to the last bit. A rollout with ``is_fresh`` makes the generator take its

@@ -23,7 +23,7 @@ class GradientStep(tf.Module):
       make_optimizer: ``(learning_rate, global_clipnorm=, clipvalue=) -> optimizer`` of Keras.
 
     Attributes:
-      learning_rate: variable, the rate of now.
+      learning_rate: variable, the current rate.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class GradientStep(tf.Module):
         if not known:
             names = ", ".join(variable.name for variable in self._trained[:3])
             raise UserError(
-                f"a loss does not hang on any of the weights that are to be trained by it ({names} ...): "
+                f"a loss does not depend on any of the weights that are to be trained by it ({names} ...): "
                 "want one that TensorFlow computes of the network's output."
             )
         self.learning_rate.assign(self._initial * (1.0 - progress * (1.0 - self._final_fraction)))

@@ -12,7 +12,7 @@ from gail_tf.rewards.statistics import reward_statistics
 
 
 class RewardPipeline(tf.Module):
-    """``reward_fn`` of the logits, then each of ``transforms`` in order, with the gin parameters of now.
+    """``reward_fn`` of the logits, then each of ``transforms`` in order, with the current gin parameters.
 
     Args:
       reward_fn, transforms: tensor -> tensor of the same shape; a UserError where they give anything else.

@@ -16,7 +16,7 @@ from gail_tf.environments.simulators import Simulators
 from gail_tf.types import UserError
 
 # Observations [n, ...] of the environment's observation_spec and a step counter -> actions [n, ...] in its
-# units. The counter never comes back to a value within an evaluation, so noise that hangs on it is never the
+# units. The counter never comes back to a value within an evaluation, so noise drawn from it is never the
 # same in two episodes.
 ActFn = Callable[[np.ndarray, int], np.ndarray]
 

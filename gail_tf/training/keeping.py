@@ -67,7 +67,7 @@ class Candidates(tf.Module):
         self._known = [_NONE] * count
 
     def offer(self, candidate: Candidate) -> None:
-        """Remembers the policy of now in the place of the worst, where it is no worse."""
+        """Remembers the current policy in the place of the worst, where it is no worse."""
         worst = min(range(len(self._known)), key=lambda i: self._known[i][:2])
         if candidate.score >= self._known[worst].score:
             self._known[worst] = candidate

@@ -15,7 +15,7 @@ import numpy as np
 
 from gail_tf import demonstrations
 from gail_tf.environments.actions import ActionCodec
-from gail_tf.environments.atari import frames_in_stack, newest_frame
+from gail_tf.environments.atari import newest_frame, stacks_frames
 from gail_tf.environments.finite import check_finite
 from gail_tf.environments.foreign import one_line
 from gail_tf.environments.make import is_same_id, make_by_arguments, with_time_limit
@@ -261,19 +261,12 @@ def save(
     if out.startswith(MINARI):
         _save_minari(out, recorded, make_env)
     else:
-        demonstrations.save(out, recorded, compact=_stacks_frames(make_env))
+        demonstrations.save(out, recorded, compact=stacks_frames(make_env))
 
 
 def kept_of(out: str, make_env: Callable[[], gym.Env]) -> Kept:
     """What is kept of observations for ``out``: of stacks the frames, which alone give the stacks again."""
-    return newest_frame if not out.startswith(MINARI) and _stacks_frames(make_env) else np.asarray
-
-
-def _stacks_frames(make_env: Callable[[], gym.Env]) -> bool:
-    env = make_env()
-    num_frames = frames_in_stack(env)
-    env.close()
-    return num_frames is not None
+    return newest_frame if not out.startswith(MINARI) and stacks_frames(make_env) else np.asarray
 
 
 # Minari

@@ -59,7 +59,7 @@ class Trainer:
         "last", or the one with the "best_return". The best three of training and the last one meet again at
         the end, and the last is kept where it is about as near.
       distance: episodes -> imitation distance; None without demonstrations.
-      make_act: gives the way in which evaluations in training act by the mode, with the weights of now.
+      make_act: gives the way in which evaluations in training act by the mode, with the current weights.
         None: as the exported policy does, which the final evaluation always does.
       trackers: what makes trackers beside TensorBoard, such as [@WandB] (trackers.py).
       checkpoint_interval: in iterations. Two minutes after the last checkpoint there is one in any case, if
@@ -338,7 +338,7 @@ class Trainer:
         return evaluated, statistics
 
     def _remember(self, statistics: Mapping[str, Any]) -> None:
-        """Remembers the policy of now where it is the best, or one of those that may be kept."""
+        """Remembers the current policy where it is the best, or one of those that may be kept."""
         if statistics["return_mean"] > self._best_return:
             self._best_return, self.best_env_steps = statistics["return_mean"], self.env_steps
             self.best_policy.remember()

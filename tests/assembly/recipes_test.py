@@ -389,7 +389,7 @@ def test_names_that_mean_nothing_are_told(binding, said):
 
 def test_a_macro_that_is_used_is_none_of_them():
     parse_gin(["gail_ppo/any"], ["rate = 0.01", "Discriminator.learning_rate = %rate"])
-    assert gin.query_parameter("Discriminator.learning_rate") is not None
+    assert gin.get_bindings("Discriminator")["learning_rate"] == 0.01
 
 
 def test_a_name_that_two_parts_have_is_one_line(folder, monkeypatch):

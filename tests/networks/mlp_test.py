@@ -167,6 +167,24 @@ def test_activations_and_normalisation_are_any_of_keras():
     np.testing.assert_allclose(np.mean(hidden, -1), 0.0, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "make, inputs",
+    [
+        (mlp.make_actor_network, (_OBSERVATION, _BOX)),
+        (mlp.make_deterministic_actor, (_OBSERVATION, _BOX)),
+        (mlp.make_squashed_actor, (_OBSERVATION, _BOX)),
+        (mlp.make_critic_network, (_OBSERVATION, _BOX)),
+        (mlp.make_action_value_network, (_OBSERVATION, _DISCRETE)),
+    ],
+)
+def test_every_factory_normalises_each_hidden_layer(make, inputs):
+    plain, normalized = (
+        make(*inputs, (8, 8), normalization=layer) for layer in (None, tf.keras.layers.LayerNormalization)
+    )
+    # A scale and a shift of each of two layers; a normalised layer has no bias to learn apart from the shift.
+    assert len(normalized.trainable_variables) - len(plain.trainable_variables) == 4
+
+
 def test_a_keras_model_is_a_network_of_ones_own():
     inputs = tf.keras.Input((3,)), tf.keras.Input((2,))
     joined = tf.keras.layers.Concatenate()(inputs)
