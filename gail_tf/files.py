@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 Content = bytes | str | Callable[[BinaryIO], object]
 

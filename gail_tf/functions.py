@@ -8,7 +8,7 @@ from typing import Any
 
 import gin
 
-from gail_tf.types import UserError, told
+from gail_tf.errors import UserError, error_message
 
 
 def frozen(fn: Callable, given: Collection[str] = ()) -> Callable:
@@ -70,7 +70,7 @@ def asked(binding: str, fn: Callable, *given: Any) -> Any:
 def failure(binding: str, fn: Callable, error: Exception) -> UserError:
     """That ``fn``, which gin binds at ``binding``, raised ``error``, in one line."""
     where = "mend it (GAIL_TF_TRACEBACK=1 shows where)"
-    return UserError(f"{binding}: {name_of(fn)} fails ({told(error)}); {where}.")
+    return UserError(f"{binding}: {name_of(fn)} fails ({error_message(error)}); {where}.")
 
 
 def require_signature(binding: str, fn: Callable, *names: str) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from gail_tf.errors import UserError
 from gail_tf.files import check_readable
-from gail_tf.types import UserError
 
 # Operations that reach out of the graph. No policy and no reward needs one.
 _REACHING_OUT = frozenset(

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 NAME = ".lease"
 BEAT_SECONDS = 10.0  # between two touches

@@ -16,10 +16,9 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from gail_tf.environments.foreign import one_line
+from gail_tf.errors import WARNING, UserError, one_line, without_trail
 from gail_tf.machine import available_cores
 from gail_tf.start_up import import_tensorflow, use_device, use_tensorflow_threads
-from gail_tf.types import WARNING, UserError, without_trail
 
 Callback = Callable[[Mapping[str, Any]], bool | None]
 """Takes a line of metrics, as in ``metrics.jsonl``; True ends the training, which then finishes as usual."""

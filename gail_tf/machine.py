@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from types import ModuleType
 
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 
 def available_cores() -> int:

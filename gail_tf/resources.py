@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 SHIPPED = "shipped:"
 _PACKAGE = Path(__file__).resolve().parent

@@ -10,8 +10,8 @@ import shutil
 import sys
 from pathlib import Path
 
+from gail_tf.errors import UserError
 from gail_tf.machine import pip_install, quiet
-from gail_tf.types import UserError
 
 TF_AGENTS = "tf-agents==0.19.0"
 """What pip is told to install."""

@@ -1,4 +1,4 @@
-"""The nouns every room shares: transitions, batches, and the two protocols of the adversarial loop.
+"""The types every room shares: transitions, batches, and protocols of reward source, agents and generator.
 
 Conventions (see docs/conventions.md): the expert is class 1 and logits are expert-high; on-policy
 arrays are time-major ``[T, B, ...]``, all others ``[B, ...]``; ``_t`` is now and ``_tp1`` next;
@@ -8,35 +8,6 @@ Continuous actions are normalised to ``[-1, 1]`` inside the package and in the e
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
-
-
-class UserError(ValueError):
-    """Input that a person can mend: one line says what was given, what is wanted and what to do.
-
-    Binaries print it without a traceback and exit with code 2.
-    """
-
-
-def without_trail(error: Exception) -> str:
-    """The error's message, without the trail of configurables that gin adds, which tells a reader nothing."""
-    return str(error).split("\n  In call to configurable", 1)[0]
-
-
-WARNING = "warning: "
-"""The beginning of a note that asks a person to act; other notes only inform."""
-
-
-def one_line(text: Any, limit: int = 200) -> str:
-    """``text`` without line breaks, cut to ``limit`` characters."""
-    line = " ".join(str(text).split())
-    return line if len(line) <= limit else line[: limit - 3] + "..."
-
-
-def told(error: Exception) -> str:
-    """The error as text: of a UserError its message, of any other its type and its message in one line."""
-    line = without_trail(error)
-    return line if isinstance(error, UserError) else f"{type(error).__name__}: {one_line(line)}"
-
 
 ARRAYS, DEMONSTRATIONS = "the arrays", "the demonstrations"
 """What stands for a path, in messages and in run.json, where a program gave no file."""

@@ -26,25 +26,27 @@ _MAY_IMPORT = {
     "gail_tf": {"library", "version"},  # the library when it is first asked for
     "version": set(),
     "types": set(),
-    "functions": {"types"},
+    "errors": set(),
+    "functions": {"errors"},
     "scores": set(),
-    "resources": {"types"},
-    "files": {"types"},
-    "graphs": {"types", "files"},
-    "machine": {"types"},
-    "lease": {"types"},
+    "resources": {"errors"},
+    "files": {"errors"},
+    "graphs": {"errors", "files"},
+    "machine": {"errors"},
+    "lease": {"errors"},
     "frame_stacks": set(),
-    "optimization": {"types", "frame_stacks"},
-    "networks": {"types", "functions"},
-    "rewards": {"types", "functions", "networks", "graphs"},
-    "operators": {"types", "functions", "networks", "optimization"},
-    "demonstrations": {"types", "files", "machine", "frame_stacks"},
-    "environments": {"types", "files", "machine", "networks"},
-    "discriminators": {"types", "functions", "networks", "optimization", "rewards", "operators"},
-    "agents": {"types", "functions", "networks", "optimization", "operators", "environments"},
+    "optimization": {"types", "errors", "frame_stacks"},
+    "networks": {"errors", "functions"},
+    "rewards": {"types", "errors", "functions", "networks", "graphs"},
+    "operators": {"types", "errors", "functions", "networks", "optimization"},
+    "demonstrations": {"types", "errors", "files", "machine", "frame_stacks"},
+    "environments": {"types", "errors", "files", "machine", "networks"},
+    "discriminators": {"types", "errors", "functions", "networks", "optimization", "rewards", "operators"},
+    "agents": {"types", "errors", "functions", "networks", "optimization", "operators", "environments"},
     "mgail": {"types", "networks", "optimization", "operators", "environments"},
     "generators": {
         "types",
+        "errors",
         "functions",
         "networks",
         "optimization",
@@ -54,11 +56,12 @@ _MAY_IMPORT = {
         "agents",
         "mgail",
     },
-    "reporting": {"types", "scores", "files", "machine"},
-    "doctor": {"types", "scores", "lease", "reporting"},
+    "reporting": {"types", "errors", "scores", "files", "machine"},
+    "doctor": {"types", "errors", "scores", "lease", "reporting"},
     "training": {
         "version",
         "types",
+        "errors",
         "functions",
         "scores",
         "files",
@@ -71,9 +74,9 @@ _MAY_IMPORT = {
         "reporting",
         "doctor",
     },
-    "start_up": {"types", "machine"},
+    "start_up": {"errors", "machine"},
     "library": {
-        "types",
+        "errors",
         "resources",
         "machine",
         "environments",
@@ -85,6 +88,7 @@ _MAY_IMPORT = {
     "assembly": {
         "gail_tf",
         "types",
+        "errors",
         "scores",
         "functions",
         "resources",
@@ -103,7 +107,7 @@ _MAY_IMPORT = {
         "training",
     },
     "studies": {
-        "types",
+        "errors",
         "files",
         "machine",
         "lease",
@@ -159,7 +163,7 @@ def test_the_reader_sees_imports_of_every_form():
 import gail_tf
 import numpy as np
 from gail_tf import demonstrations as demos
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 def late():
     if True:
         from gail_tf.assembly import parts
@@ -168,7 +172,7 @@ def late():
         "gail_tf",
         "numpy",
         "gail_tf.demonstrations",
-        "gail_tf.types",
+        "gail_tf.errors",
         "gail_tf.assembly.parts",
     }
 

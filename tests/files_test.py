@@ -4,8 +4,8 @@ import errno
 
 import pytest
 
+from gail_tf.errors import UserError
 from gail_tf.files import require_new, write_atomically
-from gail_tf.types import UserError
 
 
 @pytest.mark.parametrize("content", [b"\xc3\xa4", "ä", lambda file: file.write(b"\xc3\xa4")])

@@ -3,8 +3,8 @@
 import pytest
 import tensorflow as tf
 
+from gail_tf.errors import UserError
 from gail_tf.graphs import checked_graph
-from gail_tf.types import UserError
 
 
 def saved(folder, function):

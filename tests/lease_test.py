@@ -14,8 +14,8 @@ import time
 import pytest
 
 from gail_tf import lease
+from gail_tf.errors import UserError
 from gail_tf.lease import Lease, holder
-from gail_tf.types import UserError
 
 HOLD = (
     "import sys, time; from gail_tf.lease import Lease; Lease(sys.argv[1]).take(); print('held', flush=True)"

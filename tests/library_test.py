@@ -16,9 +16,9 @@ import pytest
 import gail_tf
 from gail_tf import demonstrations
 from gail_tf.bin.outcome import report
+from gail_tf.errors import UserError
 from gail_tf.training import recording
 from gail_tf.training.run_directory import RunDirectory
-from gail_tf.types import UserError
 
 TINY = (
     "OnPolicyGenerator.num_environments = 2",

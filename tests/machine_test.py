@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from gail_tf import machine
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 
 def test_cores(monkeypatch):

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from gail_tf import start_up
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 
 @pytest.fixture

@@ -11,12 +11,13 @@ from tf_agents.networks import network
 from tf_agents.trajectories import time_step as ts
 
 from gail_tf.agents.on_policy import cloning_loss, explained_variance
+from gail_tf.errors import UserError
 from gail_tf.networks.mlp import takes_leading_axes
 from gail_tf.networks.shared_encoder import features_spec, shared_encoder
 from gail_tf.optimization.checks import check_settings
 from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.optimization.minibatches import drawn_indices, scan_minibatches
-from gail_tf.types import OnPolicyBatch, UserError
+from gail_tf.types import OnPolicyBatch
 
 _IMAGES_TOLD_OF = 256  # rows whose divergence and entropy are metrics
 

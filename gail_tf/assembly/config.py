@@ -17,8 +17,8 @@ from gail_tf import demonstrations
 from gail_tf.assembly import recipes
 from gail_tf.assembly.gin_text import Statement, as_file, comparable
 from gail_tf.assembly.recipes import did_you_mean
+from gail_tf.errors import UserError
 from gail_tf.rewards.exported import describe_reward, digest, find_reward
-from gail_tf.types import UserError
 
 _GIN_ERRORS = (ValueError, SyntaxError, OSError, TypeError, AttributeError, ImportError, RuntimeError)
 _GIN_ERRORS += (tokenize.TokenError, KeyError)  # of a bracket that is never closed, of a name that two have

@@ -11,7 +11,7 @@ from typing import Any
 
 from gin import config as gin_config
 
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 # Type -> what it takes beside itself, and what a value and a list of it are called.
 _PLAIN = {

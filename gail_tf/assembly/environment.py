@@ -7,7 +7,7 @@ import gin
 
 from gail_tf.assembly import configurables  # noqa: F401 - gin knows every part
 from gail_tf.assembly.config import parse_gin, unreached_keys
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 _ARGUMENTS = ("kwargs", "wrappers", "max_episode_steps")
 

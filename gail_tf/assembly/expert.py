@@ -16,7 +16,6 @@ from gail_tf.demonstrations import Demonstrations
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack
-from gail_tf.environments.foreign import one_line
 from gail_tf.environments.make import is_same_id, without_partials
 from gail_tf.environments.observations import (
     channels_first,
@@ -26,6 +25,7 @@ from gail_tf.environments.observations import (
     time_limit,
 )
 from gail_tf.environments.wrappers import as_bindings, defaults_of, described
+from gail_tf.errors import UserError, one_line
 from gail_tf.files import as_json
 from gail_tf.functions import name_of
 from gail_tf.networks.encoders import is_image, with_channels
@@ -33,7 +33,7 @@ from gail_tf.resources import experts_dir, resolve_demonstrations
 from gail_tf.rewards import functions as rewards
 from gail_tf.training.imitation_distance import Ends, ends_of_expert
 from gail_tf.training.matching import matched
-from gail_tf.types import ARRAYS, DEMONSTRATIONS, Transition, UserError
+from gail_tf.types import ARRAYS, DEMONSTRATIONS, Transition
 
 SMALL_SPREAD, SMALL_RELATIVE_SPREAD = 3e-4, 1e-5  # Standard deviations that RunningMoments flattens.
 MODERATE_ACTION = (

@@ -16,8 +16,8 @@ from gail_tf.assembly.settings import play_at_random, scored
 from gail_tf.demonstrations.comparison import Comparison
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.observations import environment_name, flattened_images
+from gail_tf.errors import UserError
 from gail_tf.training.reference import compare_with
-from gail_tf.types import UserError
 
 
 def inspect_for(loaded: LoadedDemonstrations, make_env: Callable[[], gym.Env]) -> Comparison:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from gail_tf.assembly import settings  # noqa: F401 - gin knows every part
 from gail_tf.assembly.config import parse_gin
 from gail_tf.assembly.config_types import check_types
-from gail_tf.types import UserError, without_trail
+from gail_tf.errors import UserError, without_trail
 
 
 def refusal(configs: Sequence[str], bindings: Sequence[str]) -> str | None:

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gail_tf.assembly.gin_text import Statement, statements, without
+from gail_tf.errors import UserError
 from gail_tf.resources import configs_dir
-from gail_tf.types import UserError
 
 # Names of variants -> the configs that they stand for; {task} is any task, or "any".
 VARIANTS = {

@@ -10,10 +10,10 @@ from gail_tf.assembly.expert import recorded_by
 from gail_tf.assembly.gin_text import Statement, comparable, statements
 from gail_tf.assembly.settings import NAMES, Request
 from gail_tf.environments.make import factory_name, with_version
+from gail_tf.errors import UserError
 from gail_tf.reporting import python_calls
 from gail_tf.resources import resolve_demonstrations
 from gail_tf.rewards.exported import find_reward
-from gail_tf.types import UserError
 
 
 def check_same(request: Request, info: Mapping[str, Any]) -> None:

@@ -48,6 +48,7 @@ from gail_tf.environments.atari import frames_in_stack
 from gail_tf.environments.make import factory_name, make_environment, with_version
 from gail_tf.environments.makers import SLOW
 from gail_tf.environments.observations import environment_name
+from gail_tf.errors import WARNING, UserError
 from gail_tf.functions import name_of
 from gail_tf.resources import resolve_demonstrations
 from gail_tf.training import evaluation
@@ -56,7 +57,6 @@ from gail_tf.training.imitation_distance import screen_blocks
 from gail_tf.training.matching import matched
 from gail_tf.training.nearness import RANDOM_EPISODES, RANDOM_SEED
 from gail_tf.training.reference import border_accuracy, compare_with, other_images
-from gail_tf.types import WARNING, UserError
 
 NAMES = ("label", "task", "run_name", "group", "tags")
 """The flags that name a run and change nothing in it."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from absl import app, flags, logging
 
-from gail_tf.types import UserError, without_trail
+from gail_tf.errors import UserError, without_trail
 from gail_tf.version import __version__
 
 EXIT_USER_ERROR = 2

@@ -17,7 +17,7 @@ from gail_tf import library
 from gail_tf.bin.command_line import program, run_main
 from gail_tf.bin.outcome import report
 from gail_tf.doctor.case import free_folder
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Where the run goes: runs/demo, or a free runs/demo_N.")
 _SEED = 6_000_000  # of episodes that neither training nor its evaluations saw

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from gail_tf.bin.command_line import program, run_main
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 _JSON = flags.DEFINE_bool("json", False, "Print the findings as one JSON object, {run: [finding, ...]}.")
 

@@ -3,8 +3,8 @@
 from absl import flags
 
 from gail_tf.bin.command_line import list_flags_in
+from gail_tf.errors import UserError
 from gail_tf.studies.engine import Engine, load_engine
-from gail_tf.types import UserError
 
 _ENGINE = flags.DEFINE_string(
     "engine", "local", "Where runs train: local, ray, slurm, or a gin file that binds make_engine.engine."

@@ -28,7 +28,7 @@ from typing import Any
 from absl import flags
 
 from gail_tf.bin.command_line import run_main
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 _POLICY = flags.DEFINE_string("policy", None, "A run directory or an exported policy.")
 _NUM_EPISODES = flags.DEFINE_integer("num_episodes", 20, "Episodes to run.", lower_bound=1)

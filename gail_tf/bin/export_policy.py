@@ -24,10 +24,10 @@ from collections.abc import Sequence
 from absl import flags
 
 from gail_tf.bin.command_line import run_main
+from gail_tf.errors import UserError
 from gail_tf.files import require_new
 from gail_tf.start_up import import_tensorflow
 from gail_tf.training import saved_models
-from gail_tf.types import UserError
 
 _RUN_DIR = flags.DEFINE_string(
     "run_dir", None, "The run, or an exported policy; the first argument does too."

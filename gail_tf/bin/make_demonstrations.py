@@ -40,11 +40,11 @@ from absl import flags
 
 from gail_tf.assembly.recipes import recipe_of
 from gail_tf.bin.command_line import program, run_main
+from gail_tf.errors import UserError
 from gail_tf.files import require_new
 from gail_tf.reporting.python_calls import quoted
 from gail_tf.resources import resolve_demonstrations
 from gail_tf.start_up import import_tensorflow
-from gail_tf.types import UserError
 
 _POLICY = flags.DEFINE_string("policy", None, "A run directory, a policy, a .zip, or module:function.")
 _PLAY = flags.DEFINE_bool("play", False, "A person acts, at the keyboard (discrete actions).")

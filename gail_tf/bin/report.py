@@ -45,7 +45,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from gail_tf.bin.command_line import program, run_main
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 _OUT = flags.DEFINE_string("out", "report", "The folder to write into; made when it does not exist.")
 _ONLY = flags.DEFINE_string(

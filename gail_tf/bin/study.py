@@ -32,9 +32,9 @@ from absl import flags
 
 from gail_tf.bin import engine_flags
 from gail_tf.bin.command_line import program, run_main
+from gail_tf.errors import UserError
 from gail_tf.studies import preflight, runner, study
 from gail_tf.studies.jobs import REFUSED_EXIT_CODE
-from gail_tf.types import UserError
 
 _STUDY = flags.DEFINE_string("study", None, "A shipped study's name or a path to a gin file.")
 _OUT = flags.DEFINE_string("out", None, "The study's folder: runs/<name of the study> when not given.")

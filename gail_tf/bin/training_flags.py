@@ -9,7 +9,7 @@ from absl import flags
 from gail_tf.assembly import recipe_texts
 from gail_tf.bin.command_line import list_flags_in
 from gail_tf.bin.outcome import report
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 _SHARED = (
     flags.DEFINE_string("run_dir", None, "Where the run goes; made by this command."),

@@ -28,8 +28,8 @@ from absl import flags
 
 from gail_tf.bin import engine_flags
 from gail_tf.bin.command_line import run_main
+from gail_tf.errors import UserError
 from gail_tf.studies import search, study, tune, tune_report
-from gail_tf.types import UserError
 
 _TUNE = flags.DEFINE_string("tune", None, "A shipped search's name or a path to a gin file.")
 _OUT = flags.DEFINE_string("out", None, "The search's folder: runs/<name of the search> when not given.")

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from gail_tf.errors import UserError
 from gail_tf.frame_stacks import FrameStacks
-from gail_tf.types import UserError
 
 NUMERIC_KINDS, INTEGER_KINDS = "fiu", "iu"
 _KINDS = "b" + NUMERIC_KINDS  # with True and False, which are 1 and 0

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 
 def border_accuracy(

@@ -11,7 +11,7 @@ from gail_tf.demonstrations import arrays
 from gail_tf.demonstrations.components import Components, by_number, listed
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.frames import are_colour, grey
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 LARGEST_OBSERVATION = 1e15  # Sums of squares of more overflow float32, and a normaliser with them.
 RANGE_TOLERANCE = 1e-4  # Of high - low: float32 rounding of a clipped action, not a different unit.

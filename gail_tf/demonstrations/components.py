@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from gail_tf.demonstrations import arrays
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 Components = tuple[tuple[str, int], ...]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from gail_tf.demonstrations import arrays
 from gail_tf.demonstrations.components import Components, columns_in_order
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 PER_STEP = ("observations", "actions", "next_observations", "rewards", "terminated", "truncated")
 PER_EPISODE = {"episode_returns": np.float64, "episode_lengths": np.int64, "episode_terminated": np.bool_}

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 Rows = dict[str, np.ndarray]
 Notes = list[str]

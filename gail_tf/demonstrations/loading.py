@@ -11,7 +11,8 @@ import numpy as np
 from gail_tf.demonstrations.components import listed
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.readers import READERS, Reader, d4rl, npz
-from gail_tf.types import ARRAYS, UserError
+from gail_tf.errors import UserError
+from gail_tf.types import ARRAYS
 
 MIN_TRANSITIONS = 2
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from gail_tf.demonstrations.demonstrations import Demonstrations
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 
 def _take(demonstrations: Demonstrations, rows_of: dict[int, np.ndarray], note: str) -> Demonstrations:

@@ -10,6 +10,7 @@ import tensorflow as tf
 from gail_tf.discriminators import losses, regularizers
 from gail_tf.discriminators.expert_rows import ExpertSampler, kept_rows
 from gail_tf.discriminators.features import Fields, TransitionFeatures, gathered, num_rows_of
+from gail_tf.errors import UserError
 from gail_tf.functions import frozen, name_of, require_signature
 from gail_tf.networks.discriminator import (
     check_dropout,
@@ -23,7 +24,7 @@ from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.optimization.minibatches import scan_minibatches, shuffled_indices
 from gail_tf.rewards import functions as rewards
 from gail_tf.rewards.pipeline import RewardPipeline
-from gail_tf.types import Metrics, Transition, UserError, ValuedSegments
+from gail_tf.types import Metrics, Transition, ValuedSegments
 
 _IMAGES_AT_ONCE = 256
 """Rows with images that are float32 at one time where rewards are computed."""

@@ -17,8 +17,9 @@ import gin
 import numpy as np
 import tensorflow as tf
 
+from gail_tf.errors import UserError
 from gail_tf.functions import asked, name_of
-from gail_tf.types import Metrics, UserError
+from gail_tf.types import Metrics
 
 LogitFn = Callable[[tf.Tensor], tf.Tensor]
 BINDING = "Discriminator.loss_terms"

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Mapping
 
 from gail_tf.doctor import adversary, cloning, course, data, generator, process
 from gail_tf.doctor.case import Case, Finding
+from gail_tf.errors import UserError
 from gail_tf.lease import holder
 from gail_tf.reporting.runs import Path, Run, find_runs, load_run, read_object
-from gail_tf.types import UserError
 
 Check = Callable[[Case], Finding | None]
 

@@ -3,7 +3,7 @@
 import gymnasium as gym
 import numpy as np
 
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 ABSORBED = "gail_tf/absorbed"
 """Of an info: the step was one in the absorbing state. An environment's own keys may be anything else."""

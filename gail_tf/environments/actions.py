@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from tf_agents.specs import tensor_spec
 
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 
 class ActionCodec:

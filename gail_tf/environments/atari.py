@@ -7,8 +7,8 @@ import gymnasium as gym
 import numpy as np
 
 from gail_tf.environments.observations import is_transparent, time_limit
+from gail_tf.errors import UserError
 from gail_tf.machine import import_opencv
-from gail_tf.types import UserError
 
 
 @gin.configurable

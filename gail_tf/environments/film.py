@@ -17,10 +17,10 @@ from typing import Any, BinaryIO
 import gymnasium as gym
 import numpy as np
 
-from gail_tf.environments.foreign import WHERE, foreign, one_line
+from gail_tf.environments.foreign import WHERE, foreign
 from gail_tf.environments.make import make_by_arguments
 from gail_tf.environments.wrappers import recalled
-from gail_tf.types import UserError, told
+from gail_tf.errors import UserError, error_message, one_line
 
 _RENDERERS = {
     "egl": "install EGL with a driver (Debian: libegl1 libgl1-mesa-dri), or set MUJOCO_GL=osmesa",
@@ -120,7 +120,7 @@ def _main(job: BinaryIO) -> None:
         print(json.dumps({"return": work(**arguments)}))
     except Exception as e:
         traceback.print_exc()
-        why = one_line(told(e))
+        why = one_line(error_message(e))
         # No OpenGL shows as anything at all, such as an AttributeError of None.
         if any(
             f"{os.sep}{name}{os.sep}" in file for file in _files(e) for name in ("OpenGL", "mujoco", "glfw")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 
 def is_finite(numbers: np.ndarray) -> bool:

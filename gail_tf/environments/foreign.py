@@ -7,7 +7,7 @@ import sys
 import types
 from collections.abc import Iterator
 
-from gail_tf.types import UserError, one_line
+from gail_tf.errors import UserError, one_line
 
 WHERE = "(GAIL_TF_TRACEBACK=1 shows where)"
 

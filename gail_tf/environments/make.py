@@ -20,10 +20,10 @@ import gail_tf.environments.atari  # noqa: F401 - registers configurables
 import gail_tf.environments.wrappers  # noqa: F401 - registers configurables
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.atari_resets import reset_quickly
-from gail_tf.environments.foreign import WHERE, foreign, import_module, one_line
+from gail_tf.environments.foreign import WHERE, foreign, import_module
 from gail_tf.environments.observations import as_box, time_limit
+from gail_tf.errors import UserError, one_line
 from gail_tf.machine import quiet
-from gail_tf.types import UserError
 
 logger = logging.getLogger(__name__)
 

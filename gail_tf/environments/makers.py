@@ -11,7 +11,7 @@ from gail_tf.environments.batched import are_alike
 from gail_tf.environments.observations import environment_name
 from gail_tf.environments.simulators import Loop, Simulators
 from gail_tf.environments.workers import Workers
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 MAKERS = ("batched", "workers", "loop")
 SLOW = 2e-4

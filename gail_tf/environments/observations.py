@@ -7,8 +7,7 @@ import gymnasium as gym
 import numpy as np
 
 from gail_tf.environments.absorbing import AbsorbingState
-from gail_tf.environments.foreign import one_line
-from gail_tf.types import UserError
+from gail_tf.errors import UserError, one_line
 
 if TYPE_CHECKING:
     import tensorflow as tf

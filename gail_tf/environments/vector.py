@@ -11,7 +11,8 @@ from gail_tf.environments.finite import check_finite, narrowed
 from gail_tf.environments.makers import make_simulators
 from gail_tf.environments.observations import observation_spec
 from gail_tf.environments.simulators import action_dtype, stacked
-from gail_tf.types import EpisodeStatistics, UserError
+from gail_tf.errors import UserError
+from gail_tf.types import EpisodeStatistics
 
 
 class Step(NamedTuple):

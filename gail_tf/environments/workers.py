@@ -11,7 +11,7 @@ import gymnasium as gym
 import numpy as np
 
 from gail_tf.environments.simulators import Loop, Outcome, action_dtype
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 
 class Workers:

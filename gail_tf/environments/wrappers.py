@@ -12,7 +12,7 @@ import gymnasium as gym
 import numpy as np
 
 from gail_tf.environments.foreign import foreign, import_module
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 
 @gin.configurable

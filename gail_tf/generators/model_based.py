@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from gail_tf.agents.policy import Policy
 from gail_tf.environments.absorbing import AbsorbingState
+from gail_tf.errors import UserError
 from gail_tf.generators import shared
 from gail_tf.generators.ahead import Piece
 from gail_tf.generators.collecting import Act, CollectingGenerator
@@ -21,7 +22,7 @@ from gail_tf.mgail.segments import Segment, SegmentReplay, cut_windows, first_fl
 from gail_tf.networks.normalization import RunningMoments
 from gail_tf.optimization.minibatches import Weighted, drawn_indices
 from gail_tf.rewards.environment import EnvironmentReward
-from gail_tf.types import EpisodeStatistics, RewardSource, Transition, UserError
+from gail_tf.types import EpisodeStatistics, RewardSource, Transition
 
 
 def _without_absorbing(env: gym.Env) -> gym.Env:

@@ -13,6 +13,7 @@ from gail_tf.agents.policy import Policy
 from gail_tf.agents.td3 import TD3
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import stacks_frames
+from gail_tf.errors import UserError
 from gail_tf.functions import frozen
 from gail_tf.generators import shared
 from gail_tf.generators.collecting import Act, CollectingGenerator
@@ -21,7 +22,7 @@ from gail_tf.networks.augmentations import augmented
 from gail_tf.optimization import averages
 from gail_tf.optimization.compiling import with_xla
 from gail_tf.optimization.minibatches import drawn_indices, recent_ages, scan_updates
-from gail_tf.types import EpisodeStatistics, OffPolicyBatch, RewardSource, Transition, UserError
+from gail_tf.types import EpisodeStatistics, OffPolicyBatch, RewardSource, Transition
 
 _LEAST_FRAMES = 64
 """Of frames there is room for so many more than for rows, and for a sixteenth: for episodes' starts."""

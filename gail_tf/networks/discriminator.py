@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 import gin
 import tensorflow as tf
 
+from gail_tf.errors import UserError, error_message
 from gail_tf.functions import frozen, name_of
 from gail_tf.networks.encoders import Cover, is_image, small_encoder, with_channels
 from gail_tf.networks.layers import reason_of, regularizers_of
-from gail_tf.types import UserError, told
 
 InputShapes = Mapping[str, tuple[int, ...]]
 
@@ -36,7 +36,7 @@ def made_network(binding: str, factory: Callable, input_shapes: InputShapes) -> 
     try:
         logits = tf.convert_to_tensor(network(features, training=False))
     except Exception as error:  # it may raise anything
-        given = f"fails on features of the shape {tuple(features.shape)} ({told(error)})"
+        given = f"fails on features of the shape {tuple(features.shape)} ({error_message(error)})"
         raise UserError(f"{binding}: the network of {name} {given}: {wanted}.") from error
     if logits.shape != (2, 1) or logits.dtype != tf.float32:
         given = f"gives {logits.dtype.name} of the shape {tuple(logits.shape)} for 2 rows"

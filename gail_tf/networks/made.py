@@ -11,9 +11,9 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from tf_agents.networks import network
 
+from gail_tf.errors import UserError, error_message, without_trail
 from gail_tf.functions import failure, name_of
 from gail_tf.networks.mlp import as_network
-from gail_tf.types import UserError, told, without_trail
 
 tfd = tfp.distributions
 
@@ -138,7 +138,9 @@ def _made(
     except UserError:
         raise
     except Exception as error:  # layers of somebody's own may raise anything
-        raise UserError(f"{binding}: the network of {name} fails ({told(error)}): {wanted}.") from error
+        raise UserError(
+            f"{binding}: the network of {name} fails ({error_message(error)}): {wanted}."
+        ) from error
     if not fits(output):
         raise UserError(f"{binding}: the network of {name} gives {_given(output)}: {wanted}.")
     return made

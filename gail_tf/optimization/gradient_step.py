@@ -5,8 +5,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from gail_tf.errors import UserError
 from gail_tf.optimization.checks import check_settings
-from gail_tf.types import UserError
 
 
 class GradientStep(tf.Module):

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gail_tf.errors import UserError
 from gail_tf.machine import pip_install
 from gail_tf.reporting.runs import Curve, Run
-from gail_tf.types import UserError
 
 EXPERT_FRACTION = 0.9  # a run has "reached the expert" at this normalised return
 FAR = 0.1  # between two policies of one run: more than their evaluations vary

@@ -14,11 +14,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from gail_tf.errors import UserError
 from gail_tf.files import write_atomically
 from gail_tf.reporting.commands import without_folders, without_places
 from gail_tf.reporting.runs import Path, Run, finite_or_none, load_runs, problem_of, thinned
 from gail_tf.reporting.tables import POLICY_GRADIENT_NORM
-from gail_tf.types import UserError
 
 SUFFIX = ".jsonl.xz"
 _MAX_LINES = 200

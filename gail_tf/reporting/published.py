@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from gail_tf.errors import UserError
 from gail_tf.reporting import tables
 from gail_tf.reporting.runs import Path
-from gail_tf.types import UserError
 
 _NOTE = "#"
 _PLACE = ["environment", "subsample", "trajectories", "expert"]  # first columns of a file of returns

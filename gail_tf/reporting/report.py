@@ -3,13 +3,13 @@
 import pathlib
 from collections.abc import Iterable
 
+from gail_tf.errors import UserError
 from gail_tf.files import write_atomically
 from gail_tf.reporting import archive, keeping_table, page, study_figures, study_tables, tables, text
 from gail_tf.reporting.figures import draw_comparison
 from gail_tf.reporting.groups import group_runs, tasks_of
 from gail_tf.reporting.published import Returns, Values, read_published
 from gail_tf.reporting.runs import Path, Run, named_by
-from gail_tf.types import UserError
 
 
 def write_report(

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from gail_tf import scores
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 Path = str | os.PathLike
 Curve = tuple[np.ndarray, np.ndarray]  # x [N] and y [N]

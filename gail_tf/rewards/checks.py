@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from gail_tf.errors import UserError
 from gail_tf.functions import asked, name_of
-from gail_tf.types import UserError
 
 
 def rewards_of(binding: str, fn: Callable[[tf.Tensor], tf.Tensor], given: tf.Tensor, what: str) -> tf.Tensor:

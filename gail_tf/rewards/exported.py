@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 METADATA = "reward.json"
 ADVICE = "give a run of gail-train that has a discriminator, or its reward/"

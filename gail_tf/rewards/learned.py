@@ -7,10 +7,11 @@ from typing import Any
 import gin
 import tensorflow as tf
 
+from gail_tf.errors import UserError
 from gail_tf.graphs import checked_graph
 from gail_tf.rewards.exported import ADVICE, describe_reward, digest, find_reward
 from gail_tf.rewards.transforms import NormalizedReward, paid_statistics
-from gail_tf.types import Metrics, Transition, UserError
+from gail_tf.types import Metrics, Transition
 
 
 @gin.configurable

@@ -9,9 +9,9 @@ import gin
 from gail_tf.assembly.config import error_line, parse_gin
 from gail_tf.assembly.config_types import check_types
 from gail_tf.assembly.recipes import did_you_mean
+from gail_tf.errors import UserError
 from gail_tf.studies.engines import local, on_ray, on_slurm  # noqa: F401  (registers them)
 from gail_tf.studies.jobs import Job
-from gail_tf.types import UserError
 
 SHIPPED = {"local": "LocalEngine", "ray": "RayEngine", "slurm": "SlurmEngine"}
 """Names that ``--engine`` takes -> what they are called in gin."""

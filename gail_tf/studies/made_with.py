@@ -10,7 +10,7 @@ from typing import Any
 from gail_tf.assembly import recipes
 from gail_tf.assembly.config import FLAGS, error_line
 from gail_tf.assembly.gin_text import Statement, comparable, recorded
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 # Not compared: where things are.
 _PLACES = ("--run_dir", "--demonstrations", "--resume", "--overwrite", "--noresume", "--nooverwrite")

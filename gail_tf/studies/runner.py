@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from gail_tf.assembly import recipes
 from gail_tf.assembly.config import uncalled_keys
+from gail_tf.errors import UserError
 from gail_tf.reporting import text
 from gail_tf.reporting.runs import read_object
 from gail_tf.studies.engine import Engine
@@ -23,7 +24,6 @@ from gail_tf.studies.engines.local import LocalEngine
 from gail_tf.studies.jobs import REFUSED_EXIT_CODE, STOPPED_EXIT_CODE, Job
 from gail_tf.studies.made_with import other_settings
 from gail_tf.studies.study import LOGS, StudyRun, digest_of
-from gail_tf.types import UserError
 
 # States of a run. Diverged (a NaN stopped it) is an outcome: resumed, it would come to the same NaN.
 FINISHED, DIVERGED, RESUME, NEW = "finished", "diverged", "to resume", "to train"

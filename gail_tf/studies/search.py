@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gail_tf.errors import UserError
 from gail_tf.lease import Lease
 from gail_tf.machine import pip_install
 from gail_tf.reporting.runs import read_object
@@ -17,7 +18,6 @@ from gail_tf.studies.engine import Engine
 from gail_tf.studies.jobs import REFUSED_EXIT_CODE, STOPPED_EXIT_CODE
 from gail_tf.studies.study import StudyRun, Task, check_inputs, digest_of, require_free
 from gail_tf.studies.tune import Tune
-from gail_tf.types import UserError
 
 JOURNAL = "optuna.journal"
 _NAME = "gail-tune"

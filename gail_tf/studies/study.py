@@ -21,11 +21,11 @@ from gail_tf.assembly.config_types import check_type, check_types
 from gail_tf.assembly.gin_text import repeated_names, statements
 from gail_tf.assembly.recipes import Layer, did_you_mean, read, resolve_config, settings
 from gail_tf.demonstrations import digest_of_files
+from gail_tf.errors import UserError
 from gail_tf.files import check_readable
 from gail_tf.reporting.runs import named_by
 from gail_tf.reporting.text import slug
 from gail_tf.resources import configs_dir, shipped_file
-from gail_tf.types import UserError
 
 CONFIG = "{config}"  # in an arm's configs: the task's own name in a recipe (``gail_ppo/{config}``)
 LOGS = "logs"  # the folder beside the arms' that holds what the runs print

@@ -13,9 +13,9 @@ import gin
 from gail_tf.assembly.config import check_binds_no_run, error_line, parse_gin
 from gail_tf.assembly.config_types import check_type, check_types
 from gail_tf.assembly.recipes import did_you_mean
+from gail_tf.errors import UserError
 from gail_tf.resources import configs_dir
 from gail_tf.studies.study import Seeds, Study, StudyRun, check_names, require, seed_list
-from gail_tf.types import UserError
 
 FIRST_SEED = 1000
 NUM_REPORTED_SEEDS = 10  # 0 to 9 are those of reported tables, which tuning must not have seen

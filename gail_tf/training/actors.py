@@ -18,11 +18,11 @@ import gymnasium as gym
 import numpy as np
 import tensorflow as tf
 
-from gail_tf.environments.foreign import foreign, import_module, one_line
+from gail_tf.environments.foreign import foreign, import_module
 from gail_tf.environments.observations import observation_spec
+from gail_tf.errors import UserError, one_line
 from gail_tf.graphs import checked_graph
 from gail_tf.machine import pip_install
-from gail_tf.types import UserError
 
 TRUST = "is a program of whoever made it: load only what you trust."
 _ANOTHER = "one that keeps to itself"

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from gail_tf.errors import UserError
 from gail_tf.files import check_readable, new_folder
 from gail_tf.training.run_directory import one_line_errors
-from gail_tf.types import UserError
 
 _MANIFEST = "manifest.json"
 _FILES = {"variables.index", "state.npz", "progress.json"}

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 
 class DivergedError(UserError):

@@ -13,7 +13,7 @@ from gail_tf.environments.finite import check_finite
 from gail_tf.environments.makers import make_simulators
 from gail_tf.environments.observations import observation_spec
 from gail_tf.environments.simulators import Simulators
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 # Observations [n, ...] of the environment's observation_spec and a step counter -> actions [n, ...] in its
 # units. The counter never comes back to a value within an evaluation, so noise drawn from it is never the

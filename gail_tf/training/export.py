@@ -12,11 +12,10 @@ import tensorflow as tf
 
 from gail_tf.agents.policy import Policy
 from gail_tf.environments.actions import ActionCodec
-from gail_tf.environments.foreign import one_line
+from gail_tf.errors import UserError, one_line
 from gail_tf.files import check_readable, new_folder
 from gail_tf.training.run_directory import one_line_errors, read_json, write_json
 from gail_tf.training.saved_models import check_signatures, described_signatures, find_policy
-from gail_tf.types import UserError
 
 METADATA = "policy.json"
 REWARD_METADATA = "reward.json"

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from gail_tf.environments.foreign import foreign
+from gail_tf.errors import UserError
 from gail_tf.files import new_folder, write_atomically
 from gail_tf.machine import pip_install
 from gail_tf.reporting.commands import without_folders
 from gail_tf.training.export import load_policy
 from gail_tf.training.run_directory import RunDirectory, one_line_errors, read_json, write_json
-from gail_tf.types import UserError
 
 
 def write(

@@ -16,6 +16,7 @@ from gail_tf.demonstrations import Demonstrations
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack
 from gail_tf.environments.observations import environment_name, time_limit
+from gail_tf.errors import UserError
 from gail_tf.training import evaluation
 from gail_tf.training.imitation_distance import (
     ImitationDistance,
@@ -27,7 +28,7 @@ from gail_tf.training.imitation_distance import (
 )
 from gail_tf.training.matching import matched
 from gail_tf.training.run_directory import read_json
-from gail_tf.types import ARRAYS, DEMONSTRATIONS, UserError
+from gail_tf.types import ARRAYS, DEMONSTRATIONS
 
 RANDOM_EPISODES, RANDOM_SEED = 10, 2_000_000
 """The random play whose distance stands beside a policy's, and the seed of its first episode."""

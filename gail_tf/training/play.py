@@ -13,9 +13,9 @@ from gail_tf.environments.foreign import foreign
 from gail_tf.environments.make import make_by_arguments, with_time_limit
 from gail_tf.environments.observations import observation_spec
 from gail_tf.environments.wrappers import as_bindings, described_arguments
+from gail_tf.errors import UserError
 from gail_tf.machine import pip_install
 from gail_tf.training.recording import Episode, Kept, Recorded, kept_of, save, stacked
-from gail_tf.types import UserError
 
 DIGITS = "0123456789"
 

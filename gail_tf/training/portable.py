@@ -14,12 +14,12 @@ import numpy as np
 import tensorflow as tf
 
 from gail_tf.environments.foreign import foreign
+from gail_tf.errors import UserError
 from gail_tf.files import new_folder, write_atomically
 from gail_tf.machine import pip_install
 from gail_tf.training.export import METADATA, copy_policy, load_policy
 from gail_tf.training.run_directory import one_line_errors
 from gail_tf.training.saved_models import find_policy
-from gail_tf.types import UserError
 
 # Of every operator set from 13 on; onnxruntime has read this one since 1.10 (2021).
 _OPSET = 15

@@ -17,15 +17,14 @@ from gail_tf import demonstrations
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import newest_frame, stacks_frames
 from gail_tf.environments.finite import check_finite
-from gail_tf.environments.foreign import one_line
 from gail_tf.environments.make import is_same_id, make_by_arguments, with_time_limit
 from gail_tf.environments.observations import environment_name
 from gail_tf.environments.wrappers import as_bindings, described_arguments
+from gail_tf.errors import UserError, one_line
 from gail_tf.files import as_json, require_new
 from gail_tf.machine import pip_install
 from gail_tf.training import actors, evaluation, rollouts
 from gail_tf.training.saved_models import find_policy
-from gail_tf.types import UserError
 
 MINARI = "minari:"
 Episode = Mapping[str, np.ndarray]

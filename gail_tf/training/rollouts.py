@@ -25,6 +25,7 @@ from gail_tf.environments.make import (
 )
 from gail_tf.environments.observations import observation_spec
 from gail_tf.environments.wrappers import as_bindings, described_arguments, recalled
+from gail_tf.errors import UserError
 from gail_tf.files import require_new
 from gail_tf.machine import is_installed, pip_install
 from gail_tf.reporting import python_calls
@@ -34,7 +35,6 @@ from gail_tf.training.export import load_policy
 from gail_tf.training.nearness import Yardstick
 from gail_tf.training.run_directory import note_of_older
 from gail_tf.training.saved_models import find_policy
-from gail_tf.types import UserError
 
 
 def open_policy(

@@ -16,11 +16,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from gail_tf.errors import UserError
 from gail_tf.files import check_readable, new_folder, write_atomically
 from gail_tf.lease import Lease, check_free, is_alive
 from gail_tf.reporting import python_calls
 from gail_tf.training.trackers import TensorBoard, TrackedRun, Tracker, Trackers, tracked_run
-from gail_tf.types import UserError
 from gail_tf.version import __version__
 
 

@@ -5,8 +5,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from gail_tf.errors import UserError
 from gail_tf.graphs import checked_graph
-from gail_tf.types import UserError
 
 Tensors = Mapping[str, tuple[Collection[str], Collection[str]]]
 """Name of a signature -> names of the inputs and of the outputs that it has to have."""

@@ -10,13 +10,14 @@ from typing import Any, Protocol
 
 from gail_tf.doctor.diagnosis import diagnose
 from gail_tf.doctor.text import verdict
+from gail_tf.errors import UserError, error_message
 from gail_tf.reporting.figures import draw_run
 from gail_tf.reporting.runs import load_run
 from gail_tf.training.diagnostics import DivergedError
 from gail_tf.training.export import export_policy, export_reward
 from gail_tf.training.run_directory import RunDirectory, now, write_json
 from gail_tf.training.trainer import Hook, Interrupted, Trainer
-from gail_tf.types import Generator, UserError, told
+from gail_tf.types import Generator
 
 _NAMES = ("environment", "algorithm", "seed", "expert_return", "random_return")
 _ENDING = (signal.SIGTERM, signal.SIGHUP)  # a program is to end; after a Ctrl-C it may go on
@@ -73,7 +74,7 @@ def run(
             status = "diverged"  # A result, which a resumed run would only come to again.
             raise
         except Exception as e:
-            error = told(e)
+            error = error_message(e)
             raise
         finally:
             # A full disk must not hide what stopped the run.

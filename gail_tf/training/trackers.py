@@ -13,9 +13,9 @@ from typing import Any, NamedTuple, Protocol
 import gin
 
 from gail_tf.environments.foreign import foreign
+from gail_tf.errors import UserError, error_message
 from gail_tf.functions import name_of
 from gail_tf.machine import is_installed, pip_install
-from gail_tf.types import UserError, told
 
 _ABOUT = ("algorithm", "config_name", "environment", "seed", "num_demonstrations", "subsample")
 
@@ -81,7 +81,7 @@ class Trackers:
                 what(named[1])
             except Exception as e:
                 self._trackers.remove(named)
-                said = f"Tracker {named[0]} failed ({told(e)}): the run goes on without it."
+                said = f"Tracker {named[0]} failed ({error_message(e)}): the run goes on without it."
                 warnings.warn(said, stacklevel=2)
 
 

@@ -9,9 +9,10 @@ from tf_agents.specs import tensor_spec
 
 from gail_tf.agents.on_policy import policy_gradient_metrics
 from gail_tf.agents.ppo import PPO
+from gail_tf.errors import UserError
 from gail_tf.networks.mlp import as_network, make_actor_network, make_value_network, takes_leading_axes
 from gail_tf.networks.shared_encoder import Encoded, features_spec, make_encoder
-from gail_tf.types import OnPolicyBatch, UserError
+from gail_tf.types import OnPolicyBatch
 
 _OBSERVATION = tf.TensorSpec((2,), tf.float32)
 _ACTIONS = {

@@ -19,9 +19,9 @@ from gail_tf.environments import wrappers
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.make import make_environment
 from gail_tf.environments.observations import as_box, flattened_images
+from gail_tf.errors import UserError
 from gail_tf.rewards import functions as rewards
 from gail_tf.rewards.membership import MembershipReward
-from gail_tf.types import UserError
 
 
 def make_expert(terminates, length):

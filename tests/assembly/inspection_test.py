@@ -10,8 +10,8 @@ from gail_tf import demonstrations
 from gail_tf.assembly.expert import LoadedDemonstrations
 from gail_tf.assembly.inspection import inspect_for
 from gail_tf.environments.make import make_environment
+from gail_tf.errors import UserError
 from gail_tf.resources import experts_dir
-from gail_tf.types import UserError
 
 SHIPPED = demonstrations.load(experts_dir() / "CartPole-v1" / "demonstrations.npz")
 

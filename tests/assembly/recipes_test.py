@@ -8,8 +8,8 @@ import pytest
 
 from gail_tf.assembly import recipe_texts, recipes, settings  # noqa: F401 - gin knows every part
 from gail_tf.assembly.config import parse_gin
+from gail_tf.errors import UserError
 from gail_tf.resources import configs_dir
-from gail_tf.types import UserError
 
 
 def bound(key):

@@ -10,7 +10,8 @@ import pytest
 from gail_tf.assembly.gin_text import recorded, statements
 from gail_tf.assembly.resuming import check_same
 from gail_tf.assembly.settings import Request, find_moved
-from gail_tf.types import ARRAYS, UserError
+from gail_tf.errors import UserError
+from gail_tf.types import ARRAYS
 
 
 def make_mine():

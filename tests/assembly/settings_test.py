@@ -14,8 +14,8 @@ from gymnasium.envs.classic_control import CartPoleEnv
 from gail_tf import demonstrations
 from gail_tf.assembly import settings
 from gail_tf.assembly.settings import Request
+from gail_tf.errors import UserError
 from gail_tf.resources import experts_dir
-from gail_tf.types import UserError
 
 CARTPOLE = experts_dir() / "CartPole-v1" / "demonstrations.npz"
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from gail_tf.bin import command_line
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 from gail_tf.version import __version__
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gail_tf.demonstrations import arrays, from_arrays
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 
 def test_widths_are_converted_without_changing_values():

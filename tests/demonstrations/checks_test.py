@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gail_tf.demonstrations import Demonstrations, as_discrete, check_file_name, check_matches, other_rewards
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 
 def make(actions, environment="Line-v5"):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gail_tf.demonstrations import Demonstrations
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 
 def make_fields(**changes):

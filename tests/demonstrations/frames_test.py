@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gail_tf import demonstrations as demos
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 ENDS = np.array([3, 5])
 

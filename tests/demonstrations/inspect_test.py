@@ -5,7 +5,7 @@ import pytest
 
 from gail_tf.demonstrations import Demonstrations, describe, from_arrays, plot_returns
 from gail_tf.demonstrations.inspect import share_at_bounds
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 
 def make(**changes):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gail_tf import demonstrations as demos
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 
 def test_a_file_is_known_by_its_keys_and_remembered(tmp_path, d4rl):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gail_tf.demonstrations import Demonstrations, importance_weights, pad_absorbing, select, subsample
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 
 def make(lengths, terminated=None, discrete=False, rewards=True):

@@ -10,10 +10,11 @@ import tensorflow as tf
 from gail_tf.discriminators import losses, regularizers
 from gail_tf.discriminators.discriminator import Discriminator
 from gail_tf.discriminators.expert_rows import below
+from gail_tf.errors import UserError
 from gail_tf.networks.discriminator import make_discriminator_network
 from gail_tf.rewards import functions as rewards
 from gail_tf.rewards.transforms import NormalizedReward
-from gail_tf.types import Transition, UserError
+from gail_tf.types import Transition
 
 SEED = tf.constant([0, 1])
 

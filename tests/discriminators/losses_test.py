@@ -16,7 +16,7 @@ from gail_tf.discriminators.losses import (
     wasserstein_loss,
 )
 from gail_tf.discriminators.regularizers import gradient_penalty
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 LN2 = math.log(2.0)
 SEED = tf.constant([0, 1])

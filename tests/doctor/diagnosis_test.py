@@ -16,10 +16,10 @@ import pytest
 
 from gail_tf.doctor import diagnosis, text
 from gail_tf.doctor.case import Case
+from gail_tf.errors import UserError
 from gail_tf.lease import Lease
 from gail_tf.reporting.archive import gather
 from gail_tf.reporting.runs import Run, load_run
-from gail_tf.types import UserError
 
 HERE = pathlib.Path(__file__).parent
 HEALTHY = sorted((HERE / "runs" / "healthy").iterdir())

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from gail_tf.environments.actions import ActionCodec
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 _BOX = gym.spaces.Box(np.float32([-2.0, 0.0, -np.inf]), np.float32([2.0, 10.0, np.inf]))
 

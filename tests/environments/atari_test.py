@@ -12,7 +12,7 @@ from gail_tf.environments.atari import StackedFrames, atari_pixels, described_fr
 from gail_tf.environments.make import make_environment
 from gail_tf.environments.observations import time_limit
 from gail_tf.environments.vector import VectorEnvironment
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 GAME = {"frameskip": 1, "repeat_action_probability": 0.0}
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gail_tf.environments.contact_sheet import Played, contact_sheet
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 pytest.importorskip("pygame", reason="CartPole is drawn by pygame")
 

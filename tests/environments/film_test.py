@@ -11,7 +11,7 @@ import pytest
 
 from gail_tf.environments.film import _writer, film, play, rendered, renderer_set_aside
 from gail_tf.environments.make import make_environment
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 imageio = pytest.importorskip("imageio.v2", reason="pip install 'gail_tf[video]'")
 pytest.importorskip("pygame", reason="CartPole is drawn by pygame")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gail_tf.environments.finite import check_finite, is_finite, narrowed
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -11,7 +11,7 @@ from gymnasium.envs.classic_control import CartPoleEnv
 
 from gail_tf.environments.make import make_environment
 from gail_tf.environments.simulators import Loop
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 
 class Exits(CartPoleEnv):

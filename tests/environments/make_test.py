@@ -21,7 +21,7 @@ from gail_tf.environments.observations import (
     time_limit,
 )
 from gail_tf.environments.simulators import Loop
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 
 class _Observing(gym.Env):

@@ -7,7 +7,7 @@ import pytest
 from gail_tf.environments.make import make_environment
 from gail_tf.environments.makers import make_simulators
 from gail_tf.environments.mujoco_batch import MujocoBatch, fits
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 from tests.environments.conftest import Doubled, assert_same_bits, play, vector
 
 pytest.importorskip("mujoco.batch")

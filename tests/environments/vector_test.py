@@ -10,7 +10,8 @@ from gail_tf.environments.absorbing import ABSORBED, AbsorbingState
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.make import make_environment
 from gail_tf.environments.vector import Step, VectorEnvironment
-from gail_tf.types import EpisodeStatistics, UserError
+from gail_tf.errors import UserError
+from gail_tf.types import EpisodeStatistics
 
 
 def play(environment, num_steps, seed=0):

@@ -15,7 +15,7 @@ from gail_tf.environments.make import make_environment
 from gail_tf.environments.makers import make_simulators
 from gail_tf.environments.simulators import Loop
 from gail_tf.environments.workers import Workers
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 
 def pendulum():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gail_tf.environments.wrappers import FlattenActions, as_bindings, described, recalled
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 
 class Echo(gym.Env):

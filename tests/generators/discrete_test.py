@@ -13,11 +13,12 @@ from gail_tf.agents.iq_learn import IQLearn
 from gail_tf.agents.sd3 import SD3
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.atari import StackedFrames
+from gail_tf.errors import UserError
 from gail_tf.generators import off_policy
 from gail_tf.generators.off_policy import OffPolicyGenerator
 from gail_tf.rewards.environment import EnvironmentReward
 from gail_tf.rewards.membership import MembershipReward
-from gail_tf.types import Transition, UserError
+from gail_tf.types import Transition
 from tests.generators.conftest import iterate
 
 

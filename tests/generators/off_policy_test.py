@@ -15,11 +15,12 @@ from gail_tf.agents.sd3 import SD3
 from gail_tf.agents.td3 import TD3
 from gail_tf.discriminators.discriminator import Discriminator
 from gail_tf.environments.absorbing import AbsorbingState
+from gail_tf.errors import UserError
 from gail_tf.generators.off_policy import OffPolicyGenerator
 from gail_tf.networks.discriminator import make_discriminator_network
 from gail_tf.rewards import functions as rewards
 from gail_tf.rewards.environment import EnvironmentReward
-from gail_tf.types import Transition, UserError
+from gail_tf.types import Transition
 from tests.generators.conftest import iterate
 
 SMALL_NETWORKS = """

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from gail_tf.errors import without_trail
 from gail_tf.networks.discriminator import (
     SpectralDense,
     check_dropout,
@@ -13,7 +14,6 @@ from gail_tf.networks.discriminator import (
     make_discriminator_network,
 )
 from gail_tf.networks.encoders import covered, nature_encoder, small_encoder
-from gail_tf.types import without_trail
 
 VECTOR = {"observation": (3,)}
 IMAGE = {"observation": (6, 5, 1), "action": (2,)}

@@ -17,6 +17,7 @@ from gail_tf.agents.sd3 import SD3
 from gail_tf.agents.td3 import TD3
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.make import make_environment
+from gail_tf.errors import UserError
 from gail_tf.generators.cloning import CloningGenerator
 from gail_tf.generators.on_policy import OnPolicyGenerator
 from gail_tf.mgail.learner import MGAIL
@@ -24,7 +25,6 @@ from gail_tf.networks import made, mlp
 from gail_tf.networks.encoders import small_encoder
 from gail_tf.networks.normalization import RunningMoments
 from gail_tf.rewards.environment import EnvironmentReward
-from gail_tf.types import UserError
 
 tfd = tfp.distributions
 _OBSERVATION = tf.TensorSpec((3,), tf.float32)

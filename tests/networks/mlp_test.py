@@ -9,8 +9,8 @@ import tensorflow as tf
 from tf_agents.networks import sequential
 from tf_agents.specs import tensor_spec
 
+from gail_tf.errors import without_trail
 from gail_tf.networks import encoders, mlp, shared_encoder
-from gail_tf.types import without_trail
 
 _OBSERVATION = tf.TensorSpec((3,), tf.float32)
 _BOX = tensor_spec.BoundedTensorSpec((2,), tf.float32, -1.0, 1.0)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from gail_tf.errors import UserError
 from gail_tf.optimization.gradient_step import GradientStep
-from gail_tf.types import UserError
 
 
 def step_down(step, variable, progress=0.0):

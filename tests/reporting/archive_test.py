@@ -5,10 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gail_tf.errors import UserError
 from gail_tf.reporting.archive import gather, is_archive, read_archive, write_archive
 from gail_tf.reporting.report import write_report
 from gail_tf.reporting.runs import load_run
-from gail_tf.types import UserError
 
 
 def test_a_run_comes_back(make_run_dir, tmp_path):

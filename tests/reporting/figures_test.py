@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from matplotlib import image
 
+from gail_tf.errors import UserError
 from gail_tf.reporting import figures
 from gail_tf.reporting.groups import group_runs
 from gail_tf.reporting.runs import load_run
-from gail_tf.types import UserError
 
 ALL_METRICS = {
     "episode/return": 100.0,

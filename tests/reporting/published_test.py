@@ -4,8 +4,8 @@ import pathlib
 
 import pytest
 
+from gail_tf.errors import UserError
 from gail_tf.reporting.published import Returns, Values, read_published
-from gail_tf.types import UserError
 
 PAPERS = pathlib.Path(__file__).parents[2] / "docs" / "results" / "papers"
 OF_RETURNS = """# Table 3.

@@ -8,11 +8,11 @@ import sys
 
 import pytest
 
+from gail_tf.errors import UserError
 from gail_tf.reporting import aggregates, commands, tables, terminal, text
 from gail_tf.reporting.groups import group_runs
 from gail_tf.reporting.report import write_report
 from gail_tf.reporting.runs import load_run
-from gail_tf.types import UserError
 
 
 def cells(line):

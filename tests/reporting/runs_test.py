@@ -4,9 +4,9 @@ import pathlib
 import numpy as np
 import pytest
 
+from gail_tf.errors import UserError
 from gail_tf.reporting.aggregates import evaluation_curve
 from gail_tf.reporting.runs import Run, find_runs, load_run, load_runs
-from gail_tf.types import UserError
 
 
 def test_a_finished_run_is_read(make_run_dir):

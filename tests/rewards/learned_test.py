@@ -11,13 +11,14 @@ from gail_tf.discriminators.discriminator import Discriminator
 from gail_tf.discriminators.portable import PortableReward
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.description import described_spaces
+from gail_tf.errors import UserError
 from gail_tf.networks.shaped import make_shaped_network
 from gail_tf.rewards import functions
 from gail_tf.rewards.exported import digest
 from gail_tf.rewards.learned import LearnedReward
 from gail_tf.rewards.transforms import NormalizedReward
 from gail_tf.training.export import export_reward
-from gail_tf.types import Transition, UserError
+from gail_tf.types import Transition
 
 _SHAPED = ("observation", "next_observation", "terminated")
 

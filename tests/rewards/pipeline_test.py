@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from gail_tf.errors import UserError
 from gail_tf.rewards.functions import airl, log_d, plr, reward_sign
 from gail_tf.rewards.pipeline import RewardPipeline
 from gail_tf.rewards.transforms import NormalizedReward, clipped
-from gail_tf.types import UserError
 
 AGENT, EXPERT = tf.constant([-2.0, 1.0, 4.0, 7.0]), tf.constant([3.0, 9.0])
 

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from gail_tf import lease
+from gail_tf.errors import UserError
 from gail_tf.studies import jobs, runner
 from gail_tf.studies.engine import load_engine
 from gail_tf.studies.engines import away, local
 from gail_tf.studies.engines.local import LocalEngine
 from gail_tf.studies.jobs import Attempt, Job
 from gail_tf.studies.study import Study
-from gail_tf.types import UserError
 
 PYTHON = sys.executable
 PARENT = str(Path(jobs.__file__).resolve().parents[2])

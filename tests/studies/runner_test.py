@@ -12,10 +12,10 @@ import time
 
 import pytest
 
+from gail_tf.errors import UserError
 from gail_tf.studies import jobs, runner, study
 from gail_tf.studies.engines.local import LocalEngine
 from gail_tf.studies.study import Study, StudyRun
-from gail_tf.types import UserError
 
 PYTHON = sys.executable
 # Stands for Python: "-c CODE PARENT FLAGS". Its label says what becomes of the run.

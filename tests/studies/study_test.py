@@ -4,9 +4,9 @@ import re
 
 import pytest
 
+from gail_tf.errors import UserError
 from gail_tf.studies import study
 from gail_tf.studies.study import Study
-from gail_tf.types import UserError
 
 TASKS = {
     "hopper": {"environment": "Hopper-v5", "bindings": ["Trainer.total_env_steps = 7"]},

@@ -11,11 +11,11 @@ import sys
 import gin
 import pytest
 
+from gail_tf.errors import UserError
 from gail_tf.lease import Lease
 from gail_tf.studies import tune
 from gail_tf.studies.engines.local import LocalEngine
 from gail_tf.studies.tune import Tune
-from gail_tf.types import UserError
 
 # Its distance is |log10(PPO.learning_rate) + 3| + seed / 1e5: best at 1e-3, worst for the last seed.
 TRAINING = """#!{python}

@@ -13,8 +13,8 @@ import tensorflow as tf
 from gymnasium.envs.classic_control import CartPoleEnv
 
 from gail_tf import demonstrations
+from gail_tf.errors import UserError
 from gail_tf.training import actors, recording
-from gail_tf.types import UserError
 
 ZIP = pathlib.Path(__file__).parents[1] / "demonstrations" / "files" / "stable_baselines3_ppo.zip"
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from gail_tf.errors import UserError
 from gail_tf.reporting.runs import load_run
 from gail_tf.training import evaluation, export, rollouts
-from gail_tf.types import UserError
 
 FILES = [
     "best_policy",

@@ -5,8 +5,8 @@ import os
 import pytest
 import tensorflow as tf
 
+from gail_tf.errors import UserError
 from gail_tf.training.checkpoints import Checkpoints
-from gail_tf.types import UserError
 
 
 def _module(dtype=tf.float32, **sizes):

@@ -4,8 +4,8 @@ import shutil
 
 import pytest
 
+from gail_tf.errors import UserError
 from gail_tf.training import export, rollouts
-from gail_tf.types import UserError
 
 
 def _cut_out_of_the_index(folder):

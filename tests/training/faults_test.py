@@ -11,12 +11,12 @@ import pytest
 import tensorflow as tf
 
 from gail_tf import demonstrations
+from gail_tf.errors import UserError
 from gail_tf.files import new_folder, write_atomically
 from gail_tf.lease import holder
 from gail_tf.training import diagnostics, run_directory
 from gail_tf.training.checkpoints import Checkpoints
 from gail_tf.training.run_directory import MetricsLog, RunDirectory
-from gail_tf.types import UserError
 
 NAN, LATE_NAN = "faulty_environments:NanReward-v0", "faulty_environments:LateNan-v0"
 

@@ -12,10 +12,10 @@ from gail_tf import demonstrations as demos
 from gail_tf.agents.policy import Policy
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.make import make_environment
+from gail_tf.errors import UserError
 from gail_tf.networks.mlp import make_actor_network
 from gail_tf.resources import experts_dir
 from gail_tf.training import evaluation, export, nearness, rollouts
-from gail_tf.types import UserError
 
 CARTPOLE = str(experts_dir() / "CartPole-v1" / "demonstrations.npz")
 

@@ -13,11 +13,11 @@ import tensorflow as tf
 from gail_tf.agents.policy import Policy
 from gail_tf.bin import export_policy as binary
 from gail_tf.environments.actions import ActionCodec
+from gail_tf.errors import UserError
 from gail_tf.networks.encoders import small_encoder
 from gail_tf.networks.mlp import make_actor_network, make_deterministic_actor, make_squashed_actor
 from gail_tf.networks.normalization import RunningMoments
 from gail_tf.training import export, model_card, portable
-from gail_tf.types import UserError
 
 _ARMS, _BOX = gym.spaces.Discrete(3), gym.spaces.Box(-2.0, 2.0, (2,))
 _HALF_UNBOUNDED = gym.spaces.Box(np.float32([-2.0, -np.inf]), np.float32([2.0, np.inf]))

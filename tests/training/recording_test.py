@@ -6,8 +6,8 @@ import pytest
 from gail_tf import demonstrations
 from gail_tf.assembly.recipes import recipe_of
 from gail_tf.environments.make import make_environment
+from gail_tf.errors import UserError
 from gail_tf.training import play, recording
-from gail_tf.types import UserError
 
 
 def test_a_minari_data_set_holds_what_an_npz_does(tmp_path, monkeypatch):

@@ -16,9 +16,9 @@ from gail_tf.agents.policy import Policy
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.make import is_same_id
 from gail_tf.environments.wrappers import described, recalled
+from gail_tf.errors import UserError
 from gail_tf.networks.mlp import make_actor_network, make_deterministic_actor
 from gail_tf.training import evaluation, export, recording, rollouts, run_directory
-from gail_tf.types import UserError
 
 
 class Pushes(CartPoleEnv):

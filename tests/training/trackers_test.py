@@ -8,10 +8,10 @@ import gin
 import pytest
 import tensorflow as tf
 
+from gail_tf.errors import UserError
 from gail_tf.training import trackers
 from gail_tf.training.run_directory import MetricsLog, RunDirectory
 from gail_tf.training.trainer import Trainer
-from gail_tf.types import UserError
 
 INFO = {
     "id": "0123456789abcdef",

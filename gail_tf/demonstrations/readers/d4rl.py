@@ -20,7 +20,7 @@ from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.episodes import followed, repaired
 from gail_tf.demonstrations.readers import npz
 from gail_tf.demonstrations.readers.outside import source
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 _ALIASES = {
     "observations": ("observations", "obs"),

@@ -9,7 +9,7 @@ from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.episodes import SingleSteps
 from gail_tf.demonstrations.readers import npz
 from gail_tf.demonstrations.readers.files import FILE_READERS, SUFFIXES
-from gail_tf.types import WARNING, UserError
+from gail_tf.errors import WARNING, UserError
 
 
 def read(path: str) -> Demonstrations | None:

@@ -13,7 +13,7 @@ import numpy as np
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.readers import d4rl
 from gail_tf.demonstrations.readers.outside import first_bytes, package, parsing, source
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 _MAGIC = b"\x89HDF\r\n\x1a\n"
 _MINARI = {"terminations", "truncations"}  # among the arrays of an episode_0 of Minari's

@@ -16,7 +16,7 @@ from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.readers import npz
 from gail_tf.demonstrations.readers.outside import as_written, package, parsing, source
 from gail_tf.demonstrations.readers.trajectories import Trajectory, from_trajectories
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 _NEEDED = "gail_tf[arrow]"
 _COLUMNS = ("obs", "acts", "terminal")

@@ -17,7 +17,7 @@ from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.readers import d4rl
 from gail_tf.demonstrations.readers.outside import parsing
 from gail_tf.demonstrations.readers.table import parquet_columns
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 VERSIONS = ("v2.0", "v2.1", "v3.")
 _NEEDED = ("action", "episode_index", "frame_index")

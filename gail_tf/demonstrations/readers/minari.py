@@ -16,8 +16,8 @@ from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.episodes import exclusive
 from gail_tf.demonstrations.frames import newest_frames
 from gail_tf.demonstrations.readers.outside import package, parsing
+from gail_tf.errors import UserError
 from gail_tf.files import as_json
-from gail_tf.types import UserError
 
 PREFIX = "minari:"
 _NEEDED = "minari[hdf5,hf]"

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gail_tf.types import UserError, without_trail
+from gail_tf.errors import UserError, without_trail
 
 try:
     from lzma import LZMAError

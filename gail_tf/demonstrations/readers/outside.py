@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from gail_tf.errors import UserError
 from gail_tf.machine import pip_install
-from gail_tf.types import UserError
 
 
 def package(name: str, format_name: str, requirement: str) -> ModuleType:

@@ -18,8 +18,8 @@ from gail_tf.demonstrations.components import joined
 from gail_tf.demonstrations.demonstrations import Demonstrations, as_episode_ends
 from gail_tf.demonstrations.episodes import followed
 from gail_tf.demonstrations.readers import npz
+from gail_tf.errors import UserError
 from gail_tf.files import write_atomically
-from gail_tf.types import UserError
 
 FORMAT_VERSION = 1
 

@@ -15,7 +15,7 @@ from gail_tf.demonstrations.components import Components, concatenated
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.readers import d4rl, hdf5
 from gail_tf.demonstrations.readers.outside import source
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 MAX_VECTOR_AXES = 2  # [N] or [N, d]; images have more
 

@@ -10,7 +10,7 @@ from gail_tf.demonstrations import arrays
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.readers import d4rl, npz
 from gail_tf.demonstrations.readers.outside import source
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 _KEYS = ("obs", "actions", "episode_starts")
 _TOLD = "Whether an episode ended or was cut is not recorded by stable-baselines2: all taken as cut."

@@ -19,7 +19,7 @@ from gail_tf.demonstrations.components import Components
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.readers import d4rl
 from gail_tf.demonstrations.readers.outside import as_written, first_bytes, package, parsing, source
-from gail_tf.types import WARNING, UserError
+from gail_tf.errors import WARNING, UserError
 
 _NEEDED = "gail_tf[arrow]"
 _HEAD = 1 << 16

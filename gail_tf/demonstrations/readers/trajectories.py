@@ -7,7 +7,7 @@ import numpy as np
 
 from gail_tf.demonstrations import arrays
 from gail_tf.demonstrations.demonstrations import Demonstrations
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 
 class Trajectory(NamedTuple):

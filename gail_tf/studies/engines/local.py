@@ -9,10 +9,10 @@ from pathlib import Path
 import gin
 
 from gail_tf import lease
+from gail_tf.errors import UserError
 from gail_tf.machine import available_cores
 from gail_tf.studies import jobs
 from gail_tf.studies.jobs import Job
-from gail_tf.types import UserError
 
 
 @gin.configurable

@@ -8,10 +8,10 @@ from typing import Any
 
 import gin
 
+from gail_tf.errors import UserError
 from gail_tf.machine import pip_install
 from gail_tf.studies.engines import away
 from gail_tf.studies.jobs import STOPPED_EXIT_CODE, Job, status
-from gail_tf.types import UserError
 
 _LOST_EXIT_CODE = 1
 

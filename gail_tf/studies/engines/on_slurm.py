@@ -7,10 +7,10 @@ from typing import Any
 
 import gin
 
+from gail_tf.errors import UserError
 from gail_tf.machine import pip_install
 from gail_tf.studies.jobs import STOPPED_EXIT_CODE, Attempt, Job, status
 from gail_tf.studies.study import LOGS
-from gail_tf.types import UserError
 
 _LOST_EXIT_CODE = 1
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gail_tf import demonstrations
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 
 def test_a_flipped_bit_in_the_first_bytes_is_one_line(tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gail_tf import demonstrations as demos
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 
 def column(*values):

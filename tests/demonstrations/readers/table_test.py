@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from gail_tf import demonstrations as demos
-from gail_tf.types import UserError
+from gail_tf.errors import UserError
 
 NAMES = ("position", "velocity", "angle", "angular_velocity")
 
