@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import itertools
-import time
 
 import gin
 import gymnasium as gym
@@ -99,22 +98,23 @@ def test_slow_steps_are_not_taken_for_it(tmp_path, monkeypatch):
     assert any("were not held against" in note for note in found.notes)
 
 
-class Interrupted(CartPoleEnv):
-    """Its steps take their time by turns, as on a machine that does other work."""
+@pytest.mark.parametrize(
+    "seconds, median",
+    [
+        ([0.05] + 9 * [0.001], 0.001),  # by turns, as on a machine that does other work
+        ([0.05], 0.05),
+    ],
+)
+def test_other_work_of_the_machine_makes_no_step_slow(monkeypatch, seconds, median):
+    clock, durations = [0.0], itertools.cycle(seconds)
+    monkeypatch.setattr(settings.time, "perf_counter", lambda: clock[0])
 
-    pauses = itertools.cycle([0.05] + 9 * [0.0])
+    class Timed(CartPoleEnv):
+        def step(self, action):
+            clock[0] += next(durations)
+            return super().step(action)
 
-    def step(self, action):
-        time.sleep(next(self.pauses))
-        return super().step(action)
-
-
-class Slow(Interrupted):
-    pauses = itertools.repeat(0.05)
-
-
-def test_other_work_of_the_machine_makes_no_step_slow():
-    assert settings.seconds_of_a_step(Interrupted) < settings.COMPARED < settings.seconds_of_a_step(Slow)
+    assert settings.seconds_of_a_step(Timed) == pytest.approx(median)
 
 
 def test_an_environment_is_filed_under_one_name():
