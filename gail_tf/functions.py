@@ -53,7 +53,7 @@ def name_of(fn: Callable) -> str:
     return getattr(fn, "__name__", type(fn).__name__)
 
 
-def asked(binding: str, fn: Callable, *given: Any) -> Any:
+def call_user_function(binding: str, fn: Callable, *given: Any) -> Any:
     """``fn(*given)``, of a function that anybody may have written: it may raise anything.
 
     Raises:

@@ -152,7 +152,7 @@ class Result:
 
 
 @contextlib.contextmanager
-def _one_line() -> Iterator[None]:
+def _without_gin_trail() -> Iterator[None]:
     """A UserError is one line, whatever gin adds to it."""
     try:
         yield
@@ -162,7 +162,7 @@ def _one_line() -> Iterator[None]:
         raise UserError(line) from error
 
 
-@_one_line()
+@_without_gin_trail()
 def train(
     config: str | os.PathLike | Iterable[str | os.PathLike] = (),
     *,
@@ -461,7 +461,7 @@ def _as_hook(callback: Callback):
     return hook
 
 
-@_one_line()
+@_without_gin_trail()
 def evaluate(
     policy: Any,
     environment: str | Callable[[], gym.Env] | None = None,

@@ -19,7 +19,7 @@ from gail_tf.assembly.expert import (
     images_note,
     unscaled_note,
 )
-from gail_tf.assembly.settings import Experiment, Settings, one_line_errors
+from gail_tf.assembly.settings import Experiment, Settings, config_errors_as_user_errors
 from gail_tf.discriminators.discriminator import Discriminator
 from gail_tf.discriminators.portable import PortableReward
 from gail_tf.environments.absorbing import AbsorbingState
@@ -73,7 +73,7 @@ def assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
         f"make_simulators.is_slow = {settings.is_slow}",
     ]
     parse_gin([], [*machine, *settings.config.splitlines()], settings.import_folders)
-    with one_line_errors():
+    with config_errors_as_user_errors():
         return _assemble(settings, run_dir)
 
 

@@ -219,7 +219,7 @@ def resolve(request: Request, info: Mapping[str, Any] | None = None) -> Settings
         folders = parse_gin(request.configs, [*request.bindings, *flags])
         check_given_once(request.bindings, flags)
         check_modules(layers(request.configs, request.bindings), folders)
-    with one_line_errors():
+    with config_errors_as_user_errors():
         check_types()
         settled = _settle(request, folders)
     if info is None:
@@ -514,7 +514,7 @@ def _settle_reward(expert: Expert, random_length: float, absorbing: bool) -> lis
 
 
 @contextlib.contextmanager
-def one_line_errors():
+def config_errors_as_user_errors():
     """Wrong values surface while parts are built; a person reads one line either way."""
     try:
         yield

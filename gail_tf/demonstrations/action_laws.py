@@ -69,7 +69,7 @@ class _Rows:
         return self.changes[:, law.target] - self.states @ of_states, self.actions @ of_actions
 
 
-def told_of_actions(demonstrations: Demonstrations, reference: Reference, names: list[str]) -> list[str]:
+def action_warnings(demonstrations: Demonstrations, reference: Reference, names: list[str]) -> list[str]:
     """A sentence on the component that is farthest from what actions do to it; none where none is far."""
     d, worst, told = demonstrations, BROKEN, []
     rows = looked_at(d.num_transitions)

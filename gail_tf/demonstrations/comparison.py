@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gail_tf.demonstrations.action_laws import told_of_actions
+from gail_tf.demonstrations.action_laws import action_warnings
 from gail_tf.demonstrations.components import Components
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.steps import Reference, Steps, changes_of, features_of, left_over, looked_at
@@ -82,10 +82,10 @@ def compare(demonstrations: Demonstrations, reference: Reference, components: Co
         order = moves[0]
         broken = file.broken(tests, order)
     moved = [i for i, at in enumerate(order) if i != at]
-    warnings = [_told_of_order(order, moved, names, others)] if moved else []
-    warnings += [_told(test, file, names) for test in broken]
+    warnings = [_order_warning(order, moved, names, others)] if moved else []
+    warnings += [_warning_of(test, file, names) for test in broken]
     if not warnings and demonstrations.num_transitions >= MIN_ROWS:  # else these columns are no witnesses
-        warnings += told_of_actions(demonstrations, reference, names)
+        warnings += action_warnings(demonstrations, reference, names)
     return Comparison(
         _table(demonstrations, reference, names, {t.column for t in broken} | set(moved)), warnings
     )
@@ -255,7 +255,7 @@ def _as_if_in(order: list[int], components: Components, permutation: Sequence[in
 # What there is to say.
 
 
-def _told_of_order(order: list[int], moved: list[int], names: list[str], others: list[list[int]]) -> str:
+def _order_warning(order: list[int], moved: list[int], names: list[str], others: list[list[int]]) -> str:
     mended = "In the other order they behave as the environment's do."
     if (pairs := _pairs(order)) and 2 * len(pairs) == len(moved):
         what = ", ".join(f"{names[i]} and {names[j]}" for i, j in pairs)
@@ -270,7 +270,7 @@ def _pairs(order: list[int]) -> list[tuple[int, int]]:
     return [(i, at) for i, at in enumerate(order) if i < at and order[at] == i]
 
 
-def _told(test: _Test, file: _File, names: list[str]) -> str:
+def _warning_of(test: _Test, file: _File, names: list[str]) -> str:
     name = f"Component {names[test.column]}"
     i = test.column
     if test.kind == "bounds":

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from gail_tf.errors import UserError
-from gail_tf.functions import asked, name_of
+from gail_tf.functions import call_user_function, name_of
 from gail_tf.types import Metrics
 
 LogitFn = Callable[[tf.Tensor], tf.Tensor]
@@ -67,7 +67,7 @@ def sum_of_terms(
     for term, own_seed in zip(terms, tf.unstack(tf.random.split(seed, len(terms))), strict=True):
         seed_logits = tf.random.experimental.stateless_fold_in(own_seed, 1)
         logits_of = functools.partial(logit_fn, seed=seed_logits)
-        values.append(_scalar(term, asked(BINDING, term, logits_of, batch, own_seed)))
+        values.append(_scalar(term, call_user_function(BINDING, term, logits_of, batch, own_seed)))
         name = f"discriminator/loss_{name_of(term)}"
         metrics[name] = metrics.get(name, 0.0) + values[-1]
     return tf.add_n(values), metrics

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from gail_tf.errors import UserError
-from gail_tf.functions import asked, name_of
+from gail_tf.functions import call_user_function, name_of
 
 
 def rewards_of(binding: str, fn: Callable[[tf.Tensor], tf.Tensor], given: tf.Tensor, what: str) -> tf.Tensor:
@@ -17,7 +17,7 @@ def rewards_of(binding: str, fn: Callable[[tf.Tensor], tf.Tensor], given: tf.Ten
     Raises:
       UserError: ``fn`` fails, or gives something else.
     """
-    reward, name = asked(binding, fn, given), name_of(fn)
+    reward, name = call_user_function(binding, fn, given), name_of(fn)
     if not tf.is_tensor(reward):
         gives = "None" if reward is None else f"a {type(reward).__module__}.{type(reward).__qualname__}"
         wanted = f"want a tensor that TensorFlow computes from the {what}, a number for each"

@@ -108,11 +108,11 @@ def _mismatch(learned: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[str
     if of_states[0] != of_states[1]:
         return tuple(f"observations {dtype} {shape}" for shape, dtype in of_states)
     if learned["action"] != given["action"]:
-        return tuple(f"actions {_told(d['action'])}" for d in (learned, given))
+        return tuple(f"actions {_describe_actions(d['action'])}" for d in (learned, given))
     return None
 
 
-def _told(action: Mapping[str, Any]) -> str:
+def _describe_actions(action: Mapping[str, Any]) -> str:
     if action["kind"] == "discrete":
         return f"0..{action['n'] - 1}"
     return f"of shape {action['shape']} from {action['low']} to {action['high']}"

@@ -37,7 +37,7 @@ def other_settings(info: Mapping[str, Any], flags: Sequence[str]) -> tuple[str, 
     if _layers(had) != _layers(asked):
         was, wanted = ({key: recorded(one) for key, one in _bound(s).items()} for s in (had, asked))
         if keys := _differing(was, wanted):
-            return _told(was, keys), _told(wanted, keys)
+            return _list_settings(was, keys), _list_settings(wanted, keys)
     return _changed_includes(info.get("includes"), asked) or _changed_files(info.get("bindings") or {}, asked)
 
 
@@ -56,7 +56,7 @@ def _layers(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
 def _changed_includes(had: Sequence[str] | None, asked: Sequence[str]) -> tuple[str, str] | None:
     """As ``other_settings``, of shipped configs that files of one's own include. Older runs do not say."""
     configs = _layers(asked)[0]
-    with _one_line(" + ".join(configs)):
+    with _gin_errors_as_user_errors(" + ".join(configs)):
         now = recipes.includes(configs)
     if had is None or list(had) == now:
         return None
@@ -80,12 +80,12 @@ def _changed_files(bindings: Mapping[str, Any], asked: Sequence[str]) -> tuple[s
     wanted = {key: recorded(one) for key, one in bound.items()}
     keys = _differing(was, wanted)
     files = " and ".join(dict.fromkeys(bound[key].source for key in keys))
-    return (_told(was, keys), f"{_told(wanted, keys)}, by {files}") if keys else None
+    return (_list_settings(was, keys), f"{_list_settings(wanted, keys)}, by {files}") if keys else None
 
 
 def _bound(words: Sequence[str]) -> dict[str, Statement]:
     configs, bindings = _layers(words)
-    with _one_line(" + ".join(configs)):
+    with _gin_errors_as_user_errors(" + ".join(configs)):
         texts = recipes.own_files(configs)
     return _settings_of(configs, bindings, tuple(texts.items()))
 
@@ -93,12 +93,12 @@ def _bound(words: Sequence[str]) -> dict[str, Statement]:
 @functools.lru_cache(maxsize=1024)  # seeds have them in common
 def _settings_of(configs: Sequence[str], bindings: Sequence[str], texts: Any) -> dict[str, Statement]:
     """``texts``, of files of one's own, tell a changed file from what was read before."""
-    with _one_line(" + ".join(configs)):
+    with _gin_errors_as_user_errors(" + ".join(configs)):
         return recipes.settings(recipes.layers(configs, bindings))
 
 
 @contextlib.contextmanager
-def _one_line(what: str) -> Iterator[None]:
+def _gin_errors_as_user_errors(what: str) -> Iterator[None]:
     try:
         yield
     except _GIN_ERRORS as e:
@@ -114,5 +114,5 @@ def _differing(was: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _told(settings: Mapping[str, Any], keys: Sequence[str]) -> str:
+def _list_settings(settings: Mapping[str, Any], keys: Sequence[str]) -> str:
     return ", ".join(f"{key} = {settings[key]}" if key in settings else f"no {key}" for key in keys)

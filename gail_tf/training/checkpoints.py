@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from gail_tf.errors import UserError
 from gail_tf.files import check_readable, new_folder
-from gail_tf.training.run_directory import one_line_errors
+from gail_tf.training.run_directory import write_errors_as_user_errors
 
 _MANIFEST = "manifest.json"
 _FILES = {"variables.index", "state.npz", "progress.json"}
@@ -68,7 +68,7 @@ class Checkpoints:
           state: arrays beside the variables (the environments). progress: JSON scalars (counters, clocks).
         """
         what = f"{self._folder}: the checkpoint of iteration {iteration}"
-        with one_line_errors(what), new_folder(self.path(iteration)) as folder:
+        with write_errors_as_user_errors(what), new_folder(self.path(iteration)) as folder:
             self._checkpoint.write(str(folder / "variables"))
             np.savez(folder / "state.npz", **state)
             (folder / "progress.json").write_text(json.dumps(progress))

@@ -14,7 +14,7 @@ from gail_tf.agents.policy import Policy
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.errors import UserError, one_line
 from gail_tf.files import check_readable, new_folder
-from gail_tf.training.run_directory import one_line_errors, read_json, write_json
+from gail_tf.training.run_directory import read_json, write_errors_as_user_errors, write_json
 from gail_tf.training.saved_models import check_signatures, described_signatures, find_policy
 
 METADATA = "policy.json"
@@ -128,7 +128,7 @@ def export_reward(module: tf.Module, folder: Path, metadata: Mapping[str, Any]) 
 def _save(module, signatures, folder: Path, what: str, name: str, metadata: Mapping[str, Any]) -> None:
     folder = Path(folder)
     check_readable(str(folder), folder, "choose another")
-    with one_line_errors(f"{folder}: {what}", _ADVICE), new_folder(folder) as temporary:
+    with write_errors_as_user_errors(f"{folder}: {what}", _ADVICE), new_folder(folder) as temporary:
         tf.saved_model.save(module, str(temporary), signatures)
         write_json(temporary / name, metadata)
 
@@ -169,6 +169,6 @@ def copy_policy(source: str | os.PathLike, out: str | os.PathLike) -> str:
     if source.resolve() in out.resolve().parents:
         raise UserError(f"{out}: is a folder of the policy that is copied: choose another.")
     model, _ = load_policy(source)
-    with one_line_errors(f"{out}:", "choose another folder"), new_folder(out) as temporary:
+    with write_errors_as_user_errors(f"{out}:", "choose another folder"), new_folder(out) as temporary:
         shutil.copytree(source, temporary, dirs_exist_ok=True)
     return "\n".join([f"Exported {source} to {out}", *described_signatures(model)])

@@ -13,7 +13,7 @@ from gail_tf.files import new_folder, write_atomically
 from gail_tf.machine import pip_install
 from gail_tf.reporting.commands import without_folders
 from gail_tf.training.export import load_policy
-from gail_tf.training.run_directory import RunDirectory, one_line_errors, read_json, write_json
+from gail_tf.training.run_directory import RunDirectory, read_json, write_errors_as_user_errors, write_json
 
 
 def write(
@@ -41,7 +41,7 @@ def write(
         )
     metadata = load_policy(policy)[1]
     folder = Path(out)
-    with one_line_errors(f"{out}:", "choose another folder"), new_folder(folder) as temporary:
+    with write_errors_as_user_errors(f"{out}:", "choose another folder"), new_folder(folder) as temporary:
         shutil.copytree(policy, temporary / "policy")
         write_json(temporary / "results.json", _results(summary, info))
         write_atomically(temporary / "config.gin", without_folders(run.config.read_text()))

@@ -18,7 +18,7 @@ from gail_tf.errors import UserError
 from gail_tf.files import new_folder, write_atomically
 from gail_tf.machine import pip_install
 from gail_tf.training.export import METADATA, copy_policy, load_policy
-from gail_tf.training.run_directory import one_line_errors
+from gail_tf.training.run_directory import write_errors_as_user_errors
 from gail_tf.training.saved_models import find_policy
 
 # Of every operator set from 13 on; onnxruntime has read this one since 1.10 (2021).
@@ -68,7 +68,7 @@ def _export(source, out: Path, name: str, convert: Callable, load: Callable[[byt
     with foreign(f"{source}: cannot be written as {name}", _ADVICE):
         content = convert(mode, spec)
         difference = largest_difference(mode, load(content), spec)
-    with one_line_errors(f"{out}:", "choose another folder"), new_folder(out) as temporary:
+    with write_errors_as_user_errors(f"{out}:", "choose another folder"), new_folder(out) as temporary:
         write_atomically(temporary / name, content)
         if (source / METADATA).is_file():
             shutil.copy(source / METADATA, temporary)

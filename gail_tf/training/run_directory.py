@@ -39,7 +39,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def one_line_errors(what: str, advice: str = "free some space, then continue with --resume"):
+def write_errors_as_user_errors(what: str, advice: str = "free some space, then continue with --resume"):
     """Makes one line of an error in writing ``what``, the system's or TensorFlow's.
 
     Of one that names a temporary path inside ``what``, too: write_atomically's.
@@ -244,7 +244,7 @@ class MetricsLog:
         trackers: Sequence[Callable[[TrackedRun], Tracker]] = (),
     ):
         self.num_lines, self._check_lock = num_lines, run_dir.check_lock
-        self._writing = functools.partial(one_line_errors, f"{run_dir.metrics}:")
+        self._writing = functools.partial(write_errors_as_user_errors, f"{run_dir.metrics}:")
         run = tracked_run(run_dir.path, run_dir.read_info() if run_dir.run_json.exists() else {})
         with contextlib.ExitStack() as opened:
             with self._writing():

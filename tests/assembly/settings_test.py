@@ -154,7 +154,7 @@ def test_a_part_of_ones_own_that_fails_is_named():
         return int(units)
 
     with pytest.raises(UserError, match="^config: .*my_network: invalid literal"):
-        with settings.one_line_errors():
+        with settings.config_errors_as_user_errors():
             my_network()
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gail_tf.demonstrations import Demonstrations
-from gail_tf.demonstrations.action_laws import told_of_actions
+from gail_tf.demonstrations.action_laws import action_warnings
 from gail_tf.demonstrations.steps import Reference, Steps
 
 NAMES = ["position", "velocity"]
@@ -43,7 +43,7 @@ def told(spoil=lambda actions: actions, act=expert, **dynamics):
     recorded = steps(3, act, **dynamics)
     fields = dict(terminated=np.zeros(600, bool), truncated=np.arange(600) % 50 == 49)
     d = Demonstrations(**recorded._asdict(), **fields, episode_ends=np.arange(50, 601, 50))
-    return told_of_actions(dataclasses.replace(d, actions=spoil(d.actions)), reference(**dynamics), NAMES)
+    return action_warnings(dataclasses.replace(d, actions=spoil(d.actions)), reference(**dynamics), NAMES)
 
 
 @pytest.mark.parametrize(

@@ -188,7 +188,7 @@ def test_folders_that_cannot_be_written_are_one_line(tmp_path, monkeypatch):
     (tmp_path / "source" / "a").write_text("1")
     (tmp_path / "source" / "b").symlink_to("nowhere")  # no file to copy
     what, line = f"{tmp_path / 'out'}:", f"{tmp_path / 'out'}: cannot be written"
-    with pytest.raises(UserError) as error, run_directory.one_line_errors(what, "choose another"):
+    with pytest.raises(UserError) as error, run_directory.write_errors_as_user_errors(what, "choose another"):
         shutil.copytree(tmp_path / "source", tmp_path / "copy")
     assert str(error.value) == f"{line} (No such file or directory); choose another."
 
@@ -196,11 +196,11 @@ def test_folders_that_cannot_be_written_are_one_line(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", no_space)
-    with pytest.raises(UserError) as error, run_directory.one_line_errors(what, "choose another"):
+    with pytest.raises(UserError) as error, run_directory.write_errors_as_user_errors(what, "choose another"):
         with new_folder(tmp_path / "out") as temporary:
             write_atomically(temporary / "policy.tflite", b"1")
     assert str(error.value) == f"{line} (No space left on device); choose another."
-    with pytest.raises(UserError, match="^mend it$"), run_directory.one_line_errors(what):
+    with pytest.raises(UserError, match="^mend it$"), run_directory.write_errors_as_user_errors(what):
         raise UserError("mend it")
 
 

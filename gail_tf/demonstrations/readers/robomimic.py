@@ -39,7 +39,7 @@ def read(path: str) -> Demonstrations | None:
             successors = _observations(demos, groups, "next_obs", keys)[0]
         environment = _environment(file["data"])
     _require_rows(demos, actions, observations)
-    notes = [_told(len(demos), components, images)]
+    notes = [_note_on_reading(len(demos), components, images)]
     if successors is not None and (copies := _copies(observations, successors)):
         notes.append(f"next_obs ends with a copy of obs in {copies} demos, no true successor: not read.")
         successors = None
@@ -131,7 +131,7 @@ def _environment(data: Any) -> str | None:
         return None
 
 
-def _told(num_demos: int, components: Components, images: list[str]) -> str:
+def _note_on_reading(num_demos: int, components: Components, images: list[str]) -> str:
     keys = ", ".join(key for key, _ in components)
     told = (
         f"Read the keys {keys} of {num_demos} demos as observations; dones were not read, all count as cut."
