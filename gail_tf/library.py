@@ -253,10 +253,10 @@ def train(
         "tags": tags,
         "num_threads": asked["num_threads"] or available_cores(),
     }
-    from gail_tf.training.leftovers import forgotten_at_the_end
+    from gail_tf.training.bijector_cache import cleared_after_training
 
     request = Request(**{name: asked[name] for name in Request._fields})
-    with forgotten_at_the_end(), _generators_put_back():
+    with cleared_after_training(), _generators_put_back():
         return _run(request, callbacks, command, say, show_progress, pass_signals_on)
 
 

@@ -10,7 +10,7 @@ from tf_agents.trajectories import time_step as ts
 from gail_tf.agents import losses
 from gail_tf.agents.off_policy import update_targets_where
 from gail_tf.networks.action_values import ActionValuePolicy
-from gail_tf.networks.made import made_action_values
+from gail_tf.networks.checked import checked_action_values
 from gail_tf.optimization.checks import check_settings
 from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.types import Metrics, OffPolicyBatch
@@ -47,7 +47,7 @@ class ActionValue(tf.Module):
         self.discount, self._target_period = settings["discount"], settings.get("target_period")
         self._epsilon, self._epsilon_steps = settings["epsilon"], settings["epsilon_steps"]
         factory = f"{name}.action_value_network", settings["action_value_network"]
-        make_values = functools.partial(made_action_values, *factory, *specs)
+        make_values = functools.partial(checked_action_values, *factory, *specs)
         self.make_actor_net = lambda: ActionValuePolicy(make_values(), temperature)
         self.actor_net, self.target_net = self.make_actor_net(), make_values()
         self.train_step = tf.Variable(0, dtype=tf.int64, trainable=False, name="train_step")

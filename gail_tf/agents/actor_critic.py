@@ -8,7 +8,7 @@ from tf_agents.trajectories import time_step as ts
 
 from gail_tf.agents import losses
 from gail_tf.agents.off_policy import cloning_term, values_of
-from gail_tf.networks.made import made_critic, made_deterministic_actor
+from gail_tf.networks.checked import checked_critic, checked_deterministic_actor
 from gail_tf.optimization.checks import check_settings
 from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.types import Metrics, OffPolicyBatch
@@ -21,7 +21,7 @@ class ActorCritic(tf.Module):
       settings: the agent's constructor arguments (its ``locals()``), by the names that they have in gin.
       make_agent: TF-Agents' class of the agent; ``others`` are arguments of it that only this agent has.
       num_critics: one or two, and as many targets. target_actor: whether the actor has a target too.
-      made_actor: makes the actor, of those in networks/made.py: by what it is to give.
+      checked_actor: makes the actor, of those in networks/checked.py: by what it is to give.
     """
 
     num_batches = 1
@@ -32,7 +32,7 @@ class ActorCritic(tf.Module):
         make_agent: type,
         num_critics: int = 2,
         target_actor: bool = True,
-        made_actor: Callable = made_deterministic_actor,
+        checked_actor: Callable = checked_deterministic_actor,
         **others,
     ):
         name = type(self).__name__
@@ -42,8 +42,8 @@ class ActorCritic(tf.Module):
         self.actor_start, self.discount = settings["actor_start"], settings["discount"]
         self.cloning_coef = settings["cloning_coef"]
         actor, critic = ((f"{name}.{key}", settings[key]) for key in ("actor_network", "critic_network"))
-        self.make_actor_net = functools.partial(made_actor, *actor, *specs)
-        make_critic = functools.partial(made_critic, *critic, *specs)
+        self.make_actor_net = functools.partial(checked_actor, *actor, *specs)
+        make_critic = functools.partial(checked_critic, *critic, *specs)
         self.actor_net = self.make_actor_net()
         self.critics = [make_critic() for _ in range(num_critics)]
         if target_actor:

@@ -19,7 +19,7 @@ from gail_tf.agents.off_policy import (
     values_of,
 )
 from gail_tf.agents.policy import mode
-from gail_tf.networks.made import made_actor
+from gail_tf.networks.checked import checked_actor
 from gail_tf.networks.mlp import make_critic_network, make_squashed_actor
 from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.types import OffPolicyBatch
@@ -63,7 +63,11 @@ class SAC(ActorCritic):
         cloning_coef: float = 0.0,
     ):
         super().__init__(
-            locals(), sac_agent.SacAgent, target_actor=False, made_actor=made_actor, alpha_optimizer=None
+            locals(),
+            sac_agent.SacAgent,
+            target_actor=False,
+            checked_actor=checked_actor,
+            alpha_optimizer=None,
         )
         self.target_entropy = target_entropy_per_dim * action_spec.shape[0]
         self._log_temperature = self.agent._log_alpha

@@ -11,7 +11,7 @@ from tf_agents.trajectories import time_step as ts
 
 from gail_tf.agents import losses, sd3_ops
 from gail_tf.agents.off_policy import actor_update
-from gail_tf.networks.made import made_critic, made_deterministic_actor
+from gail_tf.networks.checked import checked_critic, checked_deterministic_actor
 from gail_tf.networks.mlp import make_critic_network, make_deterministic_actor
 from gail_tf.networks.two_actors import TwoActors
 from gail_tf.optimization import averages
@@ -76,8 +76,8 @@ class SD3(tf_agent.TFAgent):
         self._importance_weights = importance_weights
         self._sampling = num_target_samples, target_noise, target_noise_clip
         factories = (
-            functools.partial(made_deterministic_actor, "SD3.actor_network", actor_network),
-            functools.partial(made_critic, "SD3.critic_network", critic_network),
+            functools.partial(checked_deterministic_actor, "SD3.actor_network", actor_network),
+            functools.partial(checked_critic, "SD3.critic_network", critic_network),
         )
         self.make_actor_net = functools.partial(TwoActors, observation_spec, action_spec, *factories)
         self.actor_net, self.target_net = self.make_actor_net(), self.make_actor_net()

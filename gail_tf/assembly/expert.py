@@ -31,8 +31,8 @@ from gail_tf.functions import name_of
 from gail_tf.networks.encoders import is_image, with_channels
 from gail_tf.resources import experts_dir, resolve_demonstrations
 from gail_tf.rewards import functions as rewards
+from gail_tf.training.environment_fit import matched
 from gail_tf.training.imitation_distance import Ends, ends_of_expert
-from gail_tf.training.matching import matched
 from gail_tf.types import ARRAYS, DEMONSTRATIONS, Transition
 
 SMALL_SPREAD, SMALL_RELATIVE_SPREAD = 3e-4, 1e-5  # Standard deviations that RunningMoments flattens.

@@ -52,9 +52,9 @@ from gail_tf.errors import WARNING, UserError
 from gail_tf.functions import name_of
 from gail_tf.resources import resolve_demonstrations
 from gail_tf.training import evaluation
+from gail_tf.training.environment_fit import matched
 from gail_tf.training.evaluation import Evaluator
 from gail_tf.training.imitation_distance import screen_blocks
-from gail_tf.training.matching import matched
 from gail_tf.training.nearness import RANDOM_EPISODES, RANDOM_SEED
 from gail_tf.training.reference import border_accuracy, compare_with, other_images
 

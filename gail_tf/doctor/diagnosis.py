@@ -3,7 +3,7 @@
 import pathlib
 from collections.abc import Callable, Iterable, Mapping
 
-from gail_tf.doctor import adversary, cloning, course, data, generator, process
+from gail_tf.doctor import adversary, cloning, data, generator, process, returns
 from gail_tf.doctor.case import Case, Finding
 from gail_tf.errors import UserError
 from gail_tf.lease import holder
@@ -40,16 +40,16 @@ CHECKS: Mapping[str, Check] = {
     "clone not fitted yet": cloning.not_fitted,
     "too few rows for a clone": cloning.too_few_rows,
     "clone drifts from the demonstrations": cloning.drifts,
-    "mode worse than drawn actions": course.mode_is_worse,
-    "policy lost after it was there": course.lost,
-    "too few steps": course.too_few_steps,
+    "mode worse than drawn actions": returns.mode_is_worse,
+    "policy lost after it was there": returns.lost,
+    "too few steps": returns.too_few_steps,
 }
 """Name -> check, in the order in which a person should look: what comes first may cause what follows."""
 
 LAST_RESORT: Mapping[str, Check] = {
-    "episodes that stay short": course.stays_short,
-    "no better than random play": course.stays_random,
-    "not learned": course.not_learned,
+    "episodes that stay short": returns.stays_short,
+    "no better than random play": returns.stays_random,
+    "not learned": returns.not_learned,
 }
 """Asked where none of the others found anything, up to the first that does."""
 

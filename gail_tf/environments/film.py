@@ -17,8 +17,8 @@ from typing import Any, BinaryIO
 import gymnasium as gym
 import numpy as np
 
-from gail_tf.environments.foreign import WHERE, foreign
 from gail_tf.environments.make import make_by_arguments
+from gail_tf.environments.third_party import WHERE, any_error_as_user_error
 from gail_tf.environments.wrappers import recalled
 from gail_tf.errors import UserError, error_message, one_line
 
@@ -65,7 +65,9 @@ def in_child(what: str, work: Callable[..., float], **arguments: Any) -> float:
     """
     import cloudpickle
 
-    with foreign(f"{what}: cannot be made: another process renders, and cannot be told", "give an id"):
+    with any_error_as_user_error(
+        f"{what}: cannot be made: another process renders, and cannot be told", "give an id"
+    ):
         job = cloudpickle.dumps((work, arguments))
     done = subprocess.run(
         [sys.executable, "-m", "gail_tf.environments.film"],

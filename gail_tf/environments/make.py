@@ -20,8 +20,8 @@ import gail_tf.environments.atari  # noqa: F401 - registers configurables
 import gail_tf.environments.wrappers  # noqa: F401 - registers configurables
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.atari_resets import reset_quickly
-from gail_tf.environments.foreign import WHERE, foreign, import_module
 from gail_tf.environments.observations import as_box, time_limit
+from gail_tf.environments.third_party import WHERE, any_error_as_user_error, import_module
 from gail_tf.errors import UserError, one_line
 from gail_tf.machine import quiet
 
@@ -206,7 +206,7 @@ def _wrapped(env: gym.Env, wrappers: Sequence[Callable], environment: str) -> gy
     _check_spaces(env, environment)
     for wrapper in wrappers:
         what = f"make_environment.wrappers: {getattr(wrapper, '__name__', wrapper)}"
-        with foreign(f"{what} cannot wrap {environment!r}", "mend it or leave it out"):
+        with any_error_as_user_error(f"{what} cannot wrap {environment!r}", "mend it or leave it out"):
             env = wrapper(env)
         _check_spaces(env, environment)
     return env
@@ -368,7 +368,7 @@ def _import_module(environment: str) -> None:
     if not module or not name or ":" in name:
         raise UserError(f"Environment {environment!r}: want an id, or module:Id with one colon inside.")
     what = f"Environment {environment!r}: its module {module!r} cannot be imported"
-    with foreign(what, "mend it, install it, or run in the folder it lies in"):
+    with any_error_as_user_error(what, "mend it, install it, or run in the folder it lies in"):
         import_module(module)
 
 

@@ -11,7 +11,7 @@ import gin
 import gymnasium as gym
 import numpy as np
 
-from gail_tf.environments.foreign import foreign, import_module
+from gail_tf.environments.third_party import any_error_as_user_error, import_module
 from gail_tf.errors import UserError
 
 
@@ -99,7 +99,7 @@ def recalled(descriptions: Sequence[Mapping[str, Any]]) -> list[Callable[[gym.En
         if description["arguments"] is None:
             advice = "evaluate it in Python, or bind plain values"
             raise UserError(f"{what}, with arguments that no file holds: {advice}.")
-        with foreign(f"{what}, which cannot be imported", "run in the folder it lies in"):
+        with any_error_as_user_error(f"{what}, which cannot be imported", "run in the folder it lies in"):
             wrapper = functools.reduce(getattr, name.split("."), import_module(module))
         found.append(functools.partial(wrapper, **defaults_of(wrapper) | description["arguments"]))
     return found

@@ -14,8 +14,8 @@ from gail_tf.agents.policy import Policy
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.observations import environment_name, observation_spec
 from gail_tf.generators.shared import check_settings, make_normalizer
+from gail_tf.networks.checked import checked_actor
 from gail_tf.networks.ensemble import Ensemble
-from gail_tf.networks.made import made_actor
 from gail_tf.networks.mlp import make_actor_network
 from gail_tf.optimization.frame_table import as_rows
 from gail_tf.types import EpisodeStatistics, RewardSource, Transition
@@ -61,7 +61,9 @@ class CloningGenerator(tf.Module):
         normalizer, notes = make_normalizer("CloningGenerator", spec, normalize_observations)
         self.notes = tuple(notes)
         actors = [
-            made_actor("CloningGenerator.actor_network", actor_network, spec, codec.spec, needs_entropy=True)
+            checked_actor(
+                "CloningGenerator.actor_network", actor_network, spec, codec.spec, needs_entropy=True
+            )
             for _ in range(num_members)
         ]
         # Once, not by each of the clones.

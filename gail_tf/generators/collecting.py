@@ -11,7 +11,7 @@ import tensorflow as tf
 from gail_tf.agents.policy import Policy
 from gail_tf.environments.vector import VectorEnvironment
 from gail_tf.generators.acting import Look, make_sampler
-from gail_tf.generators.ahead import Ahead, Piece
+from gail_tf.generators.background_collection import BackgroundCollection, Piece
 from gail_tf.optimization.compiling import has_gpu
 from gail_tf.types import EpisodeStatistics, RewardSource, Transition
 
@@ -41,7 +41,7 @@ class CollectingGenerator(tf.Module):
         self._environment = VectorEnvironment(make_env, num_environments, seed)
         self._reward_source, self._seed, self._num_steps = reward_source, seed, num_steps
         self._run_seed = tf.constant(seed & 0x7FFFFFFF, tf.int32)
-        self._ahead = Ahead()
+        self._background = BackgroundCollection()
 
     def _act_by(
         self,
@@ -77,27 +77,27 @@ class CollectingGenerator(tf.Module):
 
     def finish(self) -> None:
         """Leaves no steps under way."""
-        self._ahead.take()
+        self._background.take()
 
     def state(self) -> dict[str, np.ndarray]:
-        piece = self._ahead.state()  # waits for it: the environments stand behind it then
+        piece = self._background.state()  # waits for it: the environments stand behind it then
         return self._environment.snapshot() | piece
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self._ahead.restore(state)
+        self._background.restore(state)
         self._environment.restore(state)
 
     def close(self) -> None:
-        self._ahead.close()
+        self._background.close()
         self._environment.close()
 
     def _begin(self, act: Act) -> None:
         """Takes the steps of the next :meth:`_piece` in a thread from now on."""
-        self._ahead.begin(functools.partial(self._take, act))
+        self._background.begin(functools.partial(self._take, act))
 
     def _piece(self, make_act: Callable[[], Act]) -> Piece:
         """The steps that were begun before, or else those taken now by what ``make_act`` gives."""
-        return self._ahead.take() or self._take(make_act())
+        return self._background.take() or self._take(make_act())
 
     def _take(self, act: Act) -> Piece:
         transition, _, episodes = self._steps(act)

@@ -14,7 +14,7 @@ from gail_tf.agents.policy import Policy
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.errors import UserError
 from gail_tf.generators import shared
-from gail_tf.generators.ahead import Piece
+from gail_tf.generators.background_collection import Piece
 from gail_tf.generators.collecting import Act, CollectingGenerator
 from gail_tf.mgail.forward_model import h_step_error, one_step_error, termination_accuracy
 from gail_tf.mgail.learner import MGAIL

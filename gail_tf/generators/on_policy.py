@@ -16,8 +16,8 @@ from gail_tf.agents.policy import Policy
 from gail_tf.agents.ppo import PPO
 from gail_tf.generators import shared
 from gail_tf.generators.collecting import CollectingGenerator
+from gail_tf.networks.checked import checked_actor, checked_value
 from gail_tf.networks.layers import MakeLayers
-from gail_tf.networks.made import made_actor, made_value
 from gail_tf.networks.mlp import make_actor_network, make_value_network
 from gail_tf.networks.shared_encoder import Encoded, features_spec, make_encoder
 from gail_tf.optimization import averages
@@ -356,6 +356,6 @@ def _networks(spec: tf.TensorSpec, action_spec, actor_network, value_network, en
     """Actor and value network on observations of ``spec``; on features of one encoder where there is one."""
     shared_net = None if encoder is None else make_encoder(spec, encoder)
     seen = spec if shared_net is None else features_spec(shared_net)
-    actor_net = made_actor("OnPolicyGenerator.actor_network", actor_network, seen, action_spec, True)
-    value_net = made_value("OnPolicyGenerator.value_network", value_network, seen)
+    actor_net = checked_actor("OnPolicyGenerator.actor_network", actor_network, seen, action_spec, True)
+    value_net = checked_value("OnPolicyGenerator.value_network", value_network, seen)
     return tuple(net if shared_net is None else Encoded(shared_net, net) for net in (actor_net, value_net))

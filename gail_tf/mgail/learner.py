@@ -14,7 +14,7 @@ from gail_tf.mgail.objective import lambda_returns, survival
 from gail_tf.mgail.policies import GaussianActions, GumbelActions
 from gail_tf.mgail.rollout import PerturbedModel, Rollout, imagined_rollout
 from gail_tf.mgail.segments import Segment
-from gail_tf.networks.made import made_actor, made_value
+from gail_tf.networks.checked import checked_actor, checked_value
 from gail_tf.networks.mlp import GaussianHead, make_actor_network, make_value_network
 from gail_tf.networks.normalization import RunningMoments
 from gail_tf.optimization import averages
@@ -155,7 +155,7 @@ class MGAIL(tf.Module):
             self.actions = GaussianActions(codec, cut_actions)
         spec = tf.TensorSpec((observation_dim,), tf.float32, name="observation")
         self.actor_net, self.average_net = (
-            made_actor("MGAIL.actor_network", actor_network, spec, codec.spec, True) for _ in range(2)
+            checked_actor("MGAIL.actor_network", actor_network, spec, codec.spec, True) for _ in range(2)
         )
         self._num_masked = _check_dropout(self.actor_net, dropout)
         self.noise_dim = self.actions.action_dim + self._num_masked
@@ -170,7 +170,7 @@ class MGAIL(tf.Module):
         )
         if bootstrap:
             self.value_net, self.target_net = (
-                made_value("MGAIL.value_network", value_network, spec) for _ in range(2)
+                checked_value("MGAIL.value_network", value_network, spec) for _ in range(2)
             )
             averages.assign(self.target_net.variables, self.value_net.variables)
             self._value_step = bounded(self.value_net.trainable_variables, value_learning_rate)

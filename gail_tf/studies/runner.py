@@ -22,7 +22,7 @@ from gail_tf.reporting.runs import read_object
 from gail_tf.studies.engine import Engine
 from gail_tf.studies.engines.local import LocalEngine
 from gail_tf.studies.jobs import REFUSED_EXIT_CODE, STOPPED_EXIT_CODE, Job
-from gail_tf.studies.made_with import other_settings
+from gail_tf.studies.settings_match import other_settings
 from gail_tf.studies.study import LOGS, StudyRun, digest_of
 
 # States of a run. Diverged (a NaN stopped it) is an outcome: resumed, it would come to the same NaN.

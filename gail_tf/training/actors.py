@@ -18,8 +18,8 @@ import gymnasium as gym
 import numpy as np
 import tensorflow as tf
 
-from gail_tf.environments.foreign import foreign, import_module
 from gail_tf.environments.observations import observation_spec
+from gail_tf.environments.third_party import any_error_as_user_error, import_module
 from gail_tf.errors import UserError, one_line
 from gail_tf.graphs import checked_graph
 from gail_tf.machine import pip_install
@@ -160,7 +160,7 @@ def _saved_model(path: str, env: gym.Env, environment: str, stochastic: bool) ->
     _require_shape(path, "gives actions", gives, action, environment)
     if is_discrete != gives.dtype.is_integer:
         raise UserError(f"{path}: gives {gives.dtype.name}, {environment} takes {env.action_space}.")
-    with foreign(f"{path}: TensorFlow cannot load it", "export it again"):
+    with any_error_as_user_error(f"{path}: TensorFlow cannot load it", "export it again"):
         model = tf.saved_model.load(path)
         signature = model.signatures["serving_default"]
 
@@ -194,7 +194,7 @@ def _function(path: str, stochastic: bool) -> Actor:
     if stochastic:
         raise UserError(f"{path}: --stochastic wants a policy; a function samples for itself: leave it out.")
     module, _, name = path.partition(":")
-    with foreign(
+    with any_error_as_user_error(
         f"{path}: cannot be imported", "check the names; the module lies in this folder or is installed"
     ):
         found = getattr(import_module(module), name)
@@ -202,11 +202,11 @@ def _function(path: str, stochastic: bool) -> Actor:
         raise UserError(f"{path}: is a {type(found).__name__}; want a function, observation -> action.")
 
     def begin() -> Callable[[np.ndarray], np.ndarray]:
-        with foreign(f"{path}: cannot be made", "want a class without arguments"):
+        with any_error_as_user_error(f"{path}: cannot be made", "want a class without arguments"):
             act = found() if isinstance(found, type) else found
 
         def act_on_one(observations: np.ndarray) -> np.ndarray:
-            with foreign(f"{path}: fails", "mend the function"):
+            with any_error_as_user_error(f"{path}: fails", "mend the function"):
                 return np.asarray(act(observations[0].copy()))[None]
 
         return act_on_one

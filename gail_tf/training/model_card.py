@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from gail_tf.environments.foreign import foreign
+from gail_tf.environments.third_party import any_error_as_user_error
 from gail_tf.errors import UserError
 from gail_tf.files import new_folder, write_atomically
 from gail_tf.machine import pip_install
@@ -70,7 +70,9 @@ def uploader(name: str) -> Callable[[str], str]:
         raise UserError(f"--push needs huggingface_hub: {pip_install('gail_tf[hub]')}") from e
 
     def upload(folder: str) -> str:
-        with foreign(f"--push={name}: cannot be uploaded", f"log in with 'hf auth login'; {folder} stays"):
+        with any_error_as_user_error(
+            f"--push={name}: cannot be uploaded", f"log in with 'hf auth login'; {folder} stays"
+        ):
             api = HfApi()
             api.create_repo(name, exist_ok=True)
             api.upload_folder(repo_id=name, folder_path=folder, commit_message="Policy of gail_tf")

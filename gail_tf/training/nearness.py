@@ -18,6 +18,7 @@ from gail_tf.environments.atari import frames_in_stack
 from gail_tf.environments.observations import environment_name, time_limit
 from gail_tf.errors import UserError
 from gail_tf.training import evaluation
+from gail_tf.training.environment_fit import matched
 from gail_tf.training.imitation_distance import (
     ImitationDistance,
     ScreenDistance,
@@ -26,7 +27,6 @@ from gail_tf.training.imitation_distance import (
     screen_blocks,
     selector,
 )
-from gail_tf.training.matching import matched
 from gail_tf.training.run_directory import read_json
 from gail_tf.types import ARRAYS, DEMONSTRATIONS
 

@@ -9,9 +9,9 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from gail_tf.environments.foreign import foreign
 from gail_tf.environments.make import make_by_arguments, with_time_limit
 from gail_tf.environments.observations import observation_spec
+from gail_tf.environments.third_party import any_error_as_user_error
 from gail_tf.environments.wrappers import as_bindings, described_arguments
 from gail_tf.errors import UserError
 from gail_tf.machine import pip_install
@@ -86,7 +86,9 @@ def record(
     Raises:
       UserError: continuous actions, keys that do not fit, no display, or no episode played to its end.
     """
-    with foreign(f"{environment}: has no picture to play by", "choose one that renders rgb_array"):
+    with any_error_as_user_error(
+        f"{environment}: has no picture to play by", "choose one that renders rgb_array"
+    ):
         env = make_env(render_mode="rgb_array")
     if not isinstance(env.action_space, gym.spaces.Discrete):
         raise UserError(f"{environment} has continuous actions: --play is for games with discrete ones.")
@@ -133,7 +135,7 @@ def _play(env: gym.Env, mapping, on_step, fps: int | None) -> None:
     advice = f"play at a machine with a display; {pip_install('pygame')}"
     if not _has_display():
         raise UserError("--play: no window can be opened without a display: play at a machine with one.")
-    with foreign("--play: no window can be opened", advice):
+    with any_error_as_user_error("--play: no window can be opened", advice):
         import pygame
         from gymnasium.utils.play import play
 

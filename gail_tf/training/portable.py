@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from gail_tf.environments.foreign import foreign
+from gail_tf.environments.third_party import any_error_as_user_error
 from gail_tf.errors import UserError
 from gail_tf.files import new_folder, write_atomically
 from gail_tf.machine import pip_install
@@ -65,7 +65,7 @@ def _export(source, out: Path, name: str, convert: Callable, load: Callable[[byt
     spec = tf.TensorSpec(specs["observation"].shape, specs["observation"].dtype, name="observation")
     # Policies of before this format have checked functions only.
     mode = getattr(model, "unchecked", model.deterministic)
-    with foreign(f"{source}: cannot be written as {name}", _ADVICE):
+    with any_error_as_user_error(f"{source}: cannot be written as {name}", _ADVICE):
         content = convert(mode, spec)
         difference = largest_difference(mode, load(content), spec)
     with write_errors_as_user_errors(f"{out}:", "choose another folder"), new_folder(out) as temporary:

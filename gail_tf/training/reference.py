@@ -20,7 +20,7 @@ from gail_tf.environments.observations import (
     observation_components,
     one_hot_columns,
 )
-from gail_tf.training.matching import matched
+from gail_tf.training.environment_fit import matched
 
 NUM_RESETS = 100
 NUM_STEPS = 3000  # of random actions, and as many of the file's

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 import gin
 
-from gail_tf.environments.foreign import foreign
+from gail_tf.environments.third_party import any_error_as_user_error
 from gail_tf.errors import UserError, error_message
 from gail_tf.functions import name_of
 from gail_tf.machine import is_installed, pip_install
@@ -86,7 +86,7 @@ class Trackers:
 
 
 def _made(make: Callable[[TrackedRun], Tracker], run: TrackedRun) -> Tracker:
-    with foreign(f"Tracker {name_of(make)} cannot be started", "mend it, or leave it out"):
+    with any_error_as_user_error(f"Tracker {name_of(make)} cannot be started", "mend it, or leave it out"):
         return make(run)
 
 

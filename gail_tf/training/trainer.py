@@ -14,7 +14,13 @@ from gail_tf.training import evaluation
 from gail_tf.training.checkpoints import Checkpoints
 from gail_tf.training.diagnostics import DivergedError, non_finite_metrics, non_finite_variables
 from gail_tf.training.evaluation import ActFn, Evaluation, Evaluator
-from gail_tf.training.keeping import Candidate, Candidates, RememberedPolicy, num_confirming, score_of
+from gail_tf.training.policy_selection import (
+    Candidate,
+    Candidates,
+    RememberedPolicy,
+    num_confirming,
+    score_of,
+)
 from gail_tf.training.run_directory import MetricsLog, RunDirectory
 from gail_tf.training.trackers import TrackedRun, Tracker, check_installed
 from gail_tf.types import EpisodeStatistics, Generator, RewardSource

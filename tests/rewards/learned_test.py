@@ -12,7 +12,7 @@ from gail_tf.discriminators.portable import PortableReward
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.description import described_spaces
 from gail_tf.errors import UserError
-from gail_tf.networks.shaped import make_shaped_network
+from gail_tf.networks.airl import make_shaped_network
 from gail_tf.rewards import functions
 from gail_tf.rewards.exported import digest
 from gail_tf.rewards.learned import LearnedReward

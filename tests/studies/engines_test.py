@@ -16,7 +16,7 @@ from gail_tf import lease
 from gail_tf.errors import UserError
 from gail_tf.studies import jobs, runner
 from gail_tf.studies.engine import load_engine
-from gail_tf.studies.engines import away, local
+from gail_tf.studies.engines import local, remote
 from gail_tf.studies.engines.local import LocalEngine
 from gail_tf.studies.jobs import Attempt, Job
 from gail_tf.studies.study import Study
@@ -245,34 +245,34 @@ def test_a_training_stops_with_a_checkpoint_when_its_waiter_is_killed(tmp_path, 
 
 
 def test_a_machine_that_sees_the_folder_trains_in_it(tmp_path):
-    mark = away.make_mark(tmp_path)
-    ending = away.train(job(tmp_path), mark, has_begun=False)
+    mark = remote.make_mark(tmp_path)
+    ending = remote.train(job(tmp_path), mark, has_begun=False)
     assert (ending.code, ending.run, ending.log) == (0, None, None)
     assert info(tmp_path / "a/t/0")["status"] == "finished"
-    away.remove_mark(mark)
+    remote.remove_mark(mark)
     assert not mark.is_seen()
 
 
 def test_of_a_machine_that_does_not_see_the_folder_the_run_comes_back(tmp_path):
-    unseen = away.Mark(str(tmp_path / "elsewhere"), "words")
-    ending = away.train(job(tmp_path), unseen, has_begun=False)
+    unseen = remote.Mark(str(tmp_path / "elsewhere"), "words")
+    ending = remote.train(job(tmp_path), unseen, has_begun=False)
     assert ending.code == 0 and not (tmp_path / "a").exists()
-    away.take_back(ending, job(tmp_path))
+    remote.take_back(ending, job(tmp_path))
     assert info(tmp_path / "a/t/0")["status"] == "finished"
     assert (tmp_path / "logs/a/t/0.log").read_text() == "counting from 0\n"
     assert json.loads((tmp_path / "a/t/0/summary.json").read_text())["return_mean"] == 3.0
 
 
 def test_a_run_begun_here_is_sent_there_and_goes_on(tmp_path):
-    folder, unseen = tmp_path / "a/t/0", away.Mark(str(tmp_path / "elsewhere"), "words")
+    folder, unseen = tmp_path / "a/t/0", remote.Mark(str(tmp_path / "elsewhere"), "words")
     (folder / "checkpoints").mkdir(parents=True)
     (folder / "run.json").write_text(
         json.dumps({"status": "interrupted", "goal": 9, "count": 7, "resumed": 0})
     )
     (folder / "checkpoints/1").write_bytes(b"\0\1")
-    assert away.train(job(tmp_path), unseen, has_begun=True).code is None  # it asks for the run
-    ending = away.train(job(tmp_path), unseen, has_begun=True, sent=away.read_files(folder))
-    away.take_back(ending, job(tmp_path))
+    assert remote.train(job(tmp_path), unseen, has_begun=True).code is None  # it asks for the run
+    ending = remote.train(job(tmp_path), unseen, has_begun=True, sent=remote.read_files(folder))
+    remote.take_back(ending, job(tmp_path))
     assert (info(folder)["count"], info(folder)["resumed"]) == (9, 1)
     assert (folder / "checkpoints/1").read_bytes() == b"\0\1"
 

@@ -3,7 +3,7 @@
 import pytest
 import tensorflow as tf
 
-from gail_tf.training.keeping import Candidate, Candidates, num_confirming, score_of
+from gail_tf.training.policy_selection import Candidate, Candidates, num_confirming, score_of
 
 
 class Policy(tf.Module):

@@ -14,7 +14,7 @@ from gail_tf.environments.make import make_environment, with_version
 from gail_tf.environments.observations import as_box
 from gail_tf.resources import experts_dir
 from gail_tf.training import reference
-from gail_tf.training.matching import matched
+from gail_tf.training.environment_fit import matched
 
 
 def shipped(name):

@@ -10,7 +10,7 @@ import gin
 
 from gail_tf.errors import UserError
 from gail_tf.machine import pip_install
-from gail_tf.studies.engines import away
+from gail_tf.studies.engines import remote
 from gail_tf.studies.jobs import STOPPED_EXIT_CODE, Job, status
 
 _LOST_EXIT_CODE = 1
@@ -50,8 +50,8 @@ class RayEngine:
             ray.init(address=self._address, **quiet)
         except (ConnectionError, ValueError, RuntimeError) as e:
             raise _no_cluster(self._address, _first_line(e)) from e
-        self._ray, self._mark = ray, away.make_mark(out)
-        self._task = ray.remote(max_retries=self._retries)(away.train)
+        self._ray, self._mark = ray, remote.make_mark(out)
+        self._task = ray.remote(max_retries=self._retries)(remote.train)
 
     def room(self) -> int:
         return int(self._ray.cluster_resources().get("CPU", 0)) + self._queued - len(self._running)
@@ -60,7 +60,7 @@ class RayEngine:
         for job in batch:
             self._submit(job)
 
-    def _submit(self, job: Job, sent: away.Files | None = None) -> None:
+    def _submit(self, job: Job, sent: remote.Files | None = None) -> None:
         wants = {"num_cpus": job.num_cpus, "num_gpus": job.num_gpus, "name": job.name}
         found = self._task.options(**wants).remote(job, self._mark, status(job) is not None, sent)
         self._running[found] = job
@@ -86,9 +86,9 @@ class RayEngine:
                 file.write(f"error: lost by Ray, {self._retries} retries included: {_first_line(e)}\n")
             return _LOST_EXIT_CODE
         if ending.code is None and not self._stopping:
-            self._submit(job, away.read_files(Path(job.run_dir)))
+            self._submit(job, remote.read_files(Path(job.run_dir)))
             return None
-        away.take_back(ending, job)
+        remote.take_back(ending, job)
         return STOPPED_EXIT_CODE if ending.code is None else ending.code
 
     def stop(self, at_once: bool) -> None:
@@ -100,7 +100,7 @@ class RayEngine:
         if self._ray is not None:
             if self._running:
                 self._ray.wait(list(self._running), num_returns=len(self._running))
-            away.remove_mark(self._mark)
+            remote.remove_mark(self._mark)
             self._ray.shutdown()
 
 

@@ -6,7 +6,7 @@ import weakref
 import tensorflow as tf
 
 from gail_tf.networks.mlp import TanhNormal
-from gail_tf.training.leftovers import forgotten_at_the_end
+from gail_tf.training.bijector_cache import cleared_after_training
 
 
 def traced():
@@ -27,15 +27,15 @@ def is_gone(graph):
 
 
 def test_a_graph_with_a_squashed_gaussian_goes_with_its_training():
-    with forgotten_at_the_end():
+    with cleared_after_training():
         graph = traced()
         assert not is_gone(graph)  # else TFP forgets by itself, and the module can go
     assert is_gone(graph)
 
 
 def test_nothing_is_forgotten_while_another_training_is_at_work():
-    with forgotten_at_the_end():
-        with forgotten_at_the_end():
+    with cleared_after_training():
+        with cleared_after_training():
             graph = traced()
         assert not is_gone(graph)
     assert is_gone(graph)

@@ -3,7 +3,7 @@
 import pytest
 
 from gail_tf.errors import UserError
-from gail_tf.studies.made_with import other_settings
+from gail_tf.studies.settings_match import other_settings
 
 # What a run with OWN on top of a recipe leaves in run.json, as gin writes it.
 OWN = """

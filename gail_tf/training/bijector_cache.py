@@ -1,4 +1,4 @@
-"""What TensorFlow Probability keeps of a training that is over."""
+"""TensorFlow Probability's cache of bijectors, cleared when a training is over."""
 
 import contextlib
 import threading
@@ -11,7 +11,7 @@ _trainings = 0
 
 
 @contextlib.contextmanager
-def forgotten_at_the_end() -> Iterator[None]:
+def cleared_after_training() -> Iterator[None]:
     """Around a training: when the last one of this process ends, the graphs of all can be collected.
 
     TFP remembers of every bijector what went in and came out, in one place for the whole process, and holds

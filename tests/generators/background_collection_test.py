@@ -4,7 +4,7 @@ import threading
 
 import numpy as np
 
-from gail_tf.generators.ahead import Ahead
+from gail_tf.generators.background_collection import BackgroundCollection
 
 
 def collecting():
@@ -12,7 +12,7 @@ def collecting():
 
 
 def test_the_thread_ends_when_what_is_under_way_has_been_waited_for():
-    ahead, may_go, steps = Ahead(), threading.Event(), []
+    ahead, may_go, steps = BackgroundCollection(), threading.Event(), []
     ahead.begin(lambda: steps.append(may_go.wait(10)) or (np.zeros(1), []))
     assert len(collecting()) == 1
     may_go.set()

@@ -13,7 +13,7 @@ WHERE = "(GAIL_TF_TRACEBACK=1 shows where)"
 
 
 @contextlib.contextmanager
-def foreign(what: str, advice: str) -> Iterator[None]:
+def any_error_as_user_error(what: str, advice: str) -> Iterator[None]:
     """Makes a UserError of whatever the block raises: ``what`` went wrong, why, and ``advice``.
 
     Of an exit too, such as that of a script which parses this program's arguments when it is imported.

@@ -21,7 +21,7 @@ from gail_tf.errors import UserError
 from gail_tf.generators.cloning import CloningGenerator
 from gail_tf.generators.on_policy import OnPolicyGenerator
 from gail_tf.mgail.learner import MGAIL
-from gail_tf.networks import made, mlp
+from gail_tf.networks import checked, mlp
 from gail_tf.networks.encoders import small_encoder
 from gail_tf.networks.normalization import RunningMoments
 from gail_tf.rewards.environment import EnvironmentReward
@@ -91,7 +91,7 @@ _OVER_BOX = r"want a distribution of the batch shape \(2,\) over actions of the 
 )
 def test_an_actor_over_other_actions_is_told(factory, sentence):
     with pytest.raises(UserError, match=f"^P.actor: the network of make_own gives {sentence}.*: {_OVER_BOX}"):
-        made.made_actor("P.actor", factory, _OBSERVATION, _BOX)
+        checked.checked_actor("P.actor", factory, _OBSERVATION, _BOX)
 
 
 @pytest.mark.parametrize(
@@ -110,25 +110,25 @@ def test_an_actor_over_another_number_of_actions_is_told(factory, sentence):
     with pytest.raises(
         UserError, match=f"^P.actor: .* gives {sentence}.*: want a distribution.*over 4 actions"
     ):
-        made.made_actor("P.actor", factory, _OBSERVATION, _DISCRETE)
+        checked.checked_actor("P.actor", factory, _OBSERVATION, _DISCRETE)
 
 
 @pytest.mark.parametrize(
     "make, factory, sentence",
     [
         (
-            made.made_critic,
+            checked.checked_critic,
             own(1),
             r"float32 of the shape \(2, 1\) .*: want a value a row, float32 of .*\(2,\)",
         ),
-        (made.made_critic, own(1, lambda x: x[0]), r"float32 of the shape \(1,\) for 2 rows"),
-        (made.made_critic, own(1, lambda x: tf.cast(squeezed(x), tf.float64)), "float64 of the shape"),
+        (checked.checked_critic, own(1, lambda x: x[0]), r"float32 of the shape \(1,\) for 2 rows"),
+        (checked.checked_critic, own(1, lambda x: tf.cast(squeezed(x), tf.float64)), "float64 of the shape"),
         (
-            made.made_deterministic_actor,
+            checked.checked_deterministic_actor,
             own(3),
             r"float32 of .* \(2, 3\) for 2 rows: want an action a row, .*\(2, 2\)",
         ),
-        (made.made_deterministic_actor, own(2, gaussian), "a MultivariateNormalDiag of"),
+        (checked.checked_deterministic_actor, own(2, gaussian), "a MultivariateNormalDiag of"),
     ],
 )
 def test_an_actor_or_a_critic_of_another_shape_is_told(make, factory, sentence):
@@ -139,17 +139,21 @@ def test_an_actor_or_a_critic_of_another_shape_is_told(make, factory, sentence):
 def test_values_of_another_shape_are_told():
     for factory in (own_value(1), own_value(2)):
         with pytest.raises(UserError, match=r"^P.value: .* gives float32 of .*: want a value a row"):
-            made.made_value("P.value", factory, _OBSERVATION)
+            checked.checked_value("P.value", factory, _OBSERVATION)
     with pytest.raises(
         UserError, match=r"gives float32 of the shape \(2, 3\) .*: want a value an action, .*2, 4"
     ):
-        made.made_action_values("P.values", own(3), _OBSERVATION, _DISCRETE)
+        checked.checked_action_values("P.values", own(3), _OBSERVATION, _DISCRETE)
 
 
 def test_a_keras_model_may_give_one_column_and_no_more():
-    made.made_value("P.value", lambda spec: tf.keras.Sequential([tf.keras.layers.Dense(1)]), _OBSERVATION)
+    checked.checked_value(
+        "P.value", lambda spec: tf.keras.Sequential([tf.keras.layers.Dense(1)]), _OBSERVATION
+    )
     with pytest.raises(UserError, match=r"^P.value: .* gives float32 of the shape \(2, 2\) for 2 rows"):
-        made.made_value("P.value", lambda spec: tf.keras.Sequential([tf.keras.layers.Dense(2)]), _OBSERVATION)
+        checked.checked_value(
+            "P.value", lambda spec: tf.keras.Sequential([tf.keras.layers.Dense(2)]), _OBSERVATION
+        )
 
 
 def raises(x):
@@ -160,13 +164,13 @@ def test_whatever_a_network_of_ones_own_raises_is_told():
     with pytest.raises(
         UserError, match="^P.actor: the network of make_own fails .KeyError: .*absent.*: want a"
     ):
-        made.made_actor("P.actor", own(2, raises), _OBSERVATION, _BOX)
+        checked.checked_actor("P.actor", own(2, raises), _OBSERVATION, _BOX)
     with pytest.raises(UserError, match=r"^P.actor: raises fails \(TypeError: .*; mend it"):
-        made.made_actor("P.actor", raises, _OBSERVATION, _BOX)
+        checked.checked_actor("P.actor", raises, _OBSERVATION, _BOX)
     with pytest.raises(
         UserError, match="^P.actor: A factory of networks made None: want a TF-Agents network"
     ):
-        made.made_actor("P.actor", lambda *specs: None, _OBSERVATION, _BOX)
+        checked.checked_actor("P.actor", lambda *specs: None, _OBSERVATION, _BOX)
 
 
 class Demanding(Own):
@@ -184,15 +188,15 @@ def two_lines(x):
 
 def test_a_network_that_learners_cannot_ask_is_told_in_one_line():
     with pytest.raises(UserError, match="^P.actor: the network of <lambda> fails .TypeError: .*'step_type'"):
-        made.made_deterministic_actor("P.actor", lambda *specs: Demanding(None, 2), _OBSERVATION, _BOX)
+        checked.checked_deterministic_actor("P.actor", lambda *specs: Demanding(None, 2), _OBSERVATION, _BOX)
     with pytest.raises(UserError, match="^P.actor: the network of make_own fails .ValueError: [^\n]*one two"):
-        made.made_deterministic_actor("P.actor", own(2, two_lines), _OBSERVATION, _BOX)
+        checked.checked_deterministic_actor("P.actor", own(2, two_lines), _OBSERVATION, _BOX)
 
 
 def test_a_distribution_that_does_not_know_the_shape_of_its_events_passes():
     """Such as TF-Agents' squashed normal, which SAC learns with."""
     squashed = own(2, lambda x: SquashToSpecNormal(gaussian(x), _BOX))
-    network = made.made_actor("P.actor", squashed, _OBSERVATION, _BOX)
+    network = checked.checked_actor("P.actor", squashed, _OBSERVATION, _BOX)
     assert network(tf.zeros([5, 3]))[0].event_shape.rank is None
 
 
@@ -200,19 +204,27 @@ def test_a_distribution_without_entropy_is_told_where_it_is_needed():
     squashed = own(2, lambda x: SquashToSpecNormal(gaussian(x), _BOX))
     for factory in (squashed, mlp.make_squashed_actor):
         with pytest.raises(UserError, match="^P.actor: .*Normal of .*that knows its entropy.$"):
-            made.made_actor("P.actor", factory, _OBSERVATION, _BOX, needs_entropy=True)
+            checked.checked_actor("P.actor", factory, _OBSERVATION, _BOX, needs_entropy=True)
 
 
 _SHIPPED = {
-    "gaussian": (made.made_actor, mlp.make_actor_network, (_OBSERVATION, _BOX)),
-    "categorical": (made.made_actor, mlp.make_actor_network, (_OBSERVATION, _DISCRETE)),
-    "squashed": (made.made_actor, mlp.make_squashed_actor, (_OBSERVATION, _BOX)),
-    "deterministic": (made.made_deterministic_actor, mlp.make_deterministic_actor, (_OBSERVATION, _BOX)),
-    "critic": (made.made_critic, mlp.make_critic_network, (_OBSERVATION, _BOX)),
-    "value": (made.made_value, mlp.make_value_network, (_OBSERVATION,)),
-    "action values": (made.made_action_values, mlp.make_action_value_network, (_OBSERVATION, _DISCRETE)),
+    "gaussian": (checked.checked_actor, mlp.make_actor_network, (_OBSERVATION, _BOX)),
+    "categorical": (checked.checked_actor, mlp.make_actor_network, (_OBSERVATION, _DISCRETE)),
+    "squashed": (checked.checked_actor, mlp.make_squashed_actor, (_OBSERVATION, _BOX)),
+    "deterministic": (
+        checked.checked_deterministic_actor,
+        mlp.make_deterministic_actor,
+        (_OBSERVATION, _BOX),
+    ),
+    "critic": (checked.checked_critic, mlp.make_critic_network, (_OBSERVATION, _BOX)),
+    "value": (checked.checked_value, mlp.make_value_network, (_OBSERVATION,)),
+    "action values": (
+        checked.checked_action_values,
+        mlp.make_action_value_network,
+        (_OBSERVATION, _DISCRETE),
+    ),
     "images": (
-        made.made_actor,
+        checked.checked_actor,
         functools.partial(mlp.make_actor_network, encoder=small_encoder),
         (_IMAGE, _DISCRETE),
     ),

@@ -13,7 +13,7 @@ Piece = tuple[Transition, list[EpisodeStatistics]]
 _PREFIX = "ahead_"
 
 
-class Ahead:
+class BackgroundCollection:
     """One piece of an environment's steps that is under way, or waits to be taken.
 
     A compiled update and a batch of simulators both let go of Python's interpreter lock, so they share a

@@ -1,4 +1,4 @@
-"""What a config's factories of networks make, asked on two rows whether it gives what its place wants.
+"""Networks that a config's factories make, checked on two rows: whether each gives what its place wants.
 
 A wrong shape seldom fails: values ``[B, 1]`` beside rewards ``[B]`` broadcast to ``[B, B]``, and a run learns
 something else in silence. The rows are zeros, so that a network without noise draws no random numbers for it.
@@ -20,7 +20,7 @@ tfd = tfp.distributions
 _ROWS = 2
 
 
-def made_actor(
+def checked_actor(
     binding: str, factory: Callable, observation_spec, action_spec, needs_entropy: bool = False
 ) -> network.Network:
     """Of ``factory(observation_spec, action_spec)``: observations -> distribution over actions.
@@ -44,31 +44,31 @@ def made_actor(
     def fits(output: Any) -> bool:
         return _is_over(output, action_spec) and (not needs_entropy or _knows_entropy(output))
 
-    return _made(binding, factory, specs, observation_spec, fits, wanted)
+    return _checked(binding, factory, specs, observation_spec, fits, wanted)
 
 
-def made_deterministic_actor(binding: str, factory: Callable, observation_spec, action_spec):
+def checked_deterministic_actor(binding: str, factory: Callable, observation_spec, action_spec):
     """Of ``factory(observation_spec, action_spec)``: observations -> actions ``[B, k]``."""
     specs, shape = (observation_spec, action_spec), (_ROWS, *action_spec.shape)
-    return _made(binding, factory, specs, observation_spec, *_tensor(shape, "an action a row"))
+    return _checked(binding, factory, specs, observation_spec, *_tensor(shape, "an action a row"))
 
 
-def made_critic(binding: str, factory: Callable, observation_spec, action_spec) -> network.Network:
+def checked_critic(binding: str, factory: Callable, observation_spec, action_spec) -> network.Network:
     """Of ``factory(observation_spec, action_spec)``: (observations, actions) -> values ``[B]``."""
     specs = observation_spec, action_spec
-    return _made(binding, factory, specs, specs, *_tensor((_ROWS,), "a value a row"), is_scalar=True)
+    return _checked(binding, factory, specs, specs, *_tensor((_ROWS,), "a value a row"), is_scalar=True)
 
 
-def made_value(binding: str, factory: Callable, observation_spec) -> network.Network:
+def checked_value(binding: str, factory: Callable, observation_spec) -> network.Network:
     """Of ``factory(observation_spec)``: observations -> values ``[B]``."""
     fits = _tensor((_ROWS,), "a value a row")
-    return _made(binding, factory, (observation_spec,), observation_spec, *fits, is_scalar=True)
+    return _checked(binding, factory, (observation_spec,), observation_spec, *fits, is_scalar=True)
 
 
-def made_action_values(binding: str, factory: Callable, observation_spec, action_spec) -> network.Network:
+def checked_action_values(binding: str, factory: Callable, observation_spec, action_spec) -> network.Network:
     """Of ``factory(observation_spec, action_spec)``: observations -> values ``[B, n]`` of all actions."""
     specs, shape = (observation_spec, action_spec), (_ROWS, _number_of(action_spec))
-    return _made(binding, factory, specs, observation_spec, *_tensor(shape, "a value an action"))
+    return _checked(binding, factory, specs, observation_spec, *_tensor(shape, "a value an action"))
 
 
 def _number_of(action_spec) -> int:
@@ -114,7 +114,7 @@ def _given(output: Any) -> str:
     return "None" if output is None else f"a {type(output).__name__}"
 
 
-def _made(
+def _checked(
     binding: str,
     factory: Callable,
     specs: tuple,

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from gail_tf.generators.shared import follow_discount
-from gail_tf.networks.shaped import ShapedLogit, make_shaped_network
+from gail_tf.networks.airl import ShapedLogit, make_shaped_network
 
 _SHAPES = {"observation": (2,), "next_observation": (2,), "terminated": ()}
 
