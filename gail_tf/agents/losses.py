@@ -59,7 +59,7 @@ def soft_actor_loss(values: Sequence[tf.Tensor], log_probability: tf.Tensor, tem
     return -tf.reduce_mean(soft_value(values, log_probability, temperature))
 
 
-def cloning_loss(action: tf.Tensor, expert_action: tf.Tensor, is_expert: tf.Tensor) -> tf.Tensor:
+def cloning_mse(action: tf.Tensor, expert_action: tf.Tensor, is_expert: tf.Tensor) -> tf.Tensor:
     """``mean_E |pi(s) - a|^2`` over the rows of demonstrations; actions ``[B, k]``.
 
     Fujimoto and Gu 2021, Eq. 3.

@@ -61,7 +61,7 @@ def cloning_term(action: tf.Tensor, batch: OffPolicyBatch, value: tf.Tensor, wei
     """
     is_expert = batch.is_expert * batch.can_act
     scale = tf.stop_gradient(losses.mean_where(tf.abs(value), batch.can_act))
-    return weight * scale * losses.cloning_loss(action, batch.action, is_expert)
+    return weight * scale * losses.cloning_mse(action, batch.action, is_expert)
 
 
 def update_targets_where(condition: tf.Tensor, agent) -> None:

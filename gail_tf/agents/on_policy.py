@@ -35,7 +35,7 @@ def explained_variance(prediction, target):
     return 1.0 - tf.math.reduce_variance(target - prediction) / (tf.math.reduce_variance(target) + 1e-8)
 
 
-def cloning_loss(actor_net, observation, action):
+def cloning_nll(actor_net, observation, action):
     """``-mean log pi(a|s)`` of demonstrations ``[M, ...]``, at the policy's standard deviation held still.
 
     Of a deterministic expert it would go to 0, and exploration with it.

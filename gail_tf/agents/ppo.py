@@ -10,7 +10,7 @@ from tf_agents.agents.ppo import ppo_clip_agent
 from tf_agents.networks import network
 from tf_agents.trajectories import time_step as ts
 
-from gail_tf.agents.on_policy import cloning_loss, explained_variance
+from gail_tf.agents.on_policy import cloning_nll, explained_variance
 from gail_tf.errors import UserError
 from gail_tf.networks.mlp import takes_leading_axes
 from gail_tf.networks.shared_encoder import features_spec, shared_encoder
@@ -153,7 +153,7 @@ class PPO(tf.Module):
                 loss, metrics = info.loss, {}
                 if expert is not None:
                     drawn = drawn_indices(self._batch_size, expert[0].shape[0], seed)
-                    cloning = cloning_loss(self.actor_net, *(tf.gather(x, drawn) for x in expert))
+                    cloning = cloning_nll(self.actor_net, *(tf.gather(x, drawn) for x in expert))
                     metrics["generator/cloning_loss"] = cloning
                     loss += self.cloning_coef * cloning
             steps = [self.step] if self.value_step is None else [self.step, self.value_step]

@@ -12,7 +12,7 @@ from tf_agents.trajectories import time_step as ts
 
 from gail_tf import types
 from gail_tf.agents import trpo_ops
-from gail_tf.agents.on_policy import cloning_loss, explained_variance, normalized
+from gail_tf.agents.on_policy import cloning_nll, explained_variance, normalized
 from gail_tf.networks.mlp import free_bounds
 from gail_tf.networks.shared_encoder import shared_encoder
 from gail_tf.optimization.checks import check_settings
@@ -160,7 +160,7 @@ class TRPO(tf_agent.TFAgent):
             "generator/explained_variance": explained_variance(experience.value, experience.value_target),
         }
         if expert is not None:
-            metrics["generator/cloning_loss"] = cloning_loss(self.actor_net, *expert)
+            metrics["generator/cloning_loss"] = cloning_nll(self.actor_net, *expert)
         return tf_agent.LossInfo(loss=policy_loss + value_loss, extra=metrics)
 
     def _improve_policy(self, batch: types.OnPolicyBatch, expert: tuple[tf.Tensor, tf.Tensor] | None):
@@ -183,7 +183,7 @@ class TRPO(tf_agent.TFAgent):
             if self._entropy_coef:
                 surrogate += self._entropy_coef * tf.reduce_mean(new.entropy())
             if expert is not None:
-                surrogate -= self.cloning_coef * cloning_loss(self.actor_net, *expert)
+                surrogate -= self.cloning_coef * cloning_nll(self.actor_net, *expert)
             return surrogate
 
         def mean_kl(new):

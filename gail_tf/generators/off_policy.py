@@ -86,17 +86,6 @@ def _check_demonstrations(settings: Mapping[str, Any]) -> None:
         )
 
 
-def _check_cloning(agent: Any, expert_share: float) -> None:
-    """Raises ValueError where the actor is to be drawn to demonstrations that no minibatch has."""
-    coef = getattr(agent, "cloning_coef", 0.0)
-    if coef and not expert_share:
-        name = type(agent).__name__
-        raise ValueError(
-            f"{name}.cloning_coef is {coef} and OffPolicyGenerator.expert_share 0: want a share of "
-            "demonstrations in every minibatch, such as 0.25, or no cloning_coef."
-        )
-
-
 def _check_actions(codec: ActionCodec, agent: Any) -> None:
     """Raises UserError for actions that the agent cannot take."""
     is_discrete = getattr(agent, "is_discrete", False)
@@ -206,8 +195,7 @@ class OffPolicyGenerator(CollectingGenerator):
         self.steps_before_policy = (filling + waiting) * per_iteration
         shared.check_discount(type(self.agent).__name__, getattr(self.agent, "discount", 0.0), absorbing)
         shared.follow_discount(reward_source, getattr(self.agent, "discount", None))
-        _check_cloning(self.agent, expert_share)
-        shared.check_cloning(self.agent, expert, reward_source)
+        shared.check_cloning(self.agent, expert, reward_source, expert_share)
         self._actor = self.policy = Policy(self.agent.actor_net, self._normalizer, codec, absorbing, spec)
         if average_rate:
             average_net = self.agent.make_actor_net()

@@ -69,10 +69,20 @@ def check_paid(owner: str, reward_source: RewardSource) -> None:
         )
 
 
-def check_cloning(agent: Any, expert: Transition | None, reward_source: RewardSource) -> bool:
-    """Whether ``agent`` is drawn to demonstrated actions; ValueError where there is nothing to draw it to."""
+def check_cloning(
+    agent: Any, expert: Transition | None, reward_source: RewardSource, expert_share: float | None = None
+) -> bool:
+    """Whether ``agent`` is drawn to demonstrated actions; ValueError where there is nothing to draw it to.
+
+    ``expert_share``: of demonstrations in a minibatch; None for a generator that draws them by themselves.
+    """
     coef = getattr(agent, "cloning_coef", 0.0)
     given = f"{type(agent).__name__}.cloning_coef is {coef}"
+    if coef and expert_share is not None and not expert_share:
+        raise ValueError(
+            f"{given} and OffPolicyGenerator.expert_share 0: want a share of demonstrations in every "
+            "minibatch, such as 0.25, or no cloning_coef."
+        )
     if coef and expert is None:
         raise ValueError(f"{given}: without demonstrations want 0.")
     if coef and not getattr(reward_source, "reads_action", True):

@@ -51,7 +51,7 @@ class GaussianActions:
 
     def cloning_loss(self, distribution, action: tf.Tensor) -> tf.Tensor:
         """``mean |mu(s) - a|^2`` over demonstrated actions ``[M, k]`` (Fujimoto and Gu 2021, Eq. 3)."""
-        return losses.cloning_loss(distribution.mean(), action, tf.ones_like(action[:, 0]))
+        return losses.cloning_mse(distribution.mean(), action, tf.ones_like(action[:, 0]))
 
     def saturation(self, action: tf.Tensor) -> tf.Tensor:
         """Share of the components of uncut actions that lie on or beyond the bounds."""

@@ -14,8 +14,8 @@ def rows(*values):
 def test_cloning_is_of_the_demonstrations_rows_alone():
     action, shown = tf.constant([[0.0, 1.0], [5.0, 5.0], [1.0, 1.0]]), tf.zeros([3, 2])
     # Of the first and the last row: (1 + 2) / 2.
-    assert float(losses.cloning_loss(action, shown, rows(1.0, 0.0, 1.0))) == pytest.approx(1.5)
-    assert float(losses.cloning_loss(action, shown, rows(0.0, 0.0, 0.0))) == 0.0
+    assert float(losses.cloning_mse(action, shown, rows(1.0, 0.0, 1.0))) == pytest.approx(1.5)
+    assert float(losses.cloning_mse(action, shown, rows(0.0, 0.0, 0.0))) == 0.0
 
 
 def test_the_target_bootstraps_but_where_the_mdp_ended():
