@@ -1,6 +1,7 @@
 """Checks of the demonstrations, from the facts of them in run.json."""
 
 from gail_tf.doctor.case import Case, Finding
+from gail_tf.scores import MAX_BORDER_ACCURACY
 
 # Of the demonstrations: 0.46 is the most among all shipped tasks (Humanoid-v5 by every 20th step), and
 # 0.92 the least among the same with their actions shuffled.
@@ -9,9 +10,6 @@ MAX_ACTION_NOISE = 0.8
 MIN_ACTION_RANGE = 0.25
 # Experts of Walker2d-v5, Hopper-v5 and Pendulum-v1 are at their bounds with up to a third of their actions.
 MAX_AT_BOUNDS = 0.6
-# Against random play two recordings of Pong have 0.88 and 0.95 with the score, 0.58 and 0.52 without it, one
-# of SpaceInvaders 0.77 without: what the player does is seen at the border too.
-MAX_BORDER_ACCURACY = 0.85
 
 
 def _inspect(case: Case) -> str:

@@ -11,7 +11,6 @@ from gail_tf import demonstrations as demos
 from gail_tf.demonstrations.comparison import Comparison, compare
 from gail_tf.demonstrations.components import columns_in_order
 from gail_tf.demonstrations.steps import Reference, Steps
-from gail_tf.doctor.data import MAX_BORDER_ACCURACY
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack, newest_frame
 from gail_tf.environments.observations import (
@@ -20,6 +19,7 @@ from gail_tf.environments.observations import (
     observation_components,
     one_hot_columns,
 )
+from gail_tf.scores import MAX_BORDER_ACCURACY
 from gail_tf.training.environment_fit import matched
 
 NUM_RESETS = 100
