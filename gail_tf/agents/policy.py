@@ -4,7 +4,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from gail_tf.environments.actions import ActionCodec
-from gail_tf.networks.mlp import TanhNormal
+from gail_tf.networks.heads import TanhNormal
 from gail_tf.networks.normalization import RunningMoments
 
 tfd = tfp.distributions

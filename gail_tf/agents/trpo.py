@@ -13,7 +13,7 @@ from tf_agents.trajectories import time_step as ts
 from gail_tf import types
 from gail_tf.agents import trpo_ops
 from gail_tf.agents.on_policy import cloning_nll, explained_variance, normalized
-from gail_tf.networks.mlp import free_bounds
+from gail_tf.networks.bounded_gradient import free_bounds
 from gail_tf.networks.shared_encoder import shared_encoder
 from gail_tf.optimization.checks import check_settings
 from gail_tf.optimization.gradient_step import GradientStep

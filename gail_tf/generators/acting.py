@@ -18,12 +18,8 @@ from tf_agents.networks import sequential
 from gail_tf.agents.policy import Policy
 from gail_tf.networks.action_values import ActionValuePolicy
 from gail_tf.networks.ensemble import Ensemble
-from gail_tf.networks.mlp import (
-    CategoricalHead,
-    EncodedObservation,
-    GaussianHead,
-    SquashedGaussianHead,
-)
+from gail_tf.networks.heads import CategoricalHead, GaussianHead, SquashedGaussianHead
+from gail_tf.networks.mlp import EncodedObservation
 from gail_tf.networks.two_actors import TwoActors
 
 tfd = tfp.distributions

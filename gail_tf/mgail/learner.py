@@ -15,7 +15,8 @@ from gail_tf.mgail.policies import GaussianActions, GumbelActions
 from gail_tf.mgail.rollout import PerturbedModel, Rollout, imagined_rollout
 from gail_tf.mgail.segments import Segment
 from gail_tf.networks.checked import checked_actor, checked_value
-from gail_tf.networks.mlp import GaussianHead, make_actor_network, make_value_network
+from gail_tf.networks.heads import GaussianHead
+from gail_tf.networks.mlp import make_actor_network, make_value_network
 from gail_tf.networks.normalization import RunningMoments
 from gail_tf.optimization import averages
 from gail_tf.optimization.checks import check_settings

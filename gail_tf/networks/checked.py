@@ -13,7 +13,7 @@ from tf_agents.networks import network
 
 from gail_tf.errors import UserError, error_message, without_trail
 from gail_tf.functions import failure, name_of
-from gail_tf.networks.mlp import as_network
+from gail_tf.networks.keras_adapter import as_network
 
 tfd = tfp.distributions
 

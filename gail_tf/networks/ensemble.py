@@ -6,7 +6,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from tf_agents.networks import network
 
-from gail_tf.networks.mlp import TanhNormal
+from gail_tf.networks.heads import TanhNormal
 
 tfd = tfp.distributions
 

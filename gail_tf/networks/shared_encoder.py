@@ -4,8 +4,8 @@ import tensorflow as tf
 from tf_agents.networks import network, sequential
 
 from gail_tf.networks.encoders import entrance
+from gail_tf.networks.keras_adapter import as_network
 from gail_tf.networks.layers import MakeLayers, samplable
-from gail_tf.networks.mlp import as_network
 
 
 def make_encoder(observation_spec: tf.TensorSpec, layers: MakeLayers) -> network.Network:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import tensorflow as tf
 from tf_agents.networks import network
 
-from gail_tf.networks.mlp import as_network
+from gail_tf.networks.keras_adapter import as_network
 
 
 class TwoActors(network.Network):

@@ -13,7 +13,9 @@ from gail_tf.agents.behavioral_cloning import BehavioralCloning
 from gail_tf.agents.policy import Policy
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.networks.encoders import nature_encoder
-from gail_tf.networks.mlp import GaussianHead, as_network, make_actor_network
+from gail_tf.networks.heads import GaussianHead
+from gail_tf.networks.keras_adapter import as_network
+from gail_tf.networks.mlp import make_actor_network
 from gail_tf.networks.normalization import RunningMoments
 from gail_tf.types import Transition
 

@@ -17,7 +17,8 @@ from gail_tf.agents.sd3 import SD3
 from gail_tf.agents.td3 import TD3
 from gail_tf.agents.trpo import TRPO
 from gail_tf.environments.actions import ActionCodec
-from gail_tf.networks.mlp import CategoricalHead, GaussianHead, SquashedGaussianHead, dense
+from gail_tf.networks.heads import CategoricalHead, GaussianHead, SquashedGaussianHead
+from gail_tf.networks.layers import dense
 from gail_tf.types import OffPolicyBatch, OnPolicyBatch, Transition
 
 # TF-Agents builds networks on a sample of the spec; one of all 256 values overflows.

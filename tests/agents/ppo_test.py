@@ -10,7 +10,8 @@ from tf_agents.specs import tensor_spec
 from gail_tf.agents.on_policy import policy_gradient_metrics
 from gail_tf.agents.ppo import PPO
 from gail_tf.errors import UserError
-from gail_tf.networks.mlp import as_network, make_actor_network, make_value_network, takes_leading_axes
+from gail_tf.networks.keras_adapter import as_network
+from gail_tf.networks.mlp import make_actor_network, make_value_network, takes_leading_axes
 from gail_tf.networks.shared_encoder import Encoded, features_spec, make_encoder
 from gail_tf.types import OnPolicyBatch
 

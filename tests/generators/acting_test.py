@@ -18,7 +18,7 @@ from gail_tf.generators.acting import (
     make_mode,
     make_sampler,
 )
-from gail_tf.networks import mlp
+from gail_tf.networks import heads, keras_adapter, layers, mlp
 from gail_tf.networks.action_values import ActionValuePolicy
 from gail_tf.networks.ensemble import Ensemble
 from gail_tf.networks.normalization import RunningMoments
@@ -35,7 +35,7 @@ def make_policy(space, activation="tanh", factory=None, absorbing=False):
         factory = functools.partial(
             mlp.make_actor_network, hidden=(8, 8), activation=activation, output_gain=1.0
         )
-    actor = mlp.as_network(factory(spec, codec.spec), spec)
+    actor = keras_adapter.as_network(factory(spec, codec.spec), spec)
     normalizer = RunningMoments((4,), [3] * 4 if absorbing else ())
     rows = np.random.default_rng(0).normal(3.0, 2.0, (100, 4)).astype(np.float32)
     rows[:, 3] = 7.0  # never varies
@@ -122,7 +122,7 @@ def test_noise_is_a_function_of_the_seed_and_new_every_step():
     assert not np.array_equal(one.sample(rows, 0), one.sample(rows, 1))
 
 
-class UnknownHead(mlp.GaussianHead):
+class UnknownHead(heads.GaussianHead):
     """A head that NumPy does not know, though it does the same."""
 
 
@@ -272,7 +272,7 @@ class Residual(network.Network):
 
 def test_a_network_that_calls_its_layers_in_its_own_way_has_no_twin():
     def factory(spec, action_spec):
-        return Residual(spec, mlp.dense(4, "tanh", 1.0), mlp.GaussianHead(2, 1.0, 0.0))
+        return Residual(spec, layers.dense(4, "tanh", 1.0), heads.GaussianHead(2, 1.0, 0.0))
 
     policy, rows = make_policy(BOX, factory=factory)
     assert make_mode(policy) is None

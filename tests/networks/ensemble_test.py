@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from gail_tf.networks import mlp
+from gail_tf.networks import heads, mlp
 from gail_tf.networks.ensemble import Ensemble, mixed
 
 tfd = tfp.distributions
@@ -32,7 +32,7 @@ def test_gaussians_have_the_mean_and_the_variance_of_their_mixture():
 
 
 def test_squashed_gaussians_are_mixed_before_they_are_squashed():
-    said = mixed([mlp.TanhNormal(d.loc, d.stddev()) for d in gaussians()])
+    said = mixed([heads.TanhNormal(d.loc, d.stddev()) for d in gaussians()])
     np.testing.assert_allclose(said.mode(), np.tanh([[2.0, 1.0]]), rtol=1e-6)
     np.testing.assert_allclose(said.distribution.stddev(), mixed(gaussians()).stddev())
 

@@ -6,7 +6,6 @@ import gin
 import numpy as np
 import pytest
 import tensorflow as tf
-from tf_agents.networks import sequential
 from tf_agents.specs import tensor_spec
 
 from gail_tf.errors import without_trail
@@ -183,30 +182,3 @@ def test_every_factory_normalises_each_hidden_layer(make, inputs):
     )
     # A scale and a shift of each of two layers; a normalised layer has no bias to learn apart from the shift.
     assert len(normalized.trainable_variables) - len(plain.trainable_variables) == 4
-
-
-def test_a_keras_model_is_a_network_of_ones_own():
-    inputs = tf.keras.Input((3,)), tf.keras.Input((2,))
-    joined = tf.keras.layers.Concatenate()(inputs)
-    critic = tf.keras.Model(inputs, tf.keras.layers.Dense(1)(joined))
-    network = mlp.as_network(critic, (_OBSERVATION, _BOX), is_scalar=True)
-    rows = observations(), tf.ones([20, 2])
-    np.testing.assert_allclose(distribution(network, rows), critic(list(rows))[:, 0], rtol=1e-6)
-    assert len(network.trainable_variables) == 2
-    assert mlp.as_network(network, (_OBSERVATION, _BOX)) is network
-    with pytest.raises(ValueError, match="made 7: want a TF-Agents network or a Keras model"):
-        mlp.as_network(7, _OBSERVATION)
-
-
-def test_a_network_with_regularizers_is_refused():
-    layer = tf.keras.layers.Dense(2, kernel_regularizer="l2")
-    model = tf.keras.Sequential([tf.keras.Input((3,)), layer], name="kept_small")
-    with pytest.raises(ValueError, match="'kept_small' has regularizers, which no loss takes in: want none"):
-        mlp.as_network(model, tf.TensorSpec((3,), tf.float32))
-
-
-def test_a_recurrent_network_is_refused():
-    layers = [tf.keras.layers.LSTM(4, return_state=True, return_sequences=True), tf.keras.layers.Dense(2)]
-    spec = tf.TensorSpec((3,), tf.float32)
-    with pytest.raises(ValueError, match="'memory' is recurrent: want one that keeps no state"):
-        mlp.as_network(sequential.Sequential(layers, input_spec=spec, name="memory"), spec)

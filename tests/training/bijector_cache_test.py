@@ -5,7 +5,7 @@ import weakref
 
 import tensorflow as tf
 
-from gail_tf.networks.mlp import TanhNormal
+from gail_tf.networks.heads import TanhNormal
 from gail_tf.training.bijector_cache import cleared_after_training
 
 

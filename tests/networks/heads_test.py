@@ -4,7 +4,7 @@ import logging
 
 import tensorflow as tf
 
-from gail_tf.networks.mlp import TanhNormal
+from gail_tf.networks.heads import TanhNormal
 
 
 def test_no_warning_of_tfp(caplog):
