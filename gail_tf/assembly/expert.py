@@ -1,8 +1,7 @@
-"""The expert of an experiment: demonstrations, checked and chosen, and the reward they suggest."""
+"""The expert of an experiment: demonstrations, checked and chosen."""
 
 import inspect
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +17,6 @@ from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack
 from gail_tf.environments.make import is_same_id, without_partials
 from gail_tf.environments.observations import (
-    channels_first,
     environment_name,
     flattened_images,
     layers,
@@ -28,9 +26,7 @@ from gail_tf.environments.wrappers import as_bindings, defaults_of, described
 from gail_tf.errors import UserError, one_line
 from gail_tf.files import as_json
 from gail_tf.functions import name_of
-from gail_tf.networks.encoders import is_image, with_channels
 from gail_tf.resources import experts_dir, resolve_demonstrations
-from gail_tf.rewards import functions as rewards
 from gail_tf.training.environment_fit import matched
 from gail_tf.training.imitation_distance import Ends, ends_of_expert
 from gail_tf.types import ARRAYS, DEMONSTRATIONS, Transition
@@ -244,18 +240,6 @@ def _transitions(used: Demonstrations, codec: ActionCodec, absorbing: bool) -> T
     return Transition(used.observations, actions, used.next_observations, rewards_or_zero, *flags)
 
 
-def dark_images(space: gym.Space) -> str | None:
-    """A sentence on images of bytes that end far below 255, by which networks divide them; else None."""
-    is_image = space.dtype == np.uint8 and len(space.shape) > 1
-    if not is_image or space.high.max() > 127:
-        return None
-    high = int(space.high.max())
-    return (
-        f"Images of bytes are divided by 255, and these end at {high}: networks would see next to nothing. "
-        f"Multiply them by {255 // max(high, 1)}, in the environment and in the recording."
-    )
-
-
 def _notes_on_making(recorded: Demonstrations, env: gym.Env) -> list[str]:
     """What the recording says that its environment was made with, and this one is not: a note or none."""
     policy = recorded.provenance.get("policy")
@@ -409,101 +393,4 @@ def ends_note(expert: Expert, reward_source: Any) -> str | None:
     return (
         f"--subsample={expert.subsample} kept no step that ended a demonstration, and the worth of an end is "
         "learned from those: give whole trajectories (--subsample=1)."
-    )
-
-
-def channels_note(shape: Sequence[int]) -> str | None:
-    """What networks make of images ``[C, H, W]``, and of stacks of colour; None of other observations."""
-    if len(shape) > 3:
-        return (
-            f"Observations are {list(shape)}, which is no image: without an encoder of yours they are "
-            "flattened, and little is learned of them. Wrap the environment so that they are [H, W, C], a "
-            "stack's colours side by side in the last axis (gymnasium.wrappers.TransformObservation)."
-        )
-    if not channels_first(shape):
-        return None
-    return (
-        f"Images are {list(shape)}, and convolutions take [H, W, C]: wrap the environment so "
-        "that they are (gymnasium.wrappers.TransformObservation), and move the axis of recorded ones too. "
-        "Where they are stacks of grey frames, leave the stacking to --gin='make_environment.wrappers = "
-        "[@StackedFrames]', and record single frames [H, W]."
-    )
-
-
-def flattened_note(images: Mapping[str, Sequence[int]]) -> str | None:
-    """That ``images``, shapes by key, became vectors; None where there are none."""
-    if not images:
-        return None
-    what = " and ".join(
-        f"{key!r} {list(shape)}" if key else f"{list(shape)}" for key, shape in images.items()
-    )
-    return (
-        f"Images in the observation ({what}) are flattened into vectors, of which little is learned: "
-        "networks take images as one Box of uint8, [H, W] or [H, W, C]; wrap the environment so that it is "
-        "(gymnasium.wrappers.TransformObservation), or leave them out (gymnasium.wrappers.FilterObservation)."
-    )
-
-
-def images_note(shape: Sequence[int], operative_config: str) -> str | None:
-    """That images go through an encoder that nobody named; None of other observations, and where one is."""
-    bare = re.findall(r"^(make_\w+)\.encoder = None$", operative_config, re.MULTILINE)
-    shared = re.search(r"^OnPolicyGenerator\.encoder = @", operative_config, re.MULTILINE)
-    if shared:  # policy and value see its features
-        bare = [name for name in bare if name == "make_discriminator_network"]
-    if "make_discriminator_network.spectral_normalization = True" in operative_config:
-        bare = [name for name in bare if name != "make_discriminator_network"]  # dense layers on all pixels
-    if not bare or not is_image(with_channels(shape)):
-        return None
-    return (
-        f"Images go through small_encoder in {' and '.join(bare)}, for which no encoder is bound. "
-        "The recipes of the games have settings for images: docs/pixels.md."
-    )
-
-
-def seeks_the_end(expert: Expert, random_length: float) -> bool:
-    """Whether the expert was after the end of its episodes: most terminate, and sooner than chance has it.
-
-    A goal that is reached ends an episode sooner than a random policy does; a fall later. An expert that
-    falls now and then, or always in the end, was after staying.
-    """
-    return expert.terminates > 0.5 and expert.length_mean < random_length
-
-
-def outlives_chance(expert: Expert, random_length: float) -> bool:
-    """Whether falls end episodes that the expert keeps going: it lasts longer than a random policy does."""
-    return expert.length_mean > random_length
-
-
-@gin.configurable
-def matching_reward(seeks_end: bool, outlives: bool, without_falls: Callable | None = None) -> Callable:
-    """The one-signed reward whose bias points the expert's way.
-
-    ``log_d`` never pays for staying, ``plr`` never punishes it.
-
-    Args:
-      seeks_end, outlives: of ``seeks_the_end`` and ``outlives_chance``.
-      without_falls: the reward instead where the expert does not outlive chance; for recipes with absorbing
-        states, where no sign is a bias (DAC: the logit).
-    """
-    if without_falls is not None and not outlives:
-        return without_falls
-    return rewards.log_d if seeks_end else rewards.plr
-
-
-def survival_warning(reward_fn: Callable, seeks_end: bool, absorbing: bool) -> str | None:
-    """What a one-signed reward does to a task with early ends, where that is against the expert."""
-    if absorbing:
-        return None
-    sign = rewards.reward_sign(reward_fn)
-    if sign > 0 and seeks_end:
-        effect = (
-            "never punishes staying, but the expert seeks the end of its episodes: the policy may avoid it"
-        )
-    elif sign < 0 and not seeks_end:
-        effect = "never pays for staying, but the expert's episodes last: the policy may seek an early end"
-    else:
-        return None
-    other = "@log_d" if seeks_end else "@plr"
-    return (
-        f"the reward {name_of(reward_fn)} {effect}. Use {other}, or make_environment.absorbing_states = True."
     )

@@ -7,11 +7,10 @@ import gymnasium as gym
 from gail_tf.assembly.expert import (
     Expert,
     LoadedDemonstrations,
-    channels_note,
-    flattened_note,
     prepare_expert,
     whole_episodes,
 )
+from gail_tf.assembly.image_notes import channels_note, flattened_note
 from gail_tf.assembly.settings import play_at_random, scored
 from gail_tf.demonstrations.comparison import Comparison
 from gail_tf.environments.actions import ActionCodec

@@ -13,12 +13,10 @@ from gail_tf import scores
 from gail_tf.assembly.config import joined_operative, parse_gin
 from gail_tf.assembly.expert import (
     Expert,
-    channels_note,
     ends_note,
-    flattened_note,
-    images_note,
     unscaled_note,
 )
+from gail_tf.assembly.image_notes import channels_note, flattened_note, images_note
 from gail_tf.assembly.settings import Experiment, Settings, config_errors_as_user_errors
 from gail_tf.discriminators.discriminator import Discriminator
 from gail_tf.discriminators.portable import PortableReward

@@ -32,16 +32,13 @@ from gail_tf.assembly.expert import (
     Expert,
     LoadedDemonstrations,
     are_to_be_compared,
-    dark_images,
     load_demonstrations,
-    matching_reward,
-    outlives_chance,
     prepare_expert,
-    seeks_the_end,
-    survival_warning,
 )
 from gail_tf.assembly.gin_text import recorded, statements
+from gail_tf.assembly.image_notes import dark_images
 from gail_tf.assembly.recipes import check_order, includes, layers, recipe_env_steps
+from gail_tf.assembly.reward_choice import matching_reward, outlives_chance, seeks_the_end, survival_warning
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack

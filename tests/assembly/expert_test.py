@@ -1,6 +1,5 @@
 import dataclasses
 import hashlib
-import re
 import textwrap
 from pathlib import Path
 
@@ -8,75 +7,16 @@ import gin
 import gymnasium as gym
 import numpy as np
 import pytest
-import tensorflow as tf
 from gymnasium import spaces
 
 import gail_tf
-from gail_tf.assembly import expert
-from gail_tf.assembly.expert import Expert
+from gail_tf.assembly import expert, reward_choice
 from gail_tf.demonstrations import Demonstrations, from_arrays
 from gail_tf.environments import wrappers
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.make import make_environment
-from gail_tf.environments.observations import as_box, flattened_images
 from gail_tf.errors import UserError
-from gail_tf.rewards import functions as rewards
 from gail_tf.rewards.membership import MembershipReward
-
-
-def make_expert(terminates, length):
-    return Expert(None, None, "", "", None, 1, 1, 1, terminates, length, 0.0, ())
-
-
-@pytest.mark.parametrize(
-    "terminates, length, random_length, reward",
-    [
-        (1.0, 100.0, 200.0, rewards.log_d),  # MountainCar: the goal, sooner than chance
-        (0.0, 1000.0, 20.0, rewards.plr),  # Hopper: the time limit
-        (1.0, 600.0, 20.0, rewards.plr),  # a Hopper that falls in the end, later than chance
-        (0.4, 100.0, 200.0, rewards.plr),  # most reach the limit
-    ],
-)
-def test_the_reward_goes_the_experts_way(terminates, length, random_length, reward):
-    shown = make_expert(terminates, length)
-    seeks_end, outlives = (
-        expert.seeks_the_end(shown, random_length),
-        expert.outlives_chance(shown, random_length),
-    )
-    assert expert.matching_reward(seeks_end, outlives) is reward
-
-
-@pytest.mark.parametrize(
-    "terminates, length, random_length, reward",
-    [
-        (0.0, 1000.0, 1000.0, rewards.airl),  # HalfCheetah: nothing ends
-        (1.0, 100.0, 200.0, rewards.airl),  # MountainCar
-        (0.2, 1000.0, 20.0, rewards.plr),  # Hopper
-    ],
-)
-def test_dac_pays_the_logit_only_where_no_fall_ends_an_episode(terminates, length, random_length, reward):
-    shown = make_expert(terminates, length)
-    seeks_end, outlives = (
-        expert.seeks_the_end(shown, random_length),
-        expert.outlives_chance(shown, random_length),
-    )
-    assert expert.matching_reward(seeks_end, outlives, without_falls=rewards.airl) is reward
-
-
-@pytest.mark.parametrize(
-    "reward, seeks_end, absorbing, warned",
-    [
-        (rewards.plr, True, False, True),
-        (rewards.plr, False, False, False),
-        (rewards.log_d, False, False, True),
-        (rewards.log_d, True, False, False),
-        (rewards.airl, True, False, False),
-        (rewards.plr, True, True, False),
-        (lambda logits: tf.exp(-tf.square(logits)), True, False, True),  # from outside, not monotone
-    ],
-)
-def test_a_reward_against_the_experts_way_is_warned_of(reward, seeks_end, absorbing, warned):
-    assert (expert.survival_warning(reward, seeks_end, absorbing) is not None) == warned
 
 
 def demonstrations(first):
@@ -159,7 +99,7 @@ def test_an_expert_of_whom_no_end_was_seen_is_taken_to_last(prepare):
     shown = prepare(pendulums((10, False), (10, False)))
     assert shown.return_mean is None
     assert any("no normalised returns" in note for note in shown.notes)
-    assert expert.outlives_chance(shown, 50.0) and not expert.seeks_the_end(shown, 50.0)
+    assert reward_choice.outlives_chance(shown, 50.0) and not reward_choice.seeks_the_end(shown, 50.0)
 
 
 def test_whole_episodes_are_not_remarked_upon(prepare):
@@ -241,22 +181,6 @@ def test_other_arguments_are_told_with_those_that_are_bound(prepare):
     assert "make_environment.kwargs = {'render_mode': 'rgb_array', 'g': 3.0}" in note
 
 
-@pytest.mark.parametrize(
-    "space, told",
-    [
-        (gym.spaces.Box(0, 1, (20, 20, 2), np.uint8), "these end at 1: .* Multiply them by 255,"),
-        (gym.spaces.Box(0, 10, (20, 20), np.uint8), "these end at 10: .* Multiply them by 25,"),
-        (gym.spaces.Box(0, 255, (20, 20, 2), np.uint8), None),
-        (gym.spaces.Box(0, 1, (20,), np.uint8), None),
-        (gym.spaces.Box(0.0, 1.0, (20, 20), np.float32), None),
-    ],
-)
-def test_images_of_bytes_that_are_nearly_black_are_remarked_upon(space, told):
-    found = expert.dark_images(space)
-    assert (found is None) == (told is None)
-    assert told is None or re.search(told, found)
-
-
 @pytest.mark.parametrize("size, noted", [(1.0, False), (1e4, True)])
 def test_large_observations_are_remarked_upon(prepare, size, noted):
     shown = prepare(pendulums((200, False)))
@@ -264,55 +188,6 @@ def test_large_observations_are_remarked_upon(prepare, size, noted):
     note = expert.unscaled_note(shown._replace(transitions=shown.transitions._replace(observation=rows)), "G")
     assert (note is not None) == noted
     assert not noted or "Component 2" in note and "--gin='G.normalize_observations = True'" in note
-
-
-@pytest.mark.parametrize(
-    "shape, noted",
-    [
-        ((3, 84, 84), "convolutions take"),
-        ((4, 84, 84), "[@StackedFrames]"),
-        ((4, 84, 84, 3), "they are flattened"),
-        ((84, 84, 4), None),
-        ((4, 4, 3), None),
-        ((7,), None),
-    ],
-)
-def test_channels_that_come_first_are_remarked_upon(shape, noted):
-    note = expert.channels_note(shape)
-    assert (note is None) if noted is None else noted in note
-
-
-@pytest.mark.parametrize(
-    "shape, bound, noted",
-    [
-        ((84, 84, 4), "None", True),
-        ((84, 84), "None", True),
-        ((84, 84, 4), "@small_encoder", False),
-        ((5, 5, 3), "None", False),
-        ((7,), "None", False),
-    ],
-)
-def test_an_encoder_that_nobody_named_is_remarked_upon(shape, bound, noted):
-    config = f"make_actor_network.encoder = {bound}\nmake_actor_network.hidden = (64, 64)"
-    assert (expert.images_note(shape, config) is not None) == noted
-
-
-@pytest.mark.parametrize(
-    "space, named",
-    [
-        (spaces.Dict({"camera": spaces.Box(0, 255, (84, 84, 3), np.uint8)}), "('camera' [84, 84, 3])"),
-        (spaces.Box(0.0, 1.0, (64, 64, 3)), "([64, 64, 3])"),
-        (spaces.Dict({"grid": spaces.Box(0.0, 1.0, (7, 7, 3)), "speed": spaces.Box(0.0, 1.0, (2,))}), None),
-        (spaces.Box(0, 255, (84, 84, 3), np.uint8), None),
-        (spaces.Box(0.0, 1.0, (2,)), None),
-    ],
-    ids=["dict", "float", "grid", "bytes", "vector"],
-)
-def test_images_that_were_flattened_are_remarked_upon(space, named):
-    env = gym.make("CartPole-v1")
-    env.observation_space = space
-    note = expert.flattened_note(flattened_images(as_box(env, "E")))
-    assert (note is None) if named is None else f"in the observation {named} are flattened" in note
 
 
 def test_neighbours_among_flattened_images_are_not_asked_for_their_actions(prepare):
@@ -334,17 +209,6 @@ def test_neighbours_among_flattened_images_are_not_asked_for_their_actions(prepa
     parts = {"observations/camera": np.zeros((200, 243)), "observations/state": state}
     shown = prepare(from_arrays({**fields, **parts}), wrappers=[Camera])
     assert shown.facts["action_noise"] is None
-
-
-def test_the_networks_without_an_encoder_are_named():
-    def note(*lines):
-        return expert.images_note((84, 84, 4), "\n".join(lines))
-
-    actor, d = "make_actor_network.encoder = None", "make_discriminator_network.encoder = None"
-    assert "in make_actor_network and make_discriminator_network, for which" in note(actor, d)
-    shared = "OnPolicyGenerator.encoder = @nature_encoder"
-    assert "in make_discriminator_network, for which" in note(actor, d, shared)
-    assert note(d, "make_discriminator_network.spectral_normalization = True") is None
 
 
 @pytest.mark.parametrize(
