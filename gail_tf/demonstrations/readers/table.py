@@ -10,7 +10,7 @@ import csv
 import itertools
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -18,8 +18,9 @@ from gail_tf.demonstrations import arrays
 from gail_tf.demonstrations.components import Components
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.readers import d4rl
+from gail_tf.demonstrations.readers.clocks import CLOCKS, COUNTS, checked_steps
 from gail_tf.demonstrations.readers.outside import as_written, first_bytes, package, parsing, source
-from gail_tf.errors import WARNING, UserError
+from gail_tf.errors import UserError
 
 _NEEDED = "gail_tf[arrow]"
 _HEAD = 1 << 16
@@ -35,12 +36,10 @@ _SCALARS = {
     "timeouts": ("truncated", "timeout", "timeouts", "truncation", "truncations"),
     "episode": ("episode", "episode_id", "episode_index", "trajectory", "trajectory_id"),
 }
-_COUNTS = re.compile(r"frame_index|(time_?)?step|t", re.IGNORECASE)
-_CLOCKS = re.compile(r"t|time|timestamp", re.IGNORECASE)
 _OF_INFOS = re.compile(r"(info|infos|metadata)[._/].*", re.IGNORECASE)
 _IGNORED = re.compile(
     # The last two are what pandas calls an index that it writes.
-    rf"{_OF_INFOS.pattern}|index|task_index|{_CLOCKS.pattern}|{_COUNTS.pattern}"
+    rf"{_OF_INFOS.pattern}|index|task_index|{CLOCKS.pattern}|{COUNTS.pattern}"
     r"|Unnamed: \d+|__index_level_\d+__",
     re.IGNORECASE,
 )
@@ -49,8 +48,6 @@ _NUMERAL = re.compile(
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"(\d+)\]?$")
-# Of the median step: how far an even one may be from it. The share of them that makes a clock a regular one.
-_JITTER, _EVEN = 0.05, 0.95
 _WANTED = (
     "observation.<name>, action.<name>, terminated, truncated (and reward, next_observation.<name>, episode)"
 )
@@ -207,7 +204,7 @@ def from_columns(columns: Mapping[str, np.ndarray], provenance: dict[str, Any]) 
     is_last = _last_rows(fields, read)
     if is_last is not None:
         episode = next((columns[name] for name, role in roles.items() if role == "episode"), None)
-        more += _checked_steps(columns, is_last, "next_observations" in fields, episode)
+        more += checked_steps(columns, is_last, "next_observations" in fields, episode)
     return read.noted(*notes, *more, components=components)
 
 
@@ -220,135 +217,6 @@ def _last_rows(fields: Mapping[str, np.ndarray], read: Demonstrations) -> np.nda
     for name in ("terminals", "timeouts"):
         is_last |= fields[name].reshape(-1).astype(bool)
     return is_last
-
-
-class _Steps(NamedTuple):
-    """How a column that counts steps, or tells the time, changes within episodes: arrays ``[M]``.
-
-    Attributes:
-      by: the increments. usual: what they are where no row is missing.
-      falls: where it goes back. gaps: where rows are missing for sure. leaps: where they seem to be.
-      is_whole: whether it counts steps, and leaves none out.
-    """
-
-    by: np.ndarray
-    usual: np.ndarray
-    falls: np.ndarray
-    gaps: np.ndarray
-    leaps: np.ndarray
-    is_whole: bool
-
-
-def _checked_steps(
-    columns: Mapping[str, np.ndarray], is_last: np.ndarray, have_successors: bool, episode: np.ndarray | None
-) -> list[str]:
-    """Notes of clocks that seem to leave rows out.
-
-    One counter without a gap proves that no row is missing, whatever the other columns say.
-
-    Args:
-      is_last: bool ``[N]``, the rows that end an episode.
-      have_successors: whether rows have their own next observations, so that none goes over a gap.
-      episode: the column ``[N]`` that names episodes, if there is one.
-
-    Raises:
-      UserError: a counter or a clock falls, or a counter leaves rows out, within an episode.
-    """
-    inside, ordinals = np.flatnonzero(~is_last[:-1]), np.cumsum(is_last) - is_last
-    found = {name: _steps(name, column, inside, ordinals[inside]) for name, column in columns.items()}
-    found = {name: steps for name, steps in found.items() if steps is not None}
-    if any(steps.is_whole for steps in found.values()):
-        return []
-    notes = []
-
-    def told(name: str, at: np.ndarray) -> str:
-        row = int(inside[at.argmax()])
-        which = ordinals[row] if episode is None else f"{episode.tolist()[row]!r:.40}"
-        change = f"from {columns[name][row]:.6g} to {columns[name][row + 1]:.6g}"
-        return f"the column {name} goes {change} after row {row}, within episode {which}"
-
-    for name, steps in found.items():
-        clock = f"a clock that counts no steps: name it info.{name}"
-        if steps.falls.any():
-            raise UserError(
-                f"{told(name, steps.falls)}: sort the rows by it, or say where episodes end (terminated, "
-                f"truncated, or episode; {clock})"
-            )
-        if have_successors:
-            continue
-        if steps.gaps.any():
-            raise UserError(
-                f"{told(name, steps.gaps)}, and elsewhere by {steps.usual[steps.gaps.argmax()]}: rows are "
-                "missing, which no step may go over; end the episode there (truncated), or give "
-                f"next_observation columns ({clock})"
-            )
-        if num := int(steps.leaps.sum()):
-            notes.append(
-                f"{WARNING}Rows look missing at {num} of {len(inside)} steps: {told(name, steps.leaps)}, and "
-                f"nearly always by {steps.usual[0]:.4g}. A step over a gap is none that the environment "
-                "takes: end the episode there (truncated), or give next_observation columns "
-                f"({clock})."
-            )
-    return notes
-
-
-def _steps(name: str, column: np.ndarray, inside: np.ndarray, episodes: np.ndarray) -> _Steps | None:
-    """Of the rows ``inside`` ``[M]``, of ``episodes`` ``[M]``; None for a column that is neither."""
-    if column.ndim != 1 or column.dtype.kind not in "iuf" or not len(inside):
-        return None
-    is_whole = bool(((np.abs(column) < 2**53) & (column == np.round(column))).all())
-    if is_whole and _COUNTS.fullmatch(name):
-        return _of_counter(name, np.diff(column.astype(np.int64))[inside], episodes)
-    if _CLOCKS.fullmatch(name):
-        by = np.diff(column.astype(np.int64 if is_whole else np.float64))[inside]
-        return _of_clock(by, is_counted=is_whole and name.lower() == "time")
-    return None
-
-
-def _of_counter(name: str, by: np.ndarray, episodes: np.ndarray) -> _Steps:
-    """It usually counts by the smallest of an episode's increments; what is above leaves rows out.
-
-    A ``t`` that nowhere counts by 1 may be a clock too, in rounded milliseconds.
-    """
-    smallest = np.full(episodes.max() + 1, np.iinfo(np.int64).max)
-    np.minimum.at(smallest, episodes, by)
-    usual = smallest[episodes]
-    falls, gaps = by <= 0, by > usual
-    if name.lower() == "t" and 1 not in usual and not _are_multiples(by, usual):
-        gaps = np.zeros_like(gaps)
-    return _Steps(by, usual, falls, gaps, _leaps(by), not (falls | gaps).any() and (by == usual).all())
-
-
-def _of_clock(by: np.ndarray, is_counted: bool) -> _Steps:
-    """A clock jitters, and may stand still.
-
-    One in whole numbers (``is_counted``) leaves rows out where most increments are alike and the others are
-    multiples of them.
-    """
-    smallest = np.full_like(by, by.min())
-    gaps = (by > smallest) & is_counted
-    if is_counted and not (_are_multiples(by, smallest) and 2 * gaps.sum() < len(by)):
-        gaps = np.zeros_like(gaps)
-    usual = smallest if is_counted and gaps.any() else np.full_like(by, np.median(by))
-    return _Steps(by, usual, by < 0, gaps, _leaps(by), False)
-
-
-def _are_multiples(by: np.ndarray, usual: np.ndarray) -> bool:
-    return usual.min() > 0 and not (by % usual).any()
-
-
-def _leaps(by: np.ndarray) -> np.ndarray:
-    """Where increments ``[M]`` are about twice the median, or three times and so on, and nearly all are even.
-
-    Clocks of robots jitter: a late step is no proof that a row is missing.
-    """
-    median = np.median(by)
-    if not median > 0:
-        return np.zeros(len(by), bool)
-    times = by / median
-    near = np.abs(times - np.round(times)) <= _JITTER
-    is_even = near & (np.round(times) == 1)
-    return near & (times > 1.5) & (is_even.mean() >= _EVEN)
 
 
 def _require_known(roles: Mapping[str, str | None]) -> None:
