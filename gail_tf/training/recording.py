@@ -33,7 +33,7 @@ Kept = Callable[[np.ndarray], np.ndarray]
 """What is kept of observations, one or rows of them."""
 
 
-class _Asked(NamedTuple):
+class _RecordingRequest(NamedTuple):
     """What is to act, where, and for how long; as ``make_demonstrations`` has it."""
 
     path: str
@@ -42,7 +42,7 @@ class _Asked(NamedTuple):
     num_episodes: int
     seed: int
     stochastic: bool
-    noise: float
+    action_noise: float
     max_episode_steps: int | None
     arguments: Mapping[str, Any]
 
@@ -90,11 +90,19 @@ def make_demonstrations(
     if is_own and arguments:
         raise UserError(f"--gin: the policy {path} brings its environment's settings: leave it out.")
     record = _record_own if is_own else _record_foreign
-    noise, arguments = action_noise, arguments or {}
-    asked = _Asked(
-        path, out, environment, num_episodes, seed, stochastic, noise, max_episode_steps, arguments
+    arguments = arguments or {}
+    request = _RecordingRequest(
+        path=path,
+        out=out,
+        environment=environment,
+        num_episodes=num_episodes,
+        seed=seed,
+        stochastic=stochastic,
+        action_noise=action_noise,
+        max_episode_steps=max_episode_steps,
+        arguments=arguments,
     )
-    episodes, environment, make_env, about = record(asked)
+    episodes, environment, make_env, about = record(request)
     provenance = {"num_episodes": num_episodes, "seed": seed, "stochastic": stochastic}
     provenance |= {"action_noise": action_noise, "made_by": "gail-make-demonstrations", **about}
     known = about["policy"]
@@ -106,33 +114,34 @@ def make_demonstrations(
     return Recorded(environment, as_bindings(made), len(episodes))
 
 
-def _record_own(asked: _Asked):
-    path, _, environment, num_episodes, seed, stochastic, noise, max_episode_steps, _ = asked
+def _record_own(request: _RecordingRequest):
+    path, seed, noise = request.path, request.seed, request.action_noise
     act, metadata, environment, make_env = rollouts.open_policy(
-        path, environment, stochastic, seed, max_episode_steps
+        path, request.environment, request.stochastic, seed, request.max_episode_steps
     )
-    if note := rollouts.note_of(find_policy(path), metadata, stochastic):
+    if note := rollouts.note_of(find_policy(path), metadata, request.stochastic):
         print(f"note: {note}", file=sys.stderr)
     if noise:
         act = evaluation.with_noise(act, _codec(make_env, environment, noise), noise, seed)
-    kept = kept_of(asked.out, make_env)
-    return _evaluated(make_env, act, num_episodes, seed, kept), environment, make_env, {"policy": metadata}
+    episodes = _evaluated(make_env, act, request.num_episodes, seed, kept_of(request.out, make_env))
+    return episodes, environment, make_env, {"policy": metadata}
 
 
-def _record_foreign(asked: _Asked):
-    path, out, environment, num_episodes, seed, stochastic, noise, max_episode_steps, arguments = asked
+def _record_foreign(request: _RecordingRequest):
+    path, environment = request.path, request.environment
+    seed, noise, num_episodes = request.seed, request.action_noise, request.num_episodes
     if environment is None:
         raise UserError(f"{path}: does not say which environment it is for: add --environment=ID.")
-    make_env = functools.partial(make_by_arguments, environment, **arguments)
-    make_env = with_time_limit(make_env, max_episode_steps)
+    make_env = functools.partial(make_by_arguments, environment, **request.arguments)
+    make_env = with_time_limit(make_env, request.max_episode_steps)
     env = make_env()
     codec = ActionCodec(env.action_space, environment)  # says what cannot be recorded, and what to do
-    actor = actors.find(path, env, environment, stochastic)
+    actor = actors.find(path, env, environment, request.stochastic)
     if actor.warning:
         print(f"note: {actor.warning}", file=sys.stderr)
     if noise:
         _require_continuous(codec, environment, noise)
-    cut, kept = Cut(env.action_space, path), kept_of(out, make_env)
+    cut, kept = Cut(env.action_space, path), kept_of(request.out, make_env)
     if actor.is_batched:
         act_on_rows = actor.begin()
 
