@@ -6,7 +6,7 @@ import gin
 import gymnasium as gym
 import numpy as np
 
-from gail_tf.environments.observations import is_transparent, time_limit
+from gail_tf.environments.observations import is_transparent, layers, time_limit
 from gail_tf.errors import UserError
 from gail_tf.machine import import_opencv
 
@@ -108,6 +108,33 @@ def stacks_frames(make_env: Callable[[], gym.Env]) -> bool:
     num_frames = frames_in_stack(env)
     env.close()
     return num_frames is not None
+
+
+_STEPS = (gym.Wrapper.step, gym.ActionWrapper.step, gym.RewardWrapper.step)
+"""Of wrappers whose observations are those of the environment within, one a step."""
+
+
+def check_outside(env: gym.Env) -> None:
+    """Raises UserError where a wrapper around StackedFrames may change observations or skip steps.
+
+    Recordings keep an episode's frames alone, and what such a wrapper gives cannot be made of them again.
+    """
+    stack = _stack(env)
+    for layer in layers(env):
+        if stack is None or layer is stack:
+            return
+        kind = type(layer)
+        keeps = kind.step in _STEPS and kind.reset is gym.Wrapper.reset
+        if not (keeps or kind is gym.wrappers.TimeLimit or is_transparent(layer)):
+            whole = isinstance(stack.env, gym.wrappers.AtariPreprocessing)
+            advice = (
+                " (in place of atari_pixels: a wrapper with AtariPreprocessing, then yours)" if whole else ""
+            )
+            raise UserError(
+                f"{kind.__name__} stands around StackedFrames and may change its stacks or skip steps: put "
+                f"StackedFrames last in make_environment.wrappers{advice}; a wrapper of rewards or actions "
+                "alone wants gymnasium.RewardWrapper or ActionWrapper as its base."
+            )
 
 
 def newest_frame(stacks: np.ndarray) -> np.ndarray:

@@ -16,9 +16,9 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.envs import registration
 
-import gail_tf.environments.atari  # noqa: F401 - registers configurables
 import gail_tf.environments.wrappers  # noqa: F401 - registers configurables
 from gail_tf.environments.absorbing import AbsorbingState
+from gail_tf.environments.atari import check_outside
 from gail_tf.environments.atari_resets import reset_quickly
 from gail_tf.environments.observations import as_box, time_limit
 from gail_tf.environments.third_party import WHERE, any_error_as_user_error, import_module
@@ -97,7 +97,9 @@ def make_environment(
     except (Exception, SystemExit) as e:  # a constructor may fail in any way at all
         raise _making_failed(e, name, kwargs) from e
     reset_quickly(env)
-    env = _Named(as_box(_wrapped(env, wrappers, name), name), name)
+    env = _wrapped(env, wrappers, name)
+    check_outside(env)
+    env = _Named(as_box(env, name), name)
     if time_limit(env) is None:
         advice = (
             "set one where it is made (max_episode_steps of gymnasium.register, or "

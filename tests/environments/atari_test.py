@@ -54,6 +54,33 @@ def test_what_is_no_frame_is_refused():
         StackedFrames(Numbers(), 0)
 
 
+class Skips(gym.Wrapper):
+    def step(self, action):
+        self.env.step(action)
+        return self.env.step(action)
+
+
+class Inverts(gym.ObservationWrapper):
+    def observation(self, stack):
+        return 255 - stack
+
+
+class Halves(gym.RewardWrapper):
+    def reward(self, reward):
+        return reward / 2
+
+
+@pytest.mark.parametrize("wrapper", [Skips, Inverts])
+def test_what_may_change_stacks_stands_before_them(wrapper):
+    """Of the frames that a recording keeps, the stacks that the agent sees could not be made again."""
+    make = functools.partial(make_environment, Numbers, max_episode_steps=5)
+    with pytest.raises(
+        UserError, match=f"{wrapper.__name__} stands around .* put StackedFrames last in make"
+    ):
+        make(wrappers=[StackedFrames, Halves, wrapper])
+    assert frames_in_stack(make(wrappers=[wrapper, StackedFrames, Halves])) == 4
+
+
 @pytest.fixture
 def make_pong():
     pytest.importorskip("cv2")
