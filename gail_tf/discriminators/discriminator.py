@@ -12,6 +12,7 @@ from gail_tf.discriminators.expert_rows import ExpertSampler, kept_rows
 from gail_tf.discriminators.features import Fields, TransitionFeatures, gathered, num_rows_of
 from gail_tf.errors import UserError
 from gail_tf.functions import frozen, name_of, require_signature
+from gail_tf.networks.augmentations import check_image
 from gail_tf.networks.discriminator import (
     check_dropout,
     logits_with_dropout,
@@ -131,6 +132,8 @@ class Discriminator(tf.Module):
         self._augmentations = tuple(frozen(augment) for augment in augmentations)
         if augmentations and not self.features.has_images:
             raise ValueError("Discriminator.augmentations are of images, and it sees none: want ().")
+        for shape in self.features.image_shapes if augmentations else ():
+            check_image("Discriminator", shape)
         self._expert = ExpertSampler(self.features.fields(rows), expert_weights)
         self.network = made_network("Discriminator.network", network, self.features.input_shapes)
         if getattr(self.network, "shares_scale", False):

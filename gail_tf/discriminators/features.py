@@ -79,6 +79,11 @@ class TransitionFeatures(tf.Module):
         return bool(self._images)
 
     @property
+    def image_shapes(self) -> list[tuple[int, ...]]:
+        """Of one image of each field that is one."""
+        return [self.input_shapes[name] for name in self._images]
+
+    @property
     def _images(self) -> list[str]:
         return [name for name in self._sizes if name not in self._vectors and name != "terminated"]
 

@@ -18,7 +18,7 @@ from gail_tf.functions import frozen
 from gail_tf.generators import shared
 from gail_tf.generators.collecting import Act, CollectingGenerator
 from gail_tf.generators.replay import ReplayBuffer
-from gail_tf.networks.augmentations import augmented
+from gail_tf.networks.augmentations import augmented, check_image
 from gail_tf.optimization import averages
 from gail_tf.optimization.compiling import with_xla
 from gail_tf.optimization.minibatches import drawn_indices, recent_ages, scan_updates
@@ -184,6 +184,8 @@ class OffPolicyGenerator(CollectingGenerator):
         self._augmentations = tuple(frozen(augment) for augment in augmentations)
         if augmentations and spec.dtype.is_floating:
             raise ValueError("OffPolicyGenerator.augmentations are of images, and it sees none: want ().")
+        if augmentations:
+            check_image("OffPolicyGenerator", spec.shape)
         self._num_reward_rows, self._reward_recency = num_reward_rows, reward_recency
         self.steps_before_learning = num_random_steps
         wanted = normalize_observations, absorbing

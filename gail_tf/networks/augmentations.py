@@ -10,13 +10,17 @@ import gin
 import tensorflow as tf
 
 
+def check_image(owner: str, shape: Sequence[int]) -> None:
+    """Raises ValueError of images of ``shape`` that augmentations do not take; ``owner`` has the setting."""
+    if len(shape) != 3:
+        raise ValueError(
+            f"{owner}.augmentations are of images [H, W, C], and it sees {list(shape)}: stack frames or give "
+            "them a channel, or want ()."
+        )
+
+
 def augmented(images: tf.Tensor, functions: Sequence[Callable], seed: tf.Tensor) -> tf.Tensor:
     """``images`` after each of ``functions`` in order, which draw apart from each other."""
-    if functions and images.shape.rank != 4:
-        raise ValueError(
-            f"augmentations are of images [H, W, C], and these are {images.shape.as_list()[1:]}: stack "
-            "frames or give them a channel, or want ()."
-        )
     for number, function in enumerate(functions):
         images = function(images, tf.random.fold_in(seed, number))
     return images

@@ -150,6 +150,15 @@ def stripes(upright, n=192, seed=0):
     return Transition(images, rng.integers(0, 2, n).astype(np.int32), images, zeros, zeros, zeros)
 
 
+def test_augmentations_want_images_with_channels():
+    expert = stripes(True)
+    flat = expert._replace(observation=expert.observation[..., 0])
+    with pytest.raises(
+        ValueError, match=r"Discriminator.augmentations .* \[H, W, C\], and it sees \[16, 16\]"
+    ):
+        make(flat, num_actions=2, augmentations=[lambda images, seed: images])
+
+
 def convolution():
     layers = tf.keras.layers
     return [layers.Conv2D(8, 4, strides=2, activation="elu"), layers.GlobalMaxPool2D()]

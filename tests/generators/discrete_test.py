@@ -215,10 +215,13 @@ def test_an_agent_sees_images_through_augmentations_and_the_memory_keeps_them(ea
     assert len(np.unique(generator.replay.gather(tf.range(8)).observation)) > 1
 
 
-def test_augmentations_of_vectors_are_refused():
-    with pytest.raises(ValueError, match="OffPolicyGenerator.augmentations are of images"):
+@pytest.mark.parametrize(
+    ("make_env", "sees"), [(Counting.as_vectors, "it sees none"), (Counting, r"it sees \[2, 3\]")]
+)
+def test_augmentations_want_images_with_channels(make_env, sees):
+    with pytest.raises(ValueError, match=f"OffPolicyGenerator.augmentations are of images.*{sees}"):
         OffPolicyGenerator(
-            lambda: Counting.as_vectors(),
+            make_env,
             EnvironmentReward(),
             None,
             0,
