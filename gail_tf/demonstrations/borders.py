@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from gail_tf.demonstrations.frames import channels_first
 from gail_tf.errors import UserError
 
 
@@ -24,8 +25,9 @@ def border_accuracy(
     The last frames of each are held out, not random ones: neighbours are nearly equal.
 
     Args:
-      expert, agent: uint8 ``[N, H, W]`` in the order of recording. Of ``[N, H, W, C]`` three channels are
-        colours, and all are looked at; of others the last one, a stack's newest frame.
+      expert, agent: uint8 ``[N, H, W]`` in the order of recording, or images ``[N, H, W, C]``, of which all
+        channels are looked at; they may come first. Where only one has channels, its last is a stack's newest
+        frame.
       width: of the border, in pixels. max_frames: of each, at even distances.
       held_out: share of the frames of each.
       covered: boxes (top, bottom, left, right; pixels) that are not looked at, as ``covered.boxes``.
@@ -35,8 +37,8 @@ def border_accuracy(
     """
     chosen = []
     for name, frames in (("expert", expert), ("agent", agent)):
-        is_colour = expert.ndim == agent.ndim == 4 and frames.shape[-1] == 3
-        frames = frames[..., -1:] if frames.ndim == 4 and not is_colour else frames
+        frames = np.moveaxis(frames, 1, -1) if channels_first(frames.shape[1:]) else frames
+        frames = frames[..., -1:] if frames.ndim == 4 and expert.ndim != agent.ndim else frames
         frames = frames[..., None] if frames.ndim == 3 else frames
         if frames.dtype != np.uint8 or frames.ndim != 4 or len(frames) < 10:
             given = f"{frames.dtype} {list(frames.shape)}"

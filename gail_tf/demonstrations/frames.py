@@ -8,6 +8,18 @@ from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.frame_stacks import FrameStacks
 from gail_tf.machine import import_opencv
 
+_MOST_CHANNELS = 4
+
+
+def channels_first(shape: Sequence[int]) -> bool:
+    """Whether images of ``shape``, [C, H, W] or [H, W, C], are the former, by their few channels."""
+    return len(shape) == 3 and shape[0] <= _MOST_CHANNELS < min(shape[1:])
+
+
+def are_stacks(rows: np.ndarray, following: np.ndarray) -> bool:
+    """Whether images ``[N, H, W, k]`` are stacks, all but whose newest frames their successors hold."""
+    return rows.shape[-1] > 1 and np.array_equal(following[..., :-1], rows[..., 1:])
+
 
 def stacked(demonstrations: Demonstrations, num_frames: int) -> Demonstrations:
     """Whole episodes of frames uint8 ``[N, H, W]`` as stacks ``[N, H, W, num_frames]``, oldest frame first.
@@ -39,7 +51,7 @@ def are_colour(demonstrations: Demonstrations) -> bool:
     rows, following = demonstrations.observations, demonstrations.next_observations
     if not demonstrations.are_images or rows.ndim != 4 or rows.shape[-1] != 3:
         return False
-    return not np.array_equal(following[..., :-1], rows[..., 1:])  # as it is in a stack
+    return not are_stacks(rows, following)
 
 
 def grey(demonstrations: Demonstrations, size: tuple[int, int]) -> Demonstrations:

@@ -10,10 +10,12 @@ import numpy as np
 
 from gail_tf.demonstrations.components import Components, listed
 from gail_tf.demonstrations.demonstrations import Demonstrations
+from gail_tf.demonstrations.frames import are_stacks, channels_first
 from gail_tf.files import write_atomically
 
 MAX_LISTED_DIMENSIONS, MAX_LISTED_FILES = 32, 2
 MAX_SHOWN_EPISODES, IMAGES_A_ROW = 6, 8
+_LOOKED_AT = 100  # images that tell a stack from colours
 
 
 def _summary(values: np.ndarray) -> str:
@@ -120,7 +122,7 @@ def plot(demonstrations: Demonstrations, path: str | os.PathLike) -> None:
 def contact_sheet(demonstrations: Demonstrations, path: str | os.PathLike) -> None:
     """Writes a PNG with up to MAX_SHOWN_EPISODES episodes, a row each: images at even distances in time.
 
-    Of an image of more channels than three the last channel is shown, the newest frame of a stack.
+    Of a stack the newest frame is shown; of others of more than three channels, as RGBA, the first three.
 
     Raises:
       UserError: ``path`` cannot be written.
@@ -128,6 +130,8 @@ def contact_sheet(demonstrations: Demonstrations, path: str | os.PathLike) -> No
     from matplotlib.figure import Figure  # slow to import, and only needed here
 
     d = demonstrations
+    first = (rows[:_LOOKED_AT] for rows in (d.observations, d.next_observations))
+    is_stack = d.observations.ndim == 4 and are_stacks(*map(_channels_last, first))
     shown = np.unique(np.linspace(0, d.num_episodes - 1, MAX_SHOWN_EPISODES).astype(int))
     figure = Figure(figsize=(1.3 * IMAGES_A_ROW + 1.4, 1.45 * len(shown) + 0.4), layout="constrained")
     figure.suptitle(
@@ -139,14 +143,27 @@ def contact_sheet(demonstrations: Demonstrations, path: str | os.PathLike) -> No
         total = "" if d.returns is None else f"\nreturn {d.returns[episode]:g}"
         row[0].set_ylabel(f"episode {episode}{total}", fontsize="small")
         for axes, step in zip(row, steps, strict=True):
-            image = d.observations[d.episode_slices[episode].start + step]
-            if image.ndim == 3 and image.shape[-1] != 3:
-                image = image[..., -1]
-            axes.imshow(image, cmap="gray", vmin=0, vmax=255)
+            at = d.episode_slices[episode].start + step
+            image = _channels_last(d.observations[at : at + 1])[0]
+            axes.imshow(_newest_or_colours(image, is_stack), cmap="gray", vmin=0, vmax=255)
             axes.set_title(f"step {step}", fontsize="x-small")
             axes.set_xticks([])
             axes.set_yticks([])
     write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=100))
+
+
+def _channels_last(images: np.ndarray) -> np.ndarray:
+    """Images ``[N, H, W, C]`` where their channels come first, anything else as it is."""
+    return np.moveaxis(images, 1, -1) if channels_first(images.shape[1:]) else images
+
+
+def _newest_or_colours(image: np.ndarray, is_stack: bool) -> np.ndarray:
+    """What matplotlib draws of ``[H, W]``, ``[H, W, C]`` or ``[k, H, W, C]``: grey levels or RGB."""
+    while image.ndim > 3:
+        image = image[-1]
+    if image.ndim == 2:
+        return image
+    return image[..., -1] if is_stack or image.shape[-1] < 3 else image[..., :3]
 
 
 def plot_returns(demonstrations: Demonstrations, path: str | os.PathLike) -> None:

@@ -1,6 +1,6 @@
 """What an environment says of itself, and its observations as the package keeps them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import gymnasium as gym
@@ -12,7 +12,6 @@ from gail_tf.errors import UserError, one_line
 if TYPE_CHECKING:
     import tensorflow as tf
 
-_MOST_CHANNELS = 4
 GUARDS = (gym.wrappers.OrderEnforcing, gym.wrappers.PassiveEnvChecker)
 """What gymnasium.make puts around every environment; a step goes through them as it is."""
 
@@ -51,11 +50,6 @@ def observation_spec(space: gym.spaces.Box) -> "tf.TensorSpec":
 
     is_image = space.dtype == np.uint8 and len(space.shape) > 1
     return samplable(tf.TensorSpec(space.shape, tf.uint8 if is_image else tf.float32, name="observation"))
-
-
-def channels_first(shape: Sequence[int]) -> bool:
-    """Whether images of ``shape``, [C, H, W] or [H, W, C], are the former, by their few channels."""
-    return len(shape) == 3 and shape[0] <= _MOST_CHANNELS < min(shape[1:])
 
 
 def as_box(env: gym.Env, environment: str) -> gym.Env:

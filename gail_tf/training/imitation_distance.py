@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gail_tf.demonstrations.frames import channels_first
 from gail_tf.environments.actions import ActionCodec
-from gail_tf.environments.observations import channels_first
 
 _NUM_DIRECTIONS = 64
 _NUM_QUANTILES = 512

@@ -3,6 +3,7 @@
 import json
 
 import gymnasium as gym
+import matplotlib.image
 import numpy as np
 import pytest
 
@@ -143,6 +144,12 @@ def test_borders_tell_what_a_recorder_or_a_score_leaves_there():
     assert abs(demos.border_accuracy(expert, agent, width=2) - 0.5) < 0.1
     red = [np.stack([frames, base, base], -1) for frames, base in ((expert + 60, expert), (agent, agent))]
     assert demos.border_accuracy(*red, width=2) > 0.95
+    for axis in (-1, 1):  # RGBA, whose last channel says nothing; channels that come first
+        alpha = np.full_like(agent, 255)
+        rgba = [
+            np.stack([level, 255 - level, level, alpha], axis) for level in (agent // 2, 128 + agent // 2)
+        ]
+        assert demos.border_accuracy(*rgba, width=2) > 0.95
     agent[:, 0, 3] = 255  # a pixel
     assert demos.border_accuracy(expert, agent, width=2) > 0.95
     assert abs(demos.border_accuracy(expert, agent, width=2, covered=[(0, 1, 2, 4)]) - 0.5) < 0.1
@@ -151,6 +158,20 @@ def test_borders_tell_what_a_recorder_or_a_score_leaves_there():
     assert abs(demos.border_accuracy(expert, inside, width=2) - 0.5) < 0.1
     with pytest.raises(UserError, match="wanted one size"):
         demos.border_accuracy(expert, agent[:, 1:])
+
+
+@pytest.mark.parametrize("moved", [lambda images: images, lambda images: np.moveaxis(images, -1, 1)])
+@pytest.mark.parametrize("alpha", [[], [255]])
+def test_a_contact_sheet_shows_colours_wherever_their_channels_are(moved, alpha, tmp_path):
+    """Of RGBA it showed the last channel, white tiles; of channels that come first a column of pixels."""
+    images = np.zeros((6, 30, 20, 3 + len(alpha)), np.uint8)
+    images[:] = [250, 10, 10, *alpha]
+    images[::2, :9] = 0
+    ends = np.arange(6) == 5
+    arrays = {"observations": moved(images), "actions": np.zeros(6, int), "terminals": ends}
+    demos.plot(demos.from_arrays({**arrays, "timeouts": ends & False}), tmp_path / "sheet.png")
+    sheet = matplotlib.image.imread(tmp_path / "sheet.png")[..., :3]
+    assert (np.abs(sheet - np.array([250, 10, 10]) / 255) < 0.01).all(-1).mean() > 0.1
 
 
 def test_a_contact_sheet_is_drawn(fields, tmp_path):
