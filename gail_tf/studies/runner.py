@@ -83,7 +83,18 @@ def state(run: StudyRun, out: Path) -> str:
             f"{out / run.name} learned from other demonstrations than {run.demonstrations} holds now: choose "
             "another --out, or remove it."
         )
+    had = info.get("demonstrations")
+    if isinstance(had, str) and _is_other_data_set(had, run.demonstrations or ""):
+        raise UserError(
+            f"{out / run.name} learned from {had}, not from {run.demonstrations}: choose another --out, or "
+            "remove it."
+        )
     return {"finished": FINISHED, "diverged": DIVERGED}.get(str(info.get("status")), RESUME)
+
+
+def _is_other_data_set(had: str, asked: str) -> bool:
+    """Of Minari's no digest is known without loading them, so these are told apart by their names."""
+    return had != asked and any(name.startswith("minari:") for name in (had, asked))
 
 
 def _check_free(run_dir: Path) -> None:

@@ -319,6 +319,29 @@ def test_a_run_of_other_demonstrations_is_not_taken_for_this_one(tmp_path):
     assert runner.state(run, out) == runner.FINISHED
 
 
+def test_a_run_of_another_minari_data_set_is_not_taken_for_this_one(tmp_path):
+    """Neither side has a digest without loading them: names are compared."""
+    (run,) = plan("A")
+    runner.run_study([run], tmp_path)
+
+    def found(had, asked):
+        file = tmp_path / "a/t/0/run.json"
+        file.write_text(
+            json.dumps(info(file.parent) | {"demonstrations": had, "demonstrations_sha256": "ab"})
+        )
+        return runner.state(run._replace(demonstrations=asked), tmp_path)
+
+    assert found("minari:x/expert-v0", "minari:x/expert-v0") == runner.FINISHED
+    assert found("/here/x.npz", "/moved/x.npz") == runner.FINISHED
+    for had, asked in [
+        ("minari:x/expert-v0", "minari:x/medium-v0"),
+        ("minari:x/expert-v0", "/here/x.npz"),
+        ("/here/x.npz", "minari:x/expert-v0"),
+    ]:
+        with pytest.raises(UserError, match=f"a/t/0 learned from {had}, not from {asked}: choose another"):
+            found(had, asked)
+
+
 def test_an_out_that_is_a_file_is_said(tmp_path):
     study.check_out(tmp_path / "new")
     study.check_out(tmp_path)
