@@ -35,6 +35,7 @@ class Job(NamedTuple):
       flags: of that binary, without ``--run_dir``.
       run_dir, log: where it trains, and the file that its words are appended to.
       num_cpus, num_gpus: what it asks for. Without GPUs a fraction of a CPU is one thread.
+      anew: whether a run there that a NaN stopped gives way to a new one; else it stays, as the outcome.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Job(NamedTuple):
     log: str
     num_cpus: float = 1
     num_gpus: float = 0
+    anew: bool = False
 
 
 def status(job: Job) -> str | None:
@@ -52,8 +54,19 @@ def status(job: Job) -> str | None:
     return info and str(info.get("status"))
 
 
+def code_of_done(job: Job) -> int | None:
+    """The exit code of a run that is there and stays as it is; None where something is to be trained.
+
+    Asked when it would start: another study of the same folder may have trained it since.
+    """
+    codes = {"finished": 0} | ({} if job.anew else {"diverged": REFUSED_EXIT_CODE})
+    return codes.get(status(job))
+
+
 def start(job: Job) -> subprocess.Popen:
     """Starts the training: anew, or from its checkpoint where there is a run; one that a NaN stopped anew.
+
+    Where ``code_of_done`` says None.
 
     It stops, with a checkpoint, when this process is no more.
     """
@@ -97,7 +110,7 @@ class Attempt:
     """A training on a machine that the study's own process may not be on: waited for where it runs.
 
     A lost attempt is repeated somewhere else, so it first waits until the process of the one before has
-    stopped or its machine counts as dead, and it leaves alone what is finished.
+    stopped or its machine counts as dead, and it leaves alone what is done (``code_of_done``).
     """
 
     def __init__(self, job: Job):
@@ -109,8 +122,8 @@ class Attempt:
             folder = Path(self._job.run_dir)
             if folder.is_dir():
                 lease.wait_until_free(folder, lease.STALE_SECONDS + _GRACE_SECONDS, lambda: self._stopping)
-            if status(self._job) == "finished":
-                return 0
+            if (code := code_of_done(self._job)) is not None:
+                return code
             if self._stopping:
                 return STOPPED_EXIT_CODE
             self._process = start(self._job)

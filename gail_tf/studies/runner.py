@@ -8,7 +8,7 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -149,10 +149,12 @@ def run_study(
     """
     engine = engine or LocalEngine()
     done = [FINISHED] if retry_failed else [FINISHED, DIVERGED]
-    to_do = [run for run in runs if state(run, out) not in done]
+    states = {run: state(run, out) for run in runs}
+    to_do = [run for run in runs if states[run] not in done]
+    anew = {run for run in to_do if states[run] == DIVERGED}
     left = _Left(to_do)
     told = f"{len(runs)} runs, {len(left.waiting)} to do, {engine.says}, into {out}"
-    stopped = drive(left, engine, out, told, len(runs), len(runs) - len(to_do))
+    stopped = drive(left, engine, out, told, len(runs), len(runs) - len(to_do), anew=anew)
     for line in _idle_bindings(to_do, out):
         print(line, flush=True)
     counts = collections.Counter(_status(run, out) for run in runs)
@@ -211,12 +213,20 @@ class _Left:
 
 
 def drive(
-    source: Source, engine: Engine, out: Path, told: str, total: int, done: int = 0, unit: str = "run"
+    source: Source,
+    engine: Engine,
+    out: Path,
+    told: str,
+    total: int,
+    done: int = 0,
+    unit: str = "run",
+    anew: Container[StudyRun] = (),
 ) -> bool:
     """Trains what ``source`` gives out until it gives nothing more; returns whether a person stopped it.
 
     Args:
       told: the line to begin with. total, done, unit: for the bar.
+      anew: the diverged runs that give way to new ones. One that another study left since is not among them.
     """
     show = sys.stderr.isatty() or bool(os.environ.get("GAIL_TF_PROGRESS"))
     bar = tqdm(total=total, initial=done, unit=unit, disable=not show, dynamic_ncols=True, smoothing=0)
@@ -235,7 +245,7 @@ def drive(
             batch = list(itertools.islice(iter(source.next, None), max(0, room)))
             if batch:
                 running |= {run.name: run for run in batch}
-                engine.start([_job(run, out) for run in batch])
+                engine.start([_job(run, out, run in anew) for run in batch])
             if not running and not batch:
                 return is_stopped
             for name, code in engine.ended():
@@ -276,10 +286,10 @@ def _stop_signals(engine: Engine, running: Mapping[str, StudyRun]) -> Iterator[C
             signal.signal(number, handler)
 
 
-def _job(run: StudyRun, out: Path) -> Job:
+def _job(run: StudyRun, out: Path, anew: bool) -> Job:
     """With absolute places: the engine may be another machine's."""
     places = os.path.abspath(out / run.name), os.path.abspath(_log(run, out))
-    return Job(run.name, run.binary, tuple(_flags(run)), *places, run.num_cpus, run.num_gpus)
+    return Job(run.name, run.binary, tuple(_flags(run)), *places, run.num_cpus, run.num_gpus, anew)
 
 
 def _flags(run: StudyRun) -> list[str]:

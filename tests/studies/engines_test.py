@@ -190,12 +190,41 @@ def test_a_run_is_started_when_the_training_of_a_killed_study_has_ended(tmp_path
     before.take()
     threading.Timer(0.5, before.release).start()
     engine.start([job(tmp_path)])
-    assert lease.holder(folder) is None
+    assert engine.room() == 1 and engine.ended() == [] and lease.holder(folder)
+    wait_for(lambda: engine.ended() == [("a/t/0", 0)])
+    assert lease.holder(folder) is None and info(folder)["status"] == "finished"
+
+
+def test_ctrl_c_is_heeded_while_run_directories_are_held(tmp_path):
+    folder = tmp_path / "a/t/0"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(json.dumps({"status": "running", "command": []}))
+    other = lease.Lease(folder)
+    other.take()
+    started = time.monotonic()
+    engine = LocalEngine()
+    engine.start([job(tmp_path)])
+    engine.stop(at_once=False)
+    assert (
+        engine.ended() == [("a/t/0", 130)] and time.monotonic() - started < LocalEngine.patience_seconds / 2
+    )
     engine.close()
-    assert info(folder)["status"] == "finished"
+    other.release()
+    assert not (tmp_path / "logs").exists()
 
 
 # --- an attempt that may be repeated
+
+
+def test_what_another_study_left_diverged_since_is_an_outcome_here_too(tmp_path):
+    folder = tmp_path / "a/t/0"
+    folder.mkdir(parents=True)
+    left = {"status": "diverged", "id": "theirs"}
+    (folder / "run.json").write_text(json.dumps(left))
+    engine = LocalEngine()
+    engine.start([job(tmp_path)])
+    assert engine.ended() == [("a/t/0", 2)] and Attempt(job(tmp_path)).run() == 2 and info(folder) == left
+    assert Attempt(job(tmp_path, anew=True)).run() == 0 and info(folder)["status"] == "finished"
 
 
 def test_an_attempt_leaves_alone_what_is_finished_and_resumes_the_rest(tmp_path):

@@ -243,6 +243,18 @@ def test_a_run_that_a_nan_stopped_counts_and_stays(tmp_path, capsys):
     assert log.read_text().count("attempt 0") == 2 and log.read_text().count("overwrite") == 1
 
 
+def test_what_another_study_left_diverged_since_the_start_is_reported_and_stays(tmp_path, capsys):
+    runs, theirs = plan("A", "Late"), {"status": "diverged", "id": "theirs"}
+
+    class Meanwhile(LocalEngine):
+        def open(self, out):
+            (out / "a/t/0").mkdir(parents=True)
+            (out / "a/t/0/run.json").write_text(json.dumps(theirs))
+
+    assert runner.run_study(runs, tmp_path, Meanwhile(2)) == (1, 1, 0, False, 0)
+    assert "a/t/0: diverged" in capsys.readouterr().out and info(tmp_path / "a/t/0") == theirs
+
+
 def interrupt_when(condition):
     def wait():
         while not condition():
