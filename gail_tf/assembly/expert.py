@@ -12,7 +12,6 @@ import numpy as np
 
 from gail_tf import demonstrations as demos
 from gail_tf.demonstrations import Demonstrations
-from gail_tf.demonstrations.frames import channels_first
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack
