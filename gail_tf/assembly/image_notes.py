@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import gymnasium as gym
 import numpy as np
 
-from gail_tf.environments.observations import channels_first
+from gail_tf.demonstrations.frames import channels_first
 from gail_tf.networks.encoders import is_image, with_channels
 
 
