@@ -10,7 +10,7 @@ import numpy as np
 from gail_tf.demonstrations import arrays
 from gail_tf.demonstrations.components import Components, by_number, listed
 from gail_tf.demonstrations.demonstrations import Demonstrations
-from gail_tf.demonstrations.frames import are_colour, grey
+from gail_tf.demonstrations.frames import are_colour, channels_first, grey, newest_frames
 from gail_tf.errors import UserError
 
 LARGEST_OBSERVATION = 1e15  # Sums of squares of more overflow float32, and a normaliser with them.
@@ -76,11 +76,16 @@ def as_discrete(demonstrations: Demonstrations, num_actions: int) -> Demonstrati
 
 
 def _with_channel(demonstrations: Demonstrations, shape: tuple[int, ...]) -> Demonstrations:
-    """Frames ``[N, H, W]`` as ``[N, H, W, 1]`` where the space has that axis."""
-    if shape != (*demonstrations.observations.shape[1:], 1):
+    """Frames ``[N, H, W]`` as ``[N, H, W, 1]`` where the space has that axis, and without it where not."""
+    given = demonstrations.observations.shape[1:]
+    if shape == (*given, 1):
+        index = (..., None)
+    elif given == (*shape, 1):
+        index = (..., 0)
+    else:
         return demonstrations
     names = ("observations", "next_observations")
-    return demonstrations.noted(**{name: getattr(demonstrations, name)[..., None] for name in names})
+    return demonstrations.noted(**{name: getattr(demonstrations, name)[index] for name in names})
 
 
 def _clip_to_bounds(demonstrations: Demonstrations, low, high) -> Demonstrations:
@@ -128,15 +133,32 @@ def _kind(shape: tuple[int, ...], dtype: np.dtype) -> str:
     return what.get(len(shape), f"images {list(shape)} of {dtype}")
 
 
-def _instead(given: tuple[int, ...], wanted: tuple[int, ...]) -> str:
-    """What to do where observations of the shape ``given`` are not of ``wanted``: often no new recording."""
-    if len(wanted) == 2 and given[:2] == wanted:
-        return "save the newest frame of each stack, observations[..., -1]"
-    if len(wanted) == 2 and given[1:] == wanted:
-        return "save the newest frame of each stack, observations[:, -1]"
-    if len(wanted) == 2 and len(given) == 2 and given[0] == given[1]:
+def _instead(rows: np.ndarray, wanted: tuple[int, ...], environment: str, num_frames: int | None) -> str:
+    """What to do where observations ``rows`` are not of the shape ``wanted``: often no new recording."""
+    given, stacks = rows.shape[1:], num_frames is not None
+    if len(given) == 3:
+        first = (given[-1], *given[:-1])
+        if channels_first(given) and ((*given[1:], given[0]) == wanted or (stacks and given[0] == 3)):
+            return "save them with channels last, numpy.moveaxis(observations, 1, -1)"
+        if channels_first(wanted) and first == wanted:
+            return "save them with channels first, numpy.moveaxis(observations, -1, 1)"
+        has_alpha = given[-1] == 4 and stacks and (rows[..., 3] == np.asarray(rows[0])[0, 0, 3]).all()
+        if has_alpha or (given[-1] == 4 and wanted == (*given[:-1], 3)):
+            return "save them without the alpha channel, observations[..., :3]"
+        if given[:2] == wanted and (stacks or given[-1] != 3):
+            return "save the newest frame of each stack, observations[..., -1]"
+        if given[1:] == wanted:
+            return "save the newest frame of each stack, observations[:, -1]"
+    if len(wanted) == len(given) == 2 and given[0] == given[1] and stacks and _is_game(environment):
         return f"resize them, or let the agent see the same, --gin='atari_pixels.screen_size = {given[0]}'"
+    if len(wanted) == len(given) == 2:
+        return "resize them as the environment's are, or " + _RECORD
     return _RECORD
+
+
+def _is_game(environment: str) -> bool:
+    """Whether the id is one of ale-py's, which ``atari_pixels`` takes."""
+    return "ale_py" in str(getattr(gym.registry.get(environment), "entry_point", ""))
 
 
 def _require_bytes(space: gym.Space, environment: str) -> None:
@@ -159,7 +181,7 @@ def _check_observations(
     if given != wanted:
         raise UserError(
             f"the demonstrations' observations have {given}; wanted {wanted.removesuffix(' components')}, as "
-            f"{environment} has: {_instead(rows.shape[1:], wanted_shape)}"
+            f"{environment} has: {_instead(rows, wanted_shape, environment, num_frames)}"
         )
     if demonstrations.are_images:
         return ()
@@ -272,7 +294,7 @@ def check_matches(
     integers of a Discrete one are made one-hot. Give ``action_bounds`` (low and high, ``[k]``, environment
     units) or ``num_actions``, not both. ``num_frames``: the environment stacks so many frames to an
     observation, and single frames are wanted, of which :func:`frames.stacked` makes such stacks; of screens
-    in colour they are made.
+    in colour and of recorded stacks they are made.
 
     Raises:
       UserError: another environment (another version is only noted), other components, another shape or type
@@ -291,6 +313,8 @@ def check_matches(
         _require_bytes(flattened, environment)
     elif flattened is not None:
         _require_one_hot(demonstrations, flattened, observation_space)
+    if num_frames is not None:
+        demonstrations = newest_frames(demonstrations)
     if num_frames is not None and are_colour(demonstrations):
         demonstrations = grey(demonstrations, observation_space.shape[:-1])
     if demonstrations.are_images and num_frames is None:

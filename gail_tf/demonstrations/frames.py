@@ -82,33 +82,37 @@ def grey(demonstrations: Demonstrations, size: tuple[int, int]) -> Demonstration
     return demonstrations.noted(note, **{name: frames(getattr(demonstrations, name)) for name in names})
 
 
-def newest_frames(episodes: Sequence[np.ndarray]) -> tuple[Sequence[np.ndarray], tuple[str, ...]]:
-    """The single frames of episodes of stacks, and what to say of it; other observations as they are.
+def newest_frames(demonstrations: Demonstrations) -> Demonstrations:
+    """Whole episodes of stacks as the single frames that they are made of; other observations as they are.
 
-    Args:
-      episodes: observations ``[T + 1, ...]`` of each. Of uint8 ``[T + 1, k, H, W]`` (Gymnasium's
-        FrameStackObservation) or ``[T + 1, H, W, k]`` each is a stack where all but its newest frame are in
-        the one before. ``[T + 1, H, W, 1]`` are single frames with an axis too many.
+    Of uint8 ``[N, k, H, W]`` (Gymnasium's FrameStackObservation) or ``[N, H, W, k]`` each is a stack where
+    all but its newest frame are in the one before. ``[N, H, W, 1]`` are single frames with an axis too many.
     """
-    if not all(rows.dtype == np.uint8 and rows.ndim == 4 for rows in episodes):
-        return episodes, ()
-    if all(rows.shape[-1] == 1 for rows in episodes):
-        return [rows[..., 0] for rows in episodes], ()
-    axis = next((axis for axis in (1, -1) if all(_go_on(rows, axis) for rows in episodes)), None)
+    d = demonstrations
+    if d.observations.ndim != 4:
+        return d
+    axis = next((axis for axis in (1, -1) if _go_on(d, axis)), None)
     if axis is None:
-        return episodes, ()
-    stacks = [np.moveaxis(rows, axis, -1) for rows in episodes]
-    notes = [f"Observations are stacks of {stacks[0].shape[-1]} frames: took the newest of each."]
-    num_padded = sum(bool((rows[0] != rows[0, ..., -1:]).any()) for rows in stacks)
+        return d
+    rows, following = (np.moveaxis(np.asarray(a), axis, -1) for a in (d.observations, d.next_observations))
+    newest = {"observations": rows[..., -1], "next_observations": following[..., -1]}
+    if rows.shape[-1] == 1:
+        return d.noted(**newest)
+    notes = [f"Observations are stacks of {rows.shape[-1]} frames: took the newest of each."]
+    starts = rows[d.episode_ends - d.rows_per_episode]
+    num_padded = int((starts != starts[..., -1:]).any((1, 2, 3)).sum())
     if num_padded:
         notes.append(
             f"{num_padded} episodes begin with other frames than their first: they are left out, and the "
             "first stands for them."
         )
-    return [rows[..., -1] for rows in stacks], tuple(notes)
+    return d.noted(*notes, **newest)
 
 
-def _go_on(rows: np.ndarray, axis: int) -> bool:
-    """Whether each of ``rows`` holds, along ``axis``, all but the oldest frame of the one before."""
-    frames = np.moveaxis(rows, axis, 0)
-    return len(frames) > 1 and np.array_equal(frames[:-1, 1:], frames[1:, :-1])
+def _go_on(d: Demonstrations, axis: int) -> bool:
+    """Whether each stack holds, along ``axis``, all but the oldest frame of the one before."""
+    rows, following = (np.moveaxis(np.asarray(a), axis, -1) for a in (d.observations, d.next_observations))
+    if rows.shape[-1] == 1:
+        return axis == -1
+    is_last = np.isin(np.arange(len(rows)), d.episode_ends - 1)
+    return are_stacks(rows, following) and np.array_equal(rows[1:][~is_last[:-1]], following[~is_last])

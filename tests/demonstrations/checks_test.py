@@ -359,4 +359,30 @@ def test_single_frames_fit_images_of_one_channel():
     frames = np.arange(3 * 144, dtype=np.uint32).reshape(3, 12, 12).astype(np.uint8)
     d = dataclasses.replace(make([[-1.0], [0.5], [1.0]]), observations=frames, next_observations=frames)
     image = space(12, 12, 1, low=0, high=255, dtype=np.uint8)
-    assert np.array_equal(check_box(d, observation_space=image).observations, frames[..., None])
+    taken = check_box(d, observation_space=image)
+    assert np.array_equal(taken.observations, frames[..., None])
+    without = space(12, 12, low=0, high=255, dtype=np.uint8)
+    assert np.array_equal(check_box(taken, observation_space=without).observations, frames)
+
+
+@pytest.mark.parametrize(
+    "given, wanted, num_frames, advice",
+    [
+        ((48, 48), (64, 64, 4), 4, "resize them as the environment's are, or give"),
+        ((3, 48, 48), (48, 48, 3), None, r"numpy.moveaxis\(observations, 1, -1\)"),
+        ((48, 48, 3), (3, 48, 48), None, r"numpy.moveaxis\(observations, -1, 1\)"),
+        ((3, 210, 160), (84, 84, 4), 4, r"numpy.moveaxis\(observations, 1, -1\)"),
+        ((48, 48, 4), (48, 48, 3), None, r"without the alpha channel, observations\[..., :3\]"),
+        ((210, 160, 4), (84, 84, 4), 4, r"without the alpha channel, observations\[..., :3\]"),
+        ((4, 84, 84), (84, 84, 4), 4, r"the newest frame of each stack, observations\[:, -1\]"),
+    ],
+)
+def test_what_to_do_with_other_images_is_said(given, wanted, num_frames, advice):
+    """``atari_pixels.screen_size`` was named for environments that are no game, and else nothing."""
+    d = with_images(*given)
+    rows = np.random.default_rng(0).integers(255, size=(2, *given)).astype(np.uint8)
+    if given[-1] == 4:
+        rows[..., 3] = 255
+    d = dataclasses.replace(d, observations=rows, next_observations=rows)
+    with pytest.raises(UserError, match=advice):
+        check_box(d, observation_space=space(*wanted, **BYTES), num_frames=num_frames)

@@ -127,15 +127,34 @@ def test_frames_have_to_be_of_the_environments_size(fields, shape, given):
         demos.check_matches(demos.from_arrays(fields), **about)
 
 
-def test_stacks_are_refused_where_frames_are_wanted(fields):
-    stacks = demos.stacked(demos.from_arrays(fields), 3)
-    space = gym.spaces.Box(0, 255, (2, 3, 3), np.uint8)
-    with pytest.raises(
-        UserError, match=r"have images \[2, 3, 3\] of uint8; wanted single frames \[2, 3\].*, -1\]"
-    ):
-        demos.check_matches(
-            stacks, environment="ALE/Pong-v5", observation_space=space, num_actions=2, num_frames=3
-        )
+WANTS_FRAMES = {
+    "environment": "ALE/Pong-v5",
+    "observation_space": gym.spaces.Box(0, 255, (2, 3, 3), np.uint8),
+    "num_actions": 2,
+    "num_frames": 3,
+}
+
+
+@pytest.mark.parametrize("axis", [-1, 1])
+def test_stacks_that_go_on_are_taken_as_their_newest_frames(fields, axis):
+    d = demos.from_arrays(fields)
+    stacks = demos.stacked(d, 3)
+    moved = {
+        name: np.moveaxis(np.asarray(getattr(stacks, name)), -1, axis)
+        for name in ("observations", "next_observations")
+    }
+    taken = demos.check_matches(stacks.noted(**moved), **WANTS_FRAMES)
+    assert "Observations are stacks of 3 frames: took the newest of each." in taken.notes
+    np.testing.assert_array_equal(taken.observations, d.observations)
+    np.testing.assert_array_equal(taken.next_observations, d.next_observations)
+
+
+def test_stacks_that_do_not_go_on_are_refused_where_frames_are_wanted(fields):
+    stacks = demos.stacked(demos.from_arrays(fields), 4)
+    rows = np.array(stacks.observations)
+    rows[2, ..., 0] = 99
+    with pytest.raises(UserError, match=r"\[2, 3, 4\] of uint8; wanted single frames \[2, 3\].*, -1\]"):
+        demos.check_matches(stacks.noted(observations=rows), **WANTS_FRAMES)
 
 
 def test_borders_tell_what_a_recorder_or_a_score_leaves_there():

@@ -1,7 +1,6 @@
 """Minari data sets that are on this machine, HDF5 or Arrow; their episodes hold T + 1 observations.
 
-``minari:NAME`` (``minari:mujoco/hopper/expert-v0``), or the folder of one. Stacks of frames, as Gymnasium's
-FrameStackObservation gives them, are read as the single frames that they are made of.
+``minari:NAME`` (``minari:mujoco/hopper/expert-v0``), or the folder of one.
 """
 
 import pathlib
@@ -14,7 +13,6 @@ import numpy as np
 from gail_tf.demonstrations.components import Components, concatenated
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.episodes import exclusive
-from gail_tf.demonstrations.frames import newest_frames
 from gail_tf.demonstrations.readers.outside import package, parsing
 from gail_tf.errors import UserError
 from gail_tf.files import as_json
@@ -59,7 +57,6 @@ def _from_dataset(dataset: Any, name: str) -> Demonstrations:
     if not all(isinstance(episode.actions, np.ndarray) for episode in episodes):
         raise UserError("actions are not arrays (Dict or Tuple space?); wanted Box or Discrete: flatten")
     observations, components = _flattened([episode.observations for episode in episodes], dataset)
-    observations, frame_notes = newest_frames(observations)
     terminated = np.concatenate([episode.terminations for episode in episodes])
     timeouts = np.concatenate([episode.truncations for episode in episodes])
     ends = np.cumsum([len(episode.actions) for episode in episodes])
@@ -79,7 +76,7 @@ def _from_dataset(dataset: Any, name: str) -> Demonstrations:
         episode_ends=ends,
         environment=None if dataset.env_spec is None else dataset.env_spec.id,
         provenance={"format": "Minari", "dataset": name, "environment_kwargs": _made_with(dataset.env_spec)},
-        notes=(*frame_notes, *notes),
+        notes=tuple(notes),
         components=components,
     )
 

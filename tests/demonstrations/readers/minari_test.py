@@ -200,8 +200,12 @@ def collect(monkeypatch, tmp_path):
     ],
     ids=["frames", "stacks", "channels last", "padded with zeros"],
 )
-def test_frames_and_stacks_of_them_are_read_as_single_frames(collect, wrap, num_notes):
-    d = collect(wrap(Screen()))
+def test_stacks_become_single_frames_where_frames_are_wanted(collect, wrap, num_notes):
+    space, given = gym.spaces.Box(0, 255, (7, 6, 4), np.uint8), wrap(Screen())
+    read, about = collect(given), {"environment": "Screen-v0", "num_actions": 3}
+    own = demos.check_matches(read, observation_space=given.observation_space, **about)
+    assert own.observations is read.observations  # the environment's own stacks stay what they are
+    d = demos.check_matches(read, observation_space=space, num_frames=4, **about)
     assert d.are_frames and d.num_episodes == 3 and d.actions.max() == 2
     assert len([note for note in d.notes if "tack" in note or "begin with" in note]) == num_notes
     for seed, rows in enumerate(d.episode_slices):
