@@ -10,7 +10,7 @@ from gail_tf.assembly.expert import (
     prepare_expert,
     whole_episodes,
 )
-from gail_tf.assembly.image_notes import channels_note, flattened_note
+from gail_tf.assembly.image_notes import channels_note, dark_images, flattened_note
 from gail_tf.assembly.settings import play_at_random, scored
 from gail_tf.demonstrations.comparison import Comparison
 from gail_tf.environments.actions import ActionCodec
@@ -38,7 +38,8 @@ def inspect_for(loaded: LoadedDemonstrations, make_env: Callable[[], gym.Env]) -
     chance, play = play_at_random(make_env, env, expert)
     expert, told = scored(expert, loaded.recorded.rewards, chance["return_mean"], play)
     compared = compare_with(loaded.recorded, make_env)
-    warnings = [*([told] if told else []), *compared.warnings]
+    told = [told, dark_images(env.observation_space)]
+    warnings = [*filter(None, told), *compared.warnings]
     flattened = flattened_note(flattened_images(env))
     return Comparison([*_as_taken(expert, loaded, flattened), *compared.lines], warnings)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gail_tf.environments.third_party import any_error_as_user_error
+from gail_tf.environments.wrappers import as_bindings
 from gail_tf.errors import UserError
 from gail_tf.files import new_folder, write_atomically
 from gail_tf.machine import pip_install
@@ -43,7 +44,7 @@ def write(
     folder = Path(out)
     with write_errors_as_user_errors(f"{out}:", "choose another folder"), new_folder(folder) as temporary:
         shutil.copytree(policy, temporary / "policy")
-        write_json(temporary / "results.json", _results(summary, info))
+        write_json(temporary / "results.json", _results(summary, info, metadata))
         write_atomically(temporary / "config.gin", without_folders(run.config.read_text()))
         if run.curve.is_file():
             shutil.copy(run.curve, temporary)
@@ -81,7 +82,9 @@ def uploader(name: str) -> Callable[[str], str]:
     return upload
 
 
-def _results(summary: Mapping[str, Any], info: Mapping[str, Any]) -> dict[str, Any]:
+def _results(
+    summary: Mapping[str, Any], info: Mapping[str, Any], metadata: Mapping[str, Any]
+) -> dict[str, Any]:
     """``results.json``, by the names that stable-baselines3's models on the Hub have, and ours."""
     ours = ("environment", "algorithm", "seed", "normalized_return", "expert_return", "random_return")
     return {
@@ -91,21 +94,28 @@ def _results(summary: Mapping[str, Any], info: Mapping[str, Any]) -> dict[str, A
         "n_eval_episodes": summary["num_episodes"],
         "eval_datetime": info.get("ended"),
         "environment_factory": info.get("environment_factory"),
+        "environment_kwargs": metadata.get("environment_kwargs"),
         **{name: summary.get(name) for name in (*ours, "env_steps", "num_demonstrations")},
     }
 
 
+def _environment(summary, info, metadata) -> str:
+    """The environment's id, and what it is made with: the numbers are not the bare id's."""
+    factory, made = info.get("environment_factory"), as_bindings(metadata.get("environment_kwargs") or {})
+    bindings = "; ".join(line for line in made if not line.startswith("import "))
+    name = summary["environment"] + (f" of {factory}" if factory else "")
+    return name + (f" with {bindings}" if bindings else "")
+
+
 def _card(summary, info, metadata, license_name: str, film: str | None) -> str:
-    environment, algorithm = summary["environment"], summary["algorithm"]
-    if factory := info.get("environment_factory"):  # its numbers are not the bare id's
-        environment = f"{environment} of {factory}"
+    environment, algorithm = _environment(summary, info, metadata), summary["algorithm"]
     version, show = info["versions"]["gail_tf"], "!" if film and film.endswith(".gif") else ""
     result = f"{summary['return_mean']:.2f} +/- {summary['return_std']:.2f}"
     parts = [
         _front_matter(environment, algorithm, result, license_name),
         f"# {algorithm} on {environment}",
         f"A policy for {environment}, trained by {algorithm} with gail_tf {version}.",
-        _table(summary, result),
+        _table(summary, environment, result),
         f"{show}[Film of one episode]({film})" if film else "",
         "![Learning curve](curve.png)",
         _use(metadata, bool(summary.get("stochastic"))),
@@ -145,10 +155,11 @@ def _kept(summary: Mapping[str, Any]) -> str:
     return "" if kept in (None, summary["env_steps"]) else f"; the policy is of {kept:,}"
 
 
-def _table(summary: Mapping[str, Any], result: str) -> str:
+def _table(summary: Mapping[str, Any], environment: str, result: str) -> str:
     normalized = summary.get("normalized_return")
     how = "with sampled actions" if summary.get("stochastic") else "by the policy's mode"
     rows = [
+        ("environment", environment.replace("|", "\\|")),
         ("return", f"{result} over {summary['num_episodes']} episodes, {how}"),
         ("expert, random policy", " and ".join(map(_number, _known(summary)))),
         ("normalised return", "unknown" if normalized is None else f"{normalized:.3f}"),

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
@@ -51,3 +52,26 @@ def test_rewards_that_give_no_scale_are_a_warning_here_too():
     found = inspected(turned, "CartPole-v1")
     assert "the expert's return is no scale" in found.lines[0]
     assert any("not above random play" in warning for warning in found.warnings)
+
+
+class Dim(gym.Env):
+    """Images of bytes that end at 1."""
+
+    observation_space = gym.spaces.Box(0, 1, (12, 12), np.uint8)
+    action_space = gym.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self.observation_space.sample(), {}
+
+    def step(self, action):
+        return self.observation_space.sample(), 0.0, False, False, {}
+
+
+def test_dark_images_are_a_warning_here_too():
+    rows = np.random.default_rng(0).integers(2, size=(20, 12, 12)).astype(np.uint8)
+    ends = np.arange(20) % 10 == 9
+    fields = {"observations": rows, "actions": np.zeros(20, int), "terminals": ends & False, "timeouts": ends}
+    make_env = functools.partial(make_environment, Dim, max_episode_steps=10)
+    recorded = LoadedDemonstrations("rows", demonstrations.from_arrays(fields), "", None, 1, None)
+    assert any("these end at 1" in warning for warning in inspect_for(recorded, make_env).warnings)

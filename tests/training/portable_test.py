@@ -262,6 +262,30 @@ def test_a_model_card_is_of_a_finished_run(run_dir, tmp_path):
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        ({"kwargs": {"xml": "a|b"}}, "make_environment.kwargs = {'xml': 'a|b'}"),
+        ({"max_episode_steps": 50}, "make_environment.max_episode_steps = 50"),
+        (
+            {"wrappers": [{"wrapper": "mine:Halves", "arguments": {"by": 2}}]},
+            "Halves.by = 2; make_environment.wrappers = [@Halves]",
+        ),
+    ],
+)
+def test_a_changed_environment_is_not_published_as_the_standard_task(run_dir, tmp_path, made, told):
+    yaml = pytest.importorskip("yaml")
+    policy = run_dir / "policy" / "policy.json"
+    policy.write_text(json.dumps(json.loads(policy.read_text()) | {"environment_kwargs": made}))
+    model_card.write(str(run_dir), run_dir / "policy", str(tmp_path / "card"))
+    _, front, text = (tmp_path / "card" / "README.md").read_text().split("---\n", 2)
+    (result,) = yaml.safe_load(front)["model-index"][0]["results"]
+    assert result["dataset"]["name"] == result["dataset"]["type"] == f"Mine: v0 with {told}"
+    assert f"# GAIL (SAC) on Mine: v0 with {told}\n" in text
+    assert f"| environment | Mine: v0 with {told.replace('|', chr(92) + '|')} |" in text
+    assert json.loads((tmp_path / "card" / "results.json").read_text())["environment_kwargs"] == made
+
+
 def test_a_push_makes_the_repository_and_uploads_the_folder(monkeypatch):
     """Against a stand-in of huggingface_hub: nothing here reaches the Hub."""
     calls = []
