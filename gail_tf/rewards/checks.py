@@ -8,26 +8,26 @@ from gail_tf.errors import UserError
 from gail_tf.functions import call_user_function, name_of
 
 
-def rewards_of(binding: str, fn: Callable[[tf.Tensor], tf.Tensor], given: tf.Tensor, what: str) -> tf.Tensor:
-    """``fn(given)``, a tensor like ``given`` ``[...]``. Nothing is computed for the checks.
+def rewards_of(binding: str, fn: Callable[[tf.Tensor], tf.Tensor], inputs: tf.Tensor, what: str) -> tf.Tensor:
+    """``fn(inputs)``, a tensor like ``inputs`` ``[...]``. Nothing is computed for the checks.
 
     Args:
-      binding: where gin binds ``fn``. what: the things that are given, such as logits.
+      binding: where gin binds ``fn``. what: what the inputs are, such as logits.
 
     Raises:
       UserError: ``fn`` fails, or gives something else.
     """
-    reward, name = call_user_function(binding, fn, given), name_of(fn)
+    reward, name = call_user_function(binding, fn, inputs), name_of(fn)
     if not tf.is_tensor(reward):
         gives = "None" if reward is None else f"a {type(reward).__module__}.{type(reward).__qualname__}"
         wanted = f"want a tensor that TensorFlow computes from the {what}, a number for each"
         raise UserError(f"{binding}: {name} gives {gives}: {wanted}.")
-    if reward.shape.rank != given.shape.rank:
+    if reward.shape.rank != inputs.shape.rank:
         raise UserError(
-            f"{binding}: {name} gives the shape {tuple(reward.shape)} for {what} of {tuple(given.shape)}: "
+            f"{binding}: {name} gives the shape {tuple(reward.shape)} for {what} of {tuple(inputs.shape)}: "
             f"want a reward for each of the {what}, in the same shape."
         )
-    if reward.dtype != given.dtype:
-        wanted = f"want {given.dtype.name}, as the {what} are (tf.cast)"
+    if reward.dtype != inputs.dtype:
+        wanted = f"want {inputs.dtype.name}, as the {what} are (tf.cast)"
         raise UserError(f"{binding}: {name} gives {reward.dtype.name}: {wanted}.")
     return reward

@@ -32,8 +32,8 @@ def describe_reward(folder: Path) -> dict[str, Any]:
 
 def digest(folder: Path) -> str:
     """Over the files of an exported reward, names and all."""
-    found = hashlib.sha256()
+    hasher = hashlib.sha256()
     for file in sorted(file for file in folder.rglob("*") if file.is_file()):
-        found.update(str(file.relative_to(folder)).encode())
-        found.update(file.read_bytes())
-    return found.hexdigest()
+        hasher.update(str(file.relative_to(folder)).encode())
+        hasher.update(file.read_bytes())
+    return hasher.hexdigest()

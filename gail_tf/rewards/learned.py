@@ -61,15 +61,17 @@ class LearnedReward(tf.Module):
     def check_fit(self, spaces: Mapping[str, Any], absorbing: bool, environment: str) -> None:
         """Raises UserError unless the reward was learned in ``spaces`` (of ``described_spaces``)."""
         learned = json.loads(self._description)
-        wrong = _mismatch(learned, spaces)
-        if wrong:
-            said = f"--reward={self._folder} takes {wrong[0]}, {environment} gives {wrong[1]}"
-            raise UserError(f"{said}: give an environment with the spaces of {learned.get('environment')}.")
-        if learned["absorbing_states"] != absorbing:
-            wanted = learned["absorbing_states"]
+        mismatch = _mismatch(learned, spaces)
+        if mismatch:
+            problem = f"--reward={self._folder} takes {mismatch[0]}, {environment} gives {mismatch[1]}"
             raise UserError(
-                f"--reward={self._folder} was learned with{'' if wanted else 'out'} absorbing states: add "
-                f"--gin='make_environment.absorbing_states = {wanted}'."
+                f"{problem}: give an environment with the spaces of {learned.get('environment')}."
+            )
+        if learned["absorbing_states"] != absorbing:
+            has_absorbing = learned["absorbing_states"]
+            raise UserError(
+                f"--reward={self._folder} was learned with{'' if has_absorbing else 'out'} absorbing states: "
+                f"add --gin='make_environment.absorbing_states = {has_absorbing}'."
             )
 
     def update(self, agent: Transition, seed, progress, segments=None) -> dict[str, tf.Tensor]:
@@ -102,13 +104,13 @@ class LearnedReward(tf.Module):
         return self._scale * tf.reshape(self._score(*rows), leading)
 
 
-def _mismatch(learned: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[str, str] | None:
+def _mismatch(learned: Mapping[str, Any], spaces: Mapping[str, Any]) -> tuple[str, str] | None:
     """What the reward takes and what the environment gives, where they differ."""
-    of_states = [(d["observation"]["shape"], d["observation"]["dtype"]) for d in (learned, given)]
+    of_states = [(d["observation"]["shape"], d["observation"]["dtype"]) for d in (learned, spaces)]
     if of_states[0] != of_states[1]:
         return tuple(f"observations {dtype} {shape}" for shape, dtype in of_states)
-    if learned["action"] != given["action"]:
-        return tuple(f"actions {_describe_actions(d['action'])}" for d in (learned, given))
+    if learned["action"] != spaces["action"]:
+        return tuple(f"actions {_describe_actions(d['action'])}" for d in (learned, spaces))
     return None
 
 
