@@ -7,7 +7,13 @@ import numpy as np
 
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.atari import StackedFrames, described_frames
-from gail_tf.environments.observations import layers, observation_components, observation_spec
+from gail_tf.environments.observations import (
+    flattened_parts,
+    layers,
+    observation_components,
+    observation_spec,
+)
+from gail_tf.environments.wrappers import FlattenActions
 
 _LARGEST = float(np.finfo(np.float32).max)  # a plain number, for NumPy compares with its own in their width
 
@@ -15,20 +21,25 @@ _LARGEST = float(np.finfo(np.float32).max)  # a plain number, for NumPy compares
 def described_spaces(env: gym.Env) -> dict[str, Any]:
     """``observation`` and ``action`` of ``env``, without an absorbing indicator: sizes, names, bounds."""
     real = env.env if isinstance(env, AbsorbingState) else env
-    return {"observation": _observation(real), "action": _action(real.action_space)}
+    return {"observation": _observation(real), "action": _action(real)}
 
 
 def _observation(env: gym.Env) -> dict[str, Any]:
     """Of one observation.
 
-    ``components`` are the parts in their order, each with ``first`` (its first place) and ``size``, and
-    ``names`` has one for every place; both are None where nobody named them. ``frames`` says how many are
-    stacked and how, None where none are.
+    ``components`` are the parts in their order, each with ``first`` (its first place), ``size`` and
+    ``encoding``, how it was flattened (:func:`_encoding`); ``names`` has one for every place. Both are None
+    where nobody named them, but that one space that was flattened is a component without a name. ``frames``
+    says how many are stacked and how, None where none are.
     """
     space = env.observation_space
-    spec, components = observation_spec(space), _components(env)
-    firsts = np.cumsum([0, *(size for _, size in components)])[:-1].tolist()
-    named = [{"name": n, "first": f, "size": s} for (n, s), f in zip(components, firsts, strict=True)]
+    spec, components, parts = observation_spec(space), _components(env), dict(flattened_parts(env))
+    told = components or tuple(("", gym.spaces.flatdim(part)) for key, part in parts.items() if not key)
+    firsts = np.cumsum([0, *(size for _, size in told)])[:-1].tolist()
+    named = [
+        {"name": n or None, "first": f, "size": s, **_encoding(parts.get(n))}
+        for (n, s), f in zip(told, firsts, strict=True)
+    ]
     names = [n if size == 1 else f"{n}[{i}]" for n, size in components for i in range(size)]
     return {
         "shape": list(space.shape),
@@ -40,9 +51,28 @@ def _observation(env: gym.Env) -> dict[str, Any]:
     }
 
 
-def _action(space: gym.Space) -> dict[str, Any]:
+def _encoding(space: gym.Space | None) -> dict[str, Any]:
+    """How Gymnasium's flattening writes ``space``; None, and a Box: numbers as they are, row by row."""
     if isinstance(space, gym.spaces.Discrete):
-        return {"kind": "discrete", "shape": [], "dtype": "int64", "n": int(space.n)}
+        return {"encoding": "one-hot", "start": int(space.start), "n": int(space.n)}
+    if isinstance(space, gym.spaces.MultiDiscrete):  # one after the other
+        start, counts = (np.ravel(numbers).tolist() for numbers in (space.start, space.nvec))
+        return {"encoding": "one-hot", "start": start, "n": counts}
+    if isinstance(space, gym.spaces.MultiBinary):
+        return {"encoding": "bits", "shape": list(space.shape)}
+    if space is None or isinstance(space, gym.spaces.Box):
+        shape = {"shape": list(space.shape)} if space is not None and len(space.shape) != 1 else {}
+        return {"encoding": "numbers", **shape}
+    return {"encoding": f"gymnasium.spaces.flatten of {type(space).__name__}"}
+
+
+def _action(env: gym.Env) -> dict[str, Any]:
+    space = env.action_space
+    if isinstance(space, gym.spaces.Discrete):
+        told = {"kind": "discrete", "shape": [], "dtype": "int64", "n": int(space.n)}
+        outermost = next((layer for layer in layers(env) if isinstance(layer, gym.ActionWrapper)), None)
+        combines = isinstance(outermost, FlattenActions)
+        return told | ({"combinations": outermost.described()} if combines else {})
     return {"kind": "continuous", "shape": list(space.shape), "dtype": "float32", **_bounds(space)}
 
 

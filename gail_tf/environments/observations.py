@@ -82,6 +82,19 @@ def flattened_space(env: gym.Env) -> gym.Space | None:
     return next((layer.env.observation_space for layer in flattening), None)
 
 
+def flattened_parts(env: gym.Env) -> tuple[tuple[str, gym.Space], ...]:
+    """The parts of what was flattened, (key, space) each in order, "" the key of a space that is no Dict.
+
+    Empty where nothing was flattened, or where a later wrapper changes observations.
+    """
+    for layer in layers(env):
+        if isinstance(layer, gym.wrappers.FlattenObservation):
+            return tuple(_leaves(layer.env.observation_space))
+        if isinstance(layer, gym.ObservationWrapper):
+            return ()
+    return ()
+
+
 def flattened_images(env: gym.Env) -> dict[str, tuple[int, ...]]:
     """The shapes of images that were flattened, by key as in :func:`observation_components`; "" alone."""
     # Here and not above, as in observation_spec.

@@ -40,6 +40,15 @@ class FlattenActions(gym.ActionWrapper):
             raise UserError(f"{what}: want {max_actions} or fewer, or a larger FlattenActions.max_actions.")
         self.action_space = gym.spaces.Discrete(int(number))
 
+    def described(self) -> dict[str, Any]:
+        """What the numbers stand for, as plain values: each component's number of choices, and its first.
+
+        Action i is ``start + numpy.unravel_index(i, counts)``.
+        """
+        start = np.broadcast_to(self._start, self._counts.shape)
+        order = "the last component changes fastest"
+        return {"counts": self._counts.tolist(), "start": start.tolist(), "order": order}
+
     def action(self, action: int) -> np.ndarray:
         digits = np.unravel_index(int(action), self._counts.ravel())
         space = self.env.action_space

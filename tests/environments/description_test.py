@@ -8,6 +8,7 @@ import pytest
 
 from gail_tf.environments.description import described_spaces
 from gail_tf.environments.make import make_environment
+from gail_tf.environments.wrappers import FlattenActions
 
 
 def test_a_mujoco_task_names_its_parts():
@@ -16,8 +17,8 @@ def test_a_mujoco_task_names_its_parts():
     observation = spaces["observation"]
     assert observation["shape"] == [11] and observation["dtype"] == "float32"
     assert observation["components"] == [
-        {"name": "qpos", "first": 0, "size": 5},
-        {"name": "qvel", "first": 5, "size": 6},
+        {"name": "qpos", "first": 0, "size": 5, "encoding": "numbers"},
+        {"name": "qvel", "first": 5, "size": 6, "encoding": "numbers"},
     ]
     assert observation["names"][:2] == ["qpos[0]", "qpos[1]"] and observation["names"][-1] == "qvel[5]"
     assert observation["low"] == [None] * 11 and observation["frames"] is None
@@ -63,6 +64,56 @@ def test_a_flattened_dict_keeps_its_keys():
     observation = described_spaces(make_environment(Arm, max_episode_steps=5))["observation"]
     assert observation["names"] == ["angle", "goal[0]", "goal[1]"]
     assert observation["low"] == [-1.0, -2.0, -2.0]
+
+
+def observing(space):
+    class Observing(gym.Env):
+        observation_space, action_space = space, gym.spaces.MultiDiscrete([2, 3], start=[0, 5])
+
+    return Observing
+
+
+def described(space, *wrappers):
+    wrappers = [FlattenActions, *wrappers]
+    return described_spaces(make_environment(observing(space), max_episode_steps=5, wrappers=wrappers))
+
+
+def test_a_flattened_space_says_what_its_places_stand_for():
+    """A Discrete of 5 looked like five bits."""
+    spaces = gym.spaces
+    (place,) = described(spaces.Discrete(5, start=3))["observation"]["components"]
+    assert place == {"name": None, "first": 0, "size": 5, "encoding": "one-hot", "start": 3, "n": 5}
+    (bits,) = described(spaces.MultiBinary(5))["observation"]["components"]
+    assert bits["encoding"] == "bits" and bits["size"] == 5
+    (grid,) = described(spaces.Box(-1, 1, (2, 3)))["observation"]["components"]
+    assert grid == {"name": None, "first": 0, "size": 6, "encoding": "numbers", "shape": [2, 3]}
+    both = spaces.Dict({"at": spaces.Box(-1, 1, (2,)), "room": spaces.MultiDiscrete([2, 3])})
+    observation = described(both)["observation"]
+    at, room = observation["components"]
+    assert at["encoding"] == "numbers" and observation["names"][:3] == ["at[0]", "at[1]", "room[0]"]
+    assert room == {
+        "name": "room",
+        "first": 2,
+        "size": 5,
+        "encoding": "one-hot",
+        "start": [0, 0],
+        "n": [2, 3],
+    }
+    assert described(spaces.Box(-1, 1, (3,)))["observation"]["components"] is None
+    json.dumps(described(both), allow_nan=False)
+
+
+def test_a_wrapper_behind_the_flattening_takes_the_encoding():
+    twice = lambda env: gym.wrappers.TransformObservation(env, lambda o: 2 * o, env.observation_space)  # noqa: E731
+    wrappers = [gym.wrappers.FlattenObservation, twice]
+    assert described(gym.spaces.Discrete(5), *wrappers)["observation"]["components"] is None
+
+
+def test_numbers_of_combined_actions_say_what_they_stand_for():
+    action = described(gym.spaces.Discrete(5))["action"]
+    assert action["n"] == 6
+    order = "the last component changes fastest"
+    assert action["combinations"] == {"counts": [2, 3], "start": [0, 5], "order": order}
 
 
 class Camera(gym.Env):

@@ -178,6 +178,8 @@ def test_what_does_not_fit_is_one_line(exported, tmp_path):
     source = LearnedReward(str(folder))
     fitting = described_spaces(Task(_PENDULUM))
     source.check_fit(fitting, False, "Mine-v1")
+    newer = {**fitting["action"], "combinations": {"counts": [2, 3]}}  # which older rewards do not tell
+    source.check_fit({**fitting, "action": newer}, False, "Mine-v1")
     wide = described_spaces(Task(gym.spaces.Box(-3.0, 3.0, (1,))))
     short = {**fitting, "observation": {**fitting["observation"], "shape": [2]}}
     for spaces, absorbing, sentence in (
