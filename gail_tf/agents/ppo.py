@@ -19,7 +19,7 @@ from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.optimization.minibatches import drawn_indices, scan_minibatches
 from gail_tf.types import OnPolicyBatch
 
-_IMAGES_TOLD_OF = 256  # rows whose divergence and entropy are metrics
+_MAX_METRIC_IMAGES = 256  # rows whose divergence and entropy are metrics
 
 
 @gin.configurable
@@ -167,11 +167,13 @@ class PPO(tf.Module):
             }
 
         metrics = scan_minibatches(step, num_rows, min(self._batch_size, num_rows), self._num_epochs, seed)
-        told = batch.observation
-        if told.shape.rank > 2:
-            stride = max(1, num_rows // _IMAGES_TOLD_OF) | 1  # odd: every one of 2, 4, ... games is met
-            told, old = tf.nest.map_structure(lambda x: x[::stride], (told, old), expand_composites=True)
-        new = self.actor_net(told, training=False)[0]
+        observation = batch.observation
+        if observation.shape.rank > 2:
+            stride = max(1, num_rows // _MAX_METRIC_IMAGES) | 1  # odd: every one of 2, 4, ... games is met
+            observation, old = tf.nest.map_structure(
+                lambda x: x[::stride], (observation, old), expand_composites=True
+            )
+        new = self.actor_net(observation, training=False)[0]
         return metrics | {
             "generator/kl": tf.reduce_mean(old.kl_divergence(new)),
             "generator/entropy": tf.reduce_mean(new.entropy()),
