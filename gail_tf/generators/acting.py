@@ -58,12 +58,12 @@ def make_sampler(
     Raises:
       ValueError: ``dropout`` is above 0, which MlpSampler alone knows, and the network is not one of its.
     """
-    known = {
+    samplers = {
         TwoActors: TwoActorsSampler,
         ActionValuePolicy: ActionValueSampler,
         Ensemble: EnsembleSampler,
     }
-    sampler = known.get(type(policy.actor_net), MlpSampler)
+    sampler = samplers.get(type(policy.actor_net), MlpSampler)
     try:
         return sampler(policy, exploration_noise, dropout)
     except UnknownToNumpy as e:
@@ -229,10 +229,10 @@ class EnsembleSampler(_Sampler):
     def sample(self, observation: np.ndarray, step: int) -> np.ndarray:
         """Normalised actions ``[B, k]``, uncut, or int32 ``[B]``, at raw observations ``[B, d]``."""
         features = self._normalized(observation)
-        said = np.stack([actor(features) for actor in self._actors])
+        outputs = np.stack([actor(features) for actor in self._actors])
         if not self._policy.codec.is_discrete:
-            return said.mean(0) + np.sqrt(self._variance + said.var(0)) * self.noise[step]
-        odds = np.exp(said - said.max(-1, keepdims=True))
+            return outputs.mean(0) + np.sqrt(self._variance + outputs.var(0)) * self.noise[step]
+        odds = np.exp(outputs - outputs.max(-1, keepdims=True))
         shares = np.mean(odds / odds.sum(-1, keepdims=True), 0)
         logits = np.log(np.maximum(shares, np.finfo(np.float32).tiny))
         return np.argmax(logits + self.noise[step], axis=-1).astype(np.int32)

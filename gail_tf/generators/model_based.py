@@ -38,16 +38,16 @@ def expert_rows(expert: Transition, absorbing: bool, vector: Callable) -> tuple[
     """
     observation, next_observation = expert.observation, expert.next_observation
     terminated, truncated, keep = np.asarray(expert.terminated), np.asarray(expert.truncated), slice(None)
-    known = np.ones(len(terminated), np.float32)
+    successor_known = np.ones(len(terminated), np.float32)
     if absorbing:
         keep = observation[:, -1] == 0.0
         terminated = np.maximum(terminated, next_observation[:, -1])
-        known = 1.0 - next_observation[:, -1]
+        successor_known = 1.0 - next_observation[:, -1]
         observation, next_observation = observation[:, :-1], next_observation[:, :-1]
     action, is_first = vector(expert.action).numpy(), np.ones(len(terminated), np.float32)
     noise = np.zeros_like(action)
     rows = Segment(observation, action, noise, next_observation, terminated, truncated, is_first)
-    return tf.nest.map_structure(lambda field: np.asarray(field[keep], np.float32), (rows, known))
+    return tf.nest.map_structure(lambda field: np.asarray(field[keep], np.float32), (rows, successor_known))
 
 
 def _check(settings: Mapping[str, Any]) -> None:
@@ -374,8 +374,8 @@ class ModelBasedGenerator(CollectingGenerator):
         seed_segment, seed_expert = tf.unstack(tf.random.split(seed, 2))
         segment = self.replay.sample(seed_segment, self._segment_length, self._model_batch_size)
         drawn = self._expert_rows(self._model_batch_size, seed_expert)
-        expert, known = tf.nest.map_structure(lambda x: x[tf.newaxis], drawn)
-        return self.learner.update_model(segment, expert, known, progress)
+        expert, successor_known = tf.nest.map_structure(lambda x: x[tf.newaxis], drawn)
+        return self.learner.update_model(segment, expert, successor_known, progress)
 
     def _expert_rows(self, count: int, seed) -> tuple[Segment, tf.Tensor]:
         """Demonstrations ``[count]``, drawn with replacement, and where their successor is known."""

@@ -188,8 +188,8 @@ class OffPolicyGenerator(CollectingGenerator):
             check_image("OffPolicyGenerator", spec.shape)
         self._num_reward_rows, self._reward_recency = num_reward_rows, reward_recency
         self.steps_before_learning = num_random_steps
-        wanted = normalize_observations, absorbing
-        self._normalizer, notes = shared.make_normalizer("OffPolicyGenerator", spec, *wanted)
+        normalizer_options = normalize_observations, absorbing
+        self._normalizer, notes = shared.make_normalizer("OffPolicyGenerator", spec, *normalizer_options)
         self.agent = agent(spec, codec.spec)
         per_iteration = num_steps * num_environments
         filling = -(-max(num_random_steps, 1) // per_iteration) - 1

@@ -116,8 +116,8 @@ class OnPolicyGenerator(CollectingGenerator):
         self._discount, self._gae_lambda, self._absorbing = discount, gae_lambda, absorbing
         self._generator_first, self._segment_length = generator_first, segment_length
         codec, spec = self._environment.codec, self._environment.observation_spec
-        wanted = normalize_observations, absorbing
-        self._normalizer, notes = shared.make_normalizer("OnPolicyGenerator", spec, *wanted)
+        normalizer_options = normalize_observations, absorbing
+        self._normalizer, notes = shared.make_normalizer("OnPolicyGenerator", spec, *normalizer_options)
         make_networks = functools.partial(_networks, spec, codec.spec, actor_network, value_network, encoder)
         actor_net, value_net = make_networks()
         self.agent = agent(spec, codec.spec, actor_net, value_net)
@@ -150,8 +150,8 @@ class OnPolicyGenerator(CollectingGenerator):
         """Observations and actions ``[M, ...]`` that the agent's ``cloning_coef`` draws it to, if any."""
         if not shared.check_cloning(self.agent, expert, self._reward_source):
             return ()
-        shown = self._without_absorbing(expert)
-        return as_rows(shown.observation), as_rows(shown.action)
+        rows = self._without_absorbing(expert)
+        return as_rows(rows.observation), as_rows(rows.action)
 
     def _without_absorbing(self, expert: Transition) -> Transition:
         """The rows in which something can be done."""
@@ -165,10 +165,10 @@ class OnPolicyGenerator(CollectingGenerator):
 
         Returns a function that gives it: an attribute of its own would be part of every checkpoint.
         """
-        shown = self._without_absorbing(expert)
+        rows = self._without_absorbing(expert)
         if self._cloned:  # the same rows, which clone and agent share
-            shown = shown._replace(observation=self._cloned[0], action=self._cloned[1])
-        cloning = BehavioralCloning(self._actor, shown, seed)
+            rows = rows._replace(observation=self._cloned[0], action=self._cloned[1])
+        cloning = BehavioralCloning(self._actor, rows, seed)
         return lambda: cloning
 
     def prepare(self) -> Iterator[tuple[float, dict[str, float]]]:
@@ -251,7 +251,7 @@ class OnPolicyGenerator(CollectingGenerator):
         value, old = (self._values(observation), None) if looked is None else looked
         extras = {} if old is None else {"old": old}
         ended = self._absorbing_value(transition) if self._absorbing else None
-        known = {} if ended is None else {"generator/absorbing_value": ended}
+        absorbing_metrics = {} if ended is None else {"generator/absorbing_value": ended}
         values = _with_ended(ended, transition, self._values_at(observation, transition, value))
         ends = transition.terminated, transition.truncated
         advantage = generalized_advantage(reward, *values, *ends, self._discount, self._gae_lambda)
@@ -263,8 +263,8 @@ class OnPolicyGenerator(CollectingGenerator):
         if ended is not None:
             batch = batch._replace(advantage=_of_real_states(advantage, transition))
         if self._cloned:
-            seen, done = self._cloned
-            extras["expert"] = self._actor.normalize(seen), done
+            expert_observation, expert_action = self._cloned
+            extras["expert"] = self._actor.normalize(expert_observation), expert_action
         metrics = self.agent.update(batch, seed, progress, **extras)
         shared.move_average(self.policy, self._actor, self._rate_of_average(iteration))
         fitted = []
@@ -277,7 +277,7 @@ class OnPolicyGenerator(CollectingGenerator):
             "generator/advantage_std": tf.math.reduce_std(advantage),
             "generator/value_mean": tf.reduce_mean(value),
         }
-        return {**metrics, **gradient_metrics, **statistics, **known}, *fitted
+        return {**metrics, **gradient_metrics, **statistics, **absorbing_metrics}, *fitted
 
     def _rate_of_average(self, iteration: tf.Tensor):
         """At first the average is of the newest actors so far, for initial weights know nothing.
@@ -297,9 +297,9 @@ class OnPolicyGenerator(CollectingGenerator):
         """
         self._normalizer.update(observation)
         if self._cloned:
-            seed, shown = shared.iteration_seed(self._run_seed, 3, iteration), self._cloned[0]
-            drawn = drawn_indices(observation.shape[0], shown.shape[0], seed)
-            self._normalizer.update(tf.gather(shown, drawn))
+            seed, demonstrated = shared.iteration_seed(self._run_seed, 3, iteration), self._cloned[0]
+            drawn = drawn_indices(observation.shape[0], demonstrated.shape[0], seed)
+            self._normalizer.update(tf.gather(demonstrated, drawn))
 
     def _absorbing_value(self, transition: Transition) -> tf.Tensor:
         """What having ended is worth: the reward of the absorbing state for ever.

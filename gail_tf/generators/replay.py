@@ -122,18 +122,18 @@ class ReplayBuffer:
 
     def gather(self, indices: tf.Tensor) -> Transition:
         """The rows at ``indices`` ``[...]``, fields ``[..., d]`` or ``[...]``; a graph op."""
-        found = {}
+        fields = {}
         for dtype, table in zip(self._dtypes, self._tables, strict=True):
             specs = {name: s for name, s in self._specs.items() if s.dtype == dtype}
             widths = [spec.shape.num_elements() for spec in specs.values()]
             parts = tf.split(tf.gather(table, indices), widths, axis=-1)
             for (name, spec), part in zip(specs.items(), parts, strict=True):
-                found[name] = tf.reshape(part, [*indices.shape, *spec.shape])
+                fields[name] = tf.reshape(part, [*indices.shape, *spec.shape])
         if self._frames is not None:
-            found["observation"], found["next_observation"] = self._frames.stacks(found.pop("numbers"))
+            fields["observation"], fields["next_observation"] = self._frames.stacks(fields.pop("numbers"))
         if self._is_discrete:
-            found["action"] = tf.cast(found["action"], tf.int32)
-        return Transition(**found)
+            fields["action"] = tf.cast(fields["action"], tf.int32)
+        return Transition(**fields)
 
     def state(self) -> dict[str, np.ndarray]:
         """The filled rows, ``replay`` and, of images, ``replay_uint8``, and the number ever added.

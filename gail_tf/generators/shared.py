@@ -92,15 +92,15 @@ def check_cloning(
 
 
 def make_normalizer(
-    owner: str, observation_spec: tf.TensorSpec, wanted: bool, absorbing: bool = False
+    owner: str, observation_spec: tf.TensorSpec, normalize: bool, absorbing: bool = False
 ) -> tuple[RunningMoments | None, list[str]]:
-    """Running moments of observations where they are ``wanted``, and notes; images go without.
+    """Running moments of observations where ``normalize``, and notes; images go without.
 
     ``absorbing``: the last component is the absorbing indicator.
     """
-    if not wanted or not observation_spec.dtype.is_floating:
+    if not normalize or not observation_spec.dtype.is_floating:
         note = f"Observations are images: {owner}.normalize_observations is not applied to them."
-        return None, [note] if wanted else []
+        return None, [note] if normalize else []
     size = observation_spec.shape[0]
     return RunningMoments(observation_spec.shape, [size - 1] * size if absorbing else ()), []
 
