@@ -148,11 +148,13 @@ class Discriminator(tf.Module):
 
     def idle(self) -> list[str]:
         """The bound settings that change nothing, since no logit gives a reward that they clip or filter."""
-        found = ["the clipping in Discriminator.reward_transforms"] if self._pipeline.clips_nothing() else []
+        settings = []
+        if self._pipeline.clips_nothing():
+            settings.append("the clipping in Discriminator.reward_transforms")
         if self._expert_filter is not None:
             kept = self._expert_filter(self.reward_fn(tf.linspace(-50.0, 50.0, 401)))
-            found += ["Discriminator.expert_filter"] if bool(tf.reduce_all(kept)) else []
-        return found
+            settings += ["Discriminator.expert_filter"] if bool(tf.reduce_all(kept)) else []
+        return settings
 
     def logits(self, transition: Transition) -> tf.Tensor:
         """Expert-high logits, shape of the leading axes ``[...]`` of ``transition``."""
@@ -164,10 +166,10 @@ class Discriminator(tf.Module):
 
     def unshaped(self, transition: Transition) -> tf.Tensor:
         """What the network's method ``unshaped`` says of rows ``[N, ...]``, ``[N]``; else the logits."""
-        said = getattr(self.network, "unshaped", None)
-        if said is None:
+        unshaped_logit = getattr(self.network, "unshaped", None)
+        if unshaped_logit is None:
             return self.logits(transition)
-        return tf.squeeze(said(self.features(self.features.fields(transition))), -1)
+        return tf.squeeze(unshaped_logit(self.features(self.features.fields(transition))), -1)
 
     def reward(self, transition: Transition) -> tf.Tensor:
         """The reward ``[...]`` paid for ``transition``; differentiable, changes no state."""
@@ -315,7 +317,7 @@ class Discriminator(tf.Module):
         if segments is None or not self.needs_segments:
             return lambda seed: None
         transition, value_t, value_tp1, discount = segments
-        known = (
+        arrays = (
             self.features.fields(transition),
             transition.terminated,
             transition.truncated,
@@ -327,7 +329,7 @@ class Discriminator(tf.Module):
 
         def draw(seed):
             drawn = shuffled_indices(num_segments, 1, tf.random.fold_in(seed, 2))[0, :num_drawn]
-            fields, *others = tf.nest.map_structure(lambda x: tf.gather(x, drawn, axis=1), known)
+            fields, *others = tf.nest.map_structure(lambda x: tf.gather(x, drawn, axis=1), arrays)
             return losses.AgentSegments(self.features(fields), *others, discount, self._pipeline)
 
         return draw

@@ -71,8 +71,8 @@ class TransitionFeatures(tf.Module):
             return []
         # What is done belongs to the state that it is done in.
         states = {"action": "observation"}
-        told = {name: self._ends.get(states.get(name, name)) for name in self._vectors}
-        return [end and end - 1 for name, end in told.items() for _ in range(self._sizes[name])]
+        ends = {name: self._ends.get(states.get(name, name)) for name in self._vectors}
+        return [end and end - 1 for name, end in ends.items() for _ in range(self._sizes[name])]
 
     @property
     def has_images(self) -> bool:
