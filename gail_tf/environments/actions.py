@@ -41,6 +41,9 @@ class ActionCodec:
         if not np.issubdtype(space.dtype, np.floating):
             advice = "wrap it so that it rounds what it is given (gymnasium.wrappers.TransformAction)"
             raise UserError(f"{given}: want a Box of floats; {advice}.")
+        if space.dtype.itemsize < 4:  # a policy's float32 are none of it
+            advice = f"wrap it so that it takes float32 and casts them to {space.dtype}"
+            raise UserError(f"{given}: want a Box of float32 or float64; {advice} (TransformAction).")
         self.num_actions = None
         # Only an interval can be scaled; elsewhere the translation is the identity and any bound is kept.
         # Bounds like the largest float32 stand for none: their distance overflows.
@@ -53,6 +56,13 @@ class ActionCodec:
             self.cut_low = np.where(scaled, -1.0, space.low).astype(np.float32)
             self.cut_high = np.where(scaled, 1.0, space.high).astype(np.float32)
         self.space_low, self.space_high = _inner(space.low, np.less), _inner(space.high, np.greater)
+        if (empty := self.space_low > self.space_high).any():
+            i = int(empty.argmax())
+            raise UserError(
+                f"{environment} takes actions whose component {i} is {space.low[i]} to {space.high[i]}, and "
+                "no float32 is there: want wider bounds; or leave it out and set it in a wrapper "
+                "(gymnasium.wrappers.TransformAction)."
+            )
         self.spec = tensor_spec.BoundedTensorSpec(space.shape, tf.float32, -1.0, 1.0, name="action")
 
     @property

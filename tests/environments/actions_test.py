@@ -58,6 +58,11 @@ def test_no_float64_bound_is_overstepped():
         assert space.contains(ActionCodec(space).to_environment(tf.constant(action)).numpy()[0])
 
 
+def test_a_component_that_is_fixed_at_a_float32_is_taken():
+    space = gym.spaces.Box(np.array([-1, 0.5]), np.array([1, 0.5]), dtype=np.float64)
+    assert space.contains(ActionCodec(space).to_environment(np.zeros((1, 2), np.float32))[0])
+
+
 def test_bounds_whose_distance_is_no_float32_are_none():
     largest = np.finfo(np.float32).max
     codec = ActionCodec(gym.spaces.Box(-largest, largest, (1,)))
@@ -92,6 +97,14 @@ def test_discrete_actions_pass_as_they_are():
         (gym.spaces.Box(-1, 1, (2, 2)), "^Toy has the action space Box.*want Discrete or a Box of one"),
         (gym.spaces.Box(0, 5, (2,), np.int32), "^Toy has the action space Box.*want a Box of floats"),
         (gym.spaces.Box(-1, 1, ()), "^Toy has the action space Box"),
+        (
+            gym.spaces.Box(-1, 1, (2,), np.float16),
+            "^Toy has .*float16.*: want a Box of float32 or float64; wrap",
+        ),
+        (
+            gym.spaces.Box(np.array([-1, 0.1]), np.array([1, 0.1]), dtype=np.float64),
+            "^Toy takes actions whose component 1 is 0.1 to 0.1, and no float32 is there: want wider",
+        ),
         (gym.spaces.MultiDiscrete([2, 3]), r"^Toy has the action space MultiDiscrete.*\[@FlattenActions\]"),
         (gym.spaces.MultiBinary(3), r"^Toy has the action space MultiBinary.*\[@FlattenActions\]"),
         (gym.spaces.Dict(a=gym.spaces.Discrete(2)), "^Toy has the action space Dict"),
