@@ -251,6 +251,10 @@ def _making_failed(error: BaseException, environment: str, kwargs: Mapping[str, 
     return UserError(f"Environment {environment!r} {said}")
 
 
+_LARGEST_EXACT = 2**24
+"""Up to it float32 holds every integer."""
+
+
 class _Named(gym.Wrapper):
     """Says whose error it is that an environment raises: it is somebody's program, and may raise anything."""
 
@@ -260,6 +264,7 @@ class _Named(gym.Wrapper):
         super().__init__(env)
         self._environment = environment
         self._shape, self._dtype = env.observation_space.shape, env.observation_space.dtype
+        self._is_wide = self._dtype.kind in "iu" and self._dtype.itemsize > 2  # and nobody was warned yet
 
     def reset(self, **kwargs):
         outcome = self._guarded("reset", **kwargs)
@@ -277,7 +282,7 @@ class _Named(gym.Wrapper):
         self._check_observation("step", outcome[0])
         observation, reward, *ends, info = outcome
         reward = self._single("the reward", reward, "one number")
-        ends = (self._single("a flag of an end", end, "True or False") for end in ends)
+        ends = (self._flag(end) for end in ends)
         self._check_info("step", info)
         return observation, reward, *ends, info
 
@@ -298,6 +303,14 @@ class _Named(gym.Wrapper):
             raise self._gave("step", f"{what} {one_line(value, 60)}", wanted)
         return array.reshape(())[()]
 
+    def _flag(self, value: Any) -> Any:
+        """``terminated`` or ``truncated``: a NaN, or a probability, would count as the end."""
+        wanted = "True or False, or 1 or 0"
+        flag = self._single("a flag of an end", value, wanted)
+        if flag != 0 and flag != 1:
+            raise self._gave("step", f"a flag of an end {flag}", wanted)
+        return flag
+
     def _check_observation(self, verb: str, observation: Any) -> None:
         """Raises UserError unless it is numbers of the space's shape: NumPy would say less, or fit it in."""
         array = observation if isinstance(observation, np.ndarray) else np.asarray(observation, object)
@@ -315,6 +328,13 @@ class _Named(gym.Wrapper):
             ):
                 given = f"the observation {one_line(observation, 60)}"
                 raise self._gave(verb, given, f"numbers of {self._dtype}, as its observation_space says")
+        if self._is_wide and max(int(array.max()), -int(array.min())) > _LARGEST_EXACT:
+            self._is_wide = False
+            _warn_once(
+                f"Environment {self._environment!r} observes integers beyond {_LARGEST_EXACT:,}, of which "
+                "float32 does not tell neighbours apart: subtract an offset or scale them in a wrapper "
+                "(gymnasium.wrappers.TransformObservation), and recorded ones alike."
+            )
 
     def _check_info(self, verb: str, info: Any) -> None:
         if not isinstance(info, (dict, Mapping)):  # the first is quick to tell

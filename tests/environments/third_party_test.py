@@ -71,6 +71,13 @@ WRONG = {
     "a mapping for a reward": ("step", 1, {}, "the reward {}"),
     "two flags": ("step", 2, np.zeros(2, bool), r"a flag of an end \[False False\] in step; want True or"),
     "no flag": ("step", 2, None, "a flag of an end None"),
+    "a NaN for a flag": (
+        "step",
+        2,
+        float("nan"),
+        "a flag of an end nan in step; want True or False, or 1 or 0",
+    ),
+    "a share for a flag": ("step", 3, np.array([0.5]), "a flag of an end 0.5 in step"),
     "gym's old step": ("step", None, (np.zeros(4), 1.0, False, {}), "4 values in step; want"),
     "gym's old reset": ("reset", None, np.zeros(4), "a ndarray in reset; want"),
     "no info": ("reset", 1, None, "the info None in reset; want a dict: mend it"),
@@ -89,14 +96,45 @@ def test_what_an_environment_may_not_give_is_named(case):
         env.step(0)
 
 
-@pytest.mark.parametrize(("part", "given"), [(1, np.array([2.5])), (1, [2.5]), (2, np.array([True]))])
+@pytest.mark.parametrize(
+    ("part", "given"), [(1, np.array([2.5])), (1, [2.5]), (2, np.array([True])), (2, 1), (2, np.float32(0))]
+)
 def test_an_array_of_one_number_is_that_number(part, given):
     """As many environments give their reward; several at a time are stepped so."""
     make = functools.partial(make_environment, Gives, max_episode_steps=5)
     loop = Loop([make(kwargs={"verb": "step", "part": part, "wrong": given})])
     loop.reset([0], [0])
     outcome = loop.step(np.zeros(1, np.int64))
-    assert (outcome.reward, outcome.terminated)[part - 1] == [np.asarray(given)[0]]
+    assert (outcome.reward, outcome.terminated)[part - 1] == [np.ravel(given)[0]]
+
+
+class Clock(gym.Env):
+    """A time stamp in nanoseconds, or since its first."""
+
+    observation_space = gym.spaces.Box(0, 2**62, (1,), np.int64)
+    action_space = gym.spaces.Discrete(2)
+
+    def __init__(self, start):
+        self.now = start
+
+    def reset(self, *, seed=None, options=None):
+        return np.array([self.now]), {}
+
+    def step(self, action):
+        self.now += 7
+        return np.array([self.now]), 0.0, False, False, {}
+
+
+@pytest.mark.parametrize(("start", "num_warnings"), [(1_700_000_000, 1), (0, 0)])
+def test_integers_that_float32_does_not_tell_apart_are_warned_of_once(start, num_warnings):
+    env = make_environment(type(f"Clock{start}", (Clock,), {}), kwargs={"start": start}, max_episode_steps=5)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        env.reset(seed=0)
+        env.step(0)
+    told = [str(one.message) for one in caught if "beyond 16,777,216" in str(one.message)]
+    assert len(told) == num_warnings
+    assert all("subtract an offset or scale them" in line for line in told)
 
 
 def test_a_list_of_numbers_is_an_observation():
