@@ -19,7 +19,8 @@ act = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
 env, total, done = gym.make("CartPole-v1"), 0.0, False
 observation, _ = env.reset(seed=1)
 while not done:
-    action = act(observation=tf.constant(observation[None]))["action"].numpy()[0]  # a batch of one
+    batch = tf.constant(observation[None], tf.float32)  # of one; MuJoCo's observations are float64
+    action = act(observation=batch)["action"].numpy()[0]
     observation, reward, terminated, truncated, _ = env.step(action)
     total, done = total + reward, terminated or truncated
 assert "gail_tf" not in sys.modules and "tf_agents" not in sys.modules

@@ -47,6 +47,7 @@ class Policy:
         self._model, self.metadata = export.load_policy(path)
         signature = self._model.signatures["serving_default"]
         self._spec = signature.structured_input_signature[1]["observation"]
+        self._action_spec = signature.structured_outputs["action"]
         self._seeds = np.random.default_rng(seed)
 
     def __call__(self, observation: np.ndarray, deterministic: bool = True) -> np.ndarray:
@@ -57,6 +58,9 @@ class Policy:
         if rows.shape[1:] != tuple(self._spec.shape[1:]):
             given, one = list(observation.shape), ", ".join(map(str, self._spec.shape[1:]))
             raise UserError(f"observations have the shape {given}: want [B, {one}], or [{one}] for one.")
+        if not len(rows):
+            action = self._action_spec
+            return np.empty((0, *action.shape[1:]), action.dtype.as_numpy_dtype)
         if not np.isfinite(rows).all():
             raise UserError("observations hold a NaN or Inf, which no policy acts on: mend what gives them.")
         if deterministic:

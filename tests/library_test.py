@@ -151,6 +151,15 @@ def test_a_policy_of_images_takes_bytes_of_any_type(sees_images):
         np.testing.assert_array_equal(policy(same), policy(frames))
 
 
+def test_of_no_observations_a_policy_gives_no_actions(sees_images):
+    policy, frames = sees_images
+    for deterministic in (True, False):
+        actions, _ = policy.predict(frames[:0], deterministic=deterministic)
+        assert actions.shape == (0,) and actions.dtype == policy(frames).dtype
+    with pytest.raises(UserError, match=r"have the shape \[0, 9, 9, 2\]: want \[B, 36, 36, 2\]"):
+        policy(frames[:0, :9, :9])
+
+
 @pytest.mark.parametrize(
     ("spoil", "held"),
     [

@@ -30,7 +30,15 @@ def policy_of(path: str | os.PathLike, best: bool = False, last: bool = False) -
         raise UserError(
             "--best and --last exclude each other: give one, or none for the policy that is kept."
         )
-    return find_policy(Path(path) / ("best_policy" if best else "last_policy") if best or last else path)
+    if not (best or last):
+        return find_policy(path)
+    run, name = Path(path).expanduser(), "best_policy" if best else "last_policy"
+    if (run / "run.json").is_file() and not (run / name).exists():
+        raise UserError(
+            f"{path}: holds no {name}/; only a finished run has last_policy/ and best_policy/: let it finish "
+            f"(perhaps by --resume), or leave {'--best' if best else '--last'} out."
+        )
+    return find_policy(run / name)
 
 
 def check_signatures(folder: Path, wanted: Tensors, what: str) -> None:
