@@ -382,6 +382,72 @@ def test_a_job_that_is_lost_fails_alone_and_the_same_command_goes_on(tmp_path, s
     assert runner.run_study(runs, tmp_path).finished == 2 and info(folder)["resumed"] == 1
 
 
+def test_no_more_are_queued_than_train_at_a_time():
+    """The limit of an array holds within it: a second array would have its own."""
+    room = lambda *lines: load_engine("slurm", [f"SlurmEngine.{line}" for line in lines]).room()  # noqa: E731
+    assert room("at_a_time = 7") == 7
+    assert room("at_a_time = 7", "array_size = 5") == 5
+
+
+@pytest.fixture
+def cluster(tmp_path, monkeypatch):
+    """A machine whose Slurm takes every job and runs none; none with the file REFUSED beside it."""
+    pytest.importorskip("submitit", reason="the extra is not installed: pip install 'gail_tf[slurm]'")
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    refusal = "echo 'sbatch: error: invalid partition: cpu' >&2; exit 1"
+    says = f"#!/bin/sh\nif [ -e {programs}/REFUSED ]; then {refusal}; fi\necho Submitted batch job 7\n"
+    for name in ("srun", "sbatch", "sacct", "scancel"):
+        (programs / name).write_text(says if name == "sbatch" else "#!/bin/sh\n")
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    return programs
+
+
+def test_a_job_is_submitted_again_however_often_its_time_is_over(tmp_path, cluster):
+    from submitit.core.utils import DelayedSubmission
+
+    for names in ["a"], ["b", "c"]:  # a job, and an array
+        engine = load_engine("slurm")
+        engine.open(tmp_path / names[0])
+        engine.start([job(tmp_path, name=name) for name in names])
+        files = list((tmp_path / names[0] / "logs/slurm").glob("*_submitted.pkl"))
+        assert len(files) == len(names)
+        assert all(vars(DelayedSubmission.load(file))["_timeout_countdown"] > 1000 for file in files)
+
+
+def test_what_sbatch_refuses_is_one_line(tmp_path, cluster):
+    (cluster / "REFUSED").touch()
+    for seeds in (1, 2):
+        told = r"^--engine=slurm: sbatch refuses the jobs \(sbatch: error: invalid partition: cpu\): mend"
+        with pytest.raises(UserError, match=told):
+            runner.run_study(plan("A", seeds=seeds), tmp_path, load_engine("slurm"))
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ("parameters = {'slurm_partitoin': 'cpu'}", "Unknown argument 'partitoin' for executor 'slurm'"),
+        ("parameters = {'mem_gb': '4'}", '"mem_gb" expected type'),
+        ("cluster = 'slrum'", "doesn't know any executor named slrum"),
+    ],
+)
+def test_what_submitit_does_not_take_is_one_line_before_anything_starts(tmp_path, cluster, line, wanted):
+    with pytest.raises(UserError) as error:
+        runner.run_study(plan("A"), tmp_path, load_engine("slurm", [f"SlurmEngine.{line}"]))
+    said = str(error.value)
+    assert said.startswith("SlurmEngine: ") and wanted in said and "\n" not in said
+    assert not (tmp_path / "logs/a").exists()
+
+
+def test_parameters_win_over_what_the_runs_ask_for(tmp_path, cluster):
+    engine = load_engine("slurm", ["SlurmEngine.parameters = {'cpus_per_task': 4}"])
+    engine.open(tmp_path)
+    engine.start([job(tmp_path)])
+    scripts = [file.read_text() for file in (tmp_path / "logs/slurm").glob("*.sh")]
+    assert scripts and all("--cpus-per-task=4" in script for script in scripts)
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "here:there"])
 def test_an_address_where_no_cluster_is_is_one_line_and_soon(tmp_path, address):
     pytest.importorskip("ray", reason="the extra is not installed: pip install 'gail_tf[ray]'")

@@ -1,18 +1,20 @@
 """The engine of a Slurm cluster: the runs are an array job, written and submitted by submitit."""
 
+import contextlib
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import gin
 
-from gail_tf.errors import UserError
+from gail_tf.errors import UserError, one_line
 from gail_tf.machine import pip_install
 from gail_tf.studies.jobs import STOPPED_EXIT_CODE, Attempt, Job, status
 from gail_tf.studies.study import LOGS
 
 _LOST_EXIT_CODE = 1
+_TIMEOUTS = 10**6  # as many as it takes; submitit's own 3 would end a run after four time limits
 
 
 @gin.configurable
@@ -24,7 +26,7 @@ class SlurmEngine:
     Args:
       parameters: as submitit's ``update_parameters`` takes them, such as slurm_partition.
       minutes: of a job, after which it saves and is submitted again.
-      at_a_time: runs that train at the same time.
+      at_a_time: runs that are queued or train at the same time; others are submitted as these end.
       array_size: jobs in one array at most (Slurm's MaxArraySize, less one).
       cluster: "slurm"; "local" is submitit's stand-in on this machine, for trying.
     """
@@ -48,7 +50,7 @@ class SlurmEngine:
             self._parameters = {"slurm_array_parallelism": at_a_time, **self._parameters}
         else:
             self.poll_seconds = 0.5
-        self._cluster, self._array_size = cluster, array_size if cluster == "slurm" else at_a_time
+        self._cluster, self._at_a_time = cluster, min(at_a_time, array_size)
         self._running: dict[str, Any] = {}
         self._stopping, self._folder, self._submitit = False, None, None
 
@@ -62,19 +64,41 @@ class SlurmEngine:
                 "--engine=slurm: there is no srun on this machine: log in to one of the cluster's."
             )
         self._submitit, self._folder = submitit, Path(out).absolute() / LOGS / "slurm"
+        self._executor(1, 0)  # says what it does not take before anything runs
 
     def room(self) -> int:
-        return self._array_size - len(self._running)
+        return self._at_a_time - len(self._running)
 
     def start(self, batch: Sequence[Job]) -> None:
         asks = lambda job: (job.num_cpus, job.num_gpus)  # noqa: E731
         for (num_cpus, num_gpus), same in itertools.groupby(sorted(batch, key=asks), asks):
-            executor = self._submitit.AutoExecutor(folder=self._folder, cluster=self._cluster)
-            wants = {"cpus_per_task": max(1, int(num_cpus)), "gpus_per_node": int(-(-num_gpus // 1))}
-            executor.update_parameters(**wants, **self._parameters)
-            with executor.batch():  # one array
+            executor = self._executor(num_cpus, num_gpus)
+            with self._refusal_in_one_line(), executor.batch():  # one array
                 tasks = {job.name: executor.submit(Task(job)) for job in same}
             self._running |= tasks
+
+    def _executor(self, num_cpus: float, num_gpus: float) -> Any:
+        """submitit's for runs that ask for so much; UserError where it does not take our settings."""
+        wants = {"cpus_per_task": max(1, int(num_cpus)), "gpus_per_node": int(-(-num_gpus // 1))}
+        timeouts = {f"{cluster}_max_num_timeout": _TIMEOUTS for cluster in ("slurm", "local")}
+        try:
+            executor = self._submitit.AutoExecutor(folder=self._folder, cluster=self._cluster, **timeouts)
+            executor.update_parameters(**{**wants, **self._parameters})
+        except (NameError, ValueError, TypeError, AssertionError, RuntimeError) as e:
+            said = one_line((str(e).splitlines() or [type(e).__name__])[0].partition(" Valid arguments:")[0])
+            given = f"cluster = {self._cluster!r}, parameters = {self._parameters}"
+            wanted = "want a cluster and parameters that submitit knows"
+            raise UserError(f"SlurmEngine: {given}: {wanted} ({said})") from e
+        return executor
+
+    @contextlib.contextmanager
+    def _refusal_in_one_line(self) -> Iterator[None]:
+        errors = self._submitit.core.utils
+        try:
+            yield
+        except (errors.FailedJobError, errors.FailedSubmissionError) as e:
+            mend = "mend SlurmEngine.parameters, or what the runs ask for (num_cpus, num_gpus)"
+            raise UserError(f"--engine=slurm: sbatch refuses the jobs ({one_line(e)}): {mend}.") from e
 
     def ended(self) -> list[tuple[str, int]]:
         names = [name for name, task in self._running.items() if task.done()]
