@@ -9,6 +9,7 @@ import functools
 import itertools
 import os
 import re
+import tokenize
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ import gin
 
 from gail_tf.assembly.config import FLAGS, check_binds_no_run, error_line, parse_gin
 from gail_tf.assembly.config_types import check_type, check_types
-from gail_tf.assembly.gin_text import repeated_names, statements
+from gail_tf.assembly.gin_text import Statement, repeated_names, statements
 from gail_tf.assembly.recipes import Layer, did_you_mean, read, resolve_config, settings
 from gail_tf.demonstrations import digest_of_files
 from gail_tf.errors import UserError
@@ -147,6 +148,10 @@ class Study:
         self.arms = {made.label: made for arm in arms for made in _grid(arm, grid or {})}
         self._grid = tuple(grid or ())
         self._folders = _folders(self.arms)
+        bound_by("Study.bindings", bindings)
+        for part, named in (("arms", self.arms), ("tasks", self.tasks)):
+            for name, one in named.items():
+                bound_by(f"Study.{part}[{name!r}].bindings", one.bindings)
 
     def runs(
         self,
@@ -198,11 +203,22 @@ def require_free(where: str, names: Iterable[str], tasks: Iterable[Task], bindin
         given = {"num_demonstrations": task.num_demonstrations, "subsample": task.subsample}
         flags |= {flag for flag, value in given.items() if value is not None}
     bound = {flag: {FLAGS[flag]} for flag in flags}
-    bound |= {who: settings([Layer(who, "\n".join(lines))]) for who, lines in later.items()}
+    bound |= {who: bound_by(who, lines) for who, lines in later.items()}
     for name, (who, keys) in itertools.product(names, bound.items()):
         is_free = name not in {key.rsplit("/", 1)[-1] for key in keys}
         says = f"{where}[{name!r}]: {who} binds it too and wins, so every run would have that"
         require(is_free, f"{says}: leave out one of them.")
+
+
+def bound_by(who: str, lines: Sequence[str]) -> dict[str, Statement]:
+    """What lines of gin bind, given by ``who``; UserError where they are no gin."""
+    try:
+        return settings([Layer(who, "\n".join(lines))])
+    except UserError:
+        raise
+    except (SyntaxError, ValueError, RecursionError, tokenize.TokenError) as e:
+        wanted = "want bindings such as 'PPO.learning_rate = 1e-3'"
+        raise UserError(f"{who} = {list(lines)}: is no gin ({error_line(e)}): {wanted}.") from e
 
 
 def load_study(name: str) -> tuple[str, Study]:

@@ -15,7 +15,7 @@ from gail_tf.assembly.config_types import check_type, check_types
 from gail_tf.assembly.recipes import did_you_mean
 from gail_tf.errors import UserError
 from gail_tf.resources import configs_dir
-from gail_tf.studies.study import Seeds, Study, StudyRun, check_names, require, seed_list
+from gail_tf.studies.study import Seeds, Study, StudyRun, bound_by, check_names, require, seed_list
 
 FIRST_SEED = 1000
 NUM_REPORTED_SEEDS = 10  # 0 to 9 are those of reported tables, which tuning must not have seen
@@ -81,6 +81,7 @@ class Tune:
             f"Tune.seeds = {seeds!r}: seeds 0 to 9 are those of reported tables, which would then look "
             f"better than the settings are: take seeds from {FIRST_SEED} on.",
         )
+        bound_by("Tune.bindings", bindings)
         own = [name for name, task in tasks.items() if "seeds" in task]
         require(not own, f"Tune.tasks: {', '.join(own)} has seeds of its own: want them in Tune.seeds alone.")
         require(sampler_seed >= 0, f"Tune.sampler_seed = {sampler_seed}: want 0 or more.")

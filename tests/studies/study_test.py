@@ -226,6 +226,24 @@ def test_wrong_gin_is_one_line(tmp_path, text, wanted):
     assert wanted in str(error.value) and "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("study_lines", "arm", "task", "asked", "who"),
+    [
+        (["P.x = "], [], [], [], "Study.bindings"),
+        ([], ["P.x = (1"], [], [], "Study.arms['A'].bindings"),
+        ([], [], ["P.x"], [], "Study.tasks['t'].bindings"),
+        ([], [], [], ["P.x = "], "--gin"),
+    ],
+)
+def test_a_binding_that_is_no_gin_is_one_line_before_anything_starts(study_lines, arm, task, asked, who):
+    with pytest.raises(UserError) as error:
+        arms = {"A": {"configs": ["bc/any"], "bindings": arm}}
+        tasks = {"t": {"environment": "X-v0", "bindings": task}}
+        Study(arms, tasks, seeds=1, bindings=study_lines).runs(bindings=asked)
+    said = str(error.value).split("\n  In call to configurable")[0]
+    assert said.startswith(f"{who} = ['P.x") and "is no gin" in said and "\n" not in said
+
+
 def test_a_grid_in_yaml_is_refused_by_name():
     with pytest.raises(UserError, match="--study=grid.yaml: want a gin file"):
         study.load_study("grid.yaml")
@@ -311,7 +329,7 @@ def test_settings_of_one_last_name_are_told_in_full():
         (["[1,2]", "(1, 2)"], ["a_x_1_2", "a_x_1_2_2"]),
         (["[1,2]", "(1, 2)", "(1, 2, 2)"], ["a_x_1_2", "a_x_1_2_3", "a_x_1_2_2"]),
         ([(-1, 2), (1, -2)], ["a_x_-1_2", "a_x_1_-2"]),
-        ([1e-05, "1e+-05"], ["a_x_1e_05", "a_x_1e_-05"]),
+        ([1e-05, "'1e+-05'"], ["a_x_1e_05", "a_x_1e_-05"]),
         # Alone they keep the folders that they have always had.
         ([-1.0, 2.0], ["a_x_1.0", "a_x_2.0"]),
     ],

@@ -295,6 +295,7 @@ def test_two_commands_do_not_search_in_one_folder(tmp_path, trained):
         (dict(space={"P.x": ("uniform", 1, 1)}), "want two numbers after it, the lower one first"),
         (dict(space={"P.x": ("int", 1, 2.5)}), "want two whole numbers after it"),
         (dict(space={"P.x": ("choice", 1)}), "two different choices or more"),
+        (dict(bindings=["P.x = "]), "Tune.bindings = ['P.x = ']: is no gin"),
         (dict(num_trials=0), "Tune.num_trials = 0"),
         (dict(reduction_factor=1), "Tune.reduction_factor = 1"),
         (dict(tasks={"t": {}}), "'environment' is missing"),
