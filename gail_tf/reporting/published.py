@@ -4,7 +4,7 @@ import csv
 import io
 import pathlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import pandas as pd
@@ -35,6 +35,11 @@ class Values(NamedTuple):
         found = (value for pattern, value in self.values.items() if re.search(pattern, config))
         return next(found, tables.NOTHING)
 
+    def unused(self, configs: Iterable[str], places: Iterable[tuple[str, int]]) -> list[str]:
+        """The rows that are for none of ``configs``; ``places`` is what ``Returns`` asks for."""
+        configs = list(configs)
+        return [pattern for pattern in self.values if not any(re.search(pattern, one) for one in configs)]
+
 
 class Returns(NamedTuple):
     """A paper's mean returns by the number of trajectories.
@@ -47,6 +52,11 @@ class Returns(NamedTuple):
 
     returns: pd.DataFrame
     notes: Sequence[str] = ()
+
+    def unused(self, configs: Iterable[str], places: Iterable[tuple[str, int]]) -> list[str]:
+        """Environments and subsamplings of the rows that are for none of ``places``."""
+        found = dict.fromkeys(zip(self.returns.environment, self.returns.subsample, strict=True))
+        return [f"{name} with subsample {every}" for name, every in found if (name, every) not in set(places)]
 
     def scores(self, environment: str, subsample: int, random: float) -> dict[str, dict[int, float]]:
         """Method -> number of trajectories -> return, 1 for the paper's expert and 0 for ``random``."""
@@ -71,11 +81,35 @@ def read_published(path: Path) -> Values | Returns:
         lines = pathlib.Path(path).read_text(encoding="utf-8").splitlines()
         notes = [line[1:].strip() for line in lines if line.startswith(_NOTE)]
         (header, *rows) = csv.reader(line for line in lines if not line.startswith(_NOTE))
+        _check_titles(header)
         if header[: len(_PLACE)] == _PLACE:
+            _check_rows(rows, len(header))
             table = pd.read_csv(io.StringIO("\n".join(lines)), comment=_NOTE)
             return Returns(table.astype({name: float for name in header[3:]}), notes)
-        (_, column), values = header, {pattern: value for pattern, value in rows if re.compile(pattern)}
+        (_, column), values = header, {}
+        for pattern, value in rows:
+            values.setdefault(re.compile(pattern).pattern, value)  # the first one holds
     except (OSError, ValueError, re.error) as error:
         wanted = f"want a CSV file of configs (regular expressions) and values, or of {', '.join(_PLACE)}"
         raise UserError(f"{path}: {wanted} and a column a method ({error})") from error
     return Values(column, values, notes)
+
+
+def _check_titles(header: Sequence[str]) -> None:
+    """Raises ValueError for a column without a title, as a last comma makes one, or with another's."""
+    titles = [title.strip() for title in header]
+    if "" in titles:
+        raise ValueError(f"column {1 + titles.index('')} of {len(titles)} has no title: name it or remove it")
+    if twice := next((title for title in titles if titles.count(title) > 1), None):
+        raise ValueError(f"{titles.count(twice)} columns are titled {twice!r}: rename all but one")
+
+
+def _check_rows(rows: Sequence[Sequence[str]], num_columns: int) -> None:
+    """Raises ValueError for a row that is too long, or whose counts are no whole numbers from 1 on."""
+    for row in rows:
+        if len(row) > num_columns:
+            raise ValueError(f"the row {','.join(row)} has {len(row)} values, the titles are {num_columns}")
+        for name, value in list(zip(_PLACE, row, strict=False))[1:3]:
+            if not re.fullmatch(r"\s*0*[1-9]\d*\s*", value):
+                said = f"{name} = {value!r} in the row {','.join(row)}"
+                raise ValueError(f"{said}: want a whole number, 1 or more")

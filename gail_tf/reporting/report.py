@@ -1,9 +1,10 @@
 """Many run directories in, one folder with figures, tables and a CSV file out."""
 
 import pathlib
+import sys
 from collections.abc import Iterable
 
-from gail_tf.errors import UserError
+from gail_tf.errors import WARNING, UserError, one_line
 from gail_tf.files import write_atomically
 from gail_tf.reporting import archive, keeping_table, page, study_figures, study_tables, tables, text
 from gail_tf.reporting.figures import draw_comparison
@@ -43,6 +44,11 @@ def write_report(
     runs, problems = archive.gather(paths)
     runs = named_by(runs, only, name="short_name")
     groups, out_dir = group_runs(runs), pathlib.Path(out_dir)
+    if beside:
+        places = [(group.environment, group.subsample) for group in groups]
+        if unused := beside.unused([str(run.value("config_name") or "") for run in runs], places):
+            says = f"{published}: fits none of these runs: {one_line('; '.join(unused))}"
+            print(f"{WARNING}{says}", file=sys.stderr)
     table = tables.runs_table(groups)
     contents = {
         "table.md": tables.results_table(table, problems),

@@ -53,6 +53,38 @@ def test_a_wrong_file_is_a_user_error(read, content):
         read(content)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        (
+            "Hopper-v5,20,11",
+            "Hopper-v5,20,eleven",
+            "trajectories = 'eleven' in the row Hopper-v5,20,eleven,1000",
+        ),
+        ("Hopper-v5,1,4", "Hopper-v5,1.5,4", "subsample = '1.5' in the row Hopper-v5,1.5,4,"),
+        ("Hopper-v5,20,4", "Hopper-v5,,4", "subsample = '' in the row Hopper-v5,,4,"),
+        ("Hopper-v5,20,4", "Hopper-v5,0,4", "subsample = '0'"),
+        ("BC,GAIL", "BC,GAIL,", "column 7 of 7 has no title"),
+        ("BC,GAIL", "BC,BC", "2 columns are titled 'BC'"),
+        ("4,1000,955,", "4,1000,955,9,", "has 7 values, the titles are 6"),
+    ],
+)
+def test_a_wrong_row_or_title_is_named(read, before, after, says):
+    with pytest.raises(UserError) as error:
+        read(OF_RETURNS.replace(before, after))
+    assert says in str(error.value)
+
+
+def test_of_a_pattern_that_stands_twice_the_first_row_holds(read):
+    assert read("config,Paper\nbc,first\nbc,second\n").of("bc/any") == "first"
+
+
+def test_rows_that_fit_no_run_are_known(read):
+    configs, places = ["bc/any"], [("Hopper-v5", 20), ("CartPole-v1", 1)]
+    assert read("config,Paper\nbc,first\ntd4,second\n").unused(configs, places) == ["td4"]
+    assert read(OF_RETURNS).unused(configs, places) == ["Hopper-v5 with subsample 1"]
+
+
 def test_a_missing_file_is_a_user_error(tmp_path):
     with pytest.raises(UserError, match="paper.csv: want a CSV file"):
         read_published(tmp_path / "paper.csv")

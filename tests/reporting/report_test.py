@@ -536,3 +536,13 @@ def test_strangers_get_no_folders_of_this_machine_however_gin_writes_them():
     assert commands.without_folders(config) == (
         "load_demonstrations.path = \\\n    \"demos of it.npz\"\nA.b = ['z.npz', 'a/b']\n"
     )
+
+
+def test_rows_of_a_paper_that_fit_no_run_are_said(make_run_dir, tmp_path, capsys):
+    """Here those of a pattern with another name; a report is written all the same."""
+    run, file = make_run_dir("run", returns=(0.0, 900.0), config_name="gail_ppo/hopper"), tmp_path / "p.csv"
+    for text_of, said in ("config,Paper\ngail_pqo,1\n", "gail_pqo"), ("config,Paper\ngail_ppo,1\n", ""):
+        file.write_text(text_of)
+        write_report([run], tmp_path / "report", file)
+        told = f"warning: {file}: fits none of these runs: {said}\n"
+        assert capsys.readouterr().err == (told if said else "")
