@@ -30,8 +30,8 @@ def _sha256(path: Path) -> str:
 def _random_generators(modules: Iterable[Any]) -> list[tf.random.Generator]:
     """Of the layers in ``modules``, each once, in the order in which ``tf.Module`` finds them."""
     layers = {id(m): m for one in modules if isinstance(one, tf.Module) for m in (one, *one.submodules)}
-    found = (getattr(getattr(m, "_random_generator", None), "_generator", None) for m in layers.values())
-    return [generator for generator in found if generator is not None]
+    generators = (getattr(getattr(m, "_random_generator", None), "_generator", None) for m in layers.values())
+    return [generator for generator in generators if generator is not None]
 
 
 class Checkpoints:

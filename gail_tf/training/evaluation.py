@@ -106,7 +106,7 @@ class Evaluator:
         observation[:count] = self._simulators.reset(range(count), range(seed, seed + count))
         observation[count:] = observation[0]  # a policy may take no zeros
         check_finite(self._environment, observation)
-        shown = seen(observation[:count])
+        recorded = seen(observation[:count])
         rows, lengths, active = [], np.zeros(count, int), np.arange(count)
         while len(active):
             actions = act(observation, next(steps))
@@ -117,11 +117,11 @@ class Evaluator:
             paid[active] = outcome.reward[active]  # the others' mean nothing
             lengths[active] += 1
             check_finite(self._environment, successor, paid, lengths)
-            shown_next = seen(successor[:count])
-            fields = (shown, actions, outcome.reward, shown_next, outcome.terminated, outcome.truncated)
+            recorded_next = seen(successor[:count])
+            fields = (recorded, actions, outcome.reward, recorded_next, outcome.terminated, outcome.truncated)
             row = {name: field[:count] for name, field in zip(_FIELDS, fields, strict=True)}
             rows.append([row[name] for name in names])
-            observation, shown = successor, shown_next
+            observation, recorded = successor, recorded_next
             active = active[~(outcome.terminated | outcome.truncated)[active]]
         columns = [np.stack(column) for column in zip(*rows, strict=True)]
         fields = dict(zip(names, columns, strict=True))

@@ -121,8 +121,8 @@ def export_reward(module: tf.Module, folder: Path, metadata: Mapping[str, Any]) 
 
     Its ``signatures()`` are those of the model. ``reward.json`` beside it says what it was trained on.
     """
-    told = {**metadata, **module.description()}
-    _save(module, module.signatures(), folder, "the reward", REWARD_METADATA, told)
+    description = {**metadata, **module.description()}
+    _save(module, module.signatures(), folder, "the reward", REWARD_METADATA, description)
 
 
 def _save(module, signatures, folder: Path, what: str, name: str, metadata: Mapping[str, Any]) -> None:
@@ -152,14 +152,14 @@ def load_policy(path: str | os.PathLike) -> tuple[Any, dict[str, Any]]:
 
 def _metadata(path: Path) -> dict[str, Any]:
     """What ``path`` says, {} where it is not there; raises UserError where that is nothing we wrote."""
-    found = read_json(path) if path.is_file() else {}
-    what = "no JSON object" if not isinstance(found, dict) else None
+    metadata = read_json(path) if path.is_file() else {}
+    what = "no JSON object" if not isinstance(metadata, dict) else None
     for name, kind in _METADATA_TYPES.items() if what is None else ():
-        if found.get(name) is not None and not isinstance(found[name], kind):
-            what = f"{name} = {json.dumps(found[name])}"
+        if metadata.get(name) is not None and not isinstance(metadata[name], kind):
+            what = f"{name} = {json.dumps(metadata[name])}"
     if what is not None:
         raise UserError(f"{path}: is damaged ({what}); export the policy again.")
-    return found
+    return metadata
 
 
 def copy_policy(source: str | os.PathLike, out: str | os.PathLike) -> str:

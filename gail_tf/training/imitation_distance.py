@@ -144,12 +144,12 @@ class ImitationDistance:
             ends.lived + ends.absorbed.sum()
         )
         levels = (np.arange(_NUM_QUANTILES) + 0.5) / _NUM_QUANTILES
-        found = np.empty((_NUM_QUANTILES, _NUM_DIRECTIONS))
+        quantiles = np.empty((_NUM_QUANTILES, _NUM_DIRECTIONS))
         for k, values in enumerate(projected.T):
             order = np.argsort(values)
             reached = np.searchsorted(np.cumsum(weights[order]), levels)
-            found[:, k] = values[order][np.minimum(reached, len(values) - 1)]
-        return found
+            quantiles[:, k] = values[order][np.minimum(reached, len(values) - 1)]
+        return quantiles
 
 
 def screen_blocks(images: np.ndarray, is_stack: bool) -> np.ndarray:

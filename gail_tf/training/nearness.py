@@ -91,8 +91,8 @@ class Yardstick:
         distance = self._from(expert)(episodes)
         at_random, held_out = self._at_random(expert), self._held_out(expert)
         words = in_words(distance, at_random, held_out) if len(episodes) >= MIN_EPISODES else None
-        known = {"imitation_distance": distance, "random_distance": at_random}
-        return known | {"held_out_distance": held_out, "nearness": words}
+        distances = {"imitation_distance": distance, "random_distance": at_random}
+        return distances | {"held_out_distance": held_out, "nearness": words}
 
     def _from(self, expert: Sequence[Mapping[str, np.ndarray]]) -> ImitationDistance | ScreenDistance:
         observations = np.concatenate([episode["observations"] for episode in expert])
@@ -124,14 +124,14 @@ def _episodes(
     demonstrations: Demonstrations, seen: Callable[[np.ndarray], np.ndarray] | None
 ) -> list[dict[str, np.ndarray]]:
     """Whole recorded episodes, as an Evaluator hands them on."""
-    d, found = demonstrations, []
+    d, episodes = demonstrations, []
     for rows, ended in zip(d.episode_slices, d.ended, strict=True):
         terminated = np.zeros(rows.stop - rows.start, bool)
         terminated[-1] = ended
         observations = d.observations[rows] if seen is None else seen(d.observations[rows])
         episode = {"observations": observations, "actions": d.actions[rows]}
-        found.append(episode | {"rewards": np.zeros(len(terminated)), "terminated": terminated})
-    return found
+        episodes.append(episode | {"rewards": np.zeros(len(terminated)), "terminated": terminated})
+    return episodes
 
 
 def in_words(distance: float, at_random: float, held_out: float | None) -> str:

@@ -75,8 +75,8 @@ class Candidates(tf.Module):
 
     def __iter__(self) -> Iterator[tuple[Candidate, RememberedPolicy]]:
         """The best first, of equals the later one."""
-        known = [pair for pair in zip(self._known, self._policies, strict=True) if pair[0] != _NONE]
-        return iter(sorted(known, key=lambda pair: pair[0][:2], reverse=True))
+        candidates = [pair for pair in zip(self._known, self._policies, strict=True) if pair[0] != _NONE]
+        return iter(sorted(candidates, key=lambda pair: pair[0][:2], reverse=True))
 
     def choose(
         self, evaluate: Evaluate, confirm: Evaluate, last: Candidate, keep: str, expert_stays: bool = False
@@ -89,19 +89,25 @@ class Candidates(tf.Module):
         which asks over other episodes: the best of several is in part the luckiest of them.
         """
         by_distance = keep == "imitation_distance"
-        met = [(pair, _asked(evaluate, pair[1])) for pair in self if pair[0].iteration != last.iteration]
-        own = evaluate() if met else {}
+        contenders = [
+            (pair, _asked(evaluate, pair[1])) for pair in self if pair[0].iteration != last.iteration
+        ]
+        last_statistics = evaluate() if contenders else {}
         if by_distance and expert_stays:
-            met = [(pair, s) for pair, s in met if s["length_mean"] >= _LEAST_LIFE * own["length_mean"]]
-        if not met:
+            contenders = [
+                (pair, s)
+                for pair, s in contenders
+                if s["length_mean"] >= _LEAST_LIFE * last_statistics["length_mean"]
+            ]
+        if not contenders:
             return last, nullcontext()
         # Of equals the one that was better in training.
-        best, found = max(met, key=lambda one: score_of(one[1], keep))
+        best, best_statistics = max(contenders, key=lambda one: score_of(one[1], keep))
         factor = _LAST_DISTANCE if by_distance else 1.0
-        if score_of(own, keep) >= factor * score_of(found, keep):
+        if score_of(last_statistics, keep) >= factor * score_of(best_statistics, keep):
             return last, nullcontext()
-        again = score_of(_asked(confirm, best[1]), keep)
-        return (last, nullcontext()) if score_of(confirm(), keep) >= again else best
+        confirmed_score = score_of(_asked(confirm, best[1]), keep)
+        return (last, nullcontext()) if score_of(confirm(), keep) >= confirmed_score else best
 
     def state(self) -> list[Sequence[float]]:
         """What :meth:`restore` takes beside the variables; for a checkpoint."""

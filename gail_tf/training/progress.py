@@ -52,21 +52,21 @@ class ProgressBar:
         self._tell_of_compiling(metrics)
         done = trainer.env_steps if trainer.total_env_steps is not None else trainer.iteration
         self._bar.update(min(done, self._bar.total) - self._bar.n)
-        evaluated, shown = metrics.get("evaluation/return_mean"), {}
+        evaluated, figures = metrics.get("evaluation/return_mean"), {}
         if trainer.recent_returns:
-            shown["return"] = f"{np.mean(trainer.recent_returns):.0f}"
+            figures["return"] = f"{np.mean(trainer.recent_returns):.0f}"
         if "discriminator/accuracy_expert" in metrics:
             accuracies = metrics["discriminator/accuracy_expert"], metrics["discriminator/accuracy_agent"]
-            shown["D accuracy"] = f"{0.5 * sum(accuracies):.2f}"
+            figures["D accuracy"] = f"{0.5 * sum(accuracies):.2f}"
         if trainer.total_env_steps is None:
-            shown |= {label: f"{metrics[name]:.3g}" for name, label in _CLONING.items() if name in metrics}
+            figures |= {label: f"{metrics[name]:.3g}" for name, label in _CLONING.items() if name in metrics}
         if evaluated is not None:
             self._evaluated = f"{evaluated:.1f}"
         if not self._bar.disable:
             last = {"evaluated": self._evaluated} if self._evaluated else {}
-            self._bar.set_postfix(last | shown, refresh=False)
+            self._bar.set_postfix(last | figures, refresh=False)
         elif evaluated is not None and self._say is not None:
-            recent = "".join(f", {name} {value}" for name, value in shown.items())
+            recent = "".join(f", {name} {value}" for name, value in figures.items())
             rate = f", {metrics['time/steps_per_second']:,.0f} steps/s" if metrics["env_steps"] else ""
             steps = f"{trainer.env_steps:,} steps"
             at = steps if trainer.total_env_steps is not None else f"iteration {trainer.iteration:,}"

@@ -67,11 +67,11 @@ def versions() -> dict[str, str]:
     from importlib import metadata
 
     names = ("tensorflow", "tf-keras", "tf-agents", "tensorflow-probability", "gymnasium", "mujoco", "numpy")
-    found = {"python": sys.version.split()[0], "gail_tf": __version__}
+    packages = {"python": sys.version.split()[0], "gail_tf": __version__}
     for name in names:
         with contextlib.suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    return found
+            packages[name] = metadata.version(name)
+    return packages
 
 
 def git_state() -> dict[str, Any] | None:
@@ -95,8 +95,8 @@ def git_state() -> dict[str, Any] | None:
 
 def origin(command: Sequence[str]) -> dict[str, Any]:
     """Where a run that begins now comes from, for ``run.json``."""
-    found = {"id": uuid.uuid4().hex, "command": list(command), "started": now(), "wall_seconds": 0.0}
-    return {**found, "versions": versions(), "git": git_state()}
+    info = {"id": uuid.uuid4().hex, "command": list(command), "started": now(), "wall_seconds": 0.0}
+    return {**info, "versions": versions(), "git": git_state()}
 
 
 class RunDirectory:
@@ -259,12 +259,12 @@ class MetricsLog:
         self._check_lock()
         metrics = {name: value for name, value in metrics.items() if value is not None}
         step = metrics["env_steps"] or metrics["iteration"]
-        shown = {k: v for k, v in metrics.items() if "/" in k and not isinstance(v, Mapping)}
+        scalars = {k: v for k, v in metrics.items() if "/" in k and not isinstance(v, Mapping)}
         with self._writing():
             _write_whole(self._file, json.dumps(metrics).encode() + b"\n")
             self.num_lines += 1
-            self._board.write(step, shown)
-        self._others.write(step, shown)
+            self._board.write(step, scalars)
+        self._others.write(step, scalars)
 
     def flush(self) -> None:
         with self._writing():
@@ -291,8 +291,8 @@ def _remove_leftovers(folder: Path, name: str) -> None:
     This process has written none yet: what bears its number is of one before it (in containers often 1).
     """
     for leftover in folder.glob(f".{name}*.*"):
-        found = re.fullmatch(rf"\.{re.escape(name) or '.+'}\.(\d+)\.(?:tmp|old)", leftover.name)
-        if found is None or (int(found[1]) != os.getpid() and is_alive(int(found[1]))):
+        match = re.fullmatch(rf"\.{re.escape(name) or '.+'}\.(\d+)\.(?:tmp|old)", leftover.name)
+        if match is None or (int(match[1]) != os.getpid() and is_alive(int(match[1]))):
             continue
         if leftover.is_dir() and not leftover.is_symlink():
             shutil.rmtree(leftover, ignore_errors=True)

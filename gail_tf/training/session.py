@@ -105,12 +105,12 @@ def _export(parts: Parts, run_dir: RunDirectory, kept_env_steps: int) -> None:
 def _metadata(parts: Parts, run_dir: RunDirectory, env_steps: int) -> dict[str, Any]:
     """What ``policy.json`` says of a policy, and ``reward.json`` of a reward, of so many ``env_steps``."""
     info, trainer, kwargs = run_dir.read_info(), parts.trainer, dict(parts.environment_kwargs)
-    found = {name: info[name] for name in (*_NAMES, "versions")} | {"env_steps": env_steps}
-    found |= {"environment_factory": made} if (made := info.get("environment_factory")) else {}
-    found |= {"stochastic": True} if trainer.stochastic else {}
-    found |= {"no_score": why} if (why := info.get("no_score")) else {}
-    found |= {"compared_components": compared} if (compared := trainer.compared_components) else {}
-    return {**found, **parts.spaces, **({"environment_kwargs": kwargs} if kwargs else {})}
+    metadata = {name: info[name] for name in (*_NAMES, "versions")} | {"env_steps": env_steps}
+    metadata |= {"environment_factory": made} if (made := info.get("environment_factory")) else {}
+    metadata |= {"stochastic": True} if trainer.stochastic else {}
+    metadata |= {"no_score": why} if (why := info.get("no_score")) else {}
+    metadata |= {"compared_components": compared} if (compared := trainer.compared_components) else {}
+    return {**metadata, **parts.spaces, **({"environment_kwargs": kwargs} if kwargs else {})}
 
 
 def _summarize(run_dir: RunDirectory, trainer: Trainer, result: Mapping[str, Any]) -> None:

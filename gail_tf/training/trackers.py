@@ -81,8 +81,8 @@ class Trackers:
                 what(named[1])
             except Exception as e:
                 self._trackers.remove(named)
-                said = f"Tracker {named[0]} failed ({error_message(e)}): the run goes on without it."
-                warnings.warn(said, stacklevel=2)
+                message = f"Tracker {named[0]} failed ({error_message(e)}): the run goes on without it."
+                warnings.warn(message, stacklevel=2)
 
 
 def _made(make: Callable[[TrackedRun], Tracker], run: TrackedRun) -> Tracker:
@@ -205,8 +205,8 @@ class MLflow:
         from mlflow import entities
 
         self._entities, self._client = entities, mlflow.MlflowClient()
-        found = self._client.get_experiment_by_name(experiment)
-        number = found.experiment_id if found else self._client.create_experiment(experiment)
+        existing = self._client.get_experiment_by_name(experiment)
+        number = existing.experiment_id if existing else self._client.create_experiment(experiment)
         same = self._client.search_runs([number], f"tags.`gail_tf.id` = '{run.id}'", max_results=1)
         if same:
             self._id = same[0].info.run_id
@@ -228,8 +228,8 @@ class MLflow:
         self._client.log_batch(self._id, [metric(key=k, value=v) for k, v in metrics.items()])
 
     def finish(self, status: str, results: Mapping[str, Any]) -> None:
-        if found := numbers(results):
-            self.write(results["env_steps"], {f"result/{name}": value for name, value in found.items()})
+        if scalars := numbers(results):
+            self.write(results["env_steps"], {f"result/{name}": value for name, value in scalars.items()})
         ended = {"finished": "FINISHED", "interrupted": "KILLED"}.get(status, "FAILED")
         self._client.set_terminated(self._id, ended)
 
