@@ -81,24 +81,24 @@ class Policy:
         return self(observation, deterministic), state
 
 
-def _are_numbers(given: Any) -> bool:
+def _are_numbers(value: Any) -> bool:
     """Whether a tuple holds rows of one length, and so is a list of numbers in other brackets."""
     try:
-        return np.asarray(given).dtype.kind in "biuf"
+        return np.asarray(value).dtype.kind in "biuf"
     except ValueError:
         return False
 
 
-def _as_observations(given: Any, dtype: type) -> np.ndarray:
-    """``given`` in the policy's ``dtype``; UserError for what is no bytes where it takes images."""
-    if isinstance(given, Mapping | tuple) and not _are_numbers(given):
-        kind = "a dict" if isinstance(given, Mapping) else "a tuple of arrays"
+def _as_observations(value: Any, dtype: type) -> np.ndarray:
+    """``value`` in the policy's ``dtype``; UserError for what is no bytes where it takes images."""
+    if isinstance(value, Mapping | tuple) and not _are_numbers(value):
+        kind = "a dict" if isinstance(value, Mapping) else "a tuple of arrays"
         raise UserError(
             f"observations are {kind}: want a row of numbers as training saw them, in the order of the "
             "space's keys: give gymnasium.spaces.flatten(env.observation_space, observation)."
         )
     try:
-        array = np.asarray(given)
+        array = np.asarray(value)
         if array.dtype.kind in "cSUmM":  # which NumPy would make numbers of
             raise ValueError(f"they are {array.dtype}")
         numbers = array if array.dtype == dtype else array.astype(np.float64)
@@ -286,10 +286,10 @@ def _require(is_fine: bool, name: str, value: Any, wanted: str) -> None:
 
 def _several(name: str, values: Any, kind: Any, wanted: str) -> list[Any]:
     is_one = isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable)
-    found = [] if is_one else list(values)
-    is_fine = not is_one and all(isinstance(one, kind) for one in found)
+    items = [] if is_one else list(values)
+    is_fine = not is_one and all(isinstance(one, kind) for one in items)
     _require(is_fine, name, values, f"a list of {wanted}")
-    return found
+    return items
 
 
 def _whole(name: str, value: Any, least: int) -> int:
@@ -446,12 +446,12 @@ def _take_up(directory, info: Mapping[str, Any], settled, trainer) -> list[str]:
     notes = [f"note: {note}" for note in trainer.resume()]
     before, now = info.get("environment_factory"), settled.environment_factory
     if before not in (None, now):
-        told = f"the run began in the environment that {before} made, and goes on in that of {now}"
-        notes.append(f"{WARNING}{told}: unless they are the same, its numbers are of both.")
+        difference = f"the run began in the environment that {before} made, and goes on in that of {now}"
+        notes.append(f"{WARNING}{difference}: unless they are the same, its numbers are of both.")
     before, device = info.get("device"), settled.device
     if before != device:
-        told = f"the run began with --device={before or 'none'}, and goes on with --device={device}"
-        notes.append(f"note: {told}: its numbers are not those of a run on one alone.")
+        difference = f"the run began with --device={before or 'none'}, and goes on with --device={device}"
+        notes.append(f"note: {difference}: its numbers are not those of a run on one alone.")
     directory.update_info(status="running", error=None, environment_factory=now, device=device)
     where = f"iteration {trainer.iteration}, {trainer.env_steps:,} steps"
     return [*notes, f"Resuming {directory.path} at {where}."]
@@ -459,8 +459,8 @@ def _take_up(directory, info: Mapping[str, Any], settled, trainer) -> list[str]:
 
 def _as_hook(callback: Callback):
     def hook(trainer, metrics: Mapping[str, Any], is_logged: bool) -> bool:
-        said = callback(metrics) if is_logged else False
-        return isinstance(said, bool | np.bool_) and bool(said)  # NumPy's comparisons give its own
+        stop = callback(metrics) if is_logged else False
+        return isinstance(stop, bool | np.bool_) and bool(stop)  # NumPy's comparisons give its own
 
     return hook
 
@@ -521,8 +521,8 @@ def evaluate(
     if environment is None:
         raise UserError("environment is None: a function does not say which it acts in; give an id.")
     of_exported = {"deterministic": not deterministic, "video": video, "demonstrations": demonstrations}
-    for name, given in of_exported.items():
-        if given is not None and given is not False:
+    for name, value in of_exported.items():
+        if value is not None and value is not False:
             raise UserError(f"{name} is of an exported policy: a function is asked as it is; leave it out.")
     make_env = functools.partial(make_by_arguments, environment, **bound_arguments(bindings))
     with contextlib.closing(make_env()) as env:
