@@ -365,7 +365,7 @@ def _run(
         if info is None:
             record = {"status": "running", **settled.info(), **run_directory.origin(command)}
             record["random_distance"] = built.random_distance
-            record |= {"keep": built.trainer.keep, "kept_env_steps": None}
+            record |= {"keep": built.trainer.selection.keep, "kept_env_steps": None}
             directory.create(record, built.operative_config, request.overwrite)
             if unused:
                 parts_of = ", ".join(unused)

@@ -7,6 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+KEEP = ("imitation_distance", "last", "best_return")
+"""By what the policy that a run gives out may be chosen."""
+_NUM_CANDIDATES = 3
+
 Evaluate = Callable[[], Mapping[str, Any]]
 """Statistics of the live policy."""
 
@@ -115,6 +119,55 @@ class Candidates(tf.Module):
 
     def restore(self, state: Sequence[Sequence[Any]]) -> None:
         self._known = [Candidate(*numbers) for numbers in state]
+
+
+class PolicySelection:
+    """The best policy of a training so far, and the one that is kept in the end.
+
+    Args:
+      keep: one of ``KEEP``.
+
+    Attributes:
+      best_policy: a context in which the policy has the weights of its evaluation of the highest return,
+        which was after ``best_env_steps``.
+      kept_policy: the same, of the policy that is kept; after :meth:`choose`.
+    """
+
+    def __init__(self, policy: tf.Module, keep: str):
+        self.keep = keep
+        self._best_return, self.best_policy, self.best_env_steps = -np.inf, RememberedPolicy(policy), 0
+        self._candidates = Candidates(policy, 1 if keep == "last" else _NUM_CANDIDATES)
+        self.kept_policy: AbstractContextManager = nullcontext()
+
+    def remember(self, statistics: Mapping[str, Any], iteration: int, env_steps: int) -> None:
+        """Remembers the current policy where it is the best, or one of those that may be kept."""
+        if statistics["return_mean"] > self._best_return:
+            self._best_return, self.best_env_steps = statistics["return_mean"], env_steps
+            self.best_policy.remember()
+        if self.keep != "last":
+            self._candidates.offer(Candidate(score_of(statistics, self.keep), iteration, env_steps))
+
+    def choose(self, evaluate: Evaluate, confirm: Evaluate, last: Candidate, expert_stays: bool) -> Candidate:
+        """As :meth:`Candidates.choose`; sets ``kept_policy``. To keep the last, nothing is evaluated."""
+        chosen = last
+        if self.keep != "last":
+            chosen, self.kept_policy = self._candidates.choose(
+                evaluate, confirm, last, self.keep, expert_stays
+            )
+        return chosen
+
+    def modules(self) -> dict[str, tf.Module]:
+        """What a checkpoint holds of it, by name."""
+        return {"best_policy": self.best_policy, "candidates": self._candidates}
+
+    def state(self) -> dict[str, Any]:
+        """What :meth:`restore` takes beside :meth:`modules`; for a checkpoint."""
+        best = {"best_return": self._best_return, "best_env_steps": self.best_env_steps}
+        return {**best, "candidates": self._candidates.state()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._best_return, self.best_env_steps = state["best_return"], state.get("best_env_steps", 0)
+        self._candidates.restore(state["candidates"])
 
 
 def num_confirming(num_choosing: int) -> int:

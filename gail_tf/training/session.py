@@ -92,8 +92,8 @@ def _export(parts: Parts, run_dir: RunDirectory, kept_env_steps: int) -> None:
     trainer = parts.trainer
     for remembered, folder, env_steps in (
         (contextlib.nullcontext(), run_dir.last_policy, trainer.env_steps),
-        (trainer.kept_policy, run_dir.policy, kept_env_steps),
-        (trainer.best_policy, run_dir.best_policy, trainer.best_env_steps),
+        (trainer.selection.kept_policy, run_dir.policy, kept_env_steps),
+        (trainer.selection.best_policy, run_dir.best_policy, trainer.selection.best_env_steps),
     ):
         with remembered:
             export_policy(parts.generator.policy, folder, _metadata(parts, run_dir, env_steps))

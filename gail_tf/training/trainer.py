@@ -1,7 +1,6 @@
 """The one training loop. What it trains, and on which reward, is not its business."""
 
 import collections
-import contextlib
 import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,13 +13,7 @@ from gail_tf.training import evaluation
 from gail_tf.training.checkpoints import Checkpoints
 from gail_tf.training.diagnostics import DivergedError, non_finite_metrics, non_finite_variables
 from gail_tf.training.evaluation import ActFn, Evaluation, Evaluator
-from gail_tf.training.policy_selection import (
-    Candidate,
-    Candidates,
-    RememberedPolicy,
-    num_confirming,
-    score_of,
-)
+from gail_tf.training.policy_selection import KEEP, Candidate, PolicySelection, num_confirming
 from gail_tf.training.run_directory import MetricsLog, RunDirectory
 from gail_tf.training.trackers import TrackedRun, Tracker, check_installed
 from gail_tf.types import EpisodeStatistics, Generator, RewardSource
@@ -30,8 +23,6 @@ class Interrupted(Exception):
     """Training stopped at a person's wish; the checkpoint is written."""
 
 
-KEEP = ("imitation_distance", "last", "best_return")
-_NUM_CANDIDATES = 3
 _SECONDS_TO_LOSE = 120.0  # of work that a kill may undo, where iterations are long
 _SHARE_OF_SAVING = 0.02  # of the time, at most: a replay buffer may have gigabytes
 _TRAINING_SEED, _CHOICE_SEED, _CONFIRMING_SEED = 1_000_000, 3_000_000, 4_000_000
@@ -74,9 +65,7 @@ class Trainer:
         finished in them; evaluations always come with a line.
 
     Attributes:
-      best_policy: a context in which the generator's policy has the weights of its best evaluation, which
-        was after ``best_env_steps``.
-      kept_policy: the same, of the policy that is kept; after :meth:`run`.
+      selection: the best policy, and, after :meth:`run`, the one that is kept.
     """
 
     def __init__(
@@ -126,16 +115,12 @@ class Trainer:
         self._distance = distance
         self.compared_components = getattr(distance, "components", ())
         self._make_act = make_act or functools.partial(evaluation.deterministic, generator.policy)
-        self.keep = "last" if keep == "imitation_distance" and distance is None else keep
-        self._best_return, self.best_policy = -np.inf, RememberedPolicy(generator.policy)
-        self.best_env_steps = 0
-        self._candidates = Candidates(generator.policy, 1 if self.keep == "last" else _NUM_CANDIDATES)
-        self.kept_policy: contextlib.AbstractContextManager = contextlib.nullcontext()
+        keep = "last" if keep == "imitation_distance" and distance is None else keep
+        self.selection = PolicySelection(generator.policy, keep)
         self._trainable = {"generator": generator}
         if reward_source is not None:
             self._trainable["reward_source"] = reward_source
-        saved = {**self._trainable, "best_policy": self.best_policy, "candidates": self._candidates}
-        self._checkpoints = Checkpoints(run_dir.checkpoints, saved)
+        self._checkpoints = Checkpoints(run_dir.checkpoints, {**self._trainable, **self.selection.modules()})
         self.recent_returns: collections.deque[float] = collections.deque(maxlen=20)
         self.final_returns = np.zeros(0)
         self._unlogged: list[EpisodeStatistics] = []
@@ -169,9 +154,8 @@ class Trainer:
             return ["There is no checkpoint yet: starting from the beginning."]
         self.iteration, state, progress, notes = self._checkpoints.restore_latest()
         self._generator.restore(state)
-        self.env_steps, self._best_return = progress["env_steps"], progress["best_return"]
-        self.best_env_steps = progress.get("best_env_steps", 0)
-        self._candidates.restore(progress["candidates"])
+        self.env_steps = progress["env_steps"]
+        self.selection.restore(progress)
         self._wall_before, self._num_lines = progress["wall_seconds"], progress["num_lines"]
         self._evaluation_seconds = progress.get("evaluation_seconds", 0.0)
         self._unlogged = [EpisodeStatistics(*episode) for episode in progress.get("unlogged_episodes", [])]
@@ -243,25 +227,24 @@ class Trainer:
         return {"env_steps": self.env_steps, "iterations": self.iteration, **chosen}
 
     def _choose(self, last: Mapping[str, Any]) -> dict[str, Any]:
-        """Sets ``kept_policy``; its statistics and which it is, beside the last one's return."""
-        kept, chosen = last, Candidate(np.nan, self.iteration, self.env_steps)
-        self._remember(self._evaluate_in_training(self._episodes_per_evaluation))
-        if self.keep != "last":
-            confirming = num_confirming(self._choice_episodes)
-            chosen, self.kept_policy = self._candidates.choose(
-                lambda: self._evaluate_in_training(self._choice_episodes, _CHOICE_SEED),
-                lambda: self._evaluate_in_training(confirming, _CONFIRMING_SEED),
-                chosen,
-                self.keep,
-                getattr(self._distance, "expert_stays", False),
-            )
-            if chosen.iteration != self.iteration:
-                with self.kept_policy:
-                    kept = self._evaluate_finally()
+        """Chooses the policy to keep; its statistics and which it is, beside the last one's return."""
+        selection, kept = self.selection, last
+        statistics = self._evaluate_in_training(self._episodes_per_evaluation)
+        selection.remember(statistics, self.iteration, self.env_steps)
+        confirming = num_confirming(self._choice_episodes)
+        chosen = selection.choose(
+            lambda: self._evaluate_in_training(self._choice_episodes, _CHOICE_SEED),
+            lambda: self._evaluate_in_training(confirming, _CONFIRMING_SEED),
+            Candidate(np.nan, self.iteration, self.env_steps),
+            getattr(self._distance, "expert_stays", False),
+        )
+        if chosen.iteration != self.iteration:
+            with selection.kept_policy:
+                kept = self._evaluate_finally()
         of_last = {f"last_{name}": last[name] for name in ("return_mean", "normalized_return")}
-        of_kept = {"keep": self.keep, "kept_env_steps": chosen.env_steps, "kept_iteration": chosen.iteration}
+        of_kept = {"kept_env_steps": chosen.env_steps, "kept_iteration": chosen.iteration}
         more = {"stochastic": self.stochastic, "evaluation_seconds": self._evaluation_seconds}
-        return {**kept, **of_kept, **of_last, **more}
+        return {**kept, "keep": selection.keep, **of_kept, **of_last, **more}
 
     def _prepare(self, log: MetricsLog, should_stop, preparing) -> None:
         metrics: Mapping[str, float] = {}
@@ -302,7 +285,7 @@ class Trainer:
         elif self.progress < 1.0:
             before = self._evaluation_seconds
             statistics = self._evaluate_in_training(self._episodes_per_evaluation)
-            self._remember(statistics)
+            self.selection.remember(statistics, self.iteration, self.env_steps)
             metrics |= _named(statistics)
             metrics["time/evaluate_seconds"] = self._evaluation_seconds - before
         return self._line(metrics), is_logged
@@ -343,22 +326,12 @@ class Trainer:
             statistics["imitation_distance"] = self._distance(episodes)
         return evaluated, statistics
 
-    def _remember(self, statistics: Mapping[str, Any]) -> None:
-        """Remembers the current policy where it is the best, or one of those that may be kept."""
-        if statistics["return_mean"] > self._best_return:
-            self._best_return, self.best_env_steps = statistics["return_mean"], self.env_steps
-            self.best_policy.remember()
-        if self.keep != "last":
-            score = score_of(statistics, self.keep)
-            self._candidates.offer(Candidate(score, self.iteration, self.env_steps))
-
     def checkpoint(self) -> None:
         """Saves this iteration, once: replacing a good checkpoint by its equal would risk both."""
         if self._last_checkpoint == self._checkpoints.path(self.iteration):
             return
         self._check_finite({})
-        progress = {"env_steps": self.env_steps, "best_return": self._best_return, "is_over": self._is_over}
-        progress |= {"best_env_steps": self.best_env_steps, "candidates": self._candidates.state()}
+        progress = {"env_steps": self.env_steps, "is_over": self._is_over, **self.selection.state()}
         progress |= {"num_lines": self._num_lines, "unlogged_episodes": self._unlogged}
         progress["recent_returns"] = list(self.recent_returns)
         progress |= {"wall_seconds": self.wall_seconds, "evaluation_seconds": self._evaluation_seconds}

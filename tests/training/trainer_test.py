@@ -270,7 +270,7 @@ def test_the_kept_policy_is_lent_and_given_back(tmp_path):
     trainer, policy = make(tmp_path, generator=generator), generator.policy
     trainer.run()
     assert policy.iteration == 4.0
-    with trainer.kept_policy:
+    with trainer.selection.kept_policy:
         assert policy.iteration == 2.0
     assert policy.iteration == 4.0
 
