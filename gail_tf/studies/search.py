@@ -1,7 +1,9 @@
 """The search itself: what Optuna's book says, which run comes next, which trial gets no more seeds."""
 
+import copy
 import dataclasses
 import math
+import numbers
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gail_tf.errors import UserError
+from gail_tf.errors import UserError, error_message
 from gail_tf.lease import Lease
 from gail_tf.machine import pip_install
 from gail_tf.reporting.runs import read_object
@@ -46,15 +48,14 @@ def open_book(tune: Tune, out: Path, demonstrations: str | None = None, bindings
         _require_taken(tune, bindings)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     out.mkdir(parents=True, exist_ok=True)
-    journal, pruners, factor = optuna.storages.journal, optuna.pruners, tune.reduction_factor
+    journal, factor = optuna.storages.journal, tune.reduction_factor
     file = str(out / JOURNAL)
     # A lock by a file that is made, not by a link: not every file system has links.
     backend = journal.JournalFileBackend(file, lock_obj=journal.JournalFileOpenLock(file))
-    halving = factor and pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=factor)
     book = optuna.create_study(
         study_name=_NAME,
         storage=optuna.storages.JournalStorage(backend),
-        pruner=halving or pruners.NopPruner(),
+        pruner=_halving(factor) if factor else optuna.pruners.NopPruner(),
         load_if_exists=True,
     )
     # With the same seed a search that goes on would draw again what it drew at first.
@@ -72,10 +73,30 @@ def open_book(tune: Tune, out: Path, demonstrations: str | None = None, bindings
     return book
 
 
+def _halving(factor: int) -> Any:
+    """Successive halving among the trials that count: one that was cut short has a copy that goes on."""
+    import optuna
+
+    class Halving(optuna.pruners.SuccessiveHalvingPruner):
+        def prune(self, study: Any, trial: Any) -> bool:
+            counting = copy.copy(study)
+            counting.get_trials = lambda **given: [t for t in study.get_trials(**given) if not _is_dead(t)]
+            return super().prune(counting, trial)
+
+    return Halving(min_resource=1, reduction_factor=factor)
+
+
+def _is_dead(trial: Any) -> bool:
+    """Whether it was given up for its copy (``_take_up``)."""
+    return trial.state.name == "FAIL" and not trial.user_attrs.get(_REFUSED)
+
+
 def _require_same(found: Mapping[str, Any], wanted: Mapping[str, Any], out: Path) -> None:
     """Raises UserError where the book in ``out`` was begun with ``found``, other settings than ``wanted``."""
-    if "demonstrations" not in found:  # an older book, which says neither
-        found = {name: wanted[name] for name in ("demonstrations", "--gin") if name in wanted} | found
+    # An older book does not say all of these.
+    later = ["reduction_factor", "sampler_seed"]
+    later += ["demonstrations", "--gin"] if "demonstrations" not in found else []
+    found = {name: wanted[name] for name in later if name in wanted} | found
     for name in sorted({*wanted, *found}):
         if found.get(name) != wanted.get(name):
             told = f"there: {found.get(name)}; asked for: {wanted.get(name)}"
@@ -101,7 +122,7 @@ def ended_trials(book: Any) -> list[Any]:
     from optuna.trial import TrialState
 
     ended = book.get_trials(states=[TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL])
-    return [t for t in ended if t.state != TrialState.FAIL or t.user_attrs.get(_REFUSED)]
+    return [t for t in ended if not _is_dead(t)]
 
 
 def label_of(trial: Any) -> str:
@@ -239,9 +260,16 @@ class Search:
     def _cost(self, run: StudyRun, state: str) -> float:
         if state == runner.DIVERGED:
             return math.inf
-        cost = self._tune.aim(read_object(self._out / run.name / "summary.json") or {})
+        aim = getattr(self._tune.aim, "__name__", "Tune.aim")
+        try:
+            cost = self._tune.aim(read_object(self._out / run.name / "summary.json") or {})
+        except Exception as e:  # it may be anybody's code
+            what = f"Tune.aim = @{aim} fails on the summary.json of {self._out / run.name}"
+            raise UserError(f"{what} ({error_message(e)}): mend it; the trained runs stay.") from e
+        if cost is not None and not isinstance(cost, numbers.Real):
+            what = f"Tune.aim = @{aim} returns {cost!r} for {self._out / run.name}"
+            raise UserError(f"{what}: want a number, less being better, or None where it cannot say.")
         if cost is None or not math.isfinite(cost):
-            aim = getattr(self._tune.aim, "__name__", "Tune.aim")
             what = f"{self._out / run.name}: its summary.json has nothing for {aim}"
             raise UserError(f"{what}: bind another one, such as Tune.aim = @lost_return.")
         return float(cost)

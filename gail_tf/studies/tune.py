@@ -117,6 +117,7 @@ class Tune:
         space = {name: [one.draw, *map(str, one.given)] for name, one in self.space.items()}
         found = {"configs": self.configs, "bindings": list(self._shared["bindings"]), "tasks": tasks}
         found |= {"first": self.first} if self.first else {}
+        found |= {"reduction_factor": self.reduction_factor, "sampler_seed": self.sampler_seed}
         return {**found, "space": space, "seeds": self.seeds, "aim": getattr(self.aim, "__name__", "own")}
 
 

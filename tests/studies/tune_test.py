@@ -225,7 +225,59 @@ def test_another_search_in_the_same_folder_is_refused(tmp_path, trained):
         searched(tmp_path / "out", seeds=2)
     with pytest.raises(UserError, match="holds a search with other space"):
         searched(tmp_path / "out", space={"PPO.learning_rate": ("log", 1e-4, 1e-1)})
+    for other in {"reduction_factor": 2}, {"sampler_seed": 3}:
+        with pytest.raises(UserError, match=f"holds a search with other {next(iter(other))}"):
+            searched(tmp_path / "out", **other)
+    searched(tmp_path / "out", num_trials=1, num_cpus=2)  # which changes no number
     assert trained() == []
+
+
+def test_a_trial_that_was_cut_short_competes_once(tmp_path, trained):
+    """Of three trials that had a seed the second does not go on; it would of four, a dead copy among them."""
+    from gail_tf.studies import search
+
+    def is_pruned(out, dead):
+        book = search.open_book(Tune(["bc/any"], TASKS, SPACE, reduction_factor=2), out)
+
+        def told(cost):
+            trial = book.ask()
+            trial.report(cost, 1)
+            return trial, trial.should_prune()
+
+        told(1.0)
+        if dead:
+            book.tell(told(2.0)[0], state=optuna.trial.TrialState.FAIL)
+        told(2.0)
+        return told(1.5)[1]
+
+    import optuna
+
+    assert is_pruned(tmp_path / "a", dead=False) and is_pruned(tmp_path / "b", dead=True)
+
+
+@gin.configurable
+def raising_aim(summary):
+    return summary["nothing such"]
+
+
+@gin.configurable
+def wordy_aim(summary):
+    return "good"
+
+
+@pytest.mark.parametrize(
+    ("aim", "wanted"),
+    [
+        (
+            raising_aim,
+            r"Tune.aim = @raising_aim fails on .*trial_0/t/1000 \(KeyError: 'nothing such'\): mend",
+        ),
+        (wordy_aim, "Tune.aim = @wordy_aim returns 'good' for .*trial_0/t/1000: want a number"),
+    ],
+)
+def test_an_aim_that_fails_or_gives_no_number_is_one_line(tmp_path, trained, aim, wanted):
+    with pytest.raises(UserError, match=wanted):
+        searched(tmp_path / "out", aim=aim)
 
 
 def test_the_settings_given_first_are_tried_first_and_once(tmp_path, trained):
