@@ -47,7 +47,12 @@ _DEMONSTRATIONS = flags.DEFINE_string(
     None,
     "A folder with <environment>.npz files, or one file, in place of the shipped demonstrations.",
 )
-_DRY_RUN = flags.DEFINE_bool("dry_run", False, "List the runs with their state and command; start nothing.")
+_DRY_RUN = flags.DEFINE_bool(
+    "dry_run",
+    False,
+    "List the runs with their state and command, and say which names and types in their settings gail-train "
+    "would refuse (values out of range it says when a run starts); start nothing.",
+)
 _RETRY_FAILED = flags.DEFINE_bool("retry_failed", False, "Train diverged runs anew.")
 engine_flags.declare_in(__name__)
 

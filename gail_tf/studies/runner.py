@@ -5,6 +5,7 @@ import contextlib
 import itertools
 import os
 import shlex
+import shutil
 import signal
 import sys
 import time
@@ -29,6 +30,7 @@ from gail_tf.studies.study import LOGS, StudyRun, digest_of
 FINISHED, DIVERGED, RESUME, NEW = "finished", "diverged", "to resume", "to train"
 # How a process may end beside finished and diverged. Refused: its settings are wrong, and it left no run.
 FAILED, REFUSED, STOPPED = "failed", "refused", "stopped"
+_LEAST_FREE_BYTES = 64 * 1024  # a few blocks of a file system: with fewer a run cannot begin
 
 
 class Outcome(NamedTuple):
@@ -324,10 +326,18 @@ def _ending(run: StudyRun, code: int, out: Path) -> tuple[str, str]:
     log = _log(run, out)
     text_of = log.read_text(errors="replace") if log.exists() else ""  # a cluster's job lost before its start
     lines = [line for line in text_of.splitlines() if line.strip()]
-    said = lines[-1].removeprefix("error: ") if lines else "nothing was printed"
+    said = lines[-1].removeprefix("error: ") if lines else f"nothing was printed{_full_disk(out)}"
     if status == DIVERGED:
         return DIVERGED, f"diverged: {said}"
     # One that a full disk stopped left a run. What is wrong with its directory is not with other seeds'.
-    if code == REFUSED_EXIT_CODE and status is None and not said.startswith("--run_dir="):
+    if code == REFUSED_EXIT_CODE and status is None and lines and not said.startswith("--run_dir="):
         return REFUSED, f"refused: {said}"
     return FAILED, f"failed with exit code {code}, see {log}: {said}"
+
+
+def _full_disk(out: Path) -> str:
+    """Words where no room for a line is left on the disk of ``out``; else none."""
+    with contextlib.suppress(OSError):
+        if shutil.disk_usage(out).free < _LEAST_FREE_BYTES:
+            return f"; the disk of {out} is full: free some space"
+    return ""

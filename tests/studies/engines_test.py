@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 from pathlib import Path
 
 import pytest
@@ -446,6 +447,26 @@ def test_parameters_win_over_what_the_runs_ask_for(tmp_path, cluster):
     engine.start([job(tmp_path)])
     scripts = [file.read_text() for file in (tmp_path / "logs/slurm").glob("*.sh")]
     assert scripts and all("--cpus-per-task=4" in script for script in scripts)
+
+
+def test_a_run_that_no_machine_of_the_cluster_can_take_is_warned_of_once(tmp_path, monkeypatch, capsys):
+    class Task:  # as ray.remote makes one
+        options = remote = lambda self, *given, **more: object() if given else self
+
+    size = (
+        {"Alive": True, "Resources": {"CPU": 4.0}},
+        {"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}},
+    )
+    cluster = {"init": lambda **_: None, "remote": lambda **_: lambda function: Task(), "nodes": lambda: size}
+    monkeypatch.setitem(sys.modules, "ray", types.SimpleNamespace(**cluster))
+    engine = load_engine("ray")
+    engine.open(tmp_path)
+    engine.start([job(tmp_path, num_cpus=4)])
+    assert capsys.readouterr().err == ""
+    engine.start([job(tmp_path, num_cpus=8), job(tmp_path, num_gpus=1)])
+    asked, _, wanted = capsys.readouterr().err.partition(", and no machine of the Ray cluster has these ")
+    assert asked == "warning: a/t/0 asks for 8 CPUs and 0 GPUs"
+    assert wanted.startswith("(at most 4 CPUs and 0 GPUs): only an autoscaler") and wanted.count("\n") == 1
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "here:there"])

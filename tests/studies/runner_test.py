@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 
 import pytest
 
@@ -27,8 +28,9 @@ if "resume" in flags:
     info = json.loads((run_dir / "run.json").read_text())
 else:
     info = {{"command": ["gail-train", *sys.argv[4:]], "label": flags["label"], "attempts": 0}}
-print(sys.argv[2].split("from ")[-1].split()[0], "attempt", info["attempts"], *sorted(flags), flush=True)
 what = info["label"]
+if what != "Mute":
+    print(sys.argv[2].split("from ")[-1].split()[0], "attempt", info["attempts"], *sorted(flags), flush=True)
 info["attempts"] += 1
 def write(status):
     (run_dir / ".new").write_text(json.dumps(info | {{"status": status}}))
@@ -39,6 +41,8 @@ def stop(*_):
 signal.signal(signal.SIGINT, stop)
 if what == "Misspelt":
     print("error: config: no such binding", file=sys.stderr)
+    sys.exit(2)
+if what == "Mute":
     sys.exit(2)
 if what == "Taken":
     print(f"error: --run_dir={{run_dir}} cannot be made (no space left): choose another.", file=sys.stderr)
@@ -203,6 +207,19 @@ def test_what_is_wrong_with_one_directory_says_nothing_of_other_seeds(tmp_path, 
     outcome = runner.run_study(plan("Taken", seeds=2), tmp_path, engine=LocalEngine(1))
     assert outcome == (0, 0, 2, False, 0) and outcome.exit_code == 1
     assert "taken/t/1: failed with exit code 2" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("free", "more"), [(10**9, ""), (4096, "; the disk of {out} is full: free some space")]
+)
+def test_a_full_disk_is_named_where_nothing_could_be_printed(tmp_path, capsys, monkeypatch, free, more):
+    """Nobody refused anything: other seeds are tried."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: types.SimpleNamespace(free=free))
+    assert runner.run_study(plan("Mute", seeds=2), tmp_path) == (0, 0, 2, False, 0)
+    said = capsys.readouterr().out.splitlines()
+    assert [
+        line for line in said if line.endswith(f": nothing was printed{more.format(out=tmp_path)}")
+    ] == said[1:]
 
 
 @pytest.mark.parametrize(

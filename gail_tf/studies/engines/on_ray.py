@@ -2,13 +2,14 @@
 
 import logging
 import socket
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import gin
 
-from gail_tf.errors import UserError
+from gail_tf.errors import WARNING, UserError
 from gail_tf.machine import pip_install
 from gail_tf.studies.engines import remote
 from gail_tf.studies.jobs import STOPPED_EXIT_CODE, Job, status
@@ -37,6 +38,7 @@ class RayEngine:
         self.says = f"on the Ray cluster {address}"
         self._address, self._retries, self._queued = address, retries, queued
         self._running: dict[Any, Job] = {}
+        self._is_warned = False
         self._stopping, self._mark, self._ray, self._task = False, None, None, None
 
     def open(self, out: Path) -> None:
@@ -58,7 +60,24 @@ class RayEngine:
 
     def start(self, batch: Sequence[Job]) -> None:
         for job in batch:
+            self._warn_of_too_large(job)
             self._submit(job)
+
+    def _warn_of_too_large(self, job: Job) -> None:
+        """Once, of a run that no machine of today can take: it waits in the cluster without a word."""
+        machines = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        asks = {"CPU": job.num_cpus, "GPU": job.num_gpus}
+        fits = any(all(has.get(kind, 0) >= number for kind, number in asks.items()) for has in machines)
+        if fits or self._is_warned:
+            return
+        self._is_warned = True
+        most = " and ".join(
+            f"{max((has.get(kind, 0) for has in machines), default=0):g} {kind}s" for kind in asks
+        )
+        asked = f"{job.name} asks for {job.num_cpus:g} CPUs and {job.num_gpus:g} GPUs"
+        told = f"{asked}, and no machine of the Ray cluster has these (at most {most})"
+        wanted = "only an autoscaler can place it; else ask for fewer (num_cpus, num_gpus)"
+        print(f"{WARNING}{told}: {wanted}.", file=sys.stderr)
 
     def _submit(self, job: Job, sent: remote.Files | None = None) -> None:
         wants = {"num_cpus": job.num_cpus, "num_gpus": job.num_gpus, "name": job.name}
