@@ -82,7 +82,8 @@ def atari_pixels(
         if type(layer) is not gym.wrappers.TimeLimit and not is_transparent(layer):
             raise UserError(
                 f"atari_pixels is given a game in {type(layer).__name__}, which it would leave out: put that "
-                "behind it in make_environment.wrappers."
+                "behind it in make_environment.wrappers; one that changes images or skips steps wants a "
+                "wrapper with AtariPreprocessing in place of atari_pixels, itself, then StackedFrames."
             )
         layer = layer.env
     limit = time_limit(env)

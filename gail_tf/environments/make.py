@@ -6,20 +6,19 @@ import functools
 import logging
 import re
 import sys
-import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gin
 import gymnasium as gym
-import numpy as np
 from gymnasium.envs import registration
 
 import gail_tf.environments.wrappers  # noqa: F401 - registers configurables
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.atari import check_outside
 from gail_tf.environments.atari_resets import reset_quickly
+from gail_tf.environments.guarded import Guarded, raised_in
 from gail_tf.environments.observations import as_box, time_limit
 from gail_tf.environments.third_party import WHERE, any_error_as_user_error, import_module
 from gail_tf.errors import UserError, one_line
@@ -99,7 +98,7 @@ def make_environment(
     reset_quickly(env)
     env = _wrapped(env, wrappers, name)
     check_outside(env)
-    env = _Named(as_box(env, name), name)
+    env = Guarded(as_box(env, name), name)
     if time_limit(env) is None:
         advice = (
             "set one where it is made (max_episode_steps of gymnasium.register, or "
@@ -220,7 +219,7 @@ def _check_spaces(env: gym.Env, environment: str) -> None:
         try:
             space = getattr(env, name, None)
         except Exception as e:  # a property may raise anything
-            raise _raised(environment, name, e) from e
+            raise raised_in(environment, name, e) from e
         wanted = f"want a space of gymnasium.spaces, such as a Box: set self.{name} in its __init__."
         if space is None:
             raise UserError(f"Environment {environment!r} has no {name}; {wanted}")
@@ -249,120 +248,6 @@ def _making_failed(error: BaseException, environment: str, kwargs: Mapping[str, 
         said = f"failed while it was made with {one_line(kwargs)} ({type(error).__name__}: {why}); "
         said += f"mend make_environment.kwargs or the environment {WHERE}."
     return UserError(f"Environment {environment!r} {said}")
-
-
-_LARGEST_EXACT = 2**24
-"""Up to it float32 holds every integer."""
-
-
-class _Named(gym.Wrapper):
-    """Says whose error it is that an environment raises: it is somebody's program, and may raise anything."""
-
-    is_transparent = True  # steps and observations go through as they are
-
-    def __init__(self, env: gym.Env, environment: str):
-        super().__init__(env)
-        self._environment = environment
-        self._shape, self._dtype = env.observation_space.shape, env.observation_space.dtype
-        self._is_wide = self._dtype.kind in "iu" and self._dtype.itemsize > 2  # and nobody was warned yet
-
-    def reset(self, **kwargs):
-        outcome = self._guarded("reset", **kwargs)
-        if not isinstance(outcome, tuple) or len(outcome) != 2:
-            raise self._gave("reset", _shown(outcome), "(observation, info), as Gymnasium has it since 0.26")
-        self._check_observation("reset", outcome[0])
-        self._check_info("reset", outcome[1])
-        return outcome
-
-    def step(self, action):
-        outcome = self._guarded("step", action)
-        if not isinstance(outcome, tuple) or len(outcome) != 5:
-            wanted = "(observation, reward, terminated, truncated, info), as Gymnasium has it since 0.26"
-            raise self._gave("step", _shown(outcome), wanted)
-        self._check_observation("step", outcome[0])
-        observation, reward, *ends, info = outcome
-        reward = self._single("the reward", reward, "one number")
-        ends = (self._flag(end) for end in ends)
-        self._check_info("step", info)
-        return observation, reward, *ends, info
-
-    def close(self):
-        """Warns of what it raises: nothing is wanted of it any more, and a whole run would be lost."""
-        try:
-            self.env.close()
-        except (Exception, SystemExit) as e:
-            raised = f"raised {type(e).__name__} in close: {one_line(e)}"
-            _warn_once(f"Environment {self._environment!r} {raised}; it is left as it is.")
-
-    def _single(self, what: str, value: Any, wanted: str) -> Any:
-        """``value``, or the number that stands in it where it is an array of one."""
-        if isinstance(value, bool | int | float | np.generic) and not isinstance(value, np.flexible):
-            return value
-        array = np.asarray(value)
-        if array.size != 1 or array.dtype.kind not in "biuf":
-            raise self._gave("step", f"{what} {one_line(value, 60)}", wanted)
-        return array.reshape(())[()]
-
-    def _flag(self, value: Any) -> Any:
-        """``terminated`` or ``truncated``: a NaN, or a probability, would count as the end."""
-        wanted = "True or False, or 1 or 0"
-        flag = self._single("a flag of an end", value, wanted)
-        if flag != 0 and flag != 1:
-            raise self._gave("step", f"a flag of an end {flag}", wanted)
-        return flag
-
-    def _check_observation(self, verb: str, observation: Any) -> None:
-        """Raises UserError unless it is numbers of the space's shape: NumPy would say less, or fit it in."""
-        array = observation if isinstance(observation, np.ndarray) else np.asarray(observation, object)
-        if array.shape != self._shape or array.dtype.kind not in "biufO":
-            given = f"an observation of shape {list(array.shape)} and type {array.dtype}"
-            raise self._gave(
-                verb, given, f"numbers of shape {list(self._shape)}, as its observation_space says"
-            )
-        if self._dtype.kind in "iu" and array.dtype != self._dtype:  # NumPy would cut off what does not fit
-            numbers, range_ = np.asarray(array, np.float64), np.iinfo(self._dtype)
-            if (
-                (numbers != np.rint(numbers)).any()
-                or numbers.min() < range_.min
-                or numbers.max() > range_.max
-            ):
-                given = f"the observation {one_line(observation, 60)}"
-                raise self._gave(verb, given, f"numbers of {self._dtype}, as its observation_space says")
-        if self._is_wide and max(int(array.max()), -int(array.min())) > _LARGEST_EXACT:
-            self._is_wide = False
-            _warn_once(
-                f"Environment {self._environment!r} observes integers beyond {_LARGEST_EXACT:,}, of which "
-                "float32 does not tell neighbours apart: subtract an offset or scale them in a wrapper "
-                "(gymnasium.wrappers.TransformObservation), and recorded ones alike."
-            )
-
-    def _check_info(self, verb: str, info: Any) -> None:
-        if not isinstance(info, (dict, Mapping)):  # the first is quick to tell
-            raise self._gave(verb, f"the info {one_line(info, 60)}", "a dict")
-
-    def _gave(self, verb: str, given: str, wanted: str) -> UserError:
-        return UserError(f"Environment {self._environment!r} gave {given} in {verb}; want {wanted}: mend it.")
-
-    def _guarded(self, verb: str, *args, **kwargs):
-        try:
-            return getattr(self.env, verb)(*args, **kwargs)
-        except (Exception, SystemExit) as e:  # sys.exit() would end the run without a word
-            raise _raised(self._environment, verb, e) from e
-
-
-@functools.cache
-def _warn_once(line: str) -> None:
-    """Many environments are closed in a run, and Python's own memory of warnings is reset in between."""
-    warnings.warn(line, stacklevel=2)
-
-
-def _raised(environment: str, verb: str, error: BaseException) -> UserError:
-    raised = f"raised {type(error).__name__} in {verb}: {one_line(error)}"
-    return UserError(f"Environment {environment!r} {raised}; mend the environment {WHERE}.")
-
-
-def _shown(outcome: Any) -> str:
-    return f"{len(outcome)} values" if isinstance(outcome, tuple) else f"a {type(outcome).__name__}"
 
 
 def _checked_kwargs(kwargs: Mapping[str, Any] | None, max_episode_steps: int | None) -> dict[str, Any]:
