@@ -144,7 +144,7 @@ def test_a_perturbation_tells_the_gradient_at_each_step():
         ends = tf.reduce_sum(rollout.termination)
     np.testing.assert_allclose(tape.gradient(last, perturbation)[:, 0, 0], [SLOPE, 1.0], rtol=1e-6)
     slopes = (rollout.termination * (1.0 - rollout.termination))[:, 0]
-    expected = [slopes[0] + SLOPE * slopes[1], slopes[1]]  # the end hangs on the state that was shifted
+    expected = [slopes[0] + SLOPE * slopes[1], slopes[1]]  # the end depends on the state that was shifted
     np.testing.assert_allclose(tape.gradient(ends, perturbation)[:, 0, 0], expected, rtol=1e-5)
     plain = imagined_rollout(Counting(), act, segment, lambda shape: tf.zeros([2, 1, 1]))
     np.testing.assert_array_equal(rollout.next_observation, plain.next_observation)

@@ -123,5 +123,5 @@ def test_a_weight_without_a_gradient_stays_and_a_loss_without_any_is_refused():
     step = GradientStep([used, unused], 0.1)
     norm, size = step.apply([tf.constant([3.0, 4.0]), None], tf.constant(0.0))
     assert (float(norm), float(size), float(unused[0])) == (5.0, 3.5, 3.0) and float(used[0]) != 1.0
-    with pytest.raises(UserError, match="hang on any of the weights .*: want one that TensorFlow computes"):
+    with pytest.raises(UserError, match="depend on any of the weights .*: want one that TensorFlow computes"):
         step.apply([None, None], tf.constant(0.0))
