@@ -137,7 +137,7 @@ def test_frames_change_no_number(monkeypatch):
     """The same run with whole stacks in the memory."""
     once = make_sqil(replay_capacity=24)
     expected = iterate(once, range(6))
-    monkeypatch.setattr(off_policy, "frames_in_stack", lambda env: None)
+    monkeypatch.setattr(off_policy, "stacks_frames", lambda make_env: False)
     whole = make_sqil(replay_capacity=24)
     assert "replay_uint8" in whole.state() and "replay_uint8" not in once.state()
     assert iterate(whole, range(6)) == expected
