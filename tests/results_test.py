@@ -1154,6 +1154,34 @@ def _credo_varied(runs):
         yield [section, f"{environment}, {amount}", arm, scores, str(int(_diverged(same).sum())), largest]
 
 
+_LONG = ("credo_long", "HalfCheetah-v5", 4)
+_LONG_ARMS = [f"TD3-GAIL{more}" for more in ("", " + clipping", ", D learns once", " + filter", " + CREDO")]
+
+
+def _credo_long(runs):
+    """credo.md: 300,000 steps; late gradients are medians over the last tenth of the training."""
+    del runs
+    folder, environment, _ = _LONG
+    ours = read(RESULTS / folder).sort_values("seed")
+    ours = ours[ours.environment == environment]
+    norms = {run.name: _late_norm(run) for run in _archived(folder)}
+    for arm in _LONG_ARMS:
+        same = ours[ours.arm == arm]
+        steps = same.env_steps_to_90_percent.map(
+            lambda n: tables.NOTHING if np.isnan(n) else f"{n / 1e3:.0f}k"
+        )
+        largest = f"{same.largest_policy_gradient_norm.max():.2g}"
+        late = [norms[name] for name in same.run]
+        cells = [_each(same.normalized_return), _each(same.last_normalized_return), ", ".join(steps)]
+        yield [arm, *cells, str(int(_diverged(same).sum())), largest, f"{min(late):.1g} to {max(late):.1g}"]
+
+
+def _late_norm(run):
+    """The median of the policy's gradient norm over the last tenth of the logged iterations."""
+    _, norms = run.series(tables.POLICY_GRADIENT_NORM)
+    return float(np.median(norms[-(len(norms) // 10) :]))
+
+
 # credo.md: pairs of arms; of either the list, the task and the number of demonstrations.
 _BARE, _CHEETAH = ("TD3-GAIL", "credo_parts", "Hopper-v5", 4), ("credo_varied", "HalfCheetah-v5", 4)
 _PLACES = [("credo_ppo", "Hopper-v5", 4), ("credo_ppo", "Walker2d-v5", 4), _CHEETAH]
@@ -1164,6 +1192,7 @@ _BOTH_PARTS = [
     "all deterministic ones above",
     *(("PPO-GAIL", *place) for place in _PLACES),
 ]
+_IN_LONG = {arm: (arm, *_LONG) for arm in _LONG_ARMS}
 _PARTS = ("clipping", "filter", "penalty", "spectral norm", "mixup", "entropy bonus")
 _CREDO_PAIRS = [
     *(one if isinstance(one, str) else ((f"{one[0]} + CREDO", *one[1:]), one) for one in _BOTH_PARTS),
@@ -1177,6 +1206,9 @@ _CREDO_PAIRS = [
         ((arm, "credo_varied", "Hopper-v5", 25), (arm, "credo_varied", "Hopper-v5", 1))
         for arm in ("TD3-GAIL", "PPO-GAIL")
     ),
+    *((_IN_LONG[arm], _IN_LONG["TD3-GAIL"]) for arm in reversed(_LONG_ARMS[1:])),
+    (_IN_LONG["TD3-GAIL + filter"], _IN_LONG["TD3-GAIL, D learns once"]),
+    (_IN_LONG["TD3-GAIL + CREDO"], _IN_LONG["TD3-GAIL + filter"]),
 ]
 
 
@@ -1195,7 +1227,7 @@ def _compared(first, second):
 def _credo_pairs(runs):
     """credo.md: P(A > B) of returns and of largest norms, counts under 10% and Fisher's exact p of them."""
     del runs
-    folders = ("credo", "credo_parts", "credo_ppo", "credo_rewards", "credo_varied")
+    folders = ("credo", "credo_parts", "credo_ppo", "credo_rewards", "credo_varied", "credo_long")
     lists = {folder: read(RESULTS / folder) for folder in folders}
     lists["credo_rewards"] = pd.concat([lists["credo"], lists["credo_rewards"]])  # seed 0 and the others
     counts = np.zeros((2, 2), int)
@@ -1366,11 +1398,13 @@ RULES = {
     ("credo.md", "PPO, 600,000 steps"): _credo_ppo,
     ("credo.md", "TD3-GAIL, by reward"): _credo_rewards,
     ("credo.md", "Task, demonstrations"): _credo_varied,
+    ("credo.md", "HalfCheetah-v5, 300,000 steps"): _credo_long,
     ("credo.md", "Discriminator has"): _outliers_by_regulariser,
     ("results/credo_parts/outliers.md", "Task"): lambda runs: _outliers("credo_parts"),
     ("results/credo_ppo/outliers.md", "Task"): lambda runs: _outliers("credo_ppo"),
     ("results/credo_rewards/outliers.md", "Task"): lambda runs: _outliers("credo_rewards"),
     ("results/credo_varied/outliers.md", "Task"): lambda runs: _outliers("credo_varied"),
+    ("results/credo_long/outliers.md", "Task"): lambda runs: _outliers("credo_long"),
     ("results/steady/outliers.md", "Task"): lambda runs: _outliers("steady"),
     ("w_gail.md", "| Hopper-v5, today"): _w_gail_today,
     ("results/README.md", "trajectories"): _fewer_rows,
