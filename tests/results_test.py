@@ -1209,6 +1209,7 @@ _CREDO_PAIRS = [
     *((_IN_LONG[arm], _IN_LONG["TD3-GAIL"]) for arm in reversed(_LONG_ARMS[1:])),
     (_IN_LONG["TD3-GAIL + filter"], _IN_LONG["TD3-GAIL, D learns once"]),
     (_IN_LONG["TD3-GAIL + CREDO"], _IN_LONG["TD3-GAIL + filter"]),
+    *((_IN_LONG[f"TD3-GAIL + {one}"], _IN_LONG["TD3-GAIL + clipping"]) for one in ("filter", "CREDO")),
 ]
 
 
