@@ -116,7 +116,8 @@ def assert_complete(metrics, name, absorbing):
     assert all(np.isfinite(v) for v in metrics.values() if isinstance(v, float)), metrics
     if absorbing:
         value = metrics["reward/absorbing_mean"]
-        assert value != 0.0 and value * 100 == pytest.approx(metrics["generator/absorbing_value"], rel=1e-4)
+        # The discriminator learns between the two.
+        assert value != 0.0 and value * 100 == pytest.approx(metrics["generator/absorbing_value"], rel=0.5)
     norms = metrics["model/rollout_gradient_norm"]
     assert norms["step"] == [1, 2] and len(norms["norm"]) == 2
     assert norms["norm"][0] == metrics["model/rollout_gradient_norm_first"]
@@ -167,6 +168,16 @@ def test_collecting_while_learning_acts_by_the_policy_of_before_the_update_and_r
     for piece in same:
         tf.nest.map_structure(np.testing.assert_array_equal, ahead, piece)
     assert np.any(ahead.action != other.action)
+
+
+def test_the_absorbing_state_is_worth_its_reward_for_ever():
+    generator, source = make(absorbing=True)
+    iterate(generator, [0])
+    reward = source.reward(generator.learner.absorbing_transition(1))[0]
+    assert reward != 0.0
+    np.testing.assert_allclose(
+        generator.learner.absorbing_value(), reward / (1.0 - generator.learner.discount), rtol=1e-5
+    )
 
 
 def test_another_seed_gives_other_steps():
