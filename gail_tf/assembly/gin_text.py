@@ -12,6 +12,9 @@ from typing import Any, NamedTuple
 
 from gin import config_parser
 
+PARSE_ERRORS = (SyntaxError, ValueError, RecursionError, tokenize.TokenError)
+"""What reading a text raises where it is no gin."""
+
 
 class Statement(NamedTuple):
     """One statement, its value parsed and as written; an import and an include have these words for keys."""

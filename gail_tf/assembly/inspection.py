@@ -38,8 +38,7 @@ def inspect_for(loaded: LoadedDemonstrations, make_env: Callable[[], gym.Env]) -
     chance, play = play_at_random(make_env, env, expert)
     expert, told = scored(expert, loaded.recorded.rewards, chance["return_mean"], play)
     compared = compare_with(loaded.recorded, make_env)
-    told = [told, dark_images(env.observation_space)]
-    warnings = [*filter(None, told), *compared.warnings]
+    warnings = [*filter(None, (told, dark_images(env.observation_space))), *compared.warnings]
     flattened = flattened_note(flattened_images(env))
     return Comparison([*_as_taken(expert, loaded, flattened), *compared.lines], warnings)
 

@@ -3,18 +3,16 @@
 import contextlib
 import functools
 import shlex
-import tokenize
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gail_tf.assembly import recipes
 from gail_tf.assembly.config import FLAGS, error_line
-from gail_tf.assembly.gin_text import Statement, comparable, recorded
+from gail_tf.assembly.gin_text import PARSE_ERRORS, Statement, comparable, recorded
 from gail_tf.errors import UserError
 
 # Not compared: where things are.
 _PLACES = ("--run_dir", "--demonstrations", "--resume", "--overwrite", "--noresume", "--nooverwrite")
-_GIN_ERRORS = (SyntaxError, ValueError, OSError, RecursionError, tokenize.TokenError)
 
 
 def other_settings(info: Mapping[str, Any], flags: Sequence[str]) -> tuple[str, str] | None:
@@ -101,7 +99,7 @@ def _settings_of(configs: Sequence[str], bindings: Sequence[str], texts: Any) ->
 def _gin_errors_as_user_errors(what: str) -> Iterator[None]:
     try:
         yield
-    except _GIN_ERRORS as e:
+    except (*PARSE_ERRORS, OSError) as e:
         raise UserError(f"--config={what}: is no gin: {error_line(e)}.") from e
 
 

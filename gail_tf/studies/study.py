@@ -9,7 +9,6 @@ import functools
 import itertools
 import os
 import re
-import tokenize
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ import gin
 
 from gail_tf.assembly.config import FLAGS, check_binds_no_run, error_line, parse_gin
 from gail_tf.assembly.config_types import check_type, check_types
-from gail_tf.assembly.gin_text import Statement, repeated_names, statements
+from gail_tf.assembly.gin_text import PARSE_ERRORS, Statement, repeated_names, statements
 from gail_tf.assembly.recipes import Layer, did_you_mean, read, resolve_config, settings
 from gail_tf.demonstrations import digest_of_files
 from gail_tf.errors import UserError
@@ -216,7 +215,7 @@ def bound_by(who: str, lines: Sequence[str]) -> dict[str, Statement]:
         return settings([Layer(who, "\n".join(lines))])
     except UserError:
         raise
-    except (SyntaxError, ValueError, RecursionError, tokenize.TokenError) as e:
+    except PARSE_ERRORS as e:
         wanted = "want bindings such as 'PPO.learning_rate = 1e-3'"
         raise UserError(f"{who} = {list(lines)}: is no gin ({error_line(e)}): {wanted}.") from e
 
