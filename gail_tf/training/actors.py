@@ -128,8 +128,14 @@ def _started(path: str, algorithm: str, stochastic: bool) -> tuple[subprocess.Po
 
 
 def _is_alike(told: dict[str, Any], space: gym.Space) -> bool:
+    """Whether a model's space, as its process told it, is ``space``.
+
+    Of images ``[H, W, C]`` stable-baselines3 keeps ``[C, H, W]``, and turns those that ``predict`` is given.
+    """
     size = int(space.n) if isinstance(space, gym.spaces.Discrete) else list(space.shape)
-    return told["kind"] == type(space).__name__ and told["size"] == size
+    is_image = space.dtype == np.uint8 and len(space.shape) == 3
+    sizes = [size, [size[-1], *size[:-1]]] if is_image else [size]
+    return told["kind"] == type(space).__name__ and told["size"] in sizes
 
 
 # SavedModels

@@ -4,6 +4,7 @@ import importlib.util
 import pathlib
 import re
 import sys
+import types
 import zipfile
 
 import gymnasium as gym
@@ -191,6 +192,20 @@ def test_a_policy_of_stable_baselines3_acts(tmp_path):
     d = record(ZIP, "CartPole-v1", tmp_path)
     assert d.num_episodes == 2 and d.provenance["policy"]["kind"] == "stable-baselines3 PPO"
     assert "its observation_space is" in refusal(ZIP, "Pendulum-v1", tmp_path / "other")
+
+
+@pytest.mark.parametrize(("size", "fits"), [([3, 24, 32], True), ([24, 32, 3], True), ([3, 32, 24], False)])
+def test_images_of_stable_baselines3_may_have_their_channels_first(size, fits, monkeypatch):
+    space = gym.spaces.Box(0, 255, (24, 32, 3), np.uint8)
+    env = types.SimpleNamespace(observation_space=space, action_space=gym.spaces.Discrete(2))
+    kept = {"kind": "Box", "size": size, "text": "its images"}
+    told = {"observation_space": kept, "action_space": {"kind": "Discrete", "size": 2, "text": "two"}}
+    monkeypatch.setattr(actors, "_started", lambda *args: (types.SimpleNamespace(kill=list), told))
+    if fits:
+        assert actors.find(str(ZIP), env, "Images-v0", False).kind == "stable-baselines3 PPO"
+        return
+    with pytest.raises(UserError, match="its observation_space is its images, Images-v0 has Box"):
+        actors.find(str(ZIP), env, "Images-v0", False)
 
 
 def test_zips_of_something_else(tmp_path):
