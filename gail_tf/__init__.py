@@ -21,7 +21,8 @@ os.environ["TF_USE_LEGACY_KERAS"] = "1"
 # "import tensorflow.keras", as others write it, would still find Keras 3 then.
 if "tensorflow" in sys.modules:
     _keras = sys.modules["tensorflow"].keras
-    if not _keras.__name__.startswith("tf_keras"):
+    # Not its own name, which "from tensorflow.keras import ..." makes tensorflow.keras of either Keras.
+    if not _keras.Model.__module__.startswith("tf_keras"):
         raise ImportError(
             "gail_tf: this process uses Keras 3 already, and TF-Agents needs Keras 2: import gail_tf before "
             "tf.keras is used, or set TF_USE_LEGACY_KERAS=1 before Python starts."

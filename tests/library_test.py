@@ -492,6 +492,7 @@ def test_two_modules_of_one_name_are_not_taken_for_each_other(tmp_path):
     [
         ("import tensorflow", ""),
         ("import tensorflow as tf; tf.keras.layers.Dense(1)", "uses Keras 3 already"),
+        ("import os; os.environ['TF_USE_LEGACY_KERAS'] = '1'; import tf_agents.networks", ""),
     ],
 )
 def test_tensorflow_may_be_imported_first_as_long_as_keras_is_not_used(first, said):
