@@ -160,6 +160,7 @@ def _record_foreign(request: _RecordingRequest):
             act = evaluation.with_noise(act, codec, noise, seed + next(steps)) if noise else act
             return lambda rows: act(rows, 0)
 
+        env.reset(seed=seed)  # thrown away, as where policies play: PyBullet's first is of other bits
         episodes = [_episode(env, begin(), seed + i, kept) for i in range(num_episodes)]
         env.close()
     if cut.any_cut:

@@ -183,6 +183,26 @@ def test_a_damaged_saved_model(tmp_path):
     assert "is no SavedModel" in refusal(tmp_path / "m", "CartPole-v1", tmp_path)
 
 
+class FirstIsOther(CartPoleEnv):
+    """As PyBullet's: the first reset of all gives other bits than the same one later."""
+
+    is_new = True
+
+    def reset(self, **kwargs):
+        observation, info = super().reset(**kwargs)
+        first, self.is_new = self.is_new, False
+        return observation + np.float32(1e-3 * first), info
+
+
+gym.register("FirstIsOther-v0", FirstIsOther, max_episode_steps=9)
+
+
+def test_a_function_begins_where_policies_do(controllers, tmp_path):
+    d = record(f"{controllers}:push", "FirstIsOther-v0", tmp_path)
+    starts = [CartPoleEnv().reset(seed=seed)[0] for seed in (5, 6)]
+    assert np.array_equal(d.observations[[rows.start for rows in d.episode_slices]], starts)
+
+
 # stable-baselines3
 
 
