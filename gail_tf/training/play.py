@@ -14,6 +14,7 @@ from gail_tf.environments.observations import observation_spec
 from gail_tf.environments.third_party import any_error_as_user_error
 from gail_tf.environments.wrappers import as_bindings, described_arguments
 from gail_tf.errors import UserError
+from gail_tf.files import as_json
 from gail_tf.machine import pip_install
 from gail_tf.training.recording import Episode, Kept, Recorded, kept_of, save, stacked
 
@@ -60,10 +61,11 @@ def make_demonstrations(
     make_env = functools.partial(make_by_arguments, environment, **arguments)
     make_env = with_time_limit(make_env, max_episode_steps)
     episodes = record(make_env, environment, num_episodes, seed, keys, fps, kept=kept_of(out, make_env))
+    made = described_arguments(arguments, max_episode_steps)
     about = {"policy": {"kind": "a person"}, "num_episodes": len(episodes), "seed": seed}
-    save(out, episodes, environment, make_env, {**about, "made_by": "gail-make-demonstrations"})
-    made = as_bindings(described_arguments(arguments, max_episode_steps))
-    return Recorded(environment, made, len(episodes))
+    about |= {"made_by": "gail-make-demonstrations", "environment_kwargs": as_json(made)}
+    save(out, episodes, environment, make_env, about)
+    return Recorded(environment, as_bindings(made), len(episodes))
 
 
 def record(

@@ -132,6 +132,15 @@ def test_a_person_plays_two_episodes(keyboard):
     assert said[0] == "Keys: a is 0, d is 1; Escape ends." and "Episode 2 of 2: return" in said[2]
 
 
+def test_what_a_person_plays_says_what_its_environment_was_made_with(keyboard, tmp_path):
+    keyboard("1")
+    kwargs = {"kwargs": {"sutton_barto_reward": True}}
+    out = str(tmp_path / "played.npz")
+    play.make_demonstrations("CartPole-v1", out, 1, 0, None, 10_000, max_episode_steps=30, arguments=kwargs)
+    made = demonstrations.load(out).provenance["environment_kwargs"]
+    assert made == {**kwargs, "max_episode_steps": 30}
+
+
 def test_a_window_that_is_closed_leaves_what_came_to_its_end(keyboard):
     keyboard("1", then_close_after=25)
     assert len(play.record(make_env, "CartPole-v1", 9, seed=0, fps=10_000, say=str)) in (1, 2)
