@@ -87,3 +87,17 @@ def test_with_a_memory_old_rows_fade():
         moments.update(tf.fill([12], value))
     assert float(moments.mean) == 2.0  # 12 rows of 0 beside 4 that are left of the first
     np.testing.assert_allclose(moments.variance, 12.0, rtol=1e-6)  # (4 * 6^2 + 12 * 2^2) / 16
+
+
+@pytest.mark.parametrize("absorbing", [False, True])
+def test_many_rows_far_from_zero_keep_their_digits(absorbing):
+    """A recording as long as this, in one batch: its sum in float32 is 10 million, its spread 0.05."""
+    rows = 33.3 + 0.05 * np.random.default_rng(0).standard_normal((300_001, 2))
+    if absorbing:
+        rows = np.concatenate([rows, np.zeros((len(rows), 1))], 1)
+    rows = rows.astype(np.float32)
+    moments = RunningMoments((rows.shape[1],), [2, 2, 2] if absorbing else ())
+    moments.update(tf.constant(rows))
+    seen = rows[:, :2].astype(np.float64)
+    np.testing.assert_allclose(moments.mean[:2], seen.mean(0), atol=1e-4)
+    np.testing.assert_allclose(moments.variance[:2], seen.var(0), rtol=1e-3)
