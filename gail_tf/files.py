@@ -1,11 +1,12 @@
 """Writing a file or a folder whole or not at all, and what JSON makes of what is written."""
 
 import contextlib
+import hashlib
 import json
 import os
 import pathlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO
 
 from gail_tf.errors import UserError
@@ -89,6 +90,16 @@ def new_folder(path: pathlib.Path, replace: bool = True) -> Iterator[pathlib.Pat
             shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def sha256_of(files: Iterable[str | os.PathLike]) -> str:
+    """Of what is in ``files``, one after the other; read by pieces: a recording may have gigabytes."""
+    digest = hashlib.sha256()
+    for path in files:
+        with open(path, "rb") as file:
+            while piece := file.read(1 << 24):
+                digest.update(piece)
+    return digest.hexdigest()
 
 
 def as_json(value: Any) -> Any:

@@ -1,11 +1,15 @@
 """A file is written whole or not at all."""
 
 import errno
+import hashlib
+from pathlib import Path
 
 import pytest
 
+from gail_tf.demonstrations.loading import digest_of_files
+from gail_tf.demonstrations.readers.outside import source
 from gail_tf.errors import UserError
-from gail_tf.files import require_new, write_atomically
+from gail_tf.files import require_new, sha256_of, write_atomically
 
 
 @pytest.mark.parametrize("content", [b"\xc3\xa4", "ä", lambda file: file.write(b"\xc3\xa4")])
@@ -52,3 +56,14 @@ def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
     assert write_atomically("~/new.txt", "text") == tmp_path / "new.txt"
     with pytest.raises(UserError, match="--out=~/new.txt is there already"):
         require_new("out", "~/new.txt")
+
+
+def test_a_digest_is_of_all_files_and_holds_none_of_them_whole(tmp_path, monkeypatch):
+    files = [tmp_path / name for name in "ab"]
+    for file in files:
+        file.write_bytes(file.name.encode() * (1 << 20))
+    monkeypatch.setattr(Path, "read_bytes", lambda path: pytest.fail(f"read {path} whole"))
+    assert sha256_of(files) == hashlib.sha256(b"a" * (1 << 20) + b"b" * (1 << 20)).hexdigest()
+    assert (
+        digest_of_files(str(files[0])) == source("D4RL keys", str(files[0]))["sha256"] == sha256_of(files[:1])
+    )

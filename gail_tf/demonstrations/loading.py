@@ -12,6 +12,7 @@ from gail_tf.demonstrations.components import listed
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.readers import READERS, Reader, d4rl, npz
 from gail_tf.errors import UserError
+from gail_tf.files import sha256_of
 from gail_tf.types import ARRAYS
 
 MIN_TRANSITIONS = 2
@@ -137,4 +138,4 @@ def digest_of_files(path: str | None) -> str | None:
     """``digest`` without reading what is in them; None where only the arrays have one (a Minari dataset)."""
     target = Path(path or "").expanduser()
     files = [target] if target.is_file() else sorted(target.glob("*.npz")) if path else []
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest() if files else None
+    return sha256_of(files) if files else None

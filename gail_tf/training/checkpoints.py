@@ -1,6 +1,5 @@
 """Checkpoints: TensorFlow variables and NumPy state in one folder that is there whole or not at all."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -12,19 +11,11 @@ import numpy as np
 import tensorflow as tf
 
 from gail_tf.errors import UserError
-from gail_tf.files import check_readable, new_folder
+from gail_tf.files import check_readable, new_folder, sha256_of
 from gail_tf.training.run_directory import write_errors_as_user_errors
 
 _MANIFEST = "manifest.json"
 _FILES = {"variables.index", "state.npz", "progress.json"}
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while piece := file.read(1 << 24):  # by pieces: a replay buffer may have gigabytes
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def _random_generators(modules: Iterable[Any]) -> list[tf.random.Generator]:
@@ -72,7 +63,7 @@ class Checkpoints:
             self._checkpoint.write(str(folder / "variables"))
             np.savez(folder / "state.npz", **state)
             (folder / "progress.json").write_text(json.dumps(progress))
-            files = {p.name: _sha256(p) for p in sorted(folder.iterdir())}
+            files = {p.name: sha256_of([p]) for p in sorted(folder.iterdir())}
             (folder / _MANIFEST).write_text(json.dumps(files, indent=2))
             for p in folder.iterdir():
                 with open(p, "rb") as file:
@@ -129,7 +120,7 @@ class Checkpoints:
             if not isinstance(manifest, dict) or not _FILES.issubset(manifest):
                 return f"{_MANIFEST} is incomplete"
             for name, digest in manifest.items():
-                if _sha256(folder / name) != digest:
+                if sha256_of([folder / name]) != digest:
                     return f"{name} does not match its checksum"
         except OSError as e:
             return f"{Path(e.filename).name}: {e.strerror}" if e.filename else str(e)

@@ -1,7 +1,6 @@
 """What readers of other projects' formats share: their packages, and one line for whatever those raise."""
 
 import contextlib
-import hashlib
 import importlib
 import pathlib
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from gail_tf.errors import UserError
+from gail_tf.files import sha256_of
 from gail_tf.machine import pip_install
 
 
@@ -49,8 +49,7 @@ def first_bytes(path: str, count: int) -> bytes:
 def source(format_name: str, path: str) -> dict[str, Any]:
     """Provenance of a file."""
     file = pathlib.Path(path)
-    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-    return {"format": format_name, "file": file.name, "sha256": sha256}
+    return {"format": format_name, "file": file.name, "sha256": sha256_of([file])}
 
 
 def as_written(array: np.ndarray, kind: Any) -> np.ndarray:
