@@ -94,7 +94,13 @@ def start(job: Job) -> subprocess.Popen:
 
 
 def hold_leash() -> None:
-    """Stops this process, with a checkpoint, when the one that started it is gone and stdin closes."""
+    """Stops this process, with a checkpoint, when the one that started it is gone and stdin closes.
+
+    A cluster's warning that time is over, which may reach all processes of a job, is that one's to answer:
+    this one would end of it.
+    """
+    for warning in (signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(warning, signal.SIG_IGN)
 
     def watch() -> None:
         while os.read(0, 1):  # not through sys.stdin, which a process that ends cannot close meanwhile
@@ -127,19 +133,25 @@ class Attempt:
             if self._stopping:
                 return STOPPED_EXIT_CODE
             self._process = start(self._job)
+            if self._stopping:  # since the line before the last
+                self.ask_to_stop()
             # Not one wait: Ray's interrupt is no signal, and is seen between two statements only.
             while (code := self._process.poll()) is None:
                 time.sleep(_POLL_SECONDS)
-            return code
+            return STOPPED_EXIT_CODE if self._stopping and code < 0 else code
         except KeyboardInterrupt:
             return self.stop()
 
+    def ask_to_stop(self) -> None:
+        """Asks the training to save and stop; a ``run`` that waits for it ends then."""
+        self._stopping = True
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()  # no SIGINT: Ray blocks it in its processes, and so in their children
+
     def stop(self) -> int:
         """Asks the training to save and stop, and waits until it has; returns its exit code."""
-        self._stopping = True
+        self.ask_to_stop()
         if self._process is None:
             return STOPPED_EXIT_CODE
-        if self._process.poll() is None:
-            self._process.terminate()  # no SIGINT: Ray blocks it in its processes, and so in their children
         code = self._process.wait()
         return STOPPED_EXIT_CODE if code < 0 else code  # ended before it could save: nothing had begun

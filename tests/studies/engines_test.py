@@ -271,6 +271,29 @@ def test_a_training_stops_with_a_checkpoint_when_its_waiter_is_killed(tmp_path, 
     wait_for(lambda: info(tmp_path / "a/t/0")["status"] == "interrupted")
 
 
+JOB = (
+    "import pathlib, signal; signal.signal(signal.SIGTERM, lambda *_: None)\n"
+    "from gail_tf.studies.engines.on_slurm import Job, Task\n"
+    "sys.exit(Task(Job(*{job!r}), pathlib.Path({mark!r}))())"
+)
+
+
+def test_a_cancelled_job_of_slurm_saves_and_a_preempted_one_goes_on_until_its_time_is_over(tmp_path):
+    """SIGTERM to the first process alone, which submitit has told to drop it; warnings to all processes."""
+    folder, mark = tmp_path / "a/t/0", tmp_path / "mark"
+    waiter = f"import sys; sys.executable = {sys.executable!r}; "
+    waiter += JOB.format(job=tuple(job(tmp_path, "Long")), mark=str(mark))
+    with subprocess.Popen([PYTHON, "-c", waiter], env=os.environ | {"PYTHONPATH": PARENT}) as process:
+        wait_for(lambda: counting(folder))
+        os.kill(info(folder)["pid"], signal.SIGUSR2)
+        process.terminate()
+        before = info(folder)["count"]
+        wait_for(lambda: info(folder)["count"] > before + 2)
+        mark.touch()
+        process.terminate()
+    assert info(folder)["status"] == "interrupted" and process.returncode == 130
+
+
 # --- away from the study's folder
 
 
@@ -353,14 +376,14 @@ def test_a_job_that_has_to_make_room_saves_and_is_submitted_again(tmp_path, slur
 
     slurm()
     monkeypatch.setattr(sys, "executable", str(tmp_path / "training"))
-    task, codes = Task(job(tmp_path, "Long")), []
+    task, codes = Task(job(tmp_path, "Long"), tmp_path / "mark"), []
     thread = threading.Thread(target=lambda: codes.append(task()))
     thread.start()
     wait_for(lambda: counting(tmp_path / "a/t/0"))
     again = task.checkpoint()
     thread.join()
     assert codes == [130] and info(tmp_path / "a/t/0")["status"] == "interrupted"
-    assert again.function.job == task.job
+    assert (again.function.job, again.function.mark) == (task.job, task.mark)
 
 
 @pytest.mark.long
@@ -415,6 +438,43 @@ def test_a_job_is_submitted_again_however_often_its_time_is_over(tmp_path, clust
         files = list((tmp_path / names[0] / "logs/slurm").glob("*_submitted.pkl"))
         assert len(files) == len(names)
         assert all(vars(DelayedSubmission.load(file))["_timeout_countdown"] > 1000 for file in files)
+
+
+def test_jobs_that_had_not_begun_are_stopped_as_soon_as_slurm_has_cancelled_them(
+    tmp_path, cluster, monkeypatch
+):
+    from submitit.core.utils import DelayedSubmission
+
+    states = f"if [ -e {cluster}/CANCELLED ]; then state='CANCELLED by 1'; else state=PENDING; fi"
+    for name, does in (
+        ("sbatch", "echo Submitted batch job 970"),
+        ("scancel", f"touch {cluster}/CANCELLED"),
+        ("sacct", f"{states}; echo 'JobID|State|NodeList'; echo \"970_[0-1]|$state|None assigned\""),
+    ):
+        (cluster / name).write_text(f"#!/bin/sh\n{does}\n")
+    monkeypatch.setattr("submitit.core.core.Job.result", lambda task: pytest.fail("waited for a result"))
+    engine = load_engine("slurm")
+    engine.open(tmp_path)
+    engine.start([job(tmp_path, name=name) for name in "ab"])
+    assert engine.ended() == []
+    engine.stop(at_once=False)
+    tasks = [
+        DelayedSubmission.load(file).function for file in (tmp_path / "logs/slurm").glob("*_submitted.pkl")
+    ]
+    assert len(tasks) == 2 and all(task.mark.exists() for task in tasks)
+    assert engine.ended() == [("a", 130), ("b", 130)]
+
+
+def test_a_second_ctrl_c_waits_for_no_slurm_that_says_nothing(tmp_path, cluster):
+    (cluster / "sacct").write_text("#!/bin/sh\nexit 1\n")
+    (cluster / "sbatch").write_text("#!/bin/sh\necho Submitted batch job 971\n")
+    engine = load_engine("slurm")
+    engine.open(tmp_path)
+    engine.start([job(tmp_path)])
+    engine.stop(at_once=False)
+    assert engine.ended() == []
+    engine.stop(at_once=True)
+    assert engine.ended() == [("a/t/0", 130)] and engine.room() == 100
 
 
 def test_what_sbatch_refuses_is_one_line(tmp_path, cluster):

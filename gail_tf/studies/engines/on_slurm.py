@@ -2,6 +2,9 @@
 
 import contextlib
 import itertools
+import signal
+import threading
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,7 +55,8 @@ class SlurmEngine:
             self.poll_seconds = 0.5
         self._cluster, self._at_a_time = cluster, min(at_a_time, array_size)
         self._running: dict[str, Any] = {}
-        self._stopping, self._folder, self._submitit = False, None, None
+        self._stopping, self._at_once, self._folder, self._submitit = False, False, None, None
+        self._mark: Path | None = None  # a file that is there once the jobs are cancelled
 
     def open(self, out: Path) -> None:
         try:
@@ -64,6 +68,7 @@ class SlurmEngine:
                 "--engine=slurm: there is no srun on this machine: log in to one of the cluster's."
             )
         self._submitit, self._folder = submitit, Path(out).absolute() / LOGS / "slurm"
+        self._mark = self._folder / f"{uuid.uuid4().hex}.cancelled"
         self._executor(1, 0)  # says what it does not take before anything runs
 
     def room(self) -> int:
@@ -74,7 +79,7 @@ class SlurmEngine:
         for (num_cpus, num_gpus), same in itertools.groupby(sorted(batch, key=asks), asks):
             executor = self._executor(num_cpus, num_gpus)
             with self._refusal_in_one_line(), executor.batch():  # one array
-                tasks = {job.name: executor.submit(Task(job)) for job in same}
+                tasks = {job.name: executor.submit(Task(job, self._mark)) for job in same}
             self._running |= tasks
 
     def _executor(self, num_cpus: float, num_gpus: float) -> Any:
@@ -101,17 +106,25 @@ class SlurmEngine:
             raise UserError(f"--engine=slurm: sbatch refuses the jobs ({one_line(e)}): {mend}.") from e
 
     def ended(self) -> list[tuple[str, int]]:
-        names = [name for name, task in self._running.items() if task.done()]
+        # submitit asks Slurm ever less often, ten minutes apart in the end: a person who waits does not.
+        asks_anew = itertools.chain([self._stopping], itertools.repeat(False))  # one answer is of all jobs
+        has_ended = lambda task: self._at_once or task.done(force_check=next(asks_anew))  # noqa: E731
+        names = [name for name, task in self._running.items() if has_ended(task)]
         return [(name, self._code(self._running.pop(name))) for name in names]
 
     def _code(self, task: Any) -> int:
+        if self._stopping and not task.paths.result_pickle.exists():
+            return STOPPED_EXIT_CODE  # submitit would wait 15 seconds for each that had not begun
         try:
             return task.result()
         except (self._submitit.core.utils.UncompletedJobError, self._submitit.core.utils.FailedJobError):
             return STOPPED_EXIT_CODE if self._stopping else _LOST_EXIT_CODE
 
     def stop(self, at_once: bool) -> None:
-        self._stopping = True
+        # A Slurm without accounting never says what became of a job: asked a second time, nobody waits.
+        self._stopping, self._at_once = True, at_once
+        self._mark.parent.mkdir(parents=True, exist_ok=True)
+        self._mark.touch()
         for task in self._running.values():
             task.cancel(check=False)
 
@@ -120,21 +133,47 @@ class SlurmEngine:
 
 
 class Task:
-    """What a job of the array calls; submitit asks for ``checkpoint`` when the job has to make room."""
+    """What a job of the array calls; submitit asks for ``checkpoint`` when the job has to make room.
 
-    def __init__(self, job: Job):
-        self.job, self._attempt = job, None
+    Args:
+      mark: a file that is there once the study has cancelled the job.
+    """
+
+    def __init__(self, job: Job, mark: Path | None = None):
+        self.job, self.mark, self._attempt = job, mark, None
 
     def __call__(self) -> int:
         self._attempt = Attempt(self.job)
-        return self._attempt.run()
+        with self._hears_cancelling():
+            return self._attempt.run()
+
+    @contextlib.contextmanager
+    def _hears_cancelling(self) -> Iterator[None]:
+        """Most clusters send SIGTERM to a job's first process alone, where submitit drops it.
+
+        It is right to do so before a preempted job's time is over, when Slurm sends it too, and submitit's
+        own signal later: only the study's mark says that the job is not to come back.
+        """
+
+        def hear(number: int, frame: Any) -> None:
+            if self.mark is not None and self.mark.exists():
+                self._attempt.ask_to_stop()
+
+        if threading.current_thread() is not threading.main_thread():  # where Python takes no handlers
+            yield
+            return
+        before = signal.signal(signal.SIGTERM, hear)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
     def checkpoint(self) -> Any:
         import submitit
 
         if self._attempt is not None:
             self._attempt.stop()
-        return submitit.helpers.DelayedSubmission(Task(self.job))
+        return submitit.helpers.DelayedSubmission(Task(self.job, self.mark))
 
     def __repr__(self) -> str:
         return f"{self.job.name} ({status(self.job) or 'new'})"
