@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from gail_tf.environments.actions import ActionCodec
+from gail_tf.training import imitation_distance
 from gail_tf.training.imitation_distance import (
     ImitationDistance,
     ScreenDistance,
@@ -45,6 +46,19 @@ def test_it_is_nothing_of_the_demonstrations_and_little_of_the_experts_others():
     measure = distance(expert)
     assert measure(expert) == 0.0
     assert 0.0 < measure([episode(seed) for seed in range(10, 20)]) < 0.05
+
+
+def test_a_sample_stands_for_long_demonstrations(monkeypatch):
+    expert, others = ([episode(seed) for seed in range(i, i + 40)] for i in (0, 40))
+    worse, whole, looked_at = [episode(seed, shift=0.5) for seed in range(80, 90)], distance(expert), []
+    rows_of = ImitationDistance._rows
+    monkeypatch.setattr(imitation_distance, "_MAX_ROWS", 2000)
+    monkeypatch.setattr(
+        ImitationDistance, "_rows", lambda *args: looked_at.append(len(args[1])) or rows_of(*args)
+    )
+    sampled = distance(expert)
+    assert looked_at == [2000] and sampled(others) < 0.05
+    assert sampled(worse) == pytest.approx(whole(worse), rel=0.1)
 
 
 @pytest.mark.parametrize(
