@@ -1,5 +1,9 @@
 """``UserError``, and what makes one line of an error."""
 
+import inspect
+import os
+import traceback
+from collections.abc import Callable
 from typing import Any
 
 
@@ -29,3 +33,15 @@ def error_message(error: Exception) -> str:
     """The error as text: of a UserError its message, of any other its type and its message in one line."""
     line = without_trail(error)
     return line if isinstance(error, UserError) else f"{type(error).__name__}: {one_line(line)}"
+
+
+def line_of(fn: Callable, error: Exception) -> str:
+    """ " in my_parts.py, line 7": the last line of the file of ``fn`` that ``error`` came through, or ""."""
+    function = inspect.unwrap(getattr(fn, "func", fn))
+    is_named = inspect.isclass(function) or inspect.isroutine(function)
+    try:
+        file = inspect.getsourcefile(function if is_named else type(function))
+    except TypeError:  # built into Python
+        return ""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    return f" in {os.path.basename(file)}, line {lines[-1]}" if lines else ""

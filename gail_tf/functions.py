@@ -8,7 +8,7 @@ from typing import Any
 
 import gin
 
-from gail_tf.errors import UserError, error_message
+from gail_tf.errors import UserError, error_message, line_of
 
 
 def frozen(fn: Callable, given: Collection[str] = ()) -> Callable:
@@ -53,24 +53,39 @@ def name_of(fn: Callable) -> str:
     return getattr(fn, "__name__", type(fn).__name__)
 
 
-def call_user_function(binding: str, fn: Callable, *given: Any) -> Any:
-    """``fn(*given)``, of a function that anybody may have written: it may raise anything.
+def call_user_function(binding: str, fn: Callable, *given: Any, **named: Any) -> Any:
+    """``fn(*given, **named)``, of a function that anybody may have written: it may raise anything.
 
     Raises:
       UserError: what ``fn`` raised, in one line that names it and where gin binds it.
     """
     try:
-        return fn(*given)
+        return fn(*given, **named)
     except UserError:
         raise
     except Exception as error:
         raise failure(binding, fn, error) from error
 
 
+def call_user_factory(binding: str, factory: Callable, *given: Any) -> Any:
+    """``factory(*given)``, as :func:`call_user_function`, but a ValueError passes: it names a setting."""
+    try:
+        return factory(*given)
+    except ValueError:
+        raise
+    except Exception as error:
+        raise failure(binding, factory, error) from error
+
+
 def failure(binding: str, fn: Callable, error: Exception) -> UserError:
-    """That ``fn``, which gin binds at ``binding``, raised ``error``, in one line."""
-    where = "mend it (GAIL_TF_TRACEBACK=1 shows where)"
-    return UserError(f"{binding}: {name_of(fn)} fails ({error_message(error)}); {where}.")
+    """That ``fn``, which gin binds at ``binding``, raised ``error``, in one line, and where in its file."""
+    what = f"{binding}: {_title(fn)} fails ({error_message(error)}){line_of(fn, error)}"
+    return UserError(f"{what}; mend it (GAIL_TF_TRACEBACK=1 shows where).")
+
+
+def _title(fn: Callable) -> str:
+    """``name_of``, of a method behind its class."""
+    return f"{type(fn.__self__).__name__}.{name_of(fn)}" if inspect.ismethod(fn) else name_of(fn)
 
 
 def require_signature(binding: str, fn: Callable, *names: str) -> None:
@@ -83,7 +98,7 @@ def require_signature(binding: str, fn: Callable, *names: str) -> None:
         signature.bind(*names)
     except TypeError as error:
         wanted = f"want a function of ({', '.join(names)}), also where it uses not all of them"
-        raise UserError(f"{binding}: {name_of(fn)} takes others ({error}): {wanted}.") from error
+        raise UserError(f"{binding}: {_title(fn)} takes others ({error}): {wanted}.") from error
 
 
 def _named(partial: functools.partial, fn: Callable) -> functools.partial:

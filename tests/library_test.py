@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 
+import gin
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -30,6 +31,14 @@ TINY = (
     "Trainer.episodes_per_evaluation = 1",
     "Trainer.final_episodes = 2",
 )
+
+
+@gin.configurable(module="library_test")
+class NoGenerator:
+    policy, notes = None, ()
+
+    def __init__(self, **given):
+        """Takes what any generator takes."""
 
 
 def make_cartpole():
@@ -149,6 +158,14 @@ def test_a_policy_of_images_takes_bytes_of_any_type(sees_images):
     policy, frames = sees_images
     for same in (frames.astype(np.float32), frames.astype(int), frames.tolist()):
         np.testing.assert_array_equal(policy(same), policy(frames))
+
+
+def test_a_generator_of_ones_own_without_the_verbs_of_one_is_told(tmp_path):
+    wanted = "^Experiment.generator: NoGenerator without steps_before_learning, prepare, .*, close: want the"
+    with pytest.raises(UserError, match=wanted):
+        bindings = ["Experiment.generator = @NoGenerator"]
+        gail_tf.train("bc/cartpole", run_dir=tmp_path / "run", bindings=bindings)
+    assert not (tmp_path / "run").exists()
 
 
 def test_of_no_observations_a_policy_gives_no_actions(sees_images):

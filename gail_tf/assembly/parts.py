@@ -26,6 +26,7 @@ from gail_tf.environments.atari import frames_in_stack
 from gail_tf.environments.description import described_spaces
 from gail_tf.environments.observations import flattened_images, time_limit
 from gail_tf.environments.wrappers import described
+from gail_tf.errors import UserError
 from gail_tf.functions import frozen, name_of
 from gail_tf.generators.acting import make_mode
 from gail_tf.training.evaluation import Evaluator
@@ -102,6 +103,7 @@ def _assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
         seed=settings.seed,
         absorbing=absorbing,
     )
+    _require_verbs(generator)
     expert_return = expert and expert.return_mean
     trainer = Trainer(
         generator=generator,
@@ -130,6 +132,14 @@ def _assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
         learned = PortableReward(reward_source, codec, real, absorbing, spaces)
     at_random = distance and _distance_of(distance, settings.random_play)
     return Parts(generator, trainer, _environment_kwargs(), spaces, learned, at_random, config, notes)
+
+
+def _require_verbs(generator: Any) -> None:
+    """Raises UserError for a generator, which anybody may have written, that lacks what the loop calls."""
+    verbs = "policy steps_before_learning notes prepare collect update is_finished finish state restore close"
+    if missing := [name for name in verbs.split() if not hasattr(generator, name)]:
+        given = f"Experiment.generator: {type(generator).__name__} without {', '.join(missing)}"
+        raise UserError(f"{given}: want the verbs of Generator in gail_tf/types.py.")
 
 
 def _imitation_distance(

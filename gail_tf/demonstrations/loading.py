@@ -11,7 +11,7 @@ import numpy as np
 from gail_tf.demonstrations.components import listed
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.readers import READERS, Reader, d4rl, npz
-from gail_tf.errors import UserError
+from gail_tf.errors import UserError, error_message, line_of
 from gail_tf.files import sha256_of
 from gail_tf.types import ARRAYS
 
@@ -84,7 +84,7 @@ def _kind(value: Any) -> str:
 
 def _read(path: str, reader: Reader | None) -> Demonstrations:
     for read in READERS if reader is None else (reader, *READERS):
-        found = read(path)
+        found = read(path) if read is not reader else _by_own(read, path)
         if isinstance(found, Demonstrations):
             return found
         if found is not None:
@@ -93,6 +93,19 @@ def _read(path: str, reader: Reader | None) -> Demonstrations:
                 "Demonstrations, as demonstrations.from_arrays makes, or None for what it does not read"
             )
     raise npz.not_an_archive(path)
+
+
+def _by_own(reader: Reader, path: str) -> Any:
+    """``reader(path)``, of a reader that anybody may have written: it may raise anything."""
+    try:
+        return reader(path)
+    except (UserError, OSError):
+        raise
+    except Exception as error:
+        what = f"the reader {getattr(reader, '__name__', reader)} fails ({error_message(error)})"
+        raise UserError(
+            f"{what}{line_of(reader, error)}; mend it (GAIL_TF_TRACEBACK=1 shows where)"
+        ) from error
 
 
 def with_keys(demonstrations: Demonstrations, keys: Sequence[str] | None) -> Demonstrations:

@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 import tensorflow as tf
 
+from gail_tf.agents.checked import made_agent, updated
 from gail_tf.agents.policy import Policy
 from gail_tf.agents.td3 import TD3
 from gail_tf.environments.actions import ActionCodec
@@ -23,6 +24,8 @@ from gail_tf.optimization import averages
 from gail_tf.optimization.compiling import with_xla
 from gail_tf.optimization.minibatches import drawn_indices, recent_ages, scan_updates
 from gail_tf.types import EpisodeStatistics, OffPolicyBatch, RewardSource, Transition
+
+_AGENT = "OffPolicyGenerator.agent"
 
 _LEAST_FRAMES = 64
 """Of frames there is room for so many more than for rows, and for a sixteenth: for episodes' starts."""
@@ -190,7 +193,8 @@ class OffPolicyGenerator(CollectingGenerator):
         self.steps_before_learning = num_random_steps
         normalizer_options = normalize_observations, absorbing
         self._normalizer, notes = shared.make_normalizer("OffPolicyGenerator", spec, *normalizer_options)
-        self.agent = agent(spec, codec.spec)
+        attributes = "actor_net num_batches exploration_noise make_actor_net".split()
+        self.agent = made_agent(_AGENT, agent, (spec, codec.spec), attributes)
         per_iteration = num_steps * num_environments
         filling = -(-max(num_random_steps, 1) // per_iteration) - 1
         waiting = getattr(self.agent, "actor_start", 0) // num_updates
@@ -304,7 +308,7 @@ class OffPolicyGenerator(CollectingGenerator):
 
         def step(i, seed):
             batch = tf.nest.map_structure(lambda x: x[i], batches)
-            return self.agent.update(self._augmented(batch, seed), seed, progress)
+            return updated(_AGENT, self.agent, self._augmented(batch, seed), seed, progress)
 
         metrics |= reward_metrics | scan_updates(step, self._num_updates, seed_agent)
         shared.move_average(self.policy, self._actor, self._average_step)

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from gail_tf.agents.behavioral_cloning import BehavioralCloning
+from gail_tf.agents.checked import made_agent, updated
 from gail_tf.agents.on_policy import generalized_advantage, policy_gradient_metrics
 from gail_tf.agents.policy import Policy
 from gail_tf.agents.ppo import PPO
@@ -25,6 +26,8 @@ from gail_tf.optimization.compiling import with_xla
 from gail_tf.optimization.frame_table import as_rows
 from gail_tf.optimization.minibatches import drawn_indices
 from gail_tf.types import EpisodeStatistics, OnPolicyBatch, RewardSource, Transition, ValuedSegments
+
+_AGENT = "OnPolicyGenerator.agent"
 
 
 def _check(settings: Mapping[str, Any]) -> None:
@@ -120,7 +123,8 @@ class OnPolicyGenerator(CollectingGenerator):
         self._normalizer, notes = shared.make_normalizer("OnPolicyGenerator", spec, *normalizer_options)
         make_networks = functools.partial(_networks, spec, codec.spec, actor_network, value_network, encoder)
         actor_net, value_net = make_networks()
-        self.agent = agent(spec, codec.spec, actor_net, value_net)
+        given = spec, codec.spec, actor_net, value_net
+        self.agent = made_agent(_AGENT, agent, given, ("actor_net", "value_net"))
         self._actor = self.policy = Policy(actor_net, self._normalizer, codec, absorbing, spec)
         self._average_rate = average_rate
         if average_rate:
@@ -265,7 +269,7 @@ class OnPolicyGenerator(CollectingGenerator):
         if self._cloned:
             expert_observation, expert_action = self._cloned
             extras["expert"] = self._actor.normalize(expert_observation), expert_action
-        metrics = self.agent.update(batch, seed, progress, **extras)
+        metrics = updated(_AGENT, self.agent, batch, seed, progress, **extras)
         shared.move_average(self.policy, self._actor, self._rate_of_average(iteration))
         fitted = []
         if self._generator_first:  # before the normaliser's update: in the scale in which they were fitted

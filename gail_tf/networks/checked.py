@@ -12,7 +12,7 @@ import tensorflow_probability as tfp
 from tf_agents.networks import network
 
 from gail_tf.errors import UserError, error_message, without_trail
-from gail_tf.functions import failure, name_of
+from gail_tf.functions import call_user_factory, name_of
 from gail_tf.networks.keras_adapter import as_network
 
 tfd = tfp.distributions
@@ -124,12 +124,7 @@ def _checked(
     is_scalar: bool = False,
 ) -> network.Network:
     name = name_of(factory)
-    try:
-        made = factory(*specs)
-    except ValueError:  # of a setting, which it names
-        raise
-    except Exception as error:
-        raise failure(binding, factory, error) from error
+    made = call_user_factory(binding, factory, *specs)
     rows = tf.nest.map_structure(lambda spec: tf.zeros([_ROWS, *spec.shape], spec.dtype), input_spec)
     try:
         made = _network(binding, made, input_spec, is_scalar)

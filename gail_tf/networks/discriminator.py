@@ -13,7 +13,7 @@ import gin
 import tensorflow as tf
 
 from gail_tf.errors import UserError, error_message
-from gail_tf.functions import frozen, name_of
+from gail_tf.functions import call_user_factory, frozen, name_of
 from gail_tf.networks.encoders import Cover, is_image, small_encoder, with_channels
 from gail_tf.networks.layers import reason_of, regularizers_of
 
@@ -26,7 +26,7 @@ def made_network(binding: str, factory: Callable, input_shapes: InputShapes) -> 
     Raises:
       UserError: it is none, does not take the features, or gives no logits ``[B, 1]``.
     """
-    network = factory(input_shapes)
+    network = call_user_factory(binding, factory, input_shapes)
     wanted, name = "want a Keras model from features [B, f] to logits [B, 1]", name_of(factory)
     # Keras' property raises where a network has not been called yet.
     if not callable(network) or not hasattr(type(network), "trainable_variables"):

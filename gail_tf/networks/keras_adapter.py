@@ -17,7 +17,11 @@ def as_network(made, input_spec, is_scalar: bool = False) -> network.Network:
       ValueError: it is neither, or does not take such inputs.
     """
     if not isinstance(made, tf.keras.layers.Layer):
-        raise ValueError(f"A factory of networks made {made!r}: want a TF-Agents network or a Keras model.")
+        is_keras_3 = type(made).__module__.partition(".")[0] == "keras"
+        kind = " of tf.keras, which is Keras 2 here, and this is Keras 3" if is_keras_3 else ""
+        raise ValueError(
+            f"A factory of networks made {made!r}: want a TF-Agents network or a Keras model{kind}."
+        )
     if not isinstance(made, network.Network):
         layers = [made, tf.keras.layers.Lambda(without_last_1)] if is_scalar else [made]
         spec = tf.nest.map_structure(samplable, input_spec)

@@ -168,6 +168,15 @@ def test_a_reader_that_gives_something_else_is_named(tmp_path, refuses):
     refuses(tmp_path, "the reader read_wrongly gave a dict; wanted Demonstrations", reader=read_wrongly)
 
 
+def test_what_a_reader_raises_is_one_line_with_the_line_of_its_file(tmp_path, refuses):
+    def read_badly(path):
+        return {}["observations"]
+
+    where = "in loading_test.py, line "
+    sentence = rf"the reader read_badly fails \(KeyError: 'observations'\) {where}\d+; mend it"
+    refuses(tmp_path, sentence, reader=read_badly)
+
+
 def test_what_a_reader_refuses_begins_with_the_path(tmp_path, refuses):
     def read_nothing(path):
         raise UserError("is too old")

@@ -173,6 +173,13 @@ def test_whatever_a_network_of_ones_own_raises_is_told():
         checked.checked_actor("P.actor", lambda *specs: None, _OBSERVATION, _BOX)
 
 
+def test_a_network_of_keras_3_is_told_that_it_is():
+    keras = pytest.importorskip("keras")
+    made = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(1)])
+    with pytest.raises(UserError, match="^P.value: .*want .* a Keras model of tf.keras, .* this is Keras 3"):
+        checked.checked_value("P.value", lambda spec: made, _OBSERVATION)
+
+
 class Demanding(Own):
     """As TF-Agents' ActorDistributionNetwork: without defaults, which is not how learners ask."""
 
