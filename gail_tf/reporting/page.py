@@ -136,10 +136,17 @@ def _rounded(value: Any) -> float | None:
 
 
 def _sections(groups: Sequence[Group], runs: pd.DataFrame) -> list[str]:
-    results = _table("Results", tables.results_frame(runs)) if runs.failure.isna().any() else ""
+    results = _results(runs) if runs.failure.isna().any() else ""
     if len(runs) == 1:
         return [results, _run_section(runs.iloc[0], 0, True, MAX_FILM_BYTES)]
     return [results, _runs_table(runs), "<h2>Each run</h2>", *_run_sections(runs)]
+
+
+def _results(runs: pd.DataFrame) -> str:
+    """The table of results, and what its columns and stars mean."""
+    lines = (html.escape(line.replace("\\*", "*")) for line in tables.explanations(runs))
+    notes = "".join(f'<p class="hint">{line}</p>' for line in lines)
+    return _table("Results", tables.results_frame(runs)) + notes
 
 
 def _run_sections(runs: pd.DataFrame) -> list[str]:

@@ -134,7 +134,8 @@ class Run:
     def amount(self) -> str:
         """How much training there was: steps, or of a run that takes none, as cloning does, iterations."""
         steps, iterations = (self.reached(name) or 0 for name in ("env_steps", "iteration"))
-        return f"{iterations:,.0f} iterations" if iterations and not steps else f"{steps:,.0f} steps"
+        number, unit = (iterations, "iteration") if iterations and not steps else (steps, "step")
+        return f"{number:,.0f} {unit}{'s' * (number != 1)}"
 
     @property
     def is_nan(self) -> bool:

@@ -89,7 +89,7 @@ def results_table(runs: pd.DataFrame, problems: Sequence[str] = ()) -> str:
       runs: as ``runs_table`` made them.
       problems: one line about each run directory that could not even be read.
     """
-    lines = [markdown(results_frame(runs)), "", *_explanations(runs)]
+    lines = [markdown(results_frame(runs)), "", *explanations(runs)]
     failed = runs[runs.failure.notna()].itertuples()
     missing = [f"- `{run.run}` ({run.environment}, {run.group}): {run.failure}" for run in failed]
     missing += [f"- {problem}" for problem in problems]
@@ -293,7 +293,8 @@ def _better_last(scored: pd.DataFrame) -> str | None:
     )
 
 
-def _explanations(runs: pd.DataFrame) -> list[str]:
+def explanations(runs: pd.DataFrame) -> list[str]:
+    """What stands under the table of results, a line of Markdown each."""
     lines = [
         f"{policies(runs)}. Normalised return: 0 is the random policy, 1 the expert. Medians over seeds. "
         "IQM: mean of the middle half of the seeds, with a stratified bootstrap interval (rliable).",

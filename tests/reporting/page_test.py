@@ -133,6 +133,25 @@ def test_its_tables_are_those_of_the_report(make_page, study):
     assert "200.0" in values or "300.0" in values  # sorted by the number, not by "300"
 
 
+def test_what_the_results_stars_and_brackets_mean_stands_below_them(make_page, make_run_dir):
+    _, reader, groups = make_page([make_run_dir("a"), make_run_dir("b", seed=1)])
+    told = tables.explanations(tables.runs_table(groups))
+    assert any(line.startswith("\\* fewer than 3 seeds") for line in told)
+    for line in told:
+        assert line.replace("\\*", "*") in reader.text["p"]
+
+
+def test_a_run_that_did_not_finish_is_told_as_what_it_is(shown, make_run_dir):
+    dirs = [
+        make_run_dir("whole"),
+        make_run_dir("nan", seed=1, status="diverged"),
+        make_run_dir("now", (0.0, 500.0), seed=2, status="running"),
+    ]
+    (panel,) = shown(dirs, 0.5)
+    told = ["0.25  gail_ppo", "0.25  gail_ppo, seed 1 (diverged after 300 steps)"]
+    assert panel["tips"][0][1:] == [*told, "0.25  gail_ppo, seed 2 (running after 200 steps)"]
+
+
 def test_each_run_has_its_command_and_settings_as_they_were_given(make_page, study):
     _, reader, groups = make_page(study)
     runs = tables.runs_table(groups)
