@@ -115,11 +115,11 @@ def telling_borders(case: Case) -> Finding | None:
     if share is None or share < MAX_BORDER_ACCURACY or case.is_good:
         return None
     return Finding(
-        f"the border of one frame, 8 pixels wide, tells them from random play with {share:.0%} of held-out "
-        "frames right (chance: 50%)",
+        f"the border of one frame tells them from random play with {share:.0%} of held-out frames right "
+        "(chance: 50%)",
         (
             "Cover a score: --gin='make_discriminator_network.encoder = @covered' "
-            "--gin='covered.boxes = [(0, 10, 0, 84)]'  # top, bottom, left, right",
+            "--gin='covered.boxes = [(0, 10, 0, 84)]'  # top, bottom, left, right, in images of 84 x 84",
             f"{_inspect(case)} --figure=sheet.png",
             "Record frames as make_environment.wrappers makes them: size, grey, interpolation, crop.",
         ),

@@ -10,6 +10,7 @@ import numpy as np
 from gail_tf import demonstrations as demos
 from gail_tf.demonstrations.comparison import Comparison, compare
 from gail_tf.demonstrations.components import columns_in_order
+from gail_tf.demonstrations.frames import channels_first
 from gail_tf.demonstrations.steps import Reference, Steps
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack, newest_frame
@@ -27,6 +28,7 @@ NUM_STEPS = 3000  # of random actions, and as many of the file's
 MIN_FRAMES = 100  # fewer say nothing of what tells them
 _MOST_BYTES = 1 << 28  # of images played
 _NUM_IMAGE_RESETS = 10
+_BORDER = 8  # pixels; of images of less than 80 a tenth
 _LEAST_SWAP = 0.2  # grey levels between channels' means: a coloured dot of 3 x 3 on 48 x 48 makes 1.4
 OTHER_IMAGES = 10.0
 """Grey levels between first images, beyond those between resets. Of one game 0 to 4, of two 48 to 93."""
@@ -133,8 +135,9 @@ def border_accuracy(
     """``demonstrations.border_accuracy`` of images against NUM_STEPS of uniformly random actions in ``env``.
 
     ``taken``: demonstrations as ``matched`` gives them, so as training sees them: of a game in grey frames a
-    colour recording is grey by then. None of fewer than MIN_FRAMES, and of others than bytes. Near 1, a
-    discriminator can win without a look at behaviour: by a score, or since frames were made otherwise.
+    colour recording is grey by then. Borders are 8 pixels wide, of images of less than 80 a tenth. None of
+    fewer than MIN_FRAMES, and of others than bytes. Near 1, a discriminator can win without a look at
+    behaviour: by a score, or since frames were made otherwise.
     """
     if taken.num_transitions < MIN_FRAMES or env.observation_space.dtype != np.uint8:
         return None
@@ -142,7 +145,10 @@ def border_accuracy(
     one = seen(env.observation_space.low)
     num_steps = min(NUM_STEPS, max(MIN_FRAMES, _MOST_BYTES // one.nbytes))
     played = _steps(env, _at_random(env, seed), seed, seen, num_steps)
-    return demos.border_accuracy(taken.observations, played.observations, covered=covered)
+    # Of small images 8 pixels would be nearly all, behaviour too.
+    size = one.shape[1:] if channels_first(one.shape) else one.shape[:2]
+    width = min(_BORDER, max(1, min(size) // 10))
+    return demos.border_accuracy(taken.observations, played.observations, width, covered=covered)
 
 
 def _reference(

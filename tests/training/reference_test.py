@@ -102,6 +102,15 @@ def test_images_are_held_against_random_play_by_their_borders():
     assert not any("covered.boxes" in warning for warning in plain.warnings)
 
 
+def test_the_border_of_a_small_image_is_not_where_it_is_played():
+    frames = np.zeros((400, 12, 12), np.uint8)
+    frames[:, :, 2] = 255  # the bar is in two places, and this expert's in one
+    fields = {"observations": frames, "actions": np.arange(400) % 2, "terminals": np.arange(400) % 10 == 9}
+    recorded = demonstrations.from_arrays({**fields, "timeouts": np.zeros(400, bool)})
+    ends_of_bars = [(0, 1, 0, 12), (11, 12, 0, 12)]
+    assert reference.border_accuracy(recorded, gym.make("Bar-v0"), ends_of_bars) == 0.5
+
+
 def test_images_that_no_reset_of_the_environment_has_are_told():
     frames = np.stack([gym.make("Bar-v0").reset(seed=i)[0] for i in range(40)])
     fields = {
