@@ -126,15 +126,21 @@ class Case:
 
     def trained_by(self, recipe: str) -> str:
         """The flags that train another recipe on this run's task."""
-        config, _, task = str(self.run.info.get("config_name") or "").split(" ")[0].partition("/")
-        if config and task and self.sees_screens:  # a game is none without its task's wrappers
-            return f"--config={recipe}/{task}"
+        if self._game is not None:
+            return f"--config={recipe}/{self._game}"
         return f"--config={recipe}/any {self.environment_flags}"
+
+    @property
+    def _game(self) -> str | None:
+        """The shipped task that makes a game's screens, wrappers and all; None of images of one's own."""
+        config, _, task = str(self.run.info.get("config_name") or "").split(" ")[0].partition("/")
+        is_shipped = config and task not in ("", "any") and not task.endswith(".gin")
+        return task if self.sees_screens and is_shipped else None
 
     @property
     def environment_flags(self) -> str:
         """What makes this run's environment in a command: its id, and what the config binds of it beside."""
-        bound = {} if self.sees_screens else self._texts
+        bound = self._texts if self._game is None else {}
         made = {name: bound.get(f"make_environment.{name}", "None") for name in _ARGUMENTS}
         wrappers = re.findall(r"@(?:[\w.]+\.)?(\w+)", made["wrappers"])
         lines = re.findall(r"^import .+$", self._gin_config, re.MULTILINE) if wrappers else []

@@ -133,3 +133,20 @@ def test_a_clone_of_screens_is_sent_to_its_games_own_recipes():
         and "--config=bc/pong --dem" in told
         and "--config=ppo/pong --run" in told
     )
+
+
+@pytest.mark.parametrize(
+    "config", ["bc/any", "bc/any + with/small_encoder", "mine.gin", "my/own.gin", "/my/own.gin"]
+)
+def test_a_clone_of_ones_own_images_is_sent_to_its_environment(config):
+    """No shipped task makes it, whatever encoder is bound: the command has to name it, wrappers too."""
+    screens = (
+        SETTINGS
+        + "make_actor_network.encoder = @nature_encoder\nmake_environment.wrappers = [@StackedFrames]\n"
+    )
+    run = clone(SETTLED, -3.0, screens, facts={"are_images": True})
+    run.info["config_name"] = config
+    (finding,) = diagnosis.diagnose(run)
+    environment = f"--environment={run.info['environment']}"
+    wrapped = "--gin='make_environment.wrappers = [@StackedFrames]'"
+    assert finding.change[0].startswith(f"gail-train --config=gail_ppo/any {environment} {wrapped} ")
