@@ -216,7 +216,12 @@ def _chosen_and_used(
     seed = run_seed if loaded.seed is None else loaded.seed
     if recorded.environment is None:
         demos.check_file_name(loaded.name, environment_name(env))
-    chosen = matched(recorded, env.env if absorbing else env)
+    try:
+        chosen = matched(recorded, env.env if absorbing else env)
+    except UserError as error:
+        if not (notes := _notes_on_making(recorded, env, does_fit=False)):
+            raise
+        raise UserError(f"{str(error).rstrip('.')}. {' '.join(notes)}") from error
     if loaded.num_trajectories is not None:
         chosen = demos.select(chosen, loaded.num_trajectories, seed)
     if (num_frames := frames_in_stack(env)) is not None:
@@ -240,8 +245,12 @@ def _transitions(used: Demonstrations, codec: ActionCodec, absorbing: bool) -> T
     return Transition(used.observations, actions, used.next_observations, rewards_or_zero, *flags)
 
 
-def _notes_on_making(recorded: Demonstrations, env: gym.Env) -> list[str]:
-    """What the recording says that its environment was made with, and this one is not: a note or none."""
+def _notes_on_making(recorded: Demonstrations, env: gym.Env, does_fit: bool = True) -> list[str]:
+    """What the recording says that its environment was made with, and this one is not: a note or none.
+
+    ``does_fit``: the recording's rows are such as this environment's. Where none are bound, wrappers are told
+    only of those that are not: somebody's function may have put them around it.
+    """
     policy = recorded.provenance.get("policy")
     made = recorded.provenance.get("environment_kwargs")
     if made is None and isinstance(policy, Mapping):  # recordings of before the file said it itself
@@ -257,9 +266,10 @@ def _notes_on_making(recorded: Demonstrations, env: gym.Env) -> list[str]:
     bound = gin.get_bindings("make_environment")
     # With what is bound beside them, since a binding replaces the whole.
     asked = {**(bound.get("kwargs") or {}), **{name: kwargs[name] for name in other}} if other else {}
-    found = as_bindings(
-        {"kwargs": asked, "wrappers": _otherwise(made.get("wrappers"), bound.get("wrappers"))}
-    )
+    others = _otherwise(made.get("wrappers"), bound.get("wrappers"))
+    if not (does_fit or bound.get("wrappers")):
+        others = made.get("wrappers")
+    found = as_bindings({"kwargs": asked, "wrappers": others})
     limit = made.get("max_episode_steps")
     if limit is not None and limit != time_limit(env):
         found += as_bindings({"max_episode_steps": limit})

@@ -1,5 +1,6 @@
 import dataclasses
 import hashlib
+import re
 import textwrap
 from pathlib import Path
 
@@ -170,6 +171,18 @@ def test_wrappers_that_are_bound_otherwise_than_in_the_recording_are_remarked_up
     assert "with import gymnasium" in note and "ClipAction.share = 0.5" in note
     (note,) = said([stacked, *mine])
     assert "StackedFrames.num_frames = 2; " in note
+
+
+def test_of_rows_that_do_not_fit_it_is_told_what_their_environment_was_made_with(prepare):
+    rows = np.zeros((200, 5), np.float32)
+    recorded = dataclasses.replace(pendulums((200, False)), observations=rows, next_observations=rows)
+    with pytest.raises(UserError, match="wanted 3, as Pendulum-v1 has: give demonstrations .* environment$"):
+        prepare(recorded)
+    made = {"kwargs": {"g": 3.0}, "wrappers": wrappers.described([wrappers.FlattenActions])}
+    recorded = dataclasses.replace(recorded, provenance={"environment_kwargs": made})
+    told = "make_environment.kwargs = {'g': 3.0}; make_environment.wrappers = [@FlattenActions], which"
+    with pytest.raises(UserError, match=re.escape(f"environment. Recorded in an environment with {told}")):
+        prepare(recorded)
 
 
 def test_other_arguments_are_told_with_those_that_are_bound(prepare):
