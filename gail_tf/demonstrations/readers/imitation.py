@@ -14,7 +14,7 @@ import numpy as np
 from gail_tf.demonstrations import arrays
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.readers import npz
-from gail_tf.demonstrations.readers.outside import as_written, package, parsing, source
+from gail_tf.demonstrations.readers.outside import as_written, numbers_of, package, parsing, source
 from gail_tf.demonstrations.readers.trajectories import Trajectory, from_trajectories
 from gail_tf.errors import UserError
 
@@ -45,9 +45,20 @@ def read_folder(path: str) -> Demonstrations | None:
             f"{', '.join(_COLUMNS)}: save them with imitation.data.serialize.save"
         )
     with parsing("imitation's trajectories"):
-        rows = [row for table in tables for row in table.to_pylist()]
+        rows = [row for table in tables for row in _rows(table)]
         kind = tables[0].schema.field("obs").type
     return _from_rows(rows, {"format": "imitation", "folder": folder.name}, kind)
+
+
+def _rows(table: Any) -> list[dict[str, Any]]:
+    """A trajectory each: lists of numbers as arrays, all else as Python has it."""
+
+    def cell(scalar: Any) -> Any:
+        values = getattr(scalar, "values", None)  # of a list
+        numbers = None if values is None else numbers_of(values)
+        return scalar.as_py() if numbers is None else numbers
+
+    return [{name: cell(table[name][i]) for name in table.column_names} for i in range(table.num_rows)]
 
 
 def _from_rows(

@@ -60,7 +60,7 @@ def _columns(folder: pathlib.Path, wanted: tuple[str, ...], has_rewards: bool) -
     names = (*wanted, "next.reward") if has_rewards else wanted
     parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
     for file in files:
-        found = parquet_columns(str(file))
+        found = parquet_columns(str(file), names)  # not the images, which may be gigabytes
         if missing := [name for name in names if name not in found]:
             raise UserError(
                 f"{file.name} has no column {missing[0]}; wanted {', '.join(names)}: record it again"

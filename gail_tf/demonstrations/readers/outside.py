@@ -52,6 +52,35 @@ def source(format_name: str, path: str) -> dict[str, Any]:
     return {"format": format_name, "file": file.name, "sha256": sha256_of([file])}
 
 
+def numbers_of(column: Any) -> np.ndarray | None:
+    """Numbers of an Arrow array, or lists of equal lengths of them; None where it holds anything else.
+
+    By Python's numbers, which Arrow makes of all else, a million rows took gigabytes. As by those, integers
+    are int64; images of bytes stay bytes.
+    """
+    import pyarrow
+
+    types, shape = pyarrow.types, [len(column)]
+    while len(column) and not column.null_count:
+        kind = column.type
+        if types.is_boolean(kind) or types.is_floating(kind) or types.is_integer(kind):
+            if types.is_uint64(kind):
+                break
+            numbers = column.to_numpy(zero_copy_only=False).reshape(shape)
+            is_image = types.is_uint8(kind) and len(shape) > 2
+            return numbers.astype(np.int64) if numbers.dtype.kind in "iu" and not is_image else numbers
+        if types.is_fixed_size_list(kind):
+            lengths = [kind.list_size]
+        elif types.is_list(kind) or types.is_large_list(kind):
+            lengths = column.value_lengths().unique().to_pylist()
+        else:
+            break
+        if len(lengths) > 1:
+            break
+        shape, column = [*shape, *lengths], column.flatten()
+    return None
+
+
 def as_written(array: np.ndarray, kind: Any) -> np.ndarray:
     """``array`` of Python's numbers, which are int64; images are bytes again where the Arrow type was."""
     kind = getattr(kind, "storage_type", kind)

@@ -19,7 +19,14 @@ from gail_tf.demonstrations.components import Components
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.readers import d4rl
 from gail_tf.demonstrations.readers.clocks import CLOCKS, COUNTS, checked_steps
-from gail_tf.demonstrations.readers.outside import as_written, first_bytes, package, parsing, source
+from gail_tf.demonstrations.readers.outside import (
+    as_written,
+    first_bytes,
+    numbers_of,
+    package,
+    parsing,
+    source,
+)
 from gail_tf.errors import UserError
 
 _NEEDED = "gail_tf[arrow]"
@@ -135,17 +142,22 @@ def read_parquet(path: str) -> Demonstrations | None:
     return from_columns(parquet_columns(path), source("Parquet", path))
 
 
-def parquet_columns(path: str) -> dict[str, np.ndarray]:
-    """The columns of a Parquet file, ``[N]`` of numbers or ``[N, ...]`` of lists of equal lengths."""
+def parquet_columns(path: str, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+    """The columns of a Parquet file, ``[N]`` of numbers or ``[N, ...]`` of lists of equal lengths.
+
+    Args:
+      names: of those that are wanted, as far as they are there; None: all.
+    """
     pyarrow, parquet = (package(name, "Parquet", _NEEDED) for name in ("pyarrow", "pyarrow.parquet"))
     with parsing("Parquet"):
-        table = parquet.ParquetFile(path).read()
+        table = parquet.ParquetFile(path).read(columns=names)
         table.validate(full=True)
         columns = {}
         for name, column in zip(table.column_names, table.columns, strict=True):
             if pyarrow.types.is_decimal(column.type):  # what databases write
                 column = column.cast("float64")
-            columns[name] = column.to_pylist(), column.type
+            numbers = numbers_of(column.combine_chunks())
+            columns[name] = column.to_pylist() if numbers is None else numbers, column.type
     return {name: as_written(_column(name, column), kind) for name, (column, kind) in columns.items()}
 
 

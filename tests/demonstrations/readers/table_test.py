@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 
 from gail_tf import demonstrations as demos
+from gail_tf.demonstrations.readers import table as table_reader
+from gail_tf.demonstrations.readers.outside import numbers_of
 from gail_tf.errors import UserError
 
 NAMES = ("position", "velocity", "angle", "angular_velocity")
@@ -357,6 +359,38 @@ def test_lists_in_parquet_are_vectors(tmp_path, refuses):
     frame["obs_0"] = [[0.0], [0.0, 1.0], [], [1.0], [2.0]]
     frame.to_parquet(tmp_path / "a")
     refuses(tmp_path / "a", "obs_0 is ragged")
+
+
+def test_numbers_in_parquet_do_not_become_pythons(tmp_path, monkeypatch):
+    """As these a million rows of observations and successors took gigabytes."""
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as parquet
+
+    rows = np.random.default_rng(0).standard_normal((6, 4)).astype(np.float32)
+    fixed = pa.FixedSizeListArray.from_arrays(pa.array(rows.reshape(-1)), 4)
+    some, few = [[1, 2], [3, 4], [5, 6], [7, 8], [9, 10], [11, 12]], pa.list_(pa.large_list(pa.int8()))
+    columns = {
+        "fixed": (fixed, rows),
+        "lists": (pa.array(rows.tolist(), pa.list_(pa.float32())), rows),
+        "nested": (pa.array([[row] for row in some], few), np.array(some)[:, None]),
+        "bytes": (pa.array(range(6), pa.uint8()), np.arange(6)),
+        "flags": (pa.array([True, False] * 3), np.array([True, False] * 3)),
+    }
+    table = pa.table({name: column for name, (column, _) in columns.items()})
+    parquet.write_table(table, tmp_path / "a", row_group_size=2)  # in pieces, as larger files are
+    monkeypatch.setattr(table_reader, "_column", lambda name, column: column)
+    read = table_reader.parquet_columns(str(tmp_path / "a"))
+    for name, (column, wanted) in columns.items():
+        assert isinstance(read[name], np.ndarray) and read[name].dtype == wanted.dtype, name
+        np.testing.assert_array_equal(read[name], wanted)
+        np.testing.assert_array_equal(numbers_of(column[2:]), wanted[2:])
+    assert list(table_reader.parquet_columns(str(tmp_path / "a"), ("flags", "none"))) == ["flags"]
+
+
+@pytest.mark.parametrize("cells", [[[1.0, None], [2.0, 3.0]], [[1.0], [2.0, 3.0]], [1, None], ["a", "b"], []])
+def test_what_arrow_holds_beside_numbers_is_no_array(cells):
+    pa = pytest.importorskip("pyarrow")
+    assert numbers_of(pa.array(cells)) is None
 
 
 def test_columns_that_are_ignored_may_be_ragged(tmp_path):
