@@ -3,10 +3,13 @@
 from collections.abc import Callable
 
 import gin
+import numpy as np
+import tensorflow as tf
 
 from gail_tf.assembly.expert import Expert
 from gail_tf.functions import name_of
 from gail_tf.rewards import functions as rewards
+from gail_tf.rewards.checks import rewards_of
 
 
 def seeks_the_end(expert: Expert, random_length: float) -> bool:
@@ -37,6 +40,18 @@ def matching_reward(seeks_end: bool, outlives: bool, without_falls: Callable | N
     if without_falls is not None and not outlives:
         return without_falls
     return rewards.log_d if seeks_end else rewards.plr
+
+
+def overflow_warning(reward_fn: Callable) -> str | None:
+    """Where a reward is no number at a logit from -50 to 50: such a run ends when a logit gets there."""
+    logits = tf.linspace(-50.0, 50.0, 101)
+    reward = rewards_of("Discriminator.reward_fn", reward_fn, logits, "logits").numpy()
+    wrong = [(abs(logit), logit, paid) for logit, paid in zip(logits.numpy(), reward, strict=True)]
+    wrong = min((one for one in wrong if not np.isfinite(one[2])), default=None)
+    if wrong is None:
+        return None
+    where = f"is {wrong[2]:g} at a logit of {wrong[1]:g}, and a NaN or Inf stops the training"
+    return f"the reward {name_of(reward_fn)} {where}. Keep it finite at logits of -50 to 50 (tf.nn.softplus)."
 
 
 def survival_warning(reward_fn: Callable, seeks_end: bool, absorbing: bool) -> str | None:

@@ -38,7 +38,13 @@ from gail_tf.assembly.expert import (
 from gail_tf.assembly.gin_text import recorded, statements
 from gail_tf.assembly.image_notes import dark_images
 from gail_tf.assembly.recipes import check_order, includes, layers, recipe_env_steps
-from gail_tf.assembly.reward_choice import matching_reward, outlives_chance, seeks_the_end, survival_warning
+from gail_tf.assembly.reward_choice import (
+    matching_reward,
+    outlives_chance,
+    overflow_warning,
+    seeks_the_end,
+    survival_warning,
+)
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack
@@ -506,8 +512,8 @@ def _settle_reward(expert: Expert, random_length: float, absorbing: bool) -> lis
             why = "which suits experts that stay: no episode is whole, and nothing tells how theirs end. If "
             why += "they reach a goal, add --gin='Discriminator.reward_fn = @log_d'."
         notes = [f"note: The reward is {reward.__name__} (of docs/gail.md's table), {why}"]
-    warning = survival_warning(reward, seeks_end, absorbing)
-    return [*notes, f"{WARNING}{warning}"] if warning else notes
+    warnings = overflow_warning(reward), survival_warning(reward, seeks_end, absorbing)
+    return [*notes, *(f"{WARNING}{warning}" for warning in warnings if warning)]
 
 
 @contextlib.contextmanager

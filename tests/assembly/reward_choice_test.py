@@ -61,3 +61,16 @@ def test_dac_pays_the_logit_only_where_no_fall_ends_an_episode(terminates, lengt
 )
 def test_a_reward_against_the_experts_way_is_warned_of(reward, seeks_end, absorbing, warned):
     assert (reward_choice.survival_warning(reward, seeks_end, absorbing) is not None) == warned
+
+
+@pytest.mark.parametrize(
+    "reward, told",
+    [
+        (lambda logits: tf.exp(2.0 * logits), "<lambda> is inf at a logit of 45, and a NaN or Inf stops"),
+        (tf.math.log, "log is -inf at a logit of 0, and"),
+        *((shipped, None) for shipped in (rewards.plr, rewards.airl, rewards.log_d, rewards.neg_inv_d)),
+    ],
+)
+def test_a_reward_that_overflows_is_told_before_the_training(reward, told):
+    warning = reward_choice.overflow_warning(reward)
+    assert warning is None if told is None else warning.startswith(f"the reward {told}")
