@@ -8,6 +8,7 @@ import gin
 import gymnasium as gym
 import numpy as np
 import pytest
+import tensorflow as tf
 from gymnasium.envs.classic_control import CartPoleEnv
 
 from gail_tf import demonstrations
@@ -57,6 +58,17 @@ def test_other_units_are_warned_of_in_a_few_lines(tmp_path):
     assert len(mismatches) >= settings.TOLD
     *_, last = warnings = warnings_of(found)
     assert len(warnings) == settings.TOLD + 1 and "more" in last
+
+
+@gin.configurable(module="settings_test")
+def overflowing(logits):
+    return tf.exp(2.0 * logits)
+
+
+def test_a_reward_of_ones_own_that_overflows_is_warned_of():
+    found = settings.resolve(Request("", ("gail_ppo/cartpole",), ("Discriminator.reward_fn = @overflowing",)))
+    (warning,) = warnings_of(found)
+    assert warning.startswith("warning: the reward overflowing is inf at a logit of 45")
 
 
 def test_columns_as_they_are_give_no_warning(tmp_path):
