@@ -194,7 +194,7 @@ class ScreenDistance:
 
     def __init__(self, blocks: np.ndarray, length_mean: float, is_stack: bool = False):
         self.seen = functools.partial(screen_blocks, is_stack=is_stack)
-        spread = blocks.std(0)
+        spread = blocks.std(0, dtype=np.float64)  # as float32, 300,000 equal frames are 0.2 apart
         # In its own unit, a grey level of 255, where they hardly ever differ: a glimpse of one pixel in a
         # thousand frames has a spread of 0.003, and what is seen there would count for all other blocks.
         self._scale = np.where(spread > _LEAST_SPREAD, spread, 1.0)

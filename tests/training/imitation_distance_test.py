@@ -191,6 +191,12 @@ def test_a_place_where_the_expert_was_once_does_not_count_for_all_others():
     assert measure(plain) < measure(there) < measure(plain) + 0.02
 
 
+def test_of_many_frames_too_a_block_that_never_changes_counts_in_grey_levels():
+    measure = ScreenDistance(np.full((300_000, 2), 100.3, np.float32), 200.0)
+    others = [{"observations": np.full((200, 2), 101.3, np.float32)}]
+    assert measure(others) == pytest.approx(1.0, rel=1e-3)
+
+
 def test_blocks_are_of_the_newest_frame_and_of_any_size():
     stack = screens(0)
     blocks = functools.partial(screen_blocks, is_stack=True)
