@@ -317,6 +317,10 @@ def _ending(run: StudyRun, code: int, out: Path) -> tuple[str, str]:
     status = _status(run, out)
     if code == 0 or status == FINISHED:  # a signal may end a process that has nothing more to write
         summary = read_object(out / run.name / "summary.json")
+        if (
+            summary is None
+        ):  # removed, or on a file system that does not show it yet what another machine wrote
+            return FINISHED, "finished; its summary.json is not there"
         score = summary["normalized_return"]
         score = "" if score is None else f", normalised {score:.3f}"
         took = text.duration(summary["wall_seconds"])

@@ -102,6 +102,14 @@ def info(path):
     return json.loads((path / "run.json").read_text())
 
 
+def test_a_finished_run_whose_summary_is_not_seen_does_not_end_the_study(tmp_path):
+    (run,) = plan("A")
+    (tmp_path / run.name).mkdir(parents=True)
+    (tmp_path / run.name / "run.json").write_text('{"status": "finished"}')
+    told = "finished; its summary.json is not there"
+    assert runner._ending(run, 0, tmp_path) == (runner.FINISHED, told)
+
+
 def test_a_clone_in_the_current_folder_does_not_hide_the_package(tmp_path):
     (tmp_path / "gail_tf").mkdir()
     code = jobs.CHILD.format("report")
