@@ -17,8 +17,8 @@ from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.optimization.minibatches import scan_minibatches
 from gail_tf.types import Transition
 
-_IMAGES_AT_ONCE = 256
-"""Held-out images that are float32 at one time."""
+_IMAGES_AT_ONCE, _VECTORS_AT_ONCE = 256, 2**16
+"""Held-out rows that go through the network at one time."""
 
 
 def _copies(variables: Sequence[tf.Variable]) -> list[tf.Variable]:
@@ -182,25 +182,26 @@ class BehavioralCloning(tf.Module):
         }
 
     def _held_out_measures(self) -> tuple[tf.Tensor, ...]:
-        """Mean loss, error and entropy of the held-out rows; of images few rows at a time are float32."""
+        """Mean loss, error and entropy of the held-out rows; of many, some at a time."""
         num_rows = self._held_out.shape[0]
-        if self._rows[0].shape.rank == 2 or num_rows <= _IMAGES_AT_ONCE:
+        at_once = _VECTORS_AT_ONCE if self._rows[0].shape.rank == 2 else _IMAGES_AT_ONCE
+        if num_rows <= at_once:
             observation, action = self.held_out
             loss, distribution = self._loss(observation, action)
             error = self._error(distribution, action)
             return loss, tf.reduce_mean(error), tf.reduce_mean(distribution.entropy())
-        num_pieces = -(-num_rows // _IMAGES_AT_ONCE)
-        indices = tf.range(num_pieces * _IMAGES_AT_ONCE) % num_rows  # a last piece is filled up
+        num_pieces = -(-num_rows // at_once)
+        indices = tf.range(num_pieces * at_once) % num_rows  # a last piece is filled up
 
         def by_row(chosen):
             observation, action = self._rows_at(tf.gather(self._held_out, chosen))
             distribution = self._policy.distribution(self._policy.normalize(observation))
-            error = tf.reshape(self._error(distribution, action), [_IMAGES_AT_ONCE, -1])
+            error = tf.reshape(self._error(distribution, action), [at_once, -1])
             return -distribution.log_prob(action), tf.reduce_mean(error, -1), distribution.entropy()
 
         pieces = tf.map_fn(
             by_row,
-            tf.reshape(indices, [num_pieces, _IMAGES_AT_ONCE]),
+            tf.reshape(indices, [num_pieces, at_once]),
             fn_output_signature=(tf.float32, tf.float32, tf.float32),
             parallel_iterations=1,
         )

@@ -9,6 +9,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from tf_agents.networks import sequential
 
+from gail_tf.agents import behavioral_cloning
 from gail_tf.agents.behavioral_cloning import BehavioralCloning
 from gail_tf.agents.policy import Policy
 from gail_tf.environments.actions import ActionCodec
@@ -103,6 +104,16 @@ def test_none_held_out_trains_on_all_rows_and_looks_at_the_same():
     loss = cloning.epoch(0)["cloning/fitted_loss"]
     log_prob = policy.distribution(policy.normalize(expert.observation)).log_prob(expert.action)
     assert loss == pytest.approx(-np.mean(log_prob), rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", _SPACES)
+def test_many_held_out_rows_go_through_the_network_in_pieces(kind, monkeypatch):
+    cloning, policy, _ = make(kind)
+    whole, seen, distribution = cloning._held_out_measures(), [], policy.distribution
+    monkeypatch.setattr(behavioral_cloning, "_VECTORS_AT_ONCE", 7)
+    monkeypatch.setattr(policy, "distribution", lambda rows: seen.append(rows.shape[0]) or distribution(rows))
+    np.testing.assert_allclose(cloning._held_out_measures(), whole, rtol=1e-4)
+    assert set(seen) == {7}
 
 
 def test_it_stops_after_patience_epochs_and_puts_the_best_weights_back():
