@@ -64,9 +64,9 @@ class LearnedReward(tf.Module):
         mismatch = _mismatch(learned, spaces)
         if mismatch:
             problem = f"--reward={self._folder} takes {mismatch[0]}, {environment} gives {mismatch[1]}"
-            raise UserError(
-                f"{problem}: give an environment with the spaces of {learned.get('environment')}."
-            )
+            made = ", made with the environment_kwargs of its reward.json"  # the id alone may be this one's
+            wanted = f"{learned.get('environment')}{made if learned.get('environment_kwargs') else ''}"
+            raise UserError(f"{problem}: give an environment with the spaces of {wanted}.")
         if learned["absorbing_states"] != absorbing:
             has_absorbing = learned["absorbing_states"]
             raise UserError(

@@ -1,6 +1,7 @@
 """A learned reward, exported and taken up again: the same numbers, and one line where it does not fit."""
 
 import json
+import shutil
 
 import gymnasium as gym
 import numpy as np
@@ -171,6 +172,17 @@ def test_its_scale_is_taken_out_where_it_is_normalised(exported):
     source = LearnedReward(str(exported["continuous"][2]), scale=1000.0)
     paid, _ = source.relabel(transitions(_PENDULUM, 200, seed=3))
     np.testing.assert_allclose(np.sqrt(np.mean(np.square(paid))), 1.0, rtol=1e-3)
+
+
+def test_the_same_environment_made_otherwise_is_not_asked_for_by_its_name_alone(exported, tmp_path):
+    shutil.copytree(exported["continuous"][2], tmp_path / "reward")
+    path = tmp_path / "reward" / "reward.json"
+    described = json.loads(path.read_text()) | {"environment": "Mine-v0"}
+    path.write_text(json.dumps({**described, "environment_kwargs": {"kwargs": {"num_joints": 1}}}))
+    with pytest.raises(
+        UserError, match="spaces of Mine-v0, made with the environment_kwargs of its reward.json"
+    ):
+        LearnedReward(str(tmp_path / "reward")).check_fit(described_spaces(Task(_ARMS)), False, "Mine-v0")
 
 
 def test_what_does_not_fit_is_one_line(exported, tmp_path):
