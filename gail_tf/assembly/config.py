@@ -17,13 +17,13 @@ from gail_tf import demonstrations
 from gail_tf.assembly import recipes
 from gail_tf.assembly.gin_text import Statement, as_file, comparable
 from gail_tf.assembly.recipes import did_you_mean
+from gail_tf.environments.third_party import OWN_FOLDERS, search_in
 from gail_tf.errors import UserError
 from gail_tf.rewards.exported import describe_reward, digest, find_reward
 
 _GIN_ERRORS = (ValueError, SyntaxError, OSError, TypeError, AttributeError, ImportError, RuntimeError)
 _GIN_ERRORS += (tokenize.TokenError, KeyError)  # of a bracket that is never closed, of a name that two have
 _SECTION = "# Parameters for "  # of gin's operative config
-_OWN_FOLDERS: set[str] = set()  # where this process looked for modules of people's own
 
 
 def parse_gin(configs: Sequence[str], bindings: Sequence[str], folders: Sequence[str] = ()) -> list[str]:
@@ -32,7 +32,7 @@ def parse_gin(configs: Sequence[str], bindings: Sequence[str], folders: Sequence
     Args:
       configs: names and paths as ``--config`` takes them. bindings: lines of gin on top.
       folders: where ``import`` finds modules of one's own, beside the working folder and that of each gin
-        file given; a resumed run's.
+        file given; those of a run that is resumed or evaluated.
 
     Returns:
       The folders put on Python's path, for a run to keep.
@@ -42,8 +42,7 @@ def parse_gin(configs: Sequence[str], bindings: Sequence[str], folders: Sequence
     """
     own = [*(os.path.dirname(name) for name in configs if os.path.isfile(name)), ""]
     folders = list(dict.fromkeys([*folders, *map(os.path.abspath, own)]))
-    sys.path += [folder for folder in folders if folder not in sys.path]  # behind what is installed
-    _OWN_FOLDERS.update(folders)
+    search_in(folders)
     gin.clear_config()
     logging.set_verbosity(logging.ERROR)  # TF-Agents warns of the legacy optimizer that it asks for
     # In place of gin's readers: one would ask for a Python package of an include's folder's name, and fail
@@ -98,7 +97,7 @@ def check_modules(found: Sequence[recipes.Layer], folders: Sequence[str]) -> Non
         module = sys.modules.get(name)
         used = os.path.realpath(getattr(module, "__file__", None) or "")
         meant = next(filter(None, (_file_of(name, folder) for folder in folders)), used)
-        is_own = any(used == _file_of(name, folder) for folder in _OWN_FOLDERS)
+        is_own = any(used == _file_of(name, folder) for folder in OWN_FOLDERS)
         if is_own and used != meant and not name.startswith("gail_tf."):
             what = f"config: {source} imports {name}, which is {used} in this process, not {meant}"
             raise UserError(f"{what}: give one of them another name, or train in a process of its own.")

@@ -12,15 +12,19 @@ from gail_tf.errors import UserError
 _ARGUMENTS = ("kwargs", "wrappers", "max_episode_steps")
 
 
-def bound_arguments(bindings: Sequence[str], configs: Sequence[str] = ()) -> dict[str, Any]:
+def bound_arguments(
+    bindings: Sequence[str], configs: Sequence[str] = (), folders: Sequence[str] = ()
+) -> dict[str, Any]:
     """Arguments of make_environment, as ``configs`` and ``bindings`` (lines of gin) bind them.
+
+    ``folders`` are those of ``parse_gin``.
 
     Raises:
       UserError: one that another flag gives, or a binding of what is in no environment.
     """
     if not bindings and not configs:
         return {}
-    parse_gin(configs, bindings)
+    parse_gin(configs, bindings, folders)
     wanted = f"want make_environment's {', '.join(_ARGUMENTS)}, or what one of these wrappers takes"
     for key in unreached_keys(configs, bindings, "make_environment"):
         raise UserError(f"--gin: {key} is bound, which is in no environment that is made here: {wanted}.")

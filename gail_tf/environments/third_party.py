@@ -5,7 +5,7 @@ import importlib
 import os
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from gail_tf.errors import UserError, one_line
 
@@ -24,6 +24,16 @@ def any_error_as_user_error(what: str, advice: str) -> Iterator[None]:
         raise
     except (Exception, SystemExit) as e:
         raise UserError(f"{what} ({type(e).__name__}: {one_line(e)}); {advice} {WHERE}.") from e
+
+
+OWN_FOLDERS: set[str] = set()
+"""Where this process looked for modules of people's own."""
+
+
+def search_in(folders: Collection[str]) -> None:
+    """Lets Python find modules in ``folders`` too, behind those that are installed."""
+    sys.path += [folder for folder in dict.fromkeys(folders) if folder not in sys.path]
+    OWN_FOLDERS.update(folders)
 
 
 def import_module(name: str) -> types.ModuleType:

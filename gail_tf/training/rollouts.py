@@ -24,6 +24,7 @@ from gail_tf.environments.make import (
     with_time_limit,
 )
 from gail_tf.environments.observations import observation_spec
+from gail_tf.environments.third_party import search_in
 from gail_tf.environments.wrappers import as_bindings, described_arguments, recalled
 from gail_tf.errors import UserError
 from gail_tf.files import require_new
@@ -33,7 +34,7 @@ from gail_tf.training import evaluation, nearness
 from gail_tf.training.evaluation import ActFn, Evaluation, Evaluator
 from gail_tf.training.export import load_policy
 from gail_tf.training.nearness import Yardstick
-from gail_tf.training.run_directory import note_of_older
+from gail_tf.training.run_directory import import_folders, note_of_older
 from gail_tf.training.saved_models import find_policy
 
 
@@ -51,6 +52,7 @@ def open_policy(
     make_environment go over those that the policy was trained with, or go alone into another environment.
     """
     policy, metadata = load_policy(path)
+    search_in(import_folders(find_policy(path)))  # as a resumed run does
     environment = environment or _own_environment(path, metadata)
     make_env = functools.partial(make_by_arguments, environment)
     if _is_own(environment, metadata):

@@ -338,5 +338,11 @@ def note_of_older(policy: Path) -> str | None:
     )
 
 
+def import_folders(policy: Path) -> list[str]:
+    """Where the run of an exported policy found modules of its own; empty where it is in no run directory."""
+    run_json = policy.parent / "run.json"
+    return read_json(run_json).get("import_folders") or [] if run_json.is_file() else []
+
+
 def now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S%z")

@@ -51,6 +51,40 @@ def cartpole_policy(tmp_path_factory):
     return folder
 
 
+def test_a_runs_policy_finds_the_module_of_its_environment_from_elsewhere(
+    cartpole_policy, tmp_path, monkeypatch
+):
+    """As resuming does, also where --gin names a wrapper of that folder."""
+    parts, run_dir, elsewhere = (tmp_path / name for name in ("parts", "run", "elsewhere"))
+    parts.mkdir()
+    elsewhere.mkdir()
+    (parts / "far_environment.py").write_text(
+        "import gin\nimport gymnasium as gym\n"
+        "from gymnasium.envs.classic_control import CartPoleEnv\n\n\n"
+        "@gin.configurable\nclass FarWrapper(gym.Wrapper):\n    pass\n\n\n"
+        "gym.register('Far-v0', CartPoleEnv, max_episode_steps=5)\n"
+    )
+    policy = shutil.copytree(cartpole_policy, run_dir / "policy")
+    (policy / "policy.json").write_text('{"environment": "far_environment:Far-v0"}')
+    (run_dir / "run.json").write_text(json.dumps({"import_folders": [str(parts)], "status": "finished"}))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.chdir(elsewhere)
+    bindings = ["import far_environment", "make_environment.wrappers = [@FarWrapper]"]
+    alone = shutil.copytree(policy, tmp_path / "alone")
+    with pytest.raises(UserError, match="its module 'far_environment' cannot be imported"):
+        rollouts.evaluate_policy(str(alone), None, 1, 0, False)
+    try:
+        assert library.evaluate(run_dir, num_episodes=1, bindings=bindings)["length_mean"] == 5
+        path = list(sys.path)
+        monkeypatch.setattr(sys, "path", [folder for folder in path if folder != str(parts)])
+        monkeypatch.delitem(sys.modules, "far_environment")
+        with monkeypatch.context() as patch:  # gin knows the wrapper, and would not have it anew
+            patch.setattr(gin, "configurable", lambda wrapper: wrapper)
+            assert rollouts.open_policy(str(run_dir), None, False, 0)[2] == "far_environment:Far-v0"
+    finally:
+        gym.registry.pop("Far-v0", None)
+
+
 @pytest.mark.parametrize("num_dims, environment", [(1, "Pendulum-v1"), (2, "Reacher-v5")])
 def test_a_deterministic_policy_acts_where_it_was_trained(tmp_path, num_dims, environment):
     space = gym.make(environment).observation_space
