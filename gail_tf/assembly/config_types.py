@@ -31,11 +31,9 @@ def check_types() -> None:
         hints = _hints(configurable.wrapped)
         for parameter, value in values.items():
             check_type(f"config: {configurable.name}.{parameter}", value, hints.get(parameter, Any))
-            if early := _called_too_early(value):
-                raise UserError(
-                    f"config: {configurable.name}.{parameter} = {value!r}: {early[0]!r} is called where it "
-                    "is used, not here: leave out the brackets."
-                )
+            for early, missing in _called_too_early(value):
+                what = f"config: {configurable.name}.{parameter} = {value!r}"
+                raise UserError(f"{what}: {_what_it_lacks(early, missing)}.")
 
 
 def check_type(where: str, value: Any, hint: Any) -> None:
@@ -77,8 +75,20 @@ def _is_callable(hint: Any) -> bool:
     return collections.abc.Callable in (hint, typing.get_origin(hint))
 
 
-def _called_too_early(value: Any) -> list[gin_config.ConfigurableReference]:
-    """References ``@name()`` in ``value`` to what has parameters that nothing gives it."""
+def _what_it_lacks(early: gin_config.ConfigurableReference, missing: str) -> str:
+    """What to do about ``@name()`` whose parameter ``missing`` has no value.
+
+    A function is only ever meant to be called later; of a class the instance may be meant.
+    """
+    if not inspect.isclass(early.configurable.wrapped):
+        return f"{early!r} is called where it is used, not here: leave out the brackets"
+    name = early.configurable.name
+    advice = f"bind {name}.{missing}, or, where the class itself is wanted, leave out the brackets"
+    return f"{early!r} makes a {name} here, and its {missing} has no value: {advice}"
+
+
+def _called_too_early(value: Any) -> list[tuple[gin_config.ConfigurableReference, str]]:
+    """References ``@name()`` in ``value`` that lack the value of a parameter, and the first such one."""
     if isinstance(value, list | tuple):
         return [called for item in value for called in _called_too_early(item)]
     if not isinstance(value, gin_config.ConfigurableReference) or not value.evaluate:
@@ -92,11 +102,12 @@ def _called_too_early(value: Any) -> list[gin_config.ConfigurableReference]:
         parameters = inspect.signature(value.configurable.wrapped).parameters.values()
     except (ValueError, TypeError):
         return []  # Somebody else's, written in C.
-    missing = any(
-        p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) and p.name not in bound
+    missing = [
+        p.name
         for p in parameters
-    )
-    return [value] if missing else []
+        if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) and p.name not in bound
+    ]
+    return [(value, missing[0])] if missing else []
 
 
 def _name(hint: Any) -> str:

@@ -1,5 +1,6 @@
 """What a reward function or a transform gives, which anybody may have written."""
 
+import inspect
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -17,7 +18,12 @@ def rewards_of(binding: str, fn: Callable[[tf.Tensor], tf.Tensor], inputs: tf.Te
     Raises:
       UserError: ``fn`` fails, or gives something else.
     """
-    reward, name = call_user_function(binding, fn, inputs), name_of(fn)
+    name = name_of(fn)
+    if inspect.isclass(fn) or not callable(fn):  # calling a class makes an instance, and no reward
+        is_what = "is a class" if inspect.isclass(fn) else "cannot be called"
+        wanted = f"want @{name}() of a class with __call__(self, {what}), or a function of the {what}"
+        raise UserError(f"{binding}: {name} {is_what}: {wanted}.")
+    reward = call_user_function(binding, fn, inputs)
     if not tf.is_tensor(reward):
         gives = "None" if reward is None else f"a {type(reward).__module__}.{type(reward).__qualname__}"
         wanted = f"want a tensor that TensorFlow computes from the {what}, a number for each"

@@ -130,3 +130,24 @@ def test_what_gives_no_rewards_is_named_before_it_is_used(fn, sentence):
 def test_the_sign_of_what_is_no_reward_is_one_line_too():
     with pytest.raises(UserError, match="^Discriminator.reward_fn: <lambda> gives a numpy.ndarray: want"):
         reward_sign(lambda x: np.exp(x))
+
+
+class Halved:
+    """What is called with the reward where it is made, and has no ``__call__``."""
+
+    def __init__(self, reward):
+        self.reward = 0.5 * reward
+
+
+@pytest.mark.parametrize(
+    "transform, said",
+    [
+        (Halved, "Halved is a class"),
+        (NormalizedReward, "NormalizedReward is a class"),
+        (Halved(1.0), "Halved cannot be called"),
+    ],
+)
+def test_a_class_of_transforms_is_told_to_be_made_and_to_be_callable(transform, said):
+    wanted = rf"{said}: want @\w+\(\) of a class with __call__\(self, rewards\), or a function of the rewards"
+    with pytest.raises(UserError, match=f"Discriminator.reward_transforms: {wanted}"):
+        RewardPipeline(airl, [transform])
