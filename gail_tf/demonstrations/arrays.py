@@ -146,7 +146,9 @@ def how_to_number(actions: np.ndarray) -> str:
         return "reshape them to [N]"
     if np.isin(actions, (0, 1)).all() and (actions.sum(axis=1) == 1).all():
         return "take actions.argmax(1) of one-hot rows"
-    return "of several choices a step take numpy.ravel_multi_index(actions.T, nvec), with @FlattenActions"
+    integers = "actions" if actions.dtype.kind in INTEGER_KINDS else "actions.astype(int)"
+    number = f"numpy.ravel_multi_index(({integers} - space.start).T, space.nvec)"
+    return f"of several choices a step take {number}, with @FlattenActions"
 
 
 def as_flags(name: str, value: object) -> np.ndarray:

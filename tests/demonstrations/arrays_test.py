@@ -1,9 +1,11 @@
 """Conversions of untrusted arrays, and the sentence each refusal says."""
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
 from gail_tf.demonstrations import arrays, from_arrays
+from gail_tf.environments.wrappers import FlattenActions
 from gail_tf.errors import UserError
 
 
@@ -40,6 +42,15 @@ def test_integer_actions_with_columns_are_refused():
     several = r"integers of shape \[2, 3\].*: of several choices a step take numpy.ravel_multi_index"
     with pytest.raises(UserError, match=several):
         arrays.as_actions("actions", np.zeros((2, 3), int))
+    for start, counts in ((0, [3, 4]), (np.array([-1, 5]), [3, 4])):
+        space = gym.spaces.MultiDiscrete(counts, start=np.broadcast_to(start, 2))
+        env = gym.wrappers.TransformAction(gym.make("CartPole-v1"), lambda action: action, space)
+        numbered = FlattenActions(env)
+        actions = np.array([numbered.action(number) for number in range(12)])
+        for given in (actions, actions.astype(np.float32)):
+            advice = arrays.how_to_number(given).partition("take ")[2].partition(", with @Flatten")[0]
+            names = {"numpy": np, "actions": given, "space": space}
+            assert eval(advice, names).tolist() == list(range(12))  # as FlattenActions numbers them
     with pytest.raises(UserError, match=r"take actions.argmax\(1\) of one-hot rows"):
         arrays.as_actions("actions", np.eye(3, dtype=int))
 
