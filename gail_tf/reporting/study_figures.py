@@ -73,6 +73,7 @@ FRACTIONS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)  # of the training: where histogram
 
 ROLLOUT_GRADIENT = "model/rollout_gradient_norm"
 
+_LABEL_WIDTH = 1 / 14  # of three digits below a panel three abreast, as a share of its axis
 _FLOOR = 1e-12  # A logarithmic axis shows smaller values here: a gradient of exactly 0 has vanished.
 
 
@@ -300,7 +301,9 @@ def draw_by_demonstrations(groups: Sequence[Group], published: Returns | None, p
             lines = [dataclasses.replace(here[0], label=label, runs=()) for label in (*ours, *theirs)]
             draw = functools.partial(_draw_by_number, ours=ours, theirs=theirs)
             says = "demonstrations", "normalised return"
-            panels.append(LinePanel(title, *says, lines, draw, finish_normalized))
+            numbers = sorted(set(itertools.chain(*ours.values(), *theirs.values())))
+            finish = functools.partial(_finish_by_number, numbers)
+            panels.append(LinePanel(title, *says, lines, draw, finish))
     if not panels:
         return None
     every = sorted((line for panel in panels for line in panel.groups), key=lambda line: line.label)
@@ -342,6 +345,17 @@ def _draw_by_number(
     ax.fill_between(numbers, low, high, color=look["color"], alpha=0.15, linewidth=0)
     ax.vlines(numbers, low, high, color=look["color"], linewidth=1, alpha=0.6)
     return ax.plot(numbers, median, linewidth=1.6, **marks, **look)[0]
+
+
+def _finish_by_number(numbers: Sequence[int], ax: Axes) -> None:
+    """A tick at each of the ``numbers``, ascending; those that would touch the one before have no label."""
+    finish_normalized(ax)
+    labels, last = [], -np.inf
+    for number in numbers:
+        fits = number - last >= _LABEL_WIDTH * numbers[-1]
+        labels.append(str(number) if fits else "")
+        last = number if fits else last
+    ax.set_xticks(numbers, labels)
 
 
 def _finals(group: Group, normalized: bool) -> tuple[list[float], list[float]]:

@@ -306,8 +306,22 @@ def test_returns_are_drawn_by_the_number_of_demonstrations(make_groups, tmp_path
     low, high = ax.collections[0].get_paths()[0].get_extents().get_points()  # and their range
     np.testing.assert_allclose((low, high), [(4, 1.0), (11, 3.0)])
     assert labels_of(figure) == ["A", "B"]
+    assert [(tick.get_position()[0], tick.get_text()) for tick in ax.get_xticklabels()] == [
+        (4, "4"),
+        (11, "11"),
+    ]
     check_picture(path)
     assert (
         study_figures.draw_by_demonstrations([g for g in groups if g.num_demonstrations == 4], None, path)
         is None
     )
+
+
+def test_numbers_of_demonstrations_that_would_touch_have_a_tick_and_no_label(make_groups, tmp_path):
+    def what(label, task, seed):
+        return {"returns": (0.0, 2000.0), "num_demonstrations": int(task), "subsample": 20}
+
+    groups = make_groups("A", ("1", "5", "10", "240"), what=what)
+    (ax,) = study_figures.draw_by_demonstrations(groups, None, tmp_path / "by_demonstrations.png").axes
+    assert ax.get_xticks().tolist() == [1, 5, 10, 240]
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["1", "", "", "240"]
