@@ -86,11 +86,11 @@ def _stable_baselines3(path: str, env: gym.Env, environment: str, stochastic: bo
         ) from error
     if not is_a_model:
         raise UserError(f"{path}: is no zip of stable-baselines3 (no policy_class); give what save() wrote.")
-    worker, told = _started(path, algorithm, stochastic)
+    worker, description = _started(path, algorithm, stochastic)
     for name, space in (("observation_space", env.observation_space), ("action_space", env.action_space)):
-        if not _is_alike(told[name], space):
+        if not _is_alike(description[name], space):
             worker.kill()
-            given = f"{path}: its {name} is {told[name]['text']}, {environment} has {one_line(space)}"
+            given = f"{path}: its {name} is {description[name]['text']}, {environment} has {one_line(space)}"
             raise UserError(f"{given}: give the environment it was trained in.")
 
     def act(observations: np.ndarray) -> np.ndarray:
@@ -115,16 +115,16 @@ def _started(path: str, algorithm: str, stochastic: bool) -> tuple[subprocess.Po
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
     try:
-        told = json.loads(worker.stdout.readline())
+        reply = json.loads(worker.stdout.readline())
     except ValueError:
-        told = {"error": "it ended without a word", "missing": None}
-    if "error" in told:
+        reply = {"error": "it ended without a word", "missing": None}
+    if "error" in reply:
         worker.kill()
-        if told["missing"] == "stable_baselines3":
+        if reply["missing"] == "stable_baselines3":
             raise UserError(f"{path}: needs stable-baselines3: {pip_install('gail_tf[sb3]')}")
-        why = f"cannot load it as {algorithm} ({one_line(told['error'])})"
+        why = f"cannot load it as {algorithm} ({one_line(reply['error'])})"
         raise UserError(f"{path}: stable-baselines3 {why}; save it with the version that is installed.")
-    return worker, told
+    return worker, reply
 
 
 def _is_alike(told: dict[str, Any], space: gym.Space) -> bool:
@@ -148,17 +148,19 @@ def _is_ours(signatures: Mapping[str, Any]) -> bool:
 def _saved_model(path: str, env: gym.Env, environment: str, stochastic: bool) -> Actor:
     signatures = checked_graph(Path(path), _ANOTHER).signature_def
     if "serving_default" not in signatures:
-        found = ", ".join(name for name in signatures if not name.startswith("__")) or "none"
-        raise UserError(f"{path}: has no signature serving_default (found {found}); export it with one.")
+        signature_names = ", ".join(name for name in signatures if not name.startswith("__")) or "none"
+        raise UserError(
+            f"{path}: has no signature serving_default (found {signature_names}); export it with one."
+        )
     if stochastic:
         raise UserError(f"{path}: --stochastic wants a policy of gail_tf or stable-baselines3; leave it out.")
     inputs, outputs = signatures["serving_default"].inputs, signatures["serving_default"].outputs
     if len(inputs) != 1:
         raise UserError(f"{path}: takes {', '.join(sorted(inputs))}; want one input, observations [B, ...].")
-    (given,), output = inputs, "action" if "action" in outputs else next(iter(outputs), None)
+    (input_name,), output = inputs, "action" if "action" in outputs else next(iter(outputs), None)
     if output is None or (len(outputs) > 1 and output != "action"):
         raise UserError(f"{path}: gives {', '.join(sorted(outputs))}; want one output, or one named action.")
-    takes, gives = _spec(inputs[given]), _spec(outputs[output])
+    takes, gives = _spec(inputs[input_name]), _spec(outputs[output])
     wanted = tf.TensorSpec([None, *observation_spec(env.observation_space).shape])
     _require_shape(path, "takes observations", takes, wanted, environment)
     is_discrete = isinstance(env.action_space, gym.spaces.Discrete)
@@ -172,7 +174,7 @@ def _saved_model(path: str, env: gym.Env, environment: str, stochastic: bool) ->
 
     def act(observations: np.ndarray) -> np.ndarray:
         assert model is not None  # its variables live as long as it
-        return signature(**{given: tf.constant(observations, takes.dtype)})[output].numpy()
+        return signature(**{input_name: tf.constant(observations, takes.dtype)})[output].numpy()
 
     return Actor(lambda: act, True, "SavedModel", f"{path} {TRUST}")
 
@@ -203,13 +205,13 @@ def _function(path: str, stochastic: bool) -> Actor:
     with any_error_as_user_error(
         f"{path}: cannot be imported", "check the names; the module lies in this folder or is installed"
     ):
-        found = getattr(import_module(module), name)
-    if not callable(found):
-        raise UserError(f"{path}: is a {type(found).__name__}; want a function, observation -> action.")
+        target = getattr(import_module(module), name)
+    if not callable(target):
+        raise UserError(f"{path}: is a {type(target).__name__}; want a function, observation -> action.")
 
     def begin() -> Callable[[np.ndarray], np.ndarray]:
         with any_error_as_user_error(f"{path}: cannot be made", "want a class without arguments"):
-            act = found() if isinstance(found, type) else found
+            act = target() if isinstance(target, type) else target
 
         def act_on_one(observations: np.ndarray) -> np.ndarray:
             with any_error_as_user_error(f"{path}: fails", "mend the function"):

@@ -32,7 +32,7 @@ def cleared_after_training() -> Iterator[None]:
 
 
 def _forget() -> None:
-    remembered = tfp.bijectors.Bijector._cache.storage
+    entries = tfp.bijectors.Bijector._cache.storage
     with contextlib.suppress(KeyError):  # one by one: entries remove themselves when a tensor of theirs goes
         while True:
-            remembered.popitem()
+            entries.popitem()

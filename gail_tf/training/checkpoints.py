@@ -86,11 +86,11 @@ class Checkpoints:
           UserError: there is none.
         """
         check_readable(f"{self._folder}:", self._folder, "rename it, or resume from within the folder")
-        damaged = []
+        damage_notes = []
         for iteration in reversed(self._numbers()):
             folder = self.path(iteration)
             if damage := self._damage(folder):
-                damaged.append(f"checkpoint {folder.name} is damaged ({damage})")
+                damage_notes.append(f"checkpoint {folder.name} is damaged ({damage})")
                 continue
             self._read_variables(folder)
             with np.load(folder / "state.npz", allow_pickle=False) as arrays:
@@ -99,9 +99,9 @@ class Checkpoints:
             # Damaged ones go: they would count as the newest when old ones are cleared away.
             for number in (n for n in self._numbers() if n > iteration):
                 shutil.rmtree(self.path(number), ignore_errors=True)
-            return iteration, state, progress, [f"{what}: using the one before." for what in damaged]
-        found = "; ".join(damaged) or "there is none"
-        raise UserError(f"{self._folder}: no intact checkpoint ({found}); train anew with --overwrite.")
+            return iteration, state, progress, [f"{what}: using the one before." for what in damage_notes]
+        reasons = "; ".join(damage_notes) or "there is none"
+        raise UserError(f"{self._folder}: no intact checkpoint ({reasons}); train anew with --overwrite.")
 
     def _read_variables(self, folder: Path) -> None:
         """Raises UserError where the parts of this run have other variables than the checkpoint."""

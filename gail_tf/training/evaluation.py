@@ -74,14 +74,15 @@ class Evaluator:
             self.close()
             self._count = min(_WIDTH, num_episodes)
             # In this process: worker processes would be forked in the middle of a run.
-            made = make_simulators(self._make_env, self._count, maker=None, is_slow=False)
-            self._simulators, self._environment, _ = made
+            self._simulators, self._environment, _ = make_simulators(
+                self._make_env, self._count, maker=None, is_slow=False
+            )
         names = _FIELDS if on_episode else ("actions", "rewards")  # images are large, and nobody sees them
-        shown = seen if on_episode and seen else np.asarray  # as it is, which costs nothing
+        view_of = seen if on_episode and seen else np.asarray  # as it is, which costs nothing
         returns, lengths, shares, steps = [], [], [], itertools.count()
         for first in range(0, num_episodes, _WIDTH):
             count = min(_WIDTH, num_episodes - first)
-            for episode in self._run_together(act, count, seed + first, steps, names, shown):
+            for episode in self._run_together(act, count, seed + first, steps, names, view_of):
                 returns.append(float(np.sum(episode["rewards"], dtype=np.float64)))
                 lengths.append(len(episode["rewards"]))
                 shares.append(_share_at_bounds(episode["actions"], self._simulators.action_space))
@@ -106,7 +107,7 @@ class Evaluator:
         observation[:count] = self._simulators.reset(range(count), range(seed, seed + count))
         observation[count:] = observation[0]  # a policy may take no zeros
         check_finite(self._environment, observation)
-        recorded = seen(observation[:count])
+        view = seen(observation[:count])
         rows, lengths, active = [], np.zeros(count, int), np.arange(count)
         while len(active):
             actions = act(observation, next(steps))
@@ -117,11 +118,11 @@ class Evaluator:
             paid[active] = outcome.reward[active]  # the others' mean nothing
             lengths[active] += 1
             check_finite(self._environment, successor, paid, lengths)
-            recorded_next = seen(successor[:count])
-            fields = (recorded, actions, outcome.reward, recorded_next, outcome.terminated, outcome.truncated)
+            next_view = seen(successor[:count])
+            fields = (view, actions, outcome.reward, next_view, outcome.terminated, outcome.truncated)
             row = {name: field[:count] for name, field in zip(_FIELDS, fields, strict=True)}
             rows.append([row[name] for name in names])
-            observation, recorded = successor, recorded_next
+            observation, view = successor, next_view
             active = active[~(outcome.terminated | outcome.truncated)[active]]
         columns = [np.stack(column) for column in zip(*rows, strict=True)]
         fields = dict(zip(names, columns, strict=True))

@@ -84,10 +84,10 @@ class _Exported(tf.Module):
         self._spec = policy.batch_spec
         self._seed = tf.TensorSpec((2,), tf.int32, name="seed")
         self.unchecked = self._function(policy.deterministic.python_function)
-        drawn = self._function(policy.sampled.python_function, self._seed)
+        draw = self._function(policy.sampled.python_function, self._seed)
         self.deterministic = self._function(lambda observation: self.unchecked(self._checked(observation)))
         self.sampled = self._function(
-            lambda observation, seed: drawn(self._checked(observation), seed), self._seed
+            lambda observation, seed: draw(self._checked(observation), seed), self._seed
         )
 
     def signatures(self) -> dict[str, Any]:

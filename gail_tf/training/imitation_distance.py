@@ -108,8 +108,8 @@ class ImitationDistance:
             observations = self.seen(observations)
             ends = ends._replace(observations=self.seen(ends.observations))
         if len(observations) > _MAX_ROWS:
-            drawn = np.random.default_rng(0).choice(len(observations), _MAX_ROWS, replace=False)
-            observations, actions = observations[drawn], actions[drawn]
+            indices = np.random.default_rng(0).choice(len(observations), _MAX_ROWS, replace=False)
+            observations, actions = observations[indices], actions[indices]
         rows = self._rows(observations, actions)
         spread = rows.std(0)
         # A component that the expert never moves is measured in its own unit.
@@ -145,7 +145,7 @@ class ImitationDistance:
         absorbing = np.zeros((num_ends, len(self._directions)))
         absorbing[:, :size] = self._memory * (ends.observations - self._mean[:size]) / self._scale[:size]
         absorbing[:, -1] = 1.0
-        projected = np.concatenate(
+        projections = np.concatenate(
             (((rows - self._mean) / self._scale) @ self._directions[:-1], absorbing @ self._directions)
         )
         weights = np.append(np.full(len(rows), ends.lived / len(rows)), ends.absorbed) / (
@@ -153,10 +153,10 @@ class ImitationDistance:
         )
         levels = (np.arange(_NUM_QUANTILES) + 0.5) / _NUM_QUANTILES
         quantiles = np.empty((_NUM_QUANTILES, _NUM_DIRECTIONS))
-        for k, values in enumerate(projected.T):
+        for k, values in enumerate(projections.T):
             order = np.argsort(values)
-            reached = np.searchsorted(np.cumsum(weights[order]), levels)
-            quantiles[:, k] = values[order][np.minimum(reached, len(values) - 1)]
+            ranks = np.searchsorted(np.cumsum(weights[order]), levels)
+            quantiles[:, k] = values[order][np.minimum(ranks, len(values) - 1)]
         return quantiles
 
 

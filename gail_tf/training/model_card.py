@@ -48,13 +48,13 @@ def write(
         write_atomically(temporary / "config.gin", without_folders(run.config.read_text()))
         if run.curve.is_file():
             shutil.copy(run.curve, temporary)
-        shown = f"replay{Path(film).suffix}" if film else None
+        film_name = f"replay{Path(film).suffix}" if film else None
         if film:
-            shutil.copy(film, temporary / shown)
-        card = _card(summary, info, metadata, license_name or "unknown", shown)
+            shutil.copy(film, temporary / film_name)
+        card = _card(summary, info, metadata, license_name or "unknown", film_name)
         write_atomically(temporary / "README.md", card)
-    said = "" if license_name else " Its licence reads 'unknown': name one with --license."
-    return f"Wrote the model card {folder}/README.md and what it shows.{said}"
+    license_note = "" if license_name else " Its licence reads 'unknown': name one with --license."
+    return f"Wrote the model card {folder}/README.md and what it shows.{license_note}"
 
 
 def uploader(name: str) -> Callable[[str], str]:
@@ -126,7 +126,7 @@ def _card(summary, info, metadata, license_name: str, film: str | None) -> str:
 
 def _front_matter(environment: str, algorithm: str, result: str, license_name: str) -> str:
     """The Hub's YAML. A JSON string is a YAML string too, whatever is in it."""
-    quoted = {name: json.dumps(value) for name, value in (("environment", environment), ("result", result))}
+    texts = {name: json.dumps(value) for name, value in (("environment", environment), ("result", result))}
     tags = [environment, "reinforcement-learning", "imitation-learning", "gail_tf", "tensorflow"]
     task = "reinforcement-learning"
     return "\n".join(
@@ -141,9 +141,9 @@ def _front_matter(environment: str, algorithm: str, result: str, license_name: s
             f"- name: {json.dumps(algorithm)}",
             "  results:",
             f"  - task: {{type: {task}, name: {task}}}",
-            f"    dataset: {{name: {quoted['environment']}, type: {quoted['environment']}}}",
+            f"    dataset: {{name: {texts['environment']}, type: {texts['environment']}}}",
             "    metrics:",
-            f"    - {{type: mean_reward, value: {quoted['result']}, name: mean_reward, verified: false}}",
+            f"    - {{type: mean_reward, value: {texts['result']}, name: mean_reward, verified: false}}",
             "---",
         ]
     )
@@ -151,18 +151,18 @@ def _front_matter(environment: str, algorithm: str, result: str, license_name: s
 
 def _kept(summary: Mapping[str, Any]) -> str:
     """When the policy was kept, where that was before the end."""
-    kept = summary.get("kept_env_steps")
-    return "" if kept in (None, summary["env_steps"]) else f"; the policy is of {kept:,}"
+    kept_env_steps = summary.get("kept_env_steps")
+    return "" if kept_env_steps in (None, summary["env_steps"]) else f"; the policy is of {kept_env_steps:,}"
 
 
 def _table(summary: Mapping[str, Any], environment: str, result: str) -> str:
-    normalized = summary.get("normalized_return")
+    score = summary.get("normalized_return")
     how = "with sampled actions" if summary.get("stochastic") else "by the policy's mode"
     rows = [
         ("environment", environment.replace("|", "\\|")),
         ("return", f"{result} over {summary['num_episodes']} episodes, {how}"),
         ("expert, random policy", " and ".join(map(_number, _known(summary)))),
-        ("normalised return", "unknown" if normalized is None else f"{normalized:.3f}"),
+        ("normalised return", "unknown" if score is None else f"{score:.3f}"),
         ("demonstrations", str(summary.get("num_demonstrations") or "none")),
         ("environment steps", f"{summary['env_steps']:,}{_kept(summary)}"),
         ("seed", str(summary["seed"])),
@@ -190,5 +190,5 @@ def _use(metadata: Mapping[str, Any], stochastic: bool) -> str:
         f'actions = act(observation=observations{more})["action"]  # of observations {dtype} [{shape}]'
     )
     warning = "A SavedModel is a program: load one only from somebody that you trust."
-    told = "`policy/policy.json` says what goes in and what comes out."
-    return f"## Use\n\n```python\n{code}\n```\n\n{told} {warning}"
+    pointer = "`policy/policy.json` says what goes in and what comes out."
+    return f"## Use\n\n```python\n{code}\n```\n\n{pointer} {warning}"

@@ -157,11 +157,11 @@ def of_run(policy: Path) -> tuple[Demonstrations, str] | None:
         return None
     if reader := info.get("demonstrations_reader"):
         raise UserError(f"{path} was read by {reader}, a function of the run's own")
-    recorded = demos.load(path, observation_keys=info.get("observation_keys"))
-    if (known := info.get("demonstrations_sha256")) and known != demos.digest(path, recorded):
+    demonstrations = demos.load(path, observation_keys=info.get("observation_keys"))
+    if (known := info.get("demonstrations_sha256")) and known != demos.digest(path, demonstrations):
         raise UserError(f"{path} has changed since the run: add --demonstrations=PATH")
     number = info.get("num_demonstrations")
-    if number and number < recorded.num_episodes:
+    if number and number < demonstrations.num_episodes:
         seed = info.get("demonstrations_seed")  # older runs have none: their own is nearly always right
-        recorded = demos.select(recorded, number, info["seed"] if seed is None else seed)
-    return recorded, path
+        demonstrations = demos.select(demonstrations, number, info["seed"] if seed is None else seed)
+    return demonstrations, path

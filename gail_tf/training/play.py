@@ -61,11 +61,11 @@ def make_demonstrations(
     make_env = functools.partial(make_by_arguments, environment, **arguments)
     make_env = with_time_limit(make_env, max_episode_steps)
     episodes = record(make_env, environment, num_episodes, seed, keys, fps, kept=kept_of(out, make_env))
-    made = described_arguments(arguments, max_episode_steps)
+    environment_arguments = described_arguments(arguments, max_episode_steps)
     about = {"policy": {"kind": "a person"}, "num_episodes": len(episodes), "seed": seed}
-    about |= {"made_by": "gail-make-demonstrations", "environment_kwargs": as_json(made)}
+    about |= {"made_by": "gail-make-demonstrations", "environment_kwargs": as_json(environment_arguments)}
     save(out, episodes, environment, make_env, about)
-    return Recorded(environment, as_bindings(made), len(episodes))
+    return Recorded(environment, as_bindings(environment_arguments), len(episodes))
 
 
 def record(

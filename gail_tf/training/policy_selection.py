@@ -149,12 +149,12 @@ class PolicySelection:
 
     def choose(self, evaluate: Evaluate, confirm: Evaluate, last: Candidate, expert_stays: bool) -> Candidate:
         """As :meth:`Candidates.choose`; sets ``kept_policy``. To keep the last, nothing is evaluated."""
-        chosen = last
+        candidate = last
         if self.keep != "last":
-            chosen, self.kept_policy = self._candidates.choose(
+            candidate, self.kept_policy = self._candidates.choose(
                 evaluate, confirm, last, self.keep, expert_stays
             )
-        return chosen
+        return candidate
 
     def modules(self) -> dict[str, tf.Module]:
         """What a checkpoint holds of it, by name."""

@@ -98,8 +98,8 @@ def _as_onnx(mode: Callable, spec: tf.TensorSpec) -> bytes:
     import tf2onnx
 
     logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)  # its complaints come back as an error of ours
-    named = tf.function(lambda observation: {"action": mode(observation)}, autograph=False)
-    proto, _ = tf2onnx.convert.from_function(named, [spec], opset=_OPSET)
+    signature_fn = tf.function(lambda observation: {"action": mode(observation)}, autograph=False)
+    proto, _ = tf2onnx.convert.from_function(signature_fn, [spec], opset=_OPSET)
     return proto.SerializeToString()
 
 
@@ -113,8 +113,8 @@ def _act_of_onnx(content: bytes) -> Act:
 
 
 def _as_tflite(mode: Callable, spec: tf.TensorSpec) -> bytes:
-    named = tf.function(lambda observation: {"action": mode(observation)}, autograph=False)
-    function = named.get_concrete_function(spec)
+    signature_fn = tf.function(lambda observation: {"action": mode(observation)}, autograph=False)
+    function = signature_fn.get_concrete_function(spec)
     module = tf.Module()
     module.weights = function.variables  # what a function reads is saved with an object that holds it
     # A concrete function alone loses the names of its input and output; a SavedModel's signature keeps them.
@@ -129,8 +129,8 @@ def _act_of_tflite(content: bytes) -> Act:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the interpreter's future name
         interpreter = tf.lite.Interpreter(model_content=content, num_threads=1)
-    run = interpreter.get_signature_runner(_SIGNATURE)
-    return lambda observations: run(observation=observations)["action"]
+    runner = interpreter.get_signature_runner(_SIGNATURE)
+    return lambda observations: runner(observation=observations)["action"]
 
 
 def largest_difference(mode: Callable, act: Act, spec: tf.TensorSpec) -> float:

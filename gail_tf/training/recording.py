@@ -105,13 +105,13 @@ def make_demonstrations(
     episodes, environment, make_env, about = record(request)
     provenance = {"num_episodes": num_episodes, "seed": seed, "stochastic": stochastic}
     provenance |= {"action_noise": action_noise, "made_by": "gail-make-demonstrations", **about}
-    known = about["policy"]
-    is_same = is_own and is_same_id(environment, known.get("environment"))
-    made = (known.get("environment_kwargs") or {}) if is_same else {}
-    made = {**made, **described_arguments(arguments, max_episode_steps)}
-    provenance["environment_kwargs"] = as_json(made)
+    policy_metadata = about["policy"]
+    is_same = is_own and is_same_id(environment, policy_metadata.get("environment"))
+    environment_arguments = (policy_metadata.get("environment_kwargs") or {}) if is_same else {}
+    environment_arguments = {**environment_arguments, **described_arguments(arguments, max_episode_steps)}
+    provenance["environment_kwargs"] = as_json(environment_arguments)
     save(out, episodes, environment, make_env, provenance)
-    return Recorded(environment, as_bindings(made), len(episodes))
+    return Recorded(environment, as_bindings(environment_arguments), len(episodes))
 
 
 def _record_own(request: _RecordingRequest):
@@ -266,11 +266,11 @@ def save(
     fields["truncated"] &= ~fields["terminated"]
     ends = np.cumsum([len(episode["rewards"]) for episode in episodes])
     about = {"environment": environment, "provenance": provenance}
-    recorded = demonstrations.Demonstrations(**fields, episode_ends=ends, **about)
+    recording = demonstrations.Demonstrations(**fields, episode_ends=ends, **about)
     if out.startswith(MINARI):
-        _save_minari(out, recorded, make_env)
+        _save_minari(out, recording, make_env)
     else:
-        demonstrations.save(out, recorded, compact=stacks_frames(make_env))
+        demonstrations.save(out, recording, compact=stacks_frames(make_env))
 
 
 def kept_of(out: str, make_env: Callable[[], gym.Env]) -> Kept:

@@ -71,16 +71,16 @@ def _compare_vectors(taken: demos.Demonstrations, env: gym.Env, seed: int) -> Co
     images = flattened_images(env)
     if not images:
         return compare(taken, _reference(env, taken, seed, np.arange(width)), components)
-    told = "Images that were flattened into vectors are not held against the environment's."
-    kept = tuple((key, size) for key, size in components if key not in images)
-    if not kept:
-        return Comparison([told], [])
-    columns = columns_in_order(components, kept)
+    note = "Images that were flattened into vectors are not held against the environment's."
+    vector_components = tuple((key, size) for key, size in components if key not in images)
+    if not vector_components:
+        return Comparison([note], [])
+    columns = columns_in_order(components, vector_components)
     names = ("observations", "next_observations")
     rows = {name: getattr(taken, name)[:, columns] for name in names}
-    rest = dataclasses.replace(taken, **rows, components=kept)
-    lines, warnings = compare(rest, _reference(env, taken, seed, columns), kept)
-    return Comparison([told, *lines], warnings)
+    rest = dataclasses.replace(taken, **rows, components=vector_components)
+    lines, warnings = compare(rest, _reference(env, taken, seed, columns), vector_components)
+    return Comparison([note, *lines], warnings)
 
 
 def other_images(taken: demos.Demonstrations, env: gym.Env, seed: int = 0) -> str | None:
@@ -93,16 +93,16 @@ def other_images(taken: demos.Demonstrations, env: gym.Env, seed: int = 0) -> st
     if env.observation_space.dtype != np.uint8:
         return None
     seen = np.array if frames_in_stack(env) is None else newest_frame
-    recorded = taken.observations[[rows.start for rows in taken.episode_slices]].astype(np.float32)
+    first_images = taken.observations[[rows.start for rows in taken.episode_slices]].astype(np.float32)
     resets = np.stack([seen(env.reset(seed=seed + i)[0]) for i in range(_NUM_IMAGE_RESETS)]).astype(
         np.float32
     )
-    if _are_swapped(recorded, resets):
+    if _are_swapped(first_images, resets):
         return (
             "Episodes begin with the colours of the environment's resets in the reverse order (BGR for RGB, "
             "as OpenCV has them?): turn the recorded ones, observations[..., ::-1]."
         )
-    apart = np.abs(recorded.mean(0) - resets.mean(0)).mean()
+    apart = np.abs(first_images.mean(0) - resets.mean(0)).mean()
     spread = np.abs(resets - resets.mean(0)).mean()
     if apart <= OTHER_IMAGES + spread:
         return None
@@ -144,11 +144,11 @@ def border_accuracy(
     seen = np.array if frames_in_stack(env) is None else newest_frame
     one = seen(env.observation_space.low)
     num_steps = min(NUM_STEPS, max(MIN_FRAMES, _MOST_BYTES // one.nbytes))
-    played = _steps(env, _at_random(env, seed), seed, seen, num_steps)
+    random_steps = _steps(env, _at_random(env, seed), seed, seen, num_steps)
     # Of small images 8 pixels would be nearly all, behaviour too.
     size = one.shape[1:] if channels_first(one.shape) else one.shape[:2]
     width = min(_BORDER, max(1, min(size) // 10))
-    return demos.border_accuracy(taken.observations, played.observations, width, covered=covered)
+    return demos.border_accuracy(taken.observations, random_steps.observations, width, covered=covered)
 
 
 def _reference(
@@ -162,13 +162,13 @@ def _reference(
     starts = [seen(env.reset(seed=seed + i)[0]) for i in range(NUM_RESETS)]
     actions = demonstrations.actions.astype(env.action_space.dtype)
     num_actions = ActionCodec(env.action_space, environment_name(env)).num_actions
-    recorded = (iter(actions[rows]) for rows in demonstrations.episode_slices)
+    recorded_actions = (iter(actions[rows]) for rows in demonstrations.episode_slices)
     return Reference(
         np.stack(starts),
         np.asarray(env.observation_space.low, np.float64)[columns],
         np.asarray(env.observation_space.high, np.float64)[columns],
         _steps(env, _at_random(env, seed), seed, seen),
-        _steps(env, recorded, seed + NUM_RESETS, seen),
+        _steps(env, recorded_actions, seed + NUM_RESETS, seen),
         num_actions,
         np.flatnonzero(np.isin(columns, one_hot_columns(env))).tolist(),
     )
@@ -197,10 +197,10 @@ def _steps(
             break
         observation = seen(env.reset(seed=seed + i)[0])
         for action in actions:
-            taken = np.array(action)  # a copy: an environment may change it
+            action_copy = np.array(action)  # a copy: an environment may change it
             successor, _, terminated, truncated, _ = env.step(action)
             successor = seen(successor)
-            rows.append((observation, taken, successor))
+            rows.append((observation, action_copy, successor))
             observation = successor
             if terminated or truncated or len(rows) >= num_steps:
                 break

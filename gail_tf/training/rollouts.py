@@ -179,38 +179,39 @@ def evaluate_policy(
         video = os.path.expanduser(video)
         _check_video(video)
     with renderer_set_aside() if video else contextlib.nullcontext():
-        opened = open_policy(path, environment, stochastic, seed, arguments=arguments)
-        act, metadata, environment, make_env = opened
+        act, metadata, environment, make_env = open_policy(
+            path, environment, stochastic, seed, arguments=arguments
+        )
         is_own = _is_own(environment, metadata)
-        known = metadata if is_own and not arguments else {}
+        own_metadata = metadata if is_own and not arguments else {}
         own_arguments = metadata.get("environment_kwargs") or {} if is_own else {}
-        made = {**own_arguments, **described_arguments(arguments or {})}
+        environment_arguments = {**own_arguments, **described_arguments(arguments or {})}
         if video:
             make_env(render_mode="rgb_array").close()  # says now what it does not take
-        yardstick, unknown = _yardstick(path, expert, make_env, known)
+        yardstick, no_distance = _yardstick(path, expert, make_env, own_metadata)
         if is_own and arguments and yardstick is None:
-            unknown = "the environment is made otherwise than in training: add --demonstrations=PATH"
-        evaluated, episodes = _rolled_out(act, make_env, num_episodes, seed, yardstick, bool(video))
-        distances = {"no_distance": unknown} if yardstick is None else yardstick.measure(episodes)
+            no_distance = "the environment is made otherwise than in training: add --demonstrations=PATH"
+        outcome, episodes = _rolled_out(act, make_env, num_episodes, seed, yardstick, bool(video))
+        distances = {"no_distance": no_distance} if yardstick is None else yardstick.measure(episodes)
     policy = find_policy(path)
     # What a function of somebody's puts around an environment nobody can tell.
     elsewhere = called(environment) if not is_own and isinstance(environment, str) else None
-    result = evaluated.statistics() | distances
+    result = outcome.statistics() | distances
     result |= {
         "environment": called(environment),
         "policy": str(policy),
-        "environment_kwargs": made,
-        "note": note_of(policy, metadata, stochastic, elsewhere, made),
+        "environment_kwargs": environment_arguments,
+        "note": note_of(policy, metadata, stochastic, elsewhere, environment_arguments),
         "seed": seed,
         "stochastic": stochastic,
-        **_scored(result["return_mean"], known),
+        **_scored(result["return_mean"], own_metadata),
         **({"video": video} if video else {}),
     }
     if say is not None:
         say(result)
     if video:
-        filmed = film(environment, made, episodes[0]["actions"], seed, video)
-        _check_film(video, filmed, float(evaluated.returns[0]))
+        film_return = film(environment, environment_arguments, episodes[0]["actions"], seed, video)
+        _check_film(video, film_return, float(outcome.returns[0]))
     return result
 
 
@@ -263,10 +264,10 @@ def _yardstick(
     if not known:
         return None, "the policy was trained in another environment: add --demonstrations=PATH"
     try:
-        found = nearness.of_run(find_policy(path))
-        if found is None:
+        demonstrations_and_name = nearness.of_run(find_policy(path))
+        if demonstrations_and_name is None:
             return None, "no demonstrations are known: add --demonstrations=PATH"
-        return Yardstick(*found, make_env, components), None
+        return Yardstick(*demonstrations_and_name, make_env, components), None
     except UserError as error:  # A moved file is no reason to say nothing of the return.
         return None, str(error)
 
@@ -307,8 +308,8 @@ def describe(result: Mapping[str, Any]) -> str:
         f"  length      {result['length_mean']:.1f}",
     ]
     if result["normalized_return"] is not None:
-        known = f"(expert {result['expert_return']:.1f}, random {result['random_return']:.1f})"
-        lines.append(f"  normalised  {result['normalized_return']:.3f}  {known}")
+        scale = f"(expert {result['expert_return']:.1f}, random {result['random_return']:.1f})"
+        lines.append(f"  normalised  {result['normalized_return']:.3f}  {scale}")
     elif result["no_score"]:
         lines.append(f"  normalised  {result['no_score']}")
     lines += _distance_lines(result)
@@ -338,14 +339,14 @@ def _distance_lines(result: Mapping[str, Any]) -> list[str]:
         held_out = result["held_out_distance"]
         few = ", of too few to tell" if held_out > result["random_distance"] else ""
         beside.append(f"held-out demonstrations {held_out:.3f}{few}")
-    told = f"the policy is {result['nearness']}."
+    verdict = f"the policy is {result['nearness']}."
     if result["nearness"] is None:
         number = result["num_episodes"]
         count = "one episode tells" if number == 1 else f"{number} episodes tell"
-        told = f"{count} too little of how near it is to its expert: add --num_episodes=20."
+        verdict = f"{count} too little of how near it is to its expert: add --num_episodes=20."
     return [
         f"  distance    {result['imitation_distance']:.3f}  ({', '.join(beside)})",
-        f"  Without any reward: {told}",
+        f"  Without any reward: {verdict}",
     ]
 
 

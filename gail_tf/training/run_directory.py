@@ -78,8 +78,8 @@ def git_state() -> dict[str, Any] | None:
     """Commit of the checkout that this package runs from or was built of, and whether it has changes."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
-        noted = root / "gail_tf" / "commit.json"  # by setup.py
-        return json.loads(noted.read_text()) if noted.is_file() else None
+        commit_json = root / "gail_tf" / "commit.json"  # by setup.py
+        return json.loads(commit_json.read_text()) if commit_json.is_file() else None
 
     def ask(*arguments: str) -> str:
         git = ["git", "--no-optional-locks", "-C", str(root), *arguments]
@@ -87,8 +87,8 @@ def git_state() -> dict[str, Any] | None:
 
     try:
         # Recordings and runs that lie beside the code are no change of it.
-        changed = ask("status", "--porcelain", "--untracked-files=no")
-        return {"commit": ask("rev-parse", "HEAD"), "dirty": bool(changed)}
+        changes = ask("status", "--porcelain", "--untracked-files=no")
+        return {"commit": ask("rev-parse", "HEAD"), "dirty": bool(changes)}
     except (OSError, subprocess.CalledProcessError):
         return None
 
@@ -212,13 +212,13 @@ class RunDirectory:
     def stopped_at(self, count: str = "env_steps") -> int:
         """Environment steps, or another ``count``, of the newest line of metrics or checkpoint; 0 without."""
         lines = self.metrics.read_text(errors="replace").splitlines() if self.metrics.exists() else []
-        logged = next((at for line in reversed(lines) if (at := _counted(line, count)) is not None), 0)
+        logged_count = next((at for line in reversed(lines) if (at := _counted(line, count)) is not None), 0)
         newest = max(self.checkpoints.glob("*/progress.json"), default=None)
         if newest is None:
-            return logged
+            return logged_count
         with contextlib.suppress(OSError):  # of a run that goes on it may just have been cleared away
-            return max(logged, _counted(newest.read_text(), count) or 0)
-        return logged
+            return max(logged_count, _counted(newest.read_text(), count) or 0)
+        return logged_count
 
     def truncate_metrics(self, num_lines: int) -> None:
         """Keeps the first ``num_lines``; a resumed run writes the others again."""

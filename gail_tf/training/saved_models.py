@@ -48,8 +48,8 @@ def check_signatures(folder: Path, wanted: Tensors, what: str) -> None:
         signature = graph.signature_def.get(name)
         given = None if signature is None else (set(signature.inputs), set(signature.outputs))
         if given is None or not (set(inputs) <= given[0] and set(outputs) <= given[1]):
-            said = "has no signature" if given is None else "has another signature"
-            raise UserError(f"{folder}: is a SavedModel of something else ({said} {name!r}); give {what}.")
+            problem = "has no signature" if given is None else "has another signature"
+            raise UserError(f"{folder}: is a SavedModel of something else ({problem} {name!r}); give {what}.")
 
 
 def described_signatures(model: Any) -> list[str]:

@@ -119,9 +119,9 @@ def _summarize(run_dir: RunDirectory, trainer: Trainer, result: Mapping[str, Any
     summary = {name: info[name] for name in _NAMES + _DATA_NAMES}
     summary |= {"wall_seconds": trainer.wall_seconds, **result}
     write_json(run_dir.summary, summary | {"git_commit": (info["git"] or {}).get("commit")})
-    loaded = load_run(run_dir.path)
-    finished = dataclasses.replace(loaded, info={**loaded.info, "status": "finished"})
-    draw_run(finished, run_dir.curve, f"gail-doctor: {verdict(finished, diagnose(finished))}")
+    run = load_run(run_dir.path)
+    finished_run = dataclasses.replace(run, info={**run.info, "status": "finished"})
+    draw_run(finished_run, run_dir.curve, f"gail-doctor: {verdict(finished_run, diagnose(finished_run))}")
 
 
 class _Stop(threading.Event):

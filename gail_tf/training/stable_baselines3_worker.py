@@ -32,12 +32,12 @@ def main() -> None:
         import stable_baselines3
 
         model = getattr(stable_baselines3, algorithm).load(path, device="cpu")
-        told = _spaces(model)
+        reply = _spaces(model)
     except Exception as error:
-        told = {"error": f"{type(error).__name__}: {error}", "missing": getattr(error, "name", None)}
-    answers.write(json.dumps(told).encode() + b"\n")
+        reply = {"error": f"{type(error).__name__}: {error}", "missing": getattr(error, "name", None)}
+    answers.write(json.dumps(reply).encode() + b"\n")
     answers.flush()
-    while "error" not in told and (length := sys.stdin.buffer.read(8)):
+    while "error" not in reply and (length := sys.stdin.buffer.read(8)):
         content = sys.stdin.buffer.read(int.from_bytes(length, "big"))
         observations = np.load(io.BytesIO(content), allow_pickle=False)
         actions = model.predict(observations, deterministic=deterministic == "True")[0]

@@ -115,9 +115,9 @@ class TensorBoard:
     def _start(self, run: TrackedRun) -> None:
         from tensorboard.plugins.hparams import api
 
-        named = {"run_name": run.name, "group": run.group, "tags": ", ".join(run.tags)}
+        labels = {"run_name": run.name, "group": run.group, "tags": ", ".join(run.tags)}
         settings = {
-            name: value for name, value in {**named, **run.settings}.items() if value not in (None, "")
+            name: value for name, value in {**labels, **run.settings}.items() if value not in (None, "")
         }
         with self._writer.as_default(step=0):
             # The trial's id is the run's, so that a resumed run stays one row of the page.
@@ -131,12 +131,12 @@ class TensorBoard:
     def finish(self, status: str, results: Mapping[str, Any]) -> None:
         from tensorboard.plugins.hparams import api_pb2, summary
 
-        ended = {"finished": api_pb2.STATUS_SUCCESS, "diverged": api_pb2.STATUS_FAILURE}
+        statuses = {"finished": api_pb2.STATUS_SUCCESS, "diverged": api_pb2.STATUS_FAILURE}
         with self._writer.as_default(step=results.get("env_steps", 0)):
             for name, value in numbers(results).items():
                 self._tf.summary.scalar(f"result/{name}", value)
-            if status in ended:
-                end = summary.session_end_pb(ended[status])
+            if status in statuses:
+                end = summary.session_end_pb(statuses[status])
                 self._tf.summary.experimental.write_raw_pb(end.SerializeToString(), step=0)
         self._writer.flush()
 
@@ -217,11 +217,11 @@ class MLflow:
     def _new(self, run: TrackedRun, experiment: str) -> str:
         tags = {"gail_tf.id": run.id, "run_dir": str(run.path)} | dict.fromkeys(run.tags, "true")
         tags |= {"group": run.group} if run.group else {}
-        made = self._client.create_run(experiment, tags=tags, run_name=run.name).info.run_id
+        run_id = self._client.create_run(experiment, tags=tags, run_name=run.name).info.run_id
         params = [self._entities.Param(_key(name), str(value)) for name, value in run.settings.items()]
         for first in range(0, len(params), 100):  # as many as a call takes
-            self._client.log_batch(made, params=params[first : first + 100])
-        return made
+            self._client.log_batch(run_id, params=params[first : first + 100])
+        return run_id
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
         metric = functools.partial(self._entities.Metric, timestamp=int(1000 * time.time()), step=step)
@@ -230,8 +230,8 @@ class MLflow:
     def finish(self, status: str, results: Mapping[str, Any]) -> None:
         if scalars := numbers(results):
             self.write(results["env_steps"], {f"result/{name}": value for name, value in scalars.items()})
-        ended = {"finished": "FINISHED", "interrupted": "KILLED"}.get(status, "FAILED")
-        self._client.set_terminated(self._id, ended)
+        final_status = {"finished": "FINISHED", "interrupted": "KILLED"}.get(status, "FAILED")
+        self._client.set_terminated(self._id, final_status)
 
 
 def _key(name: str) -> str:

@@ -140,8 +140,8 @@ class Trainer:
     def notes(self) -> list[str]:
         """What there is to say before the first iteration."""
         filling = self._generator.steps_before_learning
-        unchanged = getattr(self._generator, "steps_before_policy", 0)
-        about = filling_notes(filling, unchanged, self.total_env_steps, self._num_evaluations)
+        policy_delay = getattr(self._generator, "steps_before_policy", 0)
+        about = filling_notes(filling, policy_delay, self.total_env_steps, self._num_evaluations)
         return [*self._generator.notes, *about]
 
     def resume(self) -> list[str]:
@@ -223,28 +223,28 @@ class Trainer:
         log.flush()
         # A replay buffer has megabytes, and nothing continues a whole run.
         self._checkpoints.keep_newest(1)
-        chosen = self._choose(last)
-        return {"env_steps": self.env_steps, "iterations": self.iteration, **chosen}
+        choice = self._choose(last)
+        return {"env_steps": self.env_steps, "iterations": self.iteration, **choice}
 
     def _choose(self, last: Mapping[str, Any]) -> dict[str, Any]:
         """Chooses the policy to keep; its statistics and which it is, beside the last one's return."""
-        selection, kept = self.selection, last
+        selection, kept_statistics = self.selection, last
         statistics = self._evaluate_in_training(self._episodes_per_evaluation)
         selection.remember(statistics, self.iteration, self.env_steps)
         confirming = num_confirming(self._choice_episodes)
-        chosen = selection.choose(
+        candidate = selection.choose(
             lambda: self._evaluate_in_training(self._choice_episodes, _CHOICE_SEED),
             lambda: self._evaluate_in_training(confirming, _CONFIRMING_SEED),
             Candidate(np.nan, self.iteration, self.env_steps),
             getattr(self._distance, "expert_stays", False),
         )
-        if chosen.iteration != self.iteration:
+        if candidate.iteration != self.iteration:
             with selection.kept_policy:
-                kept = self._evaluate_finally()
+                kept_statistics = self._evaluate_finally()
         of_last = {f"last_{name}": last[name] for name in ("return_mean", "normalized_return")}
-        of_kept = {"kept_env_steps": chosen.env_steps, "kept_iteration": chosen.iteration}
+        of_kept = {"kept_env_steps": candidate.env_steps, "kept_iteration": candidate.iteration}
         more = {"stochastic": self.stochastic, "evaluation_seconds": self._evaluation_seconds}
-        return {**kept, "keep": selection.keep, **of_kept, **of_last, **more}
+        return {**kept_statistics, "keep": selection.keep, **of_kept, **of_last, **more}
 
     def _prepare(self, log: MetricsLog, should_stop, preparing) -> None:
         metrics: Mapping[str, float] = {}
@@ -262,7 +262,7 @@ class Trainer:
         """One iteration; returns its metrics, and whether they are due in the log."""
         start = time.perf_counter()
         steps, episodes = self._generator.collect(self.iteration)
-        collected = time.perf_counter()
+        collection_end = time.perf_counter()
         metrics = self._generator.update(self.iteration, self.progress)
         before = self.progress
         self.iteration += 1
@@ -278,7 +278,7 @@ class Trainer:
             metrics["episode/length"] = float(np.mean([e.length for e in self._unlogged]))
             self._unlogged = []
         self._check_finite(metrics, variables=is_logged)
-        metrics["time/collect_seconds"] = collected - start
+        metrics["time/collect_seconds"] = collection_end - start
         metrics["time/steps_per_second"] = steps / (time.perf_counter() - start)
         if not is_evaluated:  # histograms belong to evaluations, the final one included
             metrics = {name: value for name, value in metrics.items() if not isinstance(value, Mapping)}
@@ -318,13 +318,13 @@ class Trainer:
         episodes: list[Mapping[str, Any]] = []
         watch = None if self._distance is None else episodes.append
         seen = getattr(self._distance, "seen", None)
-        evaluated = self._evaluator.evaluate(act, num_episodes, seed, watch, seen)
-        statistics = evaluated.statistics()
+        outcome = self._evaluator.evaluate(act, num_episodes, seed, watch, seen)
+        statistics = outcome.statistics()
         self._check_finite(_named(statistics))
         statistics["normalized_return"] = self._normalize(statistics["return_mean"])
         if self._distance is not None:
             statistics["imitation_distance"] = self._distance(episodes)
-        return evaluated, statistics
+        return outcome, statistics
 
     def checkpoint(self) -> None:
         """Saves this iteration, once: replacing a good checkpoint by its equal would risk both."""
