@@ -70,9 +70,9 @@ def start(job: Job) -> subprocess.Popen:
 
     It stops, with a checkpoint, when this process is no more.
     """
-    found = status(job)
-    flags = ["--resume"] if found else list(job.flags)
-    flags = [*job.flags, "--overwrite"] if found == "diverged" else flags
+    run_status = status(job)
+    flags = ["--resume"] if run_status else list(job.flags)
+    flags = [*job.flags, "--overwrite"] if run_status == "diverged" else flags
     command = [
         sys.executable,
         "-c",

@@ -18,9 +18,9 @@ def refusals(runs: Sequence[StudyRun]) -> dict[str, str]:
     """
     if not runs:
         return {}
-    asked = [[run.given("config"), run.given("gin")] for run in runs]
+    requests = [[run.given("config"), run.given("gin")] for run in runs]
     command = [sys.executable, "-c", _CHILD, PACKAGE_PARENT]
-    done = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True)
+    done = subprocess.run(command, input=json.dumps(requests), capture_output=True, text=True)
     try:
         lines = json.loads(done.stdout.splitlines()[-1])
     except (ValueError, IndexError):

@@ -79,17 +79,17 @@ def state(run: StudyRun, out: Path) -> str:
             f"{out / run.name} was made with other settings (there: {was}; asked for: {wanted}): choose "
             "another --out, or remove it."
         )
-    known = info.get("demonstrations_sha256")
-    if known and (digest_of(run.demonstrations) or known) != known:
+    recorded_digest = info.get("demonstrations_sha256")
+    if recorded_digest and (digest_of(run.demonstrations) or recorded_digest) != recorded_digest:
         raise UserError(
             f"{out / run.name} learned from other demonstrations than {run.demonstrations} holds now: choose "
             "another --out, or remove it."
         )
-    had = info.get("demonstrations")
-    if isinstance(had, str) and _is_other_data_set(had, run.demonstrations or ""):
+    recorded_path = info.get("demonstrations")
+    if isinstance(recorded_path, str) and _is_other_data_set(recorded_path, run.demonstrations or ""):
         raise UserError(
-            f"{out / run.name} learned from {had}, not from {run.demonstrations}: choose another --out, or "
-            "remove it."
+            f"{out / run.name} learned from {recorded_path}, not from {run.demonstrations}: choose another "
+            "--out, or remove it."
         )
     return {"finished": FINISHED, "diverged": DIVERGED}.get(str(info.get("status")), RESUME)
 
@@ -115,16 +115,16 @@ def _check_free(run_dir: Path) -> None:
 
 def states_of(runs: Sequence[StudyRun], out: Path, retry_failed: bool = False) -> dict[StudyRun, str]:
     """As ``state`` has it, of each; with ``retry_failed`` a diverged one is a new one."""
-    found = {run: state(run, out) for run in runs}
-    return {run: NEW if retry_failed and one == DIVERGED else one for run, one in found.items()}
+    states = {run: state(run, out) for run in runs}
+    return {run: NEW if retry_failed and one == DIVERGED else one for run, one in states.items()}
 
 
 def list_runs(states: Mapping[StudyRun, str]) -> str:
     """A line a run with its state and command, and the counts."""
-    lines = [f"{found:<9}  {run.name}: {_command_line(run)}" for run, found in states.items()]
+    lines = [f"{state_of_run:<9}  {run.name}: {_command_line(run)}" for run, state_of_run in states.items()]
     counts = collections.Counter(states.values())
-    told = [f"{counts[one]} {one}" for one in (FINISHED, DIVERGED, RESUME, NEW) if counts[one]]
-    return "\n".join([*lines, f"{len(states)} runs: {', '.join(told)}"])
+    tally = [f"{counts[one]} {one}" for one in (FINISHED, DIVERGED, RESUME, NEW) if counts[one]]
+    return "\n".join([*lines, f"{len(states)} runs: {', '.join(tally)}"])
 
 
 class Source(Protocol):
@@ -154,16 +154,16 @@ def run_study(
     states = {run: state(run, out) for run in runs}
     to_do = [run for run in runs if states[run] not in done]
     anew = {run for run in to_do if states[run] == DIVERGED}
-    left = _Left(to_do)
-    told = f"{len(runs)} runs, {len(left.waiting)} to do, {engine.says}, into {out}"
-    stopped = drive(left, engine, out, told, len(runs), len(runs) - len(to_do), anew=anew)
+    queue = _Left(to_do)
+    headline = f"{len(runs)} runs, {len(queue.waiting)} to do, {engine.says}, into {out}"
+    stopped = drive(queue, engine, out, headline, len(runs), len(runs) - len(to_do), anew=anew)
     for line in _idle_bindings(to_do, out):
         print(line, flush=True)
     counts = collections.Counter(_status(run, out) for run in runs)
     # A run that another process of this study holds fails here, and ends there.
-    halted = [] if stopped else [*left.stopped, *left.waiting]
-    failed = [run for run in [*left.failed, *halted] if _status(run, out) not in (FINISHED, DIVERGED)]
-    return Outcome(counts[FINISHED], counts[DIVERGED], len(failed), stopped, left.num_refused)
+    halted = [] if stopped else [*queue.stopped, *queue.waiting]
+    failed = [run for run in [*queue.failed, *halted] if _status(run, out) not in (FINISHED, DIVERGED)]
+    return Outcome(counts[FINISHED], counts[DIVERGED], len(failed), stopped, queue.num_refused)
 
 
 def unused_settings(names: Iterable[str], run_dir: Path) -> list[str]:
@@ -184,12 +184,12 @@ def _idle_bindings(runs: Iterable[StudyRun], out: Path) -> list[str]:
     shared = set.intersection(*map(set, bound.values())) if len(bound) > 1 else set()
     own = {arm: "\n".join(line for line in lines if line not in shared) for arm, lines in bound.items()}
     names = {arm: recipes.settings([recipes.Layer("--gin", text_of)]) for arm, text_of in own.items()}
-    found = {}
+    notes = {}
     for run in runs:
         arm = run.name.split("/")[0]
         if idle := unused_settings(names[arm], out / run.name):
-            found[arm] = f"{arm}: nothing in its recipe uses {', '.join(idle)}, so that does nothing there."
-    return list(found.values())
+            notes[arm] = f"{arm}: nothing in its recipe uses {', '.join(idle)}, so that does nothing there."
+    return list(notes.values())
 
 
 class _Left:
@@ -330,13 +330,13 @@ def _ending(run: StudyRun, code: int, out: Path) -> tuple[str, str]:
     log = _log(run, out)
     text_of = log.read_text(errors="replace") if log.exists() else ""  # a cluster's job lost before its start
     lines = [line for line in text_of.splitlines() if line.strip()]
-    said = lines[-1].removeprefix("error: ") if lines else f"nothing was printed{_full_disk(out)}"
+    last_line = lines[-1].removeprefix("error: ") if lines else f"nothing was printed{_full_disk(out)}"
     if status == DIVERGED:
-        return DIVERGED, f"diverged: {said}"
+        return DIVERGED, f"diverged: {last_line}"
     # One that a full disk stopped left a run. What is wrong with its directory is not with other seeds'.
-    if code == REFUSED_EXIT_CODE and status is None and lines and not said.startswith("--run_dir="):
-        return REFUSED, f"refused: {said}"
-    return FAILED, f"failed with exit code {code}, see {log}: {said}"
+    if code == REFUSED_EXIT_CODE and status is None and lines and not last_line.startswith("--run_dir="):
+        return REFUSED, f"refused: {last_line}"
+    return FAILED, f"failed with exit code {code}, see {log}: {last_line}"
 
 
 def _full_disk(out: Path) -> str:

@@ -59,17 +59,17 @@ def open_book(tune: Tune, out: Path, demonstrations: str | None = None, bindings
         load_if_exists=True,
     )
     # With the same seed a search that goes on would draw again what it drew at first.
-    drawn = (tune.sampler_seed, len(book.get_trials(deepcopy=False)))
-    book.sampler = optuna.samplers.TPESampler(seed=_seed_of(drawn), constant_liar=True)
-    wanted, found = tune.settings(), book.user_attrs.get("settings")
+    seed_words = (tune.sampler_seed, len(book.get_trials(deepcopy=False)))
+    book.sampler = optuna.samplers.TPESampler(seed=_seed_of(seed_words), constant_liar=True)
+    wanted, recorded_settings = tune.settings(), book.user_attrs.get("settings")
     wanted |= {"--gin": list(bindings)} if bindings else {}
     wanted["demonstrations"] = sorted({digest_of(run.demonstrations) for run in runs} - {None})
-    if found is None:
+    if recorded_settings is None:
         for values in tune.first:
             book.enqueue_trial(values, skip_if_exists=True)
         book.set_user_attr("settings", wanted)
     else:
-        _require_same(found, wanted, out)
+        _require_same(recorded_settings, wanted, out)
     return book
 
 
@@ -99,8 +99,8 @@ def _require_same(found: Mapping[str, Any], wanted: Mapping[str, Any], out: Path
     found = {name: wanted[name] for name in later if name in wanted} | found
     for name in sorted({*wanted, *found}):
         if found.get(name) != wanted.get(name):
-            told = f"there: {found.get(name)}; asked for: {wanted.get(name)}"
-            raise UserError(f"{out} holds a search with other {name} ({told}): choose another --out.")
+            difference = f"there: {found.get(name)}; asked for: {wanted.get(name)}"
+            raise UserError(f"{out} holds a search with other {name} ({difference}): choose another --out.")
 
 
 def _require_taken(tune: Tune, bindings: Sequence[str]) -> None:
@@ -121,8 +121,8 @@ def ended_trials(book: Any) -> list[Any]:
     """Those that count: complete, stopped early, or refused by gail-train; as Optuna's FrozenTrial."""
     from optuna.trial import TrialState
 
-    ended = book.get_trials(states=[TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL])
-    return [t for t in ended if not _is_dead(t)]
+    trials = book.get_trials(states=[TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL])
+    return [t for t in trials if not _is_dead(t)]
 
 
 def label_of(trial: Any) -> str:
@@ -193,8 +193,8 @@ class Search:
                     trial.running += 1
                     self._of_run[run.name] = trial
                     return run
-            counted = len(ended_trials(self._book)) + len(self._active) + self.num_broken
-            if len(self._active) >= self._at_a_time or counted >= self._tune.num_trials:
+            num_counted = len(ended_trials(self._book)) + len(self._active) + self.num_broken
+            if len(self._active) >= self._at_a_time or num_counted >= self._tune.num_trials:
                 return None
             self._begin()
 
@@ -276,8 +276,8 @@ class Search:
 
 
 def unused_line(names: Sequence[str]) -> str:
-    said = "nothing in this recipe uses it, so its values do nothing; take it out of Tune.space."
-    return f"{', '.join(names)}: {said}"
+    advice = "nothing in this recipe uses it, so its values do nothing; take it out of Tune.space."
+    return f"{', '.join(names)}: {advice}"
 
 
 def _place(run: StudyRun) -> str:
@@ -332,8 +332,8 @@ def run_search(
         search = Search(tune, book, out, at_a_time, demonstrations, bindings)
         done = len(ended_trials(book))
         total = max(tune.num_trials, done)  # fewer may be asked for than there are
-        told = f"{total} trials, {total - done} to do, {engine.says}, into {out}"
-        stopped = runner.drive(search, engine, out, told, total, done, "trial")
+        headline = f"{total} trials, {total - done} to do, {engine.says}, into {out}"
+        stopped = runner.drive(search, engine, out, headline, total, done, "trial")
     finally:
         lease.release()
     counts = len(ended_trials(book)), total, search.num_broken, search.num_refused

@@ -67,8 +67,8 @@ def _changed_files(bindings: Mapping[str, Any], asked: Sequence[str]) -> tuple[s
     if not own:
         return None
     # A flag wins over a file, and what is None the program may settle by itself.
-    given = {"--demonstrations", *(word.partition("=")[0] for word in asked)}
-    undone = {key for flag, key in FLAGS.items() if f"--{flag}" in given}
+    flags = {"--demonstrations", *(word.partition("=")[0] for word in asked)}
+    undone = {key for flag, key in FLAGS.items() if f"--{flag}" in flags}
     bound = {
         key: one
         for key, one in _bound(asked).items()

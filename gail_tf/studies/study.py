@@ -182,9 +182,9 @@ class Study:
         flags = [f"--config={name.replace(CONFIG, task.config or task.name)}" for name in arm.configs]
         flags += [f"--gin={b}" for b in (*self.bindings, *arm.bindings, *task.bindings, *bindings)]
         flags += [f"--environment={task.environment}"]
-        given = {"num_demonstrations": task.num_demonstrations, "subsample": task.subsample}
+        options = {"num_demonstrations": task.num_demonstrations, "subsample": task.subsample}
         if not arm.true_reward:
-            flags += [f"--{flag}={value}" for flag, value in given.items() if value is not None]
+            flags += [f"--{flag}={value}" for flag, value in options.items() if value is not None]
         flags += [f"--seed={seed}", f"--label={arm.label}", f"--task={task.name}"]
         binary = "train_expert" if arm.true_reward else "train"
         demonstrations = None if arm.true_reward else _demonstrations(task, folder)
@@ -199,8 +199,8 @@ def require_free(where: str, names: Iterable[str], tasks: Iterable[Task], bindin
     later, flags = {"--gin": bindings}, {"environment", "demonstrations", "seed"}
     for task in tasks:
         later[f"{where.partition('.')[0]}.tasks[{task.name!r}]"] = task.bindings
-        given = {"num_demonstrations": task.num_demonstrations, "subsample": task.subsample}
-        flags |= {flag for flag, value in given.items() if value is not None}
+        options = {"num_demonstrations": task.num_demonstrations, "subsample": task.subsample}
+        flags |= {flag for flag, value in options.items() if value is not None}
     bound = {flag: {FLAGS[flag]} for flag in flags}
     bound |= {who: bound_by(who, lines) for who, lines in later.items()}
     for name, (who, keys) in itertools.product(names, bound.items()):
@@ -257,13 +257,13 @@ def select(runs: Iterable[StudyRun], only: str = "", shard: str | None = None) -
     Raises:
       UserError: one of the two is malformed, or nothing is left.
     """
-    chosen = named_by(runs, only, "--dry_run lists them")
+    selection = named_by(runs, only, "--dry_run lists them")
     parts = re.fullmatch(r"(\d+)/(\d+)", shard or "1/1")
     index, count = map(int, parts.groups()) if parts else (0, 0)
     require(1 <= index <= count, f"--shard={shard}: want i/n with i from 1 to n, such as 2/4.")
-    few = f"there are {len(chosen)} runs only, so this shard is empty."
-    require(index <= len(chosen), f"--shard={shard}: {few}")
-    return chosen[index - 1 :: count]
+    few = f"there are {len(selection)} runs only, so this shard is empty."
+    require(index <= len(selection), f"--shard={shard}: {few}")
+    return selection[index - 1 :: count]
 
 
 def check_out(out: Path) -> None:
@@ -395,12 +395,14 @@ def _folders(labels: Iterable[str]) -> dict[str, str]:
     """
     labels = list(labels)
     alike = collections.Counter(map(slug, labels))
-    found = {label: slug(label) for label in labels if alike[slug(label)] == 1}
-    for label in (label for label in labels if label not in found):
-        signed = "_-".join(map(slug, _MINUS.split(label)))
-        numbered = (f"{signed}_{i}" for i in itertools.count(2))
-        found[label] = next(n for n in itertools.chain([signed], numbered) if n not in found.values())
-    return found
+    folders = {label: slug(label) for label in labels if alike[slug(label)] == 1}
+    for label in (label for label in labels if label not in folders):
+        signed_slug = "_-".join(map(slug, _MINUS.split(label)))
+        candidates = (f"{signed_slug}_{i}" for i in itertools.count(2))
+        folders[label] = next(
+            n for n in itertools.chain([signed_slug], candidates) if n not in folders.values()
+        )
+    return folders
 
 
 def _task(name: str, fields: Any) -> Task:
@@ -414,26 +416,26 @@ def _task(name: str, fields: Any) -> Task:
 def _of_fields(kind: type, where: str, name: str, fields: Any) -> Any:
     """An Arm or a Task from a dict; an unknown, missing or malformed field is a UserError."""
     hints = dict(list(typing.get_type_hints(kind).items())[1:])  # without the name itself
-    known = ", ".join(hints)
-    require(isinstance(fields, Mapping), f"{where} = {fields!r}: want a dict with some of {known}.")
+    field_names = ", ".join(hints)
+    require(isinstance(fields, Mapping), f"{where} = {fields!r}: want a dict with some of {field_names}.")
     for key, value in fields.items():
-        require(key in hints, f"{where}: {key!r} is unknown; there are {known}.")
+        require(key in hints, f"{where}: {key!r} is unknown; there are {field_names}.")
         check_type(f"{where}.{key}", value, hints[key])
     required = next(iter(hints))
     require(required in fields, f"{where}: {required!r} is missing.")
-    made = kind(name, **fields)
-    seed_list(f"{where}.seeds", 1 if made.seeds is None else made.seeds)
-    return made
+    instance = kind(name, **fields)
+    seed_list(f"{where}.seeds", 1 if instance.seeds is None else instance.seeds)
+    return instance
 
 
 def seed_list(where: str, seeds: Seeds) -> list[int]:
     """The seeds themselves; UserError, with ``where`` they stand, for what are none."""
     check_type(where, seeds, Seeds)
-    found = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
-    fits = found and len(set(found)) == len(found) and min(found) >= 0 and max(found) <= MAX_SEED
+    numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    fits = numbers and len(set(numbers)) == len(numbers) and min(numbers) >= 0 and max(numbers) <= MAX_SEED
     wanted = f"want how many, 1 or more, or a list of different seeds from 0 to {MAX_SEED}."
     require(fits, f"{where} = {seeds!r}: {wanted}")
-    return found
+    return numbers
 
 
 def require(fits: Any, message: str) -> None:

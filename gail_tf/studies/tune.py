@@ -73,8 +73,8 @@ class Tune:
         require(num_trials >= 1, f"Tune.num_trials = {num_trials}: want 1 or more.")
         fits = reduction_factor == 0 or reduction_factor >= 2
         require(fits, f"Tune.reduction_factor = {reduction_factor}: want 2 or more, or 0 for none.")
-        given = seed_list("Tune.seeds", seeds)
-        self.seeds = [FIRST_SEED + seed for seed in given] if isinstance(seeds, int) else given
+        numbers = seed_list("Tune.seeds", seeds)
+        self.seeds = [FIRST_SEED + seed for seed in numbers] if isinstance(seeds, int) else numbers
         low = [seed for seed in self.seeds if seed < NUM_REPORTED_SEEDS]
         require(
             not low,
@@ -115,10 +115,10 @@ class Tune:
         """What trials of one search have in common, as JSON."""
         tasks = {name: repr(fields) for name, fields in self.tasks.items()}
         space = {name: [one.draw, *map(str, one.given)] for name, one in self.space.items()}
-        found = {"configs": self.configs, "bindings": list(self._shared["bindings"]), "tasks": tasks}
-        found |= {"first": self.first} if self.first else {}
-        found |= {"reduction_factor": self.reduction_factor, "sampler_seed": self.sampler_seed}
-        return {**found, "space": space, "seeds": self.seeds, "aim": getattr(self.aim, "__name__", "own")}
+        record = {"configs": self.configs, "bindings": list(self._shared["bindings"]), "tasks": tasks}
+        record |= {"first": self.first} if self.first else {}
+        record |= {"reduction_factor": self.reduction_factor, "sampler_seed": self.sampler_seed}
+        return {**record, "space": space, "seeds": self.seeds, "aim": getattr(self.aim, "__name__", "own")}
 
 
 class Range(NamedTuple):

@@ -72,10 +72,10 @@ def importances(book: Any) -> dict[str, float]:
 def _unused(tune: Tune, out: Path) -> list[str]:
     """Settings that no run used."""
     folders = [file.parent for file in sorted(out.glob("*/*/*/config.gin"))]
-    left = list(tune.space) if folders else []
+    unused = list(tune.space) if folders else []
     for folder in folders:
-        left = unused_settings(left, folder)
-    return left
+        unused = unused_settings(unused, folder)
+    return unused
 
 
 def _page(tune: Tune, book: Any, trials: list[Any], unused: list[str]) -> str:
@@ -83,11 +83,11 @@ def _page(tune: Tune, book: Any, trials: list[Any], unused: list[str]) -> str:
     complete = sum(map(is_complete, trials))
     seeds = ", ".join(map(str, tune.seeds))
     total = max(tune.num_trials, len(trials))  # fewer may be asked for than there are
-    said = (
+    summary = (
         f"{len(trials)} of {total} trials, {complete} of them on all seeds ({seeds}) and tasks "
         f"({', '.join(tune.tasks)}). A trial costs what its worst run does ({aim}, less is better)."
     )
-    parts = [f"# {' + '.join(tune.configs)}", said]
+    parts = [f"# {' + '.join(tune.configs)}", summary]
     parts += [f"**{unused_line(unused)}**"] if unused else []
     if best := _best(trials):
         rows = [f"| {place} | {cost:.4g} |" for place, cost in costs_of(best).items()]
