@@ -107,9 +107,9 @@ def _as_observations(value: Any, dtype: type) -> np.ndarray:
     except (TypeError, ValueError) as error:
         raise UserError(f"observations are no array of numbers ({one_line(error, 60)}).") from error
     if dtype == np.uint8 and not np.array_equal(observation, numbers):
-        held = f"{array.dtype} from {numbers.min():.4g} to {numbers.max():.4g}"
+        given = f"{array.dtype} from {numbers.min():.4g} to {numbers.max():.4g}"
         wanted = "images of uint8, 0 to 255, as the environment gives them"
-        raise UserError(f"observations are {held}: want {wanted}; do not scale them, the policy does.")
+        raise UserError(f"observations are {given}: want {wanted}; do not scale them, the policy does.")
     return observation
 
 
@@ -229,7 +229,7 @@ def train(
     Raises:
       UserError: one line about what the caller can mend.
     """
-    asked = dict(locals())
+    arguments = dict(locals())
     configs = [config] if isinstance(config, str | os.PathLike) else config
     configs = [os.fspath(one) for one in _several("config", configs, str | os.PathLike, "names or paths")]
     lines = "gin's lines, such as ['Trainer.total_env_steps = 300_000']"
@@ -237,9 +237,11 @@ def train(
     callbacks = _several("callbacks", callbacks, Callable, "functions of a line of metrics")
     tags = _several("tags", tags, str, "words")
     least = {"seed": 0, "num_demonstrations": 1, "subsample": 1, "num_threads": 1, "tensorflow_threads": 1}
-    asked |= {name: _whole(name, asked[name], low) for name, low in least.items() if asked[name] is not None}
+    arguments |= {
+        name: _whole(name, arguments[name], low) for name, low in least.items() if arguments[name] is not None
+    }
     for name in ("label", "task", "run_name", "group", "device"):
-        _require(asked[name] is None or isinstance(asked[name], str), name, asked[name], "text")
+        _require(arguments[name] is None or isinstance(arguments[name], str), name, arguments[name], "text")
     _require(run_dir is None or isinstance(run_dir, str | os.PathLike), "run_dir", run_dir, "a path")
     _require(say is None or callable(say), "say", say, "a function of a line, such as print")
     _require_environment(environment)
@@ -250,16 +252,16 @@ def train(
     import_tensorflow()
     from gail_tf.assembly.settings import Request
 
-    asked |= {
+    arguments |= {
         "run_dir": tempfile.mkdtemp(prefix="gail_tf_") if run_dir is None else os.path.expanduser(run_dir),
         "configs": configs,
         "bindings": bindings,
         "tags": tags,
-        "num_threads": asked["num_threads"] or available_cores(),
+        "num_threads": arguments["num_threads"] or available_cores(),
     }
     from gail_tf.training.bijector_cache import cleared_after_training
 
-    request = Request(**{name: asked[name] for name in Request._fields})
+    request = Request(**{name: arguments[name] for name in Request._fields})
     with cleared_after_training(), _generators_put_back():
         return _run(request, callbacks, command, say, show_progress, pass_signals_on)
 
@@ -267,12 +269,12 @@ def train(
 @contextlib.contextmanager
 def _generators_put_back() -> Iterator[None]:
     """A training seeds Python's and NumPy's generators, which may be in use where it is called."""
-    kept = random.getstate(), np.random.get_state()
+    states = random.getstate(), np.random.get_state()
     try:
         yield
     finally:
-        random.setstate(kept[0])
-        np.random.set_state(kept[1])
+        random.setstate(states[0])
+        np.random.set_state(states[1])
 
 
 def _wrong(name: str, value: Any, wanted: str) -> UserError:
@@ -356,28 +358,28 @@ def _run(
             return _result(directory, "finished", notes)
         with parts.GIN:
             request = _on_this_machine(request, info)
-            settled = settings.resolve(request, info)
-            tell(settled.notes)
-            built = parts.assemble(settled, directory)
-            at_the_end.callback(built.trainer.close)
-            called = built.operative_config
-            unused = config.unused_configurables(request.configs[1:], request.bindings, called)
+            run_settings = settings.resolve(request, info)
+            tell(run_settings.notes)
+            run_parts = parts.assemble(run_settings, directory)
+            at_the_end.callback(run_parts.trainer.close)
+            operative_config = run_parts.operative_config
+            unused = config.unused_configurables(request.configs[1:], request.bindings, operative_config)
         if info is None:
-            record = {"status": "running", **settled.info(), **run_directory.origin(command)}
-            record["random_distance"] = built.random_distance
-            record |= {"keep": built.trainer.selection.keep, "kept_env_steps": None}
-            directory.create(record, built.operative_config, request.overwrite)
+            record = {"status": "running", **run_settings.info(), **run_directory.origin(command)}
+            record["random_distance"] = run_parts.random_distance
+            record |= {"keep": run_parts.trainer.selection.keep, "kept_env_steps": None}
+            directory.create(record, run_parts.operative_config, request.overwrite)
             if unused:
                 parts_of = ", ".join(unused)
                 tell([f"{WARNING}Nothing in this recipe uses {parts_of}: bindings of it do nothing."])
-            tell(built.notes)
+            tell(run_parts.notes)
         else:
-            tell(_take_up(directory, info, settled, built.trainer))
+            tell(_take_up(directory, info, run_settings, run_parts.trainer))
         hooks = [_as_hook(callback) for callback in callbacks]
         warn = None if say is None else functools.partial(print, file=sys.stderr)
-        with progress.ProgressBar(built.trainer, show_progress, say) as bar:
-            status = session.run(built, directory, [bar, *hooks], warn, pass_signals_on, bar.preparing)
-    return _result(directory, status, notes, built.trainer.final_returns)
+        with progress.ProgressBar(run_parts.trainer, show_progress, say) as bar:
+            status = session.run(run_parts, directory, [bar, *hooks], warn, pass_signals_on, bar.preparing)
+    return _result(directory, status, notes, run_parts.trainer.final_returns)
 
 
 def _level_of_the_caller() -> int:
