@@ -52,10 +52,10 @@ def read_folder(path: str) -> Demonstrations | None:
 
 def _rows(table: Any) -> list[dict[str, Any]]:
     """A trajectory each: lists of numbers as arrays, all else as Python has it."""
+    lists = package("pyarrow", "a folder of Hugging Face datasets", _NEEDED).ListScalar
 
     def cell(scalar: Any) -> Any:
-        values = getattr(scalar, "values", None)  # of a list
-        numbers = None if values is None else numbers_of(values)
+        numbers = numbers_of(scalar.values) if isinstance(scalar, lists) and scalar.is_valid else None
         return scalar.as_py() if numbers is None else numbers
 
     return [{name: cell(table[name][i]) for name in table.column_names} for i in range(table.num_rows)]

@@ -127,6 +127,11 @@ def test_malformed_folder(saved, refuses, changes, sentence):
     refuses(saved(**{**EPISODE, **changes}), sentence)
 
 
+def test_columns_of_something_else_are_left_alone(saved):
+    folder = saved(**EPISODE, of=[{"task": "reach", "seeds": [1, 2]}])
+    assert demos.load(folder).observations.tolist() == [[0.0], [1.0]]
+
+
 def test_folders_that_are_something_else_or_damaged(saved, refuses, made, tmp_path):
     refuses(saved(text=["a"]), "a Hugging Face dataset without obs, acts, terminal")
     copy = shutil.copytree(made("imitation"), tmp_path / "copy")
