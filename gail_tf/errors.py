@@ -35,13 +35,24 @@ def error_message(error: Exception) -> str:
     return line if isinstance(error, UserError) else f"{type(error).__name__}: {one_line(line)}"
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether the machine is too small, and not what ran on it wrong. Of TensorFlow's errors by the name."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
+
+
+def failure_message(what: str, fn: Callable, error: Exception) -> str:
+    """That ``what``, which calls ``fn``, raised ``error``, in one line, and where in the file of ``fn``."""
+    where = line_of(fn, error)
+    return f"{what} fails ({error_message(error)}){where}; mend it (GAIL_TF_TRACEBACK=1 shows where)"
+
+
 def line_of(fn: Callable, error: Exception) -> str:
     """ " in my_parts.py, line 7": the last line of the file of ``fn`` that ``error`` came through, or ""."""
     function = inspect.unwrap(getattr(fn, "func", fn))
     is_named = inspect.isclass(function) or inspect.isroutine(function)
     try:
         file = inspect.getsourcefile(function if is_named else type(function))
-    except TypeError:  # built into Python
+    except (TypeError, OSError):  # built into Python; a class of a notebook, which has no file
         return ""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
     return f" in {os.path.basename(file)}, line {lines[-1]}" if lines else ""

@@ -8,7 +8,7 @@ from typing import Any
 
 import gin
 
-from gail_tf.errors import UserError, error_message, line_of
+from gail_tf.errors import UserError, failure_message, is_out_of_memory
 
 
 def frozen(fn: Callable, given: Collection[str] = ()) -> Callable:
@@ -64,7 +64,9 @@ def call_user_function(binding: str, fn: Callable, *given: Any, **named: Any) ->
     except UserError:
         raise
     except Exception as error:
-        raise failure(binding, fn, error) from error
+        if is_out_of_memory(error):
+            raise
+        raise _failure(binding, fn, error) from error
 
 
 def call_user_factory(binding: str, factory: Callable, *given: Any) -> Any:
@@ -74,13 +76,14 @@ def call_user_factory(binding: str, factory: Callable, *given: Any) -> Any:
     except ValueError:
         raise
     except Exception as error:
-        raise failure(binding, factory, error) from error
+        if is_out_of_memory(error):
+            raise
+        raise _failure(binding, factory, error) from error
 
 
-def failure(binding: str, fn: Callable, error: Exception) -> UserError:
+def _failure(binding: str, fn: Callable, error: Exception) -> UserError:
     """That ``fn``, which gin binds at ``binding``, raised ``error``, in one line, and where in its file."""
-    what = f"{binding}: {_title(fn)} fails ({error_message(error)}){line_of(fn, error)}"
-    return UserError(f"{what}; mend it (GAIL_TF_TRACEBACK=1 shows where).")
+    return UserError(f"{failure_message(f'{binding}: {_title(fn)}', fn, error)}.")
 
 
 def _title(fn: Callable) -> str:

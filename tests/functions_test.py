@@ -6,7 +6,8 @@ import threading
 import gin
 import pytest
 
-from gail_tf.functions import frozen, name_of
+from gail_tf.errors import UserError
+from gail_tf.functions import call_user_factory, call_user_function, frozen, name_of
 
 
 @gin.configurable(module="functions_test")
@@ -110,3 +111,30 @@ def test_a_required_parameter_is_asked_for_at_once():
         frozen(demanding)
     gin.parse_config("demanding.factor = 2.0")
     assert frozen(demanding)(3.0) == 6.0
+
+
+@pytest.mark.parametrize("call", [call_user_function, call_user_factory])
+def test_what_a_function_of_ones_own_raises_is_a_line_but_for_a_machine_that_is_too_small(call):
+    def raises(error):
+        raise error
+
+    class ResourceExhaustedError(Exception):
+        """As TensorFlow's."""
+
+    with pytest.raises(
+        UserError, match=r"^G.part: raises fails \(KeyError: 'x'\) in functions_test.py, line"
+    ):
+        call("G.part", raises, KeyError("x"))
+    for error in (MemoryError(), ResourceExhaustedError(), KeyboardInterrupt()):
+        with pytest.raises(type(error)):
+            call("G.part", raises, error)
+
+
+def test_a_class_of_a_notebook_has_no_file_to_name():
+    class Cell:
+        def __init__(self):
+            raise KeyError("x")
+
+    Cell.__module__ = "__main__of_a_notebook"
+    with pytest.raises(UserError, match=r"^G.part: Cell fails \(KeyError: 'x'\); mend it"):
+        call_user_factory("G.part", Cell)

@@ -11,7 +11,7 @@ import numpy as np
 from gail_tf.demonstrations.components import listed
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.readers import READERS, Reader, d4rl, npz
-from gail_tf.errors import UserError, error_message, line_of
+from gail_tf.errors import UserError, failure_message, is_out_of_memory
 from gail_tf.files import sha256_of
 from gail_tf.types import ARRAYS
 
@@ -102,10 +102,10 @@ def _by_own(reader: Reader, path: str) -> Any:
     except (UserError, OSError):
         raise
     except Exception as error:
-        what = f"the reader {getattr(reader, '__name__', reader)} fails ({error_message(error)})"
-        raise UserError(
-            f"{what}{line_of(reader, error)}; mend it (GAIL_TF_TRACEBACK=1 shows where)"
-        ) from error
+        if is_out_of_memory(error):
+            raise
+        what = f"the reader {getattr(reader, '__name__', reader)}"
+        raise UserError(failure_message(what, reader, error)) from error
 
 
 def with_keys(demonstrations: Demonstrations, keys: Sequence[str] | None) -> Demonstrations:

@@ -11,7 +11,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from tf_agents.networks import network
 
-from gail_tf.errors import UserError, error_message, without_trail
+from gail_tf.errors import UserError, error_message, is_out_of_memory, without_trail
 from gail_tf.functions import call_user_factory, name_of
 from gail_tf.networks.keras_adapter import as_network
 
@@ -133,6 +133,8 @@ def _checked(
     except UserError:
         raise
     except Exception as error:  # layers of somebody's own may raise anything
+        if is_out_of_memory(error):
+            raise
         raise UserError(
             f"{binding}: the network of {name} fails ({error_message(error)}): {wanted}."
         ) from error

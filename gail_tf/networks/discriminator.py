@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 import gin
 import tensorflow as tf
 
-from gail_tf.errors import UserError, error_message
+from gail_tf.errors import UserError, error_message, is_out_of_memory
 from gail_tf.functions import call_user_factory, frozen, name_of
 from gail_tf.networks.encoders import Cover, is_image, small_encoder, with_channels
 from gail_tf.networks.layers import reason_of, regularizers_of
@@ -36,6 +36,8 @@ def made_network(binding: str, factory: Callable, input_shapes: InputShapes) -> 
     try:
         logits = tf.convert_to_tensor(network(features, training=False))
     except Exception as error:  # it may raise anything
+        if is_out_of_memory(error):
+            raise
         given = f"fails on features of the shape {tuple(features.shape)} ({error_message(error)})"
         raise UserError(f"{binding}: the network of {name} {given}: {wanted}.") from error
     if logits.shape != (2, 1) or logits.dtype != tf.float32:
