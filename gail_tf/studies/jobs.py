@@ -1,5 +1,6 @@
 """One training process of a study, on whatever machine: its command, its start, its end."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -96,8 +97,8 @@ def start(job: Job) -> subprocess.Popen:
 def hold_leash() -> None:
     """Stops this process, with a checkpoint, when the one that started it is gone and stdin closes.
 
-    A cluster's warning that time is over, which may reach all processes of a job, is that one's to answer:
-    this one would end of it.
+    A cluster's warning that a job's time is over may reach all processes of the job. It would end this one
+    without a checkpoint, so it is ignored here: the process that started this one answers it.
     """
     for warning in (signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(warning, signal.SIG_IGN)
@@ -120,7 +121,7 @@ class Attempt:
     """
 
     def __init__(self, job: Job):
-        self._job, self._process, self._stopping = job, None, False
+        self._job, self._process, self._stopping, self._is_told = job, None, False, False
 
     def run(self) -> int:
         """Trains to the end; returns the exit code. A KeyboardInterrupt stops it with a checkpoint."""
@@ -143,9 +144,13 @@ class Attempt:
             return self.stop()
 
     def ask_to_stop(self) -> None:
-        """Asks the training to save and stop; a ``run`` that waits for it ends then."""
+        """Asks the training to save and stop, once; a ``run`` that waits for it ends then.
+
+        A cluster may signal more than once, and of a second signal a training stops without saving.
+        """
         self._stopping = True
-        if self._process is not None and self._process.poll() is None:
+        if self._process is not None and not self._is_told and self._process.poll() is None:
+            self._is_told = True
             self._process.terminate()  # no SIGINT: Ray blocks it in its processes, and so in their children
 
     def stop(self) -> int:
@@ -153,5 +158,9 @@ class Attempt:
         self.ask_to_stop()
         if self._process is None:
             return STOPPED_EXIT_CODE
-        code = self._process.wait()
-        return STOPPED_EXIT_CODE if code < 0 else code  # ended before it could save: nothing had begun
+        # Not Popen.wait: a signal's handler that interrupts a poll would wait for that poll's lock for ever.
+        with contextlib.suppress(ChildProcessError):  # the poll has seen its end
+            os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+        code = self._process.poll()  # None where the lock is held still
+        # Below 0: ended before it could save, so nothing had begun.
+        return STOPPED_EXIT_CODE if code is None or code < 0 else code

@@ -317,9 +317,7 @@ def _ending(run: StudyRun, code: int, out: Path) -> tuple[str, str]:
     status = _status(run, out)
     if code == 0 or status == FINISHED:  # a signal may end a process that has nothing more to write
         summary = read_object(out / run.name / "summary.json")
-        if (
-            summary is None
-        ):  # removed, or on a file system that does not show it yet what another machine wrote
+        if summary is None:  # removed, or written by another machine and not seen here yet
             return FINISHED, "finished; its summary.json is not there"
         score = summary["normalized_return"]
         score = "" if score is None else f", normalised {score:.3f}"

@@ -1,5 +1,6 @@
 """Engines: which one a name stands for, a run away from the study's folder, Slurm's stand-in, a leash."""
 
+import errno
 import json
 import os
 import re
@@ -294,6 +295,28 @@ def test_a_cancelled_job_of_slurm_saves_and_a_preempted_one_goes_on_until_its_ti
     assert info(folder)["status"] == "interrupted" and process.returncode == 130
 
 
+def test_a_training_is_told_once_however_often_a_cluster_signals(tmp_path):
+    attempt = Attempt(job(tmp_path, "Long"))
+    attempt._process = types.SimpleNamespace(poll=lambda: None, terminate=lambda: told.append(1))
+    told = []
+    for _ in range(3):
+        attempt.ask_to_stop()
+    assert told == [1]
+
+
+def test_a_signal_that_comes_in_the_middle_of_a_poll_does_not_wait_for_it(tmp_path):
+    """As submitit's does, whose handler runs on top of the poll, which cannot go on meanwhile."""
+    attempt = Attempt(job(tmp_path, "Long"))
+    attempt._process = subprocess.Popen([PYTHON, "-c", "import time; time.sleep(60)"])
+    codes = []
+    with attempt._process._waitpid_lock:
+        thread = threading.Thread(target=lambda: codes.append(attempt.stop()), daemon=True)
+        thread.start()
+        thread.join(30)
+        assert codes == [130]
+    assert attempt._process.wait() == -signal.SIGTERM
+
+
 # --- away from the study's folder
 
 
@@ -463,6 +486,21 @@ def test_jobs_that_had_not_begun_are_stopped_as_soon_as_slurm_has_cancelled_them
     ]
     assert len(tasks) == 2 and all(task.mark.exists() for task in tasks)
     assert engine.ended() == [("a", 130), ("b", 130)]
+
+
+def test_jobs_are_cancelled_where_the_disk_is_full(tmp_path, cluster, monkeypatch):
+    (cluster / "sbatch").write_text("#!/bin/sh\necho Submitted batch job 972\n")
+    (cluster / "scancel").write_text(f"#!/bin/sh\ntouch {cluster}/CANCELLED\n")
+    engine = load_engine("slurm")
+    engine.open(tmp_path)
+    engine.start([job(tmp_path)])
+
+    def full(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "touch", full)
+    engine.stop(at_once=False)
+    assert (cluster / "CANCELLED").exists()
 
 
 def test_a_second_ctrl_c_waits_for_no_slurm_that_says_nothing(tmp_path, cluster):

@@ -106,10 +106,13 @@ class SlurmEngine:
             raise UserError(f"--engine=slurm: sbatch refuses the jobs ({one_line(e)}): {mend}.") from e
 
     def ended(self) -> list[tuple[str, int]]:
-        # submitit asks Slurm ever less often, ten minutes apart in the end: a person who waits does not.
-        asks_anew = itertools.chain([self._stopping], itertools.repeat(False))  # one answer is of all jobs
-        has_ended = lambda task: self._at_once or task.done(force_check=next(asks_anew))  # noqa: E731
-        names = [name for name, task in self._running.items() if has_ended(task)]
+        # submitit asks Slurm ever less often, ten minutes apart in the end. Once a study is stopped a person
+        # waits, so Slurm is asked each time; its answer about the first job is about all of them.
+        names = [
+            name
+            for i, (name, task) in enumerate(self._running.items())
+            if self._at_once or task.done(force_check=self._stopping and i == 0)
+        ]
         return [(name, self._code(self._running.pop(name))) for name in names]
 
     def _code(self, task: Any) -> int:
@@ -121,10 +124,11 @@ class SlurmEngine:
             return STOPPED_EXIT_CODE if self._stopping else _LOST_EXIT_CODE
 
     def stop(self, at_once: bool) -> None:
-        # A Slurm without accounting never says what became of a job: asked a second time, nobody waits.
+        # A Slurm without accounting never says what became of a job: told twice, the study waits for none.
         self._stopping, self._at_once = True, at_once
-        self._mark.parent.mkdir(parents=True, exist_ok=True)
-        self._mark.touch()
+        with contextlib.suppress(OSError):  # on a full disk they are cancelled all the same, without a save
+            self._mark.parent.mkdir(parents=True, exist_ok=True)
+            self._mark.touch()
         for task in self._running.values():
             task.cancel(check=False)
 
@@ -149,10 +153,11 @@ class Task:
 
     @contextlib.contextmanager
     def _hears_cancelling(self) -> Iterator[None]:
-        """Most clusters send SIGTERM to a job's first process alone, where submitit drops it.
+        """While it is open, SIGTERM stops the training of a job that the study has cancelled.
 
-        It is right to do so before a preempted job's time is over, when Slurm sends it too, and submitit's
-        own signal later: only the study's mark says that the job is not to come back.
+        Most clusters send SIGTERM to a job's first process alone, and submitit ignores it there. For a job
+        that is preempted this is right: Slurm sends SIGTERM at once, and submitit's own signal when the time
+        is over. Only the study's mark tells the two apart.
         """
 
         def hear(number: int, frame: Any) -> None:
