@@ -261,8 +261,12 @@ class Search:
         if state == runner.DIVERGED:
             return math.inf
         aim = getattr(self._tune.aim, "__name__", "Tune.aim")
+        summary = read_object(self._out / run.name / "summary.json")
+        if summary is None:  # removed, or written by another machine and not seen here yet
+            what = f"{self._out / run.name} is finished, and its summary.json is not there"
+            raise UserError(f"{what}: the same command goes on once it is; else remove the run.")
         try:
-            cost = self._tune.aim(read_object(self._out / run.name / "summary.json") or {})
+            cost = self._tune.aim(summary)
         except Exception as e:  # it may be anybody's code
             what = f"Tune.aim = @{aim} fails on the summary.json of {self._out / run.name}"
             raise UserError(f"{what} ({error_message(e)}): mend it; the trained runs stay.") from e

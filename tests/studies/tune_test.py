@@ -39,7 +39,7 @@ summary = {{"imitation_distance": distance, "return_mean": 1.0, "normalized_retu
            "wall_seconds": 1.0}}
 if "no_distance" in bound:
     del summary["imitation_distance"]
-if status == "finished":
+if status == "finished" and "no_summary" not in bound:
     (run_dir / "summary.json").write_text(json.dumps(summary))
 (run_dir / "config.gin").write_text("# Parameters for PPO:" + chr(10) + "PPO.learning_rate = 1.0" + chr(10))
 (run_dir / "run.json").write_text(json.dumps({{"status": status, "command": sys.argv[4:]}}))
@@ -216,6 +216,13 @@ def test_a_run_without_what_is_aimed_at_is_said(tmp_path, trained):
         searched(tmp_path / "out", bindings=["no_distance = 1"])
     found = searched(tmp_path / "other", bindings=["no_distance = 1"], aim=tune.lost_return, num_trials=1)
     assert found.num_ended == 1
+
+
+def test_a_finished_run_whose_summary_is_not_seen_is_not_told_as_one_without_what_is_aimed_at(
+    tmp_path, trained
+):
+    with pytest.raises(UserError, match="/t/1000 is finished, and its summary.json is not there: the same"):
+        searched(tmp_path / "out", bindings=["no_summary = 1"])
 
 
 def test_another_search_in_the_same_folder_is_refused(tmp_path, trained):
