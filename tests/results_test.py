@@ -1154,18 +1154,24 @@ def _credo_varied(runs):
         yield [section, f"{environment}, {amount}", arm, scores, str(int(_diverged(same).sum())), largest]
 
 
-_LONG = ("credo_long", "HalfCheetah-v5", 4)
-_LONG_ARMS = [f"TD3-GAIL{more}" for more in ("", " + clipping", ", D learns once", " + filter", " + CREDO")]
+_LONG = {task: ("credo_long", task, 4) for task in ("HalfCheetah-v5", "Hopper-v5")}
+_LONG_ARMS = {
+    "HalfCheetah-v5": [
+        *("TD3-GAIL", "TD3-GAIL + clipping", "TD3-GAIL, D learns once", "TD3-GAIL + filter"),
+        *("TD3-GAIL + CREDO", "TD3-GAIL + penalty"),
+    ],
+    "Hopper-v5": ["TD3-GAIL", "TD3-GAIL + CREDO", "TD3-GAIL + penalty"],
+}
 
 
-def _credo_long(runs):
+def _credo_long(environment, runs):
     """credo.md: 300,000 steps; late gradients are medians over the last tenth of the training."""
     del runs
-    folder, environment, _ = _LONG
+    folder = "credo_long"
     ours = read(RESULTS / folder).sort_values("seed")
     ours = ours[ours.environment == environment]
     norms = {run.name: _late_norm(run) for run in _archived(folder)}
-    for arm in _LONG_ARMS:
+    for arm in _LONG_ARMS[environment]:
         same = ours[ours.arm == arm]
         steps = same.env_steps_to_90_percent.map(
             lambda n: tables.NOTHING if np.isnan(n) else f"{n / 1e3:.0f}k"
@@ -1192,7 +1198,8 @@ _BOTH_PARTS = [
     "all deterministic ones above",
     *(("PPO-GAIL", *place) for place in _PLACES),
 ]
-_IN_LONG = {arm: (arm, *_LONG) for arm in _LONG_ARMS}
+_IN_LONG = {arm: (arm, *_LONG["HalfCheetah-v5"]) for arm in _LONG_ARMS["HalfCheetah-v5"]}
+_ON_HOPPER = [(arm, *_LONG["Hopper-v5"]) for arm in _LONG_ARMS["Hopper-v5"]]
 _PARTS = ("clipping", "filter", "penalty", "spectral norm", "mixup", "entropy bonus")
 _CREDO_PAIRS = [
     *(one if isinstance(one, str) else ((f"{one[0]} + CREDO", *one[1:]), one) for one in _BOTH_PARTS),
@@ -1206,10 +1213,12 @@ _CREDO_PAIRS = [
         ((arm, "credo_varied", "Hopper-v5", 25), (arm, "credo_varied", "Hopper-v5", 1))
         for arm in ("TD3-GAIL", "PPO-GAIL")
     ),
-    *((_IN_LONG[arm], _IN_LONG["TD3-GAIL"]) for arm in reversed(_LONG_ARMS[1:])),
+    *((_IN_LONG[arm], _IN_LONG["TD3-GAIL"]) for arm in reversed(_LONG_ARMS["HalfCheetah-v5"][1:])),
     (_IN_LONG["TD3-GAIL + filter"], _IN_LONG["TD3-GAIL, D learns once"]),
     (_IN_LONG["TD3-GAIL + CREDO"], _IN_LONG["TD3-GAIL + filter"]),
     *((_IN_LONG[f"TD3-GAIL + {one}"], _IN_LONG["TD3-GAIL + clipping"]) for one in ("filter", "CREDO")),
+    (_IN_LONG["TD3-GAIL + penalty"], _IN_LONG["TD3-GAIL + CREDO"]),
+    *((_ON_HOPPER[first], _ON_HOPPER[second]) for first, second in ((1, 0), (2, 0), (2, 1))),
 ]
 
 
@@ -1399,7 +1408,7 @@ RULES = {
     ("credo.md", "PPO, 600,000 steps"): _credo_ppo,
     ("credo.md", "TD3-GAIL, by reward"): _credo_rewards,
     ("credo.md", "Task, demonstrations"): _credo_varied,
-    ("credo.md", "HalfCheetah-v5, 300,000 steps"): _credo_long,
+    **{("credo.md", f"{task}, 300,000 steps"): functools.partial(_credo_long, task) for task in _LONG},
     ("credo.md", "Discriminator has"): _outliers_by_regulariser,
     ("results/credo_parts/outliers.md", "Task"): lambda runs: _outliers("credo_parts"),
     ("results/credo_ppo/outliers.md", "Task"): lambda runs: _outliers("credo_ppo"),
