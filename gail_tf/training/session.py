@@ -5,6 +5,7 @@ import dataclasses
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -22,6 +23,7 @@ from gail_tf.types import Generator
 _NAMES = ("environment", "algorithm", "seed", "expert_return", "random_return")
 _ENDING = (signal.SIGTERM, signal.SIGHUP)  # a program is to end; after a Ctrl-C it may go on
 _SIGNALS = (signal.SIGINT, *_ENDING)
+_ONE_END_SECONDS = 1.0  # a cluster may signal all processes of a job, whose first one hands on what it got
 _DATA_NAMES = ("config_name", "num_demonstrations", "num_demonstration_transitions", "subsample")
 
 
@@ -45,8 +47,9 @@ def run(
 ) -> str:
     """Trains to the end and writes what a finished run leaves; returns its status, as in ``run.json``.
 
-    The first Ctrl-C (or SIGTERM, or SIGHUP) stops it after the iteration, a second at once; in a thread,
-    where Python delivers no signals, neither does. "interrupted" can be resumed.
+    The first Ctrl-C (or SIGTERM, or SIGHUP) stops it after the iteration, a second at once, but for a SIGTERM
+    or SIGHUP within a second; in a thread, where Python delivers no signals, neither does. "interrupted" can
+    be resumed.
 
     Args:
       warn: takes the line that answers a Ctrl-C.
@@ -125,9 +128,13 @@ def _summarize(run_dir: RunDirectory, trainer: Trainer, result: Mapping[str, Any
 
 
 class _Stop(threading.Event):
-    """Set by a signal; ``at_once`` by a second one. ``number``: of one of _ENDING, where it came."""
+    """Set by a signal, at the time ``since``; ``at_once`` by a second one.
+
+    ``number``: of one of _ENDING, where it came.
+    """
 
     number: int | None = None
+    since = 0.0
     at_once = False
 
 
@@ -144,8 +151,11 @@ def _stop_signal(warn: Callable[[str], None] | None) -> Iterator[_Stop]:
         if stop.at_once:
             return  # what is being saved has to be whole
         if stop.is_set():
+            if number in _ENDING and time.monotonic() - stop.since < _ONE_END_SECONDS:
+                return
             stop.at_once = True
             raise KeyboardInterrupt
+        stop.since = time.monotonic()
         stop.set()
         if warn is not None:
             warn("\nStopping after this iteration (again: at once, and back to the last checkpoint).")
