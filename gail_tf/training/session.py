@@ -23,7 +23,7 @@ from gail_tf.types import Generator
 _NAMES = ("environment", "algorithm", "seed", "expert_return", "random_return")
 _ENDING = (signal.SIGTERM, signal.SIGHUP)  # a program is to end; after a Ctrl-C it may go on
 _SIGNALS = (signal.SIGINT, *_ENDING)
-_ONE_END_SECONDS = 1.0  # a cluster may signal all processes of a job, whose first one hands on what it got
+_ONE_END_SECONDS = 1.0  # a cluster may signal all processes of a job, and the first one hands on its signal
 _DATA_NAMES = ("config_name", "num_demonstrations", "num_demonstration_transitions", "subsample")
 
 
@@ -47,9 +47,9 @@ def run(
 ) -> str:
     """Trains to the end and writes what a finished run leaves; returns its status, as in ``run.json``.
 
-    The first Ctrl-C (or SIGTERM, or SIGHUP) stops it after the iteration, a second at once, but for a SIGTERM
-    or SIGHUP within a second; in a thread, where Python delivers no signals, neither does. "interrupted" can
-    be resumed.
+    The first Ctrl-C (or SIGTERM, or SIGHUP) stops it after the iteration, a second at once, unless one of the
+    two is SIGTERM or SIGHUP and they are within a second; in a thread, where Python delivers no signals,
+    neither does. "interrupted" can be resumed.
 
     Args:
       warn: takes the line that answers a Ctrl-C.
@@ -151,7 +151,7 @@ def _stop_signal(warn: Callable[[str], None] | None) -> Iterator[_Stop]:
         if stop.at_once:
             return  # what is being saved has to be whole
         if stop.is_set():
-            if number in _ENDING and time.monotonic() - stop.since < _ONE_END_SECONDS:
+            if stop.number is not None and time.monotonic() - stop.since < _ONE_END_SECONDS:
                 return
             stop.at_once = True
             raise KeyboardInterrupt
