@@ -24,7 +24,7 @@ from gail_tf.environments.make import (
     with_time_limit,
 )
 from gail_tf.environments.observations import observation_spec
-from gail_tf.environments.third_party import search_in
+from gail_tf.environments.third_party import any_error_as_user_error, import_module, search_in
 from gail_tf.environments.wrappers import as_bindings, described_arguments, recalled
 from gail_tf.errors import UserError
 from gail_tf.files import require_new
@@ -34,7 +34,7 @@ from gail_tf.training import evaluation, nearness
 from gail_tf.training.evaluation import ActFn, Evaluation, Evaluator
 from gail_tf.training.export import load_policy
 from gail_tf.training.nearness import Yardstick
-from gail_tf.training.run_directory import import_folders, note_of_older
+from gail_tf.training.run_directory import import_folders, imported_modules, note_of_older
 from gail_tf.training.saved_models import find_policy
 
 
@@ -54,6 +54,7 @@ def open_policy(
     policy, metadata = load_policy(path)
     search_in(import_folders(find_policy(path)))  # as a resumed run does
     environment = environment or _own_environment(path, metadata)
+    _import_what_registers(environment, path)
     make_env = functools.partial(make_by_arguments, environment)
     if _is_own(environment, metadata):
         make_env = functools.partial(make_env, **_environment_arguments(metadata))
@@ -101,6 +102,16 @@ def _other_bounds(bounds: list[list[float]] | None, space: gym.Space) -> str | N
 def _lie_within(bounds: list[list[float]], space: gym.spaces.Box) -> bool:
     (low, high), slack = np.array(bounds), 1e-4 * np.maximum(1.0, np.abs(bounds)).max()
     return bool((low >= space.low.ravel() - slack).all() and (high <= space.high.ravel() + slack).all())
+
+
+def _import_what_registers(environment: str | Callable[[], gym.Env], path: str) -> None:
+    """Imports what the run's config imports where nobody has registered an id yet: one of these may do so."""
+    if not isinstance(environment, str) or ":" in environment or environment in gym.registry:
+        return
+    for name in imported_modules(find_policy(path)):
+        what = f"{path}: its run imports {name}, which cannot be imported"
+        with any_error_as_user_error(what, "mend it, or give --environment=module:Id;"):
+            import_module(name)
 
 
 def _own_environment(path: str, metadata: Mapping[str, Any]) -> str:

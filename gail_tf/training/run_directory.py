@@ -340,8 +340,17 @@ def note_of_older(policy: Path) -> str | None:
 
 def import_folders(policy: Path) -> list[str]:
     """Where the run of an exported policy found modules of its own; empty where it is in no run directory."""
+    return _run_of(policy).get("import_folders") or []
+
+
+def imported_modules(policy: Path) -> list[str]:
+    """Those that the config of an exported policy's run imports; empty where it is in no run directory."""
+    return re.findall(r"^(?:import|from) +([\w.]+)", _run_of(policy).get("gin_config") or "", re.MULTILINE)
+
+
+def _run_of(policy: Path) -> dict[str, Any]:
     run_json = policy.parent / "run.json"
-    return read_json(run_json).get("import_folders") or [] if run_json.is_file() else []
+    return read_json(run_json) if run_json.is_file() else {}
 
 
 def now() -> str:

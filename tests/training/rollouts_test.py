@@ -1,5 +1,6 @@
 """What gail-evaluate and gail-make-demonstrations refuse before they roll anything out."""
 
+import importlib
 import json
 import shutil
 import sys
@@ -83,6 +84,32 @@ def test_a_runs_policy_finds_the_module_of_its_environment_from_elsewhere(
             assert rollouts.open_policy(str(run_dir), None, False, 0)[2] == "far_environment:Far-v0"
     finally:
         gym.registry.pop("Far-v0", None)
+
+
+def test_an_id_that_the_runs_config_imports_is_found(cartpole_policy, tmp_path, monkeypatch):
+    """The next command of a training names the run alone."""
+    (tmp_path / "near_environment.py").write_text(
+        "import gymnasium as gym\nfrom gymnasium.envs.classic_control import CartPoleEnv\n"
+        "gym.register('Near-v0', CartPoleEnv, max_episode_steps=5)\n"
+    )
+    policy = shutil.copytree(cartpole_policy, tmp_path / "run" / "policy")
+    (policy / "policy.json").write_text('{"environment": "Near-v0"}')
+    info = {
+        "import_folders": [str(tmp_path)],
+        "status": "finished",
+        "gin_config": "import near_environment\n",
+    }
+    (policy.parent / "run.json").write_text(json.dumps(info))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    try:
+        assert rollouts.evaluate_policy(str(policy.parent), None, 1, 0, False)["length_mean"] == 5
+    finally:
+        gym.registry.pop("Near-v0", None)
+        sys.modules.pop("near_environment", None)
+    (tmp_path / "near_environment.py").write_text("1 / 0\n")
+    importlib.invalidate_caches()
+    with pytest.raises(UserError, match="its run imports near_environment, which cannot be imported"):
+        rollouts.evaluate_policy(str(policy.parent), None, 1, 0, False)
 
 
 @pytest.mark.parametrize("num_dims, environment", [(1, "Pendulum-v1"), (2, "Reacher-v5")])
