@@ -1179,7 +1179,7 @@ def _credo_long(environment, runs):
         largest = f"{same.largest_policy_gradient_norm.max():.2g}"
         late = [norms[name] for name in same.run]
         cells = [_each(same.normalized_return), _each(same.last_normalized_return), ", ".join(steps)]
-        yield [arm, *cells, str(int(_diverged(same).sum())), largest, f"{min(late):.1g} to {max(late):.1g}"]
+        yield [arm, *cells, str(int(_diverged(same).sum())), largest, f"{min(late):.2g} to {max(late):.2g}"]
 
 
 def _late_norm(run):
