@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import gymnasium as gym
 import numpy as np
 
 from gail_tf.reporting import python_calls
@@ -143,7 +144,9 @@ class Case:
         bound = self._texts if self._game is None else {}
         made = {name: bound.get(f"make_environment.{name}", "None") for name in _ARGUMENTS}
         wrappers = re.findall(r"@(?:[\w.]+\.)?(\w+)", made["wrappers"])
-        lines = re.findall(r"^import .+$", self._gin_config, re.MULTILINE) if wrappers else []
+        is_known = ":" in self.environment_id or self.environment_id in gym.registry
+        imports = re.findall(r"^import (?!gail_tf\b).+$", self._gin_config, re.MULTILINE)
+        lines = imports if wrappers or not is_known else []
         lines += [f"{name} = {bound[name]}" for name in bound if name.partition(".")[0] in wrappers]
         more = {name: value for name, value in made.items() if value not in _UNBOUND}
         lines += [f"make_environment.{name} = {value}" for name, value in more.items()]

@@ -290,7 +290,8 @@ def _id_hint(environment: str) -> str:
     close = difflib.get_close_matches(name if module else environment, newest.values(), n=3, cutoff=0.65)
     close = [f"{module}:{one}" for one in close] if module else close
     hint = f"did you mean {', '.join(close)}?" if close else "list them with gymnasium.pprint_registry()."
-    return hint if module else f"{hint} One of your own wants its module: --environment=module:Id."
+    own = "One of your own wants its module: --environment=module:Id, or --gin='import module'."
+    return hint if module else f"{hint} {own}"
 
 
 def _import_hint(environment: str) -> str:

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
@@ -354,6 +355,14 @@ load_demonstrations.subsample = 3
     assert f"gail-make-demonstrations --inspect=None {environment}" in finding.change
     assert f"gail-train-expert --config=ppo/any {environment} --run_dir=runs/check" in finding.change
     assert f"gail-train --config=bc/any {environment} {data} --run_dir=runs/bc_2" in finding.change
+
+
+def test_commands_import_what_registers_an_id_that_is_not_known_here(monkeypatch):
+    run = poor(score=0.6, settings="import gail_tf.library\nimport boats\n")
+    check = "gail-train-expert --config=ppo/any --environment={} --run_dir=runs/check"
+    assert check.format("Hopper-v5") in diagnosis.diagnose(run)[0].change
+    monkeypatch.setattr(gym, "registry", {})
+    assert check.format("Hopper-v5 --gin='import boats'") in diagnosis.diagnose(run)[0].change
 
 
 def test_commands_are_printed_as_they_are_typed_from_here():
