@@ -1,10 +1,13 @@
 """``UserError``, and what makes one line of an error."""
 
+import contextlib
 import inspect
 import os
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
+
+WHERE = "(GAIL_TF_TRACEBACK=1 shows where)"
 
 
 class UserError(ValueError):
@@ -35,15 +38,39 @@ def error_message(error: Exception) -> str:
     return line if isinstance(error, UserError) else f"{type(error).__name__}: {one_line(line)}"
 
 
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether the machine is too small, and not what ran on it wrong. Of TensorFlow's errors by the name."""
+def kind_of(value: Any) -> str:
+    """What a part of somebody's own gave, where it is of a wrong type: "None", or "a dict"."""
+    return "None" if value is None else f"a {type(value).__name__}"
+
+
+@contextlib.contextmanager
+def failing_part(
+    line: Callable[[Exception], str], passing: type[Exception] | tuple[type[Exception], ...] = UserError
+) -> Iterator[None]:
+    """Makes a UserError of what a part that anybody may have written raises, ``line(error)``.
+
+    Errors ``passing`` pass as they are, and those of a machine whose memory is too small: mending the part
+    would not help.
+    """
+    try:
+        yield
+    except passing:
+        raise
+    except Exception as error:
+        if _is_out_of_memory(error):
+            raise
+        raise UserError(line(error)) from error
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Of TensorFlow's errors by the name, without TensorFlow."""
     return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
 
 
 def failure_message(what: str, fn: Callable, error: Exception) -> str:
     """That ``what``, which calls ``fn``, raised ``error``, in one line, and where in the file of ``fn``."""
     where = line_of(fn, error)
-    return f"{what} fails ({error_message(error)}){where}; mend it (GAIL_TF_TRACEBACK=1 shows where)"
+    return f"{what} fails ({error_message(error)}){where}; mend it {WHERE}"
 
 
 def line_of(fn: Callable, error: Exception) -> str:

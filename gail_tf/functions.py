@@ -8,7 +8,7 @@ from typing import Any
 
 import gin
 
-from gail_tf.errors import UserError, failure_message, is_out_of_memory
+from gail_tf.errors import UserError, failing_part, failure_message
 
 
 def frozen(fn: Callable, given: Collection[str] = ()) -> Callable:
@@ -59,31 +59,19 @@ def call_user_function(binding: str, fn: Callable, *given: Any, **named: Any) ->
     Raises:
       UserError: what ``fn`` raised, in one line that names it and where gin binds it.
     """
-    try:
+    with failing_part(lambda error: _failure(binding, fn, error)):
         return fn(*given, **named)
-    except UserError:
-        raise
-    except Exception as error:
-        if is_out_of_memory(error):
-            raise
-        raise _failure(binding, fn, error) from error
 
 
 def call_user_factory(binding: str, factory: Callable, *given: Any) -> Any:
     """``factory(*given)``, as :func:`call_user_function`, but a ValueError passes: it names a setting."""
-    try:
+    with failing_part(lambda error: _failure(binding, factory, error), passing=ValueError):
         return factory(*given)
-    except ValueError:
-        raise
-    except Exception as error:
-        if is_out_of_memory(error):
-            raise
-        raise _failure(binding, factory, error) from error
 
 
-def _failure(binding: str, fn: Callable, error: Exception) -> UserError:
+def _failure(binding: str, fn: Callable, error: Exception) -> str:
     """That ``fn``, which gin binds at ``binding``, raised ``error``, in one line, and where in its file."""
-    return UserError(f"{failure_message(f'{binding}: {_title(fn)}', fn, error)}.")
+    return f"{failure_message(f'{binding}: {_title(fn)}', fn, error)}."
 
 
 def _title(fn: Callable) -> str:

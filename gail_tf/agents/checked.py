@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from gail_tf.errors import UserError
+from gail_tf.errors import UserError, kind_of
 from gail_tf.functions import call_user_factory, call_user_function, require_signature
 from gail_tf.types import Metrics
 
@@ -24,7 +24,7 @@ def made_agent(
     missing = [name for name in (*attributes, "update") if not hasattr(agent, name)]
     if missing:
         wanted = f"want an agent with {', '.join(attributes)} and the method update(batch, seed, progress)"
-        raise UserError(f"{binding}: {_kind(agent)} without {' and '.join(missing)}: {wanted}.")
+        raise UserError(f"{binding}: {kind_of(agent)} without {' and '.join(missing)}: {wanted}.")
     require_signature(binding, agent.update, "batch", "seed", "progress")
     return agent
 
@@ -38,9 +38,5 @@ def updated(binding: str, agent: Any, *given: Any, **named: Any) -> Metrics:
     metrics = call_user_function(binding, agent.update, *given, **named)
     if not isinstance(metrics, Mapping):
         wanted = "want a dictionary of metrics, name -> scalar; it may be empty"
-        raise UserError(f"{binding}: {type(agent).__name__}.update gives {_kind(metrics)}: {wanted}.")
+        raise UserError(f"{binding}: {type(agent).__name__}.update gives {kind_of(metrics)}: {wanted}.")
     return metrics
-
-
-def _kind(value: Any) -> str:
-    return "None" if value is None else f"a {type(value).__name__}"

@@ -51,7 +51,7 @@ from gail_tf.environments.atari import frames_in_stack
 from gail_tf.environments.make import factory_name, make_environment, with_version
 from gail_tf.environments.makers import SLOW
 from gail_tf.environments.observations import environment_name
-from gail_tf.errors import WARNING, UserError
+from gail_tf.errors import WARNING, WHERE, UserError
 from gail_tf.functions import name_of
 from gail_tf.resources import resolve_demonstrations
 from gail_tf.training import evaluation
@@ -526,4 +526,4 @@ def config_errors_as_user_errors():
     except (ValueError, TypeError, RuntimeError) as e:
         if os.environ.get("GAIL_TF_TRACEBACK"):
             raise
-        raise UserError(f"config: {error_line(e)} (GAIL_TF_TRACEBACK=1 shows where)") from e
+        raise UserError(f"config: {error_line(e)} {WHERE}") from e

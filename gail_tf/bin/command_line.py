@@ -11,7 +11,7 @@ from pathlib import Path
 
 from absl import app, flags, logging
 
-from gail_tf.errors import UserError, without_trail
+from gail_tf.errors import WHERE, UserError, without_trail
 from gail_tf.version import __version__
 
 EXIT_USER_ERROR = 2
@@ -73,7 +73,7 @@ def run_main(
             if isinstance(error, UserError):
                 _fail(without_trail(error))
             where = f"{error.filename}: " if error.filename else ""
-            _fail(f"{where}{error.strerror or error} (GAIL_TF_TRACEBACK=1 shows where)")
+            _fail(f"{where}{error.strerror or error} {WHERE}")
         except KeyboardInterrupt:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # who is impatient presses more than once
             print("Interrupted.", file=sys.stderr)

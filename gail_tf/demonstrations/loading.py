@@ -11,7 +11,7 @@ import numpy as np
 from gail_tf.demonstrations.components import listed
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.readers import READERS, Reader, d4rl, npz
-from gail_tf.errors import UserError, failure_message, is_out_of_memory
+from gail_tf.errors import UserError, failing_part, failure_message
 from gail_tf.files import sha256_of
 from gail_tf.types import ARRAYS
 
@@ -97,15 +97,9 @@ def _read(path: str, reader: Reader | None) -> Demonstrations:
 
 def _by_own(reader: Reader, path: str) -> Any:
     """``reader(path)``, of a reader that anybody may have written: it may raise anything."""
-    try:
+    what = f"the reader {getattr(reader, '__name__', reader)}"
+    with failing_part(lambda error: failure_message(what, reader, error), passing=(UserError, OSError)):
         return reader(path)
-    except (UserError, OSError):
-        raise
-    except Exception as error:
-        if is_out_of_memory(error):
-            raise
-        what = f"the reader {getattr(reader, '__name__', reader)}"
-        raise UserError(failure_message(what, reader, error)) from error
 
 
 def with_keys(demonstrations: Demonstrations, keys: Sequence[str] | None) -> Demonstrations:

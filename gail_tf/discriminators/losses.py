@@ -17,7 +17,7 @@ import gin
 import numpy as np
 import tensorflow as tf
 
-from gail_tf.errors import UserError
+from gail_tf.errors import UserError, kind_of
 from gail_tf.functions import call_user_function, name_of
 from gail_tf.types import Metrics
 
@@ -77,7 +77,7 @@ def _scalar(term: Callable, value: Any) -> tf.Tensor:
     """What ``term`` gives, as float32 ``[]``; UserError for anything else."""
     given, wanted = None, "want a scalar, such as the mean over the rows (tf.reduce_mean)"
     if value is None or not tf.is_tensor(value) and not np.isscalar(value):
-        given = "None" if value is None else f"a {type(value).__name__}"
+        given = kind_of(value)
     elif (value := tf.convert_to_tensor(value)).shape.rank != 0:
         given = f"the shape {tuple(value.shape)}"
     elif value.dtype != tf.float32:

@@ -18,9 +18,9 @@ import gymnasium as gym
 import numpy as np
 
 from gail_tf.environments.make import make_by_arguments
-from gail_tf.environments.third_party import WHERE, any_error_as_user_error
+from gail_tf.environments.third_party import any_error_as_user_error
 from gail_tf.environments.wrappers import recalled
-from gail_tf.errors import UserError, error_message, one_line
+from gail_tf.errors import WHERE, UserError, error_message, one_line
 
 _RENDERERS = {
     "egl": "install EGL with a driver (Debian: libegl1 libgl1-mesa-dri), or set MUJOCO_GL=osmesa",

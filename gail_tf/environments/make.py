@@ -20,8 +20,8 @@ from gail_tf.environments.atari import check_outside
 from gail_tf.environments.atari_resets import reset_quickly
 from gail_tf.environments.guarded import Guarded, raised_in
 from gail_tf.environments.observations import as_box, time_limit
-from gail_tf.environments.third_party import WHERE, any_error_as_user_error, import_module
-from gail_tf.errors import UserError, one_line
+from gail_tf.environments.third_party import any_error_as_user_error, import_module
+from gail_tf.errors import WHERE, UserError, one_line
 from gail_tf.machine import quiet
 
 logger = logging.getLogger(__name__)

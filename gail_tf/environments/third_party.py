@@ -7,9 +7,7 @@ import sys
 import types
 from collections.abc import Collection, Iterator
 
-from gail_tf.errors import UserError, one_line
-
-WHERE = "(GAIL_TF_TRACEBACK=1 shows where)"
+from gail_tf.errors import WHERE, UserError, one_line
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from tf_agents.networks import network
 
-from gail_tf.errors import UserError, error_message, is_out_of_memory, without_trail
+from gail_tf.errors import UserError, error_message, failing_part, kind_of, without_trail
 from gail_tf.functions import call_user_factory, name_of
 from gail_tf.networks.keras_adapter import as_network
 
@@ -111,7 +111,7 @@ def _given(output: Any) -> str:
     if isinstance(output, tfd.Distribution):
         shapes = f"the batch shape {output.batch_shape} and the event shape {output.event_shape}"
         return f"a {type(output).__name__} of {shapes} for {_ROWS} rows"
-    return "None" if output is None else f"a {type(output).__name__}"
+    return kind_of(output)
 
 
 def _checked(
@@ -126,18 +126,10 @@ def _checked(
     name = name_of(factory)
     made = call_user_factory(binding, factory, *specs)
     rows = tf.nest.map_structure(lambda spec: tf.zeros([_ROWS, *spec.shape], spec.dtype), input_spec)
-    try:
+    with failing_part(lambda e: f"{binding}: the network of {name} fails ({error_message(e)}): {wanted}."):
         made = _network(binding, made, input_spec, is_scalar)
         made(rows, training=False)  # as learners ask
         output = made(rows, step_type=(), network_state=(), training=False)[0]  # as a policy does
-    except UserError:
-        raise
-    except Exception as error:  # layers of somebody's own may raise anything
-        if is_out_of_memory(error):
-            raise
-        raise UserError(
-            f"{binding}: the network of {name} fails ({error_message(error)}): {wanted}."
-        ) from error
     if not fits(output):
         raise UserError(f"{binding}: the network of {name} gives {_given(output)}: {wanted}.")
     return made

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 import gin
 import tensorflow as tf
 
-from gail_tf.errors import UserError, error_message, is_out_of_memory
+from gail_tf.errors import UserError, error_message, failing_part, kind_of
 from gail_tf.functions import call_user_factory, frozen, name_of
 from gail_tf.networks.encoders import Cover, is_image, small_encoder, with_channels
 from gail_tf.networks.layers import reason_of, regularizers_of
@@ -30,16 +30,11 @@ def made_network(binding: str, factory: Callable, input_shapes: InputShapes) -> 
     wanted, name = "want a Keras model from features [B, f] to logits [B, 1]", name_of(factory)
     # Keras' property raises where a network has not been called yet.
     if not callable(network) or not hasattr(type(network), "trainable_variables"):
-        given = "None" if network is None else f"a {type(network).__name__}"
-        raise UserError(f"{binding}: {name} gives {given}: {wanted}.")
+        raise UserError(f"{binding}: {name} gives {kind_of(network)}: {wanted}.")
     features = tf.zeros([2, sum(math.prod(shape) for shape in input_shapes.values())])
-    try:
+    fails = f"{binding}: the network of {name} fails on features of the shape {tuple(features.shape)}"
+    with failing_part(lambda error: f"{fails} ({error_message(error)}): {wanted}.", passing=()):
         logits = tf.convert_to_tensor(network(features, training=False))
-    except Exception as error:  # it may raise anything
-        if is_out_of_memory(error):
-            raise
-        given = f"fails on features of the shape {tuple(features.shape)} ({error_message(error)})"
-        raise UserError(f"{binding}: the network of {name} {given}: {wanted}.") from error
     if logits.shape != (2, 1) or logits.dtype != tf.float32:
         given = f"gives {logits.dtype.name} of the shape {tuple(logits.shape)} for 2 rows"
         raise UserError(f"{binding}: the network of {name} {given}: {wanted}, in float32.")

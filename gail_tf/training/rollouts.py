@@ -110,7 +110,7 @@ def _import_what_registers(environment: str | Callable[[], gym.Env], path: str) 
         return
     for name in imported_modules(find_policy(path)):
         what = f"{path}: its run imports {name}, which cannot be imported"
-        with any_error_as_user_error(what, "mend it, or give --environment=module:Id;"):
+        with any_error_as_user_error(what, "mend it, or give --environment=module:Id"):
             import_module(name)
 
 
