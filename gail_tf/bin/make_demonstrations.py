@@ -98,7 +98,10 @@ def main(argv: Sequence[str]) -> None:
     made = record()
     from gail_tf.doctor.case import free_folder  # with NumPy behind it, which --help can do without
 
-    flags_of = " ".join(f"--gin={quoted(line)}" for line in made.bindings)
+    # A module of one's own may register the id and bind nothing.
+    lines = [line for line in _GIN.value if line.startswith(("import ", "from "))]
+    lines = dict.fromkeys([*lines, *made.bindings])
+    flags_of = " ".join(f"--gin={quoted(line)}" for line in lines)
     inspect(_OUT.value, more=f"--environment={made.environment} {flags_of}".strip())
     # The file says its environment, but for the module of one's own in a Minari data set.
     lost = f"--environment={made.environment}" if _OUT.value.startswith("minari:") else ""

@@ -24,6 +24,7 @@ from gail_tf.errors import UserError, one_line
 from gail_tf.files import as_json, require_new
 from gail_tf.machine import pip_install
 from gail_tf.training import actors, evaluation, rollouts
+from gail_tf.training.run_directory import imported_modules
 from gail_tf.training.saved_models import find_policy
 
 MINARI = "minari:"
@@ -86,7 +87,7 @@ def make_demonstrations(
     ``make_environment``; a policy of ours brings its own.
     """
     check_out(out)
-    is_own = not actors.is_foreign(path)
+    is_own, registered = not actors.is_foreign(path), set(gym.registry)
     if is_own and arguments:
         raise UserError(f"--gin: the policy {path} brings its environment's settings: leave it out.")
     record = _record_own if is_own else _record_foreign
@@ -111,7 +112,10 @@ def make_demonstrations(
     environment_arguments = {**environment_arguments, **described_arguments(arguments, max_episode_steps)}
     provenance["environment_kwargs"] = as_json(environment_arguments)
     save(out, episodes, environment, make_env, provenance)
-    return Recorded(environment, as_bindings(environment_arguments), len(episodes))
+    is_known = not is_own or ":" in environment or environment in registered
+    imports = [] if is_known else [f"import {name}" for name in imported_modules(find_policy(path))]
+    lines = dict.fromkeys([*imports, *as_bindings(environment_arguments)])
+    return Recorded(environment, list(lines), len(episodes))
 
 
 def _record_own(request: _RecordingRequest):

@@ -344,8 +344,9 @@ def import_folders(policy: Path) -> list[str]:
 
 
 def imported_modules(policy: Path) -> list[str]:
-    """Those that the config of an exported policy's run imports; empty where it is in no run directory."""
-    return re.findall(r"^(?:import|from) +([\w.]+)", _run_of(policy).get("gin_config") or "", re.MULTILINE)
+    """Those not ours that an exported policy's run imports; empty where it is in no run directory."""
+    config = _run_of(policy).get("gin_config") or ""
+    return re.findall(r"^(?:import|from) +(?!gail_tf\b)([\w.]+)", config, re.MULTILINE)
 
 
 def _run_of(policy: Path) -> dict[str, Any]:

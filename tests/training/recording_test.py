@@ -84,6 +84,11 @@ def test_what_is_printed_makes_the_environment_again(processes, tmp_path):
     inspection, training = made.out.splitlines()[-2:]
     assert inspection == f'Not held against an environment: {environment} --gin="{kwargs}" does that.'
     assert training.endswith(f'--demonstrations=o.npz --gin="{kwargs}" --run_dir=runs/new')
+    registers = "import own_tasks_of_a_test"
+    made = run(acting[0], "--environment=Mine-v0", "--num_episodes=1", f"--gin={registers}", "--out=p.npz")
+    assert made.out.splitlines()[-1].endswith(
+        f"--demonstrations=p.npz --gin='{registers}' --run_dir=runs/new"
+    )
     held = run("--inspect=o.npz", environment, f"--gin={kwargs}")
     assert "Nothing speaks against these columns." in held.out
     assert "warning: " in run("--inspect=o.npz", environment).out  # another pull moves it otherwise

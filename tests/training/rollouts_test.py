@@ -97,12 +97,19 @@ def test_an_id_that_the_runs_config_imports_is_found(cartpole_policy, tmp_path, 
     info = {
         "import_folders": [str(tmp_path)],
         "status": "finished",
-        "gin_config": "import near_environment\n",
+        "gin_config": "import gail_tf.agents\nimport near_environment\n",
     }
     (policy.parent / "run.json").write_text(json.dumps(info))
     monkeypatch.setattr(sys, "path", list(sys.path))
     try:
         assert rollouts.evaluate_policy(str(policy.parent), None, 1, 0, False)["length_mean"] == 5
+        outs = [str(tmp_path / f"{i}.npz") for i in range(2)]
+        made = recording.make_demonstrations(str(policy.parent), outs[0], None, 1, 0, False)
+        assert made.bindings == []
+        gym.registry.pop("Near-v0")
+        del sys.modules["near_environment"]
+        made = recording.make_demonstrations(str(policy.parent), outs[1], None, 1, 0, False)
+        assert made.bindings == ["import near_environment"]
     finally:
         gym.registry.pop("Near-v0", None)
         sys.modules.pop("near_environment", None)
