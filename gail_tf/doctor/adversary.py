@@ -143,9 +143,7 @@ def too_strong(case: Case) -> Finding | None:
     rate = "Discriminator.learning_rate"
     since = _first_line(case) if min(accuracies) >= STRONG else ""
     sure = f"; P(expert) differs by {certainty:.2f} of 1" if is_sure else ""
-    change = ["--gin='gradient_penalty.coef = 10.0'", "--gin='Discriminator.num_epochs = 1'"]
-    if "@gradient_penalty" not in str(case.settings.get("Discriminator.loss_terms", "@gradient_penalty")):
-        change.insert(0, "--gin='Discriminator.loss_terms = [@bce_loss, @gradient_penalty]'")
+    change = [case.stronger_penalty, "--gin='Discriminator.num_epochs = 1'"]
     if case.setting(rate, 0.0) > 1e-4:
         change.append(f"--gin='{rate} = 1e-4'  # now {case.setting(rate, 0.0):g}")
     change.append(

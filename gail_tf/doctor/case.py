@@ -211,7 +211,15 @@ class Case:
         has_one = self.setting(f"{self.agent}.cloning_coef", 0.0) > 0
         return ["--config=with/cloning"] if can_have and not has_one else []
 
-    def is_of_use(self, change: str, others: Sequence[str] = ()) -> bool:
+    @property
+    def stronger_penalty(self) -> str:
+        """The bindings of a gradient penalty of 10, with its term where the loss has none."""
+        terms, coef = str(self.settings.get("Discriminator.loss_terms", "")), "gradient_penalty.coef = 10.0"
+        if not terms.endswith("]") or "@gradient_penalty" in terms:
+            return f"--gin='{coef}'"
+        return f"--gin='Discriminator.loss_terms = {terms[:-1]}, @gradient_penalty]' --gin='{coef}'"
+
+    def is_of_use(self, change: str) -> bool:
         """Whether the bindings in ``change`` are of parts that this run has, and any of them is new.
 
         A whole command has those of the environment because the run has them.
@@ -222,7 +230,7 @@ class Case:
         for part in {part for part, _, _ in bound}:
             has_part = any(name.startswith(f"{part}.") for name in self.settings)
             if part == "gradient_penalty":  # a term of the loss, which nothing need bind
-                terms = [str(self.settings.get("Discriminator.loss_terms", "")), *others]
+                terms = (str(self.settings.get("Discriminator.loss_terms", "")), change)
                 has_part |= any("@gradient_penalty" in term for term in terms)
             if part in _OPTIONAL and not has_part:
                 return False

@@ -78,7 +78,7 @@ def _found(checks: Mapping[str, Check], case: Case) -> list[Finding]:
 
 def _of_use(finding: Finding, case: Case) -> tuple[str, ...]:
     """What it says to change, without bindings that this run has already or has no part for."""
-    kept = tuple(one for one in finding.change if case.is_of_use(one, finding.change))
+    kept = tuple(one for one in finding.change if case.is_of_use(one))
     return kept or ("See docs/troubleshooting.md: none of the usual bindings is of a part of this recipe.",)
 
 

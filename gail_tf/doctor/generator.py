@@ -154,7 +154,7 @@ def vanished_gradient(case: Case) -> Finding | None:
     return Finding(
         f"generator/policy_gradient_norm fell from {np.median(early):.2g} to {np.median(late):.2g}",
         (
-            "--gin='gradient_penalty.coef = 10.0'",
+            case.stronger_penalty,
             "--gin='Discriminator.learning_rate = 1e-4'",
             "--gin='Discriminator.reward_transforms = [@NormalizedReward()]'  # if the config has none",
         ),

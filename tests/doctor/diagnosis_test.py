@@ -310,7 +310,11 @@ def test_no_binding_is_advised_that_the_run_has_or_has_no_part_for():
     assert finding.change == ("--gin='Discriminator.num_epochs = 8'  # now 2",)
     strong = {"discriminator__accuracy_expert": 1.0, "discriminator__accuracy_agent": 1.0}
     (finding,) = diagnosis.diagnose(poor(settings=terms, **strong))
-    assert "gradient_penalty.coef = 10.0" in " ".join(finding.change[:2])  # and the term, before it
+    both = f"--gin='{terms[:-1]}, @gradient_penalty]' --gin='gradient_penalty.coef = 10.0'"
+    assert finding.change[0] == both  # alone the one binds nothing, and the other leaves the recipe's 1
+    has_one = f"{terms[:-1]}, @gradient_penalty]\ngradient_penalty.coef = 1.0"
+    (finding,) = diagnosis.diagnose(poor(settings=has_one, **strong))
+    assert finding.change[0] == "--gin='gradient_penalty.coef = 10.0'"
     agent = "OffPolicyGenerator.agent = @TD3\nTD3.actor_learning_rate = 1e-3"
     (finding,) = diagnosis.diagnose(poor(settings=agent, evaluation__actions_at_bounds=0.99))
     assert finding.change[0].startswith("--gin='TD3.actor_learning_rate")
