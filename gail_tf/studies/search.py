@@ -104,13 +104,21 @@ def _require_same(found: Mapping[str, Any], wanted: Mapping[str, Any], out: Path
 
 
 def _require_taken(tune: Tune, bindings: Sequence[str]) -> None:
-    """Raises UserError where gail-train would refuse an end of a range, or a choice, in every trial."""
+    """Raises UserError where gail-train would refuse every trial, or all with one end or choice."""
+    plain = tune.runs("plain", {}, None, bindings)[: len(tune.tasks)]  # other seeds are alike
     runs = []
     for i in range(max(len(one.given) for one in tune.space.values())):
         values = {name: one.given[i % len(one.given)] for name, one in tune.space.items()}
-        runs += tune.runs("check", values, None, bindings)[: len(tune.tasks)]  # other seeds are alike
-    for refused in preflight.refusals(runs).values():
-        raise UserError(f"gail-train refuses what Tune would draw ({refused}): mend Tune.space.")
+        runs += tune.runs("check", values, None, bindings)[: len(tune.tasks)]
+    refusals = preflight.refusals([*plain, *runs])
+    for refused in (refusals[run.name] for run in plain if run.name in refusals):
+        advice = "mend Tune.configs, Tune.bindings, Tune.tasks or --gin"
+        raise UserError(f"gail-train refuses what all trials would have ({refused}): {advice}.")
+    for refused in refusals.values():
+        advice = "mend Tune.space"
+        if "import its_module" in refused:  # what the search's own file imports runs do not know
+            advice += ", or give runs Tune.bindings = ['import its_module']"
+        raise UserError(f"gail-train refuses what Tune would draw ({refused}): {advice}.")
 
 
 def _seed_of(words: Sequence[int]) -> int:

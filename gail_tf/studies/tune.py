@@ -13,12 +13,14 @@ import gin
 from gail_tf.assembly.config import check_binds_no_run, error_line, parse_gin
 from gail_tf.assembly.config_types import check_type, check_types
 from gail_tf.assembly.recipes import did_you_mean
-from gail_tf.errors import UserError
+from gail_tf.errors import UserError, without_trail
 from gail_tf.resources import configs_dir
 from gail_tf.studies.study import Seeds, Study, StudyRun, bound_by, check_names, require, seed_list
 
 FIRST_SEED = 1000
 NUM_REPORTED_SEEDS = 10  # 0 to 9 are those of reported tables, which tuning must not have seen
+
+_AS_GIN = """text in quotes within, "'tanh'", and a function as '@airl'"""
 
 Cost = Callable[[Mapping[str, Any]], float | None]
 """What a run's summary.json costs, less is better; None where it does not say."""
@@ -70,6 +72,8 @@ class Tune:
         num_gpus: float = 0,
     ):
         check_type("Tune.configs", configs, Sequence[str])
+        require(configs, "Tune.configs is empty: want the name of one config or more.")
+        require(tasks, "Tune.tasks is empty: want one task or more.")
         require(num_trials >= 1, f"Tune.num_trials = {num_trials}: want 1 or more.")
         fits = reduction_factor == 0 or reduction_factor >= 2
         require(fits, f"Tune.reduction_factor = {reduction_factor}: want 2 or more, or 0 for none.")
@@ -82,8 +86,6 @@ class Tune:
             f"better than the settings are: take seeds from {FIRST_SEED} on.",
         )
         bound_by("Tune.bindings", bindings)
-        own = [name for name, task in tasks.items() if "seeds" in task]
-        require(not own, f"Tune.tasks: {', '.join(own)} has seeds of its own: want them in Tune.seeds alone.")
         require(sampler_seed >= 0, f"Tune.sampler_seed = {sampler_seed}: want 0 or more.")
         self.space = {name: parse_range(name, given) for name, given in space.items()}
         require(self.space, "Tune.space is empty: want the name of one binding or more.")
@@ -93,13 +95,18 @@ class Tune:
         self.num_trials, self.reduction_factor, self.sampler_seed = num_trials, reduction_factor, sampler_seed
         self._shared = {"bindings": bindings, "num_cpus": num_cpus, "num_gpus": num_gpus}
         self.runs("check", {}, None)  # a study's own checks
+        own = [name for name, task in tasks.items() if "seeds" in task]
+        require(not own, f"Tune.tasks: {', '.join(own)} has seeds of its own: want them in Tune.seeds alone.")
 
     def runs(
         self, label: str, values: Mapping[str, Any], demonstrations: str | None, bindings: Sequence[str] = ()
     ) -> list[StudyRun]:
         """The runs of a trial, all tasks of the first seed before those of the second."""
         arm = {"configs": self.configs, "bindings": binding_lines(values)}
-        study = Study({label: arm}, self.tasks, seeds=self.seeds, **self._shared)
+        try:
+            study = Study({label: arm}, self.tasks, seeds=self.seeds, **self._shared)
+        except UserError as e:  # of what was bound as Tune's
+            raise UserError(without_trail(e).replace("Study.", "Tune.", 1)) from e
         return study.runs(demonstrations, bindings=bindings)
 
     def _first(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -148,20 +155,29 @@ def parse_range(name: str, given: Any) -> Range:
       UserError: it is none.
     """
     where = f"Tune.space[{name!r}] = {given!r}"
-    is_binding = isinstance(name, str) and "." in name
+    is_binding = isinstance(name, str) and "." in name and _is_gin(name, "0")
     require(is_binding, f"{where}: want the name of a binding, such as PPO.learning_rate.")
-    is_one = isinstance(given, list | tuple) and given and given[0] in DRAWS
+    is_one = isinstance(given, list | tuple) and given and given[0] in list(DRAWS)
     require(is_one, f"{where}: want a list that begins with one of {', '.join(DRAWS)}.")
     draw, *values = given
     if draw == "choice":
         texts = [value if isinstance(value, str) else repr(value) for value in values]
         require(len(set(texts)) == len(texts) >= 2, f"{where}: want two different choices or more after it.")
+        for text in texts:
+            require(_is_gin(name, text), f"{where}: {text} is no value in gin: want {_AS_GIN}.")
         return Range(draw, tuple(texts))
     numbers = len(values) == 2 and all(_is_number(value, draw) for value in values)
     wanted = "whole numbers" if "int" in draw else "numbers"
     require(numbers and values[0] < values[1], f"{where}: want two {wanted} after it, the lower one first.")
     require("log" not in draw or values[0] > 0, f"{where}: want bounds above 0.")
     return Range(draw, tuple(values))
+
+
+def _is_gin(name: str, text: str) -> bool:
+    try:
+        return bool(bound_by(name, binding_lines({name: text})))
+    except UserError:
+        return False
 
 
 def _is_number(value: Any, draw: str) -> bool:

@@ -21,7 +21,7 @@ def write_report(tune: Tune, book: Any, out: Path) -> list[Path]:
     unused = _unused(tune, out)
     contents = {"tune.md": _page(tune, book, trials, unused), "trials.csv": _csv(tune, trials)}
     if best := _best(trials):
-        contents["best.gin"] = _gin(tune, best, trials, unused)
+        contents["best.gin"] = _gin(tune, best, trials, unused, _imports(book))
     return [write_atomically(out / name, text) for name, text in contents.items()]
 
 
@@ -115,12 +115,20 @@ def _short(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _gin(tune: Tune, best: Any, trials: list[Any], unused: Sequence[str]) -> str:
+def _imports(book: Any) -> list[str]:
+    """Lines that import parts of somebody's own, of the bindings that all runs have."""
+    settings = book.user_attrs["settings"]
+    lines = [line.strip() for line in (*settings["bindings"], *settings.get("--gin", ()))]
+    return [line for line in lines if line.startswith(("import ", "from "))]
+
+
+def _gin(tune: Tune, best: Any, trials: list[Any], unused: Sequence[str], imports: Sequence[str] = ()) -> str:
     runs = ", ".join(f"{place} {cost:.4g}" for place, cost in costs_of(best).items())
     return "\n".join(
         [
             f"# Best of {len(trials)} trials of gail-tune on {' + '.join(tune.configs)}: {label_of(best)}.",
             f"# {getattr(tune.aim, '__name__', 'Aim')}: {runs}.",
+            *imports,
             *binding_lines({name: value for name, value in best.params.items() if name not in unused}),
             "",
         ]

@@ -22,7 +22,7 @@ TRAINING = """#!{python}
 import json, math, os, pathlib, sys
 flags = [word.lstrip("-").partition("=")[::2] for word in sys.argv[4:]]
 given = dict(flags)
-bound = dict(value.split(" = ") for name, value in flags if name == "gin")
+bound = dict(value.split(" = ") for name, value in flags if name == "gin" and " = " in value)
 run_dir = pathlib.Path(given["run_dir"])
 rate = float(bound.get("PPO.learning_rate", 1e-3))
 with open(os.environ["TRAINED"], "a") as file:
@@ -149,6 +149,16 @@ def test_what_every_trial_would_be_refused_for_is_said_before_the_first(tmp_path
     with pytest.raises(UserError, match=told):
         search.open_book(Tune(["gail_ppo/any"], TASKS, space), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+    space = {"Discriminator.reward_fn": ("choice", "@airl", "@part_of_my_own")}
+    with pytest.raises(
+        UserError,
+        match=r"@part_of_my_own.*: mend Tune.space, or give runs Tune.bindings = \['import its_module'\]",
+    ):
+        search.open_book(Tune(["gail_ppo/any"], TASKS, space), tmp_path / "out")
+    told = "^gail-train refuses what all trials would have .*total_env_step .*: mend Tune.configs, Tune.b"
+    with pytest.raises(UserError, match=told):
+        bindings = ["Trainer.total_env_step = 3"]
+        search.open_book(Tune(["gail_ppo/any"], TASKS, SPACE, bindings=bindings), tmp_path / "out")
 
 
 @pytest.mark.parametrize(
@@ -201,6 +211,12 @@ def test_a_nan_is_the_worst_there_is(tmp_path, trained, monkeypatch):
     searched(tmp_path / "out", num_trials=8)
     lost = [row for row in trials(tmp_path / "out") if float(row["PPO.learning_rate"]) < 1e-3]
     assert {(row["ended"], row["num_runs"], row["worst"]) for row in lost} == {("stopped early", "1", "inf")}
+
+
+def test_the_best_settings_import_what_all_runs_import(tmp_path, trained):
+    searched(tmp_path, num_trials=1, seeds=1, bindings=["import json"], gin=["import math"])
+    lines = (tmp_path / "best.gin").read_text().splitlines()
+    assert lines[2:4] == ["import json", "import math"] and lines[4].startswith("PPO.learning_rate = ")
 
 
 def test_what_is_refused_counts_as_a_trial_and_is_said(tmp_path, trained, monkeypatch):
@@ -355,6 +371,16 @@ def test_two_commands_do_not_search_in_one_folder(tmp_path, trained):
         (dict(space={"P.x": ("int", 1, 2.5)}), "want two whole numbers after it"),
         (dict(space={"P.x": ("choice", 1)}), "two different choices or more"),
         (dict(bindings=["P.x = "]), "Tune.bindings = ['P.x = ']: is no gin"),
+        (dict(space={"P.x": (["log"], 1, 2)}), "begins with one of uniform, log"),
+        (dict(space={"P x.y": ("log", 1, 2)}), "want the name of a binding, such as PPO.learning_rate"),
+        (
+            dict(space={"P.x": ("choice", "@a", "b")}),
+            "('choice', '@a', 'b'): b is no value in gin: want text",
+        ),
+        (dict(configs=[]), "Tune.configs is empty: want the name of one config or more."),
+        (dict(tasks={}), "Tune.tasks is empty: want one task or more."),
+        (dict(tasks={"t": None}), "Tune.tasks['t'] = None: want a dict with some of environment"),
+        (dict(num_cpus=0), "Tune.num_cpus = 0: want more than 0."),
         (dict(num_trials=0), "Tune.num_trials = 0"),
         (dict(reduction_factor=1), "Tune.reduction_factor = 1"),
         (dict(tasks={"t": {}}), "'environment' is missing"),
