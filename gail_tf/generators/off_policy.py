@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 import tensorflow as tf
 
-from gail_tf.agents.checked import made_agent, updated
+from gail_tf.agents.checked import another_actor_net, made_agent, updated
 from gail_tf.agents.policy import Policy
 from gail_tf.agents.td3 import TD3
 from gail_tf.environments.actions import ActionCodec
@@ -204,7 +204,7 @@ class OffPolicyGenerator(CollectingGenerator):
         shared.check_cloning(self.agent, expert, reward_source, expert_share)
         self._actor = self.policy = Policy(self.agent.actor_net, self._normalizer, codec, absorbing, spec)
         if average_rate:
-            average_net = self.agent.make_actor_net()
+            average_net = another_actor_net(_AGENT, self.agent)
             averages.assign(average_net.variables, self.agent.actor_net.variables)
             self.policy = Policy(average_net, self._normalizer, codec, absorbing, spec)
         # Once an iteration instead of once an update: the same decay over num_updates of them.
