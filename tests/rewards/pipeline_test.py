@@ -151,3 +151,23 @@ def test_a_class_of_transforms_is_told_to_be_made_and_to_be_callable(transform, 
     wanted = rf"{said}: want @\w+\(\) of a class with __call__\(self, rewards\), or a function of the rewards"
     with pytest.raises(UserError, match=f"Discriminator.reward_transforms: {wanted}"):
         RewardPipeline(airl, [transform])
+
+
+class Counted:
+    """Its variable would be in no checkpoint."""
+
+    def __init__(self):
+        self.number = tf.Variable(0.0)
+
+    def __call__(self, reward):
+        return reward
+
+    def update(self, reward):
+        self.number.assign_add(1.0)
+
+
+def test_a_state_that_no_checkpoint_would_hold_is_refused():
+    with pytest.raises(
+        UserError, match="transforms: Counted has update and is no tf.Module: want a class that"
+    ):
+        RewardPipeline(airl, [Counted()])
