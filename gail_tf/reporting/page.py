@@ -119,7 +119,8 @@ def _run_data(run: Run, num_lines: int) -> dict[str, Any]:
     if run.no_score or not any(
         value is not None for value in values[scale]
     ):  # runs of before it was recorded
-        values[scale] = [_rounded(run.normalize(line.get("evaluation/return_mean"))) for line in lines]
+        returns = [finite_or_none(line.get("evaluation/return_mean")) for line in lines]
+        values[scale] = [_rounded(run.normalize(value)) for value in returns]
     return {
         "name": run.name,
         "seed": run.seed,

@@ -270,9 +270,12 @@ def load_run(path: Path) -> Run:
     metrics, notes = _read_metrics(path / "metrics.jsonl")
     status = info.get("status", "unknown")
     if not metrics and status not in ("failed", "diverged"):
+        if "environment" not in info and "command" not in info:
+            raise UserError(f"{path}: its run.json is none of gail_tf's: leave the folder out")
         size = (path / "metrics.jsonl").stat().st_size if (path / "metrics.jsonl").is_file() else 0
         what = "holds no line that can be read" if size else "is missing or empty"
-        advice = "begin the run anew with --overwrite" if size else "let it train first"
+        is_lost = size or status == "finished"
+        advice = "begin the run anew with --overwrite" if is_lost else "let it train first"
         raise UserError(f"{path}: metrics.jsonl {what} ({status}); {advice}")
     run = Run(path, info, metrics, summary, notes)
     if problem := problem_of(run):

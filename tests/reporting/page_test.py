@@ -119,6 +119,11 @@ def test_its_data_are_the_runs(make_page, study):
     )
 
 
+def test_a_return_that_is_no_number_is_a_gap(make_page, make_run_dir):
+    _, reader, _ = make_page([make_run_dir("odd", returns=(0.0, "high", [500.0], 1000.0))])
+    assert reader.data["runs"][0]["metrics"]["evaluation/normalized_return"] == [0.0, None, None, 1.0]
+
+
 def test_its_tables_are_those_of_the_report(make_page, study):
     _, reader, groups = make_page(study)
     runs = tables.runs_table(groups)

@@ -95,11 +95,16 @@ def test_finished_without_a_summary_is_a_failure(make_run_dir):
 def test_errors_are_one_line_that_names_the_path(make_run_dir, tmp_path):
     (tmp_path / "other").mkdir()
     empty = make_run_dir("empty", returns=(), status="running")
-    damaged = make_run_dir("damaged")
+    lost, damaged, foreign = map(make_run_dir, ("lost", "damaged", "foreign"))
+    for path in (lost, foreign):
+        (path / "metrics.jsonl").unlink()
     (damaged / "run.json").write_text("{")
+    (foreign / "run.json").write_text('{"project": "mine"}')
     for path, wanted in (
         (tmp_path / "other", "not a run directory"),
-        (empty, "metrics.jsonl is missing or empty (running)"),
+        (empty, "metrics.jsonl is missing or empty (running); let it train first"),
+        (lost, "metrics.jsonl is missing or empty (finished); begin the run anew with --overwrite"),
+        (foreign, "its run.json is none of gail_tf's: leave the folder out"),
         (damaged, "cannot be read as JSON"),
     ):
         with pytest.raises(UserError) as error:
