@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from gail_tf.discriminators import losses, regularizers
-from gail_tf.discriminators.expert_rows import ExpertSampler, kept_rows
+from gail_tf.discriminators.expert_rows import ExpertSampler, checked_filter, kept_rows
 from gail_tf.discriminators.features import Fields, TransitionFeatures, gathered, num_rows_of
 from gail_tf.errors import UserError
 from gail_tf.functions import frozen, name_of, require_signature
@@ -120,7 +120,7 @@ class Discriminator(tf.Module):
             require_signature(losses.BINDING, term, "logit_fn", "batch", "seed")
             # Here, before there is a run: a term itself is first called while a run is traced.
             check_settings(name_of(term), getattr(term, "keywords", {}), getattr(term, "rules", ()))
-        self._expert_filter = frozen(expert_filter)
+        self._expert_filter = None if expert_filter is None else checked_filter(expert_filter)
         self._pipeline = RewardPipeline(reward_fn, reward_transforms, standardize_over)
         self.reward_fn = self._pipeline.reward_fn
         self.components = tuple(components)

@@ -1,12 +1,18 @@
 """The demonstrations' rows: which of them join a minibatch, and which stand for all in the metrics."""
 
+import functools
+from collections.abc import Callable
+
 import gin
 import numpy as np
 import tensorflow as tf
 
 from gail_tf.discriminators.features import Fields, gathered, num_rows_of
+from gail_tf.errors import UserError, kind_of
+from gail_tf.functions import call_user_function, frozen, name_of
 from gail_tf.optimization.minibatches import drawn_indices
 
+_FILTER = "Discriminator.expert_filter"
 _MAX_REPORTED_ROWS = 4096
 """More expert rows than this are represented by a sample in the metrics of the reward."""
 
@@ -54,6 +60,30 @@ def cumulative_shares(weights: np.ndarray) -> np.ndarray:
 def below(reward: tf.Tensor, maximum: float = 5.0) -> tf.Tensor:
     """CREDO's filter (Algorithm 1, line 6): the expert rows ``[B]`` with ``r(s, a) < maximum``, as bool."""
     return reward < maximum
+
+
+def checked_filter(expert_filter: Callable) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Rewards ``[B]`` -> bool ``[B]`` by ``expert_filter``, which anybody may have written, frozen.
+
+    Raises:
+      UserError: it fails, or gives something else. Of ``[B, 1]`` one row would be taken B times, in silence.
+    """
+    keep = functools.partial(_kept_by, frozen(expert_filter))
+    # Before there is a run; a trace, since that is how it is called.
+    tf.function(keep, autograph=False).get_concrete_function(tf.TensorSpec([3]))
+    return keep
+
+
+def _kept_by(expert_filter: Callable, reward: tf.Tensor) -> tf.Tensor:
+    keep = call_user_function(_FILTER, expert_filter, reward)
+    if not tf.is_tensor(keep):
+        given = kind_of(keep)
+    elif keep.dtype != tf.bool or not keep.shape.is_compatible_with(reward.shape):
+        given = f"{keep.dtype.name} of the shape {tuple(keep.shape)} for rewards of {tuple(reward.shape)}"
+    else:
+        return keep
+    wanted = "want True or False for each of the rewards, such as reward < 5.0"
+    raise UserError(f"{_FILTER}: {name_of(expert_filter)} gives {given}: {wanted}.")
 
 
 def kept_rows(rows: tf.Tensor, keep: tf.Tensor) -> tf.Tensor:

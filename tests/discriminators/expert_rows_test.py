@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gail_tf.discriminators.expert_rows import ExpertSampler, below, cumulative_shares, kept_rows
+from gail_tf.discriminators.expert_rows import (
+    ExpertSampler,
+    below,
+    checked_filter,
+    cumulative_shares,
+    kept_rows,
+)
+from gail_tf.errors import UserError
 
 
 def numbered(num_rows):
@@ -62,3 +69,25 @@ def test_credos_filter_keeps_only_expert_rows_below_the_threshold():
     keep = functools.partial(below, maximum=1.5)(rows[:, 0])
     assert sorted(kept_rows(rows, keep).numpy()[:, 0].tolist()) == [0.0, 0.0, 1.0, 1.0]
     np.testing.assert_array_equal(kept_rows(rows, tf.constant([False] * 4)), rows)
+
+
+def raises(reward):
+    raise KeyError("no")
+
+
+@pytest.mark.parametrize(
+    "expert_filter, line",
+    [
+        (raises, r"expert_filter: raises fails \(KeyError: 'no'\) in expert_rows_test.py, line"),
+        (lambda reward: tf.cast(reward < 1.0, tf.float32), r"<lambda> gives float32 of the shape \(3,\)"),
+        (
+            lambda reward: (reward < 1.0)[:, tf.newaxis],
+            r"gives bool of the shape \(3, 1\) for rewards of \(3,\)",
+        ),
+        (lambda reward: tf.reduce_all(reward < 1.0), r"gives bool of the shape \(\) for rewards"),
+        (lambda reward: None, "gives None: want True or False for each of the rewards"),
+    ],
+)
+def test_a_filter_that_says_nothing_of_each_row_is_one_line(expert_filter, line):
+    with pytest.raises(UserError, match=line):
+        checked_filter(expert_filter)
