@@ -6,6 +6,7 @@ import gin
 import tensorflow as tf
 
 from gail_tf.functions import frozen
+from gail_tf.rewards.checks import rewards_of
 from gail_tf.rewards.transforms import NormalizedReward, paid_statistics
 from gail_tf.types import Metrics, Transition
 
@@ -15,7 +16,8 @@ class EnvironmentReward(tf.Module):
     """Pays what the environment pays, times ``scale``; it has nothing to learn.
 
     Args:
-      transform: of the environment's rewards ``[...]``, before ``scale``, such as ``@sign``; None: as is.
+      transform: of the environment's rewards ``[...]``, before ``scale``, such as ``@sign``; None: as is. As
+        those of transforms.py: one with ``update`` sees the rewards that are paid first.
       normalize: divide by the running root mean square (:class:`NormalizedReward`), so that a value loss is
         of the order of 1 whatever the task's units.
     """
@@ -28,6 +30,8 @@ class EnvironmentReward(tf.Module):
         super().__init__(name="environment_reward")
         self._scale, self._transform = scale, frozen(transform)
         self._normalized = NormalizedReward() if normalize else None
+        if transform is not None:  # as RewardPipeline's, before a run begins
+            tf.function(self._transformed, autograph=False).get_concrete_function(tf.TensorSpec([3]))
 
     def update(self, agent: Transition, seed, progress, segments=None) -> dict[str, tf.Tensor]:
         del agent, seed, progress, segments
@@ -39,12 +43,17 @@ class EnvironmentReward(tf.Module):
         return reward if self._normalized is None else self._normalized(reward)
 
     def relabel(self, transition: Transition) -> tuple[tf.Tensor, Metrics]:
-        """The environment's rewards, same shape."""
+        """The environment's rewards, same shape; moves the running scales."""
+        if hasattr(self._transform, "update"):
+            self._transform.update(transition.reward)
         if self._normalized is not None:
             self._normalized.update(self._scaled(transition))
         reward = self.reward(transition)
         return reward, paid_statistics(reward, self._normalized)
 
     def _scaled(self, transition: Transition) -> tf.Tensor:
-        reward = transition.reward if self._transform is None else self._transform(transition.reward)
-        return self._scale * reward
+        reward = transition.reward
+        return self._scale * (reward if self._transform is None else self._transformed(reward))
+
+    def _transformed(self, reward: tf.Tensor) -> tf.Tensor:
+        return rewards_of("EnvironmentReward.transform", self._transform, reward, "rewards")
