@@ -15,7 +15,7 @@ _RULES: Rules = (
     ("*max*_norm max*_value std_from_expert", lambda x: x is None or x > 0.0, "a number above 0, or None"),
     ("num_epochs value_epochs *batch_size policy_delay num_target_samples", lambda x: x >= 1, "1 or more"),
     ("target_period epsilon_steps patience max_epochs", lambda x: x >= 1, "1 or more"),
-    ("standardize_over replay_window", lambda x: x is None or x >= 1, "1 or more, or None"),
+    ("standardize_over", lambda x: x is None or x >= 1, "1 or more, or None"),
     ("cg_iterations backtrack_iterations horizon units", lambda x: x >= 1, "1 or more"),
     ("actor_start exploration_noise observation_noise beta cg_damping", lambda x: x >= 0, "0 or more"),
     ("cloning_coef weight_decay value_coef entropy_coef value_clip_range", lambda x: x >= 0, "0 or more"),
