@@ -82,10 +82,10 @@ class GradientStep(tf.Module):
         self.learning_rate.assign(self._initial * (1.0 - progress * (1.0 - self._final_fraction)))
 
         def step():
+            pairs = list(zip(gradients, self._trained, strict=True))
             if self._weight_decay:
-                for variable in self._trained:
+                for variable in (variable for gradient, variable in pairs if gradient is not None):
                     variable.assign(variable * (1.0 - self.learning_rate * self._weight_decay))
-            pairs = zip(gradients, self._trained, strict=True)
             # Summing over replicas, of which there is one, registers a gradient with TensorFlow under a new
             # name, and TensorFlow then keeps the whole graph for as long as the process lives.
             self.optimizer.apply_gradients(pairs, experimental_aggregate_gradients=False)

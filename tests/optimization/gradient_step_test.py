@@ -43,6 +43,12 @@ def test_weights_decay_by_a_share_of_the_rate_of_now():
     np.testing.assert_allclose(variable, [10.0 * 0.98 - 0.05, 20.0 * 0.98 - 0.05], rtol=1e-5)
 
 
+def test_a_weight_without_a_gradient_stays_as_it_is_and_does_not_decay():
+    variable, other = tf.Variable([0.0, 0.0]), tf.Variable([7.0])
+    step_down(GradientStep([variable, other], 0.1, weight_decay=0.5), variable)
+    np.testing.assert_array_equal(other, [7.0])
+
+
 @pytest.mark.parametrize("progress, rate", [(0.0, 0.1), (0.5, 0.06), (1.0, 0.02)])
 def test_a_gradient_steps_rate_falls_linearly_to_its_final_fraction(progress, rate):
     variable = tf.Variable([0.0, 0.0])
