@@ -174,8 +174,10 @@ class ModelBasedGenerator(CollectingGenerator):
         # Where a step ends the reward's successor is the absorbing state; without one it has the flag alone.
         reads = "reads_successor" if absorbing else "reads_terminated"
         reward_fn, reads_end = reward_source.reward, getattr(reward_source, reads, False)
+        # What stands for the action in the absorbing state nobody has done.
+        acted = expert.action[expert.observation[:, -1] == 0.0] if absorbing else expert.action
         self.learner = learner(
-            codec, observation_dim, self._normalizer, absorbing, reward_fn, expert.action, reads_end
+            codec, observation_dim, self._normalizer, absorbing, reward_fn, acted, reads_end
         )
         shared.follow_discount(reward_source, self.learner.discount)
         _check_rollouts(self.learner, settings)

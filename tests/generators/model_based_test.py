@@ -13,6 +13,7 @@ from gail_tf.discriminators import losses
 from gail_tf.discriminators.discriminator import Discriminator
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.generators.model_based import ModelBasedGenerator, expert_rows
+from gail_tf.mgail.learner import MGAIL
 from gail_tf.mgail.policies import GumbelActions
 from gail_tf.mgail.rollout import simulated_rollout
 from gail_tf.mgail.segments import Segment
@@ -73,9 +74,9 @@ def make_expert(name, absorbing=False, n=40):
     return Transition(observation, action, successor, zeros, zeros, zeros)
 
 
-def make(name="CartPole", seed=0, absorbing=False, reward_source=None, **kwargs):
+def make(name="CartPole", seed=0, absorbing=False, reward_source=None, expert=None, **kwargs):
     tf.keras.utils.set_random_seed(seed)
-    expert = make_expert(name, absorbing)
+    expert = make_expert(name, absorbing) if expert is None else expert
     if reward_source is None:
         reward_source = Discriminator(
             expert,
@@ -404,6 +405,15 @@ def test_cloning_wants_a_discriminator_that_sees_actions():
         make(reward_source=source)
 
 
+def test_the_experts_spread_is_that_of_its_actions_in_real_states():
+    expert = make_expert("Pendulum", absorbing=True)
+    expert.observation[20:, -1], expert.action[20:] = 1.0, 0.0
+    learner = functools.partial(MGAIL, std_from_expert=2.0)
+    generator, _ = make("Pendulum", absorbing=True, expert=expert, learner=learner)
+    std = generator.learner.actor_net(tf.zeros([1, 3]))[0].stddev()
+    np.testing.assert_allclose(std, [expert.action[:20].std(0) / 2.0], rtol=1e-5)
+
+
 def test_the_evaluated_policy_is_the_average():
     generator, _ = make()
     assert generator.policy.actor_net is generator.learner.average_net
@@ -422,6 +432,7 @@ def test_the_evaluated_policy_is_the_average():
         ({"num_updates": 0}, "num_updates is 0"),
         ({"random_share": 50.0}, "random_share is 50.0: want 0 to 1"),
         ({"num_warmup_updates": -1}, "num_warmup_updates is -1"),
+        ({"replay_window": 0}, "replay_window is 0: want 1 or more, or None"),
     ],
 )
 def test_what_does_not_fit_is_refused(options, message):
