@@ -71,7 +71,9 @@ class Candidates(tf.Module):
         self._known = [_NONE] * count
 
     def offer(self, candidate: Candidate) -> None:
-        """Remembers the current policy in the place of the worst, where it is no worse."""
+        """Remembers the current policy in the place of the worst, where it is no worse, and once."""
+        if candidate in self._known:  # evaluated as its iteration ended, and again as the run did
+            return
         worst = min(range(len(self._known)), key=lambda i: self._known[i][:2])
         if candidate.score >= self._known[worst].score:
             self._known[worst] = candidate

@@ -41,6 +41,12 @@ def test_the_best_are_remembered_and_of_equals_the_later(policy):
     assert [candidate.iteration for candidate, _ in candidates] == [1, 3]
 
 
+def test_one_that_is_offered_twice_takes_one_place(policy):
+    candidates = remembered(policy, 1.0, 2.0)
+    candidates.offer(Candidate(2.0, 1, 100))
+    assert [candidate.iteration for candidate, _ in candidates] == [1, 0]
+
+
 def test_a_remembered_policy_stands_in_for_the_live_one_and_leaves(policy):
     candidates = remembered(policy, 3.0, 1.0)
     for candidate, stand_in in candidates:

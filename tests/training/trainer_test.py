@@ -322,8 +322,12 @@ def test_a_long_filling_of_the_replay_is_announced(filling, unchanged, total, sa
     assert (said in notes[0] and len(notes) == 1) if said else notes == []
 
 
-def test_the_candidates_meet_again_over_more_episodes(tmp_path):
-    """Over 5 episodes later policies look better, over 10 earlier ones."""
+@pytest.mark.parametrize("ends_after, kept", [(4, 20), (3, 10)])
+def test_the_candidates_meet_again_over_more_episodes(ends_after, kept, tmp_path):
+    """Over 5 episodes later policies look better, over 10 earlier ones.
+
+    Where a hook ends the run the last policy was evaluated already, and is one of the three all the same.
+    """
     asked = []
 
     class MoreEpisodesTellMore(Looks):
@@ -335,8 +339,8 @@ def test_the_candidates_meet_again_over_more_episodes(tmp_path):
             return evaluated._replace(returns=np.full(num_episodes, returns))
 
     trainer = make(tmp_path, keep="best_return", evaluator=MoreEpisodesTellMore())
-    result = trainer.run()
-    assert result["kept_env_steps"] == 20  # of the three that are remembered, 2, 3 and 4
+    result = trainer.run([lambda trainer, metrics, is_logged: trainer.iteration == ends_after])
+    assert result["kept_env_steps"] == kept  # of the three that are remembered, 2, 3 and 4, or 1, 2 and 3
     in_training, finally_ = ({seed for n, seed in asked if (n == 20) is final} for final in (False, True))
     assert min(in_training) >= max(finally_) + 1_000  # no episode chooses and judges
     chose, confirmed = ({seed for n, seed in asked if n == count} for count in (10, 30))
