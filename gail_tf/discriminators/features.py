@@ -24,7 +24,8 @@ class TransitionFeatures(tf.Module):
 
     Images (uint8 fields of rank 2 and more) are scaled to [0, 1]; of all others the running mean and standard
     deviation are kept, and they are normalised by them, but for absorbing indicators and ``terminated``,
-    which stay the 0 or 1 that they are. The absorbing state moves no mean and no deviation.
+    which stay the 0 or 1 that they are. The absorbing state moves no mean and no deviation, but those of
+    actions that are seen without the observation.
 
     Args:
       rows: transitions ``[M, ...]`` that tell shapes and types.

@@ -2,8 +2,7 @@
 
 All take ``(model, act, segment, noise_fn)`` and give a :class:`Rollout`:
 
-- ``model``: ``initial_memory(B)``, ``step(memory, observation, action) -> ModelStep`` and
-  ``termination_logit(observation, action, next_observation) -> [B]``;
+- ``model``: ``initial_memory(B)`` and ``step(memory, observation, action) -> ModelStep``;
 - ``act(observation [B, d], noise [B, k]) -> (executed action [B, k], uncut action [B, k], entropy [B])``;
 - ``segment``: a :class:`Segment` ``[H, B]``;
 - ``noise_fn(shape) -> [*shape, k]``: fresh noise.

@@ -20,7 +20,8 @@ class RunningMoments(tf.Module):
         is, None for a component that has none; empty where nothing has. What belongs to an absorbing state
         is 0 by convention and not by measurement, and does not count. An indicator stays as it is: it is
         rare, so that its standard deviation would blow it up to the bound of 10 (DAC's code has it raw).
-      memory: rows that count at most; those before them fade. None: all rows count alike for ever.
+      memory: as how many rows those of all batches before count beside a new one at most; older ones fade.
+        None: all rows count alike for ever.
     """
 
     def __init__(
