@@ -28,7 +28,7 @@ def rewards_of(binding: str, fn: Callable[[tf.Tensor], tf.Tensor], inputs: tf.Te
         gives = "None" if reward is None else f"a {type(reward).__module__}.{type(reward).__qualname__}"
         wanted = f"want a tensor that TensorFlow computes from the {what}, a number for each"
         raise UserError(f"{binding}: {name} gives {gives}: {wanted}.")
-    if reward.shape.rank != inputs.shape.rank:
+    if not reward.shape.is_compatible_with(inputs.shape):
         raise UserError(
             f"{binding}: {name} gives the shape {tuple(reward.shape)} for {what} of {tuple(inputs.shape)}: "
             f"want a reward for each of the {what}, in the same shape."

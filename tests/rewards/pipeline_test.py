@@ -103,6 +103,9 @@ def test_parameters_of_gin_are_those_of_the_construction():
 def test_a_reward_of_another_shape_is_one_line():
     with pytest.raises(UserError, match=r"reward_fn: reduce_sum gives the shape \(\) for logits of \(3,\)"):
         RewardPipeline(tf.reduce_sum)(tf.zeros(3))
+    mean_of_all = lambda logits: tf.reduce_mean(logits, keepdims=True)  # noqa: E731
+    with pytest.raises(UserError, match=r"reward_fn: <lambda> gives the shape \(1,\) for logits of \(3,\)"):
+        RewardPipeline(mean_of_all)
 
 
 def halved(values, by="2"):
