@@ -7,8 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from gail_tf.agents.policy import Policy
-from gail_tf.functions import frozen
-from gail_tf.networks.augmentations import augmented
+from gail_tf.networks.augmentations import augmented, checked_augmentations
 from gail_tf.optimization import averages
 from gail_tf.optimization.checks import check_settings
 from gail_tf.optimization.compiling import with_xla
@@ -90,12 +89,8 @@ class BehavioralCloning(tf.Module):
             self._held_out, self._looked_at = tf.constant(held_out, tf.int32), "validation"
         self._batch_size = min(batch_size, num_rows - num_held_out)
         self.minibatches_per_epoch = (num_rows - num_held_out) // self._batch_size
-        self._augmentations = tuple(frozen(augment) for augment in augmentations)
-        if augmentations and expert.observation.ndim < 4:
-            shape = list(expert.observation.shape[1:])
-            raise ValueError(
-                f"BehavioralCloning.augmentations are of images [H, W, C], and it sees {shape}: want ()."
-            )
+        images = [expert.observation.shape[1:]] if expert.observation.ndim > 2 else []
+        self._augmentations = checked_augmentations("BehavioralCloning", augmentations, images)
         if observation_noise and expert.observation.ndim > 2:
             raise ValueError(
                 f"BehavioralCloning.observation_noise is {observation_noise}, and it sees images: "

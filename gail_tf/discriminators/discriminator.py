@@ -12,7 +12,7 @@ from gail_tf.discriminators.expert_rows import ExpertSampler, checked_filter, ke
 from gail_tf.discriminators.features import Fields, TransitionFeatures, gathered, num_rows_of
 from gail_tf.errors import UserError
 from gail_tf.functions import frozen, name_of, require_signature
-from gail_tf.networks.augmentations import check_image
+from gail_tf.networks.augmentations import checked_augmentations
 from gail_tf.networks.discriminator import (
     check_dropout,
     logits_with_dropout,
@@ -129,11 +129,9 @@ class Discriminator(tf.Module):
         self.needs_segments = any(getattr(term, "needs_segments", False) for term in self._loss_terms)
         rows = Transition(*map(as_rows, expert))
         self.features = TransitionFeatures(rows, inputs, num_actions, absorbing, components)
-        self._augmentations = tuple(frozen(augment) for augment in augmentations)
-        if augmentations and not self.features.has_images:
-            raise ValueError("Discriminator.augmentations are of images, and it sees none: want ().")
-        for shape in self.features.image_shapes if augmentations else ():
-            check_image("Discriminator", shape)
+        self._augmentations = checked_augmentations(
+            "Discriminator", augmentations, self.features.image_shapes
+        )
         self._expert = ExpertSampler(self.features.fields(rows), expert_weights)
         self.network = made_network("Discriminator.network", network, self.features.input_shapes)
         if getattr(self.network, "shares_scale", False):

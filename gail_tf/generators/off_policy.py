@@ -15,11 +15,10 @@ from gail_tf.agents.td3 import TD3
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import stacks_frames
 from gail_tf.errors import UserError
-from gail_tf.functions import frozen
 from gail_tf.generators import shared
 from gail_tf.generators.collecting import Act, CollectingGenerator
 from gail_tf.generators.replay import ReplayBuffer
-from gail_tf.networks.augmentations import augmented, check_image
+from gail_tf.networks.augmentations import augmented, checked_augmentations
 from gail_tf.optimization import averages
 from gail_tf.optimization.compiling import with_xla
 from gail_tf.optimization.minibatches import drawn_indices, recent_ages, scan_updates
@@ -184,11 +183,8 @@ class OffPolicyGenerator(CollectingGenerator):
         _check_actions(codec, _class_of(agent))
         self._num_updates, self._batch_size, self._absorbing = num_updates, batch_size, absorbing
         self._num_expert_rows = round(expert_share * batch_size)
-        self._augmentations = tuple(frozen(augment) for augment in augmentations)
-        if augmentations and spec.dtype.is_floating:
-            raise ValueError("OffPolicyGenerator.augmentations are of images, and it sees none: want ().")
-        if augmentations:
-            check_image("OffPolicyGenerator", spec.shape)
+        images = [] if spec.dtype.is_floating else [spec.shape]
+        self._augmentations = checked_augmentations("OffPolicyGenerator", augmentations, images)
         self._num_reward_rows, self._reward_recency = num_reward_rows, reward_recency
         self.steps_before_learning = num_random_steps
         normalizer_options = normalize_observations, absorbing

@@ -4,19 +4,54 @@ Each is ``(images uint8 [B, H, W, C], seed [2]) -> images`` of the same shape an
 image, a stack's frames, are treated alike.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 
 import gin
 import tensorflow as tf
 
+from gail_tf.errors import UserError, kind_of
+from gail_tf.functions import call_user_function, frozen, name_of
 
-def check_image(owner: str, shape: Sequence[int]) -> None:
-    """Raises ValueError of images of ``shape`` that augmentations do not take; ``owner`` has the setting."""
-    if len(shape) != 3:
-        raise ValueError(
-            f"{owner}.augmentations are of images [H, W, C], and it sees {list(shape)}: stack frames or give "
-            "them a channel, or want ()."
-        )
+
+def checked_augmentations(
+    owner: str, functions: Sequence[Callable], shapes: Sequence[Sequence[int]]
+) -> tuple[Callable, ...]:
+    """``functions``, which anybody may have written, frozen, and traced once on images of each of ``shapes``.
+
+    Args:
+      owner: has the setting, for errors. shapes: of one image each; empty where it sees none.
+
+    Raises:
+      ValueError: it sees no images, or such as augmentations do not take.
+      UserError: a function fails, or gives other than bytes in the shape of the images.
+    """
+    binding, functions = f"{owner}.augmentations", tuple(map(frozen, functions))
+    if functions and not shapes:
+        raise ValueError(f"{binding} are of images, and it sees none: want ().")
+    for shape in shapes if functions else ():
+        if len(shape) != 3:
+            raise ValueError(
+                f"{binding} are of images [H, W, C], and it sees {list(shape)}: stack frames or give them a "
+                "channel, or want ()."
+            )
+        specs = tf.TensorSpec([2, *shape], tf.uint8), tf.TensorSpec([2], tf.int32)
+        for function in functions:
+            look = functools.partial(_require_images, binding, function)
+            tf.function(look, autograph=False).get_concrete_function(*specs)
+    return functions
+
+
+def _require_images(binding: str, function: Callable, images: tf.Tensor, seed: tf.Tensor) -> None:
+    changed = call_user_function(binding, function, images, seed)
+    if not tf.is_tensor(changed):
+        given = kind_of(changed)
+    elif changed.dtype != images.dtype or not changed.shape.is_compatible_with(images.shape):
+        given = f"{changed.dtype.name} of the shape {tuple(changed.shape)}"
+    else:
+        return
+    wanted = f"want images as it is given, uint8 of the shape {tuple(images.shape)}"
+    raise UserError(f"{binding}: {name_of(function)} gives {given}: {wanted}.")
 
 
 def augmented(images: tf.Tensor, functions: Sequence[Callable], seed: tf.Tensor) -> tf.Tensor:

@@ -1,9 +1,11 @@
 """Images are shifted or get holes, by a seed, all channels alike."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
-from gail_tf.networks.augmentations import input_dropout, random_shift
+from gail_tf.errors import UserError
+from gail_tf.networks.augmentations import checked_augmentations, input_dropout, random_shift
 
 IMAGES = tf.constant(np.random.default_rng(0).integers(1, 255, (64, 6, 7, 2)).astype(np.uint8))
 SEED = tf.constant([0, 1])
@@ -35,3 +37,24 @@ def test_only_a_share_of_the_images_is_moved():
     is_as_it_was = np.all(shifted.numpy() == images.numpy(), axis=(1, 2, 3))
     expected = 1.0 - 0.25 * 24 / 25  # of 25 shifts one is none
     assert abs(is_as_it_was.mean() - expected) < 0.04  # three standard deviations of 1,024 draws
+
+
+@pytest.mark.parametrize(
+    "function, line",
+    [
+        (lambda images, seed: {}["no"], r"<lambda> fails \(KeyError: 'no'\)"),
+        (
+            lambda images, seed: tf.cast(images, tf.float32) / 255.0,
+            r"gives float32 of the shape \(2, 6, 7, 2\)",
+        ),
+        (
+            lambda images, seed: images[:, 1:],
+            r"gives uint8 of the shape \(2, 5, 7, 2\): want images as it is",
+        ),
+        (lambda images, seed: None, "gives None: want images"),
+    ],
+)
+def test_what_gives_no_images_is_one_line_before_it_is_used(function, line):
+    assert len(checked_augmentations("Mine", [random_shift, input_dropout], [(6, 7, 2)])) == 2
+    with pytest.raises(UserError, match=f"Mine.augmentations: .*{line}"):
+        checked_augmentations("Mine", [random_shift, function], [(6, 7, 2)])
