@@ -19,7 +19,7 @@ from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.atari import check_outside
 from gail_tf.environments.atari_resets import reset_quickly
 from gail_tf.environments.guarded import Guarded, raised_in
-from gail_tf.environments.observations import as_box, time_limit
+from gail_tf.environments.observations import as_box, is_flattenable, time_limit
 from gail_tf.environments.third_party import any_error_as_user_error, import_module
 from gail_tf.errors import WHERE, UserError, one_line
 from gail_tf.machine import quiet
@@ -227,7 +227,7 @@ def _check_spaces(env: gym.Env, environment: str) -> None:
         if not isinstance(space, gym.Space):
             kind = f"{type(space).__module__}.{type(space).__qualname__}"
             raise UserError(f"{given}, of the type {kind}; {wanted}")
-        if space.is_np_flattenable and not gym.spaces.flatdim(space):
+        if is_flattenable(space) and not gym.spaces.flatdim(space):
             raise UserError(f"{given}, which holds no number; want one or more: mend it.")
 
 

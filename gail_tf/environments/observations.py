@@ -58,11 +58,22 @@ def as_box(env: gym.Env, environment: str) -> gym.Env:
     is_box = isinstance(space, gym.spaces.Box) and len(space.shape) > 0
     if is_box and (len(space.shape) == 1 or space.dtype == np.uint8):
         return env
-    if space.is_np_flattenable:
+    if is_flattenable(space):
         return gym.wrappers.FlattenObservation(env)
     given = f"Environment {environment!r} has the observation space {one_line(space)}"
-    advice = "give a wrapper of your own, --gin='make_environment.wrappers = [@MyWrapper]'"
-    raise UserError(f"{given}: want a Box, or a space that Gymnasium can flatten; {advice}.")
+    odd = [key for key, part in _leaves(space) if key and not is_flattenable(part)]
+    which = f", which {' and '.join(odd)} {'is' if len(odd) == 1 else 'are'} not" if odd else ""
+    does = f" that leaves {'it' if len(odd) == 1 else 'them'} out" if odd else ""
+    advice = f"give a wrapper of your own{does}, --gin='make_environment.wrappers = [@MyWrapper]'"
+    raise UserError(f"{given}: want a Box, or a space that Gymnasium can flatten{which}; {advice}.")
+
+
+def is_flattenable(space: gym.Space) -> bool:
+    """Whether Gymnasium can make vectors of it: of a kind of one's own it raises where it does not know."""
+    try:
+        return bool(space.is_np_flattenable) and gym.spaces.flatdim(space) >= 0
+    except NotImplementedError:
+        return False
 
 
 def observation_components(env: gym.Env) -> tuple[tuple[str, int], ...]:

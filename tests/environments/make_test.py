@@ -38,6 +38,16 @@ class _Observing(gym.Env):
         return self.given, {}
 
 
+class _Mission(gym.Space):
+    """A space of one's own kind, as MiniGrid's missions are: Gymnasium does not know whether it is flat."""
+
+    def __init__(self):
+        super().__init__((), str)
+
+    def sample(self, mask=None, probability=None):
+        return "go"
+
+
 class _Plain(gym.Env):
     """An environment of one's own, without a render_mode."""
 
@@ -57,6 +67,7 @@ _SPACES = {
     "Memory": gym.spaces.Box(0, 255, (4,), np.uint8),
     "Matrix": gym.spaces.Box(-1, 1, (3, 4)),
     "Sequence": gym.spaces.Sequence(gym.spaces.Discrete(2)),
+    "Mission": gym.spaces.Dict(image=gym.spaces.Box(0, 255, (4, 4, 3), np.uint8), mission=_Mission()),
     "Image": gym.spaces.Box(0, 255, (4, 4, 3), np.uint8),
     "Vector": gym.spaces.Box(-1, 1, (2,)),
 }
@@ -139,6 +150,12 @@ def test_flattened_observations_are_gymnasiums(registered):
 def test_observations_that_cannot_be_flattened_are_refused(registered):
     message = refusal("ToySequence-v0")
     assert "'ToySequence-v0' has the observation space Sequence" in message and "MyWrapper" in message
+    message = refusal("ToyMission-v0")
+    assert "'ToyMission-v0' has the observation space Dict(" in message
+    assert message.endswith(
+        "a space that Gymnasium can flatten, which mission is not; give a wrapper of your own that leaves it "
+        "out, --gin='make_environment.wrappers = [@MyWrapper]'."
+    )
 
 
 def test_absorbing_states_of_images_are_refused(registered):
