@@ -62,15 +62,34 @@ def described(wrappers: Sequence[Callable]) -> list[dict[str, Any]]:
         arguments = {}
         while isinstance(wrapper, functools.partial):
             wrapper, arguments = wrapper.func, dict(wrapper.keywords) | arguments
-        with contextlib.suppress(ValueError):  # not one of gin's
-            arguments = gin.get_bindings(wrapper) | arguments
+        arguments = _bindings_of(wrapper) | arguments
         try:
             json.dumps(arguments)
         except TypeError:  # said where it is wanted, by recalled
             arguments = None
-        name = f"{wrapper.__module__}:{getattr(wrapper, '__qualname__', type(wrapper).__qualname__)}"
-        descriptions.append({"wrapper": name, "arguments": arguments})
+        descriptions.append({"wrapper": _name(wrapper), "arguments": arguments, **_registration(wrapper)})
     return descriptions
+
+
+def _bindings_of(wrapper: Callable) -> dict[str, Any]:
+    """What gin binds of it; it knows the class inside what ``gin.external_configurable`` made of that."""
+    same = [one for one in getattr(wrapper, "__mro__", ()) if _name(one) == _name(wrapper)]
+    for one in same or [wrapper]:
+        with contextlib.suppress(ValueError):  # not one of gin's
+            return gin.get_bindings(one)
+    return {}
+
+
+def _name(wrapper: Callable) -> str:
+    return f"{wrapper.__module__}:{getattr(wrapper, '__qualname__', type(wrapper).__qualname__)}"
+
+
+def _registration(wrapper: Callable) -> dict[str, list[str]]:
+    """The imports with which gin knows a wrapper that another module than its own may have registered."""
+    imports = [one for one in gin.config._IMPORTS if not one.module.startswith("gail_tf.")]
+    if wrapper.__module__.startswith("gail_tf.") or wrapper.__module__ in {one.module for one in imports}:
+        return {}
+    return {"imports": sorted({one.format() for one in imports})} if imports else {}
 
 
 def described_arguments(arguments: Mapping[str, Any], max_episode_steps: int | None = None) -> dict[str, Any]:
@@ -86,7 +105,8 @@ def as_bindings(arguments: Mapping[str, Any]) -> list[str]:
     for description in arguments.get("wrappers") or ():
         module, _, path = description["wrapper"].partition(":")
         names.append(path.rpartition(".")[2])
-        lines += [] if module.startswith("gail_tf.") else [f"import {module}"]
+        own = [] if module.startswith("gail_tf.") else [f"import {module}"]
+        lines += [line for line in description.get("imports", own) if line not in lines]
         bound = description["arguments"] or {}
         lines += [f"{names[-1]}.{name} = {value!r}" for name, value in bound.items()]
     plain = [name for name in ("kwargs", "max_episode_steps") if arguments.get(name)]

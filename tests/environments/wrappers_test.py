@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from gail_tf.environments import make  # noqa: F401 - gin knows make_environment
 from gail_tf.environments.wrappers import FlattenActions, as_bindings, described, recalled
 from gail_tf.errors import UserError
 
@@ -73,6 +74,30 @@ def test_what_a_policy_remembers_of_its_environment_as_gin():
         "make_environment.wrappers = [@FlattenActions, @Echo]",
     ]
     assert as_bindings({}) == []
+
+
+def test_a_wrapper_that_a_module_of_ones_own_registers_is_bound_by_that_module(tmp_path, monkeypatch):
+    """``import gymnasium.wrappers...`` alone would leave gin without the name."""
+    (tmp_path / "my_registered.py").write_text(
+        "import gin\nimport gymnasium as gym\n\n"
+        "gin.external_configurable(gym.wrappers.TimeAwareObservation)\n"
+        "gin.external_configurable(gym.wrappers.FilterObservation)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    bound = [
+        "import my_registered",
+        "FilterObservation.filter_keys = ['a']",
+        "make_environment.wrappers = [@FilterObservation, @TimeAwareObservation]",
+    ]
+    gin.parse_config(bound)
+    plain = described(gin.get_bindings("make_environment")["wrappers"])
+    plain = json.loads(json.dumps(plain))
+    assert as_bindings({"wrappers": plain}) == bound
+    filtering, timing = recalled(plain)
+    env = Echo(gym.spaces.Discrete(2))
+    env.observation_space = gym.spaces.Dict(a=gym.spaces.Box(-1, 1, (1,)), b=gym.spaces.Text(9))
+    assert list(filtering(env).observation_space) == ["a"]
+    assert type(timing(gym.make("CartPole-v1"))).__name__ == "TimeAwareObservation"
 
 
 def test_a_wrapper_that_cannot_be_recalled_is_named():
