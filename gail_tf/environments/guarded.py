@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 
 from gail_tf.environments.third_party import WHERE
-from gail_tf.errors import UserError, one_line
+from gail_tf.errors import UserError, one_line, told_by
 
 _LARGEST_EXACT = 2**24
 """Up to it float32 holds every integer."""
@@ -118,7 +118,7 @@ def _warn_once(line: str) -> None:
 
 def raised_in(environment: str, verb: str, error: BaseException) -> UserError:
     """The error that an environment raised in ``verb``, as its owner wants to read it."""
-    raised = f"raised {type(error).__name__} in {verb}: {one_line(error)}"
+    raised = f"raised {type(error).__name__} in {verb}: {told_by(error)}"
     return UserError(f"Environment {environment!r} {raised}; mend the environment {WHERE}.")
 
 

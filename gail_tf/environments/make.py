@@ -21,7 +21,7 @@ from gail_tf.environments.atari_resets import reset_quickly
 from gail_tf.environments.guarded import Guarded, raised_in
 from gail_tf.environments.observations import as_box, is_flattenable, time_limit
 from gail_tf.environments.third_party import any_error_as_user_error, import_module
-from gail_tf.errors import WHERE, UserError, one_line
+from gail_tf.errors import WHERE, UserError, one_line, told_by
 from gail_tf.machine import quiet
 
 logger = logging.getLogger(__name__)
@@ -233,7 +233,7 @@ def _check_spaces(env: gym.Env, environment: str) -> None:
 
 def _making_failed(error: BaseException, environment: str, kwargs: Mapping[str, Any]) -> UserError:
     """What to say of an environment that could not be made."""
-    why = one_line(error)
+    why = told_by(error)
     if isinstance(error, gym.error.DependencyNotInstalled):
         said = f"needs a package that is not installed: {why}"
     elif isinstance(error, gym.error.Error):

@@ -7,7 +7,7 @@ import sys
 import types
 from collections.abc import Collection, Iterator
 
-from gail_tf.errors import WHERE, UserError, one_line
+from gail_tf.errors import WHERE, UserError, told_by
 
 
 @contextlib.contextmanager
@@ -21,7 +21,7 @@ def any_error_as_user_error(what: str, advice: str) -> Iterator[None]:
     except UserError:
         raise
     except (Exception, SystemExit) as e:
-        raise UserError(f"{what} ({type(e).__name__}: {one_line(e)}); {advice} {WHERE}.") from e
+        raise UserError(f"{what} ({type(e).__name__}: {told_by(e)}); {advice} {WHERE}.") from e
 
 
 OWN_FOLDERS: set[str] = set()

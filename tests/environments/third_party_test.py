@@ -1,6 +1,7 @@
 """What an environment does wrong is said of it, by name."""
 
 import functools
+import importlib
 import sys
 import warnings
 
@@ -11,6 +12,7 @@ from gymnasium.envs.classic_control import CartPoleEnv
 
 from gail_tf.environments.make import make_environment
 from gail_tf.environments.simulators import Loop
+from gail_tf.environments.third_party import any_error_as_user_error
 from gail_tf.errors import UserError
 
 
@@ -203,3 +205,29 @@ def test_a_close_that_raises_is_a_warning_once():
         "Environment 'Gone' raised OSError in close: [Errno 5] the simulator has gone; it is left as it is."
     )
     assert [str(one.message) for one in told] == [said]
+
+
+def test_of_a_bare_assert_the_line_that_raised_it_is_told(tmp_path, monkeypatch):
+    """As gymnasium-robotics' Fetch raises beside a MuJoCo that it does not know."""
+    (tmp_path / "my_asserting.py").write_text(
+        "from gymnasium.envs.classic_control import CartPoleEnv\n\n\n"
+        "class Mine(CartPoleEnv):\n"
+        "    def __init__(self, joints=0):\n"
+        "        assert joints in (0, 1)\n"
+        "        super().__init__()\n"
+        "    def step(self, action):\n"
+        "        assert action is None\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    mine = importlib.import_module("my_asserting").Mine
+    with pytest.raises(UserError, match="AssertionError: assert joints in .* in my_asserting.py, line 6"):
+        make_environment(mine, kwargs={"joints": 2}, max_episode_steps=9)
+    env = make_environment(mine, max_episode_steps=9)
+    env.reset(seed=0)
+    with pytest.raises(UserError, match="in step: assert action is None in my_asserting.py, line 9;"):
+        env.step(0)
+    with (
+        pytest.raises(UserError, match="it fails .AssertionError: assert joints in .* in my_asserting.py"),
+        any_error_as_user_error("it fails", "mend it"),
+    ):
+        mine(joints=2)
