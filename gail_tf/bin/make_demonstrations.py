@@ -42,7 +42,7 @@ from gail_tf.assembly.recipes import recipe_of
 from gail_tf.bin.command_line import program, run_main
 from gail_tf.errors import UserError
 from gail_tf.files import require_new
-from gail_tf.reporting.python_calls import quoted
+from gail_tf.reporting.python_calls import own_imports, quoted
 from gail_tf.resources import resolve_demonstrations
 from gail_tf.start_up import import_tensorflow
 
@@ -99,8 +99,7 @@ def main(argv: Sequence[str]) -> None:
     from gail_tf.doctor.case import free_folder  # with NumPy behind it, which --help can do without
 
     # A module of one's own may register the id and bind nothing.
-    lines = [line for line in _GIN.value if line.startswith(("import ", "from "))]
-    lines = dict.fromkeys([*lines, *made.bindings])
+    lines = dict.fromkeys([*own_imports("\n".join(_GIN.value)), *made.bindings])
     flags_of = " ".join(f"--gin={quoted(line)}" for line in lines)
     inspect(_OUT.value, more=f"--environment={made.environment} {flags_of}".strip())
     # The file says its environment, but for the module of one's own in a Minari data set.

@@ -145,8 +145,7 @@ class Case:
         made = {name: bound.get(f"make_environment.{name}", "None") for name in _ARGUMENTS}
         wrappers = re.findall(r"@(?:[\w.]+\.)?(\w+)", made["wrappers"])
         is_known = ":" in self.environment_id or self.environment_id in gym.registry
-        imports = re.findall(r"^import (?!gail_tf\b).+$", self._gin_config, re.MULTILINE)
-        lines = imports if wrappers or not is_known else []
+        lines = python_calls.own_imports(self._gin_config) if wrappers or not is_known else []
         lines += [f"{name} = {bound[name]}" for name in bound if name.partition(".")[0] in wrappers]
         more = {name: value for name, value in made.items() if value not in _UNBOUND}
         lines += [f"make_environment.{name} = {value}" for name, value in more.items()]

@@ -4,6 +4,7 @@
 """
 
 import os
+import re
 import shlex
 
 from gail_tf.types import ARRAYS, DEMONSTRATIONS
@@ -13,6 +14,11 @@ def quoted(word: str) -> str:
     """``word`` as a shell takes it: in double quotes where it has single ones of its own."""
     plain = "'" in word and not any(sign in word for sign in '"$`\\!')
     return f'"{word}"' if plain else shlex.quote(word)
+
+
+def own_imports(config: str) -> list[str]:
+    """The lines of gin in ``config`` that import modules other than ours: they register parts, or an id."""
+    return re.findall(r"^((?:import|from) +(?!gail_tf\b).*\S)\s*$", config, re.MULTILINE)
 
 
 def evaluation(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gail_tf.files import write_atomically
+from gail_tf.reporting.python_calls import own_imports
 from gail_tf.studies.runner import unused_settings
 from gail_tf.studies.search import costs_of, ended_trials, label_of, unused_line
 from gail_tf.studies.tune import Tune, binding_lines
@@ -118,8 +119,7 @@ def _short(value: Any) -> str:
 def _imports(book: Any) -> list[str]:
     """Lines that import parts of somebody's own, of the bindings that all runs have."""
     settings = book.user_attrs["settings"]
-    lines = [line.strip() for line in (*settings["bindings"], *settings.get("--gin", ()))]
-    return [line for line in lines if line.startswith(("import ", "from "))]
+    return own_imports("\n".join((*settings["bindings"], *settings.get("--gin", ()))))
 
 
 def _gin(tune: Tune, best: Any, trials: list[Any], unused: Sequence[str], imports: Sequence[str] = ()) -> str:

@@ -345,8 +345,8 @@ def import_folders(policy: Path) -> list[str]:
 
 def imported_modules(policy: Path) -> list[str]:
     """Those not ours that an exported policy's run imports; empty where it is in no run directory."""
-    config = _run_of(policy).get("gin_config") or ""
-    return re.findall(r"^(?:import|from) +(?!gail_tf\b)([\w.]+)", config, re.MULTILINE)
+    lines = python_calls.own_imports(_run_of(policy).get("gin_config") or "")
+    return [re.sub(r"^from +(\S+) +import +", r"import \1.", line).split()[1] for line in lines]
 
 
 def _run_of(policy: Path) -> dict[str, Any]:

@@ -362,11 +362,11 @@ load_demonstrations.subsample = 3
 
 
 def test_commands_import_what_registers_an_id_that_is_not_known_here(monkeypatch):
-    run = poor(score=0.6, settings="import gail_tf.library\nimport boats\n")
+    run = poor(score=0.6, settings="import gail_tf.library\nfrom fleet import boats\n")
     check = "gail-train-expert --config=ppo/any --environment={} --run_dir=runs/check"
     assert check.format("Hopper-v5") in diagnosis.diagnose(run)[0].change
     monkeypatch.setattr(gym, "registry", {})
-    assert check.format("Hopper-v5 --gin='import boats'") in diagnosis.diagnose(run)[0].change
+    assert check.format("Hopper-v5 --gin='from fleet import boats'") in diagnosis.diagnose(run)[0].change
 
 
 def test_commands_are_printed_as_they_are_typed_from_here():

@@ -119,6 +119,12 @@ def test_an_id_that_the_runs_config_imports_is_found(cartpole_policy, tmp_path, 
         rollouts.evaluate_policy(str(policy.parent), None, 1, 0, False)
 
 
+def test_a_module_that_a_config_imports_from_a_package_has_its_whole_name(tmp_path):
+    config = "from fleet.small import boats\nimport sails.parts as sails\n"
+    (tmp_path / "run.json").write_text(json.dumps({"gin_config": config}))
+    assert run_directory.imported_modules(tmp_path / "policy") == ["fleet.small.boats", "sails.parts"]
+
+
 @pytest.mark.parametrize("num_dims, environment", [(1, "Pendulum-v1"), (2, "Reacher-v5")])
 def test_a_deterministic_policy_acts_where_it_was_trained(tmp_path, num_dims, environment):
     space = gym.make(environment).observation_space
