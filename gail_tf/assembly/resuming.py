@@ -57,7 +57,7 @@ def _other_values(request: Request, info: Mapping[str, Any]) -> list[str]:
         was = recorded.get(flag)
         if _plain(flag, value) == _plain(flag, was):
             continue
-        if flag != "demonstrations" or not _has_digest(value, info.get("demonstrations_sha256")):
+        if flag != "demonstrations" or not _holds_the_same(value, info):
             found.append(f"--{flag} is {_shown(value)}, and the run has {_shown(was)}")
     return found
 
@@ -84,11 +84,20 @@ def _plain(flag: str, value: Any) -> Any:
     return list(value) if flag == "tags" and value else value
 
 
-def _has_digest(path: Any, digest: str | None) -> bool:
-    """Whether a file or folder holds what the run learns from, wherever it is now."""
+def _holds_the_same(path: Any, info: Mapping[str, Any]) -> bool:
+    """Whether a file or folder holds what the run learns from, wherever it is now.
+
+    A folder of others than npz files has the digest of what is read there; a reader of somebody's own, which
+    only the run's config names, is not asked.
+    """
+    digest = info.get("demonstrations_sha256")
     if not isinstance(path, str | os.PathLike) or not digest:
         return False
-    return demos.digest_of_files(resolve_demonstrations(absolute_path(path))) == digest
+    found = resolve_demonstrations(absolute_path(path))
+    of_files = demos.digest_of_files(found)
+    if of_files is None and os.path.isdir(found) and not info.get("demonstrations_reader"):
+        return demos.digest(None, demos.load(found, observation_keys=info.get("observation_keys"))) == digest
+    return of_files == digest
 
 
 def _shown(value: Any) -> str:

@@ -7,6 +7,7 @@ import pprint
 import gin
 import pytest
 
+from gail_tf import demonstrations as demos
 from gail_tf.assembly.gin_text import recorded, statements
 from gail_tf.assembly.resuming import check_same
 from gail_tf.assembly.settings import Request, find_moved
@@ -96,6 +97,18 @@ def test_demonstrations_may_have_moved_but_not_changed(tmp_path):
         find_moved(None, recorded)
     find_moved(None, {**recorded, "demonstrations_reader": "mine.read"})  # which may need no file
     find_moved(None, {**recorded, "demonstrations": str(here)})
+
+
+def test_a_folder_of_tables_may_have_moved_too(tmp_path):
+    for name, action in (("here", 1), ("changed", 0)):
+        (tmp_path / name).mkdir()
+        rows = f"0,0.0,{action}\n0,0.1,0\n0,0.2,1\n"
+        (tmp_path / name / "a.csv").write_text("episode,observation.x,action\n" + rows)
+    here, changed = str(tmp_path / "here"), str(tmp_path / "changed")
+    recorded = {"demonstrations": "/was", "demonstrations_sha256": demos.digest(here, demos.load(here))}
+    check_same(Request("runs/mine", demonstrations=here), info(**recorded))
+    with pytest.raises(UserError, match="--demonstrations is .*changed, and the run has /was"):
+        check_same(Request("runs/mine", demonstrations=changed), info(**recorded))
 
 
 def test_a_function_is_no_id():
