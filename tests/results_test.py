@@ -841,6 +841,16 @@ def _contenders_of_classic_control(runs):
         ]
 
 
+def _ant_and_humanoid(runs):
+    """gail_vr.md: seeds of the three arms on the two hardest tasks."""
+    ours = runs[runs.folder == "gail_vr_ant_humanoid"].sort_values("seed")
+    for task in ("Ant-v5", "Humanoid-v5"):
+        same = ours[ours.environment == task]
+        arms = ("GAIL", "GAIL (generator first)", "GAIL-VR")
+        gail, control, vr = ([same[same.arm == arm].normalized_return] for arm in arms)
+        yield [task, *(_each(one[0]) for one in (gail, control, vr)), _better(vr, gail), _better(vr, control)]
+
+
 # gail_vr.md, beside the paper's Table 2: its numbers, and ours by folder, environment, arm and million steps.
 
 _VR = ("GAIL-VR", "GAIL-VR (PPO)", "GAIL-VR (PPO), games")
@@ -963,14 +973,16 @@ _PAIRS = [
     ("Walker2d-v5", "Walker2d-v5", "gail_vr_paper", 3, "4"),
     ("Walker2d-v5, one trajectory", "Walker2d-v5", "gail_vr_few_data", 1, "1"),
     ("Walker2d-v5, every 20th step", "Walker2d-v5", "gail_vr_walker2d", 1, "4, every 20th step"),
+    ("Hopper-v5, one trajectory", "Hopper-v5", "gail_vr_few_data", 1, "1"),
+    ("Hopper-v5, every 20th step", "Hopper-v5", "gail_vr_few_data", 1, "4, every 20th step"),
+    ("Ant-v5", "Ant-v5", "gail_vr_ant_humanoid", 1),
+    ("Humanoid-v5", "Humanoid-v5", "gail_vr_ant_humanoid", 1),
     ("MsPacman", f"{_ALE}MsPacman-v5", "games_study", 0.2),
     ("Pong", f"{_ALE}Pong-v5", "pong_plain, pong_today", 0.3),
     ("Seaquest", f"{_ALE}Seaquest-v5", "games_study", 0.2),
     ("Ant-Bullet", f"{_BULLET}AntBulletEnv-v0", "pybullet_ant", 0.6),
     ("Hopper-Bullet", f"{_BULLET}HopperBulletEnv-v0", "pybullet_hopper", 0.6),
     ("Hopper-v5, constant step size", "Hopper-v5", "gail_vr", 3),
-    ("Hopper-v5, one trajectory", "Hopper-v5", "gail_vr", 1, "1"),
-    ("Hopper-v5, every 20th step", "Hopper-v5", "gail_vr", 1, "4, every 20th step"),
     ("Humanoid-Bullet", f"{_BULLET}HumanoidBulletEnv-v0", "pybullet_humanoid", 0.6),
 ]
 _PLAIN = ("GAIL", "GAIL (PPO)", "GAIL (PPO), games")
@@ -991,14 +1003,30 @@ def _scores(runs):
     return runs.normalized_return, -runs.env_steps_to_90_percent.fillna(1e12)
 
 
+def of_comparison(runs, comparison):
+    """GAIL's and GAIL-VR's runs of one of ``_PAIRS``, by their seeds."""
+    _, environment, folder, millions, *amount = comparison
+    same = runs[runs.folder.isin(folder.split(", ")) & (runs.environment == environment)]
+    same = same[(same.env_steps / 1e6).round(1) == millions].sort_values("seed")
+    same = same[same.demonstrations.isin(amount)] if amount else same
+    return [same[same.arm.isin(arms)] for arms in (_PLAIN, _VR)]
+
+
+FEW_DATA = [one for one in _PAIRS if one[0].endswith((", one trajectory", ", every 20th step"))]
+
+
+def _few_data(runs):
+    """gail_vr.md: seeds of GAIL and GAIL-VR from one trajectory and from every 20th step."""
+    for comparison in FEW_DATA:
+        gail, ours = (one.normalized_return for one in of_comparison(runs, comparison))
+        yield [comparison[0], _each(gail), _each(ours), _better([ours], [gail])]
+
+
 def _pairs(runs):
     """gail_vr.md: P(GAIL-VR > GAIL) of returns and of times to 90%, by task and over all with three seeds."""
     enough = []
-    for name, environment, folder, millions, *amount in _PAIRS:
-        same = runs[runs.folder.isin(folder.split(", ")) & (runs.environment == environment)]
-        same = same[(same.env_steps / 1e6).round(1) == millions]
-        same = same[same.demonstrations.isin(amount)] if amount else same
-        gail, ours = (same[same.arm.isin(arms)] for arms in (_PLAIN, _VR))
+    for comparison in _PAIRS:
+        (name, _, folder, millions, *_), (gail, ours) = comparison, of_comparison(runs, comparison)
         assert set(gail.seed) == set(ours.seed) and len(gail) == len(ours) == ours.seed.nunique()
         better = [_undecided(len(ours))] * 2
         if len(ours) >= aggregates.MIN_SEEDS_FOR_INTERVAL:
@@ -1361,6 +1389,7 @@ RULES = {
     ),
     ("gail_vr.md", "| GAIL and variants"): _table_2,
     ("gail_vr.md", "GAIL-VR beside GAIL"): _pairs,
+    ("gail_vr.md", "few data, seeds 0, 1, 2"): _few_data,
     ("gail_vr.md", "part"): _cost_of_table_2,
     ("gail_vr.md", "last tenth, seeds 0, 1, 2"): lambda runs: _signal_by_seed(
         "gail_vr_today", {"agent's reward: median": 3, **_OF_SIGNALS}
@@ -1389,6 +1418,15 @@ RULES = {
         ],
     ),
     ("results/gail_vr_paper/signal.md", "Task"): lambda runs: _signal(_archived("gail_vr_paper")),
+    ("gail_vr.md", "Ant-v5 and Humanoid-v5, seed by seed"): _ant_and_humanoid,
+    ("gail_vr.md", "Ant-v5 and Humanoid-v5, last tenth, seeds 0, 1, 2"): lambda runs: _signal_of_tasks(
+        "gail_vr_ant_humanoid",
+        {"agent's reward: median": 3, "agent's reward: mean": 4, **_OF_SIGNALS},
+        [*itertools.product(("Ant-v5", "Humanoid-v5"), ("GAIL", "GAIL (generator first)", "GAIL-VR"))],
+    ),
+    ("results/gail_vr_ant_humanoid/signal.md", "Task"): lambda runs: _signal(
+        _archived("gail_vr_ant_humanoid")
+    ),
     ("gail_vr.md", "GAIL, medians of three seeds"): _over_training,
     ("gail_vr.md", "GAIL, first tenth → last"): _first_and_last_tenth,
     ("gail_vr.md", "returns in the paper's setting"): _returns_of_table_3,
