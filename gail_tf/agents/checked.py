@@ -76,9 +76,6 @@ def _what_is_no_scalar(name: str, value: Any) -> str | None:
     shape = getattr(value, "shape", None)
     if shape is None:
         return f"{kind_of(value)} as the metric {name!r}: want a number"
-    is_scalar = shape.rank in (0, None) if hasattr(shape, "rank") else not shape
-    return (
-        None
-        if is_scalar
-        else f"a metric {name!r} of the shape {tuple(shape)}: want a scalar, such as its mean"
-    )
+    if tf.TensorShape(shape).rank in (0, None):
+        return None
+    return f"a metric {name!r} of the shape {tuple(shape)}: want a scalar, such as its mean"

@@ -37,3 +37,12 @@ def rewards_of(binding: str, fn: Callable[[tf.Tensor], tf.Tensor], inputs: tf.Te
         wanted = f"want {inputs.dtype.name}, as the {what} are (tf.cast)"
         raise UserError(f"{binding}: {name} gives {reward.dtype.name}: {wanted}.")
     return reward
+
+
+def check_is_saved(binding: str, transform: Callable) -> None:
+    """Raises UserError for a transform with a state that no checkpoint would hold."""
+    is_made = not inspect.isclass(transform)
+    if is_made and hasattr(transform, "update") and not isinstance(transform, tf.Module):
+        name = name_of(transform)
+        wanted = "want a class that derives from tf.Module, or checkpoints would not hold its variables"
+        raise UserError(f"{binding}: {name} has update and is no tf.Module: {wanted}.")

@@ -6,9 +6,11 @@ import gin
 import tensorflow as tf
 
 from gail_tf.functions import frozen
-from gail_tf.rewards.checks import rewards_of
+from gail_tf.rewards.checks import check_is_saved, rewards_of
 from gail_tf.rewards.transforms import NormalizedReward, paid_statistics
 from gail_tf.types import Metrics, Transition
+
+_TRANSFORM = "EnvironmentReward.transform"
 
 
 @gin.configurable
@@ -31,6 +33,7 @@ class EnvironmentReward(tf.Module):
         self._scale, self._transform = scale, frozen(transform)
         self._normalized = NormalizedReward() if normalize else None
         if transform is not None:  # as RewardPipeline's, before a run begins
+            check_is_saved(_TRANSFORM, self._transform)
             tf.function(self._transformed, autograph=False).get_concrete_function(tf.TensorSpec([3]))
 
     def update(self, agent: Transition, seed, progress, segments=None) -> dict[str, tf.Tensor]:
@@ -56,4 +59,4 @@ class EnvironmentReward(tf.Module):
         return self._scale * (reward if self._transform is None else self._transformed(reward))
 
     def _transformed(self, reward: tf.Tensor) -> tf.Tensor:
-        return rewards_of("EnvironmentReward.transform", self._transform, reward, "rewards")
+        return rewards_of(_TRANSFORM, self._transform, reward, "rewards")

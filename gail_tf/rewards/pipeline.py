@@ -1,15 +1,13 @@
 """From a discriminator's logits to the reward that is paid: a function of the logit, then transforms."""
 
-import inspect
 import itertools
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from gail_tf.errors import UserError
-from gail_tf.functions import frozen, name_of
+from gail_tf.functions import frozen
 from gail_tf.networks.normalization import RunningMoments
-from gail_tf.rewards.checks import rewards_of
+from gail_tf.rewards.checks import check_is_saved, rewards_of
 from gail_tf.rewards.statistics import reward_statistics
 
 
@@ -36,7 +34,7 @@ class RewardPipeline(tf.Module):
         self.reward_fn = frozen(reward_fn)
         self._transforms = [frozen(transform) for transform in transforms]
         for transform in self._transforms:
-            _check_is_saved(transform)
+            check_is_saved("Discriminator.reward_transforms", transform)
         # What gives no rewards says so before a run begins; a trace, since that is how they are called.
         tf.function(self.__call__, autograph=False).get_concrete_function(tf.TensorSpec([3]))
 
@@ -86,12 +84,3 @@ class RewardPipeline(tf.Module):
         if clipped is reward:
             return {}
         return {"reward/clipped_share": tf.reduce_mean(tf.cast(clipped != reward, tf.float32))}
-
-
-def _check_is_saved(transform: Callable) -> None:
-    """Raises UserError for a transform with a state that no checkpoint would hold."""
-    is_made = not inspect.isclass(transform)
-    if is_made and hasattr(transform, "update") and not isinstance(transform, tf.Module):
-        name = name_of(transform)
-        wanted = "want a class that derives from tf.Module, or checkpoints would not hold its variables"
-        raise UserError(f"Discriminator.reward_transforms: {name} has update and is no tf.Module: {wanted}.")

@@ -52,3 +52,18 @@ def test_a_transform_comes_before_the_scale_and_one_that_keeps_statistics_sees_w
 def test_a_transform_that_gives_no_rewards_is_one_line_before_there_is_a_run(transform, line):
     with pytest.raises(UserError, match=f"EnvironmentReward.transform: {line}"):
         EnvironmentReward(transform=transform)
+
+
+class Counting:
+    """Its state would be in no checkpoint."""
+
+    def __call__(self, reward):
+        return reward
+
+    def update(self, reward):
+        del reward
+
+
+def test_a_transform_with_a_state_that_no_checkpoint_would_hold_is_refused():
+    with pytest.raises(UserError, match="EnvironmentReward.transform: Counting has update and is no tf.Mod"):
+        EnvironmentReward(transform=Counting())
