@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,20 @@ def best_line(book: Any) -> str:
         return "No trial has had all its seeds yet."
     worst = f"its worst seed {best.value:.4g}, less is better"
     return f"Best: {label_of(best)} ({worst}): {', '.join(binding_lines(best.params))}"
+
+
+def next_command(tune: Tune, out: Path, demonstrations: str | None, bindings: Sequence[str]) -> str:
+    """What follows ``gail-train`` to train the first task with ``best.gin``, on a seed that no trial has had.
+
+    Args:
+      out: where ``best.gin`` is. demonstrations, bindings: as the search was given them.
+    """
+    run = tune.runs("best", {}, demonstrations, bindings)[0]
+    with_best = [f"--config={name}" for name in (*run.given("config"), out / "best.gin")]
+    trial = ("--config=", "--seed=", "--label=", "--task=")
+    others = [flag for flag in run.flags if not flag.startswith(trial)]
+    given = [f"--demonstrations={run.demonstrations}"] if run.demonstrations else []
+    return shlex.join([*with_best, *others, *given, f"--run_dir={out}_best/{next(iter(tune.tasks))}"])
 
 
 def is_complete(trial: Any) -> bool:

@@ -6,7 +6,9 @@ Training is played by a script: its distance to the demonstrations is a function
 import csv
 import math
 import re
+import shlex
 import sys
+from pathlib import Path
 
 import gin
 import pytest
@@ -101,6 +103,32 @@ def test_a_trial_costs_what_its_worst_seed_does(tmp_path, trained):
     assert gin_lines[-1] == f"PPO.learning_rate = {best['PPO.learning_rate']}"
     page = (tmp_path / "out/tune.md").read_text()
     assert "| `PPO.learning_rate` | 100% |" in page and f"## Best: {best['trial']}" in page
+
+
+def test_the_next_command_trains_the_first_task_with_the_best_settings():
+    from gail_tf.studies.tune_report import next_command
+
+    tasks = {
+        "hopper": {
+            "environment": "Hopper-v5",
+            "subsample": 20,
+            "bindings": ["Trainer.total_env_steps = 9_000"],
+        },
+        "walker2d": {"environment": "Walker2d-v5"},
+    }
+    asked = Tune(configs=["gail_ppo/{config}", "with/cloning"], tasks=tasks, space=SPACE)
+    command = next_command(asked, Path("runs/my search"), None, ["PPO.num_epochs = 3"])
+    assert shlex.split(command) == [
+        "--config=gail_ppo/hopper",
+        "--config=with/cloning",
+        "--config=runs/my search/best.gin",
+        "--gin=Trainer.total_env_steps = 9_000",
+        "--gin=PPO.num_epochs = 3",
+        "--environment=Hopper-v5",
+        "--subsample=20",
+        "--demonstrations=shipped:Hopper-v5",
+        "--run_dir=runs/my search_best/hopper",
+    ]  # no seed: 0, which no search may have
 
 
 def test_who_is_behind_after_a_seed_gets_no_more(tmp_path, trained):
