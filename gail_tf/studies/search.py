@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import math
 import numbers
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gail_tf.errors import UserError, error_message
-from gail_tf.lease import Lease
+from gail_tf.lease import Lease, holder
 from gail_tf.machine import pip_install
 from gail_tf.reporting.runs import read_object
 from gail_tf.studies import preflight, runner
@@ -49,6 +50,8 @@ def open_book(tune: Tune, out: Path, demonstrations: str | None = None, bindings
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     out.mkdir(parents=True, exist_ok=True)
     journal, factor = optuna.storages.journal, tune.reduction_factor
+    if holder(out) is None:  # else it is another process' line that is being written
+        _cut_half_line(out / JOURNAL)
     file = str(out / JOURNAL)
     # A lock by a file that is made, not by a link: not every file system has links.
     backend = journal.JournalFileBackend(file, lock_obj=journal.JournalFileOpenLock(file))
@@ -71,6 +74,15 @@ def open_book(tune: Tune, out: Path, demonstrations: str | None = None, bindings
     else:
         _require_same(recorded_settings, wanted, out)
     return book
+
+
+def _cut_half_line(file: Path) -> None:
+    """Takes away a last line that a full disk left half written.
+
+    Optuna would write its next line behind it, and could read neither. What the line said is done again.
+    """
+    if file.exists() and not (text := file.read_bytes()).endswith(b"\n"):
+        os.truncate(file, text.rfind(b"\n") + 1)
 
 
 def _halving(factor: int) -> Any:

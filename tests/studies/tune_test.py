@@ -159,6 +159,18 @@ def test_the_same_command_trains_nothing_twice_and_goes_on(tmp_path, trained):
     assert trials(out)[:3] == before and len(first) == 9
 
 
+def test_a_search_goes_on_where_a_full_disk_left_half_a_line_of_its_book(tmp_path, trained):
+    searched(tmp_path, num_trials=2)
+    before, journal = trials(tmp_path), tmp_path / "optuna.journal"
+    trained()
+    journal.write_bytes(journal.read_bytes()[:-20])
+    for _ in range(2):  # the second reads what the first wrote behind that line
+        assert searched(tmp_path, num_trials=3) == (3, 3, 0, 0, False)
+    rows = trials(tmp_path)
+    told = [(row["trial"], row["worst"]) for row in rows]
+    assert set(told) >= {(row["trial"], row["worst"]) for row in before} and len(trained()) == 3
+
+
 def test_fewer_trials_than_there_are_leave_nothing_to_do(tmp_path, trained, capsys):
     searched(tmp_path, num_trials=3)
     capsys.readouterr()
