@@ -328,6 +328,9 @@ def _ending(run: StudyRun, code: int, out: Path) -> tuple[str, str]:
     log = _log(run, out)
     text_of = log.read_text(errors="replace") if log.exists() else ""  # a cluster's job lost before its start
     lines = [line for line in text_of.splitlines() if line.strip()]
+    # One that is refused ends by such a line; another study's training there may have written on behind it.
+    refusals = [line for line in lines if line.startswith("error: ")] if code == REFUSED_EXIT_CODE else []
+    lines = refusals or lines
     last_line = lines[-1].removeprefix("error: ") if lines else f"nothing was printed{_full_disk(out)}"
     if status == DIVERGED:
         return DIVERGED, f"diverged: {last_line}"

@@ -58,6 +58,7 @@ if what == "Held" and os.fork() == 0:  # by another process, which goes on with 
     os._exit(0)
 if what == "Held":
     print("error: is in use by process 1: wait", file=sys.stderr)
+    print("note: a line of that process", file=sys.stderr)
     sys.exit(2)
 if what == "Late":
     time.sleep(1.5)
@@ -162,7 +163,10 @@ def test_a_binding_that_only_one_arm_has_and_its_runs_do_not_use_is_told(tmp_pat
 
 def test_a_run_that_another_process_holds_and_ends_has_not_failed(tmp_path, capsys):
     outcome = runner.run_study(plan("Held", "Late"), tmp_path)
-    assert "held/t/0: failed with exit code 2" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert (
+        f"held/t/0: failed with exit code 2, see {tmp_path}/logs/held/t/0.log: is in use by process 1" in said
+    )
     assert outcome == (2, 0, 0, False, 0) and outcome.exit_code == 0
 
 
