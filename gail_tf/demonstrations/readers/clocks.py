@@ -1,5 +1,6 @@
 """Columns of tables that count steps or tell the time: whether they say that rows are missing."""
 
+import datetime
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -56,7 +57,11 @@ def checked_steps(
     def sentence(name: str, at: np.ndarray) -> str:
         row = int(inside[at.argmax()])
         which = ordinals[row] if episode is None else f"{episode.tolist()[row]!r:.40}"
-        change = f"from {columns[name][row]:.6g} to {columns[name][row + 1]:.6g}"
+        before, after = (
+            f"{cell:.6g}" if columns[name].dtype.kind in "iuf" else f"{cell}"
+            for cell in columns[name][row:][:2]
+        )
+        change = f"from {before} to {after}"
         return f"the column {name} goes {change} after row {row}, within episode {which}"
 
     for name, steps in found.items():
@@ -86,8 +91,12 @@ def checked_steps(
 
 def _steps(name: str, column: np.ndarray, inside: np.ndarray, episodes: np.ndarray) -> _Steps | None:
     """Of the rows ``inside`` ``[M]``, of ``episodes`` ``[M]``; None for a column that is neither."""
-    if column.ndim != 1 or column.dtype.kind not in "iuf" or not len(inside):
+    if column.ndim != 1 or not len(inside) or not (COUNTS.fullmatch(name) or CLOCKS.fullmatch(name)):
         return None
+    if column.dtype.kind not in "iuf":
+        seconds = _seconds(column) if CLOCKS.fullmatch(name) else None
+        return None if seconds is None else _of_clock(np.diff(seconds)[inside], is_counted=False)
+    column = column.astype(np.float64) if column.dtype.kind == "f" else column
     is_whole = bool(((np.abs(column) < 2**53) & (column == np.round(column))).all())
     if is_whole and COUNTS.fullmatch(name):
         return _of_counter(name, np.diff(column.astype(np.int64))[inside], episodes)
@@ -95,6 +104,19 @@ def _steps(name: str, column: np.ndarray, inside: np.ndarray, episodes: np.ndarr
         by = np.diff(column.astype(np.int64 if is_whole else np.float64))[inside]
         return _of_clock(by, is_counted=is_whole and name.lower() == "time")
     return None
+
+
+def _seconds(column: np.ndarray) -> np.ndarray | None:
+    """Dates ``[N]``, or text in ISO 8601 of them, as float64 seconds; None where a cell is neither."""
+    seconds = []
+    for cell in column.tolist():
+        try:
+            date = cell if isinstance(cell, datetime.datetime) else datetime.datetime.fromisoformat(cell)
+        except (TypeError, ValueError):
+            return None
+        # Of one without a zone the clock on the wall: the machine's own may be put forward within an episode.
+        seconds.append(date.replace(tzinfo=date.tzinfo or datetime.timezone.utc).timestamp())
+    return np.array(seconds)
 
 
 def _of_counter(name: str, by: np.ndarray, episodes: np.ndarray) -> _Steps:

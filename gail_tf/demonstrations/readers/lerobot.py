@@ -16,7 +16,7 @@ from gail_tf.demonstrations.components import Components, concatenated
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.readers import d4rl
 from gail_tf.demonstrations.readers.outside import parsing
-from gail_tf.demonstrations.readers.table import parquet_columns
+from gail_tf.demonstrations.readers.table import parquet_columns, require_numbers
 from gail_tf.errors import UserError
 
 VERSIONS = ("v2.0", "v2.1", "v3.")
@@ -67,9 +67,7 @@ def _columns(folder: pathlib.Path, wanted: tuple[str, ...], has_rewards: bool) -
             )
         for name in names:
             if found[name].dtype.kind not in "fiub":
-                raise UserError(
-                    f"{file.name}: {name} holds {found[name].dtype}; wanted numbers of one length"
-                )
+                require_numbers(f"{name} of {file.name}", found[name])
             parts[name].append(found[name])
     with parsing("LeRobot's data files"):
         columns = {name: np.concatenate(arrays_) for name, arrays_ in parts.items()}

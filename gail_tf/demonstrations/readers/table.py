@@ -166,9 +166,14 @@ def _column(name: str, column: list[Any]) -> np.ndarray:
     try:
         return arrays.as_array(name, column)
     except UserError:
-        if not _OF_INFOS.fullmatch(name):
-            raise
-        return np.empty(len(column), object)
+        if _OF_INFOS.fullmatch(name):
+            return np.empty(len(column), object)
+        if None in column:
+            raise UserError(
+                f"column {name}, row {column.index(None)} is empty; wanted a list of numbers: mend it or "
+                "remove its episode"
+            ) from None
+        raise
 
 
 def _role(column: str) -> str | None:
@@ -195,7 +200,7 @@ def from_columns(columns: Mapping[str, np.ndarray], provenance: dict[str, Any]) 
     notes = [f"Ignored the columns {', '.join(ignored)}."] if ignored else []
     fields: dict[str, np.ndarray] = {}
     for name, role in roles.items():
-        _require_numbers(name, columns[name], role)
+        require_numbers(name, columns[name], role)
         if role in _SCALARS:
             if role in fields:
                 raise UserError(
@@ -257,7 +262,7 @@ def _require_once(roles: Mapping[str, str | None]) -> None:
             )
 
 
-def _require_numbers(name: str, column: np.ndarray, role: str) -> None:
+def require_numbers(name: str, column: np.ndarray, role: str | None = None) -> None:
     """Raises UserError naming the first cell that is no finite number, or, of a flag, neither 0 nor 1."""
     is_flag, are_numbers = role in ("terminals", "timeouts"), column.dtype.kind in "fiub"
     bad = _bad_rows(column, is_flag)

@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import pandas as pd
 import pytest
 
 from gail_tf import demonstrations as demos
@@ -63,6 +64,25 @@ def test_missing_and_damaged_data(changed, refuses):
     refuses(folder, "has no data/")
     (folder / "meta" / "info.json").write_text("{")
     refuses(folder, "meta/info.json")
+
+
+@pytest.mark.parametrize(
+    "column, cell, sentence",
+    [
+        ("observation.state", [0.0, float("nan"), 0.0], r"row 2 is \[0.0, None, 0.0\]; wanted finite"),
+        ("observation.state", None, "row 2 is empty; wanted a list of numbers: mend it"),
+        ("episode_index", None, "row 2 is empty; wanted finite"),
+    ],
+)
+def test_a_cell_without_a_number_is_told_by_its_row(changed, refuses, column, cell, sentence):
+    """pandas writes a NaN in a list as an empty value."""
+    folder = changed(lambda info: None)
+    file = folder / "data/chunk-000/file-000.parquet"
+    frame = pd.read_parquet(file)
+    cells = frame[column].astype(object).tolist()
+    cells[2] = cell
+    frame.assign(**{column: cells}).to_parquet(file)
+    refuses(folder, f"column {column}.*{sentence}")
 
 
 @pytest.fixture

@@ -186,6 +186,14 @@ def test_pandas_own_index_is_ignored(tmp_path):
         ({"obs_0": ["0", "n/a", "2", "3", "4"]}, "column obs_0, row 1 is 'n/a'; wanted finite"),
         ({"t": [0.0, 0.2, 0.1, 0.0, 0.1]}, "the column t goes from 0.2 to 0.1 after row 1, within episode 0"),
         ({"timestamp": [0, 2, 1, 0, 1]}, "the column timestamp goes from 2 to 1 after row 1, within"),
+        (
+            {"timestamp": [f"2026-01-01T00:00:0{second}+00:00" for second in (0, 2, 1, 0, 1)]},
+            r"goes from 2026-01-01T00:00:02\+00:00 to 2026-01-01T00:00:01\+00:00 after row 1, within",
+        ),
+        (
+            {"time": pd.Timestamp("2026-01-01") + pd.to_timedelta([0, 2, 1, 0, 1], "s")},
+            "goes from 2026-01-01 ",
+        ),
     ],
 )
 def test_malformed_tables(write, refuses, changes, sentence):
@@ -303,6 +311,37 @@ def test_a_regular_clock_that_leaps_is_warned_of(write, name, column, jitter):
 )
 def test_an_irregular_clock_tells_nothing(write, columns):
     assert not [n for n in demos.load(write(**with_clock(**columns))).notes if "warning" in n]
+
+
+def test_dates_tell_of_missing_rows_as_seconds_do(tmp_path):
+    path = tmp_path / "a.parquet"
+    dates = pd.Timestamp("2026-03-29 01:59:58", tz="Europe/Berlin") + pd.to_timedelta(CLOCK * 0.1, "s")
+    columns = {**with_clock(timestamp=dates), "next_obs_0": None}
+    pd.DataFrame({name: column for name, column in columns.items() if column is not None}).to_parquet(path)
+    (note,) = [n for n in demos.load(path).notes if "warning" in n]
+    assert note.startswith(
+        "warning: Rows look missing at 2 of 58 steps: the column timestamp goes from 2026-"
+    )
+
+
+@pytest.mark.parametrize("clock", [["now"] * 5, ["2026-01-01", 3, None, "", "x"]])
+def test_text_that_is_no_date_is_no_clock(write, clock):
+    assert demos.load(write(timestamp=clock)).num_transitions == 5
+
+
+@pytest.mark.filterwarnings("error")
+def test_numbers_of_two_bytes_are_read_without_a_warning(tmp_path):
+    """2**53, the largest whole number of a clock, overflows them."""
+    path = tmp_path / "a.parquet"
+    frame = pd.DataFrame({**COLUMNS, "reward": np.float16(0.5), "timestamp": np.arange(5, dtype=np.float16)})
+    frame.to_parquet(path)
+    assert demos.load(path).rewards.tolist() == [0.5] * 5
+
+
+def test_a_list_that_is_missing_is_told_by_its_row(tmp_path, refuses):
+    path = tmp_path / "a.parquet"
+    pd.DataFrame({**COLUMNS, "obs_0": [[0.0], [1.0], None, [3.0], [4.0]]}).to_parquet(path)
+    refuses(path, "column obs_0, row 2 is empty; wanted a list of numbers: mend it or remove its episode")
 
 
 def test_a_warning_stays_one_in_a_folder(write, tmp_path):
