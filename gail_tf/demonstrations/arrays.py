@@ -140,15 +140,17 @@ def as_actions(name: str, value: object) -> np.ndarray:
     return _converted(array, np.int64)
 
 
-def how_to_number(actions: np.ndarray) -> str:
-    """How discrete actions of several columns become integers ``[N]``."""
+def how_to_number(actions: np.ndarray, num_actions: int | None = None) -> str:
+    """How discrete actions of several columns become integers ``[N]``, ``num_actions`` of them if known."""
     if actions.ndim != 2:
         return "reshape them to [N]"
-    if np.isin(actions, (0, 1)).all() and (actions.sum(axis=1) == 1).all():
+    are_binary, width = np.isin(actions, (0, 1)).all(), actions.shape[1]
+    if are_binary and (actions.sum(axis=1) == 1).all() and num_actions != 2**width:
         return "take actions.argmax(1) of one-hot rows"
     integers = "actions" if actions.dtype.kind in INTEGER_KINDS else "actions.astype(int)"
     number = f"numpy.ravel_multi_index(({integers} - space.start).T, space.nvec)"
-    return f"of several choices a step take {number}, with @FlattenActions"
+    binary = f" (of MultiBinary numpy.ravel_multi_index({integers}.T, [2] * {width}))" if are_binary else ""
+    return f"of several choices a step take {number}{binary}, with @FlattenActions"
 
 
 def as_flags(name: str, value: object) -> np.ndarray:

@@ -63,7 +63,7 @@ def as_discrete(demonstrations: Demonstrations, num_actions: int) -> Demonstrati
         if actions.shape[1] != 1:
             raise UserError(
                 f"actions are floats with {actions.shape[1]} columns; wanted integers [N], {num_actions} "
-                f"discrete actions: {arrays.how_to_number(actions)}"
+                f"discrete actions: {arrays.how_to_number(actions, num_actions)}"
             )
         actions = actions[:, 0]
         if bad := arrays.first_of(actions, actions != np.round(actions)):

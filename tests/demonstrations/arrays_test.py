@@ -55,6 +55,19 @@ def test_integer_actions_with_columns_are_refused():
         arrays.as_actions("actions", np.eye(3, dtype=int))
 
 
+def test_binary_actions_are_numbered_as_flatten_actions_does():
+    """A MultiBinary has neither start nor nvec; rows with one component on each are no choices of three."""
+    space = gym.spaces.MultiBinary(3)
+    numbered = FlattenActions(gym.wrappers.TransformAction(gym.make("CartPole-v1"), lambda a: a, space))
+    actions = np.array([numbered.action(number) for number in range(8)])
+    for given in (actions, actions.astype(np.float32)):
+        advice = arrays.how_to_number(given).partition("(of MultiBinary ")[2].partition("), with @Flatten")[0]
+        assert eval(advice, {"numpy": np, "actions": given}).tolist() == list(range(8))
+    one_each = np.eye(3, dtype=np.float32)
+    assert "MultiBinary" in arrays.how_to_number(one_each, num_actions=8)
+    assert "argmax" in arrays.how_to_number(one_each, num_actions=3)
+
+
 def test_a_column_of_integers_is_discrete_actions():
     assert arrays.as_actions("actions", np.array([[2], [0]])).tolist() == [2, 0]
 
