@@ -214,8 +214,10 @@ def _function(path: str, stochastic: bool) -> Actor:
             act = target() if isinstance(target, type) else target
 
         def act_on_one(observations: np.ndarray) -> np.ndarray:
-            with any_error_as_user_error(f"{path}: fails", "mend the function"):
-                return np.asarray(act(observations[0].copy()))[None]
+            one = observations[0].copy()
+            seen = f"an observation as training sees it, {one.dtype} {list(one.shape)}"
+            with any_error_as_user_error(f"{path}: fails", f"mend the function, which is given {seen}"):
+                return np.asarray(act(one))[None]
 
         return act_on_one
 

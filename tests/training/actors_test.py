@@ -94,7 +94,11 @@ def test_actions_are_recorded_as_executed(controllers, tmp_path, capsys):
     "name, changes, sentence",
     [
         ("turn", {}, "gave the action left; want one of Discrete"),
-        ("fail", {}, "fails .KeyError: 'gone'.; mend the function"),
+        (
+            "fail",
+            {},
+            r"KeyError: 'gone'.; mend the function, which is given an observation .*, float32 \[4\]",
+        ),
         ("number", {}, "is a int; want a function"),
         ("absent", {}, "cannot be imported"),
         ("push", {"stochastic": True}, "--stochastic wants a policy"),
