@@ -15,7 +15,7 @@ from absl import logging
 
 from gail_tf import demonstrations
 from gail_tf.assembly import recipes
-from gail_tf.assembly.gin_text import Statement, as_file, comparable
+from gail_tf.assembly.gin_text import Statement, as_file, comparable, owner_of, referred
 from gail_tf.assembly.recipes import did_you_mean
 from gail_tf.environments.third_party import OWN_FOLDERS, search_in
 from gail_tf.errors import UserError
@@ -77,7 +77,7 @@ def check_binds_no_run(path: str | os.PathLike, owner: str) -> None:
     except _GIN_ERRORS:
         return  # parse_gin says what is wrong with the file
     for key, setting in bound.items():
-        part = _owner(key)
+        part = owner_of(key)
         if "." in key and part not in ("Study", "Tune") and part in recipes.parts_of_runs():
             text = f"{key} = {setting.text}"
             wanted = f"want it as text, {owner}.bindings = [{text!r}]"
@@ -227,6 +227,7 @@ def _hint(message: str) -> str:
 
 
 def error_line(error: Exception) -> str:
+    """Gin's error in one line of at most 400 characters, in the words of who writes a config."""
     # Of text without quotes gin names the node of a syntax tree.
     wanted = "no value (text wants quotes, a configurable an @)"
     shown = re.sub(r"malformed node or string[^\n]*", wanted, str(error))
@@ -254,7 +255,7 @@ def unused_configurables(configs: Sequence[str], bindings: Sequence[str], operat
       operative: what was called, as ``uncalled_keys`` has it.
     """
     keys = recipes.settings(recipes.layers(configs, bindings))
-    return list(dict.fromkeys(map(_owner, uncalled_keys(keys, operative))))
+    return list(dict.fromkeys(map(owner_of, uncalled_keys(keys, operative))))
 
 
 def joined_operative(operative: str, earlier: str) -> str:
@@ -277,9 +278,9 @@ def unreached_keys(configs: Sequence[str], bindings: Sequence[str], root: str) -
       configs, bindings: as ``parse_gin`` takes them.
     """
     bound = recipes.settings(recipes.layers(configs, bindings))
-    reached = {root, *(name for setting in bound.values() for name in _referred(setting.text))}
+    reached = {root, *referred(setting.text for setting in bound.values())}
     own = recipes.settings(recipes.layers([], bindings))
-    return [key for key in own if "." in key and _owner(key) not in reached]
+    return [key for key in own if "." in key and owner_of(key) not in reached]
 
 
 def uncalled_keys(keys: Iterable[str], operative: str) -> list[str]:
@@ -289,15 +290,5 @@ def uncalled_keys(keys: Iterable[str], operative: str) -> list[str]:
     them as a value.
     """
     called = set(re.findall(r"^# Parameters for (?:\S*[./])?(\w+):", operative, re.MULTILINE))
-    called.update(_referred(operative))
-    return [key for key in keys if "." in key and _owner(key) not in called]
-
-
-def _referred(text: str) -> list[str]:
-    """The configurables that gin's text has as values, without their modules and scopes."""
-    return re.findall(r"@(?:\w+[./])*(\w+)", text)
-
-
-def _owner(key: str) -> str:
-    """The configurable that a binding such as ``scope/PPO.learning_rate`` is of."""
-    return key.rsplit("/", 1)[-1].rsplit(".", 1)[0].rsplit(".", 1)[-1]
+    called |= referred([operative])
+    return [key for key in keys if "." in key and owner_of(key) not in called]

@@ -32,9 +32,8 @@ from gail_tf.training.imitation_distance import Ends, ends_of_expert
 from gail_tf.types import ARRAYS, DEMONSTRATIONS, Transition
 
 SMALL_SPREAD, SMALL_RELATIVE_SPREAD = 3e-4, 1e-5  # Standard deviations that RunningMoments flattens.
-MODERATE_ACTION = (
-    5.0  # Root mean square of an action that is not scaled, or its inverse: so far does noise reach.
-)
+MODERATE_ACTION = 5.0
+"""Root mean square of an action that is not scaled, or its inverse: so far does noise reach."""
 _CHANGE_NOTHING = {"RecordEpisodeStatistics", "RecordVideo", "FlattenObservation", "FrameStackObservation"}
 """Gymnasium's wrappers that only watch, and those whose work is done here for every environment."""
 LARGE_OBSERVATION = 100.0  # Root mean square; networks that are set up for values of order 1 stall far above.

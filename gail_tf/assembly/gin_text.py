@@ -7,7 +7,7 @@ import functools
 import io
 import re
 import tokenize
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from gin import config_parser
@@ -26,6 +26,16 @@ class Statement(NamedTuple):
     source: str
     first_line: int
     last_line: int
+
+
+def owner_of(key: str) -> str:
+    """The configurable that a statement's key, such as ``scope/PPO.learning_rate``, is of."""
+    return key.rpartition("/")[2].partition(".")[0]
+
+
+def referred(texts: Iterable[str]) -> set[str]:
+    """The configurables that values of gin refer to, without their modules and scopes."""
+    return {name for text in texts for name in re.findall(r"@(?:\w+[./])*(\w+)", text)}
 
 
 def recorded(one: Statement) -> Any:

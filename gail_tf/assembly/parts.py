@@ -116,22 +116,37 @@ def _assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
         normalize=lambda value: scores.normalized(value, expert_return, settings.random_return),
     )
     config = joined_operative(gin.operative_config_str(), settings.operative_config)
-    notes = []
-    if expert is not None and generator.policy.normalizer is None:
-        notes = [unscaled_note(expert, type(generator).__name__)]
-    seen = generator.policy.observation_spec.shape.as_list()
-    notes += [channels_note(seen), images_note(seen, config), flattened_note(images)]
-    notes.append(expert and ends_note(expert, reward_source))
-    if isinstance(reward_source, Discriminator):
-        paid = name_of(reward_source.reward_fn)
-        notes += [f"no reward of {paid} goes so far that {part} changes it." for part in reward_source.idle()]
-    notes = tuple(f"note: {note}" for note in [*notes, *trainer.notes()] if note)
+    notes = [*_notes(expert, generator, reward_source, images, config), *trainer.notes()]
     learned = None
     if isinstance(reward_source, Discriminator):
         real = generator.policy.observation_spec
         learned = PortableReward(reward_source, codec, real, absorbing, spaces)
     at_random = distance and _distance_of(distance, settings.random_play)
-    return Parts(generator, trainer, _environment_kwargs(), spaces, learned, at_random, config, notes)
+    told = tuple(f"note: {note}" for note in notes if note)
+    return Parts(generator, trainer, _environment_kwargs(), spaces, learned, at_random, config, told)
+
+
+def _notes(
+    expert: Expert | None,
+    generator: Any,
+    reward_source: Any,
+    images: Mapping[str, Sequence[int]],
+    config: str,
+) -> list[str | None]:
+    """What a person may want to change of these parts, which ``config`` describes.
+
+    ``images``: shapes of those that the environment flattens, by key.
+    """
+    seen = generator.policy.observation_spec.shape.as_list()
+    notes = [channels_note(seen), images_note(seen, config), flattened_note(images)]
+    if expert is not None:
+        if generator.policy.normalizer is None:
+            notes.insert(0, unscaled_note(expert, type(generator).__name__))
+        notes.append(ends_note(expert, reward_source))
+    if isinstance(reward_source, Discriminator):
+        paid = name_of(reward_source.reward_fn)
+        notes += [f"no reward of {paid} goes so far that {part} changes it." for part in reward_source.idle()]
+    return notes
 
 
 def _require_verbs(generator: Any) -> None:

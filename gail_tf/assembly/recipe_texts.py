@@ -1,9 +1,8 @@
 """Recipes as people read them: what ``--show`` and ``--list`` print. Nothing here needs TensorFlow."""
 
-import re
 from collections.abc import Sequence
 
-from gail_tf.assembly.gin_text import Statement, statements
+from gail_tf.assembly.gin_text import Statement, owner_of, referred, statements
 from gail_tf.assembly.recipes import (
     REWARDS,
     SINGLE,
@@ -40,7 +39,7 @@ def show_text(configs: Sequence[str], bindings: Sequence[str] = (), flags: Seque
     first = _that_matter(found, bound)
     dead = _replaced(found, bound)
     bound = {
-        k: s._replace(comment="without effect here") if _owner(k) in dead else s for k, s in bound.items()
+        k: s._replace(comment="without effect here") if owner_of(k) in dead else s for k, s in bound.items()
     }
     blocks = [
         [*dict.fromkeys(setting.text for setting in walk(found) if setting.key == "import")],
@@ -63,18 +62,12 @@ def _that_matter(found: Sequence[Layer], bound: dict[str, Statement]) -> set[str
     """Keys of the recipe's first block and of every overlay on top, without those that no longer act."""
     added = {key for key, setting in bound.items() if setting.source.startswith(_ON_TOP)}
     replaced = _replaced(found, bound)
-    return {key for key in _first_block(found) | added if _owner(key) not in replaced}
+    return {key for key in _first_block(found) | added if owner_of(key) not in replaced}
 
 
 def _replaced(found: Sequence[Layer], bound: dict[str, Statement]) -> set[str]:
     """Names of functions and classes that a layer refers to, and in the end nothing does."""
-    referred = lambda settings: set(re.findall(r"@(?:[\w/]+/)?(\w+)", " ".join(s.text for s in settings)))  # noqa: E731
-    return referred(walk(found)) - referred(bound.values())
-
-
-def _owner(key: str) -> str:
-    """Whose parameter ``scope/Owner.parameter`` is."""
-    return key.rpartition("/")[2].partition(".")[0]
+    return referred(s.text for s in walk(found)) - referred(s.text for s in bound.values())
 
 
 def _first_block(found: Sequence[Layer]) -> set[str]:

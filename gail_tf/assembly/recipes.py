@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gail_tf.assembly.gin_text import Statement, statements, without
+from gail_tf.assembly.gin_text import Statement, owner_of, referred, statements, without
 from gail_tf.errors import UserError
 from gail_tf.resources import configs_dir
 
@@ -137,7 +137,7 @@ def parts_of_runs() -> frozenset[str]:
     ]
     keys = (statement.key for path in files for statement in statements(read(path), path.name))
     own = (key for key in keys if "." in key and not key.startswith(_TABLES))
-    return frozenset(key.rsplit("/", 1)[-1].split(".")[0] for key in own)
+    return frozenset(map(owner_of, own))
 
 
 def resolve_config(name: str) -> list[Layer]:
@@ -440,8 +440,7 @@ def _missing(needs: Sequence[str], parts: set[str]) -> list[str]:
 
 def _parts(bound: Mapping[str, Statement]) -> set[str]:
     """Names of the functions and classes that the settings refer to."""
-    text = " ".join(setting.text for setting in bound.values())
-    return set(re.findall(r"@[\w./]*?(\w+)(?![\w./])", text))
+    return referred(setting.text for setting in bound.values())
 
 
 def _fitting(overlay: str) -> list[str]:

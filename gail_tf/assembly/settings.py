@@ -183,8 +183,12 @@ _INFO = (
     "config_name",
     "random_return",
     "num_threads",
+    "random_length",
+    "tensorflow_threads",
+    "device",
+    "import_folders",
+    "recipe_env_steps",
 )
-_INFO += ("random_length", "tensorflow_threads", "device", "import_folders", "recipe_env_steps")
 _EXPERT_INFO = {
     "num_demonstrations": "num_trajectories",
     "num_demonstration_transitions": "num_transitions",
