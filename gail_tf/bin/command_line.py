@@ -21,13 +21,11 @@ _HELP_FLAGS = {"-h", "-help", "--help", "-helpshort", "--helpshort", "-helpfull"
 _WIDTH = 100
 
 
-def run_main(
-    main: Callable[[Sequence[str]], int | None], usage: str | None = None, num_arguments: int | None = 0
-) -> None:
+def run_main(main: Callable[[Sequence[str]], int | None], num_arguments: int | None = 0) -> None:
     """Runs ``main(argv)`` under absl and exits.
 
-    ``--help`` and ``-h`` print ``usage`` and the flags of main's own module, and exit with 0 (absl: with 1,
-    and every library's flags); ``--version`` prints the package's. A UserError, a flag that is unknown or
+    ``--help`` and ``-h`` print the docstring and the flags of main's own module, and exit with 0 (absl: with
+    1, and every library's flags); ``--version`` prints the package's. A UserError, a flag that is unknown or
     malformed and an argument too many are one line on stderr and exit code 2; so is an OSError that nothing
     nearer to it explained. With GAIL_TF_TRACEBACK=1 errors of main keep their traceback. Ctrl-C exits with
     130.
@@ -35,12 +33,11 @@ def run_main(
 
     Args:
       main: takes the arguments left after the flags, the program's name first; returns an exit code or None.
-      usage: the page that ``--help`` prints above the flags; the docstring of main's module when None.
       num_arguments: how many it takes beside its flags, at most; None: any number.
     """
     _open_what_is_closed()
     module = sys.modules[main.__module__]
-    page = inspect.cleandoc(usage if usage is not None else module.__doc__ or "")
+    page = inspect.cleandoc(module.__doc__ or "")
 
     def parse_flags(argv: Sequence[str]) -> list[str]:
         options = argv[1 : argv.index("--")] if "--" in argv else argv[1:]
@@ -97,18 +94,15 @@ def _open_what_is_closed() -> None:
             setattr(sys, name, open(os.devnull, "w"))
 
 
-def program(script: str, argv0: str | None = None) -> str:
+def program(script: str) -> str:
     """How a console script of ours is started from here, to be typed as it stands.
 
     Its name where the shell finds it, else its path, beside the program that runs or beside Python; without
     one, ``python -m``.
-
-    Args:
-      script: such as gail-train. argv0: sys.argv[0] when None.
+    ``script``: such as gail-train.
     """
-    started = Path(sys.argv[0] if argv0 is None else argv0)
     # Of python -m the folder is the package's, which has no scripts.
-    for path in (started.parent / script, Path(sys.executable).parent / script):
+    for path in (Path(sys.argv[0]).parent / script, Path(sys.executable).parent / script):
         if path.is_file():
             return _typed(path)
     return f"{_typed(Path(sys.executable))} -m gail_tf.bin.{script.removeprefix('gail-').replace('-', '_')}"

@@ -73,7 +73,7 @@ def main(argv: Sequence[str]) -> int:
 
 def run() -> None:
     """Entry point for python -m."""
-    run_main(main, __doc__)
+    run_main(main)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
 
 def run() -> None:
     """Entry point of the console script."""
-    run_main(main, __doc__, num_arguments=None)
+    run_main(main, num_arguments=None)
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ def _print(result: Mapping[str, Any]) -> None:
 
 def run() -> None:
     """Entry point of the console script."""
-    run_main(main, __doc__)
+    run_main(main)
 
 
 if __name__ == "__main__":

@@ -62,9 +62,8 @@ def main(argv: Sequence[str]) -> None:
     if not _MODEL_CARD.value:
         print(portable.FORMATS[_FORMAT.value](source, out))
         return
-    push = (
-        model_card.uploader(_PUSH.value) if _PUSH.value else None
-    )  # what is missing is said before it is written
+    # What is missing for it is said before anything is written.
+    push = model_card.uploader(_PUSH.value) if _PUSH.value else None
     print(model_card.write(run_dir, source, out, _LICENSE.value, _FILM.value), flush=True)
     if push:
         print(push(out))
@@ -92,7 +91,7 @@ def _check_flags() -> None:
 
 def run() -> None:
     """Entry point of the console script."""
-    run_main(main, __doc__, num_arguments=1)
+    run_main(main, num_arguments=1)
 
 
 if __name__ == "__main__":

@@ -169,7 +169,7 @@ def inspect(
 
 def run() -> None:
     """Entry point of the console script."""
-    run_main(main, __doc__)
+    run_main(main)
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ def main(argv: Sequence[str]) -> int:
 
 def run() -> None:
     """Entry point of the console script."""
-    run_main(main, __doc__)
+    run_main(main)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ def run(monkeypatch, main):
     monkeypatch.setattr(sys, "argv", ["prog"])
     monkeypatch.delenv("GAIL_TF_TRACEBACK", raising=False)
     with pytest.raises(SystemExit) as caught:
-        command_line.run_main(main, "page")
+        command_line.run_main(main)
     return caught.value.code
 
 
@@ -47,13 +47,13 @@ def test_a_traceback_is_there_for_who_asks(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["prog"])
     monkeypatch.setenv("GAIL_TF_TRACEBACK", "1")
     with pytest.raises(UserError, match="bad"):
-        command_line.run_main(raising(UserError("bad")), "page")
+        command_line.run_main(raising(UserError("bad")))
 
 
 def test_other_errors_are_not_hidden(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["prog"])
     with pytest.raises(ZeroDivisionError):
-        command_line.run_main(raising(ZeroDivisionError()), "page")
+        command_line.run_main(raising(ZeroDivisionError()))
 
 
 def test_the_code_that_main_returns_is_the_exit_code(monkeypatch):
@@ -91,7 +91,7 @@ def test_an_argument_too_many_is_named(monkeypatch, capsys):
     ):
         monkeypatch.setattr(sys, "argv", argv)
         with pytest.raises(SystemExit) as caught:
-            command_line.run_main(lambda argv: seen.append(argv), "page", num_arguments=allowed)
+            command_line.run_main(lambda argv: seen.append(argv), num_arguments=allowed)
         assert caught.value.code == code
     assert seen == [["prog", "one"], ["prog", "one", "two"]]
     lines = capsys.readouterr().err.splitlines()
@@ -128,21 +128,32 @@ def installed(tmp_path, monkeypatch):
     return scripts
 
 
-def test_a_program_off_the_path_is_printed_with_its_path(installed, monkeypatch):
-    assert command_line.program("gail-train", ".venv/bin/gail-train") == ".venv/bin/gail-train"
-    assert command_line.program("gail-evaluate", str(installed / "gail-train")) == ".venv/bin/gail-evaluate"
+@pytest.fixture
+def program_of(monkeypatch):
+    """``command_line.program`` as the program ``argv0`` calls it."""
+
+    def program(script, argv0):
+        monkeypatch.setattr(sys, "argv", [str(argv0)])
+        return command_line.program(script)
+
+    return program
+
+
+def test_a_program_off_the_path_is_printed_with_its_path(installed, program_of, monkeypatch):
+    assert program_of("gail-train", ".venv/bin/gail-train") == ".venv/bin/gail-train"
+    assert program_of("gail-evaluate", installed / "gail-train") == ".venv/bin/gail-evaluate"
     monkeypatch.chdir("/usr")
-    assert command_line.program("gail-train", str(installed / "gail-train")) == str(installed / "gail-train")
+    assert program_of("gail-train", installed / "gail-train") == str(installed / "gail-train")
 
 
-def test_a_program_on_the_path_is_printed_by_name(installed, monkeypatch):
+def test_a_program_on_the_path_is_printed_by_name(installed, program_of, monkeypatch):
     monkeypatch.setenv("PATH", str(installed))
-    assert command_line.program("gail-train", str(installed / "gail-train")) == "gail-train"
+    assert program_of("gail-train", installed / "gail-train") == "gail-train"
 
 
-def test_python_m_is_printed_where_nothing_is_installed(installed, monkeypatch):
+def test_python_m_is_printed_where_nothing_is_installed(installed, program_of, monkeypatch):
     module = "/checkout/gail_tf/bin/train.py"
     monkeypatch.setattr(sys, "executable", str(installed / "python"))
-    assert command_line.program("gail-train", module) == ".venv/bin/gail-train"
+    assert program_of("gail-train", module) == ".venv/bin/gail-train"
     (installed / "gail-train").unlink()
-    assert command_line.program("gail-train", module) == ".venv/bin/python -m gail_tf.bin.train"
+    assert program_of("gail-train", module) == ".venv/bin/python -m gail_tf.bin.train"
