@@ -32,13 +32,13 @@ def one_line(text: Any, limit: int = 200) -> str:
     return line if len(line) <= limit else line[: limit - 3] + "..."
 
 
-def told_by(error: BaseException, limit: int = 200) -> str:
+def told_by(error: BaseException) -> str:
     """Its message in one line; of one without a word, such as a bare assert, the line that raised it."""
     frames = traceback.extract_tb(error.__traceback__)
     if str(error).strip() or not frames:
-        return one_line(error, limit)
+        return one_line(error)
     last = frames[-1]
-    return f"{one_line(last.line, limit)} in {os.path.basename(last.filename)}, line {last.lineno}"
+    return f"{one_line(last.line)} in {os.path.basename(last.filename)}, line {last.lineno}"
 
 
 def error_message(error: Exception) -> str:

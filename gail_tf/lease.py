@@ -172,14 +172,10 @@ def _held(folder: Path, rival: Holder | None) -> UserError:
     return UserError(f"{folder} is in use by {rival or 'another process'}: wait for it or end it first.")
 
 
-def _this_process(folder: Path) -> Holder:
-    pid = os.getpid()
-    return Holder(socket.gethostname(), pid, _machine(), _started(pid), _inode(folder), uuid.uuid4().hex)
-
-
 def _taken(folder: Path, file: Path) -> Holder:
     """This process as the holder of ``folder``, whose lease ``file`` says so; raises as ``take`` does."""
-    own = _this_process(folder)
+    pid = os.getpid()
+    own = Holder(socket.gethostname(), pid, _machine(), _started(pid), _inode(folder), uuid.uuid4().hex)
     while not _put(file, own):
         if rival := holder(folder):
             raise _held(folder, rival)

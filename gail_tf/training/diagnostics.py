@@ -22,9 +22,9 @@ def non_finite_metrics(metrics: Mapping[str, Any]) -> str | None:
     return _shortened(bad)
 
 
-def _shortened(bad: list[str], most: int = 3) -> str | None:
-    more = f" and {len(bad) - most} more" if len(bad) > most else ""
-    return ", ".join(bad[:most]) + more or None
+def _shortened(bad: list[str]) -> str | None:
+    more = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
+    return ", ".join(bad[:3]) + more or None
 
 
 def non_finite_variables(modules: Mapping[str, tf.Module]) -> str | None:
