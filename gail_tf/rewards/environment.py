@@ -7,54 +7,36 @@ import tensorflow as tf
 
 from gail_tf.functions import frozen
 from gail_tf.rewards.checks import check_is_saved, rewards_of
-from gail_tf.rewards.transforms import NormalizedReward, paid_statistics
+from gail_tf.rewards.fixed import FixedReward
 from gail_tf.types import Metrics, Transition
 
 _TRANSFORM = "EnvironmentReward.transform"
 
 
 @gin.configurable
-class EnvironmentReward(tf.Module):
+class EnvironmentReward(FixedReward):
     """Pays what the environment pays, times ``scale``; it has nothing to learn.
 
     Args:
       transform: of the environment's rewards ``[...]``, before ``scale``, such as ``@sign``; None: as is. As
         those of transforms.py: one with ``update`` sees the rewards that are paid first.
-      normalize: divide by the running root mean square (:class:`NormalizedReward`), so that a value loss is
-        of the order of 1 whatever the task's units.
+      normalize: divide by the running root mean square; see :class:`FixedReward`.
     """
 
-    needs_segments = False
-    reads_successor = True
-    is_constant = True
-
     def __init__(self, scale: float = 1.0, normalize: bool = False, transform: Callable | None = None):
-        super().__init__(name="environment_reward")
+        super().__init__(normalize, "environment_reward")
         self._scale, self._transform = scale, frozen(transform)
-        self._normalized = NormalizedReward() if normalize else None
         if transform is not None:  # as RewardPipeline's, before a run begins
             check_is_saved(_TRANSFORM, self._transform)
             tf.function(self._transformed, autograph=False).get_concrete_function(tf.TensorSpec([3]))
-
-    def update(self, agent: Transition, seed, progress, segments=None) -> dict[str, tf.Tensor]:
-        del agent, seed, progress, segments
-        return {}
-
-    def reward(self, transition: Transition) -> tf.Tensor:
-        """The environment's rewards, same shape."""
-        reward = self._scaled(transition)
-        return reward if self._normalized is None else self._normalized(reward)
 
     def relabel(self, transition: Transition) -> tuple[tf.Tensor, Metrics]:
         """The environment's rewards, same shape; moves the running scales."""
         if hasattr(self._transform, "update"):
             self._transform.update(transition.reward)
-        if self._normalized is not None:
-            self._normalized.update(self._scaled(transition))
-        reward = self.reward(transition)
-        return reward, paid_statistics(reward, self._normalized)
+        return super().relabel(transition)
 
-    def _scaled(self, transition: Transition) -> tf.Tensor:
+    def _raw(self, transition: Transition) -> tf.Tensor:
         reward = transition.reward
         return self._scale * (reward if self._transform is None else self._transformed(reward))
 

@@ -10,12 +10,12 @@ import tensorflow as tf
 from gail_tf.errors import UserError
 from gail_tf.graphs import checked_graph
 from gail_tf.rewards.exported import ADVICE, describe_reward, digest, find_reward
-from gail_tf.rewards.transforms import NormalizedReward, paid_statistics
-from gail_tf.types import Metrics, Transition
+from gail_tf.rewards.fixed import FixedReward
+from gail_tf.types import Transition
 
 
 @gin.configurable
-class LearnedReward(tf.Module):
+class LearnedReward(FixedReward):
     """Pays what an exported reward says of a transition, times ``scale``.
 
     Args:
@@ -23,13 +23,8 @@ class LearnedReward(tf.Module):
       sha256: of the reward's files; None: not compared. So that a resumed run goes on with the same one.
       output: which of the model's outputs is paid: "reward", as the discriminator paid it; "logit"; or
         "unshaped", AIRL's g without its potential (the logit, where the network has none).
-      normalize: divide by the running root mean square (:class:`NormalizedReward`), so that a value loss is
-        of the order of 1.
+      normalize: divide by the running root mean square; see :class:`FixedReward`.
     """
-
-    needs_segments = False
-    reads_successor = True
-    is_constant = True
 
     def __init__(
         self,
@@ -39,7 +34,7 @@ class LearnedReward(tf.Module):
         scale: float = 1.0,
         normalize: bool = True,
     ):
-        super().__init__(name="learned_reward")
+        super().__init__(normalize, "learned_reward")
         folder = find_reward(path)
         if sha256 is not None and digest(folder) != sha256:
             raise UserError(f"{folder}: has changed since the run began: start anew with --overwrite.")
@@ -56,7 +51,6 @@ class LearnedReward(tf.Module):
         # In a function, so that a checkpoint does not take its variables in: nothing moves them.
         self._score = lambda *rows: model.normalized(*rows)[output]
         self._scale = scale
-        self._normalized = NormalizedReward() if normalize else None
 
     def check_fit(self, spaces: Mapping[str, Any], absorbing: bool, environment: str) -> None:
         """Raises UserError unless the reward was learned in ``spaces`` (of ``described_spaces``)."""
@@ -73,22 +67,6 @@ class LearnedReward(tf.Module):
                 f"--reward={self._folder} was learned with{'' if has_absorbing else 'out'} absorbing states: "
                 f"add --gin='make_environment.absorbing_states = {has_absorbing}'."
             )
-
-    def update(self, agent: Transition, seed, progress, segments=None) -> dict[str, tf.Tensor]:
-        del agent, seed, progress, segments
-        return {}
-
-    def reward(self, transition: Transition) -> tf.Tensor:
-        """The learned rewards, shape of the leading axes."""
-        reward = self._raw(transition)
-        return reward if self._normalized is None else self._normalized(reward)
-
-    def relabel(self, transition: Transition) -> tuple[tf.Tensor, Metrics]:
-        """The same; moves the running scale, and returns metrics too."""
-        if self._normalized is not None:
-            self._normalized.update(self._raw(transition))
-        reward = self.reward(transition)
-        return reward, paid_statistics(reward, self._normalized)
 
     def _raw(self, transition: Transition) -> tf.Tensor:
         leading = tf.shape(transition.terminated)

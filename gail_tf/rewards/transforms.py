@@ -8,8 +8,6 @@ import gin
 import tensorflow as tf
 
 from gail_tf.networks.normalization import RunningMoments
-from gail_tf.rewards.statistics import reward_statistics
-from gail_tf.types import Metrics
 
 
 @gin.configurable
@@ -49,9 +47,3 @@ class NormalizedReward(tf.Module):
 
     def __call__(self, reward: tf.Tensor) -> tf.Tensor:
         return reward / self.scale
-
-
-def paid_statistics(reward: tf.Tensor, normalized: NormalizedReward | None) -> Metrics:
-    """Metrics of the rewards ``[...]`` that an agent is paid, and what ``normalized`` divided them by."""
-    metrics = reward_statistics(tf.reshape(reward, [-1]), "agent")
-    return metrics if normalized is None else metrics | {"reward/scale": normalized.scale}
