@@ -18,7 +18,7 @@ from gail_tf.generators.background_collection import Piece
 from gail_tf.generators.collecting import Act, CollectingGenerator
 from gail_tf.mgail.forward_model import h_step_error, one_step_error, termination_accuracy
 from gail_tf.mgail.learner import MGAIL
-from gail_tf.mgail.segments import Segment, SegmentReplay, cut_windows, first_flags
+from gail_tf.mgail.segments import Segment, SegmentReplay, first_flags
 from gail_tf.networks.normalization import RunningMoments
 from gail_tf.optimization.minibatches import Weighted, drawn_indices
 from gail_tf.rewards.environment import EnvironmentReward
@@ -186,7 +186,7 @@ class ModelBasedGenerator(CollectingGenerator):
         self._segment_length, self._num_random = segment_length, round(random_share * num_prefill_steps)
         widths = observation_dim, self.learner.actions.action_dim
         self.replay = SegmentReplay(
-            replay_capacity, num_environments, *widths, self._num_random, self.learner.noise_dim
+            replay_capacity, num_environments, *widths, self.learner.noise_dim, self._num_random
         )
         self.policy = Policy(self.learner.average_net, self._normalizer, codec, False, spec)
         actor = Policy(self.learner.actor_net, self._normalizer, codec, False, spec)
@@ -343,11 +343,11 @@ class ModelBasedGenerator(CollectingGenerator):
 
     def _held_out_errors(self, fresh: Segment) -> dict[str, tf.Tensor]:
         model = self.learner.model
-        segments = cut_windows(fresh, self._segment_length)
+        segments = shared.cut_windows(fresh, self._segment_length)
         return {
             "model/one_step_error": one_step_error(model, segments, carry=True),
             "model/one_step_error_reset": one_step_error(model, segments, carry=False),
-            "model/h_step_error": h_step_error(model, cut_windows(fresh, self.learner.horizon)),
+            "model/h_step_error": h_step_error(model, shared.cut_windows(fresh, self.learner.horizon)),
             "model/termination_accuracy": termination_accuracy(model, fresh),
         }
 
@@ -367,7 +367,7 @@ class ModelBasedGenerator(CollectingGenerator):
 
     def _start_segments(self, fresh: Segment, seed) -> Segment:
         if self.learner.is_fresh:
-            return cut_windows(fresh, self.learner.horizon)
+            return shared.cut_windows(fresh, self.learner.horizon)
         return self.replay.sample(
             seed, self.learner.horizon, self._batch_size, self._replay_window, only_policy=True
         )

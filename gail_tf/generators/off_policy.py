@@ -59,20 +59,18 @@ def _class_of(agent: Callable) -> Any:
 
 def _check_demonstrations(settings: Mapping[str, Any]) -> None:
     """Raises ValueError where demonstrations join minibatches and nobody gives them, or pays for them."""
-    share, expert, agent = settings["expert_share"], settings["expert"], _class_of(settings["agent"])
-    if not share and getattr(agent, "needs_demonstrations", False):
-        raise ValueError(
-            f"OffPolicyGenerator.expert_share is 0 and {agent.__name__} learns from demonstrations: want 0.5."
-        )
-    source = settings["reward_source"]
-    if not share and getattr(source, "needs_expert_share", False):
-        name = type(source).__name__
-        raise ValueError(
-            f"OffPolicyGenerator.expert_share is {share} and {name} pays for demonstrations alone: want 0.5."
-        )
+    share, expert, source = settings["expert_share"], settings["expert"], settings["reward_source"]
+    agent = _class_of(settings["agent"])
     if not share:
+        why = ""
+        if getattr(agent, "needs_demonstrations", False):
+            why = f"is 0 and {agent.__name__} learns from demonstrations"
+        elif getattr(source, "needs_expert_share", False):
+            why = f"is {share} and {type(source).__name__} pays for demonstrations alone"
+        if why:
+            raise ValueError(f"OffPolicyGenerator.expert_share {why}: want 0.5.")
         return
-    if expert is None or not hasattr(settings["reward_source"], "expert_reward"):
+    if expert is None or not hasattr(source, "expert_reward"):
         missing = "there are no demonstrations" if expert is None else "the reward source pays for none"
         raise ValueError(
             f"OffPolicyGenerator.expert_share is {share} and {missing}: want 0.0, or a recipe such as sqil."

@@ -231,17 +231,9 @@ class OnPolicyGenerator(CollectingGenerator):
         rows = Transition(*(shared.flatten_time(field) for field in transition))
         if not values:
             return self._reward_source.update(rows, seed, progress)
-        transition, values = tf.nest.map_structure(self._cut, (transition, tuple(values)))
+        transition, values = shared.cut_windows((transition, tuple(values)), self._segment_length)
         segments = ValuedSegments(transition, *values, self._discount)
         return self._reward_source.update(rows, seed, progress, segments)
-
-    def _cut(self, tensor: tf.Tensor) -> tf.Tensor:
-        """``[T, B, ...]`` -> ``[L, T / L * B, ...]``, L steps of one environment behind one another."""
-        num_steps, num_environments, *rest = tensor.shape
-        length, num_pieces = self._segment_length, num_steps // self._segment_length
-        pieces = tf.reshape(tensor, [num_pieces, length, num_environments, *rest])
-        pieces = tf.transpose(pieces, [1, 0, *range(2, pieces.shape.rank)])
-        return tf.reshape(pieces, [length, num_pieces * num_environments, *rest])
 
     def _relabel(self, transition, iteration, progress):
         del iteration, progress

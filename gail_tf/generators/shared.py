@@ -127,6 +127,21 @@ def flatten_time(tensor):
     return reshape(tensor, [tensor.shape[0] * tensor.shape[1], *tensor.shape[2:]])
 
 
+def cut_windows(steps: Any, length: int) -> Any:
+    """Every tensor ``[T, B, ...]`` of ``steps`` as ``[L, T // L * B, ...]``: windows of L steps in a row.
+
+    Steps that do not fill a last window are left out.
+    """
+
+    def cut(x: tf.Tensor) -> tf.Tensor:
+        num_windows, (batch_size, *rest) = x.shape[0] // length, x.shape[1:]
+        x = tf.reshape(x[: num_windows * length], [num_windows, length, batch_size, *rest])
+        x = tf.transpose(x, [1, 0, *range(2, x.shape.rank)])
+        return tf.reshape(x, [length, num_windows * batch_size, *rest])
+
+    return tf.nest.map_structure(cut, steps)
+
+
 def absorbing_rows(rows: Transition, num_rows: int) -> Transition:
     """``num_rows`` of the absorbing state, like ``rows`` ``[N, ...]``; action 0 leads from it to itself."""
     zeros = Transition(*(tf.zeros([num_rows, *field.shape[1:]], field.dtype) for field in rows))

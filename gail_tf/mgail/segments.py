@@ -40,8 +40,8 @@ class SegmentReplay(tf.Module):
 
     Args:
       capacity: time steps of one environment; whole multiples of what one call of :meth:`add` brings.
+      observation_dim, action_dim, noise_dim: numbers of a step's observation, action and noise.
       num_random: time steps at the beginning that were not chosen by the policy, and so have no noise.
-      noise_dim: None: as many as ``action_dim``.
     """
 
     def __init__(
@@ -50,12 +50,11 @@ class SegmentReplay(tf.Module):
         num_environments: int,
         observation_dim: int,
         action_dim: int,
-        num_random: int = 0,
-        noise_dim: int | None = None,
+        noise_dim: int,
+        num_random: int,
     ):
         super().__init__(name="segment_replay")
         self.capacity, self.num_environments, self._num_random = capacity, num_environments, num_random
-        noise_dim = action_dim if noise_dim is None else noise_dim
         shapes = Segment([observation_dim], [action_dim], [noise_dim], [observation_dim], [], [], [])
         start = (tf.zeros([capacity, num_environments, *shape]) for shape in shapes)
         self._fields = Segment(
@@ -139,19 +138,3 @@ def first_flags(ended_before: np.ndarray, terminated: np.ndarray, truncated: np.
     """``is_first`` ``[T, B]`` from the ends ``[T, B]`` and whether the row before them ended one ``[B]``."""
     ended = np.maximum(terminated, truncated)
     return np.concatenate([ended_before[np.newaxis], ended[:-1]]).astype(np.float32)
-
-
-def cut_windows(segment: Segment, length: int) -> Segment:
-    """A segment ``[T, B]`` as ``T // length`` windows one after the other: ``[length, T // length * B]``.
-
-    Steps that do not fill a last window are left out.
-    """
-    num_steps, batch_size = segment.terminated.shape
-    windows = num_steps // length
-
-    def cut(x):
-        x = tf.reshape(x[: windows * length], [windows, length, batch_size, *x.shape[2:]])
-        x = tf.transpose(x, [1, 0, *range(2, len(x.shape))])
-        return tf.reshape(x, [length, windows * batch_size, *x.shape[3:]])
-
-    return Segment(*(cut(field) for field in segment))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gail_tf.mgail.segments import Segment, SegmentReplay, cut_windows, first_flags
+from gail_tf.mgail.segments import Segment, SegmentReplay, first_flags
 
 _SEED = tf.constant([0, 1])
 
@@ -21,7 +21,7 @@ def block(first, num_steps=4, num_environments=2, terminated=0.0):
 
 
 def make(capacity=8, num_blocks=2, num_random=0):
-    replay = SegmentReplay(capacity, 2, 2, 1, num_random)
+    replay = SegmentReplay(capacity, 2, 2, 1, 1, num_random)
     for i in range(num_blocks):
         replay.add(block(4 * i))
     return replay
@@ -79,7 +79,7 @@ def test_new_steps_are_preferred_by_recency(num_blocks, oldest):
 
 def test_blocks_that_do_not_fit_the_ring_are_refused():
     with pytest.raises(ValueError, match="divisor of the capacity, 6"):
-        SegmentReplay(6, 2, 2, 1).add(block(0))
+        SegmentReplay(6, 2, 2, 1, 1, 0).add(block(0))
 
 
 def test_an_episode_begins_after_an_end():
@@ -87,10 +87,3 @@ def test_an_episode_begins_after_an_end():
     truncated = np.array([[0, 0], [1, 0], [0, 0]], np.float32)
     flags = first_flags(np.array([1, 0], np.float32), terminated, truncated)
     np.testing.assert_array_equal(flags, [[1, 0], [0, 1], [1, 0]])
-
-
-def test_windows_follow_one_another():
-    windows = cut_windows(tf.nest.map_structure(tf.constant, block(0, num_steps=7)), 3)
-    assert windows.observation.shape == (3, 4, 2) and windows.terminated.shape == (3, 4)
-    np.testing.assert_array_equal(windows.observation[:, 0], [[0, 0], [1, 0], [2, 0]])
-    np.testing.assert_array_equal(windows.observation[:, 3], [[3, 1], [4, 1], [5, 1]])
