@@ -59,7 +59,10 @@ def _reason(error: Exception) -> str:
     if isinstance(error, shutil.Error) and isinstance(error.args[0], list):
         # (source, target, text of the system's error) of every file that was not copied.
         return re.sub(r"^\[Errno -?\d+\] ", "", str(error.args[0][0][2])).partition(": ")[0]
-    return getattr(error, "strerror", None) or str(error).splitlines()[0]
+    if strerror := getattr(error, "strerror", None):
+        return strerror
+    # TensorFlow puts an operation and a temporary path before the system's words, an operation after them.
+    return str(error).splitlines()[0].partition(" [Op:")[0].rpartition("; ")[2]
 
 
 def versions() -> dict[str, str]:

@@ -200,6 +200,12 @@ def test_folders_that_cannot_be_written_are_one_line(tmp_path, monkeypatch):
         with new_folder(tmp_path / "out") as temporary:
             write_atomically(temporary / "policy.tflite", b"1")
     assert str(error.value) == f"{line} (No space left on device); choose another."
+    words = (
+        "{{function_node __wrapped__SaveV2}} /out/.0.tmp/part-0; No space left on device [Op:SaveV2] name: "
+    )
+    with pytest.raises(UserError) as error, run_directory.write_errors_as_user_errors(what, "choose another"):
+        raise tf.errors.ResourceExhaustedError(None, None, words)
+    assert str(error.value) == f"{line} (No space left on device); choose another."
     with pytest.raises(UserError, match="^mend it$"), run_directory.write_errors_as_user_errors(what):
         raise UserError("mend it")
 
