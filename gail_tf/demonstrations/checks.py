@@ -171,17 +171,32 @@ def _require_bytes(space: gym.Space, environment: str) -> None:
         )
 
 
+def _has_integers(width: int, flattened: gym.Space | None) -> bool:
+    """Whether ``width`` is that of ``flattened`` with an integer in place of each one-hot part."""
+    parts = [] if flattened is None else list(_parts(flattened))
+    widths = [1 if is_one_hot else size for size, is_one_hot in parts]
+    return width == sum(widths) and any(is_one_hot for _, is_one_hot in parts)
+
+
 def _check_observations(
-    demonstrations: Demonstrations, space: gym.spaces.Box, environment: str, num_frames: int | None
+    demonstrations: Demonstrations,
+    space: gym.spaces.Box,
+    environment: str,
+    num_frames: int | None,
+    flattened: gym.Space | None,
 ) -> tuple[str, ...]:
     """Refuses observations of another shape or kind and numbers for no reading; notes those out of bounds."""
     rows = demonstrations.observations
     wanted_shape = space.shape if num_frames is None else space.shape[:-1]
     given, wanted = _kind(rows.shape[1:], rows.dtype), _kind(wanted_shape, space.dtype)
     if given != wanted:
+        how = _instead(rows, wanted_shape, environment, num_frames)
+        if rows.ndim == 2 and _has_integers(rows.shape[1], flattened):
+            how = "of each step save gymnasium.spaces.flatten(env.observation_space, observation), where a "
+            how += "discrete part is one-hot"
         raise UserError(
             f"the demonstrations' observations have {given}; wanted {wanted.removesuffix(' components')}, as "
-            f"{environment} has: {_instead(rows, wanted_shape, environment, num_frames)}"
+            f"{environment} has: {how}"
         )
     if demonstrations.are_images:
         return ()
@@ -319,7 +334,7 @@ def check_matches(
         demonstrations = grey(demonstrations, observation_space.shape[:-1])
     if demonstrations.are_images and num_frames is None:
         demonstrations = _with_channel(demonstrations, observation_space.shape)
-    notes += _check_observations(demonstrations, observation_space, environment, num_frames)
+    notes += _check_observations(demonstrations, observation_space, environment, num_frames, flattened)
     demonstrations = demonstrations.noted(*notes)
     if num_actions is not None:
         return as_discrete(demonstrations, num_actions)

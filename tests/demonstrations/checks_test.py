@@ -207,6 +207,24 @@ def test_integers_of_several_discrete_choices_are_made_one_hot_side_by_side():
     assert d.next_observations.tolist() == [[0, 0, 1, 0, 1], [0, 1, 0, 1, 0]]
 
 
+@pytest.mark.parametrize(
+    "places",
+    [
+        gym.spaces.Tuple((gym.spaces.Discrete(32), gym.spaces.Discrete(11), gym.spaces.Discrete(2))),
+        gym.spaces.Dict(goal=gym.spaces.MultiDiscrete([4, 4]), x=gym.spaces.Box(-9, 9, (1,))),
+    ],
+)
+def test_integers_among_other_parts_are_told_how_they_are_flattened(places):
+    """Three numbers a step, as Blackjack gives them: the recording is of this environment."""
+    given = dataclasses.replace(
+        make([[0.0]] * 2), observations=np.eye(3)[:2], next_observations=np.eye(3)[:2]
+    )
+    how = "of each step save gymnasium.spaces.flatten"
+    for space_, sentence in ((places, how), (gym.spaces.Box(-9, 9, (4,)), "give demonstrations of this env")):
+        with pytest.raises(UserError, match=f"have 3 components; wanted .*: {sentence}"):
+            check_box(given, observation_space=gym.spaces.flatten_space(space_), flattened=space_)
+
+
 def with_images(*shape):
     rows = np.zeros((2, *shape), np.uint8)
     return dataclasses.replace(make([[0.0], [0.0]]), observations=rows, next_observations=rows)
