@@ -4,16 +4,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gail_tf.demonstrations.frames import channels_first
+from gail_tf.demonstrations.frames import channels_last
 from gail_tf.errors import UserError
+
+_MOST_FRAMES = 2000  # of each, at even distances
+_HELD_OUT = 0.3  # of the frames of each
+_NUM_STEPS, _DECAY = 300, 1e-3  # of the regression's fit
 
 
 def border_accuracy(
     expert: np.ndarray,
     agent: np.ndarray,
     width: int = 8,
-    max_frames: int = 2000,
-    held_out: float = 0.3,
     covered: Sequence[tuple[int, int, int, int]] = (),
 ) -> float:
     """Balanced accuracy, on frames held out, of a logistic regression on the border pixels of one frame.
@@ -28,8 +30,7 @@ def border_accuracy(
       expert, agent: uint8 ``[N, H, W]`` in the order of recording, or images ``[N, H, W, C]``, of which all
         channels are looked at; they may come first. Where only one has channels, its last is a stack's newest
         frame.
-      width: of the border, in pixels. max_frames: of each, at even distances.
-      held_out: share of the frames of each.
+      width: of the border, in pixels.
       covered: boxes (top, bottom, left, right; pixels) that are not looked at, as ``covered.boxes``.
 
     Raises:
@@ -37,13 +38,13 @@ def border_accuracy(
     """
     chosen = []
     for name, frames in (("expert", expert), ("agent", agent)):
-        frames = np.moveaxis(frames, 1, -1) if channels_first(frames.shape[1:]) else frames
+        frames = channels_last(frames)
         frames = frames[..., -1:] if frames.ndim == 4 and expert.ndim != agent.ndim else frames
         frames = frames[..., None] if frames.ndim == 3 else frames
         if frames.dtype != np.uint8 or frames.ndim != 4 or len(frames) < 10:
             given = f"{frames.dtype} {list(frames.shape)}"
             raise UserError(f"the {name}'s frames are {given}; wanted uint8 [N, H, W], N of 10 or more")
-        rows = np.linspace(0, len(frames) - 1, min(max_frames, len(frames))).astype(int)
+        rows = np.linspace(0, len(frames) - 1, min(_MOST_FRAMES, len(frames))).astype(int)
         chosen.append(frames[rows])
     if chosen[0].shape[1:] != chosen[1].shape[1:]:
         shapes = " and ".join(str(list(frames.shape[1:3])) for frames in chosen)
@@ -52,14 +53,14 @@ def border_accuracy(
     is_border[width:-width, width:-width] = False
     for top, bottom, left, right in covered:
         is_border[top:bottom, left:right] = False
-    cuts = [round(len(frames) * (1.0 - held_out)) for frames in chosen]
+    cuts = [round(len(frames) * (1.0 - _HELD_OUT)) for frames in chosen]
     pixels = [frames[:, is_border].reshape(len(frames), -1).astype(np.float32) / 255.0 for frames in chosen]
     weights, bias = _fitted(pixels[0][: cuts[0]], pixels[1][: cuts[1]])
     logits = [rows[cut:] @ weights + bias for rows, cut in zip(pixels, cuts, strict=True)]
     return float(np.mean([(logits[0] > 0.0).mean(), (logits[1] <= 0.0).mean()]))
 
 
-def _fitted(expert: np.ndarray, agent: np.ndarray, num_steps: int = 300, decay: float = 1e-3):
+def _fitted(expert: np.ndarray, agent: np.ndarray):
     """Weights ``[d]`` and bias of a logistic regression, both classes of equal weight; expert is 1."""
     rows = np.concatenate([expert, agent])
     label = np.repeat([1.0, 0.0], [len(expert), len(agent)]).astype(np.float32)
@@ -70,8 +71,8 @@ def _fitted(expert: np.ndarray, agent: np.ndarray, num_steps: int = 300, decay: 
     # Gradient descent with the step that the largest curvature allows: |x|^2 / 4 at most.
     rate = 4.0 / (np.mean(np.sum(np.square(rows), 1)) + 1.0)
     weights, bias = np.zeros(rows.shape[1], np.float32), 0.0
-    for _ in range(num_steps):
+    for _ in range(_NUM_STEPS):
         error = share * (1.0 / (1.0 + np.exp(-np.clip(rows @ weights + bias, -30.0, 30.0))) - label)
-        weights -= rate * (rows.T @ error + decay * weights)
+        weights -= rate * (rows.T @ error + _DECAY * weights)
         bias -= rate * error.sum()
     return weights * scale, bias - float((weights * scale) @ mean)

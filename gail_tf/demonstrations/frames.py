@@ -16,6 +16,11 @@ def channels_first(shape: Sequence[int]) -> bool:
     return len(shape) == 3 and shape[0] <= _MOST_CHANNELS < min(shape[1:])
 
 
+def channels_last(images: np.ndarray) -> np.ndarray:
+    """Images ``[N, H, W, C]`` where their channels come first, anything else as it is."""
+    return np.moveaxis(images, 1, -1) if channels_first(images.shape[1:]) else images
+
+
 def are_stacks(rows: np.ndarray, following: np.ndarray) -> bool:
     """Whether images ``[N, H, W, k]`` are stacks, all but whose newest frames their successors hold."""
     return rows.shape[-1] > 1 and np.array_equal(following[..., :-1], rows[..., 1:])

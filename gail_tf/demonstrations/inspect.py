@@ -10,7 +10,7 @@ import numpy as np
 
 from gail_tf.demonstrations.components import Components, listed
 from gail_tf.demonstrations.demonstrations import Demonstrations
-from gail_tf.demonstrations.frames import are_stacks, channels_first
+from gail_tf.demonstrations.frames import are_stacks, channels_last
 from gail_tf.files import write_atomically
 
 MAX_LISTED_DIMENSIONS, MAX_LISTED_FILES = 32, 2
@@ -131,7 +131,7 @@ def contact_sheet(demonstrations: Demonstrations, path: str | os.PathLike) -> No
 
     d = demonstrations
     first = (rows[:_LOOKED_AT] for rows in (d.observations, d.next_observations))
-    is_stack = d.observations.ndim == 4 and are_stacks(*map(_channels_last, first))
+    is_stack = d.observations.ndim == 4 and are_stacks(*map(channels_last, first))
     shown = np.unique(np.linspace(0, d.num_episodes - 1, MAX_SHOWN_EPISODES).astype(int))
     figure = Figure(figsize=(1.3 * IMAGES_A_ROW + 1.4, 1.45 * len(shown) + 0.4), layout="constrained")
     figure.suptitle(
@@ -144,17 +144,12 @@ def contact_sheet(demonstrations: Demonstrations, path: str | os.PathLike) -> No
         row[0].set_ylabel(f"episode {episode}{total}", fontsize="small")
         for axes, step in zip(row, steps, strict=True):
             at = d.episode_slices[episode].start + step
-            image = _channels_last(d.observations[at : at + 1])[0]
+            image = channels_last(d.observations[at : at + 1])[0]
             axes.imshow(_newest_or_colours(image, is_stack), cmap="gray", vmin=0, vmax=255)
             axes.set_title(f"step {step}", fontsize="x-small")
             axes.set_xticks([])
             axes.set_yticks([])
     write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=100))
-
-
-def _channels_last(images: np.ndarray) -> np.ndarray:
-    """Images ``[N, H, W, C]`` where their channels come first, anything else as it is."""
-    return np.moveaxis(images, 1, -1) if channels_first(images.shape[1:]) else images
 
 
 def _newest_or_colours(image: np.ndarray, is_stack: bool) -> np.ndarray:

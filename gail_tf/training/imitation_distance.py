@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gail_tf.demonstrations.frames import channels_first
+from gail_tf.demonstrations.frames import channels_last
 from gail_tf.environments.actions import ActionCodec
 
 _NUM_DIRECTIONS = 64
@@ -169,8 +169,8 @@ def screen_blocks(images: np.ndarray, is_stack: bool) -> np.ndarray:
         images = images[..., None]
     elif is_stack:
         images = images[..., -1:]
-    elif channels_first(images.shape[1:]):
-        images = np.moveaxis(images, 1, -1)
+    else:
+        images = channels_last(images)
     height, width = (max(1, size // _NUM_BLOCKS) for size in images.shape[1:3])
     rows, columns = images.shape[1] // height, images.shape[2] // width
     whole = images[:, : rows * height, : columns * width]

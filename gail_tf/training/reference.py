@@ -34,9 +34,7 @@ OTHER_IMAGES = 10.0
 """Grey levels between first images, beyond those between resets. Of one game 0 to 4, of two 48 to 93."""
 
 
-def compare_with(
-    demonstrations: demos.Demonstrations, make_env: Callable[[], gym.Env], seed: int = 0
-) -> Comparison:
+def compare_with(demonstrations: demos.Demonstrations, make_env: Callable[[], gym.Env]) -> Comparison:
     """Holds demonstrations against that environment.
 
     ``make_env`` makes it without an absorbing state. It is reset NUM_RESETS times, and takes NUM_STEPS of
@@ -48,8 +46,8 @@ def compare_with(
     with contextlib.closing(make_env()) as env:
         taken = matched(demonstrations, env)
         if not taken.are_images:
-            return _compare_vectors(taken, env, seed)
-        share, other = border_accuracy(taken, env, (), seed), other_images(taken, env, seed)
+            return _compare_vectors(taken, env)
+        share, other = border_accuracy(taken, env), other_images(taken, env)
     lines, warnings = ["Images: their shape and the actions fit."], [other] if other else []
     if share is not None:
         lines.append(f"A frame's border tells them from random play: {share:.0%} right, chance has 50%.")
@@ -62,7 +60,7 @@ def compare_with(
     return Comparison(lines, warnings)
 
 
-def _compare_vectors(taken: demos.Demonstrations, env: gym.Env, seed: int) -> Comparison:
+def _compare_vectors(taken: demos.Demonstrations, env: gym.Env) -> Comparison:
     """Holds vectors against ``env``, but for the pixels of images that were flattened into them.
 
     A pixel that few steps reach obeys no law, and there are thousands of them.
@@ -70,7 +68,7 @@ def _compare_vectors(taken: demos.Demonstrations, env: gym.Env, seed: int) -> Co
     components, width = observation_components(env), taken.observations.shape[1]
     images = flattened_images(env)
     if not images:
-        return compare(taken, _reference(env, taken, seed, np.arange(width)), components)
+        return compare(taken, _reference(env, taken, np.arange(width)), components)
     note = "Images that were flattened into vectors are not held against the environment's."
     vector_components = tuple((key, size) for key, size in components if key not in images)
     if not vector_components:
@@ -79,11 +77,11 @@ def _compare_vectors(taken: demos.Demonstrations, env: gym.Env, seed: int) -> Co
     names = ("observations", "next_observations")
     rows = {name: getattr(taken, name)[:, columns] for name in names}
     rest = dataclasses.replace(taken, **rows, components=vector_components)
-    lines, warnings = compare(rest, _reference(env, taken, seed, columns), vector_components)
+    lines, warnings = compare(rest, _reference(env, taken, columns), vector_components)
     return Comparison([note, *lines], warnings)
 
 
-def other_images(taken: demos.Demonstrations, env: gym.Env, seed: int = 0) -> str | None:
+def other_images(taken: demos.Demonstrations, env: gym.Env) -> str | None:
     """What to say where episodes begin with images that no reset has, as those of another game do.
 
     Or with their colours in the other order, as OpenCV writes them (BGR).
@@ -94,9 +92,7 @@ def other_images(taken: demos.Demonstrations, env: gym.Env, seed: int = 0) -> st
         return None
     seen = np.array if frames_in_stack(env) is None else newest_frame
     first_images = taken.observations[[rows.start for rows in taken.episode_slices]].astype(np.float32)
-    resets = np.stack([seen(env.reset(seed=seed + i)[0]) for i in range(_NUM_IMAGE_RESETS)]).astype(
-        np.float32
-    )
+    resets = np.stack([seen(env.reset(seed=i)[0]) for i in range(_NUM_IMAGE_RESETS)]).astype(np.float32)
     if _are_swapped(first_images, resets):
         return (
             "Episodes begin with the colours of the environment's resets in the reverse order (BGR for RGB, "
@@ -127,10 +123,7 @@ def _are_swapped(recorded: np.ndarray, resets: np.ndarray) -> bool:
 
 
 def border_accuracy(
-    taken: demos.Demonstrations,
-    env: gym.Env,
-    covered: Sequence[tuple[int, int, int, int]] = (),
-    seed: int = 0,
+    taken: demos.Demonstrations, env: gym.Env, covered: Sequence[tuple[int, int, int, int]] = ()
 ) -> float | None:
     """``demonstrations.border_accuracy`` of images against NUM_STEPS of uniformly random actions in ``env``.
 
@@ -144,22 +137,20 @@ def border_accuracy(
     seen = np.array if frames_in_stack(env) is None else newest_frame
     one = seen(env.observation_space.low)
     num_steps = min(NUM_STEPS, max(MIN_FRAMES, _MOST_BYTES // one.nbytes))
-    random_steps = _steps(env, _at_random(env, seed), seed, seen, num_steps)
+    random_steps = _steps(env, _at_random(env), seen, num_steps)
     # Of small images 8 pixels would be nearly all, behaviour too.
     size = one.shape[1:] if channels_first(one.shape) else one.shape[:2]
     width = min(_BORDER, max(1, min(size) // 10))
     return demos.border_accuracy(taken.observations, random_steps.observations, width, covered=covered)
 
 
-def _reference(
-    env: gym.Env, demonstrations: demos.Demonstrations, seed: int, columns: np.ndarray
-) -> Reference:
+def _reference(env: gym.Env, demonstrations: demos.Demonstrations, columns: np.ndarray) -> Reference:
     """What ``env`` does with these ``columns`` of its observation."""
 
     def seen(observation: np.ndarray) -> np.ndarray:
         return np.asarray(observation, np.float32)[columns]  # a copy
 
-    starts = [seen(env.reset(seed=seed + i)[0]) for i in range(NUM_RESETS)]
+    starts = [seen(env.reset(seed=i)[0]) for i in range(NUM_RESETS)]
     actions = demonstrations.actions.astype(env.action_space.dtype)
     num_actions = ActionCodec(env.action_space, environment_name(env)).num_actions
     recorded_actions = (iter(actions[rows]) for rows in demonstrations.episode_slices)
@@ -167,35 +158,36 @@ def _reference(
         np.stack(starts),
         np.asarray(env.observation_space.low, np.float64)[columns],
         np.asarray(env.observation_space.high, np.float64)[columns],
-        _steps(env, _at_random(env, seed), seed, seen),
-        _steps(env, recorded_actions, seed + NUM_RESETS, seen),
+        _steps(env, _at_random(env), seen),
+        _steps(env, recorded_actions, seen, first_seed=NUM_RESETS),
         num_actions,
         np.flatnonzero(np.isin(columns, one_hot_columns(env))).tolist(),
     )
 
 
-def _at_random(env: gym.Env, seed: int) -> Iterable[Iterable[np.ndarray]]:
+def _at_random(env: gym.Env) -> Iterable[Iterable[np.ndarray]]:
     """Uniformly random actions, for as many episodes as are asked for."""
-    env.action_space.seed(seed)
+    env.action_space.seed(0)
     return ((env.action_space.sample() for _ in range(NUM_STEPS)) for _ in range(NUM_STEPS))
 
 
 def _steps(
     env: gym.Env,
     episodes: Iterable[Iterable[np.ndarray]],
-    seed: int,
     seen: Callable[[np.ndarray], np.ndarray],
     num_steps: int = NUM_STEPS,
+    first_seed: int = 0,
 ) -> Steps:
     """Up to ``num_steps`` of episodes under these actions, each until the environment ends it.
 
+    Their resets have the seeds from ``first_seed`` on.
     ``seen`` copies what is kept of an observation: an environment may give the same array every time.
     """
     rows: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     for i, actions in enumerate(episodes):
         if len(rows) >= num_steps:
             break
-        observation = seen(env.reset(seed=seed + i)[0])
+        observation = seen(env.reset(seed=first_seed + i)[0])
         for action in actions:
             action_copy = np.array(action)  # a copy: an environment may change it
             successor, _, terminated, truncated, _ = env.step(action)
