@@ -73,7 +73,7 @@ def compare(demonstrations: Demonstrations, reference: Reference, components: Co
     if demonstrations.num_transitions < MIN_ROWS:
         tests = [test for test in tests if test.kind not in ("moving", "law")]
     file = _File(demonstrations, reference)
-    order, moved = list(range(width)), []
+    order = list(range(width))
     broken = file.broken(tests, order)
     others: list[list[int]] = []
     while moves := _best_moves(file, tests, order, broken, components):
@@ -92,12 +92,9 @@ def compare(demonstrations: Demonstrations, reference: Reference, components: Co
 
 
 def _names(components: Components, width: int) -> list[str]:
-    named = [f"{i} ({key}[{j}])" for i, (key, j) in enumerate(_spread(components))]
+    columns = [(key, j) for key, size in components for j in range(size)]
+    named = [f"{i} ({key}[{j}])" for i, (key, j) in enumerate(columns)]
     return named if len(named) == width else [str(i) for i in range(width)]
-
-
-def _spread(components: Components) -> Iterable[tuple[str, int]]:
-    return ((key, j) for key, size in components for j in range(size))
 
 
 # What holds in the environment.

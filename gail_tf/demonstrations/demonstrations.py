@@ -179,11 +179,6 @@ class Demonstrations:
         return self.observations.ndim > 2
 
     @property
-    def are_frames(self) -> bool:
-        """True when observations are single frames, uint8 ``[N, H, W]``."""
-        return self.observations.ndim == 3
-
-    @property
     def is_discrete(self) -> bool:
         """True when actions are int64 ``[N]``."""
         return self.actions.ndim == 1

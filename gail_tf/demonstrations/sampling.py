@@ -77,11 +77,6 @@ def select(demonstrations: Demonstrations, num: int, seed: int) -> Demonstration
     return _take(demonstrations, rows_of, f"Chose {num} of {available} trajectories (seed {seed}).")
 
 
-def _widened(observations: np.ndarray) -> np.ndarray:
-    """``[N, d]`` to ``[N, d + 1]``: the indicator 0 of a real state at the end."""
-    return np.pad(observations, ((0, 0), (0, 1)))
-
-
 def pad_absorbing(demonstrations: Demonstrations) -> Demonstrations:
     """Absorbing states for episodes that ended early (Kostrikov et al. 2019, DAC, section 4.2).
 
@@ -107,7 +102,9 @@ def pad_absorbing(demonstrations: Demonstrations) -> Demonstrations:
             "add absorbing states before subsampling"
         )
     absorbing = np.append(np.zeros(demonstrations.observations.shape[1], np.float32), np.float32(1.0))
-    rows = {k: _widened(v) if k.endswith("observations") else v for k, v in demonstrations.per_step.items()}
+    rows = demonstrations.per_step
+    # The indicator 0 of a real state at the end.
+    rows |= {k: np.pad(v, ((0, 0), (0, 1))) for k, v in rows.items() if k.endswith("observations")}
     rows["next_observations"][ends[is_terminated] - 1] = absorbing
     rows["terminated"] = np.zeros_like(rows["terminated"])
     added = {"observations": absorbing, "next_observations": absorbing, "truncated": True}

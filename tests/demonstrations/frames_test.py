@@ -34,7 +34,7 @@ def fields():
 
 def test_final_observations_are_the_last_successors(fields):
     d = demos.from_arrays(fields)
-    assert d.next_observations[:, 0, 0].tolist() == [2, 3, 4, 6, 7] and d.are_frames
+    assert d.next_observations[:, 0, 0].tolist() == [2, 3, 4, 6, 7] and d.observations.ndim == 3
     assert d.episode_ends.tolist() == [3, 5] and d.terminated.sum() == 2
     assert d.environment == "ALE/Pong-v5"
     assert d.provenance["environment"]["wrapper"] == "AtariPreprocessing"

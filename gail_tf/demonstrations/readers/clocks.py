@@ -19,12 +19,11 @@ class _Steps(NamedTuple):
     """How a column that counts steps, or tells the time, changes within episodes: arrays ``[M]``.
 
     Attributes:
-      by: the increments. usual: what they are where no row is missing.
+      usual: the increments where no row is missing.
       falls: where it goes back. gaps: where rows are missing for sure. leaps: where they seem to be.
       is_whole: whether it counts steps, and leaves none out.
     """
 
-    by: np.ndarray
     usual: np.ndarray
     falls: np.ndarray
     gaps: np.ndarray
@@ -130,7 +129,7 @@ def _of_counter(name: str, by: np.ndarray, episodes: np.ndarray) -> _Steps:
     falls, gaps = by <= 0, by > usual
     if name.lower() == "t" and 1 not in usual and not _are_multiples(by, usual):
         gaps = np.zeros_like(gaps)
-    return _Steps(by, usual, falls, gaps, _leaps(by), not (falls | gaps).any() and (by == usual).all())
+    return _Steps(usual, falls, gaps, _leaps(by), not (falls | gaps).any() and (by == usual).all())
 
 
 def _of_clock(by: np.ndarray, is_counted: bool) -> _Steps:
@@ -144,7 +143,7 @@ def _of_clock(by: np.ndarray, is_counted: bool) -> _Steps:
     if is_counted and not (_are_multiples(by, smallest) and 2 * gaps.sum() < len(by)):
         gaps = np.zeros_like(gaps)
     usual = smallest if is_counted and gaps.any() else np.full_like(by, np.median(by))
-    return _Steps(by, usual, by < 0, gaps, _leaps(by), False)
+    return _Steps(usual, by < 0, gaps, _leaps(by), False)
 
 
 def _are_multiples(by: np.ndarray, usual: np.ndarray) -> bool:

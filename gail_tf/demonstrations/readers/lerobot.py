@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from gail_tf.demonstrations import arrays
-from gail_tf.demonstrations.components import Components, concatenated
+from gail_tf.demonstrations.components import concatenated
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.readers import d4rl
 from gail_tf.demonstrations.readers.outside import parsing
@@ -95,7 +95,8 @@ def _require_every_frame(episode: np.ndarray, frame: np.ndarray) -> None:
 def _from_columns(
     columns: dict[str, np.ndarray], vectors: list[str], observed: dict[str, str], provenance: dict[str, Any]
 ) -> Demonstrations:
-    observations, components = _observations(columns, vectors)
+    seen = {name.removeprefix("observation."): columns[name] for name in vectors}
+    observations, components = concatenated("observation", seen)
     episode = columns["episode_index"].reshape(-1)
     timeouts = np.append(episode[1:] != episode[:-1], True)
     action = columns["action"]
@@ -107,7 +108,3 @@ def _from_columns(
     images = [name for name in observed if name not in vectors]
     left_out = [f"Left out what is no vector: {', '.join(images)}."] if images else []
     return d4rl.from_fields(fields, provenance).noted(_TOLD, *left_out, components=components)
-
-
-def _observations(columns: dict[str, np.ndarray], vectors: list[str]) -> tuple[np.ndarray, Components]:
-    return concatenated("observation", {name.removeprefix("observation."): columns[name] for name in vectors})

@@ -206,7 +206,7 @@ def test_stacks_become_single_frames_where_frames_are_wanted(collect, wrap, num_
     own = demos.check_matches(read, observation_space=given.observation_space, **about)
     assert own.observations is read.observations  # the environment's own stacks stay what they are
     d = demos.check_matches(read, observation_space=space, num_frames=4, **about)
-    assert d.are_frames and d.num_episodes == 3 and d.actions.max() == 2
+    assert d.observations.ndim == 3 and d.num_episodes == 3 and d.actions.max() == 2
     assert len([note for note in d.notes if "tack" in note or "begin with" in note]) == num_notes
     for seed, rows in enumerate(d.episode_slices):
         env = Screen()
@@ -220,12 +220,12 @@ def test_stacks_become_single_frames_where_frames_are_wanted(collect, wrap, num_
 @pytest.mark.filterwarnings("ignore")
 def test_screens_in_colour_are_made_grey_where_frames_are_wanted(collect):
     d = collect(Screen((7, 6, 3)))
-    assert not d.are_frames and d.are_images
+    assert d.observations.ndim == 4 and d.are_images
     space = gym.spaces.Box(0, 255, (7, 6, 4), np.uint8)
     checked = demos.check_matches(
         d, environment="Screen-v0", observation_space=space, num_actions=3, num_frames=4
     )
-    assert checked.are_frames
+    assert checked.observations.ndim == 3
     weights = np.array([0.299, 0.587, 0.114])
     for name in ("observations", "next_observations"):
         frames, screens = getattr(checked, name), getattr(d, name)
