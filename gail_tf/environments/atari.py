@@ -77,15 +77,13 @@ def atari_pixels(
             f"atari_pixels is given {env}: want a game of Atari made with make_environment.kwargs = "
             "{'frameskip': 1}, or atari_pixels.frame_skip = 1."
         )
-    layer = env
-    while layer is not game:
+    for layer in layers(env):
         if type(layer) is not gym.wrappers.TimeLimit and not is_transparent(layer):
             raise UserError(
                 f"atari_pixels is given a game in {type(layer).__name__}, which it would leave out: put that "
                 "behind it in make_environment.wrappers; one that changes images or skips steps wants a "
                 "wrapper with AtariPreprocessing in place of atari_pixels, itself, then StackedFrames."
             )
-        layer = layer.env
     limit = time_limit(env)
     # Without what gymnasium.make put around the game: its limit would count frames.
     frames = gym.wrappers.AtariPreprocessing(game, noop_max, frame_skip, screen_size, terminal_on_life_loss)
@@ -144,9 +142,7 @@ def newest_frame(stacks: np.ndarray) -> np.ndarray:
 
 
 def _stack(env: gym.Env) -> StackedFrames | None:
-    while isinstance(env, gym.Wrapper) and not isinstance(env, StackedFrames):
-        env = env.env
-    return env if isinstance(env, StackedFrames) else None
+    return next((layer for layer in layers(env) if isinstance(layer, StackedFrames)), None)
 
 
 def described_frames(env: gym.Env) -> dict[str, object] | None:

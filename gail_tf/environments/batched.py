@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 
 from gail_tf.environments.absorbing import AbsorbingState
-from gail_tf.environments.observations import GUARDS, is_transparent
+from gail_tf.environments.observations import GUARDS, is_transparent, layers
 from gail_tf.environments.simulators import Outcome, stacked
 
 
@@ -131,10 +131,8 @@ def is_as_made(env: gym.Env) -> bool:
 def is_unpatched(env: gym.Env) -> bool:
     """Whether every layer has the methods of its class, and the time limit is the one that was asked for."""
     plain, limit = _taken_apart(env)
-    layers = [env]
-    while layers[-1] is not plain:
-        layers.append(layers[-1].env)
-    if any(callable(getattr(type(layer), name, None)) for layer in layers for name in vars(layer)):
+    parts = [*layers(env), plain]
+    if any(callable(getattr(type(part), name, None)) for part in parts for name in vars(part)):
         return False
     return limit is not None and limit._max_episode_steps == limit.spec.max_episode_steps
 

@@ -48,13 +48,15 @@ def film(
     Raises:
       UserError: there is no renderer, or the environment cannot be rendered; in one line.
     """
-    arguments = {
-        "arguments": dict(arguments),
-        "actions": actions,
-        "seed": seed,
-        "path": os.path.abspath(path),
-    }
-    return in_child(f"--video={path}", _filmed, environment=environment, **arguments)
+    return in_child(
+        f"--video={path}",
+        _filmed,
+        environment=environment,
+        arguments=dict(arguments),
+        actions=actions,
+        seed=seed,
+        path=os.path.abspath(path),
+    )
 
 
 def in_child(what: str, work: Callable[..., float], **arguments: Any) -> float:

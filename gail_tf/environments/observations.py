@@ -83,7 +83,9 @@ def observation_components(env: gym.Env) -> tuple[tuple[str, int], ...]:
     or where a later wrapper changed the width.
     """
     space, width = flattened_space(env), _real_width(env)
-    components = () if space is None else tuple(_components(space))
+    components = (
+        () if space is None else tuple((key, gym.spaces.flatdim(part)) for key, part in _leaves(space) if key)
+    )
     return components if sum(width for _, width in components) == width else ()
 
 
@@ -125,7 +127,9 @@ def one_hot_columns(env: gym.Env) -> tuple[int, ...]:
     space, width = flattened_space(env), _real_width(env)
     if space is None or gym.spaces.flatdim(space) != width:
         return ()
-    return tuple(np.flatnonzero(np.concatenate(list(_are_one_hot(space)))).tolist())
+    parts = [part for _, part in _leaves(space)]
+    is_one_hot = [isinstance(part, gym.spaces.Discrete | gym.spaces.MultiDiscrete) for part in parts]
+    return tuple(np.flatnonzero(np.repeat(is_one_hot, list(map(gym.spaces.flatdim, parts)))).tolist())
 
 
 def _real_width(env: gym.Env) -> int:
@@ -133,21 +137,8 @@ def _real_width(env: gym.Env) -> int:
     return env.observation_space.shape[0] - int(isinstance(env, AbsorbingState))
 
 
-def _are_one_hot(space: gym.Space) -> Iterator[np.ndarray]:
-    """bool ``[width]`` of each part of ``space``, in the order of its flattened vector."""
-    if isinstance(space, gym.spaces.Dict | gym.spaces.Tuple):
-        for part in space.spaces.values() if isinstance(space, gym.spaces.Dict) else space.spaces:
-            yield from _are_one_hot(part)
-    else:
-        is_one_hot = isinstance(space, gym.spaces.Discrete | gym.spaces.MultiDiscrete)
-        yield np.full(gym.spaces.flatdim(space), is_one_hot)
-
-
-def _components(space: gym.Space) -> Iterator[tuple[str, int]]:
-    yield from ((key, gym.spaces.flatdim(part)) for key, part in _leaves(space) if key)
-
-
 def _leaves(space: gym.Space, key: str = "") -> Iterator[tuple[str, gym.Space]]:
+    """The parts of ``space`` with their keys, in the order of its flattened vector."""
     if isinstance(space, gym.spaces.Dict | gym.spaces.Tuple):
         parts = space.spaces.items() if isinstance(space, gym.spaces.Dict) else enumerate(space.spaces)
         for name, part in parts:

@@ -64,13 +64,9 @@ class VectorEnvironment:
         """Resets environments to the start of their current episodes; returns their observations."""
         entropy = [(self._seed, int(i), int(self._episode[i])) for i in indices]
         seeds = [int(np.random.SeedSequence(numbers).generate_state(1)[0]) for numbers in entropy]
-        observations = self._typed(self._simulators.reset(indices.tolist(), seeds))
+        observations = narrowed(self._simulators.reset(indices.tolist(), seeds), self._dtype)
         check_finite(self._environment, observations)
         return observations
-
-    def _typed(self, observations: np.ndarray) -> np.ndarray:
-        """``[B, ...]`` of the space's precision -> of ``observation_spec``, a copy."""
-        return narrowed(observations, self._dtype)
 
     def step(self, actions: np.ndarray) -> tuple[Step, list[EpisodeStatistics]]:
         """Steps all environments with actions ``[B, ...]`` in environment units; resets those that end.
@@ -84,7 +80,7 @@ class VectorEnvironment:
         self._lengths += ~outcome.is_absorbed
         self._returns += outcome.reward
         numbers = (outcome.reward, outcome.terminated, outcome.truncated)
-        step = Step(self._typed(outcome.observation), *(narrowed(x, np.float32) for x in numbers))
+        step = Step(narrowed(outcome.observation, self._dtype), *(narrowed(x, np.float32) for x in numbers))
         check_finite(self._environment, step.next_observation, step.reward, self._lengths)
         finished = np.flatnonzero(outcome.terminated | outcome.truncated)
         episodes = [EpisodeStatistics(float(self._returns[i]), int(self._lengths[i])) for i in finished]
