@@ -51,8 +51,8 @@ class SpectralDense(tf.keras.layers.Layer):
     One power iteration per training call; the singular vector is a variable and part of the checkpoint.
     """
 
-    def __init__(self, units: int, activation: Callable | str | None, name: str | None = None):
-        super().__init__(name=name)
+    def __init__(self, units: int, activation: Callable | str | None):
+        super().__init__()
         self.units = units
         self.activation = tf.keras.activations.get(activation)
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+_CLIP = 10.0  # standard deviations
 _FEW_ROWS, _PIECE = 2**14, 256
 """Of up to so many rows the sum is taken at once; of more in pieces of so many."""
 
@@ -68,26 +69,24 @@ class RunningMoments(tf.Module):
         self.variance.assign(squares / total)
         self.count.assign_add(num_rows)
 
-    def affine(self, clip: float = 10.0) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def affine(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """``(mean, scale, limit)``, so that ``normalize`` is ``(rows - mean) * scale`` cut to ``+-limit``."""
         # A dimension that was constant so far has no scale yet: its first change must not saturate.
         # Rounding leaves a constant like 33.3 a variance of its own, of the order of 1e-12 of its square.
         varies = self.variance > 1e-10 + 1e-11 * tf.square(self.mean)
         scale = tf.where(varies, tf.math.rsqrt(self.variance + 1e-8), 1.0)
-        mean, limit = self.mean.read_value(), tf.where(varies, clip, 1.0)
+        mean, limit = self.mean.read_value(), tf.where(varies, _CLIP, 1.0)
         if self._indicators is None:
             return mean, scale, limit
-        as_is = zip((mean, scale, limit), (0.0, 1.0, clip), strict=True)
+        as_is = zip((mean, scale, limit), (0.0, 1.0, _CLIP), strict=True)
         return tuple(tf.where(self._is_indicator, one, other) for other, one in as_is)
 
-    def normalize(
-        self, rows: tf.Tensor, clip: float = 10.0, scale_of: Sequence[int] | None = None
-    ) -> tf.Tensor:
-        """``(rows - mean) / std`` cut to ``[-clip, clip]``; a dimension that never varied is cut to +-1.
+    def normalize(self, rows: tf.Tensor, scale_of: Sequence[int] | None = None) -> tf.Tensor:
+        """``(rows - mean) / std`` cut to ``[-10, 10]``; a dimension that never varied is cut to +-1.
 
         ``scale_of``: for each component the one whose mean and deviation it takes; None: its own.
         """
-        affine = self.affine(clip)
+        affine = self.affine()
         if scale_of is not None:
             affine = (tf.gather(part, scale_of) for part in affine)
         mean, scale, limit = affine

@@ -15,6 +15,7 @@ from gail_tf.files import check_readable, new_folder, sha256_of
 from gail_tf.training.run_directory import write_errors_as_user_errors
 
 _MANIFEST = "manifest.json"
+_NUM_KEPT = 3
 _FILES = {"variables.index", "state.npz", "progress.json"}
 
 
@@ -26,7 +27,7 @@ def _random_generators(modules: Iterable[Any]) -> list[tf.random.Generator]:
 
 
 class Checkpoints:
-    """The newest ``keep`` checkpoints of a run, one folder each, named by iteration.
+    """The newest checkpoints of a run, _NUM_KEPT at most, one folder each, named by iteration.
 
     A folder is filled under a temporary name, its files' sha256 go into ``manifest.json``, and a rename puts
     it in place. A checkpoint whose files do not match its manifest is passed over for the one before.
@@ -36,8 +37,8 @@ class Checkpoints:
         in them draw from (Keras' dropout, say), which TensorFlow would leave out.
     """
 
-    def __init__(self, folder: Path, modules: Mapping[str, Any], keep: int = 3):
-        self._folder, self._keep = Path(folder), keep
+    def __init__(self, folder: Path, modules: Mapping[str, Any]):
+        self._folder = Path(folder)
         drawn_from = {"drawn_from": found} if (found := _random_generators(modules.values())) else {}
         self._checkpoint = tf.train.Checkpoint(**modules, **drawn_from)
 
@@ -68,7 +69,7 @@ class Checkpoints:
             for p in folder.iterdir():
                 with open(p, "rb") as file:
                     os.fsync(file.fileno())
-        self.keep_newest(self._keep)
+        self.keep_newest(_NUM_KEPT)
         return self.path(iteration)
 
     def keep_newest(self, number: int) -> None:

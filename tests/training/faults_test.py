@@ -106,7 +106,7 @@ def checkpoints(tmp_path):
     """Four saves of a counter, of which three are kept."""
     module = tf.Module()
     module.value = tf.Variable(0.0)
-    saved = Checkpoints(tmp_path / "checkpoints", {"module": module}, keep=3)
+    saved = Checkpoints(tmp_path / "checkpoints", {"module": module})
     for iteration in (1, 2, 3, 4):
         module.value.assign(iteration)
         saved.save(iteration, {"array": np.arange(iteration)}, {"count": iteration})
