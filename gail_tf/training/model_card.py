@@ -158,20 +158,17 @@ def _kept(summary: Mapping[str, Any]) -> str:
 def _table(summary: Mapping[str, Any], environment: str, result: str) -> str:
     score = summary.get("normalized_return")
     how = "with sampled actions" if summary.get("stochastic") else "by the policy's mode"
+    known = summary.get("expert_return"), summary.get("random_return")
     rows = [
         ("environment", environment.replace("|", "\\|")),
         ("return", f"{result} over {summary['num_episodes']} episodes, {how}"),
-        ("expert, random policy", " and ".join(map(_number, _known(summary)))),
+        ("expert, random policy", " and ".join(map(_number, known))),
         ("normalised return", "unknown" if score is None else f"{score:.3f}"),
         ("demonstrations", str(summary.get("num_demonstrations") or "none")),
         ("environment steps", f"{summary['env_steps']:,}{_kept(summary)}"),
         ("seed", str(summary["seed"])),
     ]
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
-
-
-def _known(summary: Mapping[str, Any]) -> tuple[float | None, float | None]:
-    return summary.get("expert_return"), summary.get("random_return")
 
 
 def _number(value: float | None) -> str:

@@ -32,11 +32,6 @@ Act = Callable[[np.ndarray], np.ndarray]
 """Observations ``[B, ...]`` -> actions ``[B, ...]``."""
 
 
-def export_savedmodel(source: str | os.PathLike, out: str | os.PathLike) -> str:
-    """Copies the policy's SavedModel to the folder ``out``; returns what to print."""
-    return copy_policy(source, out)
-
-
 def export_onnx(source: str | os.PathLike, out: str | os.PathLike) -> str:
     """Writes ``policy.onnx`` and ``policy.json`` to the folder ``out``; returns what to print.
 
@@ -54,7 +49,7 @@ def export_tflite(source: str | os.PathLike, out: str | os.PathLike) -> str:
     return _export(source, Path(out), "policy.tflite", _as_tflite, _act_of_tflite)
 
 
-FORMATS = {"savedmodel": export_savedmodel, "onnx": export_onnx, "tflite": export_tflite}
+FORMATS = {"savedmodel": copy_policy, "onnx": export_onnx, "tflite": export_tflite}
 """Name of a format -> function from a policy's folder and the folder to write, to what is printed."""
 
 

@@ -18,7 +18,7 @@ from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import newest_frame, stacks_frames
 from gail_tf.environments.finite import check_finite
 from gail_tf.environments.make import is_same_id, make_by_arguments, with_time_limit
-from gail_tf.environments.observations import environment_name
+from gail_tf.environments.observations import environment_name, observation_spec
 from gail_tf.environments.wrappers import as_bindings, described_arguments
 from gail_tf.errors import UserError, one_line
 from gail_tf.files import as_json, require_new
@@ -232,7 +232,7 @@ def _episode(env: gym.Env, act: Callable[[np.ndarray], np.ndarray], seed: int, k
     """One episode from ``reset(seed=seed)`` of a function on single observations."""
 
     def steps() -> Iterator[tuple]:
-        dtype = rollouts.observation_spec(env.observation_space).dtype.as_numpy_dtype
+        dtype = observation_spec(env.observation_space).dtype.as_numpy_dtype
         name = environment_name(env)
         observation, done, count = np.array(env.reset(seed=seed)[0], dtype), False, 0
         check_finite(name, observation[None])

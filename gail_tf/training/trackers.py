@@ -107,14 +107,10 @@ class TensorBoard:
 
     def __init__(self, folder: Path, run: TrackedRun):
         import tensorflow as tf
+        from tensorboard.plugins.hparams import api
 
         self._tf = tf
         self._writer = tf.summary.create_file_writer(str(folder))
-        self._start(run)
-
-    def _start(self, run: TrackedRun) -> None:
-        from tensorboard.plugins.hparams import api
-
         labels = {"run_name": run.name, "group": run.group, "tags": ", ".join(run.tags)}
         settings = {
             name: value for name, value in {**labels, **run.settings}.items() if value not in (None, "")
