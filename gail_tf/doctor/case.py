@@ -153,7 +153,12 @@ class Case:
         return " ".join([f"--environment={self.environment_id}", *given])
 
     @property
-    def quoted_demonstrations(self) -> str:
+    def inspection(self) -> str:
+        """The command that shows its demonstrations."""
+        return f"gail-make-demonstrations --inspect={self._quoted_demonstrations}"
+
+    @property
+    def _quoted_demonstrations(self) -> str:
         """Their path as a shell takes it; of arrays that a program gave the file that they want first."""
         path = str(self.run.info.get("demonstrations"))
         return "SAVED.npz" if path in (ARRAYS, DEMONSTRATIONS) else shlex.quote(path)
@@ -164,7 +169,7 @@ class Case:
         chosen = {"num_demonstrations": "num_trajectories", "subsample": "subsample"}
         bound = {flag: self.settings.get(f"load_demonstrations.{name}") for flag, name in chosen.items()}
         given = [f"--{flag}={value}" for flag, value in bound.items() if value]
-        return " ".join([f"--demonstrations={self.quoted_demonstrations}", *given])
+        return " ".join([f"--demonstrations={self._quoted_demonstrations}", *given])
 
     @property
     def environment_id(self) -> str:

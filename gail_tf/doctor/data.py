@@ -12,10 +12,6 @@ MIN_ACTION_RANGE = 0.25
 MAX_AT_BOUNDS = 0.6
 
 
-def _inspect(case: Case) -> str:
-    return f"gail-make-demonstrations --inspect={case.quoted_demonstrations}"
-
-
 def lengths(case: Case) -> Finding | None:
     """Most recordings stop before the time limit, and did not end there."""
     share, limit = case.fact("cut_short_share"), case.fact("max_steps")
@@ -31,7 +27,7 @@ def lengths(case: Case) -> Finding | None:
     return Finding(
         figures,
         (
-            _inspect(case),
+            case.inspection,
             "Record whole episodes, under the time limit of the environment to train in.",
             f"--gin='make_environment.max_episode_steps = {longest:.0f}'  # if that was its limit",
         ),
@@ -45,7 +41,7 @@ def ends(case: Case) -> Finding | None:
         return None
     return Finding(
         f"{share:.0%} of them end as terminated, exactly at the time limit of {limit:.0f} steps",
-        (_inspect(case), "Record those steps as `timeouts` (truncated), not as `terminals`."),
+        (case.inspection, "Record those steps as `timeouts` (truncated), not as `terminals`."),
     )
 
 
@@ -58,7 +54,7 @@ def other_columns(case: Case) -> Finding | None:
     return Finding(
         told[0].rstrip(".") + more,
         (
-            f"{_inspect(case)} {case.environment_flags}",
+            f"{case.inspection} {case.environment_flags}",
             "Write the columns in the environment's order and units.",
         ),
     )
@@ -73,7 +69,7 @@ def blind_actions(case: Case) -> Finding | None:
         f"actions at neighbouring observations differ by {noise:.2f} of what any two differ by (experts: "
         "below 0.5)",
         (
-            _inspect(case),
+            case.inspection,
             "Look for rows in another order, or an action that is stored one step late.",
             "--gin=\"Discriminator.inputs = ('observation', 'next_observation')\"  # if the states are right",
         ),
@@ -88,7 +84,7 @@ def actions_at_bounds(case: Case) -> Finding | None:
     return Finding(
         f"{share:.0%} of their components sit on the bounds of the action space",
         (
-            _inspect(case),
+            case.inspection,
             "Are they in the environment's units? Record them as executed, uncut and unscaled.",
             "--gin='make_actor_network.initial_log_std = -2.0'  # if the expert is so",
         ),
@@ -103,7 +99,7 @@ def small_actions(case: Case) -> Finding | None:
     return Finding(
         f"the widest component of their actions spans {span:.0%} of the action space",
         (
-            _inspect(case),
+            case.inspection,
             "Compare the range with the space's: recorded actions may have been rescaled.",
         ),
     )
@@ -120,7 +116,7 @@ def telling_borders(case: Case) -> Finding | None:
         (
             "Cover a score: --gin='make_discriminator_network.encoder = @covered' "
             "--gin='covered.boxes = [(0, 10, 0, 84)]'  # top, bottom, left, right, in images of 84 x 84",
-            f"{_inspect(case)} --figure=sheet.png",
+            f"{case.inspection} --figure=sheet.png",
             "Record frames as make_environment.wrappers makes them: size, grey, interpolation, crop.",
         ),
     )

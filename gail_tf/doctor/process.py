@@ -57,11 +57,10 @@ def doubted(case: Case) -> Finding | None:
     """The score is out of what imitation gives, or says the opposite of the distance."""
     if case.doubt is None:
         return None
-    inspect = f"gail-make-demonstrations --inspect={case.quoted_demonstrations}"
     return Finding(
         case.doubt,
         (
-            inspect if case.factory else f"{inspect} {case.environment_flags}",
+            case.inspection if case.factory else f"{case.inspection} {case.environment_flags}",
             "Record the environment's own rewards, without a wrapper that scales, cuts or adds to them.",
             "Go by the imitation distance, which needs no reward.",
         ),

@@ -171,7 +171,6 @@ def not_learned(case: Case) -> Finding | None:
     """It does not imitate, for whatever reason; asked last, when nothing else was found."""
     if not (case.is_finished and case.is_poor):
         return None
-    data = case.quoted_demonstrations
     check = f"gail-train-expert {case.trained_by('ppo')} --run_dir={free_folder('runs/check')}"
     good = f"{GOOD_SCORE} of the expert or more"
     if case.score is None or case.doubt:
@@ -180,7 +179,7 @@ def not_learned(case: Case) -> Finding | None:
         f"what it gives out is at {case.standing} (good is {good}), and no other sign of the table is there",
         (
             *case.cloning,
-            f"gail-make-demonstrations --inspect={data} {case.environment_flags}",
+            f"{case.inspection} {case.environment_flags}",
             check,
             *_clone(case),
             "More steps, other seeds, more demonstrations.",

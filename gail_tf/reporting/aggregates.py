@@ -151,18 +151,18 @@ def has_diverged(run: Run) -> bool | None:
     return None if run.failure or score is None else score < DIVERGED_FRACTION
 
 
-def last_evaluations(run: Run, count: int = 5) -> float | None:
-    """Mean normalised return of the last ``count`` evaluations: whether a policy stays good."""
+def last_evaluations(run: Run) -> float | None:
+    """Mean normalised return of the last five evaluations: whether a policy stays good."""
     returns = evaluation_curve(run)[1]
-    return float(returns[-count:].mean()) if returns.size else None
+    return float(returns[-5:].mean()) if returns.size else None
 
 
-def largest_fall(run: Run, count: int = 5) -> float | None:
-    """Best mean of ``count`` evaluations in a row, less that of the last; None with fewer evaluations."""
+def largest_fall(run: Run) -> float | None:
+    """Best mean of five evaluations in a row, less that of the last; None with fewer evaluations."""
     returns = evaluation_curve(run)[1]
-    if returns.size < count:
+    if returns.size < 5:
         return None
-    means = np.convolve(returns, np.full(count, 1.0 / count), "valid")
+    means = np.convolve(returns, np.full(5, 0.2), "valid")
     return float(means.max() - means[-1])
 
 

@@ -116,9 +116,8 @@ def _run_data(run: Run, num_lines: int) -> dict[str, Any]:
     lines = thinned(run.metrics, num_lines)
     values = {name: [_rounded(line.get(name)) for line in lines] for name in METRICS}
     scale = "evaluation/normalized_return"
-    if run.no_score or not any(
-        value is not None for value in values[scale]
-    ):  # runs of before it was recorded
+    # Runs of before it was recorded have none.
+    if run.no_score or all(value is None for value in values[scale]):
         returns = [finite_or_none(line.get("evaluation/return_mean")) for line in lines]
         values[scale] = [_rounded(run.normalize(value)) for value in returns]
     return {

@@ -33,8 +33,8 @@ def evaluation(
 def evaluation_command(
     policy: str | os.PathLike,
     factory: str | None,
-    num_episodes: int | None = None,
-    drawn: bool = False,
+    num_episodes: int | None,
+    drawn: bool,
     program: str = "gail-evaluate",
 ) -> str:
     """The same as a command of the shell, but where only Python can: there the call."""

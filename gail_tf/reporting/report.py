@@ -43,7 +43,7 @@ def write_report(
     beside = read_published(published) if published else None
     runs, problems = archive.gather(paths)
     runs = named_by(runs, only, name="short_name")
-    groups, out_dir = group_runs(runs), pathlib.Path(out_dir)
+    groups = group_runs(runs)
     if beside:
         places = [(group.environment, group.subsample) for group in groups]
         if unused := beside.unused([str(run.value("config_name") or "") for run in runs], places):
