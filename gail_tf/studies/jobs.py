@@ -49,9 +49,9 @@ class Job(NamedTuple):
     anew: bool = False
 
 
-def status(job: Job) -> str | None:
-    """What the run's run.json says of it; None where there is none."""
-    info = read_object(Path(job.run_dir) / "run.json")
+def status(run_dir: str | os.PathLike) -> str | None:
+    """What the run.json there says of its run; None where there is none."""
+    info = read_object(Path(run_dir) / "run.json")
     return info and str(info.get("status"))
 
 
@@ -61,7 +61,7 @@ def code_of_done(job: Job) -> int | None:
     Asked when it would start: another study of the same folder may have trained it since.
     """
     codes = {"finished": 0} | ({} if job.anew else {"diverged": REFUSED_EXIT_CODE})
-    return codes.get(status(job))
+    return codes.get(status(job.run_dir))
 
 
 def start(job: Job) -> subprocess.Popen:
@@ -71,7 +71,7 @@ def start(job: Job) -> subprocess.Popen:
 
     It stops, with a checkpoint, when this process is no more.
     """
-    run_status = status(job)
+    run_status = status(job.run_dir)
     flags = ["--resume"] if run_status else list(job.flags)
     flags = [*job.flags, "--overwrite"] if run_status == "diverged" else flags
     command = [

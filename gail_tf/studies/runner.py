@@ -22,7 +22,7 @@ from gail_tf.reporting import text
 from gail_tf.reporting.runs import read_object
 from gail_tf.studies.engine import Engine
 from gail_tf.studies.engines.local import LocalEngine
-from gail_tf.studies.jobs import REFUSED_EXIT_CODE, STOPPED_EXIT_CODE, Job
+from gail_tf.studies.jobs import REFUSED_EXIT_CODE, STOPPED_EXIT_CODE, Job, status
 from gail_tf.studies.settings_match import other_settings
 from gail_tf.studies.study import LOGS, StudyRun, digest_of
 
@@ -159,10 +159,10 @@ def run_study(
     stopped = drive(queue, engine, out, headline, len(runs), len(runs) - len(to_do), anew=anew)
     for line in _idle_bindings(to_do, out):
         print(line, flush=True)
-    counts = collections.Counter(_status(run, out) for run in runs)
+    counts = collections.Counter(status(out / run.name) for run in runs)
     # A run that another process of this study holds fails here, and ends there.
     halted = [] if stopped else [*queue.stopped, *queue.waiting]
-    failed = [run for run in [*queue.failed, *halted] if _status(run, out) not in (FINISHED, DIVERGED)]
+    failed = [run for run in [*queue.failed, *halted] if status(out / run.name) not in (FINISHED, DIVERGED)]
     return Outcome(counts[FINISHED], counts[DIVERGED], len(failed), stopped, queue.num_refused)
 
 
@@ -306,16 +306,10 @@ def _log(run: StudyRun, out: Path) -> Path:
     return out / LOGS / f"{run.name}.log"
 
 
-def _status(run: StudyRun, out: Path) -> str | None:
-    """What its run.json says; None where there is none."""
-    info = read_object(out / run.name / "run.json")
-    return info and str(info.get("status"))
-
-
 def _ending(run: StudyRun, code: int, out: Path) -> tuple[str, str]:
     """How a run ended that left ``code``, and a line about it."""
-    status = _status(run, out)
-    if code == 0 or status == FINISHED:  # a signal may end a process that has nothing more to write
+    run_status = status(out / run.name)
+    if code == 0 or run_status == FINISHED:  # a signal may end a process that has nothing more to write
         summary = read_object(out / run.name / "summary.json")
         if summary is None:  # removed, or written by another machine and not seen here yet
             return FINISHED, "finished; its summary.json is not there"
@@ -332,10 +326,10 @@ def _ending(run: StudyRun, code: int, out: Path) -> tuple[str, str]:
     refusals = [line for line in lines if line.startswith("error: ")] if code == REFUSED_EXIT_CODE else []
     lines = refusals or lines
     last_line = lines[-1].removeprefix("error: ") if lines else f"nothing was printed{_full_disk(out)}"
-    if status == DIVERGED:
+    if run_status == DIVERGED:
         return DIVERGED, f"diverged: {last_line}"
     # One that a full disk stopped left a run. What is wrong with its directory is not with other seeds'.
-    if code == REFUSED_EXIT_CODE and status is None and lines and not last_line.startswith("--run_dir="):
+    if code == REFUSED_EXIT_CODE and run_status is None and lines and not last_line.startswith("--run_dir="):
         return REFUSED, f"refused: {last_line}"
     return FAILED, f"failed with exit code {code}, see {log}: {last_line}"
 

@@ -185,8 +185,8 @@ class Search:
         book: Any,
         out: Path,
         at_a_time: int,
-        demonstrations=None,
-        bindings: Sequence[str] = (),
+        demonstrations: str | None,
+        bindings: Sequence[str],
     ):
         self._tune, self._book, self._out, self._at_a_time = tune, book, out, at_a_time
         self._given = demonstrations, bindings

@@ -226,18 +226,35 @@ def load_study(name: str) -> tuple[str, Study]:
     Raises:
       UserError: there is none of that name, or its gin is wrong.
     """
-    path = _resolve_study(name)
-    check_binds_no_run(path, "Study")
+    is_gin = Path(name).suffix not in (".yaml", ".yml", ".json", ".toml")
+    require(is_gin, f"--study={name}: want a gin file, as docs/studies.md has it.")
+    return load(Study, name, "studies", "study")
+
+
+def load(kind: type, name: str, folder: str, what: str) -> tuple[str, Any]:
+    """A ``kind`` (Study or Tune) from ``configs/FOLDER/NAME.gin`` or a path: its short name and itself.
+
+    Raises:
+      UserError: there is no such file, which errors call a ``what``, or its gin is wrong.
+    """
+    path = Path(name)
+    if not path.is_file():
+        names = shipped(folder)
+        hint = did_you_mean(name, names) or f"shipped ones are {', '.join(names)}."
+        flag = kind.__name__.lower()
+        require(name in names, f"--{flag}={name}: neither a file nor a shipped {what}; {hint}")
+        path = configs_dir() / folder / f"{name}.gin"
+    check_binds_no_run(path, kind.__name__)
     parse_gin([str(path)], [])
-    check_names(path)
+    _check_names(path)
     check_types()
     try:
-        return path.stem, Study()
+        return path.stem, kind()
     except (ValueError, TypeError, RuntimeError) as e:
         raise UserError(f"{path}: {error_line(e)}") from e
 
 
-def check_names(path: Path) -> None:
+def _check_names(path: Path) -> None:
     """Raises UserError where a dict of the file names one thing twice: the first of them would be lost."""
     for one in statements(read(path), str(path)):
         for name, count in repeated_names(one.text).items():
@@ -248,7 +265,12 @@ def check_names(path: Path) -> None:
 
 
 def shipped_studies() -> list[str]:
-    return sorted(path.stem for path in (configs_dir() / "studies").glob("*.gin"))
+    return shipped("studies")
+
+
+def shipped(folder: str) -> list[str]:
+    """Names of the gin files of ``configs/FOLDER``."""
+    return sorted(path.stem for path in (configs_dir() / folder).glob("*.gin"))
 
 
 def select(runs: Iterable[StudyRun], only: str = "", shard: str | None = None) -> list[StudyRun]:
@@ -306,17 +328,6 @@ def _check_demonstrations(path: str | None) -> None:
         there = source == "minari" or os.path.exists(path)
         says = f"{path}: no such file of demonstrations: add it, or give its folder by --demonstrations=DIR"
     require(there, f"{says}, or leave the task out (of a study with --only).")
-
-
-def _resolve_study(name: str) -> Path:
-    path, names = Path(name), shipped_studies()
-    is_gin = path.suffix not in (".yaml", ".yml", ".json", ".toml")
-    require(is_gin, f"--study={name}: want a gin file, as docs/studies.md has it.")
-    if path.is_file():
-        return path
-    hint = did_you_mean(name, names) or f"shipped ones are {', '.join(names)}."
-    require(name in names, f"--study={name}: neither a file nor a shipped study; {hint}")
-    return configs_dir() / "studies" / f"{name}.gin"
 
 
 def _demonstrations(task: Task, folder: str | os.PathLike | None) -> str:

@@ -5,17 +5,13 @@ is finished is never trained again. Nothing here trains or imports TensorFlow.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import gin
 
-from gail_tf.assembly.config import check_binds_no_run, error_line, parse_gin
-from gail_tf.assembly.config_types import check_type, check_types
-from gail_tf.assembly.recipes import did_you_mean
+from gail_tf.assembly.config_types import check_type
 from gail_tf.errors import UserError, without_trail
-from gail_tf.resources import configs_dir
-from gail_tf.studies.study import Seeds, Study, StudyRun, bound_by, check_names, require, seed_list
+from gail_tf.studies.study import Seeds, Study, StudyRun, bound_by, load, require, seed_list, shipped
 
 FIRST_SEED = 1000
 NUM_REPORTED_SEEDS = 10  # 0 to 9 are those of reported tables, which tuning must not have seen
@@ -220,21 +216,8 @@ def load_tune(name: str) -> tuple[str, Tune]:
     Raises:
       UserError: there is none of that name, or its gin is wrong.
     """
-    path = Path(name)
-    if not path.is_file():
-        names = shipped_searches()
-        hint = did_you_mean(name, names) or f"shipped ones are {', '.join(names)}."
-        require(name in names, f"--tune={name}: neither a file nor a shipped search; {hint}")
-        path = configs_dir() / "tune" / f"{name}.gin"
-    check_binds_no_run(path, "Tune")
-    parse_gin([str(path)], [])
-    check_names(path)
-    check_types()
-    try:
-        return path.stem, Tune()
-    except (ValueError, TypeError, RuntimeError) as e:
-        raise UserError(f"{path}: {error_line(e)}") from e
+    return load(Tune, name, "tune", "search")
 
 
 def shipped_searches() -> list[str]:
-    return sorted(path.stem for path in (configs_dir() / "tune").glob("*.gin"))
+    return shipped("tune")

@@ -137,7 +137,7 @@ def _imports(book: Any) -> list[str]:
     return own_imports("\n".join((*settings["bindings"], *settings.get("--gin", ()))))
 
 
-def _gin(tune: Tune, best: Any, trials: list[Any], unused: Sequence[str], imports: Sequence[str] = ()) -> str:
+def _gin(tune: Tune, best: Any, trials: list[Any], unused: Sequence[str], imports: Sequence[str]) -> str:
     runs = ", ".join(f"{place} {cost:.4g}" for place, cost in costs_of(best).items())
     return "\n".join(
         [

@@ -165,7 +165,7 @@ def test_an_engine_of_ones_own_trains_and_stops(tmp_path, own_engine, ctrl_c):
     out, runs = tmp_path / "out", plan("A", "B", "Long")
 
     def two_are_done_and_one_is_not():
-        states = [jobs.status(job(out, run_dir=str(out / f"{arm}/t/0"))) for arm in ("a", "b", "long")]
+        states = [jobs.status(out / f"{arm}/t/0") for arm in ("a", "b", "long")]
         return states == ["finished", "finished", "running"]
 
     threading.Thread(target=interrupt_when, args=[two_are_done_and_one_is_not]).start()

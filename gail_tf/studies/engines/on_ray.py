@@ -81,7 +81,7 @@ class RayEngine:
 
     def _submit(self, job: Job, sent: remote.Files | None = None) -> None:
         wants = {"num_cpus": job.num_cpus, "num_gpus": job.num_gpus, "name": job.name}
-        found = self._task.options(**wants).remote(job, self._mark, status(job) is not None, sent)
+        found = self._task.options(**wants).remote(job, self._mark, status(job.run_dir) is not None, sent)
         self._running[found] = job
 
     def ended(self) -> list[tuple[str, int]]:

@@ -181,4 +181,4 @@ class Task:
         return submitit.helpers.DelayedSubmission(Task(self.job, self.mark))
 
     def __repr__(self) -> str:
-        return f"{self.job.name} ({status(self.job) or 'new'})"
+        return f"{self.job.name} ({status(self.job.run_dir) or 'new'})"

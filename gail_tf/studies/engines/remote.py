@@ -1,7 +1,6 @@
 """A run on a machine that may not see the study's folder: it is sent there, and what it made comes back."""
 
 import os
-import socket
 import tempfile
 import uuid
 from pathlib import Path
@@ -32,13 +31,11 @@ class Ending(NamedTuple):
     Attributes:
       code: the exit code; None where the run begun elsewhere was not there to be resumed, and is wanted.
       run, log: the run directory and the words of a machine that does not see the folder; else None.
-      host: where it was.
     """
 
     code: int | None
     run: Files | None
     log: str | None
-    host: str
 
 
 def make_mark(out: Path) -> Mark:
@@ -60,18 +57,17 @@ def train(job: Job, mark: Mark, has_begun: bool, sent: Files | None = None) -> E
       has_begun: whether there is a run in the study's folder to go on with.
       sent: that run, for a machine that does not see it.
     """
-    host = socket.gethostname()
     if mark.is_seen():
-        return Ending(Attempt(job).run(), None, None, host)
+        return Ending(Attempt(job).run(), None, None)
     if has_begun and sent is None:
-        return Ending(None, None, None, host)
+        return Ending(None, None, None)
     with tempfile.TemporaryDirectory(prefix="gail_tf_") as folder:
         here = job._replace(run_dir=f"{folder}/run", log=f"{folder}/log")
         if sent is not None:
             write_files(sent, Path(here.run_dir))
         code = Attempt(here).run()
-        made = read_files(Path(here.run_dir)) if status(here) else None
-        return Ending(code, made, Path(here.log).read_text(errors="replace"), host)
+        made = read_files(Path(here.run_dir)) if status(here.run_dir) else None
+        return Ending(code, made, Path(here.log).read_text(errors="replace"))
 
 
 def take_back(ending: Ending, job: Job) -> None:
