@@ -2,13 +2,15 @@
 
 import pathlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
 
 from gail_tf.errors import WARNING, UserError, one_line
 from gail_tf.files import write_atomically
 from gail_tf.reporting import archive, keeping_table, page, study_figures, study_tables, tables, text
 from gail_tf.reporting.figures import draw_comparison
-from gail_tf.reporting.groups import group_runs, tasks_of
+from gail_tf.reporting.groups import Group, group_runs, tasks_of
 from gail_tf.reporting.published import Returns, Values, read_published
 from gail_tf.reporting.runs import Path, Run, named_by
 
@@ -50,32 +52,8 @@ def write_report(
             says = f"{published}: fits none of these runs: {one_line('; '.join(unused))}"
             print(f"{WARNING}{says}", file=sys.stderr)
     table = tables.runs_table(groups)
-    contents = {
-        "table.md": tables.results_table(table, problems),
-        "results.csv": tables.results_csv(table),
-        "commands.csv": tables.commands_csv(table),
-        "table_compact.md": tables.compact_table(table),
-        "arms.md": study_tables.arms_table(table),
-        "by_demonstrations.md": study_tables.demonstrations_table(table),
-        "divergence.md": study_tables.divergence_table(table, beside if isinstance(beside, Values) else None),
-        "signal.md": study_tables.signal_table(table),
-        "outliers.md": study_tables.outlier_table(table),
-        "keeping.md": keeping_table.keeping_table(table),
-        "between_runs.md": keeping_table.between_runs_table(table),
-    }
+    contents, figures = _contents(table, problems, beside), _figures(groups, beside)
     out_dir = pathlib.Path(out_dir).expanduser()
-    figures = {"final_returns.png": (study_figures.draw_final_returns, groups)}
-    figures |= {f"{name}.png": (study_figures.draw_family, groups, name) for name in study_figures.FAMILIES}
-    figures["by_demonstrations.png"] = (
-        study_figures.draw_by_demonstrations,
-        groups,
-        beside if isinstance(beside, Returns) else None,
-    )
-    figures["rollout_gradient.png"] = (study_figures.draw_rollout_gradients, groups)
-    tasks = tasks_of(groups)
-    for task in tasks:
-        name = f"reward_histograms{'_' + text.slug(task) if len(tasks) > 1 else ''}.png"
-        figures[name] = (study_figures.draw_reward_histograms, [g for g in groups if g.task == task])
     _check_ours(out_dir, [*contents, *figures, "curves.png", "page.html"])
     _check_kept(out_dir, runs)
     kept = archive.write_archive(table.of, out_dir / f"runs{archive.SUFFIX}")  # first: it marks the folder
@@ -90,6 +68,42 @@ def write_report(
     for path in {*(out_dir / name for name in contents), *drawn, *earlier} - set(written):
         path.unlink(missing_ok=True)
     return written
+
+
+def _contents(
+    table: pd.DataFrame, problems: Sequence[str], beside: Values | Returns | None
+) -> dict[str, str | None]:
+    """The texts of a report by their files' names; None where the runs do not have what one is about."""
+    return {
+        "table.md": tables.results_table(table, problems),
+        "results.csv": tables.results_csv(table),
+        "commands.csv": tables.commands_csv(table),
+        "table_compact.md": tables.compact_table(table),
+        "arms.md": study_tables.arms_table(table),
+        "by_demonstrations.md": study_tables.demonstrations_table(table),
+        "divergence.md": study_tables.divergence_table(table, beside if isinstance(beside, Values) else None),
+        "signal.md": study_tables.signal_table(table),
+        "outliers.md": study_tables.outlier_table(table),
+        "keeping.md": keeping_table.keeping_table(table),
+        "between_runs.md": keeping_table.between_runs_table(table),
+    }
+
+
+def _figures(groups: Sequence[Group], beside: Values | Returns | None) -> dict[str, tuple]:
+    """A function and what it draws, by the figure's file name; it returns None where there is nothing to."""
+    figures = {"final_returns.png": (study_figures.draw_final_returns, groups)}
+    figures |= {f"{name}.png": (study_figures.draw_family, groups, name) for name in study_figures.FAMILIES}
+    figures["by_demonstrations.png"] = (
+        study_figures.draw_by_demonstrations,
+        groups,
+        beside if isinstance(beside, Returns) else None,
+    )
+    figures["rollout_gradient.png"] = (study_figures.draw_rollout_gradients, groups)
+    tasks = tasks_of(groups)
+    for task in tasks:
+        name = f"reward_histograms{'_' + text.slug(task) if len(tasks) > 1 else ''}.png"
+        figures[name] = (study_figures.draw_reward_histograms, [g for g in groups if g.task == task])
+    return figures
 
 
 def _check_ours(out_dir: pathlib.Path, names: Iterable[str]) -> None:
