@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import inspect
-import itertools
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -156,22 +155,18 @@ def _record_foreign(request: _RecordingRequest):
         act = evaluation.with_noise(act, codec, noise, seed) if noise else act
         episodes = _evaluated(make_env, act, num_episodes, seed, kept)
     else:
-        steps = itertools.count()
 
-        def begin() -> Callable[[np.ndarray], np.ndarray]:
+        def begin(own_seed: int) -> Callable[[np.ndarray], np.ndarray]:
             act_on_one = actor.begin()
             act = lambda rows, step: cut(act_on_one(rows), len(rows))  # noqa: E731
-            act = evaluation.with_noise(act, codec, noise, seed + next(steps)) if noise else act
+            act = evaluation.with_noise(act, codec, noise, own_seed) if noise else act
             return lambda rows: act(rows, 0)
 
         env.reset(seed=seed)  # thrown away, as where policies play: PyBullet's first is of other bits
-        episodes = [_episode(env, begin(), seed + i, kept) for i in range(num_episodes)]
+        episodes = [_episode(env, begin(seed + i), seed + i, kept) for i in range(num_episodes)]
         env.close()
     if cut.any_cut:
-        print(
-            f"note: actions lay outside {environment}'s space, and were cut to it.",
-            file=sys.stderr,
-        )
+        print(f"note: actions lay outside {environment}'s space, and were cut to it.", file=sys.stderr)
     return episodes, environment, make_env, {"policy": {"path": path, "kind": actor.kind}}
 
 

@@ -61,9 +61,7 @@ def _rows(table: Any) -> list[dict[str, Any]]:
     return [{name: cell(table[name][i]) for name in table.column_names} for i in range(table.num_rows)]
 
 
-def _from_rows(
-    rows: list[dict[str, Any]], provenance: dict[str, Any], kind_of_obs: Any = None
-) -> Demonstrations:
+def _from_rows(rows: list[dict[str, Any]], provenance: dict[str, Any], kind_of_obs: Any) -> Demonstrations:
     trajectories, unknown = [], 0
     for i, row in enumerate(rows):
         cut = _was_cut(row)

@@ -9,7 +9,7 @@ import codecs
 import csv
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -368,28 +368,9 @@ def _with_ends(fields: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], li
     fields, notes = dict(fields), []
     episode = fields.pop("episode", None)
     if episode is None:
-        if "terminals" not in fields:
-            raise UserError(
-                "no column says where episodes end; wanted episode (which one a row is of), or terminated "
-                "and truncated: add one"
-            )
-        if not {"timeouts", "next_observations"} & set(fields):
-            raise UserError(
-                "no column says where a limit cut an episode; wanted episode (which one a row is of), "
-                "truncated (all 0 if no limit ever cut one), or next_observation.<name>: add one"
-            )
+        _check_ends(fields)
         return fields, notes
-    if (empty := np.flatnonzero([cell is None or cell != cell for cell in episode.tolist()])).size:
-        raise UserError(
-            f"column episode, row {empty[0]} is empty; wanted which episode a row is of: fill it in"
-        )
-    ends = np.append(episode[1:] != episode[:-1], True)
-    pieces, distinct = int(ends.sum()), len(set(episode.tolist()))
-    if pieces != distinct:
-        raise UserError(
-            f"the rows of {distinct} episodes stand in {pieces} pieces; wanted each episode's rows together, "
-            "in the order of its steps: sort by episode and step"
-        )
+    ends = _last_rows(episode)
     if "terminals" not in fields and "timeouts" in fields:  # what was not cut ended
         fields["terminals"] = ends & ~arrays.as_flags("timeouts", fields["timeouts"])
         notes = ["No column says where episodes ended: taken from truncated, an end that was not cut."]
@@ -403,6 +384,36 @@ def _with_ends(fields: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], li
     if inside.any():
         raise UserError(f"row {inside.argmax()} ends an episode, and the column episode goes on; mend either")
     if not notes and (open_ends := int((ends & ~terminals & ~timeouts).sum())):
-        notes = [f"{open_ends} of {pieces} episodes have no mark where they end: taken as cut."]
+        notes = [f"{open_ends} of {ends.sum()} episodes have no mark where they end: taken as cut."]
     fields["timeouts"] = timeouts | (ends & ~terminals)
     return fields, notes
+
+
+def _check_ends(fields: Container[str]) -> None:
+    """Raises UserError where neither a column ``episode`` nor others say where episodes end or were cut."""
+    if "terminals" not in fields:
+        raise UserError(
+            "no column says where episodes end; wanted episode (which one a row is of), or terminated "
+            "and truncated: add one"
+        )
+    if "timeouts" not in fields and "next_observations" not in fields:
+        raise UserError(
+            "no column says where a limit cut an episode; wanted episode (which one a row is of), "
+            "truncated (all 0 if no limit ever cut one), or next_observation.<name>: add one"
+        )
+
+
+def _last_rows(episode: np.ndarray) -> np.ndarray:
+    """bool ``[N]``, the last row of each episode that the column names; UserError where it does not fit."""
+    if (empty := np.flatnonzero([cell is None or cell != cell for cell in episode.tolist()])).size:
+        raise UserError(
+            f"column episode, row {empty[0]} is empty; wanted which episode a row is of: fill it in"
+        )
+    ends = np.append(episode[1:] != episode[:-1], True)
+    pieces, distinct = int(ends.sum()), len(set(episode.tolist()))
+    if pieces != distinct:
+        raise UserError(
+            f"the rows of {distinct} episodes stand in {pieces} pieces; wanted each episode's rows together, "
+            "in the order of its steps: sort by episode and step"
+        )
+    return ends
