@@ -66,18 +66,9 @@ def main(argv: Sequence[str]) -> int:
     )
     out = Path(_OUT.value or f"runs/{name}").expanduser()
     study.check_out(out)
-    if not _DRY_RUN.value:
-        study.check_inputs(runs)
-    else:
-        states = runner.states_of(runs, out, _RETRY_FAILED.value)
-        print(runner.list_runs(states), flush=True)
-        study.check_inputs(runs)
-        left = [run for run, state in states.items() if state in (runner.NEW, runner.RESUME)]
-        first = {run.name.rpartition("/")[0]: run for run in reversed(left)}  # its other seeds are alike
-        refused = preflight.refusals([*first.values()])
-        for name, line in refused.items():
-            print(f"error: gail-train would refuse {name}: {line}", file=sys.stderr)
-        return REFUSED_EXIT_CODE if refused else 0
+    if _DRY_RUN.value:
+        return _dry_run(runs, out)
+    study.check_inputs(runs)
     engine = engine_flags.chosen()
     outcome = runner.run_study(runs, out, engine, _RETRY_FAILED.value)
     folder = shlex.quote(str(out))
@@ -85,6 +76,18 @@ def main(argv: Sequence[str]) -> int:
     if outcome.finished:
         print(f"Next:  {program('gail-report')} {folder} --out={folder}/report")
     return outcome.exit_code
+
+
+def _dry_run(runs: Sequence[study.StudyRun], out: Path) -> int:
+    states = runner.states_of(runs, out, _RETRY_FAILED.value)
+    print(runner.list_runs(states), flush=True)
+    study.check_inputs(runs)
+    left = [run for run, state in states.items() if state in (runner.NEW, runner.RESUME)]
+    first = {run.name.rpartition("/")[0]: run for run in reversed(left)}  # its other seeds are alike
+    refused = preflight.refusals([*first.values()])
+    for name, line in refused.items():
+        print(f"error: gail-train would refuse {name}: {line}", file=sys.stderr)
+    return REFUSED_EXIT_CODE if refused else 0
 
 
 def run() -> None:
