@@ -23,7 +23,7 @@ def write_report(tune: Tune, book: Any, out: Path) -> list[Path]:
     unused = _unused(tune, out)
     contents = {"tune.md": _page(tune, book, trials, unused), "trials.csv": _csv(tune, trials)}
     if best := _best(trials):
-        contents["best.gin"] = _gin(tune, best, trials, unused, _imports(book))
+        contents["best.gin"] = _gin(tune, best, trials, unused, _shared(book))
     return [write_atomically(out / name, text) for name, text in contents.items()]
 
 
@@ -131,18 +131,21 @@ def _short(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _imports(book: Any) -> list[str]:
-    """Lines that import parts of somebody's own, of the bindings that all runs have."""
+def _shared(book: Any) -> list[str]:
+    """Lines of gin that all runs have beside what was drawn."""
     settings = book.user_attrs["settings"]
-    return own_imports("\n".join((*settings["bindings"], *settings.get("--gin", ()))))
+    text = "\n".join((*settings["bindings"], *settings.get("--gin", ())))
+    return [line for line in text.splitlines() if line.strip()]
 
 
-def _gin(tune: Tune, best: Any, trials: list[Any], unused: Sequence[str], imports: Sequence[str]) -> str:
+def _gin(tune: Tune, best: Any, trials: list[Any], unused: Sequence[str], shared: Sequence[str]) -> str:
+    imports = own_imports("\n".join(shared))
     runs = ", ".join(f"{place} {cost:.4g}" for place, cost in costs_of(best).items())
     return "\n".join(
         [
             f"# Best of {len(trials)} trials of gail-tune on {' + '.join(tune.configs)}: {label_of(best)}.",
             f"# {getattr(tune.aim, '__name__', 'Aim')}: {runs}.",
+            *(f"# All trials had, and it has not: {line}" for line in shared if line not in imports),
             *imports,
             *binding_lines({name: value for name, value in best.params.items() if name not in unused}),
             "",

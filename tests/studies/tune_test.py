@@ -259,6 +259,15 @@ def test_the_best_settings_import_what_all_runs_import(tmp_path, trained):
     assert lines[2:4] == ["import json", "import math"] and lines[4].startswith("PPO.learning_rate = ")
 
 
+def test_the_best_settings_say_what_all_runs_were_bound_to_beside_them(tmp_path, trained):
+    searched(
+        tmp_path, num_trials=1, seeds=1, bindings=["Trainer.num_evaluations = 4"], gin=["PPO.batch_size = 8"]
+    )
+    lines = (tmp_path / "best.gin").read_text().splitlines()
+    had = ("Trainer.num_evaluations = 4", "PPO.batch_size = 8")
+    assert lines[2:4] == [f"# All trials had, and it has not: {line}" for line in had]
+
+
 def test_what_is_refused_counts_as_a_trial_and_is_said(tmp_path, trained, monkeypatch):
     monkeypatch.setenv("REFUSED_ABOVE", "1e-3")
     found = searched(tmp_path / "out", num_trials=8)
