@@ -91,10 +91,14 @@ def _made_with(spec: Any) -> dict[str, Any] | None:
 
 
 def _flattened(observations: list[Any], dataset: Any) -> tuple[list[np.ndarray], Components | None]:
-    """Observations ``[T + 1, ...]`` of each episode as one array, and their components, if any."""
-    if all(isinstance(rows, np.ndarray) for rows in observations):
-        return observations, None
+    """Observations ``[T + 1, ...]`` of each episode as one array, and their components, if any.
+
+    Matrices of other numbers than an image's bytes are flattened, as those of the environment are.
+    """
     space = dataset.observation_space
+    if all(isinstance(rows, np.ndarray) for rows in observations):
+        is_matrix = isinstance(space, gym.spaces.Box) and len(space.shape) > 1 and space.dtype != np.uint8
+        return [rows.reshape(len(rows), -1) for rows in observations] if is_matrix else observations, None
     parts = [concatenated("observations", _by_key(space, rows, ())) for rows in observations]
     return [rows for rows, _ in parts], parts[0][1]
 

@@ -87,6 +87,18 @@ def test_components_are_flattened_as_gymnasium_does(give):
     assert d.components == (("a/0", 2), ("a/1", 3), ("b", 1))
 
 
+def test_matrices_are_flattened_as_gymnasium_does(give):
+    """Of five cars beside each other, say; bytes are images, and stay."""
+    space = gym.spaces.Box(-9, 9, (2, 3), np.float32)
+    rows = np.arange(18, dtype=np.float32).reshape(3, 2, 3)
+    give(episode(rows, 2, terminated=True), space=space)
+    d = demos.load(NAME)
+    assert d.observations.tolist() == [gym.spaces.flatten(space, row).tolist() for row in rows[:2]]
+    assert d.next_observations[-1].tolist() == rows[2].ravel().tolist() and d.components is None
+    give(episode(rows.astype(np.uint8), 2, terminated=True), space=gym.spaces.Box(0, 255, (2, 3), np.uint8))
+    assert demos.load(NAME).observations.shape == (2, 2, 3)
+
+
 def test_errors(give, refuses, monkeypatch):
     give()
     refuses(NAME, "no episodes")
