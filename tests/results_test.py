@@ -1085,47 +1085,6 @@ def _points(runs, folder, arm, games):
         yield ", ".join(f"{score:.0f}" for score in points) or tables.NOTHING
 
 
-# gail_vr.md, what gail_vr_paper costs: a part, its runs in the study, and our runs that it is counted by.
-_CONTENDERS, _PPO_ARMS = "GAIL|GAIL-VR|GAIL-GP|W-GAIL|W-GAIL-GP", r"^(?!bc/|mgail/)"
-_TUNED, _GAMES = r"^(gail|gail_vr|gail_gp|w_gail|w_gail_gp)/", "/(ms_pacman|space_invaders|seaquest)/"
-_STATES = "/(reacher|half_cheetah|hopper|walker2d)/"
-_COST = [
-    ("Pong, PPO", f"{_PPO_ARMS}.*/pong/", "pong_today", "Pong", r"GAIL \+ cloning.*"),
-    ("other games, PPO", f"{_PPO_ARMS}.*{_GAMES}", "games", "Seaquest|MsPacman", "GAIL.*"),
-    ("Pong, BC", "^bc/pong/", "pong", "Pong", "BC"),
-    ("other games, BC", f"^bc{_GAMES}", "games", "Seaquest|MsPacman", "BC"),
-    ("Reacher, tuned", f"{_TUNED}reacher/", "steady", "Reacher", r"GAIL \(PPO\)"),
-    ("HalfCheetah, tuned", f"{_TUNED}half_cheetah/", "gail_vr", "HalfCheetah", _CONTENDERS),
-    ("Hopper, tuned", f"{_TUNED}hopper/", "gail_vr", "Hopper", _CONTENDERS),
-    ("Walker2d, tuned", f"{_TUNED}walker2d/", "gail_vr", "Walker2d", _CONTENDERS),
-    ("these four, Table 3", f"_table_3.*{_STATES}", "gail_vr", "Hopper", r".*Table 3.*"),
-    ("these four, BC", f"^bc{_STATES}", "steady", "Hopper|HalfCheetah|Walker2d|Reacher", "BC"),
-    ("Humanoid-Bullet, PPO", f"{_PPO_ARMS}.*/humanoid_bullet/", "pybullet_humanoid", "Humanoid", "GAIL.*"),
-    ("Humanoid-Bullet, BC", "^bc/humanoid_bullet/", "pybullet_humanoid", "Humanoid", "BC"),
-    ("MGAIL", "^mgail/", "steady", "Hopper|HalfCheetah", "MGAIL"),
-]
-
-
-def _cost_of_table_2(runs):
-    names = {run.name: " ".join(run.flags) for run in load_study("gail_vr_paper")[1].runs()}
-    total = 0.0
-    for part, pattern, folder, environment, arm in _COST:
-        flags = [names[name] for name in names if re.search(pattern, name)]
-        millions = [int(re.search(r"total_env_steps = ([\d_]+)", some)[1]) / 1e6 for some in flags]
-        same = runs[(runs.folder == folder) & runs.environment.str.contains(environment)]
-        same = same[same.arm.str.fullmatch(arm) & (same.env_steps < 2e6)]
-        if folder == "gail_vr":
-            same = same[same.demonstrations == "4"]
-        clones = arm == "BC"
-        minutes = same.wall_seconds / 60 / (1 if clones else same.env_steps / 1e6)
-        hours = minutes.median() / 60 * (len(flags) if clones else sum(millions))
-        steps = tables.NOTHING if clones else " or ".join(text.count(1e6 * m) for m in sorted(set(millions)))
-        each = f"{minutes.median():.1f}" + (" a run" if clones else "")
-        total += hours
-        yield [part, str(len(flags)), steps, each, f"{hours:.1f}"]
-    yield ["all", str(len(names)), "", "", f"{total:.0f}"]
-
-
 def _parts(section, *names):
     """credo.md: TD3-GAIL with one thing added, of results/credo_parts, under the name of the section."""
     runs = read(RESULTS / "credo_parts")
@@ -1369,7 +1328,6 @@ RULES = {
     ("gail_vr.md", "| GAIL and variants"): _table_2,
     ("gail_vr.md", "GAIL-VR beside GAIL"): _pairs,
     ("gail_vr.md", "few data, seeds 0, 1, 2"): _few_data,
-    ("gail_vr.md", "part"): _cost_of_table_2,
     ("gail_vr.md", "last tenth, seeds 0, 1, 2"): lambda runs: _signal_by_seed(
         "gail_vr_today", {"agent's reward: median": 3, **_OF_SIGNALS}
     ),
