@@ -429,8 +429,6 @@ CALCULATED = {
     ("gail_vr.md", "0.50 [0.38, 0.62]"): longest_studies,
     ("gail_vr.md", "0.48 [0.39, 0.56]"): last_policies,
     ("gail_vr.md", "0.58 [0.33, 0.83]"): lambda runs: vr_over_gail(runs, results_test.FEW_DATA),
-    ("gail_vr.md", "0.44 [0.00, 0.94]"): lambda runs: late_shares(runs, "Walker2d"),
-    ("gail_vr.md", "0.50 [0.17, 0.83]"): lambda runs: late_shares(runs, "Hopper"),
     ("gail_vr.md", "0.53 [0.38, 0.68]"): lambda runs: late_shares(
         runs, "Walker2d", "HalfCheetah", "Hopper", "Reacher"
     ),
