@@ -38,6 +38,7 @@ from tests.results_test import KINDS, ROOT, TABLES
 # (page, figure): why neither a results.csv nor CALCULATED has it.
 IN_NO_LIST = {
     ("mgail.md", "0.60 [0.34, 0.84]"): "of steps to 90% and not of returns",
+    ("mgail.md", "0.21 [0.04, 0.44]"): "of steps to 90% and not of returns",
 }
 FIRST_SEEDS = (3, 5, 10)
 MUJOCO = {"Hopper", "HalfCheetah", "Walker2d", "Ant"}
