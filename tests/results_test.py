@@ -62,7 +62,6 @@ WITHOUT_DATA = {
         "results/games.md",
         "demonstrations",
     ): "of results/pong, pong_today and its like, with the games' spread",
-    ("results/games.md", "change"): "tuning seed 1000, with commits; not exported",
     ("pixels.md", "PPO on Pong from the screen"): "steps a second; benchmarks/results/pixel_speed.json",
     ("pixels.md", "PPO on Pong from the screen, AVX2"): "the same; benchmarks/results/pixel_speed_avx2.json",
     ("pixels.md", "PPO on Pong from the screen, GPU"): "the same; benchmarks/results/pixel_speed_gpu.json",
