@@ -516,7 +516,7 @@ def _each(scores):
 
 
 def _with_seeds(runs):
-    return f"{tables.spread(runs.normalized_return)} ({len(runs)})" if len(runs) else "not run"
+    return f"{tables.spread(runs.normalized_return)} ({len(runs)})" if len(runs) else tables.NOTHING
 
 
 def _table_3(runs):
@@ -550,14 +550,6 @@ def _few_rows_of_classic_control(runs):
         ours = [_with_seeds(same[same.arm == arm]) for arm in ("BC", "GAIL (TRPO)")]
         name = f"{paper.environment}, {paper.trajectories}"
         yield [name, f"{paper.bc:.2f}", ours[0], f"{paper.gail:.2f}", ours[1]]
-
-
-def _classic_control(runs):
-    """gail.md: four whole trajectories beside the paper's returns."""
-    for paper in _paper().query("expert.isna() and trajectories == 4").itertuples():
-        same = runs[(runs.environment == paper.environment) & (runs.demonstrations == "4")]
-        ours = [_with_seeds(_of(same, "steady", [arm])) for arm in ("BC", "GAIL (PPO)")]
-        yield [paper.environment, f"{paper.bc:.2f}", ours[0], f"{paper.gail:.2f}", ours[1]]
 
 
 # off_policy.md: the folder and the name of an arm by task, where steady's of the recipe is not it.
@@ -1347,7 +1339,6 @@ RULES = {
     ("results/games.md", "drawn games, cloning beside it"): _drawn_games,
     ("results/games.md", "points, seed by seed"): _games_study,
     ("results/games.md", "points by IQ-Learn, seed by seed"): _games_iq,
-    ("gail.md", "task"): _classic_control,
     ("gail.md", "classic control, trajectories"): _few_rows_of_classic_control,
     ("speed.md", "recipe 2"): _evaluations_cost,
     ("ppo.md", "candidate"): _candidates,
