@@ -114,6 +114,19 @@ class Lease:
             what = f"{self.folder} was taken over by {self._thief}, since this process stood still for long"
             raise UserError(f"{what}: nothing more is written here.")
 
+    @property
+    def has_lost_folder(self) -> bool:
+        """Whether the held folder was moved or removed: nothing is there where it was taken."""
+        if self._own is None:
+            return False
+        try:
+            os.stat(self._file.parent)
+        except FileNotFoundError:
+            return True
+        except OSError:
+            pass  # A network's trouble: the run itself says more.
+        return False
+
     def _keep_touching(self, over: threading.Event) -> None:
         while not over.wait(BEAT_SECONDS):
             self._beat()

@@ -196,8 +196,11 @@ class RunDirectory:
         self._lease.release()
 
     def check_lock(self) -> None:
-        """Raises UserError where another machine took the directory while this process stood still."""
+        """Raises UserError where another machine took the directory, or somebody moved or removed it."""
         self._lease.check()
+        if self._lease.has_lost_folder:
+            what = f"--run_dir={self.path} was moved or removed while this process trained"
+            raise UserError(f"{what}: nothing more is written. What was moved goes on with --resume.")
 
     def clean(self) -> None:
         """Removes what killed processes left half written. Only for the holder of the lock."""

@@ -336,6 +336,7 @@ class Trainer:
         progress["recent_returns"] = list(self.recent_returns)
         progress |= {"wall_seconds": self.wall_seconds, "evaluation_seconds": self._evaluation_seconds}
         start = time.perf_counter()
+        self._run_dir.check_lock()
         self._last_checkpoint = self._checkpoints.save(self.iteration, self._generator.state(), progress)
         self._saved_at = time.perf_counter()
         self._saving_seconds = self._saved_at - start

@@ -233,6 +233,18 @@ def test_a_run_directory_is_made_in_one_move(tmp_path):
     assert os.listdir(tmp_path / "runs") == ["a"]
 
 
+def test_a_training_whose_directory_is_moved_stops_and_makes_no_other(tmp_path):
+    run_dir = RunDirectory(tmp_path / "a")
+    run_dir.create({"status": "running"}, "# gin\n", False)
+    run_dir.check_lock()
+    os.rename(tmp_path / "a", tmp_path / "b")
+    # A study takes what begins so for a failed run, and tries the other seeds.
+    with pytest.raises(UserError, match="^--run_dir=.*a was moved or removed.*--resume"):
+        run_dir.check_lock()
+    run_dir.unlock()
+    assert os.listdir(tmp_path) == ["b"]
+
+
 def test_a_failed_creation_leaves_nothing(tmp_path, monkeypatch):
     def no_space(*_):
         raise OSError(28, "No space left on device")
