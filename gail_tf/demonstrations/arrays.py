@@ -13,6 +13,7 @@ from gail_tf.frame_stacks import FrameStacks
 
 NUMERIC_KINDS, INTEGER_KINDS = "fiu", "iu"
 _KINDS = "b" + NUMERIC_KINDS  # with True and False, which are 1 and 0
+_LOOKED_AT = 10_000
 _AXES = {1: "[N]", 2: "[N, dimension]", 3: "[N, H, W]", 4: "[N, H, W, C]"}
 
 
@@ -53,7 +54,9 @@ def outside(rows: np.ndarray, low, high, slack=0) -> str:
 def _require_kind_and_axes(name: str, array: np.ndarray, kinds: str, wanted: str, ndim: int) -> None:
     if array.dtype.kind not in kinds:
         how = "convert the array"
-        if array.dtype.kind == "O":
+        if array.dtype.kind == "O" and isinstance(array.flat[0] if array.size else None, Mapping):
+            how = f"give the parts of a dictionary apart, {name}/<key> with a row a step"
+        elif array.dtype.kind == "O":
             how = "numpy.concatenate(list(array)) of arrays of episodes, numpy.stack(list(array)) of rows"
         raise UserError(f"{name} has dtype {array.dtype}; wanted {wanted}: {how}")
     if array.ndim != ndim or not array.size:
@@ -71,6 +74,30 @@ def require_finite(name: str, array: np.ndarray) -> None:
     """Raises UserError naming the first NaN or infinity of ``array`` ``[N]`` or ``[N, d]``."""
     if bad := first_of(array, ~np.isfinite(array)):
         raise UserError(f"{name} {bad}; wanted finite float32 numbers: remove the episodes that hold them")
+
+
+def coarse_in_float32(name: str, array: np.ndarray) -> str:
+    """Which component of ``[N]`` or ``[N, d]`` float32 blurs by more than 1% of its spread; "" for none.
+
+    Seconds since 1970, say, of which float32 has every 128th. A spread below 1e-4 may be that of rounding,
+    and means nothing. Of many rows some are looked at.
+    """
+    is_wide = array.dtype.kind in NUMERIC_KINDS and array.dtype.itemsize == 8
+    if not is_wide or array.ndim not in (1, 2) or not array.size:
+        return ""
+    rows = array[:: 1 + len(array) // _LOOKED_AT].reshape(-1, *array.shape[1:] or (1,))
+    with np.errstate(all="ignore"):  # NaN and infinities are told elsewhere
+        blur, spread = np.abs(rows.astype(np.float32).astype(rows.dtype) - rows).max(axis=0), rows.std(axis=0)
+        coarse = np.flatnonzero((blur > 0.01 * spread) & (spread > 1e-4) & np.isfinite(blur))
+    if not len(coarse):
+        return ""
+    component = coarse[0]
+    column = rows[:, component]
+    return (
+        f"{name}, component {component} lies around {column.mean():.6g} with a spread of {column.std():.3g}; "
+        f"float32, in which it is learned from, has steps of {np.spacing(np.float32(column[0])):.3g} there: "
+        "subtract an offset, here and in the environment (gymnasium.wrappers.TransformObservation)"
+    )
 
 
 def as_float32(name: str, value: object, ndim: int = 1) -> np.ndarray:

@@ -38,6 +38,34 @@ def test_bad_observations_are_refused(value, sentence):
         arrays.as_float32("observations", value, ndim=2)
 
 
+def test_parts_of_a_dictionary_are_wanted_apart():
+    for value in ({"a": np.zeros((2, 1))}, [{"a": 0.0}, {"a": 1.0}]):
+        with pytest.raises(
+            UserError, match="parts of a dictionary apart, observations/<key> with a row a step"
+        ):
+            arrays.as_float32("observations", value, ndim=2)
+
+
+def test_what_float32_blurs_is_told():
+    """Around 2**31 its steps are 256: of seconds since 1970 that rise by 1 nothing is left."""
+    rows = np.stack([np.arange(10.0), 2.0**31 + np.arange(10.0)], axis=1)
+    told = arrays.coarse_in_float32("observations", rows)
+    assert told.startswith("observations, component 1 lies around 2.14748e+09 with a spread of 2.87; float32")
+    assert "has steps of 256 there: subtract an offset" in told
+    assert arrays.coarse_in_float32("observations", rows.astype(np.int64)) == told
+    for fine in (rows[:, 0], rows - rows[0], rows.astype(np.float32), 1.0 + 1e-15 * rows[:, :1], rows[:0]):
+        assert arrays.coarse_in_float32("observations", fine) == ""
+    d = from_arrays(
+        {
+            "observations": rows,
+            "actions": np.zeros((10, 1)),
+            "terminals": np.arange(10) == 9,
+            "timeouts": np.zeros(10),
+        }
+    )
+    assert d.notes[0].startswith("warning: observations, component 1 lies around 2.1")
+
+
 def test_integer_actions_with_columns_are_refused():
     several = r"integers of shape \[2, 3\].*: of several choices a step take numpy.ravel_multi_index"
     with pytest.raises(UserError, match=several):

@@ -20,7 +20,7 @@ from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.episodes import followed, repaired
 from gail_tf.demonstrations.readers import npz
 from gail_tf.demonstrations.readers.outside import source
-from gail_tf.errors import UserError
+from gail_tf.errors import WARNING, UserError
 
 _ALIASES = {
     "observations": ("observations", "obs"),
@@ -56,6 +56,11 @@ def from_fields(fields: Mapping[str, Any], provenance: dict[str, Any]) -> Demons
     if rewards is not None and rewards.dtype.kind == "f" and rewards.size and np.isnan(rewards).all():
         del arrays_by_key["rewards"]
         notes.append("All rewards are NaN: left out, no return is known.")
+    observed = {
+        name: array for name, array in arrays_by_key.items() if name.startswith(("obs", "observations"))
+    }
+    coarse = filter(None, (arrays.coarse_in_float32(name, array) for name, array in observed.items()))
+    notes += [f"{WARNING}{told}." for told in coarse]
     found, components = joined(arrays_by_key, "observations", "next_observations", "final_observations")
     found, reshaped = _without_columns(_renamed(found))
     environment, more = _environment(found.pop("environment", None))
