@@ -370,7 +370,7 @@ def _with_ends(fields: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], li
     if episode is None:
         _check_ends(fields)
         return fields, notes
-    ends = _last_rows(episode)
+    ends = _episode_ends(episode)
     if "terminals" not in fields and "timeouts" in fields:  # what was not cut ended
         fields["terminals"] = ends & ~arrays.as_flags("timeouts", fields["timeouts"])
         notes = ["No column says where episodes ended: taken from truncated, an end that was not cut."]
@@ -403,7 +403,7 @@ def _check_ends(fields: Container[str]) -> None:
         )
 
 
-def _last_rows(episode: np.ndarray) -> np.ndarray:
+def _episode_ends(episode: np.ndarray) -> np.ndarray:
     """bool ``[N]``, the last row of each episode that the column names; UserError where it does not fit."""
     if (empty := np.flatnonzero([cell is None or cell != cell for cell in episode.tolist()])).size:
         raise UserError(
