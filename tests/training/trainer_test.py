@@ -2,11 +2,13 @@
 
 import contextlib
 import json
+import shutil
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from gail_tf.errors import UserError
 from gail_tf.training.diagnostics import DivergedError
 from gail_tf.training.evaluation import Evaluation
 from gail_tf.training.run_directory import RunDirectory
@@ -377,3 +379,17 @@ def test_the_last_policy_is_kept_where_it_is_about_as_near(distance, kept, tmp_p
     distances = {1: 1.1, 2: 1.0, 3: 1.1, 4: distance}
     result = make(tmp_path, distance=lambda episodes: distances[episodes[0]["iteration"]]).run()
     assert result["kept_env_steps"] == kept
+
+
+def test_a_run_whose_directory_is_removed_makes_no_checkpoint_there(tmp_path):
+    run_dir = RunDirectory(tmp_path / "run")
+    run_dir.create({"status": "running"}, "# gin\n", False)
+    times = {"total_env_steps": 40, "num_evaluations": 4, "checkpoint_interval": 1}
+    trainer = Trainer(
+        Counts(), None, run_dir, Looks(), lambda mean: mean, distance=None, keep="last", **times
+    )
+    shutil.rmtree(run_dir.path)
+    with pytest.raises(UserError, match="moved or removed"):
+        trainer.checkpoint()
+    run_dir.unlock()
+    assert not run_dir.path.exists()
