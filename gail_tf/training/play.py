@@ -80,7 +80,8 @@ def record(
 ) -> list[Episode]:
     """Plays ``num_episodes`` in a window; where it is closed sooner, those that came to their end.
 
-    Without a key action 0 is taken. Episode i starts from ``reset(seed=seed + i)``.
+    So where it is interrupted by Ctrl-C, and where the environment fails, with a note. Without a key action 0
+    is taken. Episode i starts from ``reset(seed=seed + i)``.
 
     Args:
       kept: what is kept of observations.
@@ -110,7 +111,13 @@ def record(
                 raise _Enough
 
     say(f"Keys: {', '.join(f'{_shown(key)} is {action}' for key, action in mapping.items())}; Escape ends.")
-    _play(_Reseeded(env, lambda: seed + len(episodes)), mapping, on_step, fps)
+    try:
+        _play(_Reseeded(env, lambda: seed + len(episodes)), mapping, on_step, fps)
+    except (UserError, KeyboardInterrupt) as e:  # what a person played cannot be played again
+        if not episodes:
+            raise
+        why = "Interrupted." if isinstance(e, KeyboardInterrupt) else str(e)
+        print(f"note: {why} Kept are the episodes that came to their end: {len(episodes)}.", file=sys.stderr)
     if not episodes:
         raise UserError(f"no episode of {environment} was played to its end: nothing was written.")
     return episodes

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from gymnasium.envs.classic_control.cartpole import CartPoleEnv
 
 from gail_tf import demonstrations
 from gail_tf.assembly.recipes import recipe_of
@@ -151,6 +152,28 @@ def test_a_window_that_is_closed_leaves_what_came_to_its_end(keyboard):
     assert len(play.record(make_env, "CartPole-v1", 9, seed=0, fps=10_000, say=str)) in (1, 2)
     keyboard("1", then_close_after=3)
     with pytest.raises(UserError, match="no episode of CartPole-v1 was played to its end"):
+        play.record(make_env, "CartPole-v1", 9, seed=0, fps=10_000, say=str)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("the arm is stuck")])
+def test_an_end_by_ctrl_c_or_an_error_leaves_what_came_to_its_end(keyboard, monkeypatch, capsys, error):
+    """Nobody plays the same again. CartPole falls after 8 to 10 steps of one action."""
+    keyboard("1")
+    step, steps = CartPoleEnv.step, iter(range(10**6))
+
+    def failing(self, action):
+        if next(steps) == fails_at:
+            raise error
+        return step(self, action)
+
+    monkeypatch.setattr(CartPoleEnv, "step", failing)
+    fails_at = 25
+    assert len(play.record(make_env, "CartPole-v1", 9, seed=0, fps=10_000, say=str)) == 2
+    said = capsys.readouterr().err
+    assert "Kept are the episodes that came to their end: 2." in said
+    assert ("the arm is stuck" if isinstance(error, RuntimeError) else "note: Interrupted.") in said
+    fails_at = 28  # in the first episode of the next
+    with pytest.raises((KeyboardInterrupt, UserError)):
         play.record(make_env, "CartPole-v1", 9, seed=0, fps=10_000, say=str)
 
 
