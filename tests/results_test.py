@@ -54,8 +54,6 @@ WITHOUT_DATA = {
     ("mgail.md", "claim"): _CLAIMS,
     ("off_policy.md", "| seeds"): "others' numbers, but for the last three rows, which have a rule",
     ("off_policy.md", "| Hopper-v5"): "others' numbers, but for the first rows, which have a rule",
-    ("off_policy.md", "| mean"): "of evaluations in metrics.jsonl, not exported",
-    ("off_policy.md", "noise"): "tried while tuning, with commits; not exported",
     ("own_parts.md", "binding"): "what a function returns",
     ("pixels.md", "game, recorded games"): "quotes results/games.md",
     (
@@ -67,7 +65,6 @@ WITHOUT_DATA = {
     ("pixels.md", "PPO on Pong from the screen, GPU"): "the same; benchmarks/results/pixel_speed_gpu.json",
     ("speed.md", "an iteration"): "seconds of single runs on a GPU, with commit; not exported",
     ("pybullet.md", "task"): "experts, with commit and command; not exported",
-    ("ppo.md", "`average_rate`"): "tuning seeds 1000 to 1004, with commit and command; not exported",
     ("ppo.md", "kept"): "tuning runs, not exported, and results/steady/runs.jsonl.xz by another rule",
     ("run_directory.md", "episodes"): "how it was measured is said, with its commit; not exported",
     ("results/bc_search.md", "run"): "tuning seeds, with commit and command; not exported",
@@ -90,10 +87,8 @@ WITHOUT_DATA = {
     ("trpo.md", "claim"): _CLAIMS,
     ("gail_vr.md", "Method"): "results/gail_vr_today/arms.md",
     ("w_gail.md", "tried"): "tuning seeds, with commits; not exported",
-    ("ppo.md", "`gail_ppo/cartpole`, 24,576 steps, seeds 1000 to 1005"): "tuning seeds; not exported",
     ("ppo.md", "least deviation"): "tuning seeds, with command and commit; not exported",
     ("ppo.md", "PPO on the double pendulum"): "tuning seeds, with command and commit; not exported",
-    ("results/README.md", "| cloning alone"): "medians and ranges of steady/table.md and bc/table.md",
     ("results/remaining.md", "study"): "counted and estimated by remaining_test.py",
     ("results/README.md", "file"): "digests of recordings; run.json has them",
     ("results/gail_vr/signal.md", "Task"): "of metrics.jsonl, not exported",
@@ -650,11 +645,10 @@ def _late_falls(runs):
     found = archive.read_archive(RESULTS / "late_falls" / "runs.jsonl.xz")
     for run in sorted(found, key=lambda run: run.name):
         arms.setdefault(run.info["label"], []).append(run)
-    each = lambda found: ", ".join(tables.NOTHING if x is None else f"{x:.2f}" for x in found)  # noqa: E731
+    each = lambda found: ", ".join(f"{x:.2f}" for x in found)  # noqa: E731
     for arm, same in sorted(arms.items(), key=lambda pair: -len(pair[1])):
         lowest = [aggregates.evaluation_curve(run)[1][-13:].min() for run in same]
-        again = map(aggregates.share_below_expert, same)
-        yield [arm, each(again), each(lowest), each(run.normalized_return for run in same)]
+        yield [arm, each(lowest), each(run.normalized_return for run in same)]
 
 
 def _candidates(runs):
@@ -1237,17 +1231,20 @@ def _untuned(runs):
         yield [environment, *(tables.spread(arm.score) for arm in arms)]
 
 
-def _cloning_today(runs):
-    """results/README.md: cloning by the recipe since the search, beside the same seeds before it."""
-    del runs
-    today, before = (read(RESULTS / folder) for folder in ("bc", "steady"))
-    before = before[before.arm == "BC"]
+def _cloning_and_gail(runs):
+    """results/README.md: cloning alone, and GAIL (PPO) plain and with cloning beside it, ten seeds each."""
+    arms = {task: ("GAIL (PPO)", "GAIL + cloning (PPO)") for task in MUJOCO_TASKS[:4]}
+    arms |= {task: (None, "GAIL (PPO), 1.5M") for task in MUJOCO_TASKS[4:6]}
+    arms |= {task: (None, "GAIL (PPO)") for task in (*MUJOCO_TASKS[6:], "humanoid", "pendulum")}
+    runs = runs.assign(name=runs.run.str.split("/").str[-2])
     for task in (*MUJOCO_TASKS, "humanoid", *SMALL_TASKS):
-        ours, theirs = (part[part.run == f"bc/{task}/" + part.seed.astype(str)] for part in (today, before))
-        theirs = theirs[theirs.seed.isin(ours.seed)]
-        name = f"{ours.environment.iloc[0]}{', every 20th step' * task.endswith('_subsampled')}"
-        spreads = [f"{tables.spread(part.score)} ({len(part)})" for part in (ours, theirs)]
-        yield [name, *spreads]
+        alone, *beside = (
+            _of(runs[runs.name == task], folder, [arm])
+            for folder, arm in (("bc", "BC"), *(("steady", x) for x in arms.get(task, ("GAIL (PPO)", None))))
+        )
+        assert {len(part) for part in (alone, *beside)} <= {0, 10}
+        name = f"{alone.environment.iloc[0]}{', every 20th step' * task.endswith('_subsampled')}"
+        yield [name, *(tables.spread(x.score) if len(x) else tables.NOTHING for x in (alone, *beside))]
 
 
 MUJOCO_TASKS = [
@@ -1286,7 +1283,7 @@ def _in_short(runs):
 
 RULES = {
     ("README.md", "learned from"): _in_short,
-    ("results/README.md", "| cloning today"): _cloning_today,
+    ("results/README.md", "| cloning alone"): _cloning_and_gail,
     ("results/README.md", "no recipe"): _untuned,
     ("results/README.md", "paper"): _papers,
     ("credo.md", "Arm"): lambda runs: _parts("One thing added to TD3-GAIL", "", *_PARTS),
@@ -1359,7 +1356,7 @@ RULES = {
     ("results/README.md", "trajectories"): _fewer_rows,
     ("results/steady/between_runs.md", "Task"): _between_runs,
     ("results/README.md", "task"): _aims,
-    ("results/README.md", "recipe 3"): _on_humanoid,
+    ("results/README.md", "recipe 2"): _on_humanoid,
     ("results/README.md", "four demonstrations"): _fresh_seeds,
     ("results/README.md", "four shipped demonstrations"): _on_shipped,
     ("mgail.md", "| Hopper-v5: IQM [95% interval]"): _model_comparison,
