@@ -45,7 +45,6 @@ WITHOUT_DATA = {
     ("run_directory.md", "`nearness`, at least"): "bounds of gail_tf/scores.py",
     ("bc.md", "change to the recipe of before"): "tuning seeds, with commit and bindings; not exported",
     ("bc.md", "settings"): "tuning seeds, with commit and command; not exported",
-    ("demonstrations.md", "format"): "of which package and version a file is",
     ("gail_vr.md", "claim"): _CLAIMS,
     ("gail_vr.md", "figure or table"): "quotes the tables and files that it links",
     ("gail.md", "| name"): "the range of each reward function",
