@@ -80,4 +80,6 @@ def _batch_for(env: gym.Env, num_environments: int, num_threads: int) -> Callabl
 
 
 def _can_fork() -> bool:
-    return "fork" in multiprocessing.get_all_start_methods()
+    """Not in a process of ``multiprocessing.Pool``, which may have none of its own."""
+    is_allowed = not multiprocessing.current_process().daemon
+    return is_allowed and "fork" in multiprocessing.get_all_start_methods()

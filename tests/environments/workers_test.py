@@ -127,6 +127,17 @@ def test_processes_are_for_slow_environments_where_there_are_cores(options, want
     simulators.close()
 
 
+def name_of_the_maker():
+    simulators, _, _ = make_simulators(pendulum, 2, is_slow=True, num_threads=2)
+    simulators.close()
+    return simulators.name
+
+
+def test_in_a_process_of_a_pool_which_may_have_none_of_its_own_they_are_stepped_there():
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        assert pool.apply_async(name_of_the_maker).get(timeout=60) == Loop.name
+
+
 class Chaotic(gym.Env):
     """Computes with its action, in the precision that it is given in."""
 
