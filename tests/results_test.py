@@ -96,7 +96,7 @@ WITHOUT_DATA = {
     ("sqil.md", "| minimised, mean over the minibatch"): "losses",
     ("sqil.md", "task (expert)"): "trials on seeds 1000 and 1001, said to be no study; not exported",
     **{("reliability.md", n): "counts of tests/campaign" for n in ("part 2", "family", "format", "soak")},
-    **{("speed.md", n): "the page has its command" for n in ("64 updates of", "update", "recipe")},
+    **{("speed.md", n): "the page has its command" for n in ("64 updates of", "recipe")},
 }
 
 
