@@ -65,7 +65,6 @@ WITHOUT_DATA = {
     ("speed.md", "an iteration"): "seconds of single runs on a GPU, with commit; not exported",
     ("pybullet.md", "task"): "experts, with commit and command; not exported",
     ("ppo.md", "kept"): "tuning runs, not exported, and results/steady/runs.jsonl.xz by another rule",
-    ("run_directory.md", "episodes"): "how it was measured is said, with its commit; not exported",
     ("results/bc_search.md", "run"): "tuning seeds, with commit and command; not exported",
     ("results/bc_search.md", "trial"): "tuning seeds, with commit and command; not exported",
     (

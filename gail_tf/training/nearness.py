@@ -35,7 +35,7 @@ RANDOM_EPISODES, RANDOM_SEED = 10, 2_000_000
 
 MIN_EPISODES = 5
 """Fewer are given no words. Of 23 policies of five tasks the words of five episodes are more than one line of
-_WORDS off those of 50 in 0.7% of draws, those of three in 2.1%: docs/run_directory.md has the table."""
+_WORDS off those of 50 in 0.7% of draws, those of three in 2.1%."""
 
 # Share of the way from a random policy to held-out demonstrations, at least, and what to say of it. Policies
 # of Hopper-v5 with 0.99, 0.95, 0.84 and 0.63 of the expert's return are at 0.91, 0.77, 0.57 and 0.18 of it.
