@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import gymnasium as gym
 import numpy as np
 
-from gail_tf.environments.film import in_child, play, rendered
+from gail_tf.environments.film import frame_of, in_child, play, rendered
 from gail_tf.files import write_atomically
 
 _FRAME_WIDTH, _MARGIN, _HEADING = 160, 4, 16  # pixels
@@ -57,7 +57,7 @@ def _draw(environment, arguments, episodes: Sequence[Played], seed: int, path: s
             def look(step: int, frames=frames) -> None:
                 places = np.flatnonzero(moments == step)
                 if len(places):
-                    frames.update(dict.fromkeys(places.tolist(), env.render()))
+                    frames.update(dict.fromkeys(places.tolist(), frame_of(env)))
 
             total = play(env, actions, seed, look)
             rows.append((f"{name}: return {total:,.1f} in {len(actions)} steps", frames))
@@ -77,6 +77,6 @@ def _sheet(rows: Sequence[tuple[str, Mapping[int, np.ndarray]]], num_frames: int
     for y, (heading, frames) in enumerate(rows):
         ImageDraw.Draw(sheet).text((_MARGIN, y * line + 2), heading, fill="black")
         for x, frame in frames.items():
-            small = Image.fromarray(np.asarray(frame, np.uint8)).resize(size, Image.Resampling.LANCZOS)
+            small = Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS)
             sheet.paste(small, (_MARGIN + x * column, y * line + _HEADING))
     return sheet

@@ -20,7 +20,7 @@ import numpy as np
 from gail_tf.environments.make import make_by_arguments
 from gail_tf.environments.third_party import any_error_as_user_error
 from gail_tf.environments.wrappers import recalled
-from gail_tf.errors import WHERE, UserError, error_message, one_line
+from gail_tf.errors import WHERE, UserError, error_message, kind_of, one_line
 
 _RENDERERS = {
     "egl": "install EGL with a driver (Debian: libegl1 libgl1-mesa-dri), or set MUJOCO_GL=osmesa",
@@ -151,8 +151,8 @@ def _files(error: BaseException) -> Iterator[str]:
 
 def _filmed(environment, arguments: dict, actions: np.ndarray, seed: int, path: str) -> float:
     with rendered(environment, arguments) as env:
-        with _writer(Path(path), env.metadata.get("render_fps", 30)) as add_frame:
-            return play(env, actions, seed, lambda step: add_frame(env.render()))
+        with _writer(Path(path), env.metadata.get("render_fps") or 30) as add_frame:
+            return play(env, actions, seed, lambda step: add_frame(frame_of(env)))
 
 
 @contextlib.contextmanager
@@ -193,6 +193,22 @@ def play(env: gym.Env, actions: np.ndarray, seed: int, look: Callable[[int], Any
     return total
 
 
+def frame_of(env: gym.Env) -> np.ndarray:
+    """What ``env`` renders, uint8 ``[H, W, 3]`` or ``[H, W, 4]``; a grey picture has three equal colours.
+
+    Raises:
+      UserError: it is no such picture; of numbers from 0 to 1 bytes would be a black one.
+    """
+    given = env.render()
+    frame = np.asarray(given) if isinstance(given, np.ndarray | list | tuple) else np.zeros(0)
+    frame = frame[..., None] if frame.ndim == 2 else frame
+    is_picture = frame.ndim == 3 and frame.size > 0 and frame.shape[-1] in (1, 3, 4)
+    if not is_picture or frame.dtype.kind not in "iu" or frame.min() < 0 or frame.max() > 255:
+        told = f"{frame.dtype} {list(frame.shape)}" if frame.size else kind_of(given)
+        raise UserError(f"its render() gave {told}: want the picture, uint8 [H, W, 3] from 0 to 255")
+    return np.repeat(frame, 3 if frame.shape[-1] == 1 else 1, axis=-1).astype(np.uint8)
+
+
 def _even(frame: np.ndarray) -> np.ndarray:
     """``frame`` with even sides, its last row and column repeated: what mp4 can hold."""
     height, width = frame.shape[:2]
@@ -209,7 +225,7 @@ def _writer(path: Path, fps: float):
     settings = {"fps": fps, "macro_block_size": 1} if path.suffix == ".mp4" else {"duration": 1000 / fps}
     try:
         with imageio.get_writer(temporary, **settings) as writer:
-            yield lambda frame: writer.append_data(_even(np.asarray(frame, np.uint8)))
+            yield lambda frame: writer.append_data(_even(frame))
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

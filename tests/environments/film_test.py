@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from gail_tf.environments.film import _writer, film, play, rendered, renderer_set_aside
+from gail_tf.environments.film import _writer, film, frame_of, play, rendered, renderer_set_aside
 from gail_tf.environments.make import make_environment
 from gail_tf.errors import UserError
 
@@ -60,6 +60,59 @@ def test_an_mp4_of_odd_sides_gets_a_row_and_a_column_more(tmp_path):
             write(np.full((85, 51, 3), shade, np.uint8))
     frames = imageio.mimread(tmp_path / "film.mp4")
     assert [frame.shape for frame in frames] == [(86, 52, 3)] * 3
+
+
+class Draws(gym.Wrapper):
+    """Renders to ``picture``."""
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": None}  # noqa: RUF012 - as Gymnasium has it
+
+    def __init__(self, picture):
+        super().__init__(gym.make("CartPole-v1", render_mode="rgb_array"))
+        self.picture = picture
+
+    def render(self):
+        return self.picture
+
+
+def make_grey(render_mode=None):
+    return Draws(np.full((40, 50), 200))  # int64
+
+
+def make_undrawn(render_mode=None):
+    return Draws(None)
+
+
+def test_a_grey_picture_is_filmed_also_without_a_pace(tmp_path):
+    film(make_grey, {}, np.ones(2, np.int64), 3, str(tmp_path / "film.gif"))
+    assert (imageio.mimread(tmp_path / "film.gif")[0][..., :3] == 200).all()
+
+
+@pytest.mark.parametrize(("shape", "colours"), [((4, 5), 3), ((4, 5, 1), 3), ((4, 5, 3), 3), ((4, 5, 4), 4)])
+def test_a_frame_is_bytes_in_colour(shape, colours):
+    frame = frame_of(Draws(np.full(shape, 200)))
+    assert frame.shape == (4, 5, colours) and frame.dtype == np.uint8 and (frame == 200).all()
+
+
+@pytest.mark.parametrize(
+    ("picture", "told"),
+    [
+        (None, "None"),
+        (np.full((4, 5, 3), 0.5), r"float64 \[4, 5, 3\]"),
+        (np.full((4, 5, 3), 256), r"int64 \[4, 5, 3\]"),
+        (np.zeros((3, 4, 5), np.uint8), r"uint8 \[3, 4, 5\]"),
+        ([np.zeros((4, 5, 3), np.uint8)], r"uint8 \[1, 4, 5, 3\]"),
+    ],
+)
+def test_what_is_no_picture_is_said(picture, told):
+    with pytest.raises(UserError, match=rf"render\(\) gave {told}: want the picture, uint8 \[H, W, 3\]"):
+        frame_of(Draws(picture))
+
+
+def test_a_film_of_what_is_not_drawn_is_one_line(tmp_path):
+    with pytest.raises(UserError, match=r"film.gif: cannot be made: its render\(\) gave None"):
+        film(make_undrawn, {}, np.ones(2, np.int64), 3, str(tmp_path / "film.gif"))
+    assert os.listdir(tmp_path) == []
 
 
 def test_wrappers_and_limits_are_the_policys(tmp_path):
