@@ -154,8 +154,9 @@ class Case:
 
     @property
     def inspection(self) -> str:
-        """The command that shows its demonstrations."""
-        return f"gail-make-demonstrations --inspect={self._quoted_demonstrations}"
+        """The command that shows its demonstrations; it knows no reader of one's own."""
+        file = "SAVED.npz" if self.run.info.get("demonstrations_reader") else self._quoted_demonstrations
+        return f"gail-make-demonstrations --inspect={file}"
 
     @property
     def _quoted_demonstrations(self) -> str:

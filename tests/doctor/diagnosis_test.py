@@ -327,6 +327,8 @@ def test_paths_are_quoted_and_arrays_have_none():
     for given, shown in (("my demos/a.npz", "'my demos/a.npz'"), ("the arrays", "SAVED.npz")):
         run.info["demonstrations"] = given
         assert f"--inspect={shown}" in " ".join(diagnosis.diagnose(run)[0].change)
+    run.info.update(demonstrations="mine.csv", demonstrations_reader="@my_reader")
+    assert "--inspect=SAVED.npz" in " ".join(diagnosis.diagnose(run)[0].change)
     scores = [0.1, 0.5, 0.9, 0.9, *[0.2] * 26]
     run = poor(**{"evaluation__return_mean": [100 * score for score in scores], "env_steps": 0}, score=0.2)
     lost = diagnosis.diagnose(dataclasses.replace(run, path=pathlib.Path("my runs/1 (2)")))[0]
