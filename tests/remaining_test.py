@@ -25,6 +25,7 @@ FOLDERS_OF = {
         "gail_vr_classic",
         "gail_vr_reacher",
         "gail_vr_few_data",
+        "gail_vr_swimmer",
         "gail_vr_ant_humanoid",
     ],
     "credo": ["credo", "credo_parts", "credo_ppo", "credo_rewards"],

@@ -924,6 +924,7 @@ _PAIRS = [
     ("Hopper-v5, every 20th step", "Hopper-v5", "gail_vr_few_data", 1, "4, every 20th step"),
     ("Ant-v5", "Ant-v5", "gail_vr_ant_humanoid", 1),
     ("Humanoid-v5", "Humanoid-v5", "gail_vr_ant_humanoid", 1),
+    ("Swimmer-v5", "Swimmer-v5", "gail_vr_swimmer", 1),
     ("MsPacman", f"{_ALE}MsPacman-v5", "games_study", 0.2),
     ("Pong", f"{_ALE}Pong-v5", "pong_plain, pong_today", 0.3),
     ("Seaquest", f"{_ALE}Seaquest-v5", "games_study", 0.2),
@@ -1101,6 +1102,7 @@ _LONG_ARMS = {
     ],
     "Hopper-v5": ["TD3-GAIL", "TD3-GAIL + CREDO", "TD3-GAIL + penalty"],
 }
+_LONG_DDPG = {"HalfCheetah-v5": ("DDPG-GAIL", "DDPG-GAIL + CREDO")}
 
 
 def _credo_long(environment, runs):
@@ -1110,7 +1112,7 @@ def _credo_long(environment, runs):
     ours = read(RESULTS / folder).sort_values("seed")
     ours = ours[ours.environment == environment]
     norms = {run.name: _late_norm(run) for run in _archived(folder)}
-    for arm in _LONG_ARMS[environment]:
+    for arm in (*_LONG_ARMS[environment], *_LONG_DDPG.get(environment, ())):
         same = ours[ours.arm == arm]
         steps = same.env_steps_to_90_percent.map(
             lambda n: tables.NOTHING if np.isnan(n) else f"{n / 1e3:.0f}k"
@@ -1150,6 +1152,7 @@ _CREDO_PAIRS = [
     (_IN_LONG["TD3-GAIL + CREDO"], _IN_LONG["TD3-GAIL + filter"]),
     *((_IN_LONG[f"TD3-GAIL + {one}"], _IN_LONG["TD3-GAIL + clipping"]) for one in ("filter", "CREDO")),
     (_IN_LONG["TD3-GAIL + penalty"], _IN_LONG["TD3-GAIL + CREDO"]),
+    tuple((arm, *_LONG["HalfCheetah-v5"]) for arm in reversed(_LONG_DDPG["HalfCheetah-v5"])),
     *((_ON_HOPPER[first], _ON_HOPPER[second]) for first, second in ((1, 0), (2, 0), (2, 1))),
 ]
 
@@ -1320,6 +1323,12 @@ RULES = {
         {"agent's reward: median": 3, **_OF_SIGNALS},
         [*itertools.product(("Ant-v5", "Humanoid-v5"), ("GAIL", "GAIL (generator first)", "GAIL-VR"))],
     ),
+    ("gail_vr.md", "Swimmer-v5, last tenth, seeds 0, 1, 2"): lambda runs: _signal_of_tasks(
+        "gail_vr_swimmer",
+        {"agent's reward: median": 3, **_OF_SIGNALS},
+        [("Swimmer-v5", arm) for arm in ("GAIL", "GAIL (generator first)", "GAIL-VR")],
+    ),
+    ("results/gail_vr_swimmer/signal.md", "Task"): lambda runs: _signal(_archived("gail_vr_swimmer")),
     ("results/gail_vr_ant_humanoid/signal.md", "Task"): lambda runs: _signal(
         _archived("gail_vr_ant_humanoid")
     ),
@@ -1491,7 +1500,7 @@ def test_steps_and_seconds_to_90_percent_beside_others_figures_are_those_of_the_
 def test_studies_and_searches_that_stand_beside_their_results_can_be_read():
     studies = {path.parent.name: len(load_study(str(path))[1].runs()) for path in RESULTS.glob("*/study.gin")}
     assert studies == {
-        "credo_long": 45,
+        "credo_long": 51,
         "credo_varied": 36,
         "shipped": 24,
         "fresh_seeds": 40,
