@@ -50,6 +50,10 @@ class Policy:
         self._action_spec = signature.structured_outputs["action"]
         self._seeds = np.random.default_rng(seed)
 
+    def __reduce__(self) -> tuple:
+        """A copy, and what another process is sent, loads the SavedModel anew: functions have no pickle."""
+        return Policy, (self.path,), {"_seeds": self._seeds}
+
     def __call__(self, observation: np.ndarray, deterministic: bool = True) -> np.ndarray:
         """Actions ``[B, ...]`` at observations ``[B, ...]``, or one action at one observation."""
         observation = _as_observations(observation, self._spec.dtype.as_numpy_dtype)

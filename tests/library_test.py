@@ -1,8 +1,10 @@
 """The package used from Python: train, evaluate, load_policy."""
 
+import copy
 import dataclasses
 import json
 import multiprocessing
+import pickle
 import random
 import signal
 import subprocess
@@ -135,6 +137,15 @@ def test_a_policy_acts_on_arrays_and_as_stable_baselines3_asks(trained):
         policy(many[:, :3])
 
 
+def test_a_policy_is_copied_and_sent_to_other_processes(trained):
+    policy, many = gail_tf.load_policy(trained[0].run_dir), np.zeros((50, 4))
+    policy(many, deterministic=False)  # a copy goes on where it is
+    for same in (pickle.loads(pickle.dumps(policy)), copy.deepcopy(policy)):
+        drawn = [one._seeds.bit_generator.state for one in (policy, same)]
+        assert drawn[0] == drawn[1] and same.path == policy.path
+        np.testing.assert_array_equal(same(many), policy(many))
+
+
 @pytest.fixture(scope="module")
 def sees_images(tmp_path_factory):
     """A policy that takes frames, and four of them."""
@@ -243,6 +254,7 @@ def test_environments_are_closed_when_a_function_fails():
         (np.zeros((1, 1)), "Pendulum-v1", r"actions of shape \[1, 1\] for 10 observations; want \[10, 1\]"),
         (np.zeros((1, 10)), "Pendulum-v1", r"actions of shape \[1, 10\] for 10 observations; want"),
         (np.zeros((20, 1)), "Pendulum-v1", r"actions of shape \[20, 1\] for 10 observations; want"),
+        (([1], None), "CartPole-v1", r".*; of a function that gives \(actions, state\) take \[0\]\.$"),
         ([[1], [1, 2]], "Pendulum-v1", r"rows of unequal lengths for 10 observations; want \[10, 1\]"),
     ],
 )

@@ -199,6 +199,8 @@ class Cut:
     def __call__(self, actions: Any, num_rows: int) -> np.ndarray:
         """``actions`` at ``num_rows`` observations; UserError unless each has a row, one of the space."""
         space = self._space
+        # As stable-baselines3's predict gives (actions, state).
+        advice = "; of a function that gives (actions, state) take [0]" if isinstance(actions, tuple) else ""
         try:
             actions = np.asarray(actions)
             given = f"actions of shape {list(actions.shape)}" if actions.ndim else one_line(actions)
@@ -206,7 +208,7 @@ class Cut:
             actions, given = np.empty(0), "rows of unequal lengths"
         if actions.shape[:1] != (num_rows,):
             wanted = f"{[num_rows, *space.shape]}, a row an observation"
-            raise UserError(f"{self._path}: gave {given} for {num_rows} observations; want {wanted}.")
+            raise UserError(f"{self._path}: gave {given} for {num_rows} observations; want {wanted}{advice}.")
         wrong = UserError(f"{self._path}: gave the action {one_line(actions[0])}; want one of {space}.")
         if isinstance(space, gym.spaces.Discrete):
             actions = actions.reshape(len(actions), -1)
