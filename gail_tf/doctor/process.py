@@ -82,10 +82,11 @@ def evaluated_too_little(case: Case) -> Finding | None:
         figures = f"{final} episodes at the end leave the score a standard error of {error:.2f}"
     else:
         return None
+    more = ["--gin='Trainer.episodes_per_evaluation = 5'"] if each < 5 else []
     return Finding(
         figures,
         (
             case.evaluated_by(str(case.run.path), 100),
-            "--gin='Trainer.episodes_per_evaluation = 5' --gin='Trainer.final_episodes = 50'",
+            " ".join([*more, "--gin='Trainer.final_episodes = 50'"]),
         ),
     )

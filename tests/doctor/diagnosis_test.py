@@ -384,7 +384,11 @@ def test_a_final_figure_of_few_episodes_or_of_wide_spread_is_too_little():
     run = poor(score=0.9)
     assert found(run) == []
     for change in ({"num_episodes": 2}, {"return_std": 60.0}):
-        assert found(dataclasses.replace(run, summary={**run.summary, **change})) == ["evaluation too short"]
+        wide = dataclasses.replace(run, summary={**run.summary, **change})
+        (finding,) = diagnosis.diagnose(wide)
+        assert finding.name == "evaluation too short"
+        # It has five episodes an evaluation.
+        assert finding.change[1] == "--gin='Trainer.final_episodes = 50'"
 
 
 def far_or_near(score, distance, **facts):
