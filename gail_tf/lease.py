@@ -121,10 +121,8 @@ class Lease:
             return False
         try:
             os.stat(self._file.parent)
-        except FileNotFoundError:
-            return True
-        except OSError:
-            pass  # A network's trouble: the run itself says more.
+        except OSError as e:  # of another kind it is a network's trouble: the run itself says more
+            return isinstance(e, FileNotFoundError)
         return False
 
     def _keep_touching(self, over: threading.Event) -> None:

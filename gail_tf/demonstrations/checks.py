@@ -190,10 +190,11 @@ def _check_observations(
     wanted_shape = space.shape if num_frames is None else space.shape[:-1]
     given, wanted = _kind(rows.shape[1:], rows.dtype), _kind(wanted_shape, space.dtype)
     if given != wanted:
-        how = _instead(rows, wanted_shape, environment, num_frames)
         if rows.ndim == 2 and _has_integers(rows.shape[1], flattened):
             how = "of each step save gymnasium.spaces.flatten(env.observation_space, observation), where a "
             how += "discrete part is one-hot"
+        else:
+            how = _instead(rows, wanted_shape, environment, num_frames)
         raise UserError(
             f"the demonstrations' observations have {given}; wanted {wanted.removesuffix(' components')}, as "
             f"{environment} has: {how}"

@@ -17,6 +17,7 @@ from gail_tf.reporting.runs import Curve, Run
 EXPERT_FRACTION = 0.9  # a run has "reached the expert" at this normalised return
 FAR = 0.1  # between two policies of one run: more than their evaluations vary
 DIVERGED_FRACTION = 0.1  # a run has diverged that ends below this, as one has that a NaN stopped
+_NUM_LATE = 5  # evaluations that say how a run ends
 MIN_SEEDS_FOR_INTERVAL = 3  # with fewer a bootstrap says nothing: the range is shown in its place
 BOOTSTRAP_RESAMPLES = 2000
 
@@ -154,15 +155,15 @@ def has_diverged(run: Run) -> bool | None:
 def last_evaluations(run: Run) -> float | None:
     """Mean normalised return of the last five evaluations: whether a policy stays good."""
     returns = evaluation_curve(run)[1]
-    return float(returns[-5:].mean()) if returns.size else None
+    return float(returns[-_NUM_LATE:].mean()) if returns.size else None
 
 
 def largest_fall(run: Run) -> float | None:
     """Best mean of five evaluations in a row, less that of the last; None with fewer evaluations."""
     returns = evaluation_curve(run)[1]
-    if returns.size < 5:
+    if returns.size < _NUM_LATE:
         return None
-    means = np.convolve(returns, np.full(5, 0.2), "valid")
+    means = np.convolve(returns, np.full(_NUM_LATE, 1.0 / _NUM_LATE), "valid")
     return float(means.max() - means[-1])
 
 

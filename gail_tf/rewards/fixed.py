@@ -37,9 +37,9 @@ class FixedReward(tf.Module):
             self._normalized.update(self._raw(transition))
         reward = self.reward(transition)
         metrics = reward_statistics(tf.reshape(reward, [-1]), "agent")
-        return reward, metrics if self._normalized is None else metrics | {
-            "reward/scale": self._normalized.scale
-        }
+        if self._normalized is not None:
+            metrics |= {"reward/scale": self._normalized.scale}
+        return reward, metrics
 
     def _raw(self, transition: Transition) -> tf.Tensor:
         raise NotImplementedError

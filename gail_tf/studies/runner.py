@@ -291,15 +291,11 @@ def _stop_signals(engine: Engine, running: Mapping[str, StudyRun]) -> Iterator[C
 def _job(run: StudyRun, out: Path, anew: bool) -> Job:
     """With absolute places: the engine may be another machine's."""
     places = os.path.abspath(out / run.name), os.path.abspath(_log(run, out))
-    return Job(run.name, run.binary, tuple(_flags(run)), *places, run.num_cpus, run.num_gpus, anew)
-
-
-def _flags(run: StudyRun) -> list[str]:
-    return [*run.flags, *([f"--demonstrations={run.demonstrations}"] if run.demonstrations else [])]
+    return Job(run.name, run.binary, tuple(run.all_flags), *places, run.num_cpus, run.num_gpus, anew)
 
 
 def _command_line(run: StudyRun) -> str:
-    return shlex.join([f"gail-{run.binary.replace('_', '-')}", *_flags(run)])
+    return shlex.join([f"gail-{run.binary.replace('_', '-')}", *run.all_flags])
 
 
 def _log(run: StudyRun, out: Path) -> Path:

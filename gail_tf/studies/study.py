@@ -102,6 +102,11 @@ class StudyRun(NamedTuple):
     num_cpus: float = 1
     num_gpus: float = 0
 
+    @property
+    def all_flags(self) -> list[str]:
+        """With ``--demonstrations``; ``--run_dir`` alone is missing."""
+        return [*self.flags, *([f"--demonstrations={self.demonstrations}"] if self.demonstrations else [])]
+
     def given(self, flag: str) -> list[str]:
         """The values of ``flag`` ("config" or "gin"), in order."""
         start = f"--{flag}="

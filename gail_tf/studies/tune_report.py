@@ -45,9 +45,8 @@ def next_command(tune: Tune, out: Path, demonstrations: str | None, bindings: Se
     run = tune.runs("best", {}, demonstrations, bindings)[0]
     with_best = [f"--config={name}" for name in (*run.given("config"), out / "best.gin")]
     trial = ("--config=", "--seed=", "--label=", "--task=")
-    others = [flag for flag in run.flags if not flag.startswith(trial)]
-    given = [f"--demonstrations={run.demonstrations}"] if run.demonstrations else []
-    return shlex.join([*with_best, *others, *given, f"--run_dir={out}_best/{next(iter(tune.tasks))}"])
+    others = [flag for flag in run.all_flags if not flag.startswith(trial)]
+    return shlex.join([*with_best, *others, f"--run_dir={out}_best/{next(iter(tune.tasks))}"])
 
 
 def is_complete(trial: Any) -> bool:

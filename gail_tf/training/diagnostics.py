@@ -23,8 +23,9 @@ def non_finite_metrics(metrics: Mapping[str, Any]) -> str | None:
 
 
 def _shortened(bad: list[str]) -> str | None:
-    more = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
-    return ", ".join(bad[:3]) + more or None
+    shown, rest = bad[:3], bad[3:]
+    more = f" and {len(rest)} more" if rest else ""
+    return ", ".join(shown) + more or None
 
 
 def non_finite_variables(modules: Mapping[str, tf.Module]) -> str | None:

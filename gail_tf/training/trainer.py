@@ -335,8 +335,8 @@ class Trainer:
         progress |= {"num_lines": self._num_lines, "unlogged_episodes": self._unlogged}
         progress["recent_returns"] = list(self.recent_returns)
         progress |= {"wall_seconds": self.wall_seconds, "evaluation_seconds": self._evaluation_seconds}
-        start = time.perf_counter()
         self._run_dir.check_lock()
+        start = time.perf_counter()
         self._last_checkpoint = self._checkpoints.save(self.iteration, self._generator.state(), progress)
         self._saved_at = time.perf_counter()
         self._saving_seconds = self._saved_at - start

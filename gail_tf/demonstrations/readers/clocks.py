@@ -56,12 +56,9 @@ def checked_steps(
     def sentence(name: str, at: np.ndarray) -> str:
         row = int(inside[at.argmax()])
         which = ordinals[row] if episode is None else f"{episode.tolist()[row]!r:.40}"
-        before, after = (
-            f"{cell:.6g}" if columns[name].dtype.kind in "iuf" else f"{cell}"
-            for cell in columns[name][row:][:2]
-        )
-        change = f"from {before} to {after}"
-        return f"the column {name} goes {change} after row {row}, within episode {which}"
+        form = ".6g" if columns[name].dtype.kind in "iuf" else ""
+        change = " to ".join(format(cell, form) for cell in columns[name][row : row + 2])
+        return f"the column {name} goes from {change} after row {row}, within episode {which}"
 
     for name, steps in found.items():
         clock = f"a clock that counts no steps: name it info.{name}"

@@ -56,11 +56,9 @@ def from_fields(fields: Mapping[str, Any], provenance: dict[str, Any]) -> Demons
     if rewards is not None and rewards.dtype.kind == "f" and rewards.size and np.isnan(rewards).all():
         del arrays_by_key["rewards"]
         notes.append("All rewards are NaN: left out, no return is known.")
-    observed = {
-        name: array for name, array in arrays_by_key.items() if name.startswith(("obs", "observations"))
-    }
-    coarse = filter(None, (arrays.coarse_in_float32(name, array) for name, array in observed.items()))
-    notes += [f"{WARNING}{told}." for told in coarse]
+    observed = {name: array for name, array in arrays_by_key.items() if name.startswith("obs")}
+    coarse = (arrays.coarse_in_float32(name, array) for name, array in observed.items())
+    notes += [f"{WARNING}{told}." for told in coarse if told]
     found, components = joined(arrays_by_key, "observations", "next_observations", "final_observations")
     found, reshaped = _without_columns(_renamed(found))
     environment, more = _environment(found.pop("environment", None))
