@@ -143,14 +143,18 @@ class Case:
         """What makes this run's environment in a command: its id, and what the config binds of it beside."""
         bound = self._texts if self._game is None else {}
         made = {name: bound.get(f"make_environment.{name}", "None") for name in _ARGUMENTS}
-        wrappers = re.findall(r"@(?:[\w.]+\.)?(\w+)", made["wrappers"])
         is_known = ":" in self.environment_id or self.environment_id in gym.registry
-        lines = python_calls.own_imports(self._gin_config) if wrappers or not is_known else []
-        lines += [f"{name} = {bound[name]}" for name in bound if name.partition(".")[0] in wrappers]
+        lines = self._bindings_of(made["wrappers"], is_imported=not is_known)
         more = {name: value for name, value in made.items() if value not in _UNBOUND}
         lines += [f"make_environment.{name} = {value}" for name, value in more.items()]
-        given = [f"--gin={python_calls.quoted(line)}" for line in lines]
-        return " ".join([f"--environment={self.environment_id}", *given])
+        return " ".join([f"--environment={self.environment_id}", *_gin_flags(lines)])
+
+    def _bindings_of(self, functions: str, is_imported: bool = False) -> list[str]:
+        """What functions in a binding want: the imports of one's own, and what the config binds of them."""
+        names = re.findall(r"@(?:[\w.]+\.)?(\w+)", functions)
+        lines = python_calls.own_imports(self._gin_config) if names or is_imported else []
+        bound = self._texts.items()
+        return lines + [f"{name} = {value}" for name, value in bound if name.partition(".")[0] in names]
 
     @property
     def inspection(self) -> str:
@@ -170,7 +174,10 @@ class Case:
         chosen = {"num_demonstrations": "num_trajectories", "subsample": "subsample"}
         bound = {flag: self.settings.get(f"load_demonstrations.{name}") for flag, name in chosen.items()}
         given = [f"--{flag}={value}" for flag, value in bound.items() if value]
-        return " ".join([f"--demonstrations={self._quoted_demonstrations}", *given])
+        name = "load_demonstrations.reader"
+        reader = self._texts.get(name, "None")
+        lines = [*self._bindings_of(reader), f"{name} = {reader}"] if reader != "None" else []
+        return " ".join([f"--demonstrations={self._quoted_demonstrations}", *given, *_gin_flags(lines)])
 
     @property
     def environment_id(self) -> str:
@@ -368,6 +375,10 @@ def free_folder(path: str) -> str:
     """``path`` where nothing is, else with the first number that is free: what may stand in a command."""
     numbered = (f"{path}_{number}" for number in itertools.count(2))
     return next(one for one in itertools.chain([path], numbered) if not os.path.exists(one))
+
+
+def _gin_flags(lines: Sequence[str]) -> list[str]:
+    return [f"--gin={python_calls.quoted(line)}" for line in lines]
 
 
 def _literal(value: str) -> Any:

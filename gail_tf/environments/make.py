@@ -241,7 +241,10 @@ def _making_failed(error: BaseException, environment: str, kwargs: Mapping[str, 
     elif isinstance(error, ImportError):
         said = f"cannot be imported ({why}); {_import_hint(environment)}"
     elif isinstance(error, TypeError) and "'render_mode'" in why:
-        said = "takes no render_mode: a film wants one, and a method render() that returns an RGB array."
+        said = (
+            "takes no render_mode, or its function binds one itself: a film passes it "
+            "(def make(render_mode=None)), and wants a method render() that returns an RGB array."
+        )
     elif isinstance(error, TypeError):
         said = f"does not take these arguments: {why}; mend make_environment.kwargs {WHERE}."
     else:

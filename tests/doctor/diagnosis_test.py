@@ -363,6 +363,18 @@ load_demonstrations.subsample = 3
     assert f"gail-train --config=bc/any {environment} {data} --run_dir=runs/bc_2" in finding.change
 
 
+def test_a_training_reads_the_demonstrations_with_the_reader_of_the_run():
+    settings = """
+import my_logs
+load_demonstrations.reader = @my_logs.read_logs
+read_logs.unit = 'degrees'
+"""
+    change = " ".join(diagnosis.diagnose(poor(score=0.6, settings=settings))[0].change)
+    reader = "--gin='load_demonstrations.reader = @my_logs.read_logs'"
+    own = f"--gin='import my_logs' --gin=\"read_logs.unit = 'degrees'\" {reader}"
+    assert f"--demonstrations=None {own} --run_dir=runs/bc" in change
+
+
 def test_commands_import_what_registers_an_id_that_is_not_known_here(monkeypatch):
     run = poor(score=0.6, settings="import gail_tf.library\nfrom fleet import boats\n")
     check = "gail-train-expert --config=ppo/any --environment={} --run_dir=runs/check"
