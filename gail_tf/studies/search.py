@@ -154,6 +154,12 @@ def costs_of(trial: Any) -> dict[str, float]:
     return trial.user_attrs.get(_RUNS, {})
 
 
+def _known_of(trial: Any) -> tuple[dict[str, Any], dict[str, str]]:
+    """Settings, those too that were asked for and not yet drawn, and the label, as far as the book has it."""
+    attributes = {name: value for name, value in trial.user_attrs.items() if name == _LABEL}
+    return {**trial.system_attrs.get("fixed_params", {}), **trial.params}, attributes
+
+
 @dataclasses.dataclass(eq=False)
 class _Trial:
     """A trial under way.
@@ -197,12 +203,17 @@ class Search:
         self._take_up()
 
     def _take_up(self) -> None:
-        """Trials that a process left behind begin again under their labels: their runs are there still."""
+        """Trials that a process left behind begin again under their labels: their runs are there still.
+
+        A kill may have hit it as well: before a trial's settings and label were down, or between these lines.
+        """
         from optuna.trial import TrialState
 
+        copies = [_known_of(copied) for copied in self._book.get_trials(states=[TrialState.WAITING])]
         for trial in self._book.get_trials(states=[TrialState.RUNNING]):
-            if set(trial.params) == set(self._distributions) and _LABEL in trial.user_attrs:
-                self._book.enqueue_trial(trial.params, user_attrs={_LABEL: label_of(trial)})
+            params, attributes = known = _known_of(trial)
+            if set(params) == set(self._distributions) and known not in copies:
+                self._book.enqueue_trial(params, user_attrs=attributes)
             self._book.tell(trial.number, state=TrialState.FAIL)
 
     def next(self) -> StudyRun | None:

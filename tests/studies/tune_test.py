@@ -233,6 +233,33 @@ def test_a_trial_that_was_cut_short_goes_on_under_its_name(tmp_path, trained, mo
     assert [row["trial"] for row in trials(out)] == ["trial 0", "trial 1"]
 
 
+def book_of(out, **changes):
+    from gail_tf.studies import search
+
+    return search.open_book(Tune(configs=["bc/any"], tasks=TASKS, space=SPACE, **changes), out)
+
+
+def test_a_trial_that_a_kill_hit_before_its_settings_were_down_begins_again(tmp_path, trained):
+    first = [{"PPO.learning_rate": rate} for rate in (1e-3, 2e-3)]
+    book_of(tmp_path, reduction_factor=0, first=first).ask()
+    searched(tmp_path, num_trials=3, first=first)
+    rates = [float(row["PPO.learning_rate"]) for row in trials(tmp_path)]
+    assert len(rates) == 3 and {1e-3, 2e-3} <= {*rates}
+
+
+def test_a_search_that_was_killed_as_it_took_up_a_trial_has_it_once(tmp_path, trained, monkeypatch):
+    import optuna
+
+    with pytest.raises(ZeroDivisionError), monkeypatch.context() as killed:
+        killed.setattr(LocalEngine, "ended", lambda engine: 1 / 0)
+        searched(tmp_path, num_trials=1)
+    with pytest.raises(ZeroDivisionError), monkeypatch.context() as killed:
+        killed.setattr(optuna.Study, "tell", lambda *_, **__: 1 / 0)
+        searched(tmp_path, num_trials=1)
+    searched(tmp_path, num_trials=3)
+    assert [row["trial"] for row in trials(tmp_path)] == ["trial 0", "trial 2", "trial 3"]
+
+
 def test_a_setting_that_the_recipe_does_not_use_is_said_after_the_first_run_and_on_the_page(
     tmp_path, trained, capsys
 ):
