@@ -446,10 +446,14 @@ def _begin(request, directory) -> Mapping[str, Any]:
 
 def _take_up(directory, info: Mapping[str, Any], settled, trainer) -> list[str]:
     """Puts the newest intact checkpoint of an existing run back; what there is to say."""
+    from gail_tf.training.run_directory import other_versions
+
     expert = settled.expert
     if expert is not None and expert.sha256 != info["demonstrations_sha256"]:
         raise UserError(f"{expert.path}: has changed since the run began: start anew with --overwrite.")
     notes = [f"note: {note}" for note in trainer.resume()]
+    if told := other_versions(info):
+        notes.append(f"note: {told}.")
     before, now = info.get("environment_factory"), settled.environment_factory
     if before not in (None, now):
         difference = f"the run began in the environment that {before} made, and goes on in that of {now}"

@@ -96,6 +96,21 @@ def git_state() -> dict[str, Any] | None:
         return None
 
 
+def other_versions(info: Mapping[str, Any]) -> str | None:
+    """What to know of a run (``run.json``) that goes on with other packages or another commit."""
+
+    def known(packages: Mapping[str, str] | None, git: Mapping[str, Any] | None) -> dict[str, str]:
+        commit = (git or {}).get("commit")
+        return {**(packages or {}), **({"commit": commit[:12]} if commit else {})}
+
+    was, now = known(info.get("versions"), info.get("git")), known(versions(), git_state())
+    others = [name for name in was if now.get(name, was[name]) != was[name]]
+    if not others:
+        return None
+    changes = ", ".join(f"{name} {was[name]} (now {now[name]})" for name in others)
+    return f"the run began with {changes}: its numbers may not be those of a run with one of them alone"
+
+
 def origin(command: Sequence[str]) -> dict[str, Any]:
     """Where a run that begins now comes from, for ``run.json``."""
     info = {"id": uuid.uuid4().hex, "command": list(command), "started": now(), "wall_seconds": 0.0}

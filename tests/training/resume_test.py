@@ -153,9 +153,21 @@ def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before(processes, inte
     (run_dir.parent / ".damaged.999999999.tmp").mkdir()
     result = processes("train", f"--run_dir={run_dir}", "--resume")
     assert result.code == 0, result.err
+    assert "the run began with" not in result.out  # no other versions
     assert "checkpoint 000000002 is damaged" in result.out and "using the one before" in result.out
     assert_finished_like(run_dir, reference("PPO CartPole")[0])
     assert not (run_dir.parent / ".damaged.999999999.tmp").exists()
+
+
+def test_a_run_that_goes_on_with_other_versions_says_which(processes, interrupted):
+    run_dir = shutil.copytree(interrupted[0], interrupted[0].with_name("upgraded"))
+    info = json.loads((run_dir / "run.json").read_text())
+    info["versions"] |= {"tensorflow": "2.1.0", "gone": "1.0"}
+    info["git"] = {"commit": 40 * "0", "dirty": False}
+    (run_dir / "run.json").write_text(json.dumps(info))
+    result = processes("train", f"--run_dir={run_dir}", "--resume", fault="Ctrl-C")
+    assert "note: the run began with tensorflow 2.1.0 (now 2." in result.out, result.out
+    assert "commit 000000000000 (now " in result.out and "gone" not in result.out
 
 
 def test_a_resumed_run_takes_no_other_settings(processes, interrupted):
