@@ -315,6 +315,8 @@ def _ending(run: StudyRun, code: int, out: Path) -> tuple[str, str]:
         return FINISHED, f"return {text.score(summary['return_mean'])}{score}, {took}"
     if code == STOPPED_EXIT_CODE:
         return STOPPED, "stopped, and can be resumed"
+    if code == -signal.SIGKILL and run_status != DIVERGED:  # it could say nothing itself
+        return FAILED, "failed: it was killed (SIGKILL), as a system does that is short of memory"
     log = _log(run, out)
     text_of = log.read_text(errors="replace") if log.exists() else ""  # a cluster's job lost before its start
     lines = [line for line in text_of.splitlines() if line.strip()]

@@ -64,6 +64,8 @@ if what == "Late":
     time.sleep(1.5)
 if what == "Endless":
     time.sleep(60)
+if what == "Killed":
+    os.kill(os.getpid(), signal.SIGKILL)
 if what == "NaN":
     write("diverged")
     print("error: NaN or Inf in loss", file=sys.stderr)
@@ -205,6 +207,12 @@ def test_a_failed_run_is_resumed_the_next_time(tmp_path, capsys):
     assert runner.run_study(runs[:2], tmp_path) == (2, 0, 0, False, 0)
     first, second = (tmp_path / "logs/flaky/t/0.log").read_text().split("out of luck\n")
     assert " resume" not in first and "attempt 1 resume run_dir" in second
+
+
+def test_a_run_that_was_killed_says_so_and_not_what_it_printed_last(tmp_path, capsys):
+    assert runner.run_study(plan("Killed"), tmp_path) == (0, 0, 1, False, 0)
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said == "killed/t/0: failed: it was killed (SIGKILL), as a system does that is short of memory"
 
 
 def test_what_is_refused_is_tried_once_and_not_with_every_seed(tmp_path, capsys):
