@@ -76,7 +76,8 @@ setup(
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=["gail_tf", "gail_tf.*"]) + list(DATA_FOLDERS),
     package_dir=DATA_FOLDERS,
-    package_data={package: ["**/*"] for package in DATA_FOLDERS} | {"gail_tf.reporting": ["assets/*"]},
+    package_data={package: ["**/*"] for package in DATA_FOLDERS}
+    | {"gail_tf": ["py.typed"], "gail_tf.reporting": ["assets/*"]},
     install_requires=[
         # TF-Agents needs Keras 2, so tf-keras follows TensorFlow; TensorFlow itself lists no TensorBoard.
         "tensorflow>=2.21,<2.22",

@@ -11,8 +11,12 @@ they raise as ``UserError``.
 import importlib
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from gail_tf.version import __version__  # noqa: F401
+
+if TYPE_CHECKING:  # what editors and type checkers read in place of __getattr__
+    from gail_tf.library import UserError, evaluate, load_policy, train
 
 __all__ = ["UserError", "evaluate", "load_policy", "train"]
 
@@ -36,3 +40,8 @@ def __getattr__(name: str):
 
         return getattr(library, name)
     raise AttributeError(f"module 'gail_tf' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The public names too, which no one has asked for yet: completion and help() go by this."""
+    return sorted({*globals(), *__all__})

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import gin
 import gymnasium as gym
@@ -545,6 +546,16 @@ def _without_the_switch():
 
 def test_the_error_to_mend_is_public():
     assert gail_tf.UserError is UserError and "UserError" in gail_tf.__all__
+
+
+def test_completion_and_help_see_the_public_names_and_editors_their_types():
+    """In a process that has asked for none of them yet."""
+    code = "import gail_tf, pydoc, sys; print(dir(gail_tf), pydoc.render_doc(gail_tf), [*sys.modules])"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    listed = said.split("]", 1)[0]
+    assert all(repr(name) in listed for name in gail_tf.__all__)
+    assert "Trains a recipe to its end" in said and "'tensorflow'" not in said
+    assert (Path(gail_tf.__file__).parent / "py.typed").is_file()
 
 
 def test_what_can_be_refused_without_tensorflow_is(tmp_path):
