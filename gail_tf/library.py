@@ -153,7 +153,7 @@ class Result:
 
     @functools.cached_property
     def metrics(self):
-        """A pandas DataFrame with a row a line of metrics (docs/metrics.md)."""
+        """A pandas DataFrame with a row an iteration that was logged (docs/metrics.md)."""
         from gail_tf.reporting.runs import load_run
 
         return load_run(self.run_dir).frame

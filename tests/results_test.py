@@ -42,7 +42,7 @@ WITHOUT_DATA = {
     ("bc.md", "change"): "tuning seeds, with commit and bindings; not exported",
     ("recipes.md", "you have"): "quotes the tables that it links",
     ("references.md", "recipe or part"): "years and numbers of papers",
-    ("run_directory.md", "`nearness`, at least"): "bounds of gail_tf/scores.py",
+    ("run_directory.md", "on the scale, at least"): "bounds of gail_tf/scores.py",
     ("bc.md", "change to the recipe of before"): "tuning seeds, with commit and bindings; not exported",
     ("bc.md", "settings"): "tuning seeds, with commit and command; not exported",
     ("gail_vr.md", "claim"): _CLAIMS,

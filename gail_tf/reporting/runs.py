@@ -51,7 +51,8 @@ class Run:
     Attributes:
       path: the directory.
       info: ``run.json``.
-      metrics: the objects of ``metrics.jsonl`` in order of iteration; a metric may be missing in any of them.
+      metrics: the objects of ``metrics.jsonl`` in order of iteration, one each: the final evaluation's joins
+        the last's. A metric may be missing in any of them.
       summary: ``summary.json``, None when the run has not finished.
       notes: what a reader should know about the files, such as a last line cut short.
     """
@@ -64,7 +65,7 @@ class Run:
 
     @property
     def frame(self) -> Any:
-        """The metrics as a pandas table: a row a line, a column a metric; NaN where a line has it not."""
+        """The metrics as a pandas table: a row an iteration, a column a metric; NaN where one has it not."""
         import pandas as pd  # Slow to import, and training reads its own run too.
 
         return pd.DataFrame(list(self.metrics))

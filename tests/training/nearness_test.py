@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
@@ -75,6 +76,14 @@ def test_one_demonstration_has_no_half_to_hold_out(balancing):
 )
 def test_words_go_by_the_share_of_the_way_from_chance_to_held_out_demonstrations(distance, words):
     assert nearness.in_words(distance, at_random=1.0, held_out=0.0).startswith(words)
+
+
+def test_the_page_has_the_words_that_a_program_reads():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "run_directory.md").read_text()
+    table = page.split("`nearness`: the policy is |\n|---:|---|\n")[1].split("\n\n")[0]
+    rows = [row.strip("| ").split(" | ") for row in table.splitlines()]
+    told = [-9.0 if least == "below" else float(least) for least, _ in rows]
+    assert [words for _, words in rows] == [nearness.in_words(1.0 - share - 1e-6, 1.0, 0.0) for share in told]
 
 
 def test_halves_of_few_demonstrations_are_no_measure():
