@@ -1,5 +1,7 @@
 import json
 import lzma
+import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -7,8 +9,12 @@ import pytest
 
 from gail_tf.errors import UserError
 from gail_tf.reporting.archive import gather, is_archive, read_archive, write_archive
+from gail_tf.reporting.groups import group_runs
 from gail_tf.reporting.report import write_report
 from gail_tf.reporting.runs import load_run
+from gail_tf.reporting.tables import runs_table
+
+STUDIES = Path(__file__).resolve().parents[2] / "docs" / "studies.md"
 
 
 def test_a_run_comes_back(make_run_dir, tmp_path):
@@ -34,6 +40,17 @@ def test_it_is_thinned_and_keeps_evaluations_the_largest_gradient_and_the_last_l
     assert max(np.diff(iterations)) <= 6
     (again,) = read_archive(write_archive([read], tmp_path / "again.jsonl.xz"))
     assert again.metrics == read.metrics
+
+
+def test_the_table_for_pandas_that_the_page_shows(make_run_dir, tmp_path):
+    """docs/studies.md, "From Python": of a file and a folder, and as numbers."""
+    (code,) = re.findall(r"^`(runs_table\(.*)` \(", STUDIES.read_text(), re.M)
+    given = [write_archive([load_run(make_run_dir("s0", seed=0))], tmp_path / "runs.jsonl.xz")]
+    given.append(make_run_dir("s1", seed=1, returns=(0.0, 500.0)))
+    names = {"runs_table": runs_table, "group_runs": group_runs, "gather": gather}
+    table = eval(code.replace("[DIR]", "given"), names | {"given": given})
+    assert len(table) == 2 and table.nlargest(1, "normalized_return").seed.item() == 0
+    assert table.return_mean.quantile(1.0) == table.return_mean.max() > 500.0
 
 
 def test_no_place_of_this_machine_is_in_it(make_run_dir, tmp_path):
