@@ -39,7 +39,7 @@ _MAY_IMPORT = {
     "networks": {"errors", "functions"},
     "rewards": {"types", "errors", "functions", "networks", "graphs"},
     "operators": {"types", "errors", "functions", "networks", "optimization"},
-    "demonstrations": {"types", "errors", "files", "machine", "frame_stacks"},
+    "demonstrations": {"types", "errors", "files", "machine", "frame_stacks", "resources"},
     "environments": {"types", "errors", "files", "machine", "networks"},
     "discriminators": {"types", "errors", "functions", "networks", "optimization", "rewards", "operators"},
     "agents": {"types", "errors", "functions", "networks", "optimization", "operators", "environments"},

@@ -13,6 +13,7 @@ from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.readers import READERS, Reader, d4rl, npz
 from gail_tf.errors import UserError, failing_part, failure_message
 from gail_tf.files import sha256_of
+from gail_tf.resources import resolve_demonstrations
 from gail_tf.types import ARRAYS
 
 MIN_TRANSITIONS = 2
@@ -21,7 +22,7 @@ MIN_TRANSITIONS = 2
 def load(
     path: str | os.PathLike, reader: Reader | None = None, observation_keys: Sequence[str] | None = None
 ) -> Demonstrations:
-    """Reads a file, a folder of files of one format (sorted by name), a data set, or ``minari:NAME``.
+    """Reads a file, a folder of files of one format (sorted by name), ``minari:NAME`` or ``shipped:NAME``.
 
     The format is told from what is inside; docs/demonstrations.md lists them.
 
@@ -52,8 +53,9 @@ def load(
         )
     if not name:
         raise UserError("the path is empty; wanted a file, a folder or a data set's name")
+    file = os.path.expanduser(resolve_demonstrations(name))
     with npz.named(name):
-        return _require_enough(with_keys(_read(os.path.expanduser(name), reader), observation_keys))
+        return _require_enough(with_keys(_read(file, reader), observation_keys))
 
 
 def from_arrays(fields: Mapping[str, Any], name: str = ARRAYS) -> Demonstrations:

@@ -46,6 +46,12 @@ def test_keys_whose_value_is_none_are_absent(d4rl):
         demos.from_arrays({**d4rl(), "actions": None})
 
 
+def test_shipped_ones_are_read_by_their_name():
+    assert demos.load("shipped:CartPole-v1").environment == "CartPole-v1"
+    with pytest.raises(UserError, match="^demonstrations shipped:CartPole are not shipped; there are Acro"):
+        demos.load("shipped:CartPole")
+
+
 def test_missing_file(tmp_path, refuses):
     refuses(tmp_path / "none.npz", "no such file")
 
