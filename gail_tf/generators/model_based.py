@@ -238,15 +238,13 @@ class ModelBasedGenerator(CollectingGenerator):
 
     def _acting(self, num_random: int, *seed: int) -> Act:
         """Acts by the policy as it is now, but for the first ``num_random`` steps, which are uniform."""
-        codec, sample, random = self.policy.codec, self._sampling(*seed), np.random.default_rng((*seed, 1))
-        shape = (self._environment.num_environments, *codec.spec.shape)
+        sample, random = self._sampling(*seed), np.random.default_rng((*seed, 1))
+        shape = (self._environment.num_environments,)
 
         def act(observation, t):
             if t >= num_random:
                 return sample(observation, t)
-            if codec.is_discrete:
-                return random.integers(codec.num_actions, size=shape, dtype=np.int32)
-            return random.uniform(-1.0, 1.0, shape).astype(np.float32)
+            return shared.uniform_actions(self.policy.codec, shape, random)
 
         return act
 
@@ -255,10 +253,10 @@ class ModelBasedGenerator(CollectingGenerator):
         return transition if self.learner.cut_actions else transition._replace(action=samples), episodes
 
     def _update_moments(self, observation, next_observation) -> None:
-        rows = shared.flatten_time(observation)
+        rows, next_rows = shared.flatten_time((observation, next_observation))
         if not self._fixed_normalizer:
             self._normalizer.update(rows)
-        self.learner.model.update_moments(rows, shared.flatten_time(next_observation))
+        self.learner.model.update_moments(rows, next_rows)
 
     def update(self, iteration: int, progress: float) -> dict[str, float]:
         """Everything that is learned from the replay, on it as it is after the last collection."""
@@ -353,8 +351,7 @@ class ModelBasedGenerator(CollectingGenerator):
 
     def _relabel(self, fresh: Segment) -> dict[str, tf.Tensor]:
         """The reward's own metrics, on the steps collected last; moves its running scale."""
-        flat = Segment(*(shared.flatten_time(field) for field in fresh))
-        _, metrics = self._reward_source.relabel(self._as_transition(flat))
+        _, metrics = self._reward_source.relabel(self._as_transition(shared.flatten_time(fresh)))
         if self._absorbing:  # the rows are real ones: none of them is the absorbing state
             absorbing = self._reward_source.reward(self.learner.absorbing_transition(1))[0]
             metrics["reward/absorbing_mean"] = absorbing

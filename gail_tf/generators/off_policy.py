@@ -123,7 +123,7 @@ class OffPolicyGenerator(CollectingGenerator):
       absorbing: the observations carry an absorbing indicator. In an absorbing state the only action is 0: it
         is what is stored, and what critic target and actor take (DAC's code); otherwise both would ask the
         critic there about actions that it has never seen.
-      agent: class of the agent (TD3, DDPG, SD3, SAC; of discrete actions DQN, SoftQ).
+      agent: class of the agent (TD3, DDPG, SD3, SAC; of discrete actions DQN, SoftQ, IQLearn).
       num_updates: agent updates an iteration; over the transitions collected: the update-to-data ratio.
       batch_size: rows of a minibatch.
       expert_share: fraction of every minibatch that is rows of the demonstrations, drawn uniformly and with
@@ -224,7 +224,7 @@ class OffPolicyGenerator(CollectingGenerator):
             can_act = can_act if self.policy.codec.is_discrete else can_act[..., None]
             action = transition.action * can_act
             transition = transition._replace(action=action.astype(transition.action.dtype))
-        rows = Transition(*(shared.flatten_time(f) for f in transition))
+        rows = shared.flatten_time(transition)
         self.replay.add(rows)
         if self._normalizer is not None:
             self._normalizer.update(tf.constant(rows.observation))
@@ -233,20 +233,16 @@ class OffPolicyGenerator(CollectingGenerator):
     def _acting(self, iteration: int) -> Act:
         """By the policy; of discrete actions the agent's share is random, and all before it learns are."""
         codec, num_steps = self.policy.codec, self.replay.num_added
-        shape = (self._num_steps, self._environment.num_environments, *codec.spec.shape)
-        generator = np.random.default_rng((self._seed, iteration))
+        shape = (self._num_steps, self._environment.num_environments)
         if num_steps < self.steps_before_learning:
-            if codec.is_discrete:
-                random = generator.integers(codec.num_actions, size=shape, dtype=np.int32)
-                return lambda observation, t: random[t]
-            random = generator.uniform(-1.0, 1.0, shape)
-            return lambda observation, t: random[t].astype(np.float32)
+            random = shared.uniform_actions(codec, shape, np.random.default_rng((self._seed, iteration)))
+            return lambda observation, t: random[t]
         sample = self._sampling(self._seed, iteration)
         if not codec.is_discrete:
             return sample
         # Not the words of the samples' noise.
         generator = np.random.default_rng((self._seed, iteration, 4))
-        random = generator.integers(codec.num_actions, size=shape, dtype=np.int32)
+        random = shared.uniform_actions(codec, shape, generator)
         is_random = generator.random(shape) < self.agent.random_share(num_steps)
         return lambda observation, t: np.where(is_random[t], random[t], sample(observation, t))
 
@@ -293,12 +289,11 @@ class OffPolicyGenerator(CollectingGenerator):
         reward, reward_metrics = shared.pay(self._reward_source, rows)
         batches = self._by_update(self._as_batch(rows, reward))
         if expert_rows is not None:
-            expert = self._by_update(
-                self._as_batch(expert_rows, self._reward_source.expert_reward(expert_rows))
-            )
-            both = zip((batches, expert), (tf.zeros_like, tf.ones_like), strict=True)
-            kinds = [kind._replace(is_expert=label(kind.reward)) for kind, label in both]
-            batches = tf.nest.map_structure(lambda *parts: tf.concat(parts, 1), *kinds)
+            expert_reward = self._reward_source.expert_reward(expert_rows)
+            expert = self._by_update(self._as_batch(expert_rows, expert_reward))
+            expert = expert._replace(is_expert=tf.ones_like(expert.reward))
+            batches = batches._replace(is_expert=tf.zeros_like(batches.reward))
+            batches = tf.nest.map_structure(lambda *kinds: tf.concat(kinds, 1), batches, expert)
 
         def step(i, seed):
             batch = tf.nest.map_structure(lambda x: x[i], batches)

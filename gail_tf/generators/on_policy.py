@@ -228,7 +228,7 @@ class OnPolicyGenerator(CollectingGenerator):
 
     def _learn(self, transition, iteration, progress, values=()):
         seed = shared.iteration_seed(self._run_seed, 1, iteration)
-        rows = Transition(*(shared.flatten_time(field) for field in transition))
+        rows = shared.flatten_time(transition)
         if not values:
             return self._reward_source.update(rows, seed, progress)
         transition, values = shared.cut_windows((transition, tuple(values)), self._segment_length)
@@ -237,7 +237,7 @@ class OnPolicyGenerator(CollectingGenerator):
 
     def _relabel(self, transition, iteration, progress):
         del iteration, progress
-        rows = Transition(*(shared.flatten_time(field) for field in transition))
+        rows = shared.flatten_time(transition)
         reward, metrics = shared.pay(self._reward_source, rows)
         return tf.reshape(reward, transition.reward.shape), metrics
 
@@ -302,7 +302,7 @@ class OnPolicyGenerator(CollectingGenerator):
 
         Learned from its one row an episode it was at half of this after 150,000 steps.
         """
-        rows = shared.absorbing_rows(Transition(*(shared.flatten_time(x) for x in transition)), 1)
+        rows = shared.absorbing_rows(shared.flatten_time(transition), 1)
         return self._reward_source.reward(rows)[0] / (1.0 - self._discount)
 
     def _values_at(self, observation: tf.Tensor, transition: Transition, value=None) -> list[tf.Tensor]:

@@ -1,13 +1,14 @@
 """What generators share: checks of their settings, the normaliser, seeds, and what a reward source pays."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from gail_tf.agents.policy import Policy
+from gail_tf.environments.actions import ActionCodec
 from gail_tf.networks import encoders  # noqa: F401 - registers configurables
 from gail_tf.networks.normalization import RunningMoments
 from gail_tf.optimization import averages, checks
@@ -121,10 +122,21 @@ def iteration_seed(run_seed: tf.Tensor, stream: int, iteration: tf.Tensor) -> tf
     return tf.random.fold_in(tf.stack([run_seed, stream]), iteration)
 
 
-def flatten_time(tensor):
-    """``[T, B, ...]`` -> ``[T * B, ...]``, of a tensor or an array."""
-    reshape = tf.reshape if tf.is_tensor(tensor) else np.reshape
-    return reshape(tensor, [tensor.shape[0] * tensor.shape[1], *tensor.shape[2:]])
+def flatten_time(steps: Any) -> Any:
+    """Every tensor or array ``[T, B, ...]`` of ``steps``, which may be one itself, as ``[T * B, ...]``."""
+
+    def flat(x):
+        reshape = tf.reshape if tf.is_tensor(x) else np.reshape
+        return reshape(x, [x.shape[0] * x.shape[1], *x.shape[2:]])
+
+    return tf.nest.map_structure(flat, steps)
+
+
+def uniform_actions(codec: ActionCodec, shape: Sequence[int], random: np.random.Generator) -> np.ndarray:
+    """Uniformly random normalised actions ``[*shape, k]``, or int32 ``[*shape]`` of discrete ones."""
+    if codec.is_discrete:
+        return random.integers(codec.num_actions, size=shape, dtype=np.int32)
+    return random.uniform(-1.0, 1.0, (*shape, *codec.spec.shape)).astype(np.float32)
 
 
 def cut_windows(steps: Any, length: int) -> Any:

@@ -320,12 +320,6 @@ def test_the_normaliser_moves_after_learning_by_the_observations_collected(eager
     assert make(normalize_observations=False)[0].policy.normalizer is None
 
 
-def test_flatten_time_keeps_environments_together_in_a_step():
-    np.testing.assert_array_equal(
-        flatten_time(tf.reshape(tf.range(12), [2, 3, 2])), np.arange(12).reshape(6, 2)
-    )
-
-
 def test_a_warm_start_makes_the_expert_likelier_and_leaves_the_exploration():
     expert = make_expert(100)
     lean = expert.observation[:, 2:]
