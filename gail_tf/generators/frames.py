@@ -33,10 +33,6 @@ class FrameMemory:
         self._newest = np.full((num_environments, self._shape[2]), -1)  # numbers in the current stack
         self._stacks: list[np.ndarray | None] = [None] * num_environments
 
-    @property
-    def num_bytes(self) -> int:
-        return self.capacity * self._shape[0] * self._shape[1]
-
     def add(self, observation: np.ndarray, next_observation: np.ndarray) -> np.ndarray:
         """Takes rows ``[N, H, W, k]``, oldest first and of the environments in turn.
 

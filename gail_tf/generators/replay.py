@@ -28,6 +28,9 @@ class ReplayBuffer:
       num_environments: whose rows come in turn; it matters to stacks of frames alone.
       frame_capacity: frames that there is room for where observations are stacks of them; None: they are not.
         Where it is used up, rows are lost earlier. A row needs one, an episode one more.
+
+    Attributes:
+      num_bytes: of memory, filled or not.
     """
 
     def __init__(
@@ -49,21 +52,22 @@ class ReplayBuffer:
         if frame_capacity is not None:
             del self._specs["observation"], self._specs["next_observation"]
             self._specs["numbers"] = tf.TensorSpec((observation_spec.shape[-1] + 1,), tf.int32)
-        self._dtypes = list(dict.fromkeys([tf.float32, *(spec.dtype for spec in self._specs.values())]))
-        self._frames, self._oldest_frame = None, np.zeros(0, np.int32)
+        frames = 0 if frame_capacity is None else frame_capacity * observation_spec.shape[:2].num_elements()
+        row = sum(spec.dtype.size * spec.shape.num_elements() for spec in self._specs.values())
+        self.num_bytes = capacity * row + frames
+        self._frames, self._oldest_frame, self._tables = None, np.zeros(0, np.int32), {}
         try:
-            self._tables = [
-                tf.Variable(tf.zeros((capacity, self._width(dtype)), dtype), trainable=False, name="replay")
-                for dtype in self._dtypes
-            ]
+            for dtype in dict.fromkeys(spec.dtype for spec in self._specs.values()):
+                width = sum(spec.shape.num_elements() for spec in self._specs_of(dtype).values())
+                self._tables[dtype] = tf.Variable(
+                    tf.zeros((capacity, width), dtype), trainable=False, name="replay"
+                )
             if frame_capacity is not None:
                 self._frames = FrameMemory(frame_capacity, observation_spec.shape, num_environments)
                 self._oldest_frame = np.zeros(capacity, np.int32)
         except tf.errors.ResourceExhaustedError as e:
-            frames = (frame_capacity or 0) * observation_spec.shape[:2].num_elements()
-            size = capacity * sum(dtype.size * self._width(dtype) for dtype in self._dtypes) + frames
             raise ValueError(
-                f"OffPolicyGenerator.replay_capacity is {capacity}: {size / 1e9:.3g} GB, more than "
+                f"OffPolicyGenerator.replay_capacity is {capacity}: {self.num_bytes / 1e9:.3g} GB, more than "
                 "there is memory for; want less, Trainer.total_env_steps at most."
             ) from e
 
@@ -75,8 +79,9 @@ class ReplayBuffer:
         buffer.add(rows)
         return buffer
 
-    def _width(self, dtype: tf.DType) -> int:
-        return sum(spec.shape.num_elements() for spec in self._specs.values() if spec.dtype == dtype)
+    def _specs_of(self, dtype: tf.DType) -> dict[str, tf.TensorSpec]:
+        """Of the fields that stand side by side in one table."""
+        return {name: spec for name, spec in self._specs.items() if spec.dtype == dtype}
 
     @property
     def size(self) -> int:
@@ -98,12 +103,6 @@ class ReplayBuffer:
         """Where the newest row is; older ones are before it, round the table."""
         return (self.num_added - 1) % self.capacity
 
-    @property
-    def num_bytes(self) -> int:
-        """Of memory, filled or not."""
-        frames = 0 if self._frames is None else self._frames.num_bytes
-        return frames + self.capacity * sum(dtype.size * self._width(dtype) for dtype in self._dtypes)
-
     def add(self, transition: Transition) -> None:
         """Appends rows ``[N, ...]`` (NumPy), oldest first."""
         num_rows = len(transition.reward)
@@ -113,9 +112,8 @@ class ReplayBuffer:
         if self._frames is not None:
             fields["numbers"] = self._frames.add(transition.observation, transition.next_observation)
             self._oldest_frame[positions] = fields["numbers"][-kept:, 0]
-        for dtype, table in zip(self._dtypes, self._tables, strict=True):
-            names = [name for name, spec in self._specs.items() if spec.dtype == dtype]
-            rows = [np.reshape(fields[name], (num_rows, -1)) for name in names]
+        for dtype, table in self._tables.items():
+            rows = [np.reshape(fields[name], (num_rows, -1)) for name in self._specs_of(dtype)]
             rows = np.concatenate(rows, -1, dtype=dtype.as_numpy_dtype)
             table.scatter_nd_update(positions[:, None], rows[-kept:])
         self.num_added += num_rows
@@ -123,8 +121,8 @@ class ReplayBuffer:
     def gather(self, indices: tf.Tensor) -> Transition:
         """The rows at ``indices`` ``[...]``, fields ``[..., d]`` or ``[...]``; a graph op."""
         fields = {}
-        for dtype, table in zip(self._dtypes, self._tables, strict=True):
-            specs = {name: s for name, s in self._specs.items() if s.dtype == dtype}
+        for dtype, table in self._tables.items():
+            specs = self._specs_of(dtype)
             widths = [spec.shape.num_elements() for spec in specs.values()]
             parts = tf.split(tf.gather(table, indices), widths, axis=-1)
             for (name, spec), part in zip(specs.items(), parts, strict=True):
@@ -142,20 +140,23 @@ class ReplayBuffer:
         """
         # Not a slice, which would read, and so copy, the whole table first.
         filled = tf.range(min(self.num_added, self.capacity))
-        rows = [tf.gather(table, filled).numpy() for table in self._tables]
+        rows = {_name(dtype): tf.gather(table, filled).numpy() for dtype, table in self._tables.items()}
         frames = {} if self._frames is None else self._frames.state()
-        named = dict(zip(self._names(), rows, strict=True)) | {"replay_num_added": np.array(self.num_added)}
-        return named | {f"{_FRAMES}{name}": value for name, value in frames.items()}
+        rows["replay_num_added"] = np.array(self.num_added)
+        return rows | {f"{_FRAMES}{name}": value for name, value in frames.items()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Puts :meth:`state` back."""
-        for name, table in zip(self._names(), self._tables, strict=True):
-            table.scatter_nd_update(np.arange(len(state[name]))[:, None], state[name])
+        for dtype, table in self._tables.items():
+            rows = state[_name(dtype)]
+            table.scatter_nd_update(np.arange(len(rows))[:, None], rows)
         self.num_added = int(state["replay_num_added"])
         if self._frames is not None:
             names = (name for name in state if name.startswith(f"{_FRAMES}frames"))
             self._frames.restore({name.removeprefix(_FRAMES): state[name] for name in names})
             self._oldest_frame[: len(state["replay_int32"])] = state["replay_int32"][:, 0]
 
-    def _names(self) -> list[str]:
-        return ["replay" if dtype == tf.float32 else f"replay_{dtype.name}" for dtype in self._dtypes]
+
+def _name(dtype: tf.DType) -> str:
+    """Of a table in a checkpoint."""
+    return "replay" if dtype == tf.float32 else f"replay_{dtype.name}"
