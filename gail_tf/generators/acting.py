@@ -63,9 +63,10 @@ def make_sampler(
         ActionValuePolicy: ActionValueSampler,
         Ensemble: EnsembleSampler,
     }
-    sampler = samplers.get(type(policy.actor_net), MlpSampler)
     try:
-        return sampler(policy, exploration_noise, dropout)
+        if dropout:
+            return MlpSampler(policy, exploration_noise, dropout)
+        return samplers.get(type(policy.actor_net), MlpSampler)(policy, exploration_noise)
     except UnknownToNumpy as e:
         if dropout:
             raise ValueError(f"The policy's dropout is {dropout:g}, and {e}: want 0, or dense layers.") from e
@@ -104,13 +105,11 @@ class _Sampler:
 
     Args:
       exploration_noise: std of the Gaussian noise on the actions of a deterministic actor, cut to [-1, 1].
-      dropout: share of the last hidden layer's units that are left out, anew in every step.
 
     Attributes:
       notes: what a person should know of the way it acts.
       noise: standard normal float32 ``[T, B, k]``, or, for discrete actions, Gumbel ``[T, B, n]``.
-      mask: what the last hidden layer is multiplied by, float32 ``[T, B, h]``: 0 or 1 / (1 - dropout); None
-        without dropout.
+      mask: of :class:`MlpSampler` with dropout; else None.
       holds_weights: whether it acts by weights of its own until the next ``refresh``.
     """
 
@@ -118,8 +117,8 @@ class _Sampler:
     holds_weights = True
     mask: np.ndarray | None = None
 
-    def __init__(self, policy: Policy, exploration_noise: float = 0.0, dropout: float = 0.0):
-        self._policy, self._exploration_noise, self._dropout = policy, exploration_noise, dropout
+    def __init__(self, policy: Policy, exploration_noise: float = 0.0):
+        self._policy, self._exploration_noise = policy, exploration_noise
         self.refresh()
 
     def refresh(self) -> None:
@@ -137,14 +136,28 @@ class _Sampler:
             self.noise = generator.gumbel(size=(*shape, codec.num_actions)).astype(np.float32)
         else:
             self.noise = generator.standard_normal((*shape, *codec.spec.shape), np.float32)
-        if self._dropout:
-            units = self._policy.actor_net.layers[-2].units
-            kept = np.random.default_rng((*seed, 3)).random((*shape, units)) >= self._dropout
-            self.mask = kept.astype(np.float32) / np.float32(1.0 - self._dropout)
 
 
 class MlpSampler(_Sampler):
-    """Samples normalised actions of a policy whose actor is a multilayer perceptron of networks/mlp.py."""
+    """Samples normalised actions of a policy whose actor is a multilayer perceptron of networks/mlp.py.
+
+    Args:
+      dropout: share of the last hidden layer's units that are left out, anew in every step.
+
+    Attributes:
+      mask: what that layer is multiplied by, float32 ``[T, B, h]``: 0 or 1 / (1 - dropout).
+    """
+
+    def __init__(self, policy: Policy, exploration_noise: float = 0.0, dropout: float = 0.0):
+        super().__init__(policy, exploration_noise)
+        self._dropout = dropout
+
+    def start(self, seed: tuple[int, ...], num_steps: int, num_environments: int) -> None:
+        super().start(seed, num_steps, num_environments)
+        if self._dropout:
+            shape = num_steps, num_environments, self._policy.actor_net.layers[-2].units
+            kept = np.random.default_rng((*seed, 3)).random(shape) >= self._dropout
+            self.mask = kept.astype(np.float32) / np.float32(1.0 - self._dropout)
 
     def refresh(self) -> None:
         self._hidden, self._output = _actor_mlp(self._policy.actor_net)
@@ -176,8 +189,6 @@ class TwoActorsSampler(_Sampler):
     """The same for a policy of two actors: it acts with the one whose own critic is higher."""
 
     def refresh(self) -> None:
-        if self._dropout:
-            raise UnknownToNumpy("two actors have no dropout")
         self._actors = [_in_a_row(*_actor_mlp(actor)) for actor in self._policy.actor_net.actors]
         self._critics = [_critic_mlp(critic) for critic in self._policy.actor_net.critics]
         self._normalized = _normalization(self._policy)
@@ -198,8 +209,6 @@ class ActionValueSampler(_Sampler):
     """The same for a policy that is read off the values of discrete actions."""
 
     def refresh(self) -> None:
-        if self._dropout:
-            raise UnknownToNumpy("a policy of action values has no dropout")
         net = self._policy.actor_net.action_value_net
         self._mlp = _mlp(_layers(net))
         self._normalized = _normalization(self._policy)
@@ -215,8 +224,6 @@ class EnsembleSampler(_Sampler):
     """The same for the mixture of several actors: :func:`gail_tf.networks.ensemble.mixed` in NumPy."""
 
     def refresh(self) -> None:
-        if self._dropout:
-            raise UnknownToNumpy("an ensemble has no dropout")
         actors = self._policy.actor_net.actors
         heads = [_layers(actor)[-1] for actor in actors]
         if not all(isinstance(head, GaussianHead | CategoricalHead) for head in heads):
