@@ -13,7 +13,7 @@ from gail_tf.optimization.checks import check_settings
 from gail_tf.optimization.compiling import with_xla
 from gail_tf.optimization.frame_table import as_rows
 from gail_tf.optimization.gradient_step import GradientStep
-from gail_tf.optimization.minibatches import scan_minibatches
+from gail_tf.optimization.minibatches import in_pieces, scan_minibatches
 from gail_tf.types import Transition
 
 _IMAGES_AT_ONCE, _VECTORS_AT_ONCE = 256, 2**16
@@ -185,22 +185,14 @@ class BehavioralCloning(tf.Module):
             loss, distribution = self._loss(observation, action)
             error = self._error(distribution, action)
             return loss, tf.reduce_mean(error), tf.reduce_mean(distribution.entropy())
-        num_pieces = -(-num_rows // at_once)
-        indices = tf.range(num_pieces * at_once) % num_rows  # a last piece is filled up
 
-        def by_row(chosen):
-            observation, action = self._rows_at(tf.gather(self._held_out, chosen))
+        def by_row(some):
+            observation, action = self._rows_at(tf.gather(self._held_out, some))
             distribution = self._policy.distribution(self._policy.normalize(observation))
             error = tf.reshape(self._error(distribution, action), [at_once, -1])
             return -distribution.log_prob(action), tf.reduce_mean(error, -1), distribution.entropy()
 
-        pieces = tf.map_fn(
-            by_row,
-            tf.reshape(indices, [num_pieces, at_once]),
-            fn_output_signature=(tf.float32, tf.float32, tf.float32),
-            parallel_iterations=1,
-        )
-        return tuple(tf.reduce_mean(tf.reshape(piece, [-1])[:num_rows]) for piece in pieces)
+        return tuple(map(tf.reduce_mean, in_pieces(by_row, num_rows, at_once, (tf.float32,) * 3)))
 
     def _error(self, distribution, action: tf.Tensor) -> tf.Tensor:
         """Of the mode: 1 where a discrete action is another, else the square in every dimension."""

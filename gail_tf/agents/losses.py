@@ -68,9 +68,8 @@ def cloning_mse(action: tf.Tensor, expert_action: tf.Tensor, is_expert: tf.Tenso
 
 
 def entropy(log_probability: tf.Tensor, can_act: tf.Tensor) -> tf.Tensor:
-    """``-mean log pi(a|s)`` over the rows that can act; ``log_probability`` is 0 in the others."""
-    _check_rows(log_probability, can_act=can_act)
-    return -tf.math.divide_no_nan(tf.reduce_sum(log_probability), tf.reduce_sum(can_act))
+    """``-mean log pi(a|s)`` over the rows that can act."""
+    return -mean_where(log_probability, can_act)
 
 
 def chosen_value(values: tf.Tensor, action: tf.Tensor) -> tf.Tensor:
@@ -91,8 +90,8 @@ def soft_state_value(values: tf.Tensor, temperature: float) -> tf.Tensor:
 
 
 def mean_where(values: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """Mean of ``values`` over the rows where ``mask`` is 1; 0 where it is nowhere."""
-    _check_rows(values, mask=mask)
+    """Mean of ``values`` ``[...]`` where ``mask`` ``[...]`` is 1; 0 where it is nowhere."""
+    check_shapes(values.shape, mask=mask)
     return tf.math.divide_no_nan(tf.reduce_sum(values * mask), tf.reduce_sum(mask))
 
 

@@ -15,6 +15,7 @@ from gail_tf.agents import trpo_ops
 from gail_tf.agents.on_policy import cloning_nll, explained_variance, normalized
 from gail_tf.networks.bounded_gradient import free_bounds
 from gail_tf.networks.shared_encoder import shared_encoder
+from gail_tf.optimization import averages
 from gail_tf.optimization.checks import check_settings
 from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.optimization.minibatches import drawn_indices, scan_updates, shuffled_minibatches
@@ -208,13 +209,13 @@ class TRPO(tf_agent.TFAgent):
         step = trpo_ops.natural_step(direction, fisher_times(direction), self._max_kl)
 
         def evaluate(vector):
-            _assign(variables, vector)
+            averages.assign(variables, trpo_ops.unflatten(vector, variables))
             new = policy()
             return surrogate_of(new), mean_kl(new)
 
         start = trpo_ops.flatten(variables)
         result = trpo_ops.line_search(evaluate, start, step, old_surrogate, self._max_kl, *self._backtracking)
-        _assign(variables, result.vector)
+        averages.assign(variables, trpo_ops.unflatten(result.vector, variables))
         return result, tf.reduce_mean(old.entropy()), tf.norm(gradient)
 
     def _fit_value(self, observation: tf.Tensor, target: tf.Tensor, seed, progress) -> tf.Tensor:
@@ -238,8 +239,3 @@ class TRPO(tf_agent.TFAgent):
         value = self.value_net(observation, training=True)[0]
         value.shape.assert_is_compatible_with(target.shape)
         return tf.reduce_mean(tf.square(value - target))
-
-
-def _assign(variables, vector: tf.Tensor) -> None:
-    for variable, value in zip(variables, trpo_ops.unflatten(vector, variables), strict=True):
-        variable.assign(value)

@@ -7,6 +7,7 @@ import gin
 import numpy as np
 import tensorflow as tf
 
+from gail_tf.agents.losses import mean_where
 from gail_tf.discriminators import losses, regularizers
 from gail_tf.discriminators.expert_rows import ExpertSampler, checked_filter, kept_rows
 from gail_tf.discriminators.features import Fields, TransitionFeatures, gathered, num_rows_of
@@ -22,7 +23,7 @@ from gail_tf.networks.discriminator import (
 from gail_tf.optimization.checks import check_settings
 from gail_tf.optimization.frame_table import as_rows
 from gail_tf.optimization.gradient_step import GradientStep
-from gail_tf.optimization.minibatches import scan_minibatches, shuffled_indices
+from gail_tf.optimization.minibatches import in_pieces, scan_minibatches, shuffled_indices
 from gail_tf.rewards import functions as rewards
 from gail_tf.rewards.pipeline import RewardPipeline
 from gail_tf.types import Metrics, Transition, ValuedSegments
@@ -185,10 +186,7 @@ class Discriminator(tf.Module):
         expert_logits = self._logits_of(self._expert.reported)
         reward, metrics = self._pipeline.pay(self.logits(transition), expert_logits)
         if self._absorbing:
-            indicator = transition.observation[..., -1]
-            metrics["reward/absorbing_mean"] = tf.math.divide_no_nan(
-                tf.reduce_sum(reward * indicator), tf.reduce_sum(indicator)
-            )
+            metrics["reward/absorbing_mean"] = mean_where(reward, transition.observation[..., -1])
         return reward, metrics
 
     def update(
@@ -298,15 +296,7 @@ class Discriminator(tf.Module):
         num_rows = num_rows_of(rows)
         if not self.features.has_images or num_rows is None or num_rows <= _IMAGES_AT_ONCE:
             return score(rows)
-        num_chunks = -(-num_rows // _IMAGES_AT_ONCE)
-        indices = tf.range(num_chunks * _IMAGES_AT_ONCE) % num_rows
-        logits = tf.map_fn(
-            lambda chosen: score(gathered(rows, chosen)),
-            tf.reshape(indices, [num_chunks, _IMAGES_AT_ONCE]),
-            fn_output_signature=tf.float32,
-            parallel_iterations=1,
-        )
-        return tf.reshape(logits, [-1])[:num_rows]
+        return in_pieces(lambda some: score(gathered(rows, some)), num_rows, _IMAGES_AT_ONCE, tf.float32)
 
     def _segment_draws(
         self, segments: ValuedSegments | None, num_rows: int

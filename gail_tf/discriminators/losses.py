@@ -65,7 +65,7 @@ def sum_of_terms(
     """
     metrics, values = {}, []
     for term, own_seed in zip(terms, tf.unstack(tf.random.split(seed, len(terms))), strict=True):
-        seed_logits = tf.random.experimental.stateless_fold_in(own_seed, 1)
+        seed_logits = tf.random.fold_in(own_seed, 1)
         logits_of = functools.partial(logit_fn, seed=seed_logits)
         values.append(_scalar(term, call_user_function(BINDING, term, logits_of, batch, own_seed)))
         name = f"discriminator/loss_{name_of(term)}"

@@ -320,7 +320,7 @@ class ModelBasedGenerator(CollectingGenerator):
         ]
 
         def body(i, totals):
-            seeds = tf.unstack(tf.random.split(tf.random.experimental.stateless_fold_in(seed, i), len(parts)))
+            seeds = tf.unstack(tf.random.split(tf.random.fold_in(seed, i), len(parts)))
             counts, added = tf.cast(i >= num_warmup, tf.float32), []
             for function, (_, learns), (zeros, _), part_seed in zip(
                 functions, parts, start, seeds, strict=True

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from gail_tf.agents.behavioral_cloning import BehavioralCloning
 from gail_tf.agents.checked import made_agent, updated
+from gail_tf.agents.losses import mean_where
 from gail_tf.agents.on_policy import generalized_advantage, policy_gradient_metrics
 from gail_tf.agents.policy import Policy
 from gail_tf.agents.ppo import PPO
@@ -344,8 +345,7 @@ def _of_real_states(advantage: tf.Tensor, transition: Transition) -> tf.Tensor:
     There it is 0, which among the others would decide how advantages are normalised.
     """
     is_real = 1.0 - shared.flatten_time(transition.observation)[:, -1]
-    mean = tf.math.divide_no_nan(tf.reduce_sum(is_real * advantage), tf.reduce_sum(is_real))
-    return tf.where(is_real > 0.0, advantage, mean)
+    return tf.where(is_real > 0.0, advantage, mean_where(advantage, is_real))
 
 
 def _networks(spec: tf.TensorSpec, action_spec, actor_network, value_network, encoder: MakeLayers | None):

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import gin
 import tensorflow as tf
 
+from gail_tf.agents.losses import mean_where
 from gail_tf.discriminators.losses import binary_cross_entropy
 from gail_tf.mgail.segments import Segment
 from gail_tf.networks.normalization import RunningMoments
@@ -197,7 +198,7 @@ class ForwardModel(tf.Module):
         outputs = self.outputs_along(segment, carry=True)
         targets = self._targets(segment.observation, segment.next_observation)
         error = tf.reduce_mean(tf.square(outputs - targets), -1)
-        loss = tf.math.divide_no_nan(tf.reduce_sum(has_successor * error), tf.reduce_sum(has_successor))
+        loss = mean_where(error, has_successor)
         if self.termination is None:
             return loss
         predicted = tf.stop_gradient(self.to_observation(segment.observation, outputs))

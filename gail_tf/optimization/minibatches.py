@@ -33,6 +33,19 @@ def drawn_indices(num_drawn: int, num_rows: int | tf.Tensor, seed: tf.Tensor) ->
     return tf.random.stateless_uniform([num_drawn], seed, maxval=num_rows, dtype=tf.int32)
 
 
+def in_pieces(fn: Callable[[tf.Tensor], Any], num_rows: int, at_once: int, signature: Any) -> Any:
+    """What ``fn`` gives for ``range(num_rows)``, ``at_once`` of them at a time; a graph op.
+
+    Args:
+      fn: row numbers int32 ``[at_once]`` -> tensors ``[at_once]``. signature: the tensors' types.
+    """
+    num_pieces = -(-num_rows // at_once)
+    rows = tf.range(num_pieces * at_once) % num_rows  # a last piece is filled up
+    rows = tf.reshape(rows, [num_pieces, at_once])
+    pieces = tf.map_fn(fn, rows, fn_output_signature=signature, parallel_iterations=1)
+    return tf.nest.map_structure(lambda piece: tf.reshape(piece, [-1])[:num_rows], pieces)
+
+
 def shuffled_indices(num_rows: int, num_epochs: int, seed: tf.Tensor) -> tf.Tensor:
     """A permutation of ``range(num_rows)`` per epoch, int32 ``[num_epochs, num_rows]``.
 
@@ -82,7 +95,7 @@ def _totals(step: Step, num_steps: int, seed: tf.Tensor) -> tuple[dict[str, Weig
     are_weighted = set()
 
     def pairs(i):
-        metrics = step(i, tf.random.experimental.stateless_fold_in(seed, i))
+        metrics = step(i, tf.random.fold_in(seed, i))
         are_weighted.update(name for name, value in metrics.items() if isinstance(value, Weighted))
         weighted = {k: v if isinstance(v, Weighted) else Weighted(v, 1.0) for k, v in metrics.items()}
         weighted = tf.nest.map_structure(lambda x: tf.cast(x, tf.float32), weighted)

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from gail_tf.optimization.minibatches import (
     Weighted,
+    in_pieces,
     scan_minibatches,
     scan_updates,
     shuffled_indices,
@@ -28,6 +29,21 @@ def visits(num_rows, batch_size, num_epochs, seed=(0, 1), jit_compile=True):
 
     metrics = tf.function(scan, jit_compile=jit_compile, autograph=False)(tf.constant(seed))
     return seen.numpy(), {name: float(value) for name, value in metrics.items()}, int(count)
+
+
+@pytest.mark.parametrize("num_rows", [1, 4, 6, 8])
+def test_pieces_are_of_one_size_and_give_every_row_once(num_rows):
+    sizes = []
+
+    def fn(rows):
+        sizes.append(rows.shape)
+        return rows, tf.square(tf.cast(rows, tf.float32))
+
+    look = tf.function(lambda: in_pieces(fn, num_rows, 4, (tf.int32, tf.float32)), autograph=False)
+    numbers, squares = look()
+    assert set(map(tuple, sizes)) == {(4,)}
+    np.testing.assert_array_equal(numbers, np.arange(num_rows))
+    np.testing.assert_array_equal(squares, np.arange(num_rows) ** 2)
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
