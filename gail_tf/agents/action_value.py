@@ -15,7 +15,7 @@ from gail_tf.optimization.checks import check_settings
 from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.types import Metrics, OffPolicyBatch
 
-IMPOSSIBLE = -1e9
+_IMPOSSIBLE = -1e9
 """The value of an action that cannot be taken."""
 
 
@@ -46,6 +46,7 @@ class ActionValue(tf.Module):
         specs = settings["observation_spec"], settings["action_spec"]
         self.discount, self._target_period = settings["discount"], settings.get("target_period")
         self._epsilon, self._epsilon_steps = settings["epsilon"], settings["epsilon_steps"]
+        self._temperature = temperature
         factory = f"{name}.action_value_network", settings["action_value_network"]
         make_values = functools.partial(checked_action_values, *factory, *specs)
         self.make_actor_net = lambda: ActionValuePolicy(make_values(), temperature)
@@ -109,4 +110,4 @@ class ActionValue(tf.Module):
 def only_action(values: tf.Tensor, can_act: tf.Tensor) -> tf.Tensor:
     """``values`` ``[B, n]``; where ``can_act`` ``[B]`` is 0, an absorbing state, of action 0 alone."""
     is_possible = (can_act[:, tf.newaxis] > 0.0) | (tf.range(values.shape[-1])[tf.newaxis] == 0)
-    return tf.where(is_possible, values, IMPOSSIBLE)
+    return tf.where(is_possible, values, _IMPOSSIBLE)

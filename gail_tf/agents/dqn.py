@@ -77,7 +77,6 @@ class SoftQ(ActionValue):
         max_gradient_norm: float | None = 10.0,
     ):
         super().__init__(locals(), temperature)
-        self._temperature = temperature
 
     def loss(self, batch: OffPolicyBatch) -> tuple[tf.Tensor, Metrics]:
         return self._bellman_loss(batch, losses.soft_state_value(self._next_values(batch), self._temperature))

@@ -46,7 +46,7 @@ class IQLearn(ActionValue):
         super().__init__(locals(), temperature)
         if alpha <= 0.0:
             raise ValueError(f"IQLearn.alpha is {alpha}: want a number above 0.")
-        self._loss_fn, self._alpha, self._temperature = loss_fn, alpha, temperature
+        self._loss_fn, self._alpha = loss_fn, alpha
 
     def loss(self, batch: OffPolicyBatch) -> tuple[tf.Tensor, Metrics]:
         values = self.actor_net.values(batch.observation, training=True)

@@ -34,6 +34,7 @@ class PPO(tf.Module):
     Args:
       num_epochs, batch_size: passes over a batch, and rows a minibatch.
       learning_rate: Adam's, at the start; annealed linearly to ``final_learning_rate_fraction`` of it.
+      adam_epsilon: Adam's, the same of both networks (OpenAI Baselines: 1e-5).
       value_learning_rate: Adam's of the value network, whose gradient then has a bound of its own; None: one
         step, of one rate and bound, for both. Small steps of the policy want it: at their rate a value takes
         hundreds of updates to rise to returns of 50. An encoder that both share does not go with it.

@@ -5,8 +5,6 @@ from collections.abc import Callable
 import tensorflow as tf
 from tf_agents.networks import network
 
-from gail_tf.networks.keras_adapter import as_network
-
 
 class TwoActors(network.Network):
     """Two deterministic actors and their critics: observation ``[B, ...]`` -> action ``[B, k]`` in (-1, 1).
@@ -15,7 +13,7 @@ class TwoActors(network.Network):
     The critics are part of the policy, so a copy or an average of it holds theirs too.
 
     Args:
-      actor_network, critic_network: ``(observation_spec, action_spec) -> network``.
+      actor_network, critic_network: ``(observation_spec, action_spec) ->`` a network that has its variables.
 
     Attributes:
       actors, critics: two networks each.
@@ -23,9 +21,8 @@ class TwoActors(network.Network):
 
     def __init__(self, observation_spec, action_spec, actor_network: Callable, critic_network: Callable):
         super().__init__(input_tensor_spec=observation_spec, state_spec=(), name="two_actors")
-        specs = observation_spec, action_spec
-        self.actors = [as_network(actor_network(*specs), observation_spec) for _ in range(2)]
-        self.critics = [as_network(critic_network(*specs), specs, is_scalar=True) for _ in range(2)]
+        self.actors = [actor_network(observation_spec, action_spec) for _ in range(2)]
+        self.critics = [critic_network(observation_spec, action_spec) for _ in range(2)]
         self.create_variables()
 
     def call(self, observation, step_type=(), network_state=(), training=False):
