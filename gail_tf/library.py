@@ -219,7 +219,7 @@ def train(
       for_expert: refuse recipes that learn from demonstrations.
       resume: continue the run in ``run_dir`` to the same numbers; start it where there is none. What is given
         beside it has to be what the run was made with; arrays and functions have to be given again.
-        overwrite: replace the run.
+      overwrite: replace the run in ``run_dir``.
       num_threads: cores that it may use; None: all of this process, or GAIL_TF_NUM_THREADS. It changes no
         result.
       tensorflow_threads: that TensorFlow splits its operations among, 1 unless it is at work already. Wide

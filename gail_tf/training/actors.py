@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -64,7 +64,8 @@ def is_foreign(path: str) -> bool:
     if Path(path).is_file():
         return zipfile.is_zipfile(path)
     if (Path(path) / "saved_model.pb").is_file():
-        return not _is_ours(checked_graph(Path(path), _ANOTHER).signature_def)
+        ours = {"serving_default", "sampled"}
+        return not ours <= set(checked_graph(Path(path), _ANOTHER).signature_def)
     return bool(_FUNCTION.fullmatch(path)) and not Path(path).exists()
 
 
@@ -141,10 +142,6 @@ def _is_alike(told: dict[str, Any], space: gym.Space) -> bool:
 # SavedModels
 
 
-def _is_ours(signatures: Mapping[str, Any]) -> bool:
-    return {"serving_default", "sampled"} <= set(signatures)
-
-
 def _saved_model(path: str, env: gym.Env, environment: str, stochastic: bool) -> Actor:
     signatures = checked_graph(Path(path), _ANOTHER).signature_def
     if "serving_default" not in signatures:
@@ -160,7 +157,7 @@ def _saved_model(path: str, env: gym.Env, environment: str, stochastic: bool) ->
     (input_name,), output = inputs, "action" if "action" in outputs else next(iter(outputs), None)
     if output is None or (len(outputs) > 1 and output != "action"):
         raise UserError(f"{path}: gives {', '.join(sorted(outputs))}; want one output, or one named action.")
-    takes, gives = _spec(inputs[input_name]), _spec(outputs[output])
+    takes, gives = (tf.TensorSpec(of.tensor_shape, of.dtype) for of in (inputs[input_name], outputs[output]))
     wanted = tf.TensorSpec([None, *observation_spec(env.observation_space).shape])
     _require_shape(path, "takes observations", takes, wanted, environment)
     is_discrete = isinstance(env.action_space, gym.spaces.Discrete)
@@ -177,12 +174,6 @@ def _saved_model(path: str, env: gym.Env, environment: str, stochastic: bool) ->
         return signature(**{input_name: tf.constant(observations, takes.dtype)})[output].numpy()
 
     return Actor(lambda: act, True, "SavedModel", f"{path} {TRUST}")
-
-
-def _spec(info: Any) -> tf.TensorSpec:
-    sizes = [axis.size if axis.size >= 0 else None for axis in info.tensor_shape.dim]
-    shape = tf.TensorShape(None if info.tensor_shape.unknown_rank else sizes)
-    return tf.TensorSpec(shape, tf.dtypes.as_dtype(info.dtype))
 
 
 def _require_shape(

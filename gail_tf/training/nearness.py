@@ -123,14 +123,13 @@ class Yardstick:
 def _episodes(
     demonstrations: Demonstrations, seen: Callable[[np.ndarray], np.ndarray] | None
 ) -> list[dict[str, np.ndarray]]:
-    """Whole recorded episodes, as an Evaluator hands them on."""
+    """What the distances read of whole recorded episodes, as an Evaluator hands them on."""
     d, episodes = demonstrations, []
     for rows, ended in zip(d.episode_slices, d.ended, strict=True):
         terminated = np.zeros(rows.stop - rows.start, bool)
         terminated[-1] = ended
         observations = d.observations[rows] if seen is None else seen(d.observations[rows])
-        episode = {"observations": observations, "actions": d.actions[rows]}
-        episodes.append(episode | {"rewards": np.zeros(len(terminated)), "terminated": terminated})
+        episodes.append({"observations": observations, "actions": d.actions[rows], "terminated": terminated})
     return episodes
 
 

@@ -61,7 +61,9 @@ def _export(source, out: Path, name: str, convert: Callable, load: Callable[[byt
     # Policies of before this format have checked functions only.
     mode = getattr(model, "unchecked", model.deterministic)
     with any_error_as_user_error(f"{source}: cannot be written as {name}", _ADVICE):
-        content = convert(mode, spec)
+        content = convert(
+            tf.function(lambda observation: {"action": mode(observation)}, autograph=False), spec
+        )
         difference = largest_difference(mode, load(content), spec)
     with write_errors_as_user_errors(f"{out}:", "choose another folder"), new_folder(out) as temporary:
         write_atomically(temporary / name, content)
@@ -87,13 +89,12 @@ def _wanted(extra: str, *packages: str) -> None:
             raise UserError(f"--format={extra} needs {package}: {hint}") from e
 
 
-def _as_onnx(mode: Callable, spec: tf.TensorSpec) -> bytes:
+def _as_onnx(signature_fn: Callable, spec: tf.TensorSpec) -> bytes:
     import logging
 
     import tf2onnx
 
     logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)  # its complaints come back as an error of ours
-    signature_fn = tf.function(lambda observation: {"action": mode(observation)}, autograph=False)
     proto, _ = tf2onnx.convert.from_function(signature_fn, [spec], opset=_OPSET)
     return proto.SerializeToString()
 
@@ -107,8 +108,7 @@ def _act_of_onnx(content: bytes) -> Act:
     return lambda observations: session.run(["action"], {"observation": observations})[0]
 
 
-def _as_tflite(mode: Callable, spec: tf.TensorSpec) -> bytes:
-    signature_fn = tf.function(lambda observation: {"action": mode(observation)}, autograph=False)
+def _as_tflite(signature_fn: Callable, spec: tf.TensorSpec) -> bytes:
     function = signature_fn.get_concrete_function(spec)
     module = tf.Module()
     module.weights = function.variables  # what a function reads is saved with an object that holds it

@@ -64,7 +64,9 @@ class Trackers:
         self._trackers = []
         try:
             for make in makers:
-                self._trackers.append((name_of(make), _made(make, run)))
+                what = f"Tracker {name_of(make)} cannot be started"
+                with any_error_as_user_error(what, "mend it, or leave it out"):
+                    self._trackers.append((name_of(make), make(run)))
         except BaseException:
             self.finish("failed", {})  # those that were started, which nobody else knows of
             raise
@@ -83,11 +85,6 @@ class Trackers:
                 self._trackers.remove(named)
                 message = f"Tracker {named[0]} failed ({error_message(e)}): the run goes on without it."
                 warnings.warn(message, stacklevel=2)
-
-
-def _made(make: Callable[[TrackedRun], Tracker], run: TrackedRun) -> Tracker:
-    with any_error_as_user_error(f"Tracker {name_of(make)} cannot be started", "mend it, or leave it out"):
-        return make(run)
 
 
 def check_installed(makers: Sequence[Callable[[TrackedRun], Tracker]]) -> None:
