@@ -58,7 +58,7 @@ def parse_gin(configs: Sequence[str], bindings: Sequence[str], folders: Sequence
     except UserError:
         raise
     except _GIN_ERRORS as e:
-        raise UserError(f"config: {error_line(e)}{_hint(str(e))}") from e
+        raise UserError(f"config: {error_line(e)}{_hint(str(e), folders)}") from e
     except SystemExit as e:
         named = ", ".join(one.text for one in recipes.walk(layers) if one.key == "import")
         what = f"config: a module that it imports ({named}) ends the program (SystemExit: {e})"
@@ -211,10 +211,12 @@ def _open_include(name: str) -> io.StringIO:
     return as_file("\n".join(layer.text for layer in recipes.included(name)), name)
 
 
-def _hint(message: str) -> str:
-    """Which parameter may have been meant by one that its configurable does not have."""
+def _hint(message: str, folders: Sequence[str]) -> str:
+    """Which name may have been meant by one that is not there, or where a module of one's own is wanted."""
     hint = ""
-    if twice := re.search(r"Ambiguous selector '[\w./]+', matches \[(.*)\]", message):
+    if re.search(r"No module named '([\w.]+)'\s.*(?:import|from) \1\b", message, re.DOTALL):
+        hint = f"want it in {' or '.join(folders)}, or installed."
+    elif twice := re.search(r"Ambiguous selector '[\w./]+', matches \[(.*)\]", message):
         hint = f"write one of {twice[1]} in full, or give yours another name."
     elif nameless := re.search(r"No configurable matching (?:reference )?'?@?([\w./]+)", message):
         names = {selector.rsplit(".", 1)[-1] for selector, _ in gin.config._REGISTRY.items()}

@@ -367,8 +367,9 @@ def test_a_resumed_run_finds_its_modules_from_elsewhere(folder, monkeypatch, req
     monkeypatch.setattr(sys, "path", path)
     monkeypatch.delitem(sys.modules, "my_resumed_part")
     monkeypatch.chdir("/")
-    with pytest.raises(UserError, match="No module named 'my_resumed_part'"):
-        parse_gin([], saved.splitlines())
+    wanted = "No module named 'my_resumed_part' import my_resumed_part; want it in /was or /, or installed."
+    with pytest.raises(UserError, match=wanted):
+        parse_gin([], saved.splitlines(), ["/was"])
     request.addfinalizer(gin.exit_interactive_mode)
     gin.enter_interactive_mode()  # as in a new process, where nothing has registered the name
     parse_gin([], saved.splitlines(), folders)
