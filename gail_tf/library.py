@@ -462,7 +462,9 @@ def _take_up(directory, info: Mapping[str, Any], settled, trainer) -> list[str]:
     if before != device:
         difference = f"the run began with --device={before or 'none'}, and goes on with --device={device}"
         notes.append(f"note: {difference}: its numbers are not those of a run on one alone.")
-    directory.update_info(status="running", error=None, environment_factory=now, device=device)
+    path = None if expert is None else expert.path  # where somebody said that they are now
+    places = {"environment_factory": now, "device": device, "demonstrations": path}
+    directory.update_info(status="running", error=None, **places)
     where = f"iteration {trainer.iteration}, {trainer.env_steps:,} steps"
     return [*notes, f"Resuming {directory.path} at {where}."]
 
@@ -520,6 +522,7 @@ def evaluate(
     from gail_tf.assembly.environment import bound_arguments
     from gail_tf.assembly.expert import recorded_by
     from gail_tf.environments.make import make_by_arguments
+    from gail_tf.resources import recorded_file
     from gail_tf.training import evaluation, rollouts
     from gail_tf.training.recording import Cut
     from gail_tf.training.run_directory import import_folders
@@ -528,7 +531,7 @@ def evaluate(
         path = policy.path if isinstance(policy, Policy) else policy
         expert = None if demonstrations is None else recorded_by(demonstrations)
         arguments = bound_arguments(bindings, folders=import_folders(find_policy(path)))
-        how = (num_episodes, seed, not deterministic, video, say, expert, arguments)
+        how = (num_episodes, seed, not deterministic, video, say, expert, arguments, recorded_file)
         return rollouts.evaluate_policy(str(path), environment, *how)
     if environment is None:
         raise UserError("environment is None: a function does not say which it acts in; give an id.")

@@ -34,6 +34,13 @@ def shipped_file(name: str) -> Path:
     return experts_dir() / name / "demonstrations.npz"
 
 
+def recorded_file(path: str) -> str:
+    """Where what a run learned from is now: of a file that another installation shipped, this one's."""
+    gone, here = Path(path), shipped_file(Path(path).parent.name)
+    is_shipped = gone.parts[-3:] == here.parts[-3:] and here.is_file()
+    return str(here) if is_shipped and not gone.exists() else path
+
+
 def _folder(name: str) -> Path:
     # A wheel carries the folder inside the package; an editable install runs from the checkout.
     candidates = (_PACKAGE / name, _PACKAGE.parent / name)

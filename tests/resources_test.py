@@ -24,3 +24,15 @@ class TestFolders:
         monkeypatch.setattr(resources, "_PACKAGE", tmp_path / "gail_tf")
         with pytest.raises(FileNotFoundError, match=rf"no folder of {name} at .* reinstall"):
             find()
+
+
+def test_a_recorded_file_of_another_installation_is_this_ones():
+    here = str(resources.shipped_file("CartPole-v1"))
+    assert resources.recorded_file("/another/venv/gail_tf/experts/CartPole-v1/demonstrations.npz") == here
+    for path in (
+        here,
+        "/mine/experts/Robot-v0/demonstrations.npz",
+        "/mine/CartPole-v1/demonstrations.npz",
+        "x",
+    ):
+        assert resources.recorded_file(path) == path

@@ -53,7 +53,7 @@ from gail_tf.environments.makers import SLOW
 from gail_tf.environments.observations import environment_name
 from gail_tf.errors import WARNING, WHERE, UserError
 from gail_tf.functions import name_of
-from gail_tf.resources import resolve_demonstrations
+from gail_tf.resources import recorded_file, resolve_demonstrations
 from gail_tf.training import evaluation
 from gail_tf.training.environment_fit import matched
 from gail_tf.training.evaluation import Evaluator
@@ -239,7 +239,9 @@ def resolve(request: Request, info: Mapping[str, Any] | None = None) -> Settings
 
 
 def find_moved(given: Any, info: Mapping[str, Any]) -> None:
-    """Binds where a resumed run's file or folder is now, the same by its digest, where that is said.
+    """Binds where a resumed run's file or folder is now, the same by its digest.
+
+    That is where somebody says, or said when it was resumed before, or where this package has it.
 
     Raises:
       UserError: it is not where it was, and nobody says where it is.
@@ -251,9 +253,12 @@ def find_moved(given: Any, info: Mapping[str, Any]) -> None:
             gin.parse_config(f"{FLAGS['demonstrations']} = {path!r}")
         return
     needs_file = given is None and not info.get("demonstrations_reader")
-    if needs_file and isinstance(was, str) and os.path.isabs(was) and not os.path.exists(was):
-        where = "put them back, or say where they are now (--demonstrations=PATH)"
-        raise UserError(f"--resume: the run's demonstrations are not at {was} any more: {where}.")
+    if needs_file and isinstance(was, str) and os.path.isabs(was):
+        path = recorded_file(was)
+        if not os.path.exists(path):
+            where = "put them back, or say where they are now (--demonstrations=PATH)"
+            raise UserError(f"--resume: the run's demonstrations are not at {was} any more: {where}.")
+        gin.parse_config(f"{FLAGS['demonstrations']} = {path!r}")
 
 
 def digests_of_modules(config: str, environment: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import itertools
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -139,10 +140,15 @@ def in_words(distance: float, at_random: float, held_out: float | None) -> str:
     return next(words for least, words in _WORDS if share >= least)
 
 
-def of_run(policy: Path) -> tuple[Demonstrations, str] | None:
+def of_run(
+    policy: Path, where: Callable[[str], str] = lambda path: path
+) -> tuple[Demonstrations, str] | None:
     """The trajectories that the run of an exported policy learned from, and their path.
 
     None where it is in no run directory, and where the run learned from none, or from none on the disk.
+
+    Args:
+      where: a path of then -> where the same is now.
 
     Raises:
       UserError: they are not there any more, or changed so that they cannot be read.
@@ -156,6 +162,9 @@ def of_run(policy: Path) -> tuple[Demonstrations, str] | None:
         return None
     if reader := info.get("demonstrations_reader"):
         raise UserError(f"{path} was read by {reader}, a function of the run's own")
+    path = where(path)
+    if os.path.isabs(path) and not os.path.exists(path):
+        raise UserError(f"{path} is not there any more: add --demonstrations=PATH")
     demonstrations = demos.load(path, observation_keys=info.get("observation_keys"))
     if (known := info.get("demonstrations_sha256")) and known != demos.digest(path, demonstrations):
         raise UserError(f"{path} has changed since the run: add --demonstrations=PATH")

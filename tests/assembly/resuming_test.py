@@ -12,6 +12,7 @@ from gail_tf.assembly.gin_text import recorded, statements
 from gail_tf.assembly.resuming import check_same
 from gail_tf.assembly.settings import Request, find_moved
 from gail_tf.errors import UserError
+from gail_tf.resources import shipped_file
 from gail_tf.types import ARRAYS
 
 
@@ -96,7 +97,11 @@ def test_demonstrations_may_have_moved_but_not_changed(tmp_path):
     with pytest.raises(UserError, match="demonstrations are not at .*was.npz any more: put them back, or"):
         find_moved(None, recorded)
     find_moved(None, {**recorded, "demonstrations_reader": "mine.read"})  # which may need no file
-    find_moved(None, {**recorded, "demonstrations": str(here)})
+    gin.clear_config()
+    find_moved(None, {**recorded, "demonstrations": str(here)})  # where it was resumed from before
+    assert gin.query_parameter("load_demonstrations.path") == str(here)
+    find_moved(None, {"demonstrations": "/another/experts/CartPole-v1/demonstrations.npz"})
+    assert gin.query_parameter("load_demonstrations.path") == str(shipped_file("CartPole-v1"))
 
 
 def test_a_folder_of_tables_may_have_moved_too(tmp_path):

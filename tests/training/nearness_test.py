@@ -168,6 +168,10 @@ def test_demonstrations_that_moved_leave_the_return_and_say_so(policy, tmp_path)
     (run / "run.json").write_text(json.dumps({**info, "demonstrations": "gone.npz"}))
     moved = evaluated(run)
     assert moved["return_mean"] > 0 and "gone.npz" in moved["no_distance"]
+    (run / "run.json").write_text(json.dumps({**info, "demonstrations": "/gone.npz"}))
+    with pytest.raises(UserError, match="^/gone.npz is not there any more: add --demonstrations=PATH$"):
+        nearness.of_run(run / "policy")
+    assert nearness.of_run(run / "policy", lambda path: CARTPOLE)[1] == CARTPOLE
 
 
 def test_the_choice_that_training_made_is_made_again(policy, tmp_path, monkeypatch):

@@ -159,15 +159,20 @@ def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before(processes, inte
     assert not (run_dir.parent / ".damaged.999999999.tmp").exists()
 
 
-def test_a_run_that_goes_on_with_other_versions_says_which(processes, interrupted):
-    run_dir = shutil.copytree(interrupted[0], interrupted[0].with_name("upgraded"))
+def test_a_run_that_goes_on_elsewhere_says_with_which_versions_and_remembers_its_demonstrations(
+    processes, interrupted, cartpole, tmp_path
+):
+    run_dir, moved = shutil.copytree(interrupted[0], tmp_path / "upgraded"), tmp_path / "moved.npz"
+    shutil.copy(cartpole, moved)
     info = json.loads((run_dir / "run.json").read_text())
     info["versions"] |= {"tensorflow": "2.1.0", "gone": "1.0"}
-    info["git"] = {"commit": 40 * "0", "dirty": False}
+    info |= {"git": {"commit": 40 * "0", "dirty": False}, "demonstrations": str(tmp_path / "was.npz")}
     (run_dir / "run.json").write_text(json.dumps(info))
-    result = processes("train", f"--run_dir={run_dir}", "--resume", fault="Ctrl-C")
-    assert "note: the run began with tensorflow 2.1.0 (now 2." in result.out, result.out
+    resume = ("train", f"--run_dir={run_dir}", "--resume")
+    result = processes(*resume, f"--demonstrations={moved}", fault="Ctrl-C")
+    assert "note: the run began with tensorflow 2.1.0 (now 2." in result.out, result.err
     assert "commit 000000000000 (now " in result.out and "gone" not in result.out
+    assert json.loads((run_dir / "run.json").read_text())["demonstrations"] == str(moved)
 
 
 def test_a_resumed_run_takes_no_other_settings(processes, interrupted):
