@@ -16,7 +16,16 @@ from typing import NamedTuple
 import numpy as np
 
 from gail_tf.demonstrations.demonstrations import Demonstrations
-from gail_tf.demonstrations.steps import Reference, Steps, changes_of, features_of, left_over, looked_at
+from gail_tf.demonstrations.steps import (
+    SHIFTS,
+    Reference,
+    Steps,
+    changes_of,
+    features_of,
+    left_over,
+    taken,
+    where,
+)
 
 MIN_ROWS = 20  # of the file; fewer prove nothing
 MAX_SQUARED = 12  # Components up to which products of two are in the fit.
@@ -72,15 +81,12 @@ class _Rows:
 def action_warnings(demonstrations: Demonstrations, reference: Reference, names: list[str]) -> list[str]:
     """A sentence on the component that is farthest from what actions do to it; none where none is far."""
     d, worst, told = demonstrations, BROKEN, []
-    rows = looked_at(d.num_transitions)
     both = [_Rows(steps, reference) for steps in (reference.random, reference.replayed) if len(steps.actions)]
     both = [rows for rows in both if len(rows.changes)]
     laws = _laws(both)
 
     def shifted(by: int) -> _Rows:
-        actions = d.actions[np.clip(rows + by, 0, d.num_transitions - 1)]
-        steps = Steps(d.observations[rows], actions, d.next_observations[rows])
-        return _Rows(steps, reference).within(both)
+        return _Rows(taken(d, by), reference).within(both)
 
     file = shifted(0) if laws else None
     for law in laws if file and len(file.changes) >= MIN_ROWS else ():
@@ -98,9 +104,11 @@ def _how(law: _Law, file: _Rows, shifted: Callable[[int], _Rows]) -> str:
     looks = "other units, another sign, or of another step?"
     if left_over(found, factor * wanted) < BROKEN:
         looks = f"as if they were {factor:.3g} times these: other units, or another sign?"
-    for by, where in ((1, "next"), (-1, "last")):
-        if left_over(*shifted(by).parts(law)) < BROKEN:
-            looks = f"as if each stood in the {where} row: recorded a step off?"
+    for by in SHIFTS:
+        parts = shifted(by).parts(law)
+        if len(parts[0]) >= MIN_ROWS and left_over(*parts) < BROKEN:
+            looks = f"as if each stood {where(by)}: a delay, or recorded steps off?"
+            break
     return f"does not move with the actions as the environment's does: {looks}"
 
 

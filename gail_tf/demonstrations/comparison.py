@@ -24,7 +24,16 @@ import numpy as np
 from gail_tf.demonstrations.action_laws import action_warnings
 from gail_tf.demonstrations.components import Components
 from gail_tf.demonstrations.demonstrations import Demonstrations
-from gail_tf.demonstrations.steps import Reference, Steps, changes_of, features_of, left_over, looked_at
+from gail_tf.demonstrations.steps import (
+    SHIFTS,
+    Reference,
+    Steps,
+    changes_of,
+    features_of,
+    left_over,
+    taken,
+    where,
+)
 
 MIN_STEPS = 50  # of the environment; fewer prove nothing
 MIN_ROWS = 20  # of the file, for what steps have in common
@@ -33,6 +42,7 @@ MAX_PRODUCTS = 24  # Components up to which products of two are asked for.
 MAX_EXCHANGES = 40_000  # Pairs of columns that are tried, some five seconds; of more none is.
 LAW = 0.5  # Share of a change that a law leaves over, at most, in the environment.
 BROKEN = 0.25  # What a file's steps leave over beyond that, at least, where the law is broken.
+EXPLAINED = 0.125  # What they leave over beyond it, at most, by another factor, or with other rows' actions.
 MENDED = 2
 TOLERANCE = 1e-3  # Of a component's spread: rounding, and files saved with few digits.
 
@@ -83,7 +93,7 @@ def compare(demonstrations: Demonstrations, reference: Reference, components: Co
         broken = file.broken(tests, order)
     moved = [i for i, at in enumerate(order) if i != at]
     warnings = [_order_warning(order, moved, names, others)] if moved else []
-    warnings += [_warning_of(test, file, names) for test in broken]
+    warnings += [_warning_of(test, file, names, order) for test in broken]
     if not warnings and demonstrations.num_transitions >= MIN_ROWS:  # else these columns are no witnesses
         warnings += action_warnings(demonstrations, reference, names)
     return Comparison(
@@ -152,6 +162,14 @@ def _predicted(law: _Law, features: np.ndarray) -> np.ndarray:
     return law.factor * features[law.when][:, list(law.columns)].prod(axis=1)
 
 
+def _parts(
+    law: _Law, order: Sequence[int], features: np.ndarray, changes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Changes of the law's target ``[M]``, and what it makes of features, with the columns in ``order``."""
+    columns = tuple(order[c] if c < len(order) else c for c in law.columns)
+    return changes[:, order[law.target]], _predicted(law._replace(columns=columns), features)
+
+
 # What holds in the file.
 
 
@@ -159,10 +177,8 @@ class _File:
     """The file's rows, whose columns may be taken in another order: ``order[i]`` is taken as column i."""
 
     def __init__(self, demonstrations: Demonstrations, reference: Reference):
-        d, self._reference = demonstrations, reference
-        rows = looked_at(d.num_transitions)
-        steps = Steps(d.observations[rows], d.actions[rows], d.next_observations[rows])
-        self.features, self.changes = features_of(steps, reference.num_actions), changes_of(steps)
+        self._demonstrations, self._reference, d = demonstrations, reference, demonstrations
+        self.features, self.changes = self._seen(taken(d))
         both = np.concatenate([d.observations, d.next_observations])
         self.low, self.high = both.min(axis=0), both.max(axis=0)
         self.starts = d.observations[[rows.start for rows in d.episode_slices]]
@@ -189,12 +205,26 @@ class _File:
             return bool(np.abs(self.changes[:, at]).max() > slack)
         if test.kind == "moving":
             return bool((self.changes[:, at] == 0).mean() > 0.99)
-        width = len(order)
-        columns = tuple(order[c] if c < width else c for c in test.law.columns)
-        predicted = _predicted(test.law._replace(columns=columns), self.features)
         left = test.law.left
+        found, predicted = _parts(test.law, order, self.features, self.changes)
         # Twice of a loose law's: of hundreds of components some obey one by chance for as long as one looks.
-        return left_over(self.changes[:, at], predicted) > left + max(BROKEN, left)
+        return left_over(found, predicted) > left + max(BROKEN, left)
+
+    def _seen(self, steps: Steps) -> tuple[np.ndarray, np.ndarray]:
+        """Features and changes of steps."""
+        return features_of(steps, self._reference.num_actions), changes_of(steps)
+
+    def looks_of(self, law: _Law, order: Sequence[int]) -> str:
+        """How steps look that break ``law``, and what may be the cause."""
+        found, predicted = _parts(law, order, self.features, self.changes)
+        factor = float(found @ predicted / max(predicted @ predicted, 1e-12))
+        if left_over(found, factor * predicted) < law.left + EXPLAINED:
+            return f"but by {factor:.3g} times as much: other units, another time step, or other dynamics?"
+        for by in SHIFTS if max(law.columns) >= len(order) else ():
+            parts = _parts(law, order, *self._seen(taken(self._demonstrations, by)))
+            if len(parts[0]) >= MIN_ROWS and left_over(*parts) < law.left + EXPLAINED:
+                return f"but as if each action stood {where(by)}: a delay, or recorded steps off?"
+        return "nor by a multiple: other units, another time step, or another order?"
 
     def reset_range(self, i: int) -> tuple[float, float]:
         """Where resets put component ``i``."""
@@ -267,7 +297,7 @@ def _pairs(order: list[int]) -> list[tuple[int, int]]:
     return [(i, at) for i, at in enumerate(order) if i < at and order[at] == i]
 
 
-def _warning_of(test: _Test, file: _File, names: list[str]) -> str:
+def _warning_of(test: _Test, file: _File, names: list[str], order: Sequence[int]) -> str:
     name = f"Component {names[test.column]}"
     i = test.column
     if test.kind == "bounds":
@@ -288,8 +318,8 @@ def _warning_of(test: _Test, file: _File, names: list[str]) -> str:
         f"component {names[c]}" if c < width else f"action {c - width}" for c in test.law.columns
     )
     return (
-        f"{name} does not change by {test.law.factor:.3g} x {what} in a step, as the environment's does: "
-        "other units, another time step, or another order?"
+        f"{name} does not change by {test.law.factor:.3g} x {what} in a step, as the environment's does, "
+        f"{file.looks_of(test.law, order)}"
     )
 
 

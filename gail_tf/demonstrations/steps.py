@@ -5,7 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gail_tf.demonstrations.demonstrations import Demonstrations
+
 MAX_ROWS = 1500  # of the file; more tell no more
+SHIFTS = (1, -1, 2, -2, 3, -3)  # rows by which actions may stand apart from what they did
 
 
 class Steps(NamedTuple):
@@ -35,6 +38,22 @@ class Reference(NamedTuple):
 def looked_at(num_rows: int) -> np.ndarray:
     """Indices of the rows of a file that are held against an environment, from its first to its last."""
     return np.unique(np.linspace(0, num_rows - 1, MAX_ROWS).astype(int))
+
+
+def taken(demonstrations: Demonstrations, by: int = 0) -> Steps:
+    """Those rows of a file, each with the action of ``by`` rows later, where its episode has one."""
+    d, rows = demonstrations, looked_at(demonstrations.num_transitions)
+    acts = rows + by
+    episodes, acting = (np.searchsorted(d.episode_ends, which, side="right") for which in (rows, acts))
+    is_one = (acts >= 0) & (episodes == acting)
+    rows, acts = rows[is_one], acts[is_one]
+    return Steps(d.observations[rows], d.actions[acts], d.next_observations[rows])
+
+
+def where(by: int) -> str:
+    """What to call the row whose action ``taken`` takes, for people."""
+    near = {1: "in the next row", -1: "in the last row"}
+    return near.get(by, f"{abs(by)} rows {'later' if by > 0 else 'earlier'}")
 
 
 def features_of(steps: Steps, num_actions: int | None) -> np.ndarray:

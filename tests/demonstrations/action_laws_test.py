@@ -54,6 +54,7 @@ def told(spoil=lambda actions: actions, act=expert, **dynamics):
         (lambda a: (a - 2.5) / 2.5, "other units"),  # -1 to 1 in place of 0 to 5
         (lambda a: np.roll(a, 1, 0), "as if each stood in the next row"),
         (lambda a: np.roll(a, -1, 0), "as if each stood in the last row"),
+        (lambda a: np.roll(a, -3, 0), "as if each stood 3 rows earlier"),
     ],
 )
 def test_actions_of_other_units_signs_and_steps_are_found(spoil, looks):

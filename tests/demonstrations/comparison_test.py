@@ -122,6 +122,30 @@ def test_other_units_are_told_apart_from_another_order(recorded, reference):
     (warning, *others) = compare(dataclasses.replace(recorded, **fields), reference).warnings
     assert "Component 0 does not change by 0.1 x component 2" in warning
     assert len(others) == 1 and "Component 2 does not change by 0.2 x action 0" in others[0]
+    assert "but by 0.0175 times as much: other units" in warning and "but by 57.3 times" in others[0]
+
+
+def test_what_stands_between_a_change_and_the_environments_is_told(recorded, reference):
+    """A recording of every second row moves twice as far; sensors that lag show what earlier actions did."""
+    pairs = {
+        "observations": recorded.observations[::2],
+        "next_observations": recorded.next_observations[1::2],
+        "actions": recorded.actions[::2],
+        "terminated": recorded.terminated[1::2],
+        "truncated": recorded.truncated[1::2],
+        "episode_ends": recorded.episode_ends // 2,
+    }
+    warnings = compare(dataclasses.replace(recorded, **pairs), reference).warnings
+    assert len(warnings) == 4 and all("times as much" in warning for warning in warnings)
+    assert all("another time step" in warning for warning in warnings)
+
+    noisy = steps(3, lambda state, rng: rng.uniform(-1, 1, 2))
+    fields = dict(zip(("observations", "actions", "next_observations"), noisy, strict=True))
+    lagging = fields | {"actions": np.roll(fields["actions"], -2, axis=0)}
+    assert compare(dataclasses.replace(recorded, **fields), reference).warnings == []
+    (first, second) = compare(dataclasses.replace(recorded, **lagging), reference).warnings
+    for warning in (first, second):
+        assert warning.endswith("but as if each action stood 2 rows earlier: a delay, or recorded steps off?")
 
 
 def test_values_beyond_the_declared_space_are_told(recorded, reference):
