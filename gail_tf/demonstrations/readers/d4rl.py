@@ -33,6 +33,10 @@ _ALIASES = {
     "environment": ("environment",),
 }
 _REQUIRED = ("observations", "actions", "terminals")
+_WITHOUT_ACTIONS = (
+    " (of a recording without actions zeros, and learn from observations alone: --config=gail_ppo/any "
+    "--config=with/no_cloning --config=with/state_only)"
+)
 _FLAGS = {"terminals": "terminated", "timeouts": "truncated"}
 
 
@@ -119,7 +123,7 @@ def _renamed(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
             raise UserError(f"{' and '.join(present)} mean the same; wanted one of them: remove the other")
         if present:
             fields[name] = found[present[0]]
-    npz.require_keys(fields, _REQUIRED, tuple(_ALIASES))
+    npz.require_keys(fields, _REQUIRED, tuple(_ALIASES), "" if "actions" in fields else _WITHOUT_ACTIONS)
     return fields
 
 

@@ -115,7 +115,9 @@ def require_keys(
         raise UserError(f"unknown keys {unknown}; accepted are {', '.join(accepted)}: remove or rename{hint}")
     if missing:
         present = ", ".join(sorted(found)) or "none"
-        raise UserError(f"missing keys {missing} (found {present}); wanted {', '.join(required)}: add them")
+        raise UserError(
+            f"missing keys {missing} (found {present}); wanted {', '.join(required)}: add them{hint}"
+        )
 
 
 def text(name: str, array: np.ndarray) -> str:

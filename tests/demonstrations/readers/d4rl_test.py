@@ -196,7 +196,7 @@ SUBSAMPLED = column(5, 5, 5, 5, 5)
 @pytest.mark.parametrize(
     "changes, sentence",
     [
-        ({"actions": None}, "missing keys actions"),
+        ({"actions": None}, "missing keys actions .* without actions zeros, .*--config=with/state_only"),
         ({"terminals": None}, "missing keys terminals"),
         ({"extra": np.zeros(5)}, "unknown keys extra; accepted are observations, obs, actions"),
         ({"terminals": None, "dones": np.zeros(5)}, "dones merges two"),
