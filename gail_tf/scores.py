@@ -60,4 +60,4 @@ def doubt(score: float | None, share: float | None) -> str | None:
         what = "the policy's episodes are near to the expert's, and its return is not"
     else:
         return None
-    return f"{what}: are the recorded rewards the environment's own, in its scale?"
+    return f"{what}: are the recorded rewards the environment's own, and all episodes the expert's?"

@@ -36,7 +36,7 @@ def inspect_for(loaded: LoadedDemonstrations, make_env: Callable[[], gym.Env]) -
     finally:
         env.close()
     chance, play = play_at_random(make_env, env, expert)
-    expert, told = scored(expert, loaded.recorded.rewards, chance["return_mean"], play)
+    expert, told = scored(expert, loaded.recorded, chance, play)
     compared = compare_with(loaded.recorded, make_env)
     warnings = [*filter(None, (told, dark_images(env.observation_space))), *compared.warnings]
     flattened = flattened_note(flattened_images(env))

@@ -34,6 +34,7 @@ from gail_tf.assembly.expert import (
     are_to_be_compared,
     load_demonstrations,
     prepare_expert,
+    whole_episodes,
 )
 from gail_tf.assembly.gin_text import recorded, statements
 from gail_tf.assembly.image_notes import dark_images
@@ -301,7 +302,7 @@ def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
     chance, random_play = play_at_random(make_real, env, expert)
     step_seconds = seconds_of_a_step(make_real)
     if expert is not None:
-        expert, told = scored(expert, loaded.recorded.rewards, chance["return_mean"], random_play)
+        expert, told = scored(expert, loaded.recorded, chance, random_play)
         notes += [f"{WARNING}{told}."] if told else []
     if expert is not None and are_to_be_compared(expert):
         expert, said = _compared(expert, loaded.recorded, make_real, step_seconds)
@@ -374,19 +375,24 @@ def seconds_of_a_step(make_env: Callable[[], gym.Env]) -> float:
 
 def scored(
     expert: Expert,
-    rewards: np.ndarray | None,
-    random_return: float,
+    recorded: demos.Demonstrations,
+    chance: Mapping[str, float],
     play: Sequence[Mapping[str, np.ndarray]],
 ) -> tuple[Expert, str | None]:
-    """``expert``, without its return where that is no scale of a score; why it is none, as a sentence."""
+    """``expert``, without its return where that is no scale of a score; a sentence on what is odd of returns.
+
+    ``chance`` are the statistics of random episodes, of which ``play`` holds some.
+    """
     if expert.return_mean is None:
         return expert, None
-    why = scores.no_scale(expert.return_mean, random_return)
+    rewards = recorded.rewards
+    why = scores.no_scale(expert.return_mean, chance["return_mean"])
     if why is None and rewards is not None:  # a file may hold returns alone
         other = demos.other_rewards(rewards, np.concatenate([episode["rewards"] for episode in play]))
         why = other and f"{other}: {scores.LEFT_OUT}"
     if why is None:
-        return expert, None
+        returns = recorded.returns[whole_episodes(recorded, expert.facts["max_steps"])]
+        return expert, demos.poor_episodes(returns, chance["return_mean"], chance["return_std"])
     return expert._replace(return_mean=None, no_score=why), f"{why[0].upper()}{why[1:]}"
 
 

@@ -2,7 +2,13 @@
 # ruff: noqa: F401 - the names that the room gives
 
 from gail_tf.demonstrations.borders import border_accuracy
-from gail_tf.demonstrations.checks import as_discrete, check_file_name, check_matches, other_rewards
+from gail_tf.demonstrations.checks import (
+    as_discrete,
+    check_file_name,
+    check_matches,
+    other_rewards,
+    poor_episodes,
+)
 from gail_tf.demonstrations.components import Components
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.facts import facts, share_at_limits
@@ -19,4 +25,4 @@ from gail_tf.demonstrations.loading import (
 from gail_tf.demonstrations.readers import Reader
 from gail_tf.demonstrations.readers.npz import named
 from gail_tf.demonstrations.readers.own import save
-from gail_tf.demonstrations.sampling import importance_weights, pad_absorbing, select, subsample
+from gail_tf.demonstrations.sampling import importance_weights, pad_absorbing, select, subsample, take

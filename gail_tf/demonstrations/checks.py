@@ -128,6 +128,21 @@ def other_rewards(recorded: np.ndarray, played: np.ndarray) -> str | None:
     return None
 
 
+def poor_episodes(returns: np.ndarray, random_mean: float, random_std: float) -> str | None:
+    """How many of the episodes return what random play does; None where none, or where all do.
+
+    ``returns`` ``[E]``; mean and standard deviation are of random play's episodes.
+    """
+    poor = int((returns <= random_mean + random_std).sum())
+    if poor in (0, len(returns)):
+        return None
+    return (
+        f"{poor} of {len(returns)} episodes return what random play does ({random_mean:.4g} with a standard "
+        f"deviation of {random_std:.3g}) or less, and are learned from like the others: leave them out if "
+        "somebody else drove, or it failed (demonstrations.take)"
+    )
+
+
 def _kind(shape: tuple[int, ...], dtype: np.dtype) -> str:
     what = {1: f"{shape[0]} components", 2: f"single frames {list(shape)} of {dtype}"}
     return what.get(len(shape), f"images {list(shape)} of {dtype}")

@@ -77,6 +77,23 @@ def select(demonstrations: Demonstrations, num: int, seed: int) -> Demonstration
     return _take(demonstrations, rows_of, f"Chose {num} of {available} trajectories (seed {seed}).")
 
 
+def take(demonstrations: Demonstrations, episodes: np.ndarray) -> Demonstrations:
+    """The episodes where ``episodes``, bool ``[E]``, is True: ``take(recorded, recorded.returns > 0)``.
+
+    Raises:
+      UserError: another shape or type, or no episode.
+    """
+    kept, num = np.asarray(episodes), demonstrations.num_episodes
+    if kept.dtype != np.bool_ or kept.shape != (num,) or not kept.any():
+        raise UserError(
+            f"the episodes to take are {kept.dtype} {list(kept.shape)}, or none; wanted bool [{num}], one an "
+            "episode and True for at least one: mend the condition"
+        )
+    slices = demonstrations.episode_slices
+    rows_of = {int(e): np.arange(slices[e].start, slices[e].stop) for e in np.flatnonzero(kept)}
+    return _take(demonstrations, rows_of, f"Took {len(rows_of)} of {num} episodes.")
+
+
 def pad_absorbing(demonstrations: Demonstrations) -> Demonstrations:
     """Absorbing states for episodes that ended early (Kostrikov et al. 2019, DAC, section 4.2).
 

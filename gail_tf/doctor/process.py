@@ -62,6 +62,7 @@ def doubted(case: Case) -> Finding | None:
         (
             case.inspection if case.factory else f"{case.inspection} {case.environment_flags}",
             "Record the environment's own rewards, without a wrapper that scales, cuts or adds to them.",
+            "Leave out episodes that somebody else drove, or that failed (demonstrations.take).",
             "Go by the imitation distance, which needs no reward.",
         ),
     )

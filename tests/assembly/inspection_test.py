@@ -54,6 +54,15 @@ def test_rewards_that_give_no_scale_are_a_warning_here_too():
     assert any("not above random play" in warning for warning in found.warnings)
 
 
+def test_episodes_of_a_poor_driver_are_a_warning():
+    """One of the expert, one that falls at once, and one that the recording cut, which says nothing."""
+    rows = np.concatenate([np.arange(500), np.arange(12), np.arange(12)])
+    fields = {name: getattr(SHIPPED, name)[rows] for name in ("observations", "actions", "next_observations")}
+    ends = {"terminals": np.arange(524) == 511, "timeouts": np.isin(np.arange(524), [499, 523])}
+    found = inspected(demonstrations.from_arrays(fields | ends | {"rewards": np.ones(524)}), "CartPole-v1")
+    assert [warning[:39] for warning in found.warnings] == ["1 of 2 episodes return what random play"]
+
+
 class Dim(gym.Env):
     """Images of bytes that end at 1."""
 

@@ -6,7 +6,14 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from gail_tf.demonstrations import Demonstrations, as_discrete, check_file_name, check_matches, other_rewards
+from gail_tf.demonstrations import (
+    Demonstrations,
+    as_discrete,
+    check_file_name,
+    check_matches,
+    other_rewards,
+    poor_episodes,
+)
 from gail_tf.errors import UserError
 
 
@@ -362,6 +369,14 @@ def test_a_file_named_after_its_environment_or_none_is_taken(name):
 def test_rewards_that_are_not_the_environments_are_told(recorded, played, told):
     found = other_rewards(np.array(recorded, np.float32), np.array(played, np.float32))
     assert found is None if told is None else found.startswith(told)
+
+
+def test_episodes_that_return_what_random_play_does_are_counted():
+    assert poor_episodes(np.array([-4.0, -43.0, -3.0, -38.0]), -42.8, 5.0).startswith(
+        "2 of 4 episodes return"
+    )
+    assert poor_episodes(np.array([-4.0, -37.0]), -42.8, 5.0) is None
+    assert poor_episodes(np.array([-43.0, -50.0]), -42.8, 5.0) is None  # no scale: told elsewhere
 
 
 @pytest.mark.parametrize("bound", [0.7, 0.3, -0.1])

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from gail_tf.demonstrations import Demonstrations, importance_weights, pad_absorbing, select, subsample
+from gail_tf.demonstrations import Demonstrations, importance_weights, pad_absorbing, select, subsample, take
 from gail_tf.errors import UserError
 
 
@@ -172,3 +172,13 @@ def test_subsampling_keeps_every_absorbing_row_and_weighs_it_by_the_inverse():
     real = kept.observations[indicator == 0.0]
     assert len(real) in (6, 7)  # 10 / 5 + 13 / 5 (2 or 3) + 10 / 5
     np.testing.assert_array_equal(importance_weights(kept, 5, absorbing=False), np.ones(len(weights)))
+
+
+def test_take_keeps_the_episodes_that_are_true():
+    d = make([2, 3, 4], terminated=[True, False, True])
+    kept = take(d, d.returns != 3.0)
+    assert rows_of(kept) == [[0.0, 1.0], [200.0, 201.0, 202.0, 203.0]] and kept.ended.tolist() == [True, True]
+    assert kept.notes[-1] == "Took 2 of 3 episodes."
+    for wrong in ([0, 2], [True, False], [False, False, False]):
+        with pytest.raises(UserError, match=r"wanted bool \[3\]"):
+            take(d, np.array(wrong))
