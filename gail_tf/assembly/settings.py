@@ -52,6 +52,7 @@ from gail_tf.environments.atari import frames_in_stack
 from gail_tf.environments.make import factory_name, make_environment, with_version
 from gail_tf.environments.makers import SLOW
 from gail_tf.environments.observations import environment_name
+from gail_tf.environments.repeatable import unrepeatable
 from gail_tf.errors import WARNING, WHERE, UserError
 from gail_tf.functions import name_of
 from gail_tf.resources import recorded_file, resolve_demonstrations
@@ -301,6 +302,8 @@ def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
     make_real = functools.partial(make, absorbing_states=False)
     chance, random_play = play_at_random(make_real, env, expert)
     step_seconds = seconds_of_a_step(make_real)
+    if told := unrepeatable(make_real):
+        notes.append(f"{WARNING}{told}")
     if expert is not None:
         expert, told = scored(expert, loaded.recorded, chance, random_play)
         notes += [f"{WARNING}{told}."] if told else []

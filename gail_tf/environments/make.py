@@ -18,6 +18,7 @@ import gail_tf.environments.wrappers  # noqa: F401 - registers configurables
 from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.atari import check_outside
 from gail_tf.environments.atari_resets import reset_quickly
+from gail_tf.environments.box2d_worlds import renew_world
 from gail_tf.environments.guarded import Guarded, raised_in
 from gail_tf.environments.observations import as_box, is_flattenable, time_limit
 from gail_tf.environments.third_party import any_error_as_user_error, import_module
@@ -96,6 +97,7 @@ def make_environment(
     except (Exception, SystemExit) as e:  # a constructor may fail in any way at all
         raise _making_failed(e, name, kwargs) from e
     reset_quickly(env)
+    renew_world(env)
     env = _wrapped(env, wrappers, name)
     check_outside(env)
     env = Guarded(as_box(env, name), name)

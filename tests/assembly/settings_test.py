@@ -196,3 +196,8 @@ def test_a_minibatch_above_an_iteration_s_steps_is_said(size, told):
     request = Request("", ("gail_ppo/cartpole",), (f"PPO.batch_size = {size}",))
     said = [note for note in settings.resolve(request).notes if "a minibatch is all of them" in note]
     assert [note.split(" and an iteration has 2,048 steps")[0] for note in said] == told
+
+
+def test_an_environment_that_its_seed_does_not_decide_is_warned_of(monkeypatch):
+    monkeypatch.setattr(settings, "unrepeatable", lambda make_env: "It does not come back.")
+    assert warnings_of(resolved()) == ["warning: It does not come back."]
