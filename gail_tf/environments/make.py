@@ -247,7 +247,7 @@ def _making_failed(error: BaseException, environment: str, kwargs: Mapping[str, 
             "takes no render_mode, or its function binds one itself: a film passes it "
             "(def make(render_mode=None)), and wants a method render() that returns an RGB array."
         )
-    elif isinstance(error, TypeError):
+    elif isinstance(error, TypeError) and "argument" in why:
         said = f"does not take these arguments: {why}; mend make_environment.kwargs {WHERE}."
     else:
         said = f"failed while it was made with {one_line(kwargs)} ({type(error).__name__}: {why}); "
@@ -285,8 +285,10 @@ def _import_module(environment: str) -> None:
 
 
 def _id_hint(environment: str) -> str:
-    """What to do where nothing is registered under an id."""
+    """What to do where ``gymnasium.make`` knows no environment by an id."""
     module, _, name = environment.rpartition(":")
+    if name in gym.registry and gym.registry[name].entry_point is None:  # of vectors of environments alone
+        return "want one that steps alone: register it with an entry_point, a gymnasium.Env."
     if callable(getattr(sys.modules.get(module), name, None)):
         call = f"gymnasium.register('{name}-v0', '{environment}', max_episode_steps=1000)"
         return f"{name} is in {module} and is no id: add {call} there, and give {environment}-v0."

@@ -424,3 +424,27 @@ def test_pybullet_is_quiet():
     assert done.returncode == 0
     assert done.stdout == "reset\n"
     assert "build time" not in done.stderr
+
+
+def test_an_id_of_vectors_alone_is_not_suggested_again(monkeypatch):
+    spec = gym.envs.registration.EnvSpec("Vectors-v0", vector_entry_point="their_task:Vectors")
+    monkeypatch.setitem(gym.registry, "Vectors-v0", spec)
+    assert "register it with an entry_point" in refusal("Vectors-v0")
+    assert "register it with an entry_point" in refusal("gymnasium:Vectors-v0")
+
+
+def test_a_type_error_is_not_always_of_what_was_given(monkeypatch):
+    class Old:  # of the time before gymnasium.Env
+        pass
+
+    def adds_to_none():
+        return None + 1
+
+    for entry_point, why in (
+        (Old, "must inherit from the gymnasium.Env"),
+        (adds_to_none, "unsupported operand"),
+    ):
+        monkeypatch.setitem(gym.registry, "Old-v0", gym.envs.registration.EnvSpec("Old-v0", entry_point))
+        message = refusal("Old-v0")
+        assert why in message and "or the environment" in message and "does not take" not in message
+        assert "does not take these arguments" in refusal("Old-v0", kwargs={"gravity": 1.0})
