@@ -34,7 +34,8 @@ import dataclasses
 import functools
 import math
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -45,6 +46,9 @@ from gail_tf.files import require_new
 from gail_tf.reporting.python_calls import own_imports, quoted
 from gail_tf.resources import resolve_demonstrations
 from gail_tf.start_up import import_tensorflow
+
+if TYPE_CHECKING:
+    from gail_tf.demonstrations import Demonstrations
 
 _POLICY = flags.DEFINE_string("policy", None, "A run directory, a policy, a .zip, or module:function.")
 _PLAY = flags.DEFINE_bool("play", False, "A person acts, at the keyboard (discrete actions).")
@@ -163,8 +167,18 @@ def inspect(
         said = [f"warning: {warning}" for warning in compared.warnings]
         print("\n".join(said or ["Nothing speaks against these columns."]))
     else:
-        more = more or f"--environment={found.environment or 'ID'}"
-        print(f"Not held against an environment: {more} does that.")
+        print(f"Not held against an environment: {more or _flags_of(found)} does that.")
+
+
+def _flags_of(recorded: "Demonstrations") -> str:
+    """Flags that make the environment of a recording again, as far as the file tells."""
+    from gail_tf.environments.wrappers import as_bindings
+
+    made = recorded.provenance.get("environment_kwargs")
+    made = made if isinstance(made, Mapping) else {}
+    kwargs = {name: value for name, value in (made.get("kwargs") or {}).items() if name != "render_mode"}
+    flags_of = [f"--gin={quoted(line)}" for line in as_bindings({**made, "kwargs": kwargs})]
+    return " ".join([f"--environment={recorded.environment or 'ID'}", *flags_of])
 
 
 def run() -> None:

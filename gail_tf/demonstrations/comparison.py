@@ -24,6 +24,7 @@ import numpy as np
 from gail_tf.demonstrations.action_laws import action_warnings
 from gail_tf.demonstrations.components import Components
 from gail_tf.demonstrations.demonstrations import Demonstrations
+from gail_tf.demonstrations.inspect import MAX_LISTED_DIMENSIONS
 from gail_tf.demonstrations.steps import (
     SHIFTS,
     Reference,
@@ -330,11 +331,15 @@ def _table(
         [reference.starts, reference.random.next_observations, reference.replayed.next_observations]
     )
     rows = demonstrations.observations
+    left_out = {i for i in reference.one_hot if i not in marked}
+    left_out -= set(sorted(left_out)[:MAX_LISTED_DIMENSIONS])
     head = ("component", "file min", "file max", "env. min", "env. max", "declared")
     lines = [f"{head[0]:>24}" + "".join(f"{name:>11}" for name in head[1:])]
     for i, name in enumerate(names):
+        if i in left_out:
+            continue
         numbers = (rows[:, i].min(), rows[:, i].max(), seen[:, i].min(), seen[:, i].max())
         declared = f"{reference.low[i]:.4g} to {reference.high[i]:.4g}"
         cells = "".join(f"{number:>11.4g}" for number in numbers)
         lines.append(f"{name[:24]:>24}{cells}   {declared}{'   <-' if i in marked else ''}")
-    return lines
+    return [*lines, f"{'...':>24} and {len(left_out)} more of one-hot"] if left_out else lines

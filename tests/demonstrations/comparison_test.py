@@ -154,6 +154,14 @@ def test_values_beyond_the_declared_space_are_told(recorded, reference):
     assert warning.startswith("Component 0 goes from -") and warning.endswith("beyond the declared space.")
 
 
+def test_of_many_places_of_one_choice_the_first_and_the_marked_are_listed(recorded, reference, monkeypatch):
+    monkeypatch.setattr(comparison, "MAX_LISTED_DIMENSIONS", 2)
+    high = np.array([9.0, 9, 9, 9, 9, 5])  # goals go to 6
+    lines = compare(recorded, reference._replace(high=high, one_hot=[0, 1, 2, 3, 4, 5])).lines
+    assert [line.split()[0] for line in lines[1:-1]] == ["0", "1", "5"]
+    assert lines[-1].split() == "... and 3 more of one-hot".split()
+
+
 def test_episodes_that_do_not_begin_at_resets_are_told(recorded, reference):
     moved = reference._replace(starts=reference.starts + np.array([50, 0, 0, 0, 0, 0]))
     (warning,) = compare(recorded, moved).warnings

@@ -90,6 +90,7 @@ def test_what_is_printed_makes_the_environment_again(processes, tmp_path):
     assert made.out.splitlines()[-1].endswith(
         f"--demonstrations=p.npz --gin='{registers}' --run_dir=runs/new"
     )
+    assert run("--inspect=o.npz").out.splitlines()[-1] == inspection  # later too, as the file says it
     held = run("--inspect=o.npz", environment, f"--gin={kwargs}")
     assert "Nothing speaks against these columns." in held.out
     assert "warning: " in run("--inspect=o.npz", environment).out  # another pull moves it otherwise
