@@ -171,6 +171,8 @@ def how_to_number(actions: np.ndarray, num_actions: int | None = None) -> str:
     """How discrete actions of several columns become integers ``[N]``, ``num_actions`` of them if known."""
     if actions.ndim != 2:
         return "reshape them to [N]"
+    if not (actions == np.rint(actions)).all():
+        return "these are continuous: make the environment with such actions (make_environment.kwargs)"
     are_binary, width = np.isin(actions, (0, 1)).all(), actions.shape[1]
     if are_binary and (actions.sum(axis=1) == 1).all() and num_actions != 2**width:
         return "take actions.argmax(1) of one-hot rows"

@@ -66,6 +66,10 @@ def test_what_float32_blurs_is_told():
     assert d.notes[0].startswith("warning: observations, component 1 lies around 2.1")
 
 
+def test_continuous_actions_are_not_to_be_numbered():
+    assert arrays.how_to_number(np.array([[0.5, -1.0]])).startswith("these are continuous: make the env")
+
+
 def test_integer_actions_with_columns_are_refused():
     several = r"integers of shape \[2, 3\].*: of several choices a step take numpy.ravel_multi_index"
     with pytest.raises(UserError, match=several):
