@@ -1,6 +1,7 @@
 """gail-make-demonstrations: episodes of anything that acts, written as npz or as a Minari data set."""
 
 import contextlib
+import dataclasses
 import functools
 import inspect
 import shutil
@@ -17,7 +18,7 @@ from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import newest_frame, stacks_frames
 from gail_tf.environments.finite import check_finite
 from gail_tf.environments.make import is_same_id, make_by_arguments, with_time_limit
-from gail_tf.environments.observations import environment_name, observation_spec
+from gail_tf.environments.observations import environment_name, observation_spec, time_limit
 from gail_tf.environments.wrappers import as_bindings, described_arguments
 from gail_tf.errors import UserError, one_line
 from gail_tf.files import as_json, require_new
@@ -324,6 +325,7 @@ def _save_minari(out: str, recorded: demonstrations.Demonstrations, make_env: Ca
         for i, rows in enumerate(recorded.episode_slices)
     ]
     env = make_env()
+    spec = env.unwrapped.spec  # without the limit, which is a wrapper's
     about: dict[str, Any] = {"author": "unknown", "author_email": "unknown", "code_permalink": "unknown"}
     # From 0.5.4 on Minari makes JPEGs of images, which are not the same images, unless it is told not to.
     if "jpeg_encoding" in inspect.signature(minari.create_dataset_from_buffers).parameters:
@@ -334,7 +336,7 @@ def _save_minari(out: str, recorded: demonstrations.Demonstrations, make_env: Ca
         minari.create_dataset_from_buffers(
             out.removeprefix(MINARI),
             buffers,
-            env=env.unwrapped.spec,
+            env=spec and dataclasses.replace(spec, max_episode_steps=time_limit(env)),
             action_space=env.action_space,
             observation_space=env.observation_space,
             algorithm_name=str(algorithm),

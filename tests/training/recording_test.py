@@ -23,6 +23,7 @@ def test_a_minari_data_set_holds_what_an_npz_does(tmp_path, monkeypatch):
     for name in ("observations", "actions", "next_observations", "rewards", "terminated", "truncated"):
         assert np.array_equal(*(getattr(d, name) for d in recorded)), name
     assert recorded[1].environment == "CartPole-v1"
+    assert recorded[1].provenance["environment_kwargs"]["max_episode_steps"] == 500
     with pytest.raises(UserError, match="is there already: .*minari delete cartpole/mine-v0"):
         recording.check_out("minari:cartpole/mine-v0")
     with pytest.raises(UserError, match="want a name such as minari:"):
