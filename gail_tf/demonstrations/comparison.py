@@ -11,8 +11,9 @@ for every policy:
   (a position's to its velocity), is so in the file, with the same factor;
 * actions: what they add to a change is so in the file (:mod:`gail_tf.demonstrations.action_laws`).
 
-A law counts where it holds in random steps and in steps under the file's own actions. Columns are called
-exchanged where exchanging them mends at least MENDED tests.
+A law counts where it holds in random steps and in steps under the file's own actions. Where all that is still
+and all laws hold but for a few rows, these are told, and no column: episodes meet there that no flag parts.
+Columns are called exchanged where exchanging them mends at least MENDED tests.
 """
 
 import itertools
@@ -25,6 +26,7 @@ from gail_tf.demonstrations.action_laws import action_warnings
 from gail_tf.demonstrations.components import Components
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.inspect import MAX_LISTED_DIMENSIONS
+from gail_tf.demonstrations.jumps import blocks, jumps_warning, parted
 from gail_tf.demonstrations.steps import (
     SHIFTS,
     Reference,
@@ -45,20 +47,23 @@ LAW = 0.5  # Share of a change that a law leaves over, at most, in the environme
 BROKEN = 0.25  # What a file's steps leave over beyond that, at least, where the law is broken.
 EXPLAINED = 0.125  # What they leave over beyond it, at most, by another factor, or with other rows' actions.
 MENDED = 2
+FEW = 0.05  # Share of a file's rows, at most, that are taken for the borders of episodes.
 TOLERANCE = 1e-3  # Of a component's spread: rounding, and files saved with few digits.
 
 
 class _Law(NamedTuple):
     """The change of ``target`` is ``factor`` times the product of ``columns`` (states, then actions).
 
-    The states are those before (0), amid (1) or after (2) the step; ``left`` is what it leaves over.
+    The states are those before (0), amid (1) or after (2) the step; ``left`` is what it leaves over, and
+    ``farthest`` by how much it misses a step of the environment at most.
     """
 
     target: int
     columns: tuple[int, ...]
     when: int
     factor: float
-    left: float
+    left: float = 0.0
+    farthest: float = 0.0
 
 
 class _Test(NamedTuple):
@@ -83,8 +88,9 @@ def compare(demonstrations: Demonstrations, reference: Reference, components: Co
     tests = [t for t in _tests(reference, width) if t.kind == "bounds" or t.column not in one_hot]
     if demonstrations.num_transitions < MIN_ROWS:
         tests = [test for test in tests if test.kind not in ("moving", "law")]
-    file = _File(demonstrations, reference)
     order = list(range(width))
+    demonstrations, jumps = _without_jumps(demonstrations, reference, tests, order)
+    file = _File(demonstrations, reference)
     broken = file.broken(tests, order)
     others: list[list[int]] = []
     while moves := _best_moves(file, tests, order, broken, components):
@@ -97,9 +103,8 @@ def compare(demonstrations: Demonstrations, reference: Reference, components: Co
     warnings += [_warning_of(test, file, names, order) for test in broken]
     if not warnings and demonstrations.num_transitions >= MIN_ROWS:  # else these columns are no witnesses
         warnings += action_warnings(demonstrations, reference, names)
-    return Comparison(
-        _table(demonstrations, reference, names, {t.column for t in broken} | set(moved)), warnings
-    )
+    marked = {test.column for test in broken} | set(moved)
+    return Comparison(_table(demonstrations, reference, names, marked), jumps + warnings)
 
 
 def _names(components: Components, width: int) -> list[str]:
@@ -141,10 +146,12 @@ def _laws(reference: Reference, width: int) -> list[_Law]:
     laws = []
     for i, inner in _inner_products(changes, table):
         when, best = np.unravel_index((inner**2 / squares).argmax(), inner.shape)
-        law = _Law(int(i), names[best], int(when), float(inner[when, best] / squares[when, best]), 0.0)
-        left = max(left_over(change[:, i], _predicted(law, known)) for known, change in both)
+        law = _Law(int(i), names[best], int(when), float(inner[when, best] / squares[when, best]))
+        pairs = [(change[:, i], _predicted(law, known)) for known, change in both]
+        left = max(left_over(*pair) for pair in pairs)
         if left < LAW:
-            laws.append(law._replace(left=left))
+            farthest = max(float(np.abs(found - predicted).max()) for found, predicted in pairs)
+            laws.append(law._replace(left=left, farthest=farthest))
     return laws
 
 
@@ -211,6 +218,20 @@ class _File:
         # Twice of a loose law's: of hundreds of components some obey one by chance for as long as one looks.
         return left_over(found, predicted) > left + max(BROKEN, left)
 
+    def jumps(self, tests: Sequence[_Test]) -> np.ndarray:
+        """bool ``[N]``: rows of the whole file that miss one of ``tests``, of what is still and of laws."""
+        order, found = range(len(self._slack)), []
+        for features, changes in map(self._seen, blocks(self._demonstrations)):
+            jumps = np.zeros(len(changes), bool)
+            for test in tests:
+                missed, farthest = changes[:, test.column], self._slack[test.column]
+                if test.law is not None:
+                    missed = np.subtract(*_parts(test.law, order, features, changes))
+                    farthest += 2 * test.law.farthest
+                jumps |= np.abs(missed) > farthest
+            found.append(jumps)
+        return np.concatenate(found)
+
     def _seen(self, steps: Steps) -> tuple[np.ndarray, np.ndarray]:
         """Features and changes of steps."""
         return features_of(steps, self._reference.num_actions), changes_of(steps)
@@ -230,6 +251,23 @@ class _File:
     def reset_range(self, i: int) -> tuple[float, float]:
         """Where resets put component ``i``."""
         return float(self._reference.starts[:, i].min()), float(self._reference.starts[:, i].max())
+
+
+def _without_jumps(
+    demonstrations: Demonstrations, reference: Reference, tests: Sequence[_Test], order: list[int]
+) -> tuple[Demonstrations, list[str]]:
+    """Without the few rows that alone break what is still and laws, and a sentence on them, if so."""
+    of_steps = [test for test in tests if test.kind in ("still", "law")]
+    file = _File(demonstrations, reference)
+    if not (broken := file.broken(of_steps, order)):
+        return demonstrations, []
+    jumps = file.jumps(broken)
+    if not 0 < jumps.sum() <= FEW * len(jumps):
+        return demonstrations, []
+    rest = parted(demonstrations, jumps)
+    if _File(rest, reference).broken(of_steps, order):
+        return demonstrations, []
+    return rest, [jumps_warning(demonstrations, jumps)]
 
 
 def _best_moves(

@@ -174,3 +174,47 @@ def test_episodes_may_begin_somewhat_beyond_the_resets_that_were_seen(recorded, 
     low, high = reference.starts[:, 0].min(), reference.starts[:, 0].max()
     beyond = reference._replace(starts=reference.starts + np.array([0.4 * (high - low), 0, 0, 0, 0, 0]))
     assert compare(recorded, beyond).warnings == []
+
+
+def unmarked(recorded, kept=()):
+    """As a file is read without flags but ``kept``: the next row follows, last ones are dropped."""
+    rows = np.delete(np.arange(300), [*kept, 299])
+    following = np.roll(recorded.observations, -1, axis=0)
+    truncated = np.isin(rows + 1, [*kept, 299])
+    return dataclasses.replace(
+        recorded,
+        observations=recorded.observations[rows],
+        actions=recorded.actions[rows],
+        next_observations=following[rows],
+        terminated=recorded.terminated[rows],
+        truncated=truncated,
+        episode_ends=np.flatnonzero(truncated) + 1,
+        episode_lengths=np.diff([-1, *kept, 299]),
+    )
+
+
+@pytest.mark.parametrize(
+    "kept, told",
+    [
+        ((), "9 of 299 rows jump to the next, where the environment's steps do not (rows 29, 59, 89, ..."),
+        ((29, 89, 269), "6 of 296 rows jump to the next, where the environment's steps do not (rows 59, 119"),
+    ],
+)
+def test_of_episodes_that_no_flag_parts_the_borders_are_told_and_no_column_is_accused(
+    recorded, reference, kept, told
+):
+    found = compare(unmarked(recorded, kept), reference, COMPONENTS)
+    (warning,) = found.warnings
+    assert warning.startswith(told) and "mostly 30 apart)" in warning and "timeouts at these rows" in warning
+    assert not any(line.endswith("<-") for line in found.lines)
+
+
+def test_resets_in_place_of_what_last_steps_led_to_are_told(recorded, reference):
+    following = np.roll(recorded.observations, -1, axis=0)
+    (warning,) = compare(dataclasses.replace(recorded, next_observations=following), reference).warnings
+    assert warning.startswith("10 of 300 rows jump") and "followed by a reset's observation" in warning
+
+
+def test_a_column_that_is_wrong_everywhere_is_accused_among_unmarked_borders_too(recorded, reference):
+    warnings = compare(reordered(unmarked(recorded), [0, 1, 2, 4, 3, 5]), reference, COMPONENTS).warnings
+    assert len(warnings) > 1 and "jump" not in "".join(warnings)
