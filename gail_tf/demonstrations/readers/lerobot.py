@@ -43,7 +43,8 @@ def read(path: str) -> Demonstrations | None:
         found = ", ".join(observed) or "none"
         raise UserError(f"has no observation of numbers (found {found}); wanted observation.state: record it")
     columns = _columns(folder, (*_NEEDED, *vectors), "next.reward" in features)
-    return _from_columns(columns, vectors, observed, {"format": f"LeRobot {version}", "folder": folder.name})
+    provenance = {"format": f"LeRobot {version}", "folder": folder.name}
+    return _from_columns(columns, vectors, observed, provenance, _lacking(info, columns["episode_index"]))
 
 
 def _is_observed(name: str) -> bool:
@@ -92,8 +93,22 @@ def _require_every_frame(episode: np.ndarray, frame: np.ndarray) -> None:
     raise UserError(f"episode {episode[row]} {told}, {where}; wanted each frame once: {advice}")
 
 
+def _lacking(info: dict[str, Any], episode: np.ndarray) -> list[str]:
+    """A note where ``info`` counts more episodes or frames than are here, of a download that is not whole."""
+    found = {"episodes": len(np.unique(episode)), "frames": len(episode)}
+    for what, number in found.items():
+        counted = info.get(f"total_{what}")
+        if isinstance(counted, int) and counted > number:
+            return [f"meta/info.json counts {counted} {what}, data/ holds {number}: download the others?"]
+    return []
+
+
 def _from_columns(
-    columns: dict[str, np.ndarray], vectors: list[str], observed: dict[str, str], provenance: dict[str, Any]
+    columns: dict[str, np.ndarray],
+    vectors: list[str],
+    observed: dict[str, str],
+    provenance: dict[str, Any],
+    notes: list[str],
 ) -> Demonstrations:
     seen = {name.removeprefix("observation."): columns[name] for name in vectors}
     observations, components = concatenated("observation", seen)
@@ -107,4 +122,4 @@ def _from_columns(
     fields |= {"rewards": columns["next.reward"].reshape(-1)} if "next.reward" in columns else {}
     images = [name for name in observed if name not in vectors]
     left_out = [f"Left out what is no vector: {', '.join(images)}."] if images else []
-    return d4rl.from_fields(fields, provenance).noted(_TOLD, *left_out, components=components)
+    return d4rl.from_fields(fields, provenance).noted(*notes, _TOLD, *left_out, components=components)

@@ -39,6 +39,13 @@ def test_videos_are_left_out_and_said(changed):
     assert "Left out what is no vector: observation.images.top" in d.notes[-1]
 
 
+@pytest.mark.parametrize("what", ["episodes", "frames"])
+def test_a_download_that_is_not_whole_is_said(changed, what):
+    folder = changed(lambda info: info.update({f"total_{what}": 9_999}))
+    (note,) = (note for note in demos.load(folder).notes if "info.json" in note)
+    assert note.startswith(f"meta/info.json counts 9999 {what}, data/ holds ")
+
+
 @pytest.mark.parametrize(
     "change, sentence",
     [
