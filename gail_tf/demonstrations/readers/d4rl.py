@@ -33,6 +33,13 @@ _ALIASES = {
     "environment": ("environment",),
 }
 _REQUIRED = ("observations", "actions", "terminals")
+_HINTS = {
+    "dones": "; dones merges two: terminals, where the MDP ended, and timeouts, where a limit cut the "
+    "episode",
+    # A row of RLDS holds what its observation leads to; the last one of an episode holds it alone.
+    "is_last": "; of RLDS's rows save those without is_last, with terminals = numpy.roll(is_terminal, -1) "
+    "and timeouts = numpy.roll(is_last, -1) of these, and the others' observations as final_observations",
+}
 _WITHOUT_ACTIONS = (
     " (of a recording without actions zeros, and learn from observations alone: --config=gail_ppo/any "
     "--config=with/no_cloning --config=with/state_only)"
@@ -114,8 +121,8 @@ def _with_final(rows: dict[str, np.ndarray], final: np.ndarray) -> dict[str, np.
 def _renamed(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """D4RL's own names for whatever aliases the file uses."""
     accepted = tuple(alias for aliases in _ALIASES.values() for alias in aliases)
-    merged = "; dones merges two: terminals, where the MDP ended, and timeouts, where a limit cut the episode"
-    npz.require_keys(found, (), accepted, merged if "dones" in found else "")
+    hints = [hint for key, hint in _HINTS.items() if key in found]
+    npz.require_keys(found, (), accepted, "".join(hints))
     fields = {}
     for name, aliases in _ALIASES.items():
         present = [alias for alias in aliases if alias in found]

@@ -200,6 +200,7 @@ SUBSAMPLED = column(5, 5, 5, 5, 5)
         ({"terminals": None}, "missing keys terminals"),
         ({"extra": np.zeros(5)}, "unknown keys extra; accepted are observations, obs, actions"),
         ({"terminals": None, "dones": np.zeros(5)}, "dones merges two"),
+        ({"terminals": None, "is_last": np.zeros(5)}, "of RLDS's rows save those without is_last"),
         ({"obs": np.zeros((5, 1))}, "observations and obs mean the same"),
         ({"timeouts": None, "next_observations": None}, "episode boundaries are unknown"),
         ({"timeouts": None, "next_observations": SUBSAMPLED}, "shuffled or subsampled"),
@@ -316,3 +317,21 @@ def test_images_stay_bytes(d4rl):
 def test_other_images_are_refused(d4rl, images, sentence):
     with pytest.raises(UserError, match=sentence):
         demos.from_arrays(d4rl(observations=images))
+
+
+def test_rows_of_rlds_saved_as_the_hint_says():
+    """Two episodes of two steps, each with a third row for its last observation; the first one terminates."""
+    is_last = np.array([0, 0, 1, 0, 0, 1], bool)
+    is_terminal = np.array([0, 0, 1, 0, 0, 0], bool)
+    observations = np.arange(6.0)[:, None]
+    d = demos.from_arrays(
+        {
+            "observations": observations[~is_last],
+            "final_observations": observations[is_last],
+            "actions": np.arange(6.0)[~is_last],
+            "terminals": np.roll(is_terminal, -1)[~is_last],
+            "timeouts": np.roll(is_last, -1)[~is_last],
+        }
+    )
+    assert d.lengths.tolist() == [2, 2] and d.ended.tolist() == [True, False]
+    assert d.next_observations[:, 0].tolist() == [1, 2, 4, 5]
