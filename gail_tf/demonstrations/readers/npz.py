@@ -19,6 +19,7 @@ except ImportError:  # a Python that was built without: zipfile says what is mis
     LZMAError = zlib.error
 
 IGNORED_PREFIXES = ("metadata/", "infos/")
+_COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")  # gzip, bzip2, xz, zstandard
 _DAMAGED = (zipfile.BadZipFile, zlib.error, LZMAError)
 _CONVERT = (
     "load it with old = numpy.load(FILE, allow_pickle=True) and save it with numpy.savez, "
@@ -144,7 +145,8 @@ def not_an_archive(path: str) -> UserError:
         return UserError(f"{said}, or for Minari's data set write minari:{path}" if is_minari else said)
     with open(path, "rb") as file:
         magic = file.read(6)
-    advice = "wanted an .npz archive, HDF5, Parquet or CSV: write the arrays with numpy.savez"
+    wanted = "wanted an .npz archive, HDF5, Parquet or CSV"
+    advice = f"{wanted}: write the arrays with numpy.savez"
     if not magic:
         return UserError(f"the file is empty; {advice}")
     if magic.startswith(b"\x80"):
@@ -153,5 +155,7 @@ def not_an_archive(path: str) -> UserError:
             "trust it, load it yourself with pickle.load and write its arrays with numpy.savez(FILE, "
             "observations=..., actions=..., terminals=..., timeouts=...)"
         )
+    if magic.startswith(_COMPRESSED):
+        return UserError(f"the file is compressed; {wanted}: unpack it")
     kind = "a single .npy array" if magic.startswith(b"\x93NUMPY") else "of no format that is known"
     return UserError(f"the file is {kind}; {advice}")

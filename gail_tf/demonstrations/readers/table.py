@@ -131,7 +131,7 @@ def _require_header(lines: Sequence[str]) -> None:
                 raise UserError(f"{told}; wanted commas, semicolons or tabs: write it with those")
     for separator in ",;\t":
         rows = [_cells(line, separator) for line in lines[:2]]
-        if 1 < len(rows[0]) == len(rows[-1]) and all(map(_is_number, rows[0])):
+        if 1 < len(rows[0]) == len(rows[-1]) and all(_is_number(cell) or _is_flag(cell) for cell in rows[0]):
             raise UserError(f"is a table of numbers without a header; {wanted}: add that line")
 
 
@@ -284,6 +284,10 @@ def _bad_rows(column: np.ndarray, is_flag: bool) -> np.ndarray:
     with np.errstate(over="ignore"):
         bad = (column != 0) & (column != 1) if is_flag else ~np.isfinite(column.astype(np.float32))
     return bad.reshape(len(bad), -1).any(axis=1)
+
+
+def _is_flag(cell: str) -> bool:
+    return cell.lower() in ("true", "false")
 
 
 def _is_number(cell: Any) -> bool:

@@ -361,6 +361,7 @@ def test_a_warning_stays_one_in_a_folder(write, tmp_path):
         ("obs_0 action episode\n1 2 0\n", "columns are separated by blanks; wanted commas, semicolons"),
         ("episode|obs_0|action\n1|2|0\n", "columns are separated by |; wanted commas, semicolons"),
         ("0.5,1,0\n0.6,1,0\n", "table of numbers without a header; wanted observation.<name>"),
+        ("0,0.5,1,False\n0,0.6,1,True\n", "table of numbers without a header; wanted observation.<name>"),
         ("Dear all,\nthis is a letter, and 2 lines.\n", "of no format that is known"),
         ('{"observations": [1, 2],\n"actions": 2}\n', "is JSON; wanted a table: write it with"),
     ],
