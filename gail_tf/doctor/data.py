@@ -55,8 +55,8 @@ def other_columns(case: Case) -> Finding | None:
         told[0].rstrip(".") + more,
         (
             f"{case.inspection} {case.environment_flags}",
-            "Write the columns in the environment's order and units, or make the environment as it was when "
-            "they were recorded (docs/demonstrations.md, Look first).",
+            "Write the columns in the environment's order and units, mark rows where episodes end, or make "
+            "the environment as it was when they were recorded (docs/demonstrations.md, Look first).",
         ),
     )
 

@@ -722,3 +722,10 @@ def test_the_command_exits_with_0_1_and_2():
     code, said, errors = doctor("nowhere")
     assert (code, said) == (2, "") and errors.startswith("error: nowhere: no such directory")
     assert doctor()[0] == 2
+
+
+def test_columns_and_unmarked_ends_of_episodes_are_named_as_what_may_be_mended():
+    told = ["24 of 1249 rows jump to the next.", "Component 0 goes from 0 to 9, beyond the declared space."]
+    (finding,) = diagnosis.diagnose(poor(score=0.2, facts={"mismatches": told}))
+    assert finding.figures == "24 of 1249 rows jump to the next (and 1 more)"
+    assert "order and units, mark rows where episodes end" in finding.change[-1]
