@@ -1231,6 +1231,19 @@ def _untuned(runs):
         yield [environment, *(tables.spread(arm.score) for arm in arms)]
 
 
+def _without_actions(runs):
+    """results/README.md: what the discriminator sees, and when the policy is at 90%."""
+    del runs
+    ours = read(RESULTS / "state_only")
+    seen = {"states and actions": "GAIL", "states alone": "GAIL, states alone"}
+    for name, arm in (seen | {"states and successors": "GAIL, transitions"}).items():
+        here = (
+            ours[(ours.arm == arm) & (ours.environment == task)]
+            for task in ("Hopper-v5", "HalfCheetah-v5", "Walker2d-v5")
+        )
+        yield [name, *(f"{tables.spread(x.score)}; {tables.times_to_expert(x)[0]}" for x in here)]
+
+
 def _cloning_and_gail(runs):
     """results/README.md: cloning alone, and GAIL (PPO) plain and with cloning beside it, ten seeds each."""
     arms = {task: ("GAIL (PPO)", "GAIL + cloning (PPO)") for task in MUJOCO_TASKS[:4]}
@@ -1285,6 +1298,7 @@ RULES = {
     ("README.md", "learned from"): _in_short,
     ("results/README.md", "| cloning alone"): _cloning_and_gail,
     ("results/README.md", "no recipe"): _untuned,
+    ("results/README.md", "the discriminator sees"): _without_actions,
     ("results/README.md", "paper"): _papers,
     ("credo.md", "Arm"): lambda runs: _parts("One thing added to TD3-GAIL", "", *_PARTS),
     ("gail_vr.md", "| GAIL and variants"): _table_2,
@@ -1502,7 +1516,9 @@ def test_studies_and_searches_that_stand_beside_their_results_can_be_read():
     assert studies == {
         "credo_long": 51,
         "credo_varied": 36,
+        "credo_3m": 2,
         "shipped": 24,
+        "state_only": 27,
         "fresh_seeds": 40,
         "games_iq": 21,
         "games_study": 24,
