@@ -522,7 +522,6 @@ def evaluate(
     from gail_tf.assembly.environment import bound_arguments
     from gail_tf.assembly.expert import recorded_by
     from gail_tf.environments.make import make_by_arguments
-    from gail_tf.resources import recorded_file
     from gail_tf.training import evaluation, rollouts
     from gail_tf.training.recording import Cut
     from gail_tf.training.run_directory import import_folders
@@ -531,7 +530,7 @@ def evaluate(
         path = policy.path if isinstance(policy, Policy) else policy
         expert = None if demonstrations is None else recorded_by(demonstrations)
         arguments = bound_arguments(bindings, folders=import_folders(find_policy(path)))
-        how = (num_episodes, seed, not deterministic, video, say, expert, arguments, recorded_file)
+        how = (num_episodes, seed, not deterministic, video, say, expert, arguments)
         return rollouts.evaluate_policy(str(path), environment, *how)
     if environment is None:
         raise UserError("environment is None: a function does not say which it acts in; give an id.")

@@ -68,6 +68,7 @@ _MAY_IMPORT = {
         "graphs",
         "machine",
         "lease",
+        "resources",
         "demonstrations",
         "environments",
         "agents",

@@ -18,6 +18,7 @@ from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack
 from gail_tf.environments.observations import environment_name, time_limit
 from gail_tf.errors import UserError
+from gail_tf.resources import recorded_file
 from gail_tf.training import evaluation
 from gail_tf.training.environment_fit import matched
 from gail_tf.training.imitation_distance import (
@@ -140,15 +141,10 @@ def in_words(distance: float, at_random: float, held_out: float | None) -> str:
     return next(words for least, words in _WORDS if share >= least)
 
 
-def of_run(
-    policy: Path, where: Callable[[str], str] = lambda path: path
-) -> tuple[Demonstrations, str] | None:
+def of_run(policy: Path) -> tuple[Demonstrations, str] | None:
     """The trajectories that the run of an exported policy learned from, and their path.
 
     None where it is in no run directory, and where the run learned from none, or from none on the disk.
-
-    Args:
-      where: a path of then -> where the same is now.
 
     Raises:
       UserError: they are not there any more, or changed so that they cannot be read.
@@ -162,7 +158,7 @@ def of_run(
         return None
     if reader := info.get("demonstrations_reader"):
         raise UserError(f"{path} was read by {reader}, a function of the run's own")
-    path = where(path)
+    path = recorded_file(path)
     if os.path.isabs(path) and not os.path.exists(path):
         raise UserError(f"{path} is not there any more: add --demonstrations=PATH")
     demonstrations = demos.load(path, observation_keys=info.get("observation_keys"))

@@ -178,7 +178,6 @@ def evaluate_policy(
     say: Callable[[Mapping[str, Any]], object] | None = None,
     expert: tuple[Demonstrations, str] | None = None,
     arguments: Mapping[str, Any] | None = None,
-    where: Callable[[str], str] = lambda path: path,
 ) -> dict[str, Any]:
     """Returns the statistics of ``num_episodes`` episodes and, where known, normalised score and distances.
 
@@ -186,7 +185,6 @@ def evaluate_policy(
       video: a film of the first episode, from its recorded actions. say: sees the result before that is made.
       expert: demonstrations to compare with and their name; None: those that the policy's run learned from.
       arguments: as ``open_policy`` takes them; its own environment is then another one.
-      where: as ``nearness.of_run`` takes it.
     """
     if video:
         video = os.path.expanduser(video)
@@ -201,7 +199,7 @@ def evaluate_policy(
         environment_arguments = {**own_arguments, **described_arguments(arguments or {})}
         if video:
             make_env(render_mode="rgb_array").close()  # says now what it does not take
-        yardstick, no_distance = _yardstick(path, expert, make_env, own_metadata, where)
+        yardstick, no_distance = _yardstick(path, expert, make_env, own_metadata)
         if is_own and arguments and yardstick is None:
             no_distance = "the environment is made otherwise than in training: add --demonstrations=PATH"
         outcome, episodes = _rolled_out(act, make_env, num_episodes, seed, yardstick, bool(video))
@@ -264,12 +262,12 @@ def _check_film(video: str, filmed: float, evaluated: float) -> None:
 
 
 def _yardstick(
-    path: str, expert: tuple[Demonstrations, str] | None, make_env, known: Mapping[str, Any], where
+    path: str, expert: tuple[Demonstrations, str] | None, make_env, known: Mapping[str, Any]
 ) -> tuple[Yardstick | None, str | None]:
     """What to measure the distance with, or None and why there is none.
 
     Args:
-      known: of the policy in its own environment; {} in another. where: as ``nearness.of_run`` takes it.
+      known: of the policy in its own environment; {} in another.
     """
     components = known.get("compared_components", ())
     if expert is not None:
@@ -277,7 +275,7 @@ def _yardstick(
     if not known:
         return None, "the policy was trained in another environment: add --demonstrations=PATH"
     try:
-        demonstrations_and_name = nearness.of_run(find_policy(path), where)
+        demonstrations_and_name = nearness.of_run(find_policy(path))
         if demonstrations_and_name is None:
             return None, "no demonstrations are known: add --demonstrations=PATH"
         return Yardstick(*demonstrations_and_name, make_env, components), None

@@ -171,7 +171,9 @@ def test_demonstrations_that_moved_leave_the_return_and_say_so(policy, tmp_path)
     (run / "run.json").write_text(json.dumps({**info, "demonstrations": "/gone.npz"}))
     with pytest.raises(UserError, match="^/gone.npz is not there any more: add --demonstrations=PATH$"):
         nearness.of_run(run / "policy")
-    assert nearness.of_run(run / "policy", lambda path: CARTPOLE)[1] == CARTPOLE
+    elsewhere = "/another/gail_tf/experts/CartPole-v1/demonstrations.npz"  # an installation's that is gone
+    (run / "run.json").write_text(json.dumps({**info, "demonstrations": elsewhere}))
+    assert nearness.of_run(run / "policy")[1] == CARTPOLE
 
 
 def test_the_choice_that_training_made_is_made_again(policy, tmp_path, monkeypatch):
