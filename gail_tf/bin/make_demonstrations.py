@@ -34,6 +34,7 @@ import dataclasses
 import functools
 import math
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -162,6 +163,7 @@ def inspect(
             functools.partial(make_by_arguments, environment, **arguments), max_episode_steps
         )
         loaded = expert.LoadedDemonstrations(name, found, "", None, subsample=1, seed=None)
+        print(f"Playing random episodes of {environment}: minutes where its steps are slow.", file=sys.stderr)
         compared = inspection.inspect_for(loaded, make_env)
         print("\n".join([f"held against {environment}", *compared.lines]))
         said = [f"warning: {warning}" for warning in compared.warnings]

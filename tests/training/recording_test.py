@@ -94,6 +94,7 @@ def test_what_is_printed_makes_the_environment_again(processes, tmp_path):
     assert run("--inspect=o.npz").out.splitlines()[-1] == inspection  # later too, as the file says it
     held = run("--inspect=o.npz", environment, f"--gin={kwargs}")
     assert "Nothing speaks against these columns." in held.out
+    assert "Playing random episodes of" in held.err
     assert "warning: " in run("--inspect=o.npz", environment).out  # another pull moves it otherwise
     wrong = run("--inspect=o.npz", environment, "--gin=make_environment.environment = 'Pendulum-v1'")
     assert (
