@@ -17,17 +17,16 @@ import numpy as np
 
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.steps import (
-    SHIFTS,
+    MIN_ROWS,
     Reference,
     Steps,
     changes_of,
     features_of,
     left_over,
+    standing_apart,
     taken,
-    where,
 )
 
-MIN_ROWS = 20  # of the file; fewer prove nothing
 MAX_SQUARED = 12  # Components up to which products of two are in the fit.
 ROWS_A_COLUMN = 5  # Steps of the environment a coefficient, at least.
 SEEN = 0.01  # Share of a change that its actions' part is, at least: less may be rounding.
@@ -104,11 +103,8 @@ def _how(law: _Law, file: _Rows, shifted: Callable[[int], _Rows]) -> str:
     looks = "other units, another sign, or of another step?"
     if left_over(found, factor * wanted) < BROKEN:
         looks = f"as if they were {factor:.3g} times these: other units, or another sign?"
-    for by in SHIFTS:
-        parts = shifted(by).parts(law)
-        if len(parts[0]) >= MIN_ROWS and left_over(*parts) < BROKEN:
-            looks = f"as if each stood {where(by)}: a delay, or recorded steps off?"
-            break
+    if apart := standing_apart(lambda by: shifted(by).parts(law), BROKEN):
+        looks = f"as if each stood {apart}"
     return f"does not move with the actions as the environment's does: {looks}"
 
 

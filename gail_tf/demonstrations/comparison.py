@@ -28,18 +28,17 @@ from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.inspect import MAX_LISTED_DIMENSIONS
 from gail_tf.demonstrations.jumps import blocks, jumps_warning, parted
 from gail_tf.demonstrations.steps import (
-    SHIFTS,
+    MIN_ROWS,
     Reference,
     Steps,
     changes_of,
     features_of,
     left_over,
+    standing_apart,
     taken,
-    where,
 )
 
 MIN_STEPS = 50  # of the environment; fewer prove nothing
-MIN_ROWS = 20  # of the file, for what steps have in common
 _AT_A_TIME = 256  # Components whose products with all features are held at once.
 MAX_PRODUCTS = 24  # Components up to which products of two are asked for.
 MAX_EXCHANGES = 40_000  # Pairs of columns that are tried, some five seconds; of more none is.
@@ -89,8 +88,8 @@ def compare(demonstrations: Demonstrations, reference: Reference, components: Co
     if demonstrations.num_transitions < MIN_ROWS:
         tests = [test for test in tests if test.kind not in ("moving", "law")]
     order = list(range(width))
-    demonstrations, jumps = _without_jumps(demonstrations, reference, tests, order)
-    file = _File(demonstrations, reference)
+    file, jumps = _without_jumps(_File(demonstrations, reference), tests, order)
+    demonstrations = file.demonstrations
     broken = file.broken(tests, order)
     others: list[list[int]] = []
     while moves := _best_moves(file, tests, order, broken, components):
@@ -185,7 +184,7 @@ class _File:
     """The file's rows, whose columns may be taken in another order: ``order[i]`` is taken as column i."""
 
     def __init__(self, demonstrations: Demonstrations, reference: Reference):
-        self._demonstrations, self._reference, d = demonstrations, reference, demonstrations
+        self.demonstrations, self.reference, d = demonstrations, reference, demonstrations
         self.features, self.changes = self._seen(taken(d))
         both = np.concatenate([d.observations, d.next_observations])
         self.low, self.high = both.min(axis=0), both.max(axis=0)
@@ -198,7 +197,7 @@ class _File:
         return [test for test in tests if self._is_broken(test, order)]
 
     def _is_broken(self, test: _Test, order: Sequence[int]) -> bool:
-        i, at, reference = test.column, order[test.column], self._reference
+        i, at, reference = test.column, order[test.column], self.reference
         slack = self._slack[i]
         if test.kind == "bounds":
             span = float(reference.high[i]) - float(reference.low[i])
@@ -221,7 +220,7 @@ class _File:
     def jumps(self, tests: Sequence[_Test]) -> np.ndarray:
         """bool ``[N]``: rows of the whole file that miss one of ``tests``, of what is still and of laws."""
         order, found = range(len(self._slack)), []
-        for features, changes in map(self._seen, blocks(self._demonstrations)):
+        for features, changes in map(self._seen, blocks(self.demonstrations)):
             jumps = np.zeros(len(changes), bool)
             for test in tests:
                 missed, farthest = changes[:, test.column], self._slack[test.column]
@@ -234,7 +233,7 @@ class _File:
 
     def _seen(self, steps: Steps) -> tuple[np.ndarray, np.ndarray]:
         """Features and changes of steps."""
-        return features_of(steps, self._reference.num_actions), changes_of(steps)
+        return features_of(steps, self.reference.num_actions), changes_of(steps)
 
     def looks_of(self, law: _Law, order: Sequence[int]) -> str:
         """How steps look that break ``law``, and what may be the cause."""
@@ -242,32 +241,32 @@ class _File:
         factor = float(found @ predicted / max(predicted @ predicted, 1e-12))
         if left_over(found, factor * predicted) < law.left + EXPLAINED:
             return f"but by {factor:.3g} times as much: other units, another time step, or other dynamics?"
-        for by in SHIFTS if max(law.columns) >= len(order) else ():
-            parts = _parts(law, order, *self._seen(taken(self._demonstrations, by)))
-            if len(parts[0]) >= MIN_ROWS and left_over(*parts) < law.left + EXPLAINED:
-                return f"but as if each action stood {where(by)}: a delay, or recorded steps off?"
+        if max(law.columns) >= len(order):
+
+            def shifted(by: int) -> tuple[np.ndarray, np.ndarray]:
+                return _parts(law, order, *self._seen(taken(self.demonstrations, by)))
+
+            if apart := standing_apart(shifted, law.left + EXPLAINED):
+                return f"but as if each action stood {apart}"
         return "nor by a multiple: other units, another time step, or another order?"
 
     def reset_range(self, i: int) -> tuple[float, float]:
         """Where resets put component ``i``."""
-        return float(self._reference.starts[:, i].min()), float(self._reference.starts[:, i].max())
+        return float(self.reference.starts[:, i].min()), float(self.reference.starts[:, i].max())
 
 
-def _without_jumps(
-    demonstrations: Demonstrations, reference: Reference, tests: Sequence[_Test], order: list[int]
-) -> tuple[Demonstrations, list[str]]:
+def _without_jumps(file: _File, tests: Sequence[_Test], order: list[int]) -> tuple[_File, list[str]]:
     """Without the few rows that alone break what is still and laws, and a sentence on them, if so."""
     of_steps = [test for test in tests if test.kind in ("still", "law")]
-    file = _File(demonstrations, reference)
     if not (broken := file.broken(of_steps, order)):
-        return demonstrations, []
+        return file, []
     jumps = file.jumps(broken)
     if not 0 < jumps.sum() <= FEW * len(jumps):
-        return demonstrations, []
-    rest = parted(demonstrations, jumps)
-    if _File(rest, reference).broken(of_steps, order):
-        return demonstrations, []
-    return rest, [jumps_warning(demonstrations, jumps)]
+        return file, []
+    rest = _File(parted(file.demonstrations, jumps), file.reference)
+    if rest.broken(of_steps, order):
+        return file, []
+    return rest, [jumps_warning(file.demonstrations, jumps)]
 
 
 def _best_moves(

@@ -188,6 +188,10 @@ class Demonstrations:
         """int64 ``[E]``, rows held here, whatever the original lengths."""
         return np.diff(self.episode_ends, prepend=0)
 
+    def episodes_of(self, rows: np.ndarray) -> np.ndarray:
+        """The episode of each of ``rows``, numbers of rows; behind the last row the number of episodes."""
+        return np.searchsorted(self.episode_ends, rows, side="right")
+
     @property
     def episode_slices(self) -> list[slice]:
         """One slice of rows for every episode."""

@@ -22,7 +22,7 @@ def blocks(demonstrations: Demonstrations) -> Iterable[Steps]:
 def parted(demonstrations: Demonstrations, jumps: np.ndarray) -> Demonstrations:
     """Without the rows where ``jumps`` ``[N]``; an episode is cut before each and begins anew behind it."""
     d, kept = demonstrations, ~jumps
-    pieces = (_episodes(d, np.arange(d.num_transitions)) + np.cumsum(jumps))[kept]
+    pieces = (d.episodes_of(np.arange(d.num_transitions)) + np.cumsum(jumps))[kept]
     ends = np.append(np.flatnonzero(np.diff(pieces)) + 1, len(pieces))
     rows = {name: array[kept] for name, array in d.per_step.items()}
     rows["truncated"][ends - 1] = ~rows["terminated"][ends - 1]
@@ -34,7 +34,7 @@ def jumps_warning(demonstrations: Demonstrations, jumps: np.ndarray) -> str:
     """A sentence on the rows where ``jumps`` ``[N]``, counted as in the file, dropped steps too."""
     d, rows = demonstrations, np.flatnonzero(jumps)
     dropped = d.lengths - d.rows_per_episode
-    in_file = rows + (np.cumsum(dropped) - dropped)[_episodes(d, rows)]
+    in_file = rows + (np.cumsum(dropped) - dropped)[d.episodes_of(rows)]
     which = ", ".join(map(str, in_file[:3])) + (", ..." if len(rows) > 3 else "")
     gaps, times = np.unique(np.diff(in_file), return_counts=True)
     if len(gaps) and times.max() > max(1, times.sum() / 2):
@@ -46,8 +46,3 @@ def jumps_warning(demonstrations: Demonstrations, jumps: np.ndarray) -> str:
         f"{len(rows)} of {len(jumps)} rows jump to the next, where the environment's steps do not (rows "
         f"{which}), and all others go on as these do: {cause}"
     )
-
-
-def _episodes(demonstrations: Demonstrations, rows: np.ndarray) -> np.ndarray:
-    """The episode of each of ``rows``."""
-    return np.searchsorted(demonstrations.episode_ends, rows, side="right")

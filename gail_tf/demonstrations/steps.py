@@ -1,14 +1,15 @@
 """Steps of an environment, and what a demonstration's steps are held against."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from gail_tf.demonstrations.demonstrations import Demonstrations
 
+MIN_ROWS = 20  # of the file; fewer prove nothing of what steps have in common
 MAX_ROWS = 1500  # of the file; more tell no more
-SHIFTS = (1, -1, 2, -2, 3, -3)  # rows by which actions may stand apart from what they did
+_SHIFTS = (1, -1, 2, -2, 3, -3)  # rows by which actions may stand apart from what they did
 
 
 class Steps(NamedTuple):
@@ -44,16 +45,25 @@ def taken(demonstrations: Demonstrations, by: int = 0) -> Steps:
     """Those rows of a file, each with the action of ``by`` rows later, where its episode has one."""
     d, rows = demonstrations, looked_at(demonstrations.num_transitions)
     acts = rows + by
-    episodes, acting = (np.searchsorted(d.episode_ends, which, side="right") for which in (rows, acts))
-    is_one = (acts >= 0) & (episodes == acting)
+    is_one = (acts >= 0) & (d.episodes_of(rows) == d.episodes_of(acts))
     rows, acts = rows[is_one], acts[is_one]
     return Steps(d.observations[rows], d.actions[acts], d.next_observations[rows])
 
 
-def where(by: int) -> str:
-    """What to call the row whose action ``taken`` takes, for people."""
-    near = {1: "in the next row", -1: "in the last row"}
-    return near.get(by, f"{abs(by)} rows {'later' if by > 0 else 'earlier'}")
+def standing_apart(parts_of: Callable[[int], tuple], most: float) -> str | None:
+    """How far from the rows where they are recorded actions do what they do; None where no row explains it.
+
+    Args:
+      parts_of: ``by`` of :func:`taken` -> changes and what actions make of them, ``[M]`` each.
+      most: share of the changes that may be left over.
+    """
+    for by in _SHIFTS:
+        parts = parts_of(by)
+        if len(parts[0]) >= MIN_ROWS and left_over(*parts) < most:
+            near = {1: "in the next row", -1: "in the last row"}
+            stood = near.get(by, f"{abs(by)} rows {'later' if by > 0 else 'earlier'}")
+            return f"{stood}: a delay, or recorded steps off?"
+    return None
 
 
 def features_of(steps: Steps, num_actions: int | None) -> np.ndarray:
