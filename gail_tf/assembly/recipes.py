@@ -369,10 +369,12 @@ def included(name: str) -> list[Layer] | None:
     return _layers_of(name.removesuffix(".gin"))
 
 
-def recipe_env_steps(configs: Sequence[str]) -> int | None:
-    """The environment steps that a recipe with its overlays has; None where they say none."""
-    found = settings(layers(configs)).get("Trainer.total_env_steps")
-    return found.value if found is not None and isinstance(found.value, int) else None
+def recipe_budget(configs: Sequence[str]) -> dict[str, int | None]:
+    """The environment steps and iterations that a recipe with its overlays has; None where they say none."""
+    found = settings(layers(configs))
+    budgets = {"recipe_env_steps": "total_env_steps", "recipe_iterations": "total_iterations"}
+    bound = {name: found.get(f"Trainer.{budget}") for name, budget in budgets.items()}
+    return {name: one.value if one and isinstance(one.value, int) else None for name, one in bound.items()}
 
 
 def own_files(configs: Sequence[str]) -> dict[str, str]:

@@ -38,7 +38,7 @@ from gail_tf.assembly.expert import (
 )
 from gail_tf.assembly.gin_text import recorded, statements
 from gail_tf.assembly.image_notes import dark_images
-from gail_tf.assembly.recipes import check_order, includes, layers, recipe_env_steps
+from gail_tf.assembly.recipes import check_order, includes, layers, recipe_budget
 from gail_tf.assembly.reward_choice import (
     matching_reward,
     outlives_chance,
@@ -138,7 +138,7 @@ class Settings(NamedTuple):
       notes: what a person should know, a sentence each, with "note: " or "warning: " before it.
       import_folders: where modules of one's own are, which the config imports.
       operative_config: as ``Parts`` has it, of what was called to settle them.
-      recipe_env_steps: those that the configs have, whatever else is bound; of a new run.
+      recipe_env_steps, recipe_iterations: those that the configs have, whatever else is bound; of a new run.
     """
 
     config: str
@@ -165,6 +165,7 @@ class Settings(NamedTuple):
     import_folders: Sequence[str]
     operative_config: str
     recipe_env_steps: int | None = None
+    recipe_iterations: int | None = None
 
     def info(self) -> dict[str, Any]:
         """What ``run.json`` says of them."""
@@ -190,6 +191,7 @@ _INFO = (
     "device",
     "import_folders",
     "recipe_env_steps",
+    "recipe_iterations",
 )
 _EXPERT_INFO = {
     "num_demonstrations": "num_trajectories",
@@ -232,7 +234,7 @@ def resolve(request: Request, info: Mapping[str, Any] | None = None) -> Settings
         check_types()
         settled = _settle(request, folders)
     if info is None:
-        settled = settled._replace(recipe_env_steps=recipe_env_steps(request.configs))
+        settled = settled._replace(**recipe_budget(request.configs))
     else:
         found = digests_of_modules(settled.config, settled.environment)
         notes = [*settled.notes, *changed_files(info.get("own_files") or {}, found)]

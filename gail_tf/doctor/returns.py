@@ -63,19 +63,13 @@ def mode_is_worse(case: Case) -> Finding | None:
 
 def too_few_steps(case: Case) -> Finding | None:
     """It ended while it still got better. Of clones the held-out loss tells, and not a few evaluations."""
-    if case.agent == "BehavioralCloning" and case.values("cloning/validation_loss").size:
-        return None
     if not (case.is_finished and case.is_poor):
         return None
-    waiting = _still_waiting(case) or _still_exploring(case)
-    if waiting is not None:
+    waiting = _still_waiting(case) or _still_exploring(case) or _part_of_recipe(case)
+    if waiting is not None or (
+        case.agent == "BehavioralCloning" and case.values("cloning/validation_loss").size
+    ):
         return waiting
-    steps, recipe = int(case.run.total("env_steps") or 0), case.run.number("recipe_env_steps")
-    if recipe and 0 < steps < OF_RECIPE * recipe:
-        return Finding(
-            f"it took {steps:,} steps of the {recipe:,.0f} that its recipe has: that tells little of it",
-            (f"--gin='Trainer.total_env_steps = {recipe:.0f}'", *case.cloning),
-        )
     values, unit = case.scores, "of the expert"
     if not case.run.has_scale:
         values = case.nearness(case.values("evaluation/imitation_distance"))
@@ -86,6 +80,7 @@ def too_few_steps(case: Case) -> Finding | None:
     before, late = float(values[-2 * quarter : -quarter].mean()), float(values[-quarter:].mean())
     if late - before < STILL_RISING or values[-1] < LOST * values.max():
         return None
+    steps = int(case.run.total("env_steps") or 0)
     budget = ("total_env_steps", steps) if steps else ("total_iterations", int(case.run.last["iteration"]))
     change = f"--gin='Trainer.{budget[0]} = {3 * budget[1]}'"
     return Finding(
@@ -93,6 +88,22 @@ def too_few_steps(case: Case) -> Finding | None:
         f"in the last, after {steps:,} steps",
         (change, *case.cloning),
     )
+
+
+def _part_of_recipe(case: Case) -> Finding | None:
+    """It was given a small part of the steps, or a clone of the iterations, that its recipe has."""
+    budgets = (
+        ("steps", "total_env_steps", case.run.total("env_steps"), "recipe_env_steps"),
+        ("iterations", "total_iterations", case.setting("Trainer.total_iterations", 0), "recipe_iterations"),
+    )
+    for unit, budget, given, recipe in budgets:
+        given, whole = int(given or 0), int(case.run.number(recipe) or 0)
+        if 0 < given < OF_RECIPE * whole:
+            return Finding(
+                f"it took {given:,} {unit} of the {whole:,} that its recipe has: that tells little of it",
+                (f"--gin='Trainer.{budget} = {whole}'", *case.cloning),
+            )
+    return None
 
 
 def _still_waiting(case: Case) -> Finding | None:

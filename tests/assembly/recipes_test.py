@@ -146,16 +146,17 @@ def test_terms_of_one_s_own_stay_as_they_are_beside_spectral_normalisation(folde
 
 
 @pytest.mark.parametrize(
-    ("configs", "steps"),
+    ("configs", "steps", "iterations"),
     [
-        (["gail_trpo/humanoid"], 1_200_000),
-        (["gail_trpo/humanoid", "with/no_cloning"], 3_000_000),
-        (["gail_ppo/hopper", "with/demo"], 200_000),
-        (["bc/any"], None),
+        (["gail_trpo/humanoid"], 1_200_000, None),
+        (["gail_trpo/humanoid", "with/no_cloning"], 3_000_000, None),
+        (["gail_ppo/hopper", "with/demo"], 200_000, None),
+        (["bc/any"], None, 200),
     ],
 )
-def test_the_steps_of_a_recipe_are_those_with_its_overlays(configs, steps):
-    assert recipes.recipe_env_steps(configs) == steps
+def test_the_budget_of_a_recipe_is_that_with_its_overlays(configs, steps, iterations):
+    budget = {"recipe_env_steps": steps, "recipe_iterations": iterations}
+    assert recipes.recipe_budget(configs) == budget
 
 
 def test_a_term_that_is_bound_away_by_hand_is_a_person_s_own_affair():

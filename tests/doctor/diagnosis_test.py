@@ -611,6 +611,16 @@ def test_a_run_of_a_small_part_of_its_recipe_is_told_so():
     assert found(run) == ["not learned"]
 
 
+def test_a_clone_of_a_small_part_of_its_recipe_s_iterations_is_told_so():
+    run = poor(settings="BehavioralCloning.entropy_coef = 0.0\nTrainer.total_iterations = 30", algorithm="BC")
+    run.info["recipe_iterations"] = 200
+    (finding,) = diagnosis.diagnose(run)
+    assert finding.name == "too few steps" and "30 iterations of the 200" in finding.figures
+    assert finding.change == ("--gin='Trainer.total_iterations = 200'",)
+    run.info["recipe_iterations"] = 60
+    assert found(run) == ["not learned"]
+
+
 def test_a_policy_that_waited_longer_than_its_run_is_told_so():
     waits = "OffPolicyGenerator.agent = @SAC\nSAC.actor_start = 1000"
     (finding,) = diagnosis.diagnose(poor(settings=waits, generator__critic_loss=ramp(1.0, 1.0)))
