@@ -332,6 +332,11 @@ def _refuse_at_once(
     find_demonstrations(demonstrations, configs, bindings)
 
 
+_SETTLING = (
+    "Reading the demonstrations and playing 20 random episodes, a score's zero: minutes in slow environments."
+)
+
+
 def _run(
     request,
     callbacks: Sequence[Callback],
@@ -362,7 +367,8 @@ def _run(
             return _result(directory, "finished", notes)
         with parts.GIN:
             request = _on_this_machine(request, info)
-            run_settings = settings.resolve(request, info)
+            with progress.said_if_slow(say, _SETTLING):
+                run_settings = settings.resolve(request, info)
             tell(run_settings.notes)
             run_parts = parts.assemble(run_settings, directory)
             at_the_end.callback(run_parts.trainer.close)

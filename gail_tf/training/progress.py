@@ -1,7 +1,9 @@
 """What a person sees while it trains: a bar in a terminal, a line an evaluation in a log."""
 
+import contextlib
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,18 @@ _START = {"cloning/train_loss": "loss", "cloning/validation_loss": "held-out los
 _CLONING = {"cloning/validation_loss": "held-out loss", "cloning/fitted_loss": "loss"}
 _PREPARING_SECONDS = 30.0  # between two lines of a log; most cloned starts are over by then
 _PARTS = ("collect", "discriminator", "generator", "update")  # of an iteration's time, without evaluation
+
+
+@contextlib.contextmanager
+def said_if_slow(say: Callable[[str], None] | None, line: str, seconds: float = 10.0) -> Iterator[None]:
+    """Says ``line`` once if what is done inside takes longer than ``seconds``."""
+    timer = threading.Timer(seconds, say or (lambda _: None), [line])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 class ProgressBar:

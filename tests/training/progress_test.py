@@ -1,5 +1,7 @@
 """What a person sees while it trains."""
 
+import threading
+import time
 import types
 
 import pytest
@@ -29,6 +31,18 @@ def show(trainer, *lines, in_terminal):
             trainer.progress = trainer.env_steps / 100
             bar(trainer, metrics, True)
     return said
+
+
+def test_what_is_slow_is_said_once_and_what_is_not_is_not():
+    said, was_said = [], threading.Event()
+    with progress.said_if_slow(lambda line: (said.append(line), was_said.set()), "slow", seconds=0.0):
+        assert was_said.wait(30.0)
+    with progress.said_if_slow(said.append, "fast", seconds=0.2):
+        pass
+    time.sleep(0.4)
+    with progress.said_if_slow(None, "nobody listens", seconds=0.0):
+        pass
+    assert said == ["slow"]
 
 
 def test_compiling_is_announced_and_timed_once_in_a_log(trainer):
