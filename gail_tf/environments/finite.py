@@ -46,5 +46,16 @@ def check_finite(
     raise UserError(f"Environment {environment!r} gives {what} {when}; want finite numbers: mend it.")
 
 
+def check_outcome(
+    environment: str, observation: np.ndarray, reward: float | None = None, step: int = 0
+) -> None:
+    """:func:`check_finite` of what one environment gave, in a type of its own."""
+    observation = np.asarray(observation)
+    if observation.dtype.kind == "f":
+        observation = narrowed(observation, np.float32)
+    paid = None if reward is None else narrowed(np.array([reward]), np.float32)
+    check_finite(environment, observation[None], paid, [step])
+
+
 def _named(number: float) -> str:
     return "a NaN" if math.isnan(number) else "an infinity"

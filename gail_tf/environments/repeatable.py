@@ -8,12 +8,19 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from gail_tf.environments.finite import check_outcome
+from gail_tf.environments.observations import environment_name
+
 _SEED = 5_000_000
 _NUM_STEPS, _SECONDS = 200, 0.2  # of an episode that is played twice; where steps are slow, so long
 
 
 def unrepeatable(make_env: Callable[[], gym.Env]) -> str | None:
-    """What to say where ``reset(seed=...)`` and the actions do not decide an episode; None where they do."""
+    """What to say where ``reset(seed=...)`` and the actions do not decide an episode; None where they do.
+
+    Raises:
+      UserError: it gives a NaN or an infinity, which equal nothing or tell nothing.
+    """
     with contextlib.closing(make_env()) as env:
         env.action_space.seed(0)
         actions = [env.action_space.sample() for _ in range(_NUM_STEPS)]
@@ -34,12 +41,15 @@ def unrepeatable(make_env: Callable[[], gym.Env]) -> str | None:
 
 def _episode(env: gym.Env, seed: int, actions: Sequence[Any], seconds: float = np.inf) -> list[tuple]:
     """(observation, reward, terminated, truncated) of the reset and of steps, until one ends the episode."""
-    start, steps = time.perf_counter(), [(np.array(env.reset(seed=seed)[0]), 0.0, False, False)]
+    start, name = time.perf_counter(), environment_name(env)
+    steps = [(np.array(env.reset(seed=seed)[0]), 0.0, False, False)]
+    check_outcome(name, steps[0][0])
     for action in actions:
         if time.perf_counter() - start > seconds:
             break
         # Copies: an environment may change the action that it is given, and give the same array every time.
         observation, *rest, _ = env.step(np.copy(action)[()])
+        check_outcome(name, observation, rest[0], len(steps))
         steps.append((np.array(observation), *rest))
         if any(rest[1:]):
             break

@@ -14,6 +14,7 @@ from gail_tf.demonstrations.frames import channels_first
 from gail_tf.demonstrations.steps import Reference, Steps
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack, newest_frame
+from gail_tf.environments.finite import check_outcome, narrowed
 from gail_tf.environments.observations import (
     environment_name,
     flattened_images,
@@ -41,7 +42,7 @@ def compare_with(demonstrations: demos.Demonstrations, make_env: Callable[[], gy
     random actions and as many of the file's; for images of random actions alone.
 
     Raises:
-      UserError: they do not fit the environment.
+      UserError: they do not fit the environment, or it gives a NaN or an infinity.
     """
     with contextlib.closing(make_env()) as env:
         taken = matched(demonstrations, env)
@@ -148,9 +149,9 @@ def _reference(env: gym.Env, demonstrations: demos.Demonstrations, columns: np.n
     """What ``env`` does with these ``columns`` of its observation."""
 
     def seen(observation: np.ndarray) -> np.ndarray:
-        return np.asarray(observation, np.float32)[columns]  # a copy
+        return narrowed(np.asarray(observation), np.float32)[columns]  # a copy
 
-    starts = [seen(env.reset(seed=i)[0]) for i in range(NUM_RESETS)]
+    starts = [seen(_reset(env, i)) for i in range(NUM_RESETS)]
     actions = demonstrations.actions.astype(env.action_space.dtype)
     num_actions = ActionCodec(env.action_space, environment_name(env)).num_actions
     recorded_actions = (iter(actions[rows]) for rows in demonstrations.episode_slices)
@@ -171,6 +172,13 @@ def _at_random(env: gym.Env) -> Iterable[Iterable[np.ndarray]]:
     return ((env.action_space.sample() for _ in range(NUM_STEPS)) for _ in range(NUM_STEPS))
 
 
+def _reset(env: gym.Env, seed: int) -> np.ndarray:
+    """The first observation; no law holds of a NaN, and least squares end at one."""
+    observation = env.reset(seed=seed)[0]
+    check_outcome(environment_name(env), observation)
+    return observation
+
+
 def _steps(
     env: gym.Env,
     episodes: Iterable[Iterable[np.ndarray]],
@@ -187,10 +195,11 @@ def _steps(
     for i, actions in enumerate(episodes):
         if len(rows) >= num_steps:
             break
-        observation = seen(env.reset(seed=first_seed + i)[0])
-        for action in actions:
+        observation = seen(_reset(env, first_seed + i))
+        for step, action in enumerate(actions, 1):
             action_copy = np.array(action)  # a copy: an environment may change it
-            successor, _, terminated, truncated, _ = env.step(action)
+            successor, reward, terminated, truncated, _ = env.step(action)
+            check_outcome(environment_name(env), successor, reward, step)
             successor = seen(successor)
             rows.append((observation, action_copy, successor))
             observation = successor

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gail_tf.environments.finite import check_finite, is_finite, narrowed
+from gail_tf.environments.finite import check_finite, check_outcome, is_finite, narrowed
 from gail_tf.errors import UserError
 
 
@@ -40,3 +40,15 @@ def test_the_first_that_is_not_finite_is_named():
         check_finite("Toy-v0", observation, reward, [4, 5, 6])
     with pytest.raises(UserError, match=r"a NaN \(component 2\) in reset; want finite numbers: mend it\.$"):
         check_finite("Toy-v0", observation)
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_one_environment_gives_is_checked_in_its_own_type():
+    check_outcome("Toy-v0", np.full((2, 2, 3), 255, np.uint8), 1, 4)
+    check_outcome("Toy-v0", np.array([1e30]))
+    with pytest.raises(UserError, match=r"a NaN \(component 1\) in reset"):
+        check_outcome("Toy-v0", np.array([0.0, np.nan]))
+    with pytest.raises(UserError, match=r"an infinity \(component 0\) after step 4"):
+        check_outcome("Toy-v0", np.array([1e300]), 0.0, 4)
+    with pytest.raises(UserError, match="a reward that is a NaN after step 4"):
+        check_outcome("Toy-v0", np.zeros(2), float("nan"), 4)

@@ -9,6 +9,7 @@ from gymnasium.wrappers import NormalizeObservation, NormalizeReward, TimeLimit
 
 from gail_tf.environments.make import make_by_arguments
 from gail_tf.environments.repeatable import unrepeatable
+from gail_tf.errors import UserError
 
 
 class Unseeded(gym.Wrapper):
@@ -44,3 +45,13 @@ def test_another_end_is_told():
 
     np.random.seed(0)
     assert "killed run cannot be resumed" in unrepeatable(made(EndsAtRandom))
+
+
+def test_a_nan_is_called_one_and_not_another_number():
+    class Breaks(gym.Wrapper):
+        def step(self, action):
+            observation, *rest = super().step(action)
+            return np.full_like(observation, np.nan), *rest
+
+    with pytest.raises(UserError, match="'Pendulum-v1' gives an observation with a NaN .* after step 1"):
+        unrepeatable(made(Breaks))

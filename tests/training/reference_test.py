@@ -12,6 +12,7 @@ from gail_tf import demonstrations
 from gail_tf.environments.atari import atari_pixels
 from gail_tf.environments.make import make_environment, with_version
 from gail_tf.environments.observations import as_box
+from gail_tf.errors import UserError
 from gail_tf.resources import experts_dir
 from gail_tf.training import reference
 from gail_tf.training.environment_fit import matched
@@ -46,6 +47,23 @@ def test_exchanged_columns_are_named(name, i, j):
     fields = {what: getattr(d, what)[:, order] for what in ("observations", "next_observations")}
     (warning,) = compare_with(dataclasses.replace(d, **fields), name).warnings
     assert warning.startswith(f"Columns look exchanged: {i} and {j}")
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_a_number_that_is_none_is_the_environments_fault(number):
+    class BreaksLate(gym.Wrapper):
+        def step(self, action):
+            observation, *rest = super().step(action)
+            self.steps = getattr(self, "steps", 0) + 1
+            if self.steps == 2000:
+                observation[1] = number
+            return observation, *rest
+
+    make_env = functools.partial(make_environment, "Pendulum-v1", wrappers=[BreaksLate])
+    with pytest.raises(
+        UserError, match=r"'Pendulum-v1' gives an observation .* \(component 1\) after step 200"
+    ):
+        reference.compare_with(shipped("Pendulum-v1"), make_env)
 
 
 def walk_on_ice(num_episodes=20):
