@@ -17,7 +17,7 @@ import gymnasium as gym
 import numpy as np
 
 from gail_tf.errors import WARNING, UserError, one_line, without_trail
-from gail_tf.machine import available_cores
+from gail_tf.machine import available_cores, tell
 from gail_tf.start_up import import_tensorflow, use_device, use_tensorflow_threads
 
 Callback = Callable[[Mapping[str, Any]], bool | None]
@@ -349,9 +349,10 @@ def _run(
     from gail_tf.training import progress, run_directory, session
 
     directory, notes = run_directory.RunDirectory(request.run_dir), []
+    say = None if say is None else _while_read(say)
     is_new = _is_new(request, directory)
 
-    def tell(lines: Sequence[str]) -> None:
+    def note(lines: Sequence[str]) -> None:
         notes.extend(lines)
         for line in lines:
             if say is not None:
@@ -363,13 +364,13 @@ def _run(
         at_the_end.callback(directory.unlock)
         info = None if is_new else _begin(request, directory)
         if info is not None and info.get("status") == "finished":
-            tell([f"{directory.path} is finished already: nothing to resume."])
+            note([f"{directory.path} is finished already: nothing to resume."])
             return _result(directory, "finished", notes)
         with parts.GIN:
             request = _on_this_machine(request, info)
             with progress.said_if_slow(say, _SETTLING):
                 run_settings = settings.resolve(request, info)
-            tell(run_settings.notes)
+            note(run_settings.notes)
             run_parts = parts.assemble(run_settings, directory)
             at_the_end.callback(run_parts.trainer.close)
             operative_config = run_parts.operative_config
@@ -381,15 +382,25 @@ def _run(
             directory.create(record, run_parts.operative_config, request.overwrite)
             if unused:
                 parts_of = ", ".join(unused)
-                tell([f"{WARNING}Nothing in this recipe uses {parts_of}: bindings of it do nothing."])
-            tell(run_parts.notes)
+                note([f"{WARNING}Nothing in this recipe uses {parts_of}: bindings of it do nothing."])
+            note(run_parts.notes)
         else:
-            tell(_take_up(directory, info, run_settings, run_parts.trainer))
+            note(_take_up(directory, info, run_settings, run_parts.trainer))
         hooks = [_as_hook(callback) for callback in callbacks]
-        warn = None if say is None else functools.partial(print, file=sys.stderr)
+        warn = None if say is None else functools.partial(tell, number=2)
         with progress.ProgressBar(run_parts.trainer, show_progress, say) as bar:
             status = session.run(run_parts, directory, [bar, *hooks], warn, pass_signals_on, bar.preparing)
     return _result(directory, status, notes, run_parts.trainer.final_returns)
+
+
+def _while_read(say: Callable[[str], None]) -> Callable[[str], None]:
+    """``say``, by which no reader that has gone, as ``| tee`` goes with a Ctrl-C, ends a training unsaved."""
+
+    def say_it(line: str) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            say(line)
+
+    return say_it
 
 
 def _level_of_the_caller() -> int:

@@ -52,6 +52,24 @@ def import_opencv(needed_by: str) -> ModuleType:
     return cv2
 
 
+def tell(line: str, number: int = 1) -> None:
+    """Prints on stdout, 1, or stderr, 2, and is not stopped by a reader that has gone.
+
+    Of ``| tee log`` it goes with the Ctrl-C that a run answers by saving. What stdout's reader misses is on
+    stderr from then on; where nobody reads that either, it is nowhere.
+    """
+    stream = (sys.stdout, sys.stderr)[number - 1]
+    try:
+        print(line, file=stream, flush=True)
+    except BrokenPipeError:
+        if number == 1:
+            tell(line, 2)
+            os.dup2(sys.stderr.fileno(), stream.fileno())
+        else:
+            with open(os.devnull, "w") as nowhere:
+                os.dup2(nowhere.fileno(), stream.fileno())
+
+
 @contextlib.contextmanager
 def quiet(number: int) -> Iterator[None]:
     """Holds back what Python and native code write to stdout, 1, or stderr, 2; an exception lets it out."""

@@ -434,6 +434,15 @@ def test_a_callback_ends_the_training_and_the_result_is_whole(tmp_path):
     assert result.policy(np.zeros((1, 4))).shape == (1,)
 
 
+def test_a_training_goes_on_where_nobody_reads_what_it_says(tmp_path):
+    def say(line):
+        raise BrokenPipeError
+
+    made = (*TINY, "make_environment.max_episode_steps = 20", "Trainer.total_env_steps = 64")
+    result = gail_tf.train("ppo/cartpole", bindings=made, run_dir=tmp_path / "run", say=say)
+    assert result.status == "finished"
+
+
 def test_sigterm_saves_and_ends_a_program_that_trains_in_a_loop(tmp_path):
     script = (
         "import os, signal, sys, gail_tf\n"

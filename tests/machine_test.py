@@ -50,3 +50,20 @@ def test_a_stream_that_is_closed_holds_nothing_back():
     environment = {"PYTHONPATH": ":".join(filter(None, sys.path))}
     closed = subprocess.Popen(["sh", "-c", 'exec "$0" -c "$1" >&-', sys.executable, script], env=environment)
     assert closed.wait() == 7
+
+
+@pytest.mark.parametrize("with_stderr", [False, True])
+def test_a_reader_that_has_gone_stops_nobody(with_stderr):
+    """As tee's has after a Ctrl-C: ``2>&1 | tee log`` reads neither stream then."""
+    script = (
+        "from gail_tf.machine import tell\n"
+        "for line in ('one', 'two'):\n    tell(line)\n    tell(line + ' beside', 2)\nprint('three')"
+    )
+    read, write = os.pipe()
+    os.close(read)
+    stderr = write if with_stderr else subprocess.PIPE
+    done = subprocess.run([sys.executable, "-c", script], stdout=write, stderr=stderr, text=True)
+    os.close(write)
+    assert done.returncode == 0
+    said = None if with_stderr else "one\none beside\ntwo\ntwo beside\nthree\n"
+    assert done.stderr == said

@@ -12,6 +12,7 @@ from pathlib import Path
 from absl import app, flags, logging
 
 from gail_tf.errors import WHERE, UserError, without_trail
+from gail_tf.machine import tell
 from gail_tf.version import __version__
 
 EXIT_USER_ERROR = 2
@@ -35,7 +36,7 @@ def run_main(main: Callable[[Sequence[str]], int | None], num_arguments: int | N
       main: takes the arguments left after the flags, the program's name first; returns an exit code or None.
       num_arguments: how many it takes beside its flags, at most; None: any number.
     """
-    _open_what_is_closed()
+    _ready_streams()
     module = sys.modules[main.__module__]
     page = inspect.cleandoc(module.__doc__ or "")
 
@@ -73,7 +74,7 @@ def run_main(main: Callable[[Sequence[str]], int | None], num_arguments: int | N
             _fail(f"{where}{error.strerror or error} {WHERE}")
         except KeyboardInterrupt:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # who is impatient presses more than once
-            print("Interrupted.", file=sys.stderr)
+            tell("Interrupted.", 2)
             sys.exit(EXIT_INTERRUPTED)
 
     app.run(guarded_main, flags_parser=parse_flags)
@@ -87,11 +88,16 @@ def list_flags_in(module_name: str, holders: Iterable[flags.FlagHolder]) -> None
         flags.FLAGS.register_key_flag_for_module(module_name, flags.FLAGS[holder.name])
 
 
-def _open_what_is_closed() -> None:
-    """Who is started without stdout or stderr, as some daemons start their programs, writes to nowhere."""
+def _ready_streams() -> None:
+    """Who is started without stdout or stderr, as some daemons start their programs, writes to nowhere.
+
+    A letter that stdout's encoding has not, of a path or in "248.5 ± 15.5", is spelt as stderr spells it.
+    """
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))
+    if sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def program(script: str) -> str:
@@ -134,7 +140,7 @@ def _forget_stdout() -> None:
 
 
 def _fail(message: str) -> None:
-    print(f"error: {' '.join(message.splitlines())}", file=sys.stderr)
+    tell(f"error: {' '.join(message.splitlines())}", 2)
     sys.exit(EXIT_USER_ERROR)
 
 

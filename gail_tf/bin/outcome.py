@@ -3,6 +3,7 @@
 import shlex
 
 from gail_tf.bin import command_line
+from gail_tf.machine import tell
 from gail_tf.training.run_directory import RunDirectory
 
 
@@ -24,16 +25,16 @@ def report(result, script: str) -> int:
         steps = directory.stopped_at()  # none of cloning
         where = f"{steps:,} steps" if steps else f"iteration {directory.stopped_at('iteration'):,}"
         kept = "Continue from the last checkpoint" if any(directory.checkpoints.glob("*")) else "Begin again"
-        print(f"\nStopped at {where}. {kept} with:")
-        print(f"  {command_line.program(script)} --run_dir={folder} --resume")
+        tell(f"\nStopped at {where}. {kept} with:")
+        tell(f"  {command_line.program(script)} --run_dir={folder} --resume")
         return command_line.EXIT_INTERRUPTED
     run = load_run(result.run_dir)
-    print("\n".join([*summary_lines(run), *doctor_lines(run, diagnose(run), command_line.program)]))
-    print(f"Curve: {result.run_dir}/curve.png   Policy: {result.run_dir}/policy")
+    tell("\n".join([*summary_lines(run), *doctor_lines(run, diagnose(run), command_line.program)]))
+    tell(f"Curve: {result.run_dir}/curve.png   Policy: {result.run_dir}/policy")
     factory = run.info.get("environment_factory")
     command = python_calls.evaluation_command(
         result.run_dir, factory, 100, bool(run.value("stochastic")), command_line.program("gail-evaluate")
     )
     command += f"  # in Python, with {factory}" if factory else ""
-    print(f"Next:  {command}")
+    tell(f"Next:  {command}")
     return 0

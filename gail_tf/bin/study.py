@@ -33,6 +33,7 @@ from absl import flags
 from gail_tf.bin import engine_flags
 from gail_tf.bin.command_line import program, run_main
 from gail_tf.errors import UserError
+from gail_tf.machine import tell
 from gail_tf.studies import preflight, runner, study
 from gail_tf.studies.jobs import REFUSED_EXIT_CODE
 
@@ -72,9 +73,9 @@ def main(argv: Sequence[str]) -> int:
     engine = engine_flags.chosen()
     outcome = runner.run_study(runs, out, engine, _RETRY_FAILED.value)
     folder = shlex.quote(str(out))
-    print(outcome.summary(len(runs)))
+    tell(outcome.summary(len(runs)))
     if outcome.finished:
-        print(f"Next:  {program('gail-report')} {folder} --out={folder}/report")
+        tell(f"Next:  {program('gail-report')} {folder} --out={folder}/report")
     return outcome.exit_code
 
 

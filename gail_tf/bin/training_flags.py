@@ -1,6 +1,5 @@
 """The flags that gail-train and gail-train-expert share."""
 
-import functools
 import os
 import sys
 
@@ -10,6 +9,7 @@ from gail_tf.assembly import recipe_texts
 from gail_tf.bin.command_line import list_flags_in
 from gail_tf.bin.outcome import report
 from gail_tf.errors import UserError
+from gail_tf.machine import tell
 
 _SHARED = (
     flags.DEFINE_string("run_dir", None, "Where the run goes; made by this command."),
@@ -78,7 +78,7 @@ def train(script: str, **more) -> int:
         **asked,
         bindings=bindings,
         command=[script, *sys.argv[1:]],
-        say=functools.partial(print, flush=True),
+        say=tell,
         pass_signals_on=False,
         show_progress=sys.stderr.isatty() or bool(os.environ.get("GAIL_TF_PROGRESS")),
     )

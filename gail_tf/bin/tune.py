@@ -29,6 +29,7 @@ from absl import flags
 from gail_tf.bin import engine_flags
 from gail_tf.bin.command_line import program, run_main
 from gail_tf.errors import UserError
+from gail_tf.machine import tell
 from gail_tf.studies import search, study, tune, tune_report
 
 _TUNE = flags.DEFINE_string("tune", None, "A shipped search's name or a path to a gin file.")
@@ -55,9 +56,9 @@ def main(argv: Sequence[str]) -> int:
     engine, book = engine_flags.chosen(), search.open_book(found, out, *given)
     outcome = search.run_search(found, engine, out, book, _AT_A_TIME.value, *given)
     written = tune_report.write_report(found, book, out)
-    print(f"{outcome.summary()}\n{tune_report.best_line(book)}\nWritten: {', '.join(map(str, written))}")
+    tell(f"{outcome.summary()}\n{tune_report.best_line(book)}\nWritten: {', '.join(map(str, written))}")
     if out / "best.gin" in written:
-        print(f"Next:  {program('gail-train')} {tune_report.next_command(found, out, *given)}")
+        tell(f"Next:  {program('gail-train')} {tune_report.next_command(found, out, *given)}")
     return outcome.exit_code
 
 

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from gail_tf.assembly import recipes
 from gail_tf.assembly.config import uncalled_keys
 from gail_tf.errors import UserError
+from gail_tf.machine import tell
 from gail_tf.reporting import text
 from gail_tf.reporting.runs import read_object
 from gail_tf.studies.engine import Engine
@@ -158,7 +159,7 @@ def run_study(
     headline = f"{len(runs)} runs, {len(queue.waiting)} to do, {engine.says}, into {out}"
     stopped = drive(queue, engine, out, headline, len(runs), len(runs) - len(to_do), anew=anew)
     for line in _idle_bindings(to_do, out):
-        print(line, flush=True)
+        tell(line)
     counts = collections.Counter(status(out / run.name) for run in runs)
     # A run that another process of this study holds fails here, and ends there.
     halted = [] if stopped else [*queue.stopped, *queue.waiting]
@@ -235,7 +236,7 @@ def drive(
 
     def say(line: str) -> None:
         with bar.external_write_mode():
-            print(line, flush=True)
+            tell(line)
 
     engine.open(out)
     running: dict[str, StudyRun] = {}
@@ -267,7 +268,7 @@ def _stop_signals(engine: Engine, running: Mapping[str, StudyRun]) -> Iterator[C
     def catch(number: int, frame: Any) -> None:
         nonlocal caught
         when = "at once" if caught else "after their iteration (again: at once)"
-        print(f"\nStopping {len(running)} run(s) {when}.", file=sys.stderr)
+        tell(f"\nStopping {len(running)} run(s) {when}.", 2)
         caught += 1
 
     def hand_on() -> bool:

@@ -5,7 +5,6 @@ import dataclasses
 import math
 import numbers
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +13,7 @@ import numpy as np
 
 from gail_tf.errors import UserError, error_message
 from gail_tf.lease import Lease, holder
-from gail_tf.machine import pip_install
+from gail_tf.machine import pip_install, tell
 from gail_tf.reporting.runs import read_object
 from gail_tf.studies import preflight, runner
 from gail_tf.studies.engine import Engine
@@ -246,7 +245,7 @@ class Search:
         if ending == runner.FINISHED and not self._is_looked_at:
             self._is_looked_at = True
             if unused := runner.unused_settings(self._tune.space, self._out / run.name):
-                print(f"warning: {unused_line(unused)}", file=sys.stderr)
+                tell(f"warning: {unused_line(unused)}", 2)
         if ending not in (runner.FINISHED, runner.DIVERGED):
             trial.waiting, trial.is_broken = [], True
         if ending == runner.REFUSED and _REFUSED not in trial.of.user_attrs:

@@ -114,6 +114,16 @@ def test_a_reader_that_closes_the_help_page_sees_no_traceback():
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_what_stdout_cannot_encode_is_spelt():
+    script = (
+        "from gail_tf.bin.command_line import run_main\ndef main(argv): print('5 ± 1')\n"
+        "main.__module__ = 'sys'\nrun_main(main)"
+    )
+    environment = {"PYTHONPATH": ":".join(filter(None, sys.path)), "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "5 \\xb1 1\n", "")
+
+
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
     """A folder of scripts in the working folder, not on the PATH."""

@@ -1,9 +1,13 @@
 """What the signals do that stop a training."""
 
+import functools
+import os
 import signal
+import sys
 
 import pytest
 
+from gail_tf.machine import tell
 from gail_tf.training import session
 
 TERM, INT = signal.SIGTERM, signal.SIGINT
@@ -36,3 +40,14 @@ def test_a_second_ctrl_c_ends_it_at_once_however_soon_it_comes():
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(INT)
         assert stop.at_once
+
+
+def test_a_ctrl_c_that_ends_the_reader_of_what_is_said_too_saves(monkeypatch):
+    """As that of ``2>&1 | tee log``: the line that answers it raises nothing within the iteration."""
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "w") as nobody_reads:
+        monkeypatch.setattr(sys, "stderr", nobody_reads)
+        with session._stop_signal(functools.partial(tell, number=2)) as stop:
+            signal.raise_signal(INT)
+    assert stop.is_set() and not stop.at_once
