@@ -467,7 +467,10 @@ def _take_up(directory, info: Mapping[str, Any], settled, trainer) -> list[str]:
 
     expert = settled.expert
     if expert is not None and expert.sha256 != info["demonstrations_sha256"]:
-        raise UserError(f"{expert.path}: has changed since the run began: start anew with --overwrite.")
+        raise UserError(
+            f"{expert.path}: has changed since the run began: put back what it was, or say where that is now "
+            "(--demonstrations=PATH); to learn from what is there now start anew with another --run_dir."
+        )
     notes = [f"note: {note}" for note in trainer.resume()]
     if told := other_versions(info):
         notes.append(f"note: {told}.")

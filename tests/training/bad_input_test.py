@@ -354,4 +354,6 @@ def test_demonstrations_that_changed_since_stop_a_resume(processes, recipes, car
     data = demonstrations.load(path)
     demonstrations.save(path, dataclasses.replace(data, provenance={"made": "again"}))
     result = processes("train", f"--run_dir={run_dir}", "--resume")
-    assert result.code == 2 and "has changed since the run began" in result.err
+    assert result.code == 2 and "has changed since the run began: put back what it was" in result.err
+    # The run can still go on: what throws it away is no advice.
+    assert "--demonstrations=PATH" in result.err and "--overwrite" not in result.err
