@@ -84,11 +84,13 @@ def take(demonstrations: Demonstrations, episodes: np.ndarray) -> Demonstrations
       UserError: another shape or type, or no episode.
     """
     kept, num = np.asarray(episodes), demonstrations.num_episodes
-    if kept.dtype != np.bool_ or kept.shape != (num,) or not kept.any():
+    if kept.dtype != np.bool_ or kept.shape != (num,):
         raise UserError(
-            f"the episodes to take are {kept.dtype} {list(kept.shape)}, or none; wanted bool [{num}], one an "
-            "episode and True for at least one: mend the condition"
+            f"the episodes to take are {kept.dtype} {list(kept.shape)}; wanted bool [{num}], one an episode: "
+            "mend the condition"
         )
+    if not kept.any():
+        raise UserError(f"none of the {num} episodes is to be taken; wanted at least one: mend the condition")
     slices = demonstrations.episode_slices
     rows_of = {int(e): np.arange(slices[e].start, slices[e].stop) for e in np.flatnonzero(kept)}
     return _take(demonstrations, rows_of, f"Took {len(rows_of)} of {num} episodes.")

@@ -179,6 +179,8 @@ def test_take_keeps_the_episodes_that_are_true():
     kept = take(d, d.returns != 3.0)
     assert rows_of(kept) == [[0.0, 1.0], [200.0, 201.0, 202.0, 203.0]] and kept.ended.tolist() == [True, True]
     assert kept.notes[-1] == "Took 2 of 3 episodes."
-    for wrong in ([0, 2], [True, False], [False, False, False]):
+    for wrong in ([0, 2], [True, False]):
         with pytest.raises(UserError, match=r"wanted bool \[3\]"):
             take(d, np.array(wrong))
+    with pytest.raises(UserError, match="^none of the 3 episodes is to be taken"):
+        take(d, d.returns > 1e9)
