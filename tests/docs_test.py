@@ -90,6 +90,51 @@ def test_recorded_commands_paste_and_belong_to_recorded_results(path):
     assert {(row["run"], row["seed"]) for row in commands} == {(row["run"], row["seed"]) for row in results}
 
 
+def shown_commands(page):
+    """The gail-* commands of a page's blocks of code and text, each in one line."""
+    text = re.sub(r" *\\\n +", " ", page.read_text())
+    blocks = re.findall(r"^(?: {4,})?(gail-[a-z-]+ .*)$", text, re.MULTILINE)
+    return blocks + [" ".join(found.split()) for found in re.findall(r"`(gail-[a-z-]+ [^`]+)`", text)]
+
+
+def written_twice(page):
+    """Folders and files that two different commands of a page write: the second of them would be refused."""
+    writers = {}
+    for command in shown_commands(page):
+        if not command.startswith(("gail-study", "gail-tune")) and "--resume" not in command:
+            command = re.sub(r" +#.*", "", command)
+            for path in re.findall(r"--(?:run_dir|out)=([a-z_]\S*)", command):
+                writers.setdefault(path, set()).add(command)
+    return [path for path, commands in writers.items() if len(commands) > 1]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page_whose_commands_are_given_one_after_the_other_trains_in_no_folder_twice(page):
+    assert not written_twice(page)
+
+
+def test_a_folder_that_two_commands_write_is_seen(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(
+        "    gail-train --config=a --run_dir=runs/a\n    gail-train --run_dir=runs/a --resume\n"
+        "`gail-train --config=a --run_dir=runs/a`\n\n    gail-train --config=b \\\n        --run_dir=runs/b\n"
+        "`gail-train --config=c\n--run_dir=runs/b`\n"
+    )
+    assert written_twice(page) == ["runs/b"]
+
+
+MADE_ABOVE = [
+    ("demonstrations.md", "# mine.gin", "--config=mine.gin"),
+    ("commands.md", "--run_dir=runs/hopper", "gail-doctor runs/hopper"),
+]
+
+
+@pytest.mark.parametrize(("page", "made", "read"), MADE_ABOVE)
+def test_what_a_command_reads_is_made_above_it(page, made, read):
+    text = (ROOT / "docs" / page).read_text()
+    assert text.index(made) < text.index(read)
+
+
 @pytest.fixture(scope="module")
 def parts():
     """The modules that own_parts.md shows, by name."""
