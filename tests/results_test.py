@@ -1497,6 +1497,64 @@ def test_where_credos_outliers_lie_is_what_its_page_counts():
     assert not any(_has_outliers(run, "agent") for run in runs)
 
 
+def _words(page):
+    """A page's text with single spaces."""
+    return " ".join((ROOT / page).read_text().split())
+
+
+def test_agents_of_mountain_car_are_counted_against_their_own_demonstrations():
+    """A step costs 1, so the mean return of what a run learned from is its transitions by its episodes."""
+    runs = [run for run in _archived("steady") if run.name.startswith("gail_ppo/mountain_car/")]
+    own = -np.array([r.info["num_demonstration_transitions"] / r.info["num_demonstrations"] for r in runs])
+    returns, low = (np.array([r.summary[name] for r in runs]) for name in ("return_mean", "random_return"))
+    correlation, shown = (
+        np.corrcoef(own, returns)[0, 1],
+        tables.spread(pd.Series((returns - low) / (own - low))),
+    )
+    said = f"correlate with {correlation:.2f}; counted against its own four an agent has {shown}."
+    assert len(runs) == 10 and said in _words("docs/results/README.md")
+
+
+def test_plain_ppo_on_few_rows_of_walker2d_ends_near_its_highest():
+    runs = [run for run in _archived("ho_ermon") if run.name.startswith("gail_ppo/walker2d_")]
+    returns = [aggregates.evaluation_curve(run)[1] for run in runs]
+    assert len(runs) == 6 and all(one.max() - one[-1] <= 0.1 for one in returns)
+    assert "With PPO all six runs on Walker2d-v5 end at their highest, or within 0.1" in _words(
+        "docs/gail.md"
+    )
+
+
+def test_what_ddpg_with_credo_had_and_lost_is_its_highest_and_last_evaluation():
+    runs = {run.seed: run for run in _archived("credo_long") if run.info["label"] == "DDPG-GAIL + CREDO"}
+    (one, one_last), (two, two_last) = (
+        (aggregates.evaluation_curve(runs[seed])[1].max(), runs[seed].last_normalized_return)
+        for seed in (1, 2)
+    )
+    first = f"seed 1 has {one:.2f} in an evaluation and {one_last:.2f} at the end"
+    assert f"{first}, seed 2 {two:.2f} and {two_last:.2f}." in _words("docs/credo.md")
+
+
+def test_falls_of_sac_on_pybullets_ant_are_those_of_its_evaluations():
+    curves = [
+        aggregates.evaluation_curve(run)[1]
+        for run in _archived("pybullet_ant_sac")
+        if run.info["label"] == "GAIL + cloning (SAC)"
+    ]
+    later = np.concatenate([one[np.argmax(one >= 0.9) :] for one in curves])
+    under = later[later < 0.9]
+    said = f"three later evaluations fall under it, to {under.min():.2f} to {under.max():.2f}."
+    assert len(under) == 3 and said in _words("docs/pybullet.md")
+
+
+@pytest.mark.parametrize("name", ["speed", "off_policy_speed"])
+def test_benchmarks_of_uncommitted_changes_are_said_to_be(name):
+    figures = (ROOT / "benchmarks" / "results" / f"{name}.json").read_text()
+    found = re.search(r'"commit": "(\w{7})\w*",\s*"dirty": (true|false)', figures)
+    command = f"python benchmarks/{name}.py"
+    section = _words("benchmarks/README.md").split(command)[1].split(" ## ")[0]
+    assert found[2] == "true" and f"commit {found[1]} with uncommitted changes" in section
+
+
 def test_credos_page_names_every_arm_of_its_study_and_counts_its_runs():
     study = load_study("credo")[1]
     page = " ".join((ROOT / "docs" / "credo.md").read_text().split())
