@@ -29,7 +29,10 @@ def as_array(name: str, value: object) -> np.ndarray:
     try:
         return np.asarray(value)
     except ValueError as error:
-        raise UserError(f"{name} is ragged; wanted one array, rows of equal length: pad or split") from error
+        raise UserError(
+            f"{name} is ragged; wanted a row a step, all of one length: of lists of episodes "
+            "numpy.concatenate(lists), the episodes one after the other"
+        ) from error
 
 
 def first_of(rows: np.ndarray, bad: np.ndarray) -> str:
@@ -219,7 +222,9 @@ def require_same_length(arrays: Mapping[str, np.ndarray]) -> None:
     (first, *_), num_rows = arrays, len(next(iter(arrays.values())))
     for name, array in arrays.items():
         if len(array) != num_rows:
+            have_last = (first, name) == ("observations", "actions") and num_rows > len(array)
+            last = ", or move each episode's last observation, if those are there, into final_observations"
             raise UserError(
                 f"{name} has {len(array)} rows and {first} has {num_rows}; wanted one row per step in each: "
-                "record them together"
+                f"record them together{last if have_last else ''}"
             )

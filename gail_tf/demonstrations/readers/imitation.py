@@ -42,7 +42,8 @@ def read_folder(path: str) -> Demonstrations | None:
     if missing:
         raise UserError(
             f"is a Hugging Face dataset without {', '.join(missing)}; wanted imitation's trajectories, with "
-            f"{', '.join(_COLUMNS)}: save them with imitation.data.serialize.save"
+            f"{', '.join(_COLUMNS)}: save them with imitation.data.serialize.save, or one whose rows are "
+            "steps as a table, by Dataset.to_parquet"
         )
     with parsing("imitation's trajectories"):
         rows = [row for table in tables for row in _rows(table)]

@@ -101,6 +101,11 @@ def _member(archive: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
             why = "pickled Python objects, which are never loaded because that can run code"
             advice = f"if you trust the file, {_CONVERT.format(name=name)}"
         raise UserError(f"{name} cannot be read ({why}); wanted an array of numbers: {advice}") from error
+    if not isinstance(array, np.ndarray) and "policy.pth" in archive.files:
+        raise UserError(
+            "is a model of stable-baselines3; wanted demonstrations: record it, gail-make-demonstrations "
+            "--policy=FILE.zip --environment=ID --out=FILE.npz"
+        )
     if not isinstance(array, np.ndarray):
         raise UserError(f"{name} is not a NumPy array; wanted arrays only: write them with numpy.savez")
     return array

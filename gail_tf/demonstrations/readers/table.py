@@ -272,8 +272,11 @@ def require_numbers(name: str, column: np.ndarray, role: str | None = None) -> N
     cell = column[row].tolist() if isinstance(column[row], np.ndarray | np.generic) else column[row]
     given = "empty" if cell is None or cell != cell else f"{cell!r:.40}"
     wanted = "0 or 1" if is_flag else "finite float32 numbers"
-    is_comma = re.fullmatch(r"-?\d+,\d+", str(cell))
-    how = "write decimal points" if is_comma else "mend it or remove its episode"
+    how = "mend it or remove its episode"
+    if re.fullmatch(r"-?\d+,\d+", str(cell)):
+        how = "write decimal points"
+    elif isinstance(cell, str) and cell.lstrip().startswith(("[", "(")):
+        how = f"write a column a number, {name}.0, {name}.1 and so on, or the lists by to_parquet"
     raise UserError(f"column {name}, row {row} is {given}; wanted {wanted}: {how}")
 
 

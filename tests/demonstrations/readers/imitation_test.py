@@ -133,7 +133,7 @@ def test_columns_of_something_else_are_left_alone(saved):
 
 
 def test_folders_that_are_something_else_or_damaged(saved, refuses, made, tmp_path):
-    refuses(saved(text=["a"]), "a Hugging Face dataset without obs, acts, terminal")
+    refuses(saved(text=["a"]), "a Hugging Face dataset without obs, acts, terminal; .* by Dataset.to_parquet")
     copy = shutil.copytree(made("imitation"), tmp_path / "copy")
     file = copy / "data-00000-of-00001.arrow"
     file.write_bytes(file.read_bytes()[:3000])

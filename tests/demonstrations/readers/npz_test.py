@@ -33,3 +33,7 @@ def test_an_array_without_a_name_is_one_line(tmp_path, own):
     np.savez(path, **rows, **{"": np.zeros(3)})
     with pytest.raises(UserError, match="unknown keys ''; accepted are"):
         demonstrations.load(path)
+
+
+def test_a_model_of_stable_baselines3_is_told_how_to_be_recorded(made, refuses):
+    refuses(made("stable_baselines3_ppo.zip"), "is a model of stable-baselines3; .* --policy=FILE.zip")

@@ -164,6 +164,10 @@ def test_pandas_own_index_is_ignored(tmp_path):
             "column truncated, row 3 is empty; wanted 0 or 1",
         ),
         ({"obs_0": ["0", "1,5", "2", "3", "4"]}, "column obs_0, row 1 is '1,5'; .*: write decimal points"),
+        (  # pandas' to_csv of a column of lists
+            {"obs_0": None, "next_obs_0": None, "obs": ["[0.0, 1.0]"] * 5},
+            r"column obs, row 0 is '\[0.0, 1.0\]'; .*: write a column a number, obs.0, obs.1 .* to_parquet",
+        ),
         ({"episode": [0, 0, None, 1, 1]}, "column episode, row 2 is empty"),
         ({"episode": ["a", "a", None, "b", "b"]}, "column episode, row 2 is empty"),
         ({"obs_0": [0, None, 2, 10, 11]}, "column obs_0, row 1 is empty; wanted finite"),
