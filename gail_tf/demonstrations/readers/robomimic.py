@@ -37,9 +37,9 @@ def read(path: str) -> Demonstrations | None:
         successors = None
         if all("next_obs" in group for group in groups):
             successors = _observations(demos, groups, "next_obs", keys)[0]
-        environment = _environment(file["data"])
+        environment, masks = _environment(file["data"]), _note_on_masks(file, len(demos))
     _require_rows(demos, actions, observations)
-    notes = [_note_on_reading(len(demos), components, images)]
+    notes = [_note_on_reading(len(demos), components, images), *masks]
     if successors is not None and (copies := _copies(observations, successors)):
         notes.append(f"next_obs ends with a copy of obs in {copies} demos, no true successor: not read.")
         successors = None
@@ -137,3 +137,15 @@ def _note_on_reading(num_demos: int, components: Components, images: list[str]) 
         f"Read the keys {keys} of {num_demos} demos as observations; dones were not read, all count as cut."
     )
     return told + (f" Left out what is no vector: {', '.join(images)}." if images else "")
+
+
+def _note_on_masks(file: Any, num_demos: int) -> list[str]:
+    """That all demos are read, where robomimic's filter keys (``mask/<name>``, names of demos) keep some."""
+    masks = {} if hasattr(file.get("mask", {}), "shape") else file.get("mask", {})
+    shapes = {name: getattr(masks[name], "shape", ()) for name in masks}
+    sizes = {name: shape[0] for name, shape in shapes.items() if shape}
+    if all(size == num_demos for size in sizes.values()):
+        return []
+    told = ", ".join(f"{name} {size}" for name, size in sizes.items())
+    advice = "demonstrations.take keeps those of one (docs/demonstrations.md)"
+    return [f"All {num_demos} demos were read, and no mask was heeded ({told}): {advice}."]

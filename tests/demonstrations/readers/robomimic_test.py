@@ -64,6 +64,20 @@ def test_the_tenth_demo_comes_after_the_ninth(write):
     assert demos.load(write([2] * 11)).actions[::2, 0].tolist() == [0.5 + i for i in range(11)]
 
 
+def test_masks_are_not_heeded_and_a_note_says_so(write):
+    """Their names are texts of fixed length, as robomimic's split_train_val.py writes them."""
+
+    def masked(file, **masks):
+        for name, demos_of in masks.items():
+            file[f"mask/{name}"] = np.array(demos_of, dtype="S")
+
+    d = demos.load(write(change=lambda file: masked(file, train=["demo_0"], valid=["demo_1"])))
+    assert d.num_episodes == 2
+    assert "All 2 demos were read, and no mask was heeded (train 1, valid 1)" in d.notes[1]
+    everything = demos.load(write(change=lambda file: masked(file, all=["demo_0", "demo_1"])))
+    assert len(everything.notes) == 1
+
+
 def drop(name):
     return lambda file: file.__delitem__(name)
 
