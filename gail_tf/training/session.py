@@ -161,8 +161,9 @@ def _stop_signal(warn: Callable[[str], None] | None) -> Iterator[_Stop]:
             warn("\nStopping after this iteration (again: at once, and back to the last checkpoint).")
 
     is_main = threading.current_thread() is threading.main_thread()
-    # What is ignored stays so: nohup is how a person asks for a run that outlives its terminal.
-    heard = [n for n in _SIGNALS if signal.getsignal(n) != signal.SIG_IGN] if is_main else []
+    # What is ignored stays so: nohup is how a person asks for a run that outlives its terminal. What a
+    # program that Python is embedded in hears itself (None) does too: Python could not give it back.
+    heard = [n for n in _SIGNALS if signal.getsignal(n) not in (signal.SIG_IGN, None)] if is_main else []
     before = {number: signal.signal(number, handle) for number in heard}
     try:
         yield stop
