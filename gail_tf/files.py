@@ -21,10 +21,14 @@ def require_new(flag: str, path: str | os.PathLike) -> None:
 
 
 def check_readable(what: str, path: str | os.PathLike, advice: str) -> None:
-    """Raises UserError where TensorFlow, which takes a path for a pattern, finds nothing below ``path``."""
+    """Raises UserError where TensorFlow, which reads a path as a pattern in UTF-8, finds nothing below it."""
     if found := [letter for letter in "[\\" if letter in os.fspath(path)]:
         why = f"has {' and '.join(found)} in its path, below which TensorFlow finds nothing"
         raise UserError(f"{what} {why}: {advice}.")
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"{what} is no UTF-8, as TensorFlow wants paths: {advice}.") from error
 
 
 def write_atomically(path: str | os.PathLike, content: Content) -> pathlib.Path:

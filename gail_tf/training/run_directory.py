@@ -182,8 +182,8 @@ class RunDirectory:
         if is_there:
             old.take()
         try:
-            where = self.path if is_there else Path(os.path.realpath(self.path))
-            with new_folder(where, replace=is_there) as folder:
+            # Where a link leads: the link itself stays, and so does the disk that somebody chose by it.
+            with new_folder(Path(os.path.realpath(self.path)), replace=is_there) as folder:
                 write_json(folder / "run.json", info)
                 write_atomically(folder / "config.gin", config)
                 self._lease.put_into(folder)
@@ -221,7 +221,8 @@ class RunDirectory:
         """Removes what killed processes left half written. Only for the holder of the lock."""
         for folder in (self.path, self.checkpoints):
             _remove_leftovers(folder, "")
-        _remove_leftovers(self.path.parent, self.path.name)
+        run = Path(os.path.realpath(self.path))
+        _remove_leftovers(run.parent, run.name)
 
     def read_info(self) -> dict[str, Any]:
         return read_json(self.run_json)

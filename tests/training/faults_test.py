@@ -344,6 +344,18 @@ def test_a_run_goes_where_a_link_to_an_empty_folder_leads(tmp_path):
     assert (tmp_path / "a").is_symlink() and (tmp_path / "scratch" / "run.json").is_file()
 
 
+def test_what_a_link_leads_to_is_replaced_and_not_the_link(tmp_path):
+    """Else the new run lies on another disk than the one chosen, and the old one stays there."""
+    old = new_run(tmp_path / "scratch" / "a")
+    old.metrics.touch()
+    leftover = tmp_path / "scratch" / f".a.{2**22 + 1}.tmp"  # no process has such a number
+    leftover.mkdir()
+    (tmp_path / "a").symlink_to(old.path)
+    new_run(tmp_path / "a", overwrite=True)
+    assert (tmp_path / "a").is_symlink() and old.run_json.is_file() and not old.metrics.exists()
+    assert os.listdir(tmp_path / "scratch") == ["a"] and sorted(os.listdir(tmp_path)) == ["a", "scratch"]
+
+
 @pytest.mark.parametrize("path", [".", "..", "a/.."])
 def test_the_working_directory_is_no_run_directory(tmp_path, monkeypatch, path):
     (tmp_path / "a").mkdir()
@@ -361,6 +373,13 @@ def test_a_path_that_tensorflow_takes_for_a_pattern_is_refused(tmp_path, monkeyp
     (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path / name)
     assert new_run("within").run_json.is_file()  # its own path has no such letter
+
+
+def test_a_path_that_is_no_utf_8_is_refused(tmp_path):
+    """Of TensorFlow it was a traceback, when the run was made already."""
+    with pytest.raises(UserError, match="is no UTF-8, as TensorFlow wants paths: choose another"):
+        new_run(tmp_path / os.fsdecode(b"\xff"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_temporary_folders_of_living_others_stay(tmp_path):
