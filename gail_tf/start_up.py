@@ -119,12 +119,14 @@ def keep_compiled_code() -> None:
     Compiling is most of a run's first half minute. ``GAIL_TF_CACHE`` names the folder (default: ``gail_tf``
     in the user's cache folder); empty, it turns this off. Code for one kind of processor and one TensorFlow
     is not read by another. A folder that cannot be written or is short of space is left alone: TensorFlow
-    gives up a run whose code it cannot keep. Call it before TensorFlow is at work.
+    gives up a run whose code it cannot keep. A user without a home has none. Call it before TensorFlow is at
+    work.
     """
-    default = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "gail_tf")
-    chosen = os.environ.get("GAIL_TF_CACHE", default)
+    default = os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "gail_tf")
+    chosen = os.path.expanduser(os.environ.get("GAIL_TF_CACHE", default))
     flags = os.environ.get("TF_XLA_FLAGS", "")
-    if not chosen or "persistent_cache" in flags or any(map(str.isspace, chosen)):
+    is_homeless = chosen.startswith("~")  # no folder of that name is meant
+    if not chosen or is_homeless or "persistent_cache" in flags or any(map(str.isspace, chosen)):
         return
     # TensorFlow's own key knows the program, and nothing of what it was compiled for.
     version, flags_of_xla = _version_of_tensorflow(), os.environ.get("XLA_FLAGS", "")

@@ -42,7 +42,7 @@ def test_compiled_code_is_kept_apart_for_what_it_was_compiled_for(folder, monkey
 
 
 @pytest.mark.parametrize(
-    "reason", ["turned off", "white space", "a file is there", "no space", "chosen already"]
+    "reason", ["turned off", "white space", "a file is there", "no space", "chosen already", "no home"]
 )
 def test_nothing_is_kept_where_that_could_end_a_run(reason, folder, monkeypatch):
     if reason == "turned off":
@@ -51,12 +51,18 @@ def test_nothing_is_kept_where_that_could_end_a_run(reason, folder, monkeypatch)
         monkeypatch.setenv("GAIL_TF_CACHE", f"{folder} of mine")
     elif reason == "a file is there":
         folder.touch()
+    elif reason == "no home":  # as Python finds none of a user that the system does not know, without HOME
+        monkeypatch.delenv("GAIL_TF_CACHE")
+        monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+        monkeypatch.setattr(start_up.os.path, "expanduser", lambda path: path)
+        monkeypatch.chdir(folder.parent)
     elif reason == "no space":
         usage = start_up.shutil.disk_usage(folder.parent)
         monkeypatch.setattr(start_up.shutil, "disk_usage", lambda path: usage._replace(free=1000))
     else:
         monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_persistent_cache_prefix=mine")
     assert kept_in() is None
+    assert not os.path.exists(folder.parent / "~")
 
 
 def test_what_was_not_read_for_longest_is_forgotten(folder, monkeypatch):
