@@ -18,7 +18,7 @@ import numpy as np
 
 from gail_tf.errors import WARNING, UserError, one_line, without_trail
 from gail_tf.machine import available_cores, tell
-from gail_tf.start_up import import_tensorflow, use_device, use_tensorflow_threads
+from gail_tf.start_up import check_not_forked, import_tensorflow, use_device, use_tensorflow_threads
 
 Callback = Callable[[Mapping[str, Any]], bool | None]
 """Takes a line of metrics, as in ``metrics.jsonl``; True ends the training, which then finishes as usual."""
@@ -253,6 +253,7 @@ def train(
         raise UserError("resume=True without run_dir: name the run to go on with.")
     if not resume:
         _refuse_at_once(configs, run_dir, overwrite, demonstrations, bindings)
+    check_not_forked()
     import_tensorflow()
     from gail_tf.assembly.settings import Request
 

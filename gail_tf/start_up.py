@@ -53,6 +53,38 @@ def import_tensorflow() -> None:
     _use_one_thread()
 
 
+def check_not_forked() -> None:
+    """Raises UserError in a fork of a process whose TensorFlow is at work: none of its threads is here.
+
+    TensorFlow would wait for them for ever.
+    """
+    if _is_fork_at_work:
+        raise UserError(
+            "this process is a fork of one where TensorFlow is at work already, which cannot train: start it "
+            "by multiprocessing.get_context('spawn'), or before TensorFlow is used."
+        )
+
+
+_is_fork_at_work = False
+
+
+def _note_fork() -> None:
+    """Keeps whether TensorFlow was at work when this process was forked."""
+    global _is_fork_at_work
+    with contextlib.suppress(AttributeError):  # not there, or being imported
+        threading = sys.modules.get("tensorflow").config.threading
+        number = threading.get_inter_op_parallelism_threads()
+        try:
+            threading.set_inter_op_parallelism_threads(number + 1)
+            threading.set_inter_op_parallelism_threads(number)
+        except RuntimeError:
+            _is_fork_at_work = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)
+
+
 def use_device(device: str | None) -> None:
     """TensorFlow computes on the "cpu" or on a "gpu" from now on; None: on a GPU where it finds one.
 

@@ -171,3 +171,28 @@ def test_a_command_gives_numpys_products_one_thread_unless_told(monkeypatch, ask
     told = "import gail_tf.bin, os, sys; print(os.environ['OPENBLAS_NUM_THREADS'], 'numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [given, "False"]
+
+
+def test_a_fork_of_a_process_where_tensorflow_is_at_work_is_told_so_and_does_not_hang():
+    script = (
+        "import os, sys, gail_tf\n"
+        "from gail_tf import start_up\n"
+        "start_up.import_tensorflow()\n"
+        "import tensorflow as tf\n"
+        "def train_in_a_fork():\n"
+        "    if not (pid := os.fork()):\n"
+        "        try:\n"
+        "            gail_tf.train('bc/cartpole', bindings=['Trainer.keep = 1'])\n"
+        "        except gail_tf.UserError as error:\n"
+        "            print(error, flush=True)\n"
+        "        os._exit(0)\n"
+        "    os.waitpid(pid, 0)\n"
+        "train_in_a_fork()\n"
+        "tf.zeros(2) + 1\n"
+        "train_in_a_fork()\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": ":".join(filter(None, sys.path))}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
+    before, after = done.stdout.splitlines()
+    assert "Trainer.keep" in before
+    assert after.startswith("this process is a fork of one where TensorFlow is at work")
