@@ -55,8 +55,9 @@ class Discriminator(tf.Module):
         networks/discriminator.py.
       loss_terms: functions such as those of losses.py and regularizers.py; their sum is minimised.
       reward_fn: of the logit, such as those of rewards/functions.py.
-      standardize_over: for a critic whose zero and scale are arbitrary: of how many of the newest rows they
-        are taken before ``reward_fn`` (``RewardPipeline``). None: logits are taken as they are.
+      standardize_over: for a critic whose zero and scale are arbitrary, which are then taken out before
+        ``reward_fn``: as how many rows older ones count in them (``RewardPipeline``). None: logits are taken
+        as they are.
       expert_filter: from the rewards of expert rows ``[B]`` to which of them may join a minibatch; None: all.
       reward_transforms: applied to the reward in order.
       num_epochs, batch_size: passes over the agent's rows in one update; each minibatch holds ``batch_size``

@@ -87,7 +87,7 @@ def _kept_by(expert_filter: Callable, reward: tf.Tensor) -> tf.Tensor:
 
 
 def kept_rows(rows: tf.Tensor, keep: tf.Tensor) -> tf.Tensor:
-    """``rows`` ``[B, f]`` with those that are not kept replaced by kept ones, each as often as the others.
+    """``rows`` ``[B, f]`` with those that are not kept replaced by kept ones, in turn.
 
     The shape stays, as XLA wants it. Where nothing is kept the rows come back as they are.
     """

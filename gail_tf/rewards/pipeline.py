@@ -16,9 +16,10 @@ class RewardPipeline(tf.Module):
 
     Args:
       reward_fn, transforms: tensor -> tensor of the same shape; a UserError where they give anything else.
-      standardize_over: of how many of the newest rows of agent and expert a logit's zero and scale are taken
-        before ``reward_fn``: 0 is half-way between the two means, as a classifier has it, and 1 half of the
-        agent's standard deviation. None: logits are taken as they are.
+      standardize_over: before ``reward_fn`` a logit is counted from half-way between the means of agent and
+        expert, where a classifier has its 0, in halves of the agent's standard deviation. As how many rows at
+        most those of all batches before count in these, beside a new batch: older ones fade. None: logits are
+        taken as they are.
     """
 
     def __init__(
