@@ -170,6 +170,35 @@ def test_metrics_are_those_of_the_whole_batch():
     assert metrics["generator/explained_variance"] == pytest.approx(explained, rel=1e-3, abs=1e-5)
 
 
+@pytest.mark.parametrize("value_clip_range", [0.0, 0.2])
+@pytest.mark.parametrize("kind", _ACTIONS)
+def test_the_losses_are_those_of_the_paper(kind, value_clip_range):
+    """Eq. 7 and 9 of 2017's paper in NumPy, with ratios, and values, on both sides of their bounds."""
+    agent = make(kind, num_epochs=1, batch_size=128, value_coef=0.25, value_clip_range=value_clip_range)
+    batch = make_batch(agent, kind, 0)
+    before = batch.value + tf.random.stateless_normal([128], [0, 4])
+    batch = batch._replace(value=before, advantage=10.0 * batch.advantage)
+    old = distribution(make(kind), 3.0 * batch.observation)
+    for weight in agent.actor_net.trainable_variables:
+        weight.assign_add(0.3 * tf.random.stateless_normal(weight.shape, [0, 5]))
+    log_ratio = distribution(agent, batch.observation).log_prob(batch.action) - old.log_prob(batch.action)
+    value = agent.value_net(batch.observation, step_type=(), network_state=())[0].numpy()
+    metrics = agent.update(batch, tf.constant([0, 3]), tf.constant(1.0), old=old)
+
+    ratio, advantage = np.exp(log_ratio), batch.advantage.numpy()
+    advantage = (advantage - advantage.mean()) / advantage.std()
+    gain = np.minimum(ratio * advantage, np.clip(ratio, 0.8, 1.2) * advantage)
+    error = np.square(value - batch.value_target)
+    if value_clip_range:
+        clipped = before + np.clip(value - before, -value_clip_range, value_clip_range)
+        error = np.maximum(error, np.square(clipped - batch.value_target))
+    outside = np.abs(ratio - 1.0) > 0.2
+    assert 0.1 < outside.mean() < 0.9
+    np.testing.assert_allclose(metrics["generator/policy_loss"], -gain.mean(), rtol=1e-3)
+    np.testing.assert_allclose(metrics["generator/value_loss"], 0.25 * error.mean(), rtol=1e-4)
+    np.testing.assert_allclose(metrics["generator/clip_fraction"], outside.mean(), rtol=1e-5)
+
+
 def test_kl_is_from_the_policy_before_the_update_to_the_one_after():
     agent = make("gaussian", learning_rate=1e-2)
     batch = make_batch(agent, "gaussian", 0)

@@ -71,6 +71,12 @@ def test_credos_filter_keeps_only_expert_rows_below_the_threshold():
     np.testing.assert_array_equal(kept_rows(rows, tf.constant([False] * 4)), rows)
 
 
+def test_kept_rows_stand_in_for_the_others_in_turn():
+    rows = tf.range(8.0)[:, tf.newaxis]
+    kept = kept_rows(rows, below(rows[:, 0], maximum=3.0))
+    np.testing.assert_array_equal(np.unique(kept, return_counts=True), [[0, 1, 2], [3, 3, 2]])
+
+
 def raises(reward):
     raise KeyError("no")
 

@@ -26,6 +26,16 @@ def test_bootstrap_interval_of_equal_values_is_a_point():
     assert aggregates.interval([0.5] * 5) == (0.5, 0.5, "bootstrap")
 
 
+def test_a_bootstrap_interval_has_95_percent():
+    # Of three values no quarter is cut, and each of the 27 resamples has 3.7%: (0, 0, 0) is within 2.5%, and
+    # at 90% the lower end would be (0 + 0 + 1) / 3.
+    assert aggregates.interval([0.0, 1.0, 5.0]) == (0.0, 5.0, "bootstrap")
+    # Of six values one is cut at either end. Five zeros or six, whose mean is then 0, are 1.8% of the
+    # resamples, four, whose mean is 1/4, another 8.2%.
+    low, high, _ = aggregates.interval([0.0, 1.0, 1.0], [0.0, 1.0, 1.0])
+    assert (low, high) == (0.25, 1.0)
+
+
 def test_bootstrap_interval_is_reproducible_and_leaves_numpys_generator_alone():
     values = [0.1, 0.5, 0.6, 0.7, 0.75, 0.8, 1.2]
     np.random.seed(1)

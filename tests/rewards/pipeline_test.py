@@ -82,6 +82,19 @@ def test_standardised_logits_are_0_half_way_between_agent_and_expert():
     np.testing.assert_allclose(shifted, reward, rtol=1e-3)  # whatever the critic's zero and scale
 
 
+def test_a_batch_counts_beside_as_many_old_rows_as_are_asked_for():
+    """At the shipped 20,480 and 2,048 a new batch has a share of 1/11, the newest ten 61%."""
+    pipeline, zeros = RewardPipeline(airl, standardize_over=20), tf.zeros([2])
+    for _ in range(100):
+        pipeline.pay(zeros, zeros)
+    for share in (1.0 / 11.0, 1.0 - (10.0 / 11.0) ** 2):
+        pipeline.pay(tf.constant([0.0, 2.0]), zeros + 1.0)
+        # Mean and square of the agent's rows are share and 2 share; the reward is 0 half-way.
+        np.testing.assert_allclose(pipeline(tf.constant(share)), 0.0, atol=1e-6)
+        std = (2.0 * share - share**2) ** 0.5
+        np.testing.assert_allclose(pipeline(tf.constant(share + std)), 2.0, rtol=1e-4)
+
+
 def test_standardising_follows_a_drift_and_stands_constants():
     pipeline = RewardPipeline(airl, standardize_over=10)
     for zero in (0.0, 100.0, 200.0):

@@ -48,6 +48,20 @@ def test_it_is_nothing_of_the_demonstrations_and_little_of_the_experts_others():
     assert 0.0 < measure([episode(seed) for seed in range(10, 20)]) < 0.05
 
 
+def test_without_ends_it_is_the_mean_distance_of_the_projections():
+    """Against scipy's distance between all rows, in standard deviations of the expert's."""
+    stats = pytest.importorskip("scipy.stats")
+    expert, others = ([episode(i, shift=shift) for i in range(4)] for shift in (0.0, 0.3))
+    clouds = [
+        np.concatenate([np.c_[e["observations"], BOX.from_environment(e["actions"])] for e in episodes])
+        for episodes in (expert, others)
+    ]
+    ours, theirs = ((c.astype(float) - clouds[0].mean(0)) / clouds[0].std(0) for c in clouds)
+    directions = np.random.default_rng(0).standard_normal((4, 64))[:3] / 6.0**0.5  # 3 components
+    exact = [stats.wasserstein_distance(ours @ d, theirs @ d) for d in directions.T]
+    assert distance(expert)(others) == pytest.approx(np.mean(exact), rel=0.01)
+
+
 def test_a_sample_stands_for_long_demonstrations(monkeypatch):
     expert, others = ([episode(seed) for seed in range(i, i + 40)] for i in (0, 40))
     worse, whole, looked_at = [episode(seed, shift=0.5) for seed in range(80, 90)], distance(expert), []
