@@ -47,6 +47,22 @@ def test_a_constant_dimension_is_zero_and_its_first_change_does_not_saturate(con
     np.testing.assert_allclose(normalized, [[0.0], [0.25], [-0.25], [1.0]], atol=1e-3)
 
 
+@pytest.mark.parametrize("is_compiled", [False, True])
+@pytest.mark.parametrize("indicators", [(), (None,) * 8 + (8,)])
+@pytest.mark.parametrize("size", [2048, 8192, 20_000])
+def test_constants_among_what_varies_stay_constants_in_large_batches(size, indicators, is_compiled):
+    """Humanoid-v5's masses and others; of nine columns TensorFlow rounds otherwise than of one."""
+    constants = np.float32([8.907462, 2.2619467, 6.6161942, 4.751751, 33.3, -1234.567, 0.0])
+    rng, moments = np.random.default_rng(0), RunningMoments((9,), indicators)
+    update = tf.function(moments.update, jit_compile=is_compiled)
+    for _ in range(5):
+        rows = np.concatenate([rng.normal(size=(size, 1)), np.tile(constants, (size, 1))], 1)
+        update(tf.constant(np.pad(np.float32(rows), ((0, 0), (0, 1)))))
+    seen = np.float32([[0.0, *constants, 0.0], [0.0, *(constants * np.float32(1.001)), 0.0]])
+    same, changed = moments.normalize(tf.constant(seen)).numpy()[:, 1:]
+    assert np.abs(same).max() <= 1e-3 and np.all(np.abs(changed[:5]) <= 0.05)
+
+
 def test_the_clip_is_in_standard_deviations():
     moments = RunningMoments((1,))
     moments.update(tf.constant([[-2.0], [2.0]]))  # mean 0, std 2
