@@ -21,13 +21,13 @@ gym.register("NanReward-v0", NanReward, max_episode_steps=50)
 
 
 class LateNan(CartPoleEnv):
-    """The reward is NaN from the fourth reset on: chance is measured in fewer."""
+    """The reward is NaN from the fourth reset with a seed of training's on; smaller ones come before."""
 
     num_resets = 0
 
-    def reset(self, **kwargs):
-        self.num_resets += 1
-        return super().reset(**kwargs)
+    def reset(self, *, seed=None, options=None):
+        self.num_resets += seed is None or seed > 10_000_000
+        return super().reset(seed=seed, options=options)
 
     def step(self, action):
         observation, reward, *rest = super().step(action)
