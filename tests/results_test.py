@@ -1231,6 +1231,23 @@ def _untuned(runs):
         yield [environment, *(tables.spread(arm.score) for arm in arms)]
 
 
+def _rows_of_the_expert(runs):
+    """mgail.md: cloning, GAIL (TRPO) and MGAIL by what they learn from on HalfCheetah-v5."""
+    del runs
+    few, whole = read(RESULTS / "mgail_few"), read(RESULTS / "mgail_table_1")
+    whole = whole[whole.environment == "HalfCheetah-v5"]
+    for ours, of, name in (
+        (whole, 25, "25"),
+        (whole, 11, "11"),
+        (few, 4, "4, every 20th"),
+        (few, 1, "1, every 20th"),
+    ):
+        here = ours[ours.num_demonstrations == of]
+        arms = [here[here.arm == arm] for arm in ("BC", "GAIL (TRPO)", "MGAIL")]
+        assert {len(arm) for arm in arms} == {3}
+        yield [name, *(f"{tables.spread(x.score)}; {tables.times_to_expert(x)[0]}" for x in arms)]
+
+
 def _without_actions(runs):
     """results/README.md: what the discriminator sees, and when the policy is at 90%."""
     del runs
@@ -1299,6 +1316,7 @@ RULES = {
     ("results/README.md", "| cloning alone"): _cloning_and_gail,
     ("results/README.md", "no recipe"): _untuned,
     ("results/README.md", "the discriminator sees"): _without_actions,
+    ("mgail.md", "demonstrations"): _rows_of_the_expert,
     ("results/README.md", "paper"): _papers,
     ("credo.md", "Arm"): lambda runs: _parts("One thing added to TD3-GAIL", "", *_PARTS),
     ("gail_vr.md", "| GAIL and variants"): _table_2,
