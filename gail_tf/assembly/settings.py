@@ -38,7 +38,7 @@ from gail_tf.assembly.expert import (
 )
 from gail_tf.assembly.gin_text import recorded, statements
 from gail_tf.assembly.image_notes import dark_images
-from gail_tf.assembly.recipes import check_order, includes, layers, recipe_budget
+from gail_tf.assembly.recipes import check_order, includes, layers, own_files, recipe_budget
 from gail_tf.assembly.reward_choice import (
     matching_reward,
     outlives_chance,
@@ -173,7 +173,8 @@ class Settings(NamedTuple):
         bound = {one.key: recorded(one) for one in statements(self.config, "config")}
         own = {name: getattr(self, name) for name in _INFO}
         files = digests_of_modules(self.config, self.environment)
-        own |= {"includes": includes(self.config_name.split(" + "))}
+        configs = self.config_name.split(" + ")
+        own |= {"includes": includes(configs), "own_configs": digests_of_configs(configs)}
         return own | of_expert | {"bindings": bound, "own_files": files, "gin_config": self.config}
 
 
@@ -237,8 +238,9 @@ def resolve(request: Request, info: Mapping[str, Any] | None = None) -> Settings
         settled = settled._replace(**recipe_budget(request.configs))
     else:
         found = digests_of_modules(settled.config, settled.environment)
-        notes = [*settled.notes, *changed_files(info.get("own_files") or {}, found)]
-        settled = settled._replace(notes=tuple(notes))
+        notes = changed_files(info.get("own_files") or {}, found)
+        notes += changed_configs(info.get("own_configs") or {})
+        settled = settled._replace(notes=(*settled.notes, *notes))
     return settled
 
 
@@ -287,11 +289,28 @@ def changed_files(before: Mapping[str, str], now: Mapping[str, str]) -> list[str
     ]
 
 
+def digests_of_configs(configs: Sequence[str]) -> dict[str, str]:
+    """Path -> sha256, of the configs that are files of one's own, and of what these include of the kind."""
+    return {path: demos.digest_of_files(path) for path in map(os.path.abspath, own_files(configs))}
+
+
+def changed_configs(before: Mapping[str, str]) -> list[str]:
+    """A note where gin files of one's own say something else than when the run began."""
+    others = [path for path, digest in before.items() if demos.digest_of_files(path) not in (None, digest)]
+    if not others:
+        return []
+    return [
+        f"note: {', '.join(others)}: changed since the run began, which goes on with what was bound then: "
+        "start anew with another --run_dir for what is bound now."
+    ]
+
+
 def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
     experiment = Experiment()
     _check_fit(request, experiment)
     loaded = _demonstrations(request.demonstrations) if experiment.needs_demonstrations else None
     make, environment = _environment(request, loaded and loaded.recorded)
+    _check_predictable(experiment.generator, make)
     env = make()
     notes, expert, absorbing = [], None, isinstance(env, AbsorbingState)
     codec = ActionCodec(env.action_space, environment)  # before random play, which takes any action space
@@ -483,6 +502,13 @@ def _check_fit(request: Request, experiment: Experiment) -> None:
         raise UserError(f"the config learns from demonstrations, which gail-train-expert does not: {advice}")
 
 
+def _check_predictable(generator: Callable[..., Any], make_env: Callable[..., gym.Env]) -> None:
+    """Images that a generator is to predict: before their absorbing states are refused, which none has."""
+    if check := getattr(generator, "check_predictable", None):
+        with contextlib.closing(make_env(absorbing_states=False)) as env:
+            check(env.observation_space.shape)
+
+
 def _demonstrations(given: Any) -> LoadedDemonstrations:
     """What a path in the config names, or what a program gave."""
     if given is None or isinstance(given, str | os.PathLike):
@@ -498,7 +524,7 @@ def _environment(request: Request, recorded: demos.Demonstrations | None) -> tup
     """Makes the environment as the config has it; and its name."""
     if callable(request.environment):
         make_env = functools.partial(make_environment, request.environment)
-        env = make_env()
+        env = make_env(absorbing_states=False)
         name = environment_name(env)
         env.close()
         return make_env, name

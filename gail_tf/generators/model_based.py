@@ -161,9 +161,7 @@ class ModelBasedGenerator(CollectingGenerator):
         make_real = lambda: _without_absorbing(make_env())  # noqa: E731
         super().__init__(make_real, reward_source, seed, num_environments, num_steps)
         codec, spec = self._environment.codec, self._environment.observation_spec
-        if spec.shape.rank != 1:
-            given = f"MGAIL predicts vectors, and observations have the shape {tuple(spec.shape)}"
-            raise UserError(f"{given}: flatten them with a wrapper, or take gail_ppo/any.")
+        self.check_predictable(tuple(spec.shape))
         observation_dim = spec.shape[0]
         self._num_prefill, self._absorbing = num_prefill_steps, absorbing
         self.steps_before_learning = num_prefill_steps * num_environments
@@ -198,6 +196,13 @@ class ModelBasedGenerator(CollectingGenerator):
         self._iterate = tf.function(self._compiled_iteration, jit_compile=jit_compile, autograph=False)
         self._take_in = tf.function(self._update_moments, jit_compile=jit_compile, autograph=False)
         self.fresh: Segment | None = None
+
+    @staticmethod
+    def check_predictable(shape: tuple[int, ...]) -> None:
+        """Raises UserError where observations of ``shape`` are no vectors."""
+        if len(shape) != 1:
+            given = f"MGAIL predicts vectors, and observations have the shape {shape}"
+            raise UserError(f"{given}: flatten them with a wrapper, or take gail_ppo/any.")
 
     def collect(self, iteration: int) -> tuple[int, list[EpisodeStatistics]]:
         """Takes ``num_steps`` in every environment; before the first time the prefill as well."""

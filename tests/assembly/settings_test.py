@@ -183,6 +183,37 @@ def test_a_changed_module_of_one_s_own_is_said_when_the_run_goes_on(tmp_path, mo
     assert warning.startswith("warning: gail_tf_test_parts: the file has changed since the run began.")
 
 
+def test_a_gin_file_that_was_edited_is_said_to_change_nothing_of_a_run_that_goes_on(tmp_path):
+    mine, below = tmp_path / "mine.gin", tmp_path / "below.gin"
+    below.write_text("include 'bc/cartpole.gin'\n")
+    mine.write_text(f"include '{below}'\nExperiment.seed = 1\n")
+    info = settings.resolve(Request("", (str(mine),))).info()
+    assert list(info["own_configs"]) == [str(mine), str(below)]
+    go_on = functools.partial(settings.resolve, Request("", (str(mine),), resume=True), info)
+    assert not [note for note in go_on().notes if "changed since" in note]
+    mine.write_text(f"include '{below}'\nExperiment.seed = 2\n")
+    (note,) = [note for note in go_on().notes if "changed since" in note]
+    assert note.startswith(f"note: {mine}: changed since the run began, which goes on with what was bound")
+    assert go_on().seed == 1
+    mine.unlink()
+    assert not [note for note in go_on().notes if "changed since" in note]
+
+
+class Screen(CartPoleEnv):
+    observation_space = property(
+        lambda self: gym.spaces.Box(0, 255, (36, 36, 3), np.uint8), lambda self, space: None
+    )
+
+
+def test_images_are_refused_for_mgail_and_not_for_its_absorbing_states_first():
+    arrays = {"observations": np.zeros((9, 36, 36, 3), np.uint8), "actions": np.zeros(9, np.int64)}
+    arrays |= {"terminals": np.zeros(9), "timeouts": np.eye(9)[8]}
+    make = lambda: gym.wrappers.TimeLimit(Screen(), 9)  # noqa: E731
+    request = Request("", ("mgail/any",), environment=make, demonstrations=arrays)
+    with pytest.raises(UserError, match=r"MGAIL predicts vectors, .* shape \(36, 36, 3\): .*gail_ppo/any"):
+        settings.resolve(request)
+
+
 @pytest.mark.parametrize("config, is_told", [("bc/cartpole", True), ("gail_ppo/cartpole", False)])
 def test_a_budget_of_steps_is_said_to_bound_no_cloning(config, is_told):
     request = Request("", (config,), ("Trainer.total_env_steps = 4096",))
