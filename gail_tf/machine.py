@@ -2,11 +2,13 @@
 
 import contextlib
 import importlib.util
+import math
 import os
 import shlex
 import sys
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 from types import ModuleType
 
 from gail_tf.errors import UserError
@@ -20,6 +22,35 @@ def available_cores() -> int:
             raise UserError(f"GAIL_TF_NUM_THREADS is {asked!r}: want an integer of 1 or more.")
         return int(asked)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def memory_left(root: str | os.PathLike = "/") -> float:
+    """Bytes that may be allocated at most, swap and all; infinity where the system does not say.
+
+    Linux grants more than it has, and kills who uses it without a word. Of a container's or a job's limit the
+    whole counts: the files that it has read are in what it uses, and make room.
+    """
+    lines = [line.split() for line in _text(Path(root, "proc/meminfo")).splitlines()]
+    free = {words[0]: 1024 * int(words[1]) for words in lines}
+    found = [free["MemAvailable:"] + free.get("SwapFree:", 0)] if "MemAvailable:" in free else []
+    for line in _text(Path(root, "proc/self/cgroup")).splitlines():
+        _, controllers, group = line.split(":", 2)
+        if controllers in ("", "memory"):
+            folder = Path(root, "sys/fs/cgroup", controllers)
+            names = [str(one).lstrip("/") for one in (PurePosixPath(group), *PurePosixPath(group).parents)]
+            limit = "memory.limit_in_bytes" if controllers else "memory.max"
+            found += [
+                int(text) for name in names if (text := _text(folder / name / limit).strip()).isdecimal()
+            ]
+    return min(found, default=math.inf)
+
+
+def _text(path: Path) -> str:
+    """What a file of the system says; nothing where there is none."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        return ""
 
 
 def pip_install(*requirements: str) -> str:

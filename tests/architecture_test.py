@@ -47,6 +47,7 @@ _MAY_IMPORT = {
     "generators": {
         "types",
         "errors",
+        "machine",
         "functions",
         "networks",
         "optimization",

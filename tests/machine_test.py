@@ -23,6 +23,25 @@ def test_cores(monkeypatch):
             machine.available_cores()
 
 
+def test_memory_is_what_the_machine_has_left_and_no_more_than_a_container_or_a_job_may_use(tmp_path):
+    def write(name, text):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+
+    assert machine.memory_left(tmp_path) == float("inf")
+    write("proc/meminfo", "MemTotal: 99 kB\nMemAvailable:   40 kB\nSwapFree: 2 kB\nHugePages_Total: 0\n")
+    assert machine.memory_left(tmp_path) == 42 * 1024
+    write("proc/self/cgroup", "1:cpu:/else\n0::/job/step\n")
+    write("sys/fs/cgroup/job/step/memory.max", "max\n")
+    assert machine.memory_left(tmp_path) == 42 * 1024
+    write("sys/fs/cgroup/job/memory.max", "3000\n")
+    assert machine.memory_left(tmp_path) == 3000
+    write("proc/self/cgroup", "4:memory:/docker/1\n0::/\n")
+    write("sys/fs/cgroup/memory/memory.limit_in_bytes", "2000\n")  # as a container sees its own
+    assert machine.memory_left(tmp_path) == 2000
+    assert machine.memory_left() > 0
+
+
 def test_pip_where_this_python_has_it_and_uv_elsewhere(monkeypatch):
     hints = []
     for pip in (object(), None):

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from gail_tf.generators.frames import FrameMemory, num_frames_of
+from gail_tf.machine import memory_left
 from gail_tf.types import Transition
 
 _FRAMES = "replay_"
@@ -57,6 +58,8 @@ class ReplayBuffer:
         self.num_bytes = capacity * row + frames
         self._frames, self._oldest_frame, self._tables = None, np.zeros(0, np.int32), {}
         try:
+            if not tf.config.list_logical_devices("GPU") and self.num_bytes > memory_left():
+                raise MemoryError
             for dtype in dict.fromkeys(spec.dtype for spec in self._specs.values()):
                 width = sum(spec.shape.num_elements() for spec in self._specs_of(dtype).values())
                 self._tables[dtype] = tf.Variable(
@@ -65,7 +68,7 @@ class ReplayBuffer:
             if frame_capacity is not None:
                 self._frames = FrameMemory(frame_capacity, observation_spec.shape, num_environments)
                 self._oldest_frame = np.zeros(capacity, np.int32)
-        except tf.errors.ResourceExhaustedError as e:
+        except (MemoryError, tf.errors.ResourceExhaustedError) as e:
             raise ValueError(
                 f"OffPolicyGenerator.replay_capacity is {capacity}: {self.num_bytes / 1e9:.3g} GB, more than "
                 "there is memory for; want less, Trainer.total_env_steps at most."

@@ -89,6 +89,14 @@ def test_memory_is_four_bytes_a_number():
     assert ReplayBuffer(100, VECTOR, 1).num_bytes == 4 * 100 * 8
 
 
+def test_more_than_there_is_memory_for_is_refused_before_it_is_taken(monkeypatch):
+    # A row has 2 + 1 + 2 numbers, and three scalars: 32 bytes.
+    monkeypatch.setattr("gail_tf.generators.replay.memory_left", lambda: 16_000)
+    assert ReplayBuffer(500, VECTOR, 1).num_bytes == 16_000
+    with pytest.raises(ValueError, match="replay_capacity is 501: .* GB, more than there is memory for"):
+        ReplayBuffer(501, VECTOR, 1)
+
+
 def test_images_stay_uint8_with_their_shape():
     replay = ReplayBuffer(3, tf.TensorSpec((2, 2, 1), tf.uint8), action_dim=1)
     images = np.arange(5 * 4, dtype=np.uint8).reshape(5, 2, 2, 1) * 12
