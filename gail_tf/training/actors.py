@@ -73,6 +73,11 @@ def is_foreign(path: str) -> bool:
 
 # A setting that one algorithm has alone; the zip does not name the algorithm. DDPG is a TD3 there.
 _ALGORITHMS = {"clip_range": "PPO", "target_entropy": "SAC", "exploration_rate": "DQN", "policy_delay": "TD3"}
+# Their settings are PPO's, as which they load; beginnings of modules.
+_ASKED_WITH = {
+    "sb3_contrib.common.recurrent.": "what it remembers of the episode",
+    "sb3_contrib.common.maskable.": "the actions that are allowed",
+}
 
 
 def _stable_baselines3(path: str, env: gym.Env, environment: str, stochastic: bool) -> Actor:
@@ -80,13 +85,19 @@ def _stable_baselines3(path: str, env: gym.Env, environment: str, stochastic: bo
         with zipfile.ZipFile(path) as archive:
             settings = json.loads(archive.read("data"))
         algorithm = next((name for key, name in _ALGORITHMS.items() if key in settings), "A2C")
-        is_a_model = "policy_class" in settings
+        kept = dict(settings).get("policy_class")
     except (KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
         raise UserError(
             f"{path}: is no zip of stable-baselines3 ({one_line(error)}); save it again."
         ) from error
-    if not is_a_model:
+    if kept is None:
         raise UserError(f"{path}: is no zip of stable-baselines3 (no policy_class); give what save() wrote.")
+    module = kept.get("__module__", "") if isinstance(kept, dict) else ""
+    if wants := next((what for name, what in _ASKED_WITH.items() if module.startswith(name)), None):
+        raise UserError(
+            f"{path}: its policy ({module}) wants {wants} beside the observation, and would act otherwise "
+            "without a word: record a class of yours that gives it that (--policy=module:Class)."
+        )
     worker, description = _started(path, algorithm, stochastic)
     for name, space in (("observation_space", env.observation_space), ("action_space", env.action_space)):
         if not _is_alike(description[name], space):

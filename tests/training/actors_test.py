@@ -1,6 +1,7 @@
 """What acts beside our own policies: functions, SavedModels of others, stable-baselines3's zips."""
 
 import importlib.util
+import json
 import pathlib
 import re
 import sys
@@ -237,6 +238,16 @@ def test_zips_of_something_else(tmp_path):
         with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
             archive.writestr(name, content)
         assert "is no zip of stable-baselines3" in refusal(tmp_path / "a.zip", "CartPole-v1", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "kind, wants", [("recurrent", "what it remembers"), ("maskable", "the actions that")]
+)
+def test_zips_of_policies_that_want_more_than_observations(kind, wants, tmp_path):
+    kept = {"__module__": f"sb3_contrib.common.{kind}.policies"}
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("data", json.dumps({"policy_class": kept, "clip_range": 0.2}))
+    assert f"wants {wants}" in refusal(tmp_path / "a.zip", "CartPole-v1", tmp_path)
 
 
 def test_without_stable_baselines3_the_line_says_what_to_install(tmp_path, monkeypatch):
