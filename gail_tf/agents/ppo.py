@@ -68,10 +68,7 @@ class PPO(tf.Module):
         value_learning_rate: float | None = None,
     ):
         super().__init__(name="ppo")
-        settings = dict(locals())
-        if value_learning_rate is None:
-            del settings["value_learning_rate"]
-        check_settings("PPO", settings)
+        check_settings("PPO", locals())
         self.actor_net, self.value_net, self.cloning_coef = actor_net, value_net, cloning_coef
         self._num_epochs, self._batch_size = num_epochs, batch_size
         self._encoder = shared_encoder(actor_net, value_net)

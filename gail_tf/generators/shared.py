@@ -29,7 +29,7 @@ _RULES = (
     ),
     ("random_share average_rate expert_share discount gae_lambda", lambda x: 0.0 <= x <= 1.0, "0 to 1"),
     ("reward_recency", lambda x: x >= 1.0, "1 (none) or more"),
-    ("replay_window", lambda x: x is None or x >= 1, "1 or more, or None"),
+    ("replay_window", lambda x: x >= 1, "1 or more, or None"),
 )
 
 check_settings = functools.partial(checks.check_settings, rules=_RULES)

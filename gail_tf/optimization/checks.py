@@ -7,15 +7,15 @@ from typing import Any
 import tensorflow as tf
 
 Rules = Sequence[tuple[str, Callable[[Any], bool], str]]
-"""Names, which may have wildcards; what fits; what is wanted, in words."""
+"""Names, which may have wildcards; what fits, of a value that is not None; what is wanted, in words."""
 
 _RULES: Rules = (
     ("*learning_rate *temperature max_kl objective_weight", lambda x: x > 0.0, "a number above 0"),
     ("clip_range adam_epsilon", lambda x: x > 0.0, "a number above 0"),
-    ("*max*_norm max*_value std_from_expert", lambda x: x is None or x > 0.0, "a number above 0, or None"),
+    ("*max*_norm max*_value std_from_expert", lambda x: x > 0.0, "a number above 0, or None"),
     ("num_epochs value_epochs *batch_size policy_delay num_target_samples", lambda x: x >= 1, "1 or more"),
     ("target_period epsilon_steps patience max_epochs", lambda x: x >= 1, "1 or more"),
-    ("standardize_over", lambda x: x is None or x >= 1, "1 or more, or None"),
+    ("standardize_over", lambda x: x >= 1, "1 or more, or None"),
     ("cg_iterations backtrack_iterations horizon units", lambda x: x >= 1, "1 or more"),
     ("actor_start exploration_noise observation_noise beta cg_damping", lambda x: x >= 0, "0 or more"),
     ("cloning_coef weight_decay value_coef entropy_coef value_clip_range", lambda x: x >= 0, "0 or more"),
@@ -31,9 +31,10 @@ def check_settings(owner: str, settings: Mapping[str, Any], rules: Rules = _RULE
     """Raises ValueError for the first of ``settings`` that makes no sense, by the name it has in gin.
 
     Args:
-      settings: a constructor's ``locals()``; names without a rule are left alone.
+      settings: a constructor's ``locals()``; names without a rule are left alone, and those that are None.
     """
-    for name, value in settings.items():
+    given = {name: value for name, value in settings.items() if value is not None}
+    for name, value in given.items():
         for names, fits, wanted in rules:
             if any(fnmatch.fnmatch(name, pattern) for pattern in names.split()) and not fits(value):
                 raise ValueError(f"{owner}.{name} is {value}: want {wanted}.")
