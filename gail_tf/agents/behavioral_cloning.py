@@ -24,6 +24,16 @@ def _copies(variables: Sequence[tf.Variable]) -> list[tf.Variable]:
     return [tf.Variable(v, trainable=False) for v in variables]
 
 
+def _split(num_rows: int, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of the rows that are held out, about a ``share`` of all, and of the rest; shuffled.
+
+    Either has one at least, but with a ``share`` of 0, where none is held out.
+    """
+    num_held_out = min(max(round(share * num_rows), 1), num_rows - 1) if share > 0 else 0
+    order = np.random.default_rng(seed).permutation(num_rows)
+    return order[:num_held_out], order[num_held_out:]
+
+
 @gin.configurable(denylist=["policy", "expert", "seed"])
 class BehavioralCloning(tf.Module):
     """Fits ``policy`` to demonstrations by minimising ``-mean log pi(a|s)``.
@@ -76,22 +86,17 @@ class BehavioralCloning(tf.Module):
         # A tensor, so that the compiled code is the same for every seed.
         self._seed = tf.constant([seed & 0x7FFFFFFF, 3], tf.int32)
         self._weight_decay = weight_decay
-        order = np.random.default_rng(seed).permutation(num_rows)
-        num_held_out = 0
-        if validation_fraction > 0:
-            num_held_out = min(max(int(round(validation_fraction * num_rows)), 1), num_rows - 1)
-        held_out, rest = order[:num_held_out], order[num_held_out:]
+        held_out, rest = _split(num_rows, validation_fraction, seed)
         # No copies of a split's rows: several clones of one recording share its tensors.
         self._rows = as_rows(expert.observation), as_rows(expert.action)
-        self._training, self._looked_at = tf.constant(rest, tf.int32), "fitted"
-        self._held_out = self._training
-        if num_held_out:
-            self._held_out, self._looked_at = tf.constant(held_out, tf.int32), "validation"
-        self._batch_size = min(batch_size, num_rows - num_held_out)
-        self.minibatches_per_epoch = (num_rows - num_held_out) // self._batch_size
+        self._training = tf.constant(rest, tf.int32)
+        self._held_out = tf.constant(held_out, tf.int32) if len(held_out) else self._training
+        self._looked_at = "validation" if len(held_out) else "fitted"
+        self._batch_size = min(batch_size, len(rest))
+        self.minibatches_per_epoch = len(rest) // self._batch_size
         images = [expert.observation.shape[1:]] if expert.observation.ndim > 2 else []
         self._augmentations = checked_augmentations("BehavioralCloning", augmentations, images)
-        if observation_noise and expert.observation.ndim > 2:
+        if observation_noise and images:
             raise ValueError(
                 f"BehavioralCloning.observation_noise is {observation_noise}, and it sees images: "
                 "want 0, and augmentations."
