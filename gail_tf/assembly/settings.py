@@ -328,15 +328,15 @@ def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
     if expert is not None:
         expert, told = scored(expert, loaded.recorded, chance, random_play)
         notes += [f"{WARNING}{told}."] if told else []
-    if expert is not None and are_to_be_compared(expert):
-        expert, said = _compared(expert, loaded.recorded, make_real, step_seconds)
-        notes += said
-    learns = not getattr(experiment.reward_source, "is_constant", experiment.reward_source is None)
-    if expert is not None and loaded.recorded.are_images and step_seconds <= COMPARED:
-        expert, said = _compared_images(expert, loaded.recorded, make_real, learns)
-        notes += said
-    if expert is not None and learns:
-        notes += _settle_reward(expert, chance["length_mean"], absorbing)
+        if are_to_be_compared(expert):
+            expert, said = _compared(expert, loaded.recorded, make_real, step_seconds)
+            notes += said
+        learns = not getattr(experiment.reward_source, "is_constant", experiment.reward_source is None)
+        if loaded.recorded.are_images and step_seconds <= COMPARED:
+            expert, said = _compared_images(expert, loaded.recorded, make_real, learns)
+            notes += said
+        if learns:
+            notes += _settle_reward(expert, chance["length_mean"], absorbing)
     notes += [*_idle_steps(experiment), *_cut_minibatches(experiment)]
     return Settings(
         config=gin.config_str(),

@@ -107,13 +107,12 @@ def _export(parts: Parts, run_dir: RunDirectory, kept_env_steps: int) -> None:
 
 def _metadata(parts: Parts, run_dir: RunDirectory, env_steps: int) -> dict[str, Any]:
     """What ``policy.json`` says of a policy, and ``reward.json`` of a reward, of so many ``env_steps``."""
-    info, trainer, kwargs = run_dir.read_info(), parts.trainer, dict(parts.environment_kwargs)
+    info, trainer = run_dir.read_info(), parts.trainer
     metadata = {name: info[name] for name in (*_NAMES, "versions")} | {"env_steps": env_steps}
-    metadata |= {"environment_factory": made} if (made := info.get("environment_factory")) else {}
-    metadata |= {"stochastic": True} if trainer.stochastic else {}
-    metadata |= {"no_score": why} if (why := info.get("no_score")) else {}
-    metadata |= {"compared_components": compared} if (compared := trainer.compared_components) else {}
-    return {**metadata, **parts.spaces, **({"environment_kwargs": kwargs} if kwargs else {})}
+    more = {name: info.get(name) for name in ("environment_factory", "no_score")}
+    more |= {"stochastic": trainer.stochastic, "compared_components": trainer.compared_components}
+    more["environment_kwargs"] = dict(parts.environment_kwargs)
+    return {**metadata, **parts.spaces, **{name: value for name, value in more.items() if value}}
 
 
 def _summarize(run_dir: RunDirectory, trainer: Trainer, result: Mapping[str, Any]) -> None:
