@@ -92,8 +92,17 @@ def make_demonstrations(
         raise UserError(f"--gin: the policy {path} brings its environment's settings: leave it out.")
     record = _record_own if is_own else _record_foreign
     arguments = arguments or {}
-    how = stochastic, action_noise, max_episode_steps, arguments
-    request = _RecordingRequest(path, out, environment, num_episodes, seed, *how)
+    request = _RecordingRequest(
+        path=path,
+        out=out,
+        environment=environment,
+        num_episodes=num_episodes,
+        seed=seed,
+        stochastic=stochastic,
+        action_noise=action_noise,
+        max_episode_steps=max_episode_steps,
+        arguments=arguments,
+    )
     episodes, environment, make_env, about = record(request)
     provenance = {"num_episodes": num_episodes, "seed": seed, "stochastic": stochastic}
     provenance |= {"action_noise": action_noise, "made_by": "gail-make-demonstrations", **about}
