@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from types import ModuleType
+from typing import TextIO
 
 from gail_tf.errors import UserError
 
@@ -97,8 +98,13 @@ def tell(line: str, number: int = 1) -> None:
             tell(line, 2)
             os.dup2(sys.stderr.fileno(), stream.fileno())
         else:
-            with open(os.devnull, "w") as nowhere:
-                os.dup2(nowhere.fileno(), stream.fileno())
+            forget(stream)
+
+
+def forget(stream: TextIO) -> None:
+    """What is written to ``stream``, whose reader has gone, is nowhere from now on."""
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
 
 
 @contextlib.contextmanager

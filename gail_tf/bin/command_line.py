@@ -12,7 +12,7 @@ from pathlib import Path
 from absl import app, flags, logging
 
 from gail_tf.errors import WHERE, UserError, without_trail
-from gail_tf.machine import tell
+from gail_tf.machine import forget, tell
 from gail_tf.version import __version__
 
 EXIT_USER_ERROR = 2
@@ -63,7 +63,7 @@ def run_main(main: Callable[[Sequence[str]], int | None], num_arguments: int | N
             sys.stdout.flush()
             return code
         except BrokenPipeError:
-            _forget_stdout()
+            forget(sys.stdout)
             sys.exit(EXIT_USER_ERROR)
         except (UserError, OSError) as error:
             if os.environ.get("GAIL_TF_TRACEBACK"):
@@ -130,13 +130,8 @@ def _print_and_exit(text: str) -> None:
     try:
         print(text, flush=True)
     except BrokenPipeError:
-        _forget_stdout()
+        forget(sys.stdout)  # head or less has gone: nobody is left to tell
     sys.exit(0)
-
-
-def _forget_stdout() -> None:
-    """The reader (head, less) has gone: nobody is left to tell."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(message: str) -> None:
