@@ -19,7 +19,6 @@ from gail_tf.training.saved_models import check_signatures, described_signatures
 
 METADATA = "policy.json"
 REWARD_METADATA = "reward.json"
-_ADVICE = "choose another folder or free some space"
 _TENSORS = {
     "serving_default": ({"observation"}, {"action"}),
     "sampled": ({"observation", "seed"}, {"action"}),
@@ -128,7 +127,7 @@ def export_reward(module: tf.Module, folder: Path, metadata: Mapping[str, Any]) 
 def _save(module, signatures, folder: Path, what: str, name: str, metadata: Mapping[str, Any]) -> None:
     folder = Path(folder)
     check_readable(str(folder), folder, "choose another")
-    with write_errors_as_user_errors(f"{folder}: {what}", _ADVICE), new_folder(folder) as temporary:
+    with write_errors_as_user_errors(f"{folder}: {what}"), new_folder(folder) as temporary:
         tf.saved_model.save(module, str(temporary), signatures)
         write_json(temporary / name, metadata)
 

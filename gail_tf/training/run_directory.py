@@ -192,7 +192,8 @@ class RunDirectory:
             _remove_empty(self.path.parent, nearest)
             if not is_there and self.exists:
                 self.check_available(overwrite)
-            reason = getattr(e, "strerror", e)
+            # Of a temporary file, whose name tells nobody anything, what the system said.
+            reason = getattr(e.__cause__ or e, "strerror", None) or e
             raise UserError(f"--run_dir={self.path} cannot be made ({reason}): choose another.") from e
         finally:
             old.release()

@@ -16,7 +16,7 @@ from gail_tf.reporting.figures import draw_run
 from gail_tf.reporting.runs import load_run
 from gail_tf.training.diagnostics import DivergedError
 from gail_tf.training.export import export_policy, export_reward
-from gail_tf.training.run_directory import RunDirectory, now, write_json
+from gail_tf.training.run_directory import RunDirectory, now, write_errors_as_user_errors, write_json
 from gail_tf.training.trainer import Hook, Interrupted, Trainer
 from gail_tf.types import Generator
 
@@ -65,7 +65,8 @@ def run(
         try:
             result = trainer.run(hooks, stop.is_set, preparing)
             _export(parts, run_dir, result["kept_env_steps"])
-            _summarize(run_dir, trainer, result)
+            with write_errors_as_user_errors(f"{run_dir.path}: the results"):
+                _summarize(run_dir, trainer, result)
             # Last of all: a run killed before this line is resumed, and writes its results again.
             status, kept = "finished", {name: result[name] for name in ("keep", "kept_env_steps")}
         except (Interrupted, KeyboardInterrupt) as e:
@@ -82,7 +83,8 @@ def run(
         finally:
             # A full disk must not hide what stopped the run.
             is_lost = status in ("failed", "diverged")
-            with contextlib.suppress(UserError) if is_lost else contextlib.nullcontext():
+            said = write_errors_as_user_errors(f"{run_dir.run_json}:")
+            with contextlib.suppress(UserError) if is_lost else said:
                 ending = {"wall_seconds": trainer.wall_seconds, "ended": now(), **kept}
                 run_dir.update_info(status=status, error=error, **ending)
     if pass_signals_on and stop.number in _ENDING:

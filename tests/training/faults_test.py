@@ -251,7 +251,7 @@ def test_a_failed_creation_leaves_nothing(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", no_space)
-        with pytest.raises(UserError, match="run_dir=.*cannot be made .*No space left"):
+        with pytest.raises(UserError, match=r"deep/a cannot be made \(No space left on device\): choose"):
             new_run(tmp_path / "runs" / "deep" / "a")
     assert os.listdir(tmp_path) == []
 

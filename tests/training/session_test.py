@@ -1,14 +1,19 @@
-"""What the signals do that stop a training."""
+"""What the signals do that stop a training, and what a full disk at its end."""
 
 import functools
 import os
 import signal
 import sys
+import types
 
 import pytest
+import tensorflow as tf
 
+from gail_tf.errors import UserError
 from gail_tf.machine import tell
-from gail_tf.training import session
+from gail_tf.training import export, session
+from gail_tf.training.run_directory import RunDirectory
+from gail_tf.training.trainer import Interrupted
 
 TERM, INT = signal.SIGTERM, signal.SIGINT
 
@@ -62,3 +67,35 @@ def test_a_signal_that_python_did_not_hear_stays_with_who_hears_it(monkeypatch):
             signal.raise_signal(INT)
     signal.signal(INT, before)
     assert not stop.is_set()
+
+
+@pytest.mark.parametrize("ends, what", [(True, "a: the results"), (False, "a/run.json:")])
+def test_an_end_on_a_full_disk_says_how_to_go_on(tmp_path, monkeypatch, ends, what):
+    def no_space(*_):
+        raise OSError(28, "No space left on device")
+
+    def train(*_):
+        monkeypatch.setattr(os, "fsync", no_space)
+        if not ends:
+            raise Interrupted
+        return {"kept_env_steps": 1, "keep": "last"}
+
+    run_dir = RunDirectory(tmp_path / "a")
+    info = dict.fromkeys((*session._NAMES, *session._DATA_NAMES, "git"))
+    run_dir.create({"status": "running", **info}, "# gin\n", False)
+    monkeypatch.setattr(session, "_export", lambda *_: None)
+    parts = types.SimpleNamespace(trainer=types.SimpleNamespace(run=train, wall_seconds=1.0, iteration=0))
+    said = f"{what} cannot be written .No space left on device.; free some space, then continue with --resume"
+    with pytest.raises(UserError, match=said):
+        session.run(parts, run_dir)
+    run_dir.unlock()
+
+
+def test_a_reward_on_a_full_disk_says_how_to_go_on(tmp_path, monkeypatch):
+    def no_space(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tf.saved_model, "save", no_space)
+    reward = types.SimpleNamespace(signatures=dict, description=dict)
+    with pytest.raises(UserError, match="the reward cannot be written .No space.*continue with --resume"):
+        export.export_reward(reward, tmp_path / "reward", {})
