@@ -53,8 +53,10 @@ def main(argv: Sequence[str]) -> int:
     out = Path(_OUT.value or f"runs/{name}").expanduser()
     study.check_out(out)
     given = _DEMONSTRATIONS.value, _GIN.value
-    engine, book = engine_flags.chosen(), search.open_book(found, out, *given)
-    outcome = search.run_search(found, engine, out, book, _AT_A_TIME.value, *given)
+    engine = engine_flags.chosen()
+    with search.writing_book(out):
+        book = search.open_book(found, out, *given)
+        outcome = search.run_search(found, engine, out, book, _AT_A_TIME.value, *given)
     written = tune_report.write_report(found, book, out)
     tell(f"{outcome.summary()}\n{tune_report.best_line(book)}\nWritten: {', '.join(map(str, written))}")
     if out / "best.gin" in written:

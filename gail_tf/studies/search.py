@@ -1,11 +1,12 @@
 """The search itself: what Optuna's book says, which run comes next, which trial gets no more seeds."""
 
+import contextlib
 import copy
 import dataclasses
 import math
 import numbers
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -54,12 +55,13 @@ def open_book(tune: Tune, out: Path, demonstrations: str | None = None, bindings
     file = str(out / JOURNAL)
     # A lock by a file that is made, not by a link: not every file system has links.
     backend = journal.JournalFileBackend(file, lock_obj=journal.JournalFileOpenLock(file))
-    book = optuna.create_study(
-        study_name=_NAME,
-        storage=optuna.storages.JournalStorage(backend),
-        pruner=_halving(factor) if factor else optuna.pruners.NopPruner(),
-        load_if_exists=True,
-    )
+    pruner = _halving(factor) if factor else optuna.pruners.NopPruner()
+    try:
+        storage = optuna.storages.JournalStorage(backend)
+        book = optuna.create_study(study_name=_NAME, storage=storage, pruner=pruner, load_if_exists=True)
+    except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as e:  # it checks no line
+        advice = "put back a copy, or remove it: the search begins anew, and leaves finished runs as they are"
+        raise UserError(f"{file}: is damaged, or none of Optuna's ({error_message(e)}); {advice}.") from e
     # With the same seed a search that goes on would draw again what it drew at first.
     seed_words = (tune.sampler_seed, len(book.get_trials(deepcopy=False)))
     book.sampler = optuna.samplers.TPESampler(seed=_seed_of(seed_words), constant_liar=True)
@@ -73,6 +75,18 @@ def open_book(tune: Tune, out: Path, demonstrations: str | None = None, bindings
     else:
         _require_same(recorded_settings, wanted, out)
     return book
+
+
+@contextlib.contextmanager
+def writing_book(out: Path) -> Iterator[None]:
+    """Raises UserError where Optuna cannot write its journal: a full disk's error names no file."""
+    try:
+        yield
+    except OSError as e:
+        if e.filename is not None:
+            raise
+        what = f"{out / JOURNAL}: cannot be written ({e.strerror or e})"
+        raise UserError(f"{what}: free some space, then the same command goes on.") from e
 
 
 def _cut_half_line(file: Path) -> None:

@@ -317,6 +317,39 @@ def test_a_finished_run_whose_summary_is_not_seen_is_not_told_as_one_without_wha
         searched(tmp_path / "out", bindings=["no_summary = 1"])
 
 
+def test_a_book_on_a_full_disk_says_which_file_and_how_to_go_on(tmp_path, trained, monkeypatch):
+    from optuna.storages.journal import JournalFileBackend
+
+    from gail_tf.studies.search import writing_book
+
+    def no_space(*_):
+        raise OSError(28, "No space left on device")
+
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(UserError, match="optuna.journal: cannot be .* goes on"),
+    ):
+        patch.setattr(JournalFileBackend, "append_logs", no_space)
+        with writing_book(tmp_path / "out"):
+            searched(tmp_path / "out")
+    assert searched(tmp_path / "out", num_trials=1).num_ended == 1
+    with pytest.raises(FileNotFoundError), writing_book(tmp_path):  # another file's, which it names
+        (tmp_path / "nowhere").read_text()
+
+
+@pytest.mark.parametrize("line", ["\0\0", "[]", "{}", '{"op_code": 99}'])
+def test_a_damaged_journal_is_one_line_and_its_removal_keeps_the_runs(tmp_path, trained, line):
+    searched(tmp_path / "out", num_trials=2)
+    journal = tmp_path / "out" / "optuna.journal"
+    lines = journal.read_text().splitlines()
+    journal.write_text("\n".join([*lines[:4], line, *lines[5:], ""]))
+    with pytest.raises(UserError, match="optuna.journal: is damaged, .*remove it: the search begins anew"):
+        searched(tmp_path / "out", num_trials=2)
+    journal.unlink()
+    trained()
+    assert searched(tmp_path / "out", num_trials=2).num_ended == 2 and trained() == []
+
+
 def test_another_search_in_the_same_folder_is_refused(tmp_path, trained):
     searched(tmp_path / "out", num_trials=1)
     trained()
