@@ -158,7 +158,7 @@ def run_study(
     queue = _Left(to_do)
     headline = f"{len(runs)} runs, {len(queue.waiting)} to do, {engine.says}, into {out}"
     stopped = drive(queue, engine, out, headline, len(runs), len(runs) - len(to_do), anew=anew)
-    for line in _idle_bindings(to_do, out):
+    for line in _idle_bindings(runs, to_do, out):
         tell(line)
     counts = collections.Counter(status(out / run.name) for run in runs)
     # A run that another process of this study holds fails here, and ends there.
@@ -176,8 +176,12 @@ def unused_settings(names: Iterable[str], run_dir: Path) -> list[str]:
     return uncalled_keys(names, text_of)
 
 
-def _idle_bindings(runs: Iterable[StudyRun], out: Path) -> list[str]:
-    """A line for each arm with bindings of its own of a part that its runs did not call."""
+def _idle_bindings(runs: Iterable[StudyRun], trained: Iterable[StudyRun], out: Path) -> list[str]:
+    """A line for each arm with bindings of its own of a part that its ``trained`` runs did not call.
+
+    Args:
+      runs: all of the study, which tell what arms have in common, also where one arm alone was left to train.
+    """
     bound: dict[str, dict[str, None]] = {}  # arm -> its bindings
     for run in runs:
         bound.setdefault(run.name.split("/")[0], {}).update(dict.fromkeys(run.given("gin")))
@@ -186,7 +190,7 @@ def _idle_bindings(runs: Iterable[StudyRun], out: Path) -> list[str]:
     own = {arm: "\n".join(line for line in lines if line not in shared) for arm, lines in bound.items()}
     names = {arm: recipes.settings([recipes.Layer("--gin", text_of)]) for arm, text_of in own.items()}
     notes = {}
-    for run in runs:
+    for run in trained:
         arm = run.name.split("/")[0]
         if idle := unused_settings(names[arm], out / run.name):
             notes[arm] = f"{arm}: nothing in its recipe uses {', '.join(idle)}, so that does nothing there."

@@ -161,6 +161,9 @@ def test_a_binding_that_only_one_arm_has_and_its_runs_do_not_use_is_told(tmp_pat
     assert said == ["a: nothing in its recipe uses TRPO.max_kl, so that does nothing there."]
     runner.run_study(runs, tmp_path)
     assert "nothing in its recipe" not in capsys.readouterr().out  # nothing was trained
+    shutil.rmtree(tmp_path / "b")  # what all arms have is none of its own, though it is trained alone
+    runner.run_study(runs, tmp_path)
+    assert "nothing in its recipe" not in capsys.readouterr().out
 
 
 def test_a_run_that_another_process_holds_and_ends_has_not_failed(tmp_path, capsys):
