@@ -4,6 +4,7 @@ A run directory holds ``run.json`` (from its first second), ``metrics.jsonl`` (g
 ``summary.json`` (only once it finished).
 """
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -265,7 +266,10 @@ def load_run(path: Path) -> Run:
       UserError: it is not a run directory, a file in it is damaged, or it has no metrics yet.
     """
     path = pathlib.Path(path)
-    info, summary = (read_object(path / name) for name in ("run.json", "summary.json"))
+    info = read_object(path / "run.json")
+    summary = read_object(
+        path / "summary.json", "mend it, or continue the run with --resume, which writes it"
+    )
     if info is None:
         raise UserError(f"{path}: not a run directory (no run.json); give the --run_dir of a training run")
     metrics, notes = _read_metrics(path / "metrics.jsonl")
@@ -302,11 +306,24 @@ def load_runs(paths: Iterable[Path]) -> tuple[list[Run], list[str]]:
     return runs, problems
 
 
-def read_object(path: pathlib.Path) -> dict[str, Any] | None:
+def status_of(path: pathlib.Path, info: Mapping[str, Any]) -> str:
+    """The status that ``info``, its ``run.json``, gives the run in ``path``.
+
+    Without a ``summary.json``, or with one cut short, it is "running": resumed, it writes that again.
+    """
+    status = str(info.get("status"))
+    with contextlib.suppress(UserError):
+        return status if status != "finished" or read_object(path / "summary.json") else "running"
+    return "running"
+
+
+def read_object(
+    path: pathlib.Path, advice: str = "mend it, or remove the run's folder"
+) -> dict[str, Any] | None:
     """The object in a JSON file; None where there is no such file.
 
     Raises:
-      UserError: it holds something else.
+      UserError: it holds something else; ``advice`` is its last words.
     """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
@@ -317,7 +334,7 @@ def read_object(path: pathlib.Path) -> dict[str, Any] | None:
         return None
     except (OSError, ValueError) as error:
         problem = f"cannot be read as JSON ({str(error).splitlines()[0]})"
-    raise UserError(f"{path}: is damaged: {problem}; mend it, or remove the run's folder")
+    raise UserError(f"{path}: is damaged: {problem}; {advice}")
 
 
 def thinned(

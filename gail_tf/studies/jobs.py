@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gail_tf import lease
-from gail_tf.reporting.runs import read_object
+from gail_tf.reporting.runs import read_object, status_of
 
 STOPPED_EXIT_CODE, REFUSED_EXIT_CODE = 130, 2
 
@@ -50,9 +50,9 @@ class Job(NamedTuple):
 
 
 def status(run_dir: str | os.PathLike) -> str | None:
-    """What the run.json there says of its run; None where there is none."""
+    """Of the run there, as ``status_of`` has it; None where there is none."""
     info = read_object(Path(run_dir) / "run.json")
-    return info and str(info.get("status"))
+    return info and status_of(Path(run_dir), info)
 
 
 def code_of_done(job: Job) -> int | None:

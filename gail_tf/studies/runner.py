@@ -20,7 +20,7 @@ from gail_tf.assembly.config import uncalled_keys
 from gail_tf.errors import UserError
 from gail_tf.machine import tell
 from gail_tf.reporting import text
-from gail_tf.reporting.runs import read_object
+from gail_tf.reporting.runs import read_object, status_of
 from gail_tf.studies.engine import Engine
 from gail_tf.studies.engines.local import LocalEngine
 from gail_tf.studies.jobs import REFUSED_EXIT_CODE, STOPPED_EXIT_CODE, Job, status
@@ -92,7 +92,7 @@ def state(run: StudyRun, out: Path) -> str:
             f"{out / run.name} learned from {recorded_path}, not from {run.demonstrations}: choose another "
             "--out, or remove it."
         )
-    return {"finished": FINISHED, "diverged": DIVERGED}.get(str(info.get("status")), RESUME)
+    return {"finished": FINISHED, "diverged": DIVERGED}.get(status_of(out / run.name, info), RESUME)
 
 
 def _is_other_data_set(had: str, asked: str) -> bool:

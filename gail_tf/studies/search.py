@@ -256,6 +256,10 @@ class Search:
 
         trial = self._of_run.pop(run.name)
         trial.running -= 1
+        # Removed, or written by another machine and not seen here yet: trained at once, it might be for ever.
+        if ending == runner.FINISHED and runner.state(run, self._out) == runner.RESUME:
+            what = f"{self._out / run.name} is finished, and its summary.json is not there"
+            raise UserError(f"{what}: the same command goes on.")
         if ending == runner.FINISHED and not self._is_looked_at:
             self._is_looked_at = True
             if unused := runner.unused_settings(self._tune.space, self._out / run.name):
@@ -306,9 +310,6 @@ class Search:
             return math.inf
         aim = getattr(self._tune.aim, "__name__", "Tune.aim")
         summary = read_object(self._out / run.name / "summary.json")
-        if summary is None:  # removed, or written by another machine and not seen here yet
-            what = f"{self._out / run.name} is finished, and its summary.json is not there"
-            raise UserError(f"{what}: the same command goes on once it is; else remove the run.")
         try:
             cost = self._tune.aim(summary)
         except Exception as e:  # it may be anybody's code

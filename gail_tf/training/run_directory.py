@@ -20,6 +20,7 @@ from gail_tf.errors import UserError
 from gail_tf.files import check_readable, new_folder, write_atomically
 from gail_tf.lease import Lease, check_free, is_alive
 from gail_tf.reporting import python_calls
+from gail_tf.reporting.runs import status_of
 from gail_tf.training.trackers import TensorBoard, TrackedRun, Tracker, Trackers, tracked_run
 from gail_tf.version import __version__
 
@@ -226,7 +227,9 @@ class RunDirectory:
         _remove_leftovers(run.parent, run.name)
 
     def read_info(self) -> dict[str, Any]:
-        return read_json(self.run_json)
+        """``run.json``, with the status that ``status_of`` gives: a run that lost its results goes on."""
+        info = read_json(self.run_json)
+        return {**info, "status": status_of(self.path, info)} if "status" in info else info
 
     def update_info(self, **fields: Any) -> None:
         self.check_lock()

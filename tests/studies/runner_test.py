@@ -113,6 +113,17 @@ def test_a_finished_run_whose_summary_is_not_seen_does_not_end_the_study(tmp_pat
     assert runner._ending(run, 0, tmp_path) == (runner.FINISHED, told)
 
 
+@pytest.mark.parametrize("summary", [None, '{"normalized_return": 0.'])
+def test_a_finished_run_that_lost_its_results_is_resumed_and_others_are_not(tmp_path, capsys, summary):
+    runs, lost = plan("A", "B"), tmp_path / "a/t/0/summary.json"
+    runner.run_study(runs, tmp_path)
+    lost.unlink() if summary is None else lost.write_text(summary)
+    assert list(runner.states_of(runs, tmp_path).values()) == [runner.RESUME, runner.FINISHED]
+    assert runner.run_study(runs, tmp_path) == (2, 0, 0, False, 0)
+    assert [info(tmp_path / name)["attempts"] for name in ("a/t/0", "b/t/0")] == [2, 1]
+    assert json.loads(lost.read_text())["normalized_return"] == 0.9
+
+
 def test_a_clone_in_the_current_folder_does_not_hide_the_package(tmp_path):
     (tmp_path / "gail_tf").mkdir()
     code = jobs.CHILD.format("report")

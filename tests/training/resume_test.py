@@ -196,6 +196,10 @@ def test_the_same_command_with_resume_continues(processes, recipes, reference):
     again = processes(*command)
     assert again.code == 0 and "is finished already" in again.out and "gail-evaluate" in again.out
     assert (processes.folder / "requeued" / "run.json").read_text() == before
+    (processes.folder / "requeued" / "summary.json").write_text('{"env_steps": 1')  # a copy cut short
+    again = processes(*command)
+    assert again.code == 0 and "is finished already" not in again.out, again.err
+    assert_finished_like(processes.folder / "requeued", reference("PPO CartPole")[0])
 
 
 @pytest.mark.parametrize(
