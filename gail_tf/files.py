@@ -20,6 +20,14 @@ def require_new(flag: str, path: str | os.PathLike) -> None:
         raise UserError(f"--{flag}={path} is there already: choose another name or remove it.")
 
 
+def check_in_no_run(what: str, path: str | os.PathLike) -> None:
+    """Raises UserError where ``path`` is below a run: no report finds one there, and --overwrite takes it."""
+    of_a_run = ("run.json", "config.gin")  # both: the one name others have too
+    for folder in pathlib.Path(path).absolute().parents:
+        if all((folder / name).is_file() for name in of_a_run):
+            raise UserError(f"{what} is inside the run {folder}: name a folder that is in none.")
+
+
 def check_readable(what: str, path: str | os.PathLike, advice: str) -> None:
     """Raises UserError where TensorFlow, which reads a path as a pattern in UTF-8, finds nothing below it."""
     if found := [letter for letter in "[\\" if letter in os.fspath(path)]:

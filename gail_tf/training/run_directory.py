@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 from gail_tf.errors import UserError
-from gail_tf.files import check_readable, new_folder, write_atomically
+from gail_tf.files import check_in_no_run, check_readable, new_folder, write_atomically
 from gail_tf.lease import Lease, check_free, is_alive
 from gail_tf.reporting import python_calls
 from gail_tf.reporting.runs import status_of
@@ -165,6 +165,7 @@ class RunDirectory:
         check_free(self.path)  # after the look: one that has just come into being has its holder
         if wrong is not None:
             raise UserError(f"--run_dir={self.path} {wrong}.")
+        check_in_no_run(f"--run_dir={self.path}", self.path)
         check_readable(f"--run_dir={self.path}", self.path, "choose another")
 
     def _nearest_folder(self) -> Path:

@@ -416,6 +416,14 @@ def test_an_out_that_is_a_file_is_said(tmp_path):
             study.check_out(out)
 
 
+def test_an_out_that_is_a_run_or_in_one_is_refused_for_no_report_would_find_its_runs(tmp_path):
+    (run,) = plan("A")
+    runner.run_study([run], tmp_path)
+    for out in (tmp_path / run.name, tmp_path / run.name / "more"):
+        with pytest.raises(UserError, match=f"--out=.* is inside the run .*/{run.name}: name a folder"):
+            study.check_out(out)
+
+
 def test_a_list_shows_states_and_commands(tmp_path):
     runs = plan("A", "NaN", "Flaky", "B")
     runner.run_study(runs[:3], tmp_path)
