@@ -216,6 +216,14 @@ def _even(frame: np.ndarray) -> np.ndarray:
 
 
 @contextlib.contextmanager
+def _lost_as_user_error() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, LookupError, RuntimeError, SyntaxError) as e:
+        raise UserError("the film cannot be written, as where the disk is full: free some space") from e
+
+
+@contextlib.contextmanager
 def _writer(path: Path, fps: float):
     """Takes frames ``[H, W, 3]``; the film stands under its name when it is whole."""
     import imageio.v2 as imageio
@@ -225,7 +233,17 @@ def _writer(path: Path, fps: float):
     settings = {"fps": fps, "macro_block_size": 1} if path.suffix == ".mp4" else {"duration": 1000 / fps}
     try:
         with imageio.get_writer(temporary, **settings) as writer:
-            yield lambda frame: writer.append_data(_even(frame))
+
+            def add_frame(frame: np.ndarray) -> None:
+                with _lost_as_user_error():
+                    writer.append_data(_even(frame))
+
+            yield add_frame
+        with (
+            _lost_as_user_error(),
+            imageio.get_reader(temporary) as film,
+        ):  # of a full disk ffmpeg says nothing
+            film.get_data(0)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """Films are made from actions in a process of their own, and a missing renderer is one line."""
 
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -60,6 +61,22 @@ def test_an_mp4_of_odd_sides_gets_a_row_and_a_column_more(tmp_path):
             write(np.full((85, 51, 3), shade, np.uint8))
     frames = imageio.mimread(tmp_path / "film.mp4")
     assert [frame.shape for frame in frames] == [(86, 52, 3)] * 3
+
+
+@pytest.mark.parametrize("limit", [0, 20_000])
+def test_an_mp4_that_a_full_disk_cuts_short_is_an_error_and_not_there(tmp_path, limit):
+    """ffmpeg fails in its own process, and says so to nobody: here no file may grow beyond the limit."""
+    pytest.importorskip("imageio_ffmpeg", reason="pip install 'gail_tf[video]'")
+    noise, before = np.random.default_rng(0), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        with pytest.raises(UserError, match="disk is full: free some space"):
+            with _writer(tmp_path / "film.mp4", 10.0) as write:
+                for _ in range(60):
+                    write(noise.integers(0, 255, (100, 100, 3)).astype(np.uint8))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert os.listdir(tmp_path) == []
 
 
 class Draws(gym.Wrapper):
