@@ -28,6 +28,7 @@ from gail_tf.training.run_directory import imported_modules
 from gail_tf.training.saved_models import find_policy
 
 MINARI = "minari:"
+_BYTES_PER_EPISODE = 1 << 15  # that an HDF5 of Minari's has beside the arrays: half of it as measured
 Episode = Mapping[str, np.ndarray]
 """Arrays with a row a step by the names of ``Demonstrations``, as ``Evaluator`` gives them."""
 Kept = Callable[[np.ndarray], np.ndarray]
@@ -307,12 +308,23 @@ def _check_minari(out: str) -> None:
         raise UserError(f"--out={out} is there already: choose another name, or minari delete {name}.")
 
 
+def _check_space(out: str, folder: Path, recorded: demonstrations.Demonstrations) -> None:
+    """Raises UserError where the disk has no room: HDF5, whose writing fails, ends the whole process."""
+    sizes = {name: array.nbytes for name, array in recorded.per_step.items() if name != "next_observations"}
+    wanted = sum(sizes.values()) + sizes["rewards"] + recorded.num_episodes * _BYTES_PER_EPISODE  # of float64
+    free = shutil.disk_usage(next(path for path in folder.absolute().parents if path.exists())).free
+    if free < wanted:
+        told = f"about {wanted / 1e6:.1f} MB are wanted in {folder}, and {free / 1e6:.1f} MB are free"
+        raise UserError(f"--out={out}: {told}; free some space, or write an .npz elsewhere.")
+
+
 def _save_minari(out: str, recorded: demonstrations.Demonstrations, make_env: Callable[[], gym.Env]) -> None:
     """One buffer an episode, of T + 1 observations; the spaces are those that the package learns in."""
     minari = _minari()
     from minari.data_collector import EpisodeBuffer
     from minari.storage.datasets_root_dir import get_dataset_path
 
+    _check_space(out, Path(get_dataset_path(out.removeprefix(MINARI))), recorded)
     buffers = [
         EpisodeBuffer(
             id=i,

@@ -1,5 +1,7 @@
 """Where demonstrations are written to, and a person at the keyboard."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from gymnasium.envs.classic_control.cartpole import CartPoleEnv
@@ -28,6 +30,22 @@ def test_a_minari_data_set_holds_what_an_npz_does(tmp_path, monkeypatch):
         recording.check_out("minari:cartpole/mine-v0")
     with pytest.raises(UserError, match="want a name such as minari:"):
         recording.check_out("minari:a name")
+
+
+def test_a_minari_data_set_without_room_is_refused_before_hdf5_ends_the_process(tmp_path, monkeypatch):
+    pytest.importorskip("minari")
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "data_sets"))
+    recorded = demonstrations.load("shipped:CartPole-v1")
+    out, make = "minari:cartpole/mine-v0", lambda: make_environment("CartPole-v1")
+    with monkeypatch.context() as patch:
+        patch.setattr(recording.shutil, "disk_usage", lambda path: SimpleNamespace(free=90_000))
+        with pytest.raises(
+            UserError, match="about 0.5 MB are wanted in .*mine-v0, and 0.1 MB are free; free"
+        ):
+            recording._save_minari(out, recorded, make)
+    assert not list(tmp_path.rglob("mine-v0"))
+    recording._save_minari(out, recorded, make)
+    assert 250_000 < sum(file.stat().st_size for file in tmp_path.rglob("*.hdf5")) < 500_000
 
 
 def test_actions_that_cannot_be_recorded_are_said_before_the_first_step(tmp_path, monkeypatch):
