@@ -35,12 +35,12 @@ def explained_variance(prediction, target):
     return 1.0 - tf.math.reduce_variance(target - prediction) / (tf.math.reduce_variance(target) + 1e-8)
 
 
-def cloning_nll(actor_net, observation, action):
+def cloning_nll(actor_net, observation, action, training: bool):
     """``-mean log pi(a|s)`` of demonstrations ``[M, ...]``, at the policy's standard deviation held still.
 
     Of a deterministic expert it would go to 0, and exploration with it.
     """
-    policy = actor_net(observation, training=True)[0]
+    policy = actor_net(observation, training=training)[0]
     if isinstance(policy, tfd.MultivariateNormalDiag):
         policy = tfd.MultivariateNormalDiag(policy.loc, tf.stop_gradient(policy.stddev()))
     return -tf.reduce_mean(policy.log_prob(action))

@@ -151,7 +151,8 @@ class PPO(tf.Module):
                 loss, metrics = info.loss, {}
                 if expert is not None:
                     drawn = drawn_indices(self._batch_size, expert[0].shape[0], seed)
-                    cloning = cloning_nll(self.actor_net, *(tf.gather(x, drawn) for x in expert))
+                    rows_of_expert = (tf.gather(x, drawn) for x in expert)
+                    cloning = cloning_nll(self.actor_net, *rows_of_expert, training=True)
                     metrics["generator/cloning_loss"] = cloning
                     loss += self.cloning_coef * cloning
             steps = [self.step] if self.value_step is None else [self.step, self.value_step]

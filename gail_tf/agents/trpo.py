@@ -161,7 +161,7 @@ class TRPO(tf_agent.TFAgent):
             "generator/explained_variance": explained_variance(experience.value, experience.value_target),
         }
         if expert is not None:
-            metrics["generator/cloning_loss"] = cloning_nll(self.actor_net, *expert)
+            metrics["generator/cloning_loss"] = cloning_nll(self.actor_net, *expert, training=False)
         return tf_agent.LossInfo(loss=policy_loss + value_loss, extra=metrics)
 
     def _improve_policy(self, batch: types.OnPolicyBatch, expert: tuple[tf.Tensor, tf.Tensor] | None):
@@ -170,7 +170,8 @@ class TRPO(tf_agent.TFAgent):
         advantage = normalized(batch.advantage) if self._normalize_advantages else batch.advantage
 
         def policy():
-            return self.actor_net(batch.observation, training=True)[0]
+            # As it acts: a KL or a surrogate under other units left out, or other statistics, says nothing.
+            return self.actor_net(batch.observation, training=False)[0]
 
         # The policy of this moment: parameters are read now and carry no gradient.
         old = tf.nest.map_structure(tf.stop_gradient, policy(), expand_composites=True)
@@ -184,7 +185,7 @@ class TRPO(tf_agent.TFAgent):
             if self._entropy_coef:
                 surrogate += self._entropy_coef * tf.reduce_mean(new.entropy())
             if expert is not None:
-                surrogate -= self.cloning_coef * cloning_nll(self.actor_net, *expert)
+                surrogate -= self.cloning_coef * cloning_nll(self.actor_net, *expert, training=False)
             return surrogate
 
         def mean_kl(new):

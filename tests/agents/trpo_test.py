@@ -14,6 +14,7 @@ from tf_agents.trajectories import time_step as ts
 
 from gail_tf import types
 from gail_tf.agents import trpo
+from gail_tf.networks.heads import GaussianHead
 from gail_tf.networks.mlp import make_actor_network, make_value_network
 
 tfd = tfp.distributions
@@ -338,6 +339,20 @@ def test_cloning_draws_the_policy_to_what_was_shown(kind):
     assert before < -metrics["generator/cloning_loss"]
     for one, other in zip(log_std, widths, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_the_trust_region_is_of_the_policy_that_acts():
+    """Were units left out anew at every look, the KL would be their noise, and most steps be rejected."""
+    layers = [_dense(16, 1, "tanh"), tf.keras.layers.Dropout(0.5), GaussianHead(2, -1.0, 0.01)]
+    actor = sequential.Sequential(layers, input_spec=_OBSERVATION)
+    agent = trpo.TRPO(_OBSERVATION, _ACTIONS["gaussian"], actor, make_value_network(_OBSERVATION))
+    update = tf.function(agent.update, autograph=False)
+    for k in range(2):
+        batch = _make_batch(agent, "gaussian", k)
+        old = _distribution(agent, batch.observation)
+        metrics = _numbers(update(batch, tf.constant([k, 1]), tf.constant(0.0)))
+        kl = tf.reduce_mean(old.kl_divergence(_distribution(agent, batch.observation)))
+        assert metrics["generator/kl"] == pytest.approx(float(kl), rel=1e-3) and kl > 0.0
 
 
 @pytest.mark.parametrize("sign, start", [(1.0, -2.1), (-1.0, -1.9)])
