@@ -106,8 +106,9 @@ class Discriminator(tf.Module):
     ):
         super().__init__(name="discriminator")
         check_settings("Discriminator", locals())
-        if not inputs or not set(inputs) <= set(self.INPUTS):
-            raise ValueError(f"Discriminator.inputs is {tuple(inputs)}: want one or more of {self.INPUTS}.")
+        if not inputs or not set(inputs) <= set(self.INPUTS) or len(set(inputs)) < len(inputs):
+            given = f"Discriminator.inputs is {tuple(inputs)}"
+            raise ValueError(f"{given}: want one or more of {self.INPUTS}, each once.")
         if not loss_terms:
             raise ValueError("Discriminator.loss_terms is empty: want at least [@bce_loss].")
         if expert_filter is not None and standardize_over is not None:

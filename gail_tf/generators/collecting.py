@@ -62,6 +62,9 @@ class CollectingGenerator(tf.Module):
         self._sampler = make_sampler(policy, exploration_noise, dropout, look, jit_compile)
         self._collects_ahead = while_learning and self._sampler.holds_weights
         self.notes = (*self._environment.notes, *notes, *self._sampler.notes)
+        if while_learning and not self._collects_ahead:
+            in_turn = "a policy that acts through TensorFlow takes its steps in turn with the updates"
+            self.notes += (f"collect_while_learning changes nothing: {in_turn}.",)
 
     def _sampling(self, *seed: int) -> Act:
         """Samples of the policy as it is now, for ``num_steps``."""

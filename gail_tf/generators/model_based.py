@@ -75,12 +75,13 @@ def _check_rollouts(learner: MGAIL, settings: Mapping[str, Any]) -> None:
             f"ModelBasedGenerator has segment_length {length}, MGAIL.horizon "
             f"{learner.horizon}, num_steps {num_steps}: want num_steps to be the largest."
         )
-    ahead, interval = settings["collect_while_learning"], settings["store_interval"]
-    if learner.is_fresh and ahead:
-        raise ValueError(
-            "ModelBasedGenerator.collect_while_learning is True with MGAIL.rollout = @simulated_rollout, "
-            "whose steps are those of the current policy: want False."
-        )
+    for name, wanted in (("collect_while_learning", False), ("replay_window", None)):
+        if learner.is_fresh and settings[name] != wanted:
+            raise ValueError(
+                f"ModelBasedGenerator.{name} is {settings[name]} with MGAIL.rollout = @simulated_rollout, "
+                f"whose steps are those of the current policy: want {wanted}."
+            )
+    interval = settings["store_interval"]
     if not learner.is_fresh and interval > 1:
         raise ValueError(
             f"ModelBasedGenerator.store_interval is {interval}, and rollouts come from the replay: "

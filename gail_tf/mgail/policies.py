@@ -54,7 +54,7 @@ class GaussianActions:
         return losses.cloning_mse(distribution.mean(), action, tf.ones_like(action[:, 0]))
 
     def saturation(self, action: tf.Tensor) -> tf.Tensor:
-        """Share of the components of uncut actions that lie on or beyond the bounds."""
+        """Share of the components of uncut actions that lie beyond the bounds."""
         return tf.reduce_mean(tf.cast(tf.not_equal(self._codec.executed(action), action), tf.float32))
 
 

@@ -344,6 +344,7 @@ def not_sequential(input_shapes):
     [
         ({"inputs": ()}, "inputs"),
         ({"inputs": ("observation", "actions")}, r"inputs is .*actions"),
+        ({"inputs": ("observation", "action", "action")}, "inputs is .* each once"),
         ({"loss_terms": ()}, "loss_terms is empty"),
         ({"batch_size": 0}, "batch_size is 0: want 1 or more"),
         ({"num_epochs": 0}, "num_epochs is 0: want 1 or more"),

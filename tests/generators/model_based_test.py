@@ -344,6 +344,7 @@ def test_as_in_algorithm_1_everything_learns_once_with_every_rollout(fresh_rollo
     "options, message",
     [
         ({"collect_while_learning": True}, "steps are those of the current policy: want False"),
+        ({"replay_window": 8}, "replay_window is 8 .* steps are those of the current policy: want None"),
         ({"store_interval": 0}, "store_interval is 0: want 1 or more"),
         ({"store_interval": 2, "num_prefill_steps": 0}, "the first updates would find an empty replay"),
     ],

@@ -311,6 +311,14 @@ def test_collecting_while_learning_acts_by_the_policy_of_before_the_update():
     assert np.any(ahead != third_piece(False))
 
 
+def test_a_policy_that_cannot_act_while_it_learns_says_so():
+    gin.bind_parameter("make_deterministic_actor.activation", "softplus")
+    generator, _ = make(collect_while_learning=True)
+    assert "collect_while_learning changes nothing" in generator.notes[-1]
+    iterate(generator, range(2))
+    assert not any(name.startswith("ahead") for name in generator.state())
+
+
 def test_bad_settings_are_refused():
     with pytest.raises(UserError, match="discrete"):
         make(lambda: gym.make("CartPole-v1"))
