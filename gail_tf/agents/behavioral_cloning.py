@@ -94,7 +94,7 @@ class BehavioralCloning(tf.Module):
         self._looked_at = "validation" if len(held_out) else "fitted"
         self._batch_size = min(batch_size, len(rest))
         self.minibatches_per_epoch = len(rest) // self._batch_size
-        images = [expert.observation.shape[1:]] if expert.observation.ndim > 2 else []
+        images = [] if self._rows[0].dtype.is_floating else [expert.observation.shape[1:]]
         self._augmentations = checked_augmentations("BehavioralCloning", augmentations, images)
         if observation_noise and images:
             raise ValueError(

@@ -13,6 +13,7 @@ from gail_tf.agents import behavioral_cloning
 from gail_tf.agents.behavioral_cloning import BehavioralCloning
 from gail_tf.agents.policy import Policy
 from gail_tf.environments.actions import ActionCodec
+from gail_tf.networks.augmentations import random_shift
 from gail_tf.networks.encoders import nature_encoder
 from gail_tf.networks.heads import GaussianHead
 from gail_tf.networks.keras_adapter import as_network
@@ -240,6 +241,10 @@ def test_images_go_through_the_augmentations_in_training_alone():
 def test_augmentations_want_images():
     with pytest.raises(ValueError, match="BehavioralCloning.augmentations are of images"):
         make("discrete", augmentations=[lambda images, seed: images])
+    grids, zeros = np.zeros((8, 12, 12, 4), np.float32), np.zeros(8, np.float32)  # augmentations take bytes
+    expert = Transition(grids, zeros.astype(np.int32), grids, zeros, zeros, zeros)
+    with pytest.raises(ValueError, match="BehavioralCloning.augmentations are of images, and it sees none"):
+        make("discrete", expert, augmentations=[random_shift])
 
 
 @pytest.mark.parametrize(("noise", "slope"), [(0.0, 1.0), (1.0, 0.5), (2.0, 0.2)])
