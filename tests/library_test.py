@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import json
 import multiprocessing
+import os
 import pickle
 import random
 import signal
@@ -357,6 +358,36 @@ def test_training_works_in_a_thread_silently_and_to_the_same_numbers(trained, tm
     timed = [name for name in again.metrics if name.startswith("time/") or name == "wall_seconds"]
     first = trained[0].metrics.drop(columns=timed)
     assert again.metrics.drop(columns=timed).equals(first)
+
+
+@gin.configurable(module="library_test")
+def no_network(observation_spec):
+    raise RuntimeError("no network")
+
+
+@pytest.mark.parametrize(("maker", "told"), [("workers", "net"), ("workers", "licence"), ("loop", "net")])
+def test_what_fails_before_a_training_leaves_no_environment_and_no_process(maker, told, tmp_path):
+    """Also while the error is kept, as a notebook does."""
+    is_open, here = set(), os.getpid()
+
+    class Env(gym.Wrapper):
+        def __init__(self, env):
+            super().__init__(env)
+            is_open.add(self)
+
+        def close(self):
+            is_open.discard(self)
+            super().close()
+
+    def make():
+        if os.getpid() != here and told == "licence":
+            raise RuntimeError("no licence")
+        return Env(make_cartpole())
+
+    more = [f"make_simulators.maker = '{maker}'", "OnPolicyGenerator.value_network = @no_network"]
+    with pytest.raises(UserError, match=told) as kept:
+        gail_tf.train("ppo/any", environment=make, bindings=[*TINY, *more], run_dir=tmp_path / "run")
+    assert kept.tb and not is_open and not multiprocessing.active_children()
 
 
 WRONG = {

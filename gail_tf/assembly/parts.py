@@ -24,6 +24,7 @@ from gail_tf.environments.absorbing import AbsorbingState
 from gail_tf.environments.actions import ActionCodec
 from gail_tf.environments.atari import frames_in_stack
 from gail_tf.environments.description import described_spaces
+from gail_tf.environments.makers import closed_on_failure
 from gail_tf.environments.observations import flattened_images, time_limit
 from gail_tf.environments.wrappers import described
 from gail_tf.errors import UserError
@@ -72,7 +73,7 @@ def assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
         f"make_simulators.is_slow = {settings.is_slow}",
     ]
     parse_gin([], [*machine, *settings.config.splitlines()], settings.import_folders)
-    with config_errors_as_user_errors():
+    with config_errors_as_user_errors(), closed_on_failure():
         return _assemble(settings, run_dir)
 
 

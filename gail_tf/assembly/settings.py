@@ -311,15 +311,14 @@ def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
     loaded = _demonstrations(request.demonstrations) if experiment.needs_demonstrations else None
     make, environment = _environment(request, loaded and loaded.recorded)
     _check_predictable(experiment.generator, make)
-    env = make()
-    notes, expert, absorbing = [], None, isinstance(env, AbsorbingState)
-    codec = ActionCodec(env.action_space, environment)  # before random play, which takes any action space
-    if loaded is not None:
-        expert = prepare_expert(loaded, env, codec, experiment.seed)
-        notes += [note if note.startswith(WARNING) else f"note: {note}" for note in expert.notes]
-    if told := dark_images(env.observation_space):
-        notes.append(f"{WARNING}{told}")
-    env.close()
+    with contextlib.closing(make()) as env:
+        notes, expert, absorbing = [], None, isinstance(env, AbsorbingState)
+        codec = ActionCodec(env.action_space, environment)  # before random play, which takes any action space
+        if loaded is not None:
+            expert = prepare_expert(loaded, env, codec, experiment.seed)
+            notes += [note if note.startswith(WARNING) else f"note: {note}" for note in expert.notes]
+        if told := dark_images(env.observation_space):
+            notes.append(f"{WARNING}{told}")
     make_real = functools.partial(make, absorbing_states=False)
     chance, random_play = play_at_random(make_real, env, expert)
     step_seconds = seconds_of_a_step(make_real)

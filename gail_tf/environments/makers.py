@@ -1,7 +1,9 @@
 """Who steps a vector's environments: all at once by batched simulators, worker processes, or a loop."""
 
+import contextlib
+import contextvars
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import gin
 import gymnasium as gym
@@ -43,7 +45,49 @@ def make_simulators(
     Raises:
       UserError: a maker that there is not, or that does not know the environment.
     """
-    envs = [make()]
+    envs: list[gym.Env] = []
+    try:
+        made = _made(envs, make, num_environments, maker, num_threads, is_slow)
+    except BaseException:
+        for env in envs:
+            env.close()
+        raise
+    if (begun := _BEGUN.get()) is not None:
+        begun.append(made[0])
+    return made
+
+
+_BEGUN: contextvars.ContextVar[list[Simulators] | None] = contextvars.ContextVar("begun", default=None)
+
+
+@contextlib.contextmanager
+def closed_on_failure() -> Iterator[None]:
+    """Simulators that are made inside are closed if it fails: who owns them may not be there yet to do so.
+
+    Their processes would stay for as long as this one.
+    """
+    begun: list[Simulators] = []
+    token = _BEGUN.set(begun)
+    try:
+        yield
+    except BaseException:
+        for simulators in begun:
+            simulators.close()
+        raise
+    finally:
+        _BEGUN.reset(token)
+
+
+def _made(
+    envs: list[gym.Env],
+    make: Callable[[], gym.Env],
+    num_environments: int,
+    maker: str | None,
+    num_threads: int,
+    is_slow: bool,
+) -> tuple[Simulators, str, tuple[str, ...]]:
+    """As ``make_simulators``, with what has to be closed if it fails in ``envs``."""
+    envs.append(make())
     environment = environment_name(envs[0])
     if maker not in (None, *MAKERS):
         raise UserError(f"make_simulators.maker is {maker!r}: want one of {MAKERS}, or None to choose.")
@@ -60,14 +104,16 @@ def make_simulators(
         has_cores = min(num_threads, num_environments) > 1 and _can_fork()
         maker = "batched" if batch else "workers" if is_slow and has_cores else "loop"
     if maker != "loop":
-        for env in envs[1:]:
-            env.close()
+        while len(envs) > 1:
+            envs.pop().close()
     if maker == "batched":
         return batch(), environment, ()
     if maker == "workers":
         note = f"Environments are stepped in {min(num_threads, num_environments)} processes of their own."
-        return Workers(make, envs[0], num_environments, num_threads), environment, (note,)
-    return Loop([*envs, *(make() for _ in range(num_environments - len(envs)))]), environment, ()
+        return Workers(make, envs.pop(), num_environments, num_threads), environment, (note,)
+    while len(envs) < num_environments:
+        envs.append(make())
+    return Loop(envs), environment, ()
 
 
 def _batch_for(env: gym.Env, num_environments: int, num_threads: int) -> Callable[[], Simulators] | None:

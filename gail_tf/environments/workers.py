@@ -51,7 +51,11 @@ class Workers:
             there.close()
             self._pipes.append(here)
             self._processes.append(process)
-        self._ask(range(len(self._pipes)))  # that all environments are made
+        try:
+            self._ask(range(len(self._pipes)))  # that all environments are made
+        except BaseException:
+            self.close()
+            raise
 
     def _ask(self, workers: Sequence[int], request: tuple | None = None) -> list[Any]:
         """Sends ``request`` to ``workers``, who work at the same time; their answers."""
