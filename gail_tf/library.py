@@ -18,7 +18,13 @@ import numpy as np
 
 from gail_tf.errors import WARNING, UserError, one_line, without_trail
 from gail_tf.machine import available_cores, tell
-from gail_tf.start_up import check_not_forked, import_tensorflow, use_device, use_tensorflow_threads
+from gail_tf.start_up import (
+    check_as_training_wants_it,
+    check_not_forked,
+    import_tensorflow,
+    use_device,
+    use_tensorflow_threads,
+)
 
 Callback = Callable[[Mapping[str, Any]], bool | None]
 """Takes a line of metrics, as in ``metrics.jsonl``; True ends the training, which then finishes as usual."""
@@ -255,6 +261,7 @@ def train(
         _refuse_at_once(configs, run_dir, overwrite, demonstrations, bindings)
     check_not_forked()
     import_tensorflow()
+    check_as_training_wants_it()
     from gail_tf.assembly.settings import Request
 
     arguments |= {

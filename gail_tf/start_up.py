@@ -65,6 +65,29 @@ def check_not_forked() -> None:
         )
 
 
+def check_as_training_wants_it() -> None:
+    """Raises UserError where a program has TensorFlow compute in a way that training does not know.
+
+    Left to itself that ends far inside, and blames a network that is fine.
+    """
+    import tensorflow as tf
+
+    keras = tf.keras
+    for kind in (keras.backend.floatx(), keras.mixed_precision.global_policy().name):
+        if kind != "float32":
+            mend = "tf.keras.backend.set_floatx and tf.keras.mixed_precision.set_global_policy"
+            raise UserError(
+                f"Keras computes in {kind} in this process: want float32 while it trains ({mend})."
+            )
+    if tf.distribute.has_strategy():
+        raise UserError("train is called in the scope of a tf.distribute strategy: call it outside of it.")
+    if not tf.executing_eagerly():
+        raise UserError(
+            "TensorFlow does not execute eagerly where train is called: call it outside of tf.function and "
+            "tf.Graph, in a process without tf.compat.v1.disable_eager_execution()."
+        )
+
+
 _is_fork_at_work = False
 
 

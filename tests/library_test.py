@@ -1,5 +1,6 @@
 """The package used from Python: train, evaluate, load_policy."""
 
+import contextlib
 import copy
 import dataclasses
 import json
@@ -17,6 +18,7 @@ import gin
 import gymnasium as gym
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import gail_tf
 from gail_tf import demonstrations
@@ -151,7 +153,6 @@ def test_a_policy_is_copied_and_sent_to_other_processes(trained):
 @pytest.fixture(scope="module")
 def sees_images(tmp_path_factory):
     """A policy that takes frames, and four of them."""
-    import tensorflow as tf
 
     from gail_tf.agents.policy import Policy
     from gail_tf.environments.actions import ActionCodec
@@ -358,6 +359,36 @@ def test_training_works_in_a_thread_silently_and_to_the_same_numbers(trained, tm
     timed = [name for name in again.metrics if name.startswith("time/") or name == "wall_seconds"]
     first = trained[0].metrics.drop(columns=timed)
     assert again.metrics.drop(columns=timed).equals(first)
+
+
+def in_the_scope_of_a_strategy():
+    return tf.distribute.OneDeviceStrategy("/cpu:0").scope()
+
+
+@contextlib.contextmanager
+def of_dtype(policy, floatx="float32"):
+    tf.keras.backend.set_floatx(floatx)
+    tf.keras.mixed_precision.set_global_policy(policy)
+    try:
+        yield
+    finally:
+        tf.keras.backend.set_floatx("float32")
+        tf.keras.mixed_precision.set_global_policy("float32")
+
+
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [
+        (lambda: of_dtype("mixed_bfloat16"), "Keras computes in mixed_bfloat16"),
+        (lambda: of_dtype("float32", "float64"), "Keras computes in float64"),
+        (in_the_scope_of_a_strategy, "outside of it"),
+        (lambda: tf.Graph().as_default(), "does not execute eagerly"),
+    ],
+)
+def test_what_training_does_not_compute_in_is_told_before_anything_is_written(where, told, tmp_path):
+    with where(), pytest.raises(UserError, match=told):
+        gail_tf.train("ppo/any", environment=make_cartpole, bindings=TINY, run_dir=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 @gin.configurable(module="library_test")
