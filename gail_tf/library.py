@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import functools
+import logging
 import operator
 import os
 import pathlib
@@ -274,7 +275,9 @@ def train(
     from gail_tf.training.bijector_cache import cleared_after_training
 
     request = Request(**{name: arguments[name] for name in Request._fields})
-    with cleared_after_training(), _generators_put_back():
+    # A number too small for float32 is 0, which harms nothing here, whatever NumPy was told to raise for.
+    harmless = np.errstate(under="ignore")
+    with cleared_after_training(), _generators_put_back(), _logging_put_back(), harmless:
         return _run(request, callbacks, command, say, show_progress, pass_signals_on)
 
 
@@ -287,6 +290,23 @@ def _generators_put_back() -> Iterator[None]:
     finally:
         random.setstate(states[0])
         np.random.set_state(states[1])
+
+
+@contextlib.contextmanager
+def _logging_put_back() -> Iterator[None]:
+    """Takes away what absl gives a root logger without handlers, by logging.basicConfig, when it logs.
+
+    TensorFlow logs by it whenever it saves. The program's own basicConfig would do nothing from then on.
+    """
+    root = logging.getLogger()
+    was_bare, level = not root.handlers, root.level
+    try:
+        yield
+    finally:
+        for handler in root.handlers[:] if was_bare and root.level == level else ():
+            form = getattr(handler.formatter, "_fmt", None)
+            if type(handler) is logging.StreamHandler and form == logging.BASIC_FORMAT:
+                root.removeHandler(handler)
 
 
 def _wrong(name: str, value: Any, wanted: str) -> UserError:

@@ -4,6 +4,7 @@ import contextlib
 import copy
 import dataclasses
 import json
+import logging
 import multiprocessing
 import os
 import pickle
@@ -359,6 +360,26 @@ def test_training_works_in_a_thread_silently_and_to_the_same_numbers(trained, tm
     timed = [name for name in again.metrics if name.startswith("time/") or name == "wall_seconds"]
     first = trained[0].metrics.drop(columns=timed)
     assert again.metrics.drop(columns=timed).equals(first)
+
+
+def tiny_cartpole():
+    """Observations that are no number of float32 but 0, or nearly."""
+    with np.errstate(all="ignore"):
+        env = make_cartpole()
+        space = gym.spaces.Box(-1.0, 1.0, (4,), np.float32)
+        return gym.wrappers.TransformObservation(env, lambda row: np.float32(row * 1e-41), space)
+
+
+def test_what_a_program_has_set_is_as_it_was_after_a_training(tmp_path, monkeypatch):
+    """Its logging, Keras' layers that draw, and NumPy, which raises for what does no harm here."""
+    keras = tf.keras.backend.experimental
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    keras.disable_tf_random_generator()
+    with np.errstate(under="raise"):
+        gail_tf.train("ppo/any", environment=tiny_cartpole, seed=3, bindings=TINY, run_dir=tmp_path / "run")
+        assert np.geterr()["under"] == "raise"
+    assert logging.getLogger().handlers == []
+    assert not keras.is_tf_random_generator_enabled()
 
 
 def in_the_scope_of_a_strategy():

@@ -1,8 +1,9 @@
 """From settings to the parts of a run, and from nothing else: no flags, no console."""
 
+import contextlib
 import functools
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import gin
@@ -73,8 +74,24 @@ def assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
         f"make_simulators.is_slow = {settings.is_slow}",
     ]
     parse_gin([], [*machine, *settings.config.splitlines()], settings.import_folders)
-    with config_errors_as_user_errors(), closed_on_failure():
+    with config_errors_as_user_errors(), _layers_draw_from_variables(), closed_on_failure():
         return _assemble(settings, run_dir)
+
+
+@contextlib.contextmanager
+def _layers_draw_from_variables() -> Iterator[None]:
+    """Layers that draw, such as dropout, which are made inside do so from variables, which checkpoints hold.
+
+    Those that the caller makes afterwards draw as they did before.
+    """
+    keras = tf.keras.backend.experimental
+    is_so = keras.is_tf_random_generator_enabled()
+    keras.enable_tf_random_generator()
+    try:
+        yield
+    finally:
+        if not is_so:
+            keras.disable_tf_random_generator()
 
 
 def _assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
@@ -85,8 +102,6 @@ def _assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
     images = flattened_images(env)
     env.close()
     tf.keras.utils.set_random_seed(settings.seed)
-    # Layers that draw, such as dropout, do so from variables then, which checkpoints hold.
-    tf.keras.backend.experimental.enable_tf_random_generator()
     reward_source, shown = None, {}
     if expert is not None:
         shown = {"expert": expert.transitions, "expert_weights": expert.weights}
