@@ -47,7 +47,8 @@ class Policy:
         _require(
             isinstance(path, str | os.PathLike), "the policy's path", path, "a run directory or a SavedModel"
         )
-        self.path = find_policy(path)  # before TensorFlow, whose import takes seconds
+        # Before TensorFlow, whose import takes seconds; absolute, since copies load it wherever they are.
+        self.path = find_policy(path).absolute()
         import_tensorflow()
         from gail_tf.training import export
 
@@ -113,9 +114,10 @@ def _as_observations(value: Any, dtype: type) -> np.ndarray:
         if array.dtype.kind in "cSUmM":  # which NumPy would make numbers of
             raise ValueError(f"they are {array.dtype}")
         numbers = array if array.dtype == dtype else array.astype(np.float64)
-        with np.errstate(invalid="ignore"):  # a NaN as a byte, which is refused below
+        # What goes lost by it, a NaN as a byte or 1e300, is refused below, or is nothing: 1e-300.
+        with np.errstate(all="ignore"):
             observation = numbers.astype(dtype, copy=False)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, NotImplementedError) as error:  # the last of a tensor in a tf.function
         raise UserError(f"observations are no array of numbers ({one_line(error, 60)}).") from error
     if dtype == np.uint8 and not np.array_equal(observation, numbers):
         given = f"{array.dtype} from {numbers.min():.4g} to {numbers.max():.4g}"

@@ -412,6 +412,28 @@ def test_what_training_does_not_compute_in_is_told_before_anything_is_written(wh
     assert not (tmp_path / "run").exists()
 
 
+def test_a_policy_is_found_again_from_another_folder(trained, monkeypatch):
+    monkeypatch.chdir(trained[0].run_dir.parent)
+    policy = gail_tf.load_policy(trained[0].run_dir.name)
+    monkeypatch.chdir("/")
+    same = pickle.loads(pickle.dumps(policy))
+    assert same.path == policy.path == trained[0].run_dir / "policy"
+
+
+def test_a_policy_takes_what_is_too_small_and_refuses_what_is_too_large_whatever_numpy_raises(trained):
+    policy, small = trained[0].policy, np.full(4, 1e-300)
+    with np.errstate(all="raise"):
+        assert policy(small) == policy(np.zeros(4))
+        with pytest.raises(UserError, match="NaN or Inf"):
+            policy(1.0 / small)
+
+
+def test_a_tensor_without_a_value_is_no_observation(trained):
+    act = tf.function(trained[0].policy, autograph=False)
+    with pytest.raises(UserError, match="no array of numbers"):
+        act(tf.zeros([2, 4]))
+
+
 @gin.configurable(module="library_test")
 def no_network(observation_spec):
     raise RuntimeError("no network")
