@@ -387,7 +387,7 @@ _AIMS = [
     ("Hopper-v5", _SUBSAMPLED, ["gail_ppo"], 0.85, 0.95),
     ("HalfCheetah-v5", "4", _ALL, 0.95, 1.00),
     ("HalfCheetah-v5", _SUBSAMPLED, ["gail_ppo"], 0.85, 0.95),
-    ("Walker2d-v5", "4", ["gail_ppo", _SHORTER, "gail_trpo", "sac_gail"], 0.90, 0.95),
+    ("Walker2d-v5", "4", ["gail_ppo", _SHORTER, "gail_trpo", "sac_gail", "mgail"], 0.90, 0.95),
     ("Walker2d-v5", _SUBSAMPLED, ["gail_ppo", _SHORTER, "gail_trpo"], 0.85, 0.95),
     ("Ant-v5", "4", _THREE, 0.90, 0.95),
     ("Ant-v5", _SUBSAMPLED, _ON_POLICY, 0.85, 0.95),
@@ -411,6 +411,7 @@ _ARM = {
 _ARM_THERE = {  # where the study calls a recipe otherwise
     ("dac_td3", "Hopper-v5"): "GAIL + cloning (TD3, no delay)",
     ("mgail", "Hopper-v5"): "MGAIL + cloning",
+    ("mgail", "Walker2d-v5"): "MGAIL + cloning",
     ("gail_ppo", "Walker2d-v5"): "GAIL (PPO), 1.5M",
     ("gail_trpo", "Walker2d-v5"): "GAIL + cloning (TRPO)",
     ("gail_trpo", "Ant-v5"): "GAIL + cloning (TRPO)",
@@ -419,6 +420,7 @@ _ARM_THERE = {  # where the study calls a recipe otherwise
 _FOLDER_THERE = {
     ("gail_trpo", "Humanoid-v5"): "trpo_humanoid",
     ("gail_ppo", "HalfCheetah-v5"): "half_cheetah",
+    ("mgail", "Walker2d-v5"): "mgail_walker2d",
 }
 
 
