@@ -337,11 +337,11 @@ def _pairs(order: list[int]) -> list[tuple[int, int]]:
 
 def _warning_of(test: _Test, file: _File, names: list[str], order: Sequence[int]) -> str:
     name = f"Component {names[test.column]}"
-    i = test.column
+    i, at = test.column, order[test.column]
     if test.kind == "bounds":
-        return f"{name} goes from {file.low[i]:.4g} to {file.high[i]:.4g}, beyond the declared space."
+        return f"{name} goes from {file.low[at]:.4g} to {file.high[at]:.4g}, beyond the declared space."
     if test.kind == "start":
-        low, high = file.starts[:, i].min(), file.starts[:, i].max()
+        low, high = file.starts[:, at].min(), file.starts[:, at].max()
         wanted = "{:.4g} to {:.4g}".format(*file.reset_range(i))
         return (
             f"{name} begins episodes at {low:.4g} to {high:.4g}, resets at {wanted}: other units, another "

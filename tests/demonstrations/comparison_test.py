@@ -154,6 +154,16 @@ def test_values_beyond_the_declared_space_are_told(recorded, reference):
     assert warning.startswith("Component 0 goes from -") and warning.endswith("beyond the declared space.")
 
 
+def test_of_exchanged_columns_the_numbers_are_those_of_the_order_that_is_taken(recorded, reference):
+    bounded = reference._replace(high=np.array([9.0, 9, 9, 9, 5.5, 9]))
+    goals = recorded.observations[:, 4]
+    told = f"Component 4 (goal[0]) goes from {goals.min():.4g} to 5.801, beyond the declared space."
+    assert compare(recorded, bounded, COMPONENTS).warnings == [told]
+    exchange, *others = compare(reordered(recorded, [4, 1, 2, 3, 0, 5]), bounded, COMPONENTS).warnings
+    assert exchange.startswith("Columns look exchanged: 0 (position[0]) and 4 (goal[0]).")
+    assert others == [told]
+
+
 def test_of_many_places_of_one_choice_the_first_and_the_marked_are_listed(recorded, reference, monkeypatch):
     monkeypatch.setattr(comparison, "MAX_LISTED_DIMENSIONS", 2)
     high = np.array([9.0, 9, 9, 9, 9, 5])  # goals go to 6
