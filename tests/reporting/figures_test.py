@@ -163,6 +163,15 @@ def test_lines_of_very_different_lengths_are_counted_by_ratios(make_run_dir, tmp
     assert ax.get_xlim()[0] == (0 if scale == "linear" else 10)
 
 
+def test_runs_without_a_step_in_common_break_no_panel(make_run_dir, tmp_path):
+    """Their median is nowhere, and a clone beside them is a level line."""
+    ends = {f"{i}": {"steps_per_line": steps, "seed": i} for i, steps in enumerate((1000, 6000, 6000))}
+    runs = [load_run(make_run_dir(name, returns=(500.0,), **more)) for name, more in ends.items()]
+    runs.append(load_run(make_run_dir("clone", returns=(900.0,), steps_per_line=0, algorithm="bc")))
+    (ax,) = figures.draw_comparison(group_runs(runs), tmp_path / "curves.png").axes
+    assert ax.get_xscale() == "linear"
+
+
 def test_comparison_has_a_panel_a_task_of_a_study(make_run_dir, tmp_path):
     runs = [
         load_run(make_run_dir(f"{task}/{label}", task=task, label=label, subsample=subsample))
