@@ -153,10 +153,15 @@ def draw_rollout_gradients(groups: Sequence[Group], path: Path) -> Figure | None
 
 
 def _rollout_norms(group: Group) -> Curve:
-    """Steps ``[K]``, and the gradients' norms ``[N, K]``, a row an evaluation of a seed."""
+    """Steps ``[K]``, and the gradients' norms ``[N, K]``, a row an evaluation of a seed.
+
+    Of rollouts of several lengths, as several versions of a config make them, the steps that all have.
+    """
     lines = [line for run in group.runs for line in run.lines_with(ROLLOUT_GRADIENT, ["norm"])]
-    norms = [line[ROLLOUT_GRADIENT]["norm"] for line in lines] or np.zeros((0, 0))
-    norms = np.maximum(np.asarray(norms, float), _FLOOR)
+    norms = [np.atleast_1d(line[ROLLOUT_GRADIENT]["norm"]) for line in lines]
+    least = min(map(len, norms), default=0)
+    norms = np.array([one[:least] for one in norms], float).reshape(len(norms), least)
+    norms = np.maximum(norms, _FLOOR)
     # Without a bootstrap nothing depends on the state after the last step.
     reached = norms.max(0, initial=0.0) > _FLOOR
     return 1 + np.flatnonzero(reached), norms[:, reached]

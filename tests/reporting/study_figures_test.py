@@ -263,6 +263,17 @@ def test_rollout_gradients_are_drawn_by_step(make_groups, tmp_path, rendered):
     check_picture(path)
 
 
+def test_of_rollouts_of_several_lengths_the_steps_that_all_have_are_drawn(make_groups, tmp_path):
+    def what(label, task, seed):
+        norms = [[1.0, 10.0], [3.0, 30.0, 300.0]][seed]
+        told = {"step": list(range(1, len(norms) + 1)), "norm": norms}
+        return {"metrics": {study_figures.ROLLOUT_GRADIENT: [None, None, told]}}
+
+    groups = make_groups(["A"], seeds=2, what=what)
+    (ax,) = study_figures.draw_rollout_gradients(groups, tmp_path / "r.png").axes
+    np.testing.assert_allclose(ax.lines[0].get_xydata(), [[1, 2.0], [2, 20.0]])
+
+
 def test_without_rollouts_there_is_no_file(make_groups, tmp_path):
     assert study_figures.draw_rollout_gradients(make_groups("A"), tmp_path / "r.png") is None
 
