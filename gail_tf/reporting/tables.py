@@ -286,10 +286,16 @@ def _better_last(scored: pd.DataFrame) -> str | None:
     gained = last - scored.normalized_return.astype(float) > aggregates.FAR
     if not gained.any():
         return None
+    by_return = {run.value("keep") == "best_return" for run in scored.of[gained]}
+    why = {
+        False: "without a reward the one nearer to the demonstrations is kept, and far from them that says "
+        "little",
+        True: "where the best return is kept, it is the highest of few episodes, and so partly luck",
+    }
     return (
         f"The last policy is better than the kept one by more than {aggregates.FAR} in {gained.sum()} of "
-        f"{len(scored)} runs (results.csv: last_normalized_return): without a reward the one nearer to the "
-        "demonstrations is kept, and far from them that says little."
+        f"{len(scored)} runs (results.csv: last_normalized_return): "
+        f"{'; '.join(why[one] for one in sorted(by_return))}."
     )
 
 

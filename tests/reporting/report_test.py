@@ -401,9 +401,16 @@ def test_the_summary_says_when_an_earlier_policy_was_kept(make_run_dir, kept, sa
     assert found == ([said] if said else [])
 
 
-@pytest.mark.parametrize("last, told", [(0.7, "in 1 of 2 runs"), (0.55, None)])
-def test_the_table_says_when_last_policies_are_far_better(make_run_dir, tmp_path, last, told):
-    make_run_dir("runs/0", returns=(0.0, 500.0), last_normalized_return=last)
+@pytest.mark.parametrize(
+    "last, keep, told",
+    [
+        (0.7, "imitation_distance", "in 1 of 2 runs (results.csv: last_normalized_return): without a reward"),
+        (0.7, "best_return", "in 1 of 2 runs (results.csv: last_normalized_return): where the best return"),
+        (0.55, "imitation_distance", None),
+    ],
+)
+def test_the_table_says_when_last_policies_are_far_better(make_run_dir, tmp_path, last, keep, told):
+    make_run_dir("runs/0", returns=(0.0, 500.0), last_normalized_return=last, keep=keep)
     make_run_dir("runs/1", returns=(0.0, 500.0), last_normalized_return=0.5, seed=1)
     write_report([tmp_path / "runs"], tmp_path / "report")
     lines = (tmp_path / "report/table.md").read_text().splitlines()
