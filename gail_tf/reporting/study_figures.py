@@ -73,6 +73,7 @@ FRACTIONS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)  # of the training: where histogram
 
 ROLLOUT_GRADIENT = "model/rollout_gradient_norm"
 
+_SHOWN = (-1.0, 2.0)  # of normalised returns: one that is far off does not flatten the others
 _LABEL_WIDTH = 1 / 14  # of three digits below a panel three abreast, as a share of its axis
 _FLOOR = 1e-12  # A logarithmic axis shows smaller values here: a gradient of exactly 0 has vanished.
 
@@ -253,8 +254,8 @@ def _row_range(histograms: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
 def draw_final_returns(groups: Sequence[Group], path: Path) -> Figure | None:
     """Returns of the final policies: a panel a task, a box (quartiles and median) a group, a dot a seed.
 
-    Normalised where an expert is known; a run that a NaN stopped is a cross at 0, the random policy. None
-    when there are fewer than two dots.
+    Normalised where an expert is known; a run that a NaN stopped is a cross at 0, the random policy. A return
+    beyond _SHOWN is a triangle at that edge. None when there are fewer than two dots.
     """
     shown = []
     for task in tasks_of(groups):
@@ -273,7 +274,7 @@ def draw_final_returns(groups: Sequence[Group], path: Path) -> Figure | None:
     for index, (task, normalized, drawn) in enumerate(shown):
         ax = panels.add(index, task)
         for position, (label, scores, nans) in enumerate(drawn):
-            _draw_box(ax, position, scores, nans, look[label]["color"])
+            _draw_box(ax, position, scores, nans, look[label]["color"], _SHOWN if normalized else None)
         ax.set_yticks(range(len(drawn)), [textwrap.fill(label, 32) for label, _, _ in drawn])
         ax.set_ylim(len(drawn) - 0.45, -0.55)
         ax.set_xlabel("normalised return of the kept policy" if normalized else "return", fontsize=9)
@@ -281,7 +282,7 @@ def draw_final_returns(groups: Sequence[Group], path: Path) -> Figure | None:
             ax.axvline(1, color=GREY, linewidth=1, linestyle="--", zorder=1)
             ax.axvline(0, color=GREY, linewidth=1, linestyle=":", zorder=1)
             low, high = ax.get_xlim()
-            ax.set_xlim(max(min(low, -0.05), -1), min(max(high, 1.1), 2))
+            ax.set_xlim(max(min(low, -0.05), _SHOWN[0]), min(max(high, 1.1), _SHOWN[1]))
     return panels.save(path)
 
 
@@ -370,7 +371,14 @@ def _finals(group: Group, normalized: bool) -> tuple[list[float], list[float]]:
     return [value for value in returns if value is not None], nans
 
 
-def _draw_box(ax: Axes, position: int, scores: Sequence[float], nans: Sequence[float], color: str) -> None:
+def _draw_box(
+    ax: Axes,
+    position: int,
+    scores: Sequence[float],
+    nans: Sequence[float],
+    color: str,
+    shown: tuple[float, float] | None,
+) -> None:
     every = [*scores, *nans]
     if len(every) > 2:
         low, median, high = np.quantile(every, (0.25, 0.5, 0.75))
@@ -380,8 +388,13 @@ def _draw_box(ax: Axes, position: int, scores: Sequence[float], nans: Sequence[f
     offsets = np.linspace(-0.2, 0.2, len(every)) if len(every) > 1 else [0.0]
     dots = {"color": color, "linewidth": 0, "zorder": 3, "clip_on": False}
     places = position + np.asarray(offsets)
-    if scores:  # an empty line has no extent, which the layout takes for an endless one
-        ax.plot(scores, places[: len(scores)], marker="o", markersize=4, **dots)
+    low, high = shown or (-np.inf, np.inf)
+    values = np.asarray(scores, float)
+    drawn = {"<": values < low, "o": (low <= values) & (values <= high), ">": values > high}
+    for marker, which in drawn.items():
+        if which.any():  # an empty line has no extent, which the layout takes for an endless one
+            at = np.clip(values[which], low, high)
+            ax.plot(at, places[: len(scores)][which], marker=marker, markersize=4, **dots)
     if nans:
         ax.plot(nans, places[len(scores) :], marker="X", markersize=6, **dots)
 

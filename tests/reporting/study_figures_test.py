@@ -228,6 +228,18 @@ def test_final_returns_have_a_dot_a_seed_and_a_cross_a_nan(make_groups, tmp_path
     assert (tmp_path / "again.png").read_bytes() == path.read_bytes()
 
 
+def test_final_returns_far_off_are_triangles_at_the_edge(make_groups, tmp_path, recwarn, rendered):
+    def what(label, task, seed):
+        return {"returns": (0.0, (900.0, -90_000.0, 9000.0)[seed])}
+
+    figure = study_figures.draw_final_returns(make_groups(["A"], seeds=3, what=what), tmp_path / "f.png")
+    (ax,) = figure.axes
+    dots = {line.get_marker(): list(line.get_xdata()) for line in ax.lines}
+    assert {mark: dots[mark] for mark in "<o>"} == {"<": [-1.0], "o": [0.9], ">": [2.0]}
+    assert ax.get_xlim() == (-1.0, 2.0)
+    assert not [str(one.message) for one in recwarn if "layout" in str(one.message)]
+
+
 def test_final_returns_without_an_expert_are_returns(make_groups, tmp_path):
     info = {"expert_return": None, "returns": (0.0, 3000.0)}
     figure = study_figures.draw_final_returns(make_groups("AB", what=lambda *_: info), tmp_path / "f.png")
