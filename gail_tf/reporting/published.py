@@ -59,9 +59,13 @@ class Returns(NamedTuple):
         return [f"{name} with subsample {every}" for name, every in found if (name, every) not in set(places)]
 
     def scores(self, environment: str, subsample: int, random: float) -> dict[str, dict[int, float]]:
-        """Method -> number of trajectories -> return, 1 for the paper's expert and 0 for ``random``."""
+        """Method -> number of trajectories -> return, 1 for the paper's expert and 0 for ``random``.
+
+        Without the rows whose expert is no better than ``random``, which is no scale.
+        """
         table = self.returns
         here = table[(table.environment == environment) & (table.subsample == subsample)]
+        here = here[here.expert > random]
         here = here.set_index("trajectories").drop(columns=["environment", "subsample"])
         scores = here.drop(columns="expert").sub(random).div(here.expert - random, axis=0)
         found = {method: column.dropna().to_dict() for method, column in scores.items()}
@@ -80,11 +84,12 @@ def read_published(path: Path) -> Values | Returns:
     try:
         lines = pathlib.Path(path).read_text(encoding="utf-8").splitlines()
         notes = [line[1:].strip() for line in lines if line.startswith(_NOTE)]
-        (header, *rows) = csv.reader(line for line in lines if not line.startswith(_NOTE))
+        lines = [line for line in lines if not line.startswith(_NOTE)]
+        (header, *rows) = csv.reader(lines)
         _check_titles(header)
         if header[: len(_PLACE)] == _PLACE:
             _check_rows(rows, len(header))
-            table = pd.read_csv(io.StringIO("\n".join(lines)), comment=_NOTE)
+            table = pd.read_csv(io.StringIO("\n".join(lines)))
             return Returns(table.astype({name: float for name in header[3:]}), notes)
         (_, column), values = header, {}
         for pattern, value in rows:
@@ -105,11 +110,18 @@ def _check_titles(header: Sequence[str]) -> None:
 
 
 def _check_rows(rows: Sequence[Sequence[str]], num_columns: int) -> None:
-    """Raises ValueError for a row that is too long, or whose counts are no whole numbers from 1 on."""
-    for row in rows:
+    """Raises ValueError for a row that is too long or is there twice, or without whole numbers from 1 on."""
+    places = set()
+    for row in filter(None, rows):
         if len(row) > num_columns:
             raise ValueError(f"the row {','.join(row)} has {len(row)} values, the titles are {num_columns}")
-        for name, value in list(zip(_PLACE, row, strict=False))[1:3]:
+        for name, value in zip(_PLACE[1:3], [*row[1:3], "", ""], strict=False):
             if not re.fullmatch(r"\s*0*[1-9]\d*\s*", value):
                 said = f"{name} = {value!r} in the row {','.join(row)}"
                 raise ValueError(f"{said}: want a whole number, 1 or more")
+        place = row[0], int(row[1]), int(row[2])
+        if place in places:
+            raise ValueError(
+                f"{row[0]} with subsample {row[1]} has two rows of {row[2]} trajectories: want one"
+            )
+        places.add(place)

@@ -41,6 +41,7 @@ def test_returns_are_scored_between_the_papers_expert_and_our_random_policy(read
     assert scores == {"BC": {4: 900 / 1800, 11: 1350 / 1800}, "GAIL": {4: 1.0}}
     assert returns.scores("Hopper-v5", 1, random=0.0) == {"BC": {4: 0.955}}
     assert returns.scores("CartPole-v1", 1, random=20.0) == {}  # without an expert there is no scale
+    assert returns.scores("Hopper-v5", 1, random=1000.0) == {}  # nor with one that is no better than chance
     assert returns.scores("Ant-v5", 20, random=0.0) == {}
 
 
@@ -64,6 +65,8 @@ def test_a_wrong_file_is_a_user_error(read, content):
         ("Hopper-v5,1,4", "Hopper-v5,1.5,4", "subsample = '1.5' in the row Hopper-v5,1.5,4,"),
         ("Hopper-v5,20,4", "Hopper-v5,,4", "subsample = '' in the row Hopper-v5,,4,"),
         ("Hopper-v5,20,4", "Hopper-v5,0,4", "subsample = '0'"),
+        ("Hopper-v5,20,4,1000,100,1000", "Hopper-v5", "subsample = '' in the row Hopper-v5:"),
+        ("Hopper-v5,20,11", "Hopper-v5,20,04", "Hopper-v5 with subsample 20 has two rows of 04 trajectories"),
         ("BC,GAIL", "BC,GAIL,", "column 7 of 7 has no title"),
         ("BC,GAIL", "BC,BC", "2 columns are titled 'BC'"),
         ("4,1000,955,", "4,1000,955,9,", "has 7 values, the titles are 6"),
@@ -73,6 +76,10 @@ def test_a_wrong_row_or_title_is_named(read, before, after, says):
     with pytest.raises(UserError) as error:
         read(OF_RETURNS.replace(before, after))
     assert says in str(error.value)
+
+
+def test_a_note_begins_a_line(read):
+    assert list(read(OF_RETURNS.replace("GAIL", "GAIL # 2")).returns.columns[-2:]) == ["BC", "GAIL # 2"]
 
 
 def test_of_a_pattern_that_stands_twice_the_first_row_holds(read):
