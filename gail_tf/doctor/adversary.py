@@ -113,14 +113,12 @@ def still(case: Case) -> Finding | None:
         return None
     if losses[0] < UNTRAINED or losses.min() < UNLEARNED * losses[0]:
         return None
-    rate, epochs = "Discriminator.learning_rate", case.setting("Discriminator.num_epochs", EPOCHS)
-    now = case.setting(rate, RATE)
     return Finding(
         f"its loss was {losses[0]:.2f} at first, and never below {losses.min():.2f}, with the agent at "
         f"{case.standing}: its reward is no better than that of random weights",
         (
-            *([f"--gin='{rate} = 1e-3'  # now {now:g}"] if now < 1e-3 else []),
-            *([f"--gin='Discriminator.num_epochs = 4'  # now {epochs:g}"] if epochs < 4 else []),
+            *case.raised("Discriminator.learning_rate", "1e-3", RATE),
+            *case.raised("Discriminator.num_epochs", "4", EPOCHS),
             "Inputs that say nothing, or a penalty that outweighs the loss, do it too.",
         ),
     )
@@ -140,12 +138,10 @@ def too_strong(case: Case) -> Finding | None:
     is_sure = certainty is not None and certainty >= SURE
     if min(accuracies) < STRONG and not is_sure:
         return None
-    rate = "Discriminator.learning_rate"
     since = _first_line(case) if min(accuracies) >= STRONG else ""
     sure = f"; P(expert) differs by {certainty:.2f} of 1" if is_sure else ""
     change = [case.stronger_penalty, "--gin='Discriminator.num_epochs = 1'"]
-    if case.setting(rate, 0.0) > 1e-4:
-        change.append(f"--gin='{rate} = 1e-4'  # now {case.setting(rate, 0.0):g}")
+    change += case.lowered("Discriminator.learning_rate", "1e-4", 0.0)
     change.append(
         "If it was so from the first iterations on, something gives the agent away: actions at their bounds "
         "or in other units, or observations that are scaled otherwise."
@@ -169,13 +165,12 @@ def too_weak(case: Case) -> Finding | None:
     accuracies = _accuracies(case)
     if not case.is_poor or accuracies is None or np.mean(accuracies) > WEAK or still(case):
         return None
-    rate, epochs = "Discriminator.learning_rate", case.setting("Discriminator.num_epochs", EPOCHS)
     return Finding(
         f"accuracies {accuracies[0]:.2f} on the expert and {accuracies[1]:.2f} on the agent in the last "
         f"third, where the agent is at {case.standing}",
         (
-            f"--gin='{rate} = 1e-3'  # now {case.setting(rate, RATE):g}",
-            f"--gin='Discriminator.num_epochs = 8'  # now {epochs:g}",
+            *case.raised("Discriminator.learning_rate", "1e-3", RATE),
+            *case.raised("Discriminator.num_epochs", "8", EPOCHS),
             "--gin='make_discriminator_network.hidden = (256, 256)'",
             "--gin='gradient_penalty.coef = 0.1'",
         ),

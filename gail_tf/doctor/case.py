@@ -107,6 +107,16 @@ class Case:
     def setting(self, name: str, default: float) -> float:
         return value if (value := finite_or_none(self.settings.get(name))) is not None else default
 
+    def raised(self, name: str, wanted: str, default: float) -> list[str]:
+        """The binding of a setting to ``wanted``, where it is less; ``default``: of a run that binds none."""
+        now = self.setting(name, default)
+        return [f"--gin='{name} = {wanted}'  # now {now:g}"] if now < float(wanted) else []
+
+    def lowered(self, name: str, wanted: str, default: float) -> list[str]:
+        """The same, where it is more."""
+        now = self.setting(name, default)
+        return [f"--gin='{name} = {wanted}'  # now {now:g}"] if now > float(wanted) else []
+
     @property
     def agent(self) -> str:
         """What updates the policy, as gin calls it: PPO, SAC, MGAIL, BehavioralCloning."""
@@ -238,7 +248,8 @@ class Case:
         """
         if change.startswith("gail-"):
             return True
-        bound = re.findall(r"--gin='(\w+)\.(\w+) = (.+?)'", change)
+        found = re.findall(r"""--gin=(['"])(\w+)\.(\w+) = (.+?)\1""", change)
+        bound = [binding for _, *binding in found]
         for part in {part for part, _, _ in bound}:
             has_part = any(name.startswith(f"{part}.") for name in self.settings)
             if part == "gradient_penalty":  # a term of the loss, which nothing need bind

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from gail_tf.doctor.adversary import RATE
 from gail_tf.doctor.case import MIN_VALUES, Case, Finding
 
 GONE = 0.1  # Of a discrete policy's first entropy, within the first third.
@@ -114,8 +115,8 @@ def no_steps(case: Case) -> Finding | None:
     return Finding(
         f"TRPO's line search accepted {late.mean():.0%} of the steps in the last third",
         (
-            "--gin='TRPO.value_epochs = 10'",
-            "--gin='TRPO.cg_damping = 0.1'",
+            *case.raised("TRPO.value_epochs", "10", 5),
+            *case.raised("TRPO.cg_damping", "0.1", 0.1),
             "Is the reward flat? See its std.",
         ),
     )
@@ -127,23 +128,21 @@ def value_lost(case: Case) -> Finding | None:
     if not case.is_poor or late is None or late > 0.05:
         return None
     epochs = case.setting("PPO.num_epochs", 10)
-    change = [
-        f"--gin='PPO.num_epochs = {2 * epochs:.0f}'  # now {epochs:g}",
-        "--gin='Discriminator.learning_rate = 1e-4'",
-    ]
+    change = [f"--gin='PPO.num_epochs = {2 * epochs:.0f}'  # now {epochs:g}"]
     if case.agent == "TRPO":
-        rate = case.setting("TRPO.value_learning_rate", 1e-3)
-        change = [
-            f"--gin='TRPO.value_learning_rate = 1e-3'  # now {rate:g}",
-            "--gin='TRPO.value_epochs = 10'",
-            change[1],
-        ]
+        change = case.raised("TRPO.value_learning_rate", "1e-3", 1e-3)
+        change += case.raised("TRPO.value_epochs", "10", 5)
     elif case.agent == "PPO" and not case.sees_screens:  # where one encoder serves both it takes one step
-        change.insert(0, "--gin='PPO.value_learning_rate = 1e-3'")
+        own = "PPO.value_learning_rate"
+        change = [*([f"--gin='{own} = 1e-3'"] if case.setting(own, 0.0) < 1e-3 else []), *change]
     return Finding(
         f"generator/explained_variance is {late:.2f} in the last third (where it follows: 0.3 to 1)",
-        change,
+        [*change, *_slower_discriminator(case)],
     )
+
+
+def _slower_discriminator(case: Case) -> list[str]:
+    return case.lowered("Discriminator.learning_rate", "1e-4", RATE)
 
 
 def vanished_gradient(case: Case) -> Finding | None:
@@ -155,7 +154,7 @@ def vanished_gradient(case: Case) -> Finding | None:
         f"generator/policy_gradient_norm fell from {np.median(early):.2g} to {np.median(late):.2g}",
         (
             case.stronger_penalty,
-            "--gin='Discriminator.learning_rate = 1e-4'",
+            *_slower_discriminator(case),
             "--gin='Discriminator.reward_transforms = [@NormalizedReward()]'  # if the config has none",
         ),
     )

@@ -80,13 +80,13 @@ def too_few_steps(case: Case) -> Finding | None:
     before, late = float(values[-2 * quarter : -quarter].mean()), float(values[-quarter:].mean())
     if late - before < STILL_RISING or values[-1] < LOST * values.max():
         return None
-    steps = int(case.run.total("env_steps") or 0)
-    budget = ("total_env_steps", steps) if steps else ("total_iterations", int(case.run.last["iteration"]))
-    change = f"--gin='Trainer.{budget[0]} = {3 * budget[1]}'"
+    budget, amount, taken = "total_env_steps", int(case.run.total("env_steps") or 0), "steps"
+    if not amount:  # cloning takes none
+        budget, amount, taken = "total_iterations", int(case.run.last["iteration"]), "iterations"
     return Finding(
         f"it still rises: {before:.2f} {unit} in the third quarter of the evaluations, {late:.2f} "
-        f"in the last, after {steps:,} steps",
-        (change, *case.cloning),
+        f"in the last, after {amount:,} {taken}",
+        (f"--gin='Trainer.{budget} = {3 * amount}'", *case.cloning),
     )
 
 

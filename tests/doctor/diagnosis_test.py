@@ -289,6 +289,11 @@ def test_what_still_rises_wants_more_steps():
         line["evaluation/return_mean"] = 2.0 * (i + 1)
     (finding,) = diagnosis.diagnose(run)
     assert (finding.name, finding.change) == ("too few steps", ("--gin='Trainer.total_env_steps = 90000'",))
+    assert finding.figures.endswith(" after 30,000 steps")
+    for line in run.metrics:  # of a clone, which takes none
+        line["env_steps"] = 0
+    (finding,) = diagnosis.diagnose(run)
+    assert finding.figures.endswith(" after 30 iterations")
 
 
 def test_cloning_is_recommended_where_a_run_can_have_it_and_has_not():
@@ -320,6 +325,45 @@ def test_no_binding_is_advised_that_the_run_has_or_has_no_part_for():
     assert finding.change[0].startswith("--gin='TD3.actor_learning_rate")
     (finding,) = diagnosis.diagnose(poor("diverged", settings=agent))
     assert not any("Discriminator" in one for one in finding.change)
+
+
+def test_a_binding_in_double_quotes_is_of_a_part_too():
+    def change_of(settings):
+        (finding,) = diagnosis.diagnose(poor(settings=settings, facts={"action_noise": 0.95}))
+        return [one.partition(" = ")[0] for one in finding.change if one.startswith("--gin")]
+
+    clone = "BehavioralCloning.learning_rate = 1e-3"
+    states = "Discriminator.inputs = ('observation', 'next_observation')"
+    assert change_of("Discriminator.learning_rate = 1e-3") == ['--gin="Discriminator.inputs']
+    assert change_of(clone) == change_of(states) == []
+
+
+@pytest.mark.parametrize(
+    "settings, metric, advised",
+    [
+        ("Discriminator.num_epochs = 16\nDiscriminator.learning_rate = 3e-3", "accuracy", []),
+        (
+            "OnPolicyGenerator.agent = @TRPO\nDiscriminator.learning_rate = 3e-5",
+            "value",
+            ["TRPO.value_epochs"],
+        ),
+        (
+            "PPO.value_learning_rate = 3e-3\nDiscriminator.learning_rate = 3e-4",
+            "value",
+            ["PPO.num_epochs", "Discriminator.learning_rate"],
+        ),
+        ("OnPolicyGenerator.agent = @TRPO\nTRPO.value_epochs = 20", "steps", []),
+    ],
+)
+def test_no_setting_is_moved_the_wrong_way_or_left_where_it_is(settings, metric, advised):
+    metrics = {
+        "accuracy": {f"discriminator__accuracy_{who}": 0.5 for who in ("expert", "agent")},
+        "value": {"generator__explained_variance": -0.2},
+        "steps": {"generator__step_accepted": 0.3},
+    }
+    (finding,) = diagnosis.diagnose(poor(settings=settings, **metrics[metric]))
+    bound = [one[len("--gin='") :].partition(" = ")[0] for one in finding.change if one.startswith("--gin='")]
+    assert bound == advised
 
 
 def test_paths_are_quoted_and_arrays_have_none():
