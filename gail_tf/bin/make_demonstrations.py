@@ -88,18 +88,23 @@ def main(argv: Sequence[str]) -> None:
             require_new("figure", _FIGURE.value)
             if not _FIGURE.value.endswith(".png"):
                 raise UserError(f"--figure={_FIGURE.value}: want a name that ends in .png.")
+        recording = (_NUM_EPISODES, _SEED, _STOCHASTIC, _ACTION_NOISE, _KEYS, _FPS)
+        _refuse(recording, "is of a recording, and --inspect looks at one: leave it out.")
+        if not _ENVIRONMENT.value:
+            _refuse(
+                (_GIN, _MAX_EPISODE_STEPS), "is of an environment: add --environment=ID, or leave it out."
+            )
         asked = (_INSPECT, _FIGURE, _ENVIRONMENT, _OBSERVATION_KEYS, _MAX_EPISODE_STEPS, _GIN)
         return inspect(*(flag.value for flag in asked))
     if _PLAY.value == bool(_POLICY.value) or not _OUT.value:
         raise UserError(
             "want --policy=PATH or --play, and --out=FILE.npz, to record, or --inspect=PATH to look at one."
         )
-    for flag in (_FIGURE, _OBSERVATION_KEYS):
-        if flag.value:
-            raise UserError(f"--{flag.name} is of --inspect: record first, then look at the file with it.")
-    for flag in () if _PLAY.value else (_KEYS, _FPS):
-        if flag.value:
-            raise UserError(f"--{flag.name} is of --play: add that, or leave it out.")
+    _refuse((_FIGURE, _OBSERVATION_KEYS), "is of --inspect: record first, then look at the file with it.")
+    if _PLAY.value:
+        _refuse((_STOCHASTIC, _ACTION_NOISE), "is of --policy, and a person acts: leave it out.")
+    else:
+        _refuse((_KEYS, _FPS), "is of --play: add that, or leave it out.")
     made = record()
     from gail_tf.doctor.case import free_folder  # with NumPy behind it, which --help can do without
 
@@ -114,6 +119,13 @@ def main(argv: Sequence[str]) -> None:
     train, run_dir = f"{program('gail-train')} {recipe}", f"--run_dir={free_folder('runs/new')}"
     given = [f"--demonstrations={shlex.quote(_OUT.value)}", lost, flags_of, run_dir]
     print(f"Train on them:  {' '.join(filter(None, [train, *given]))}")
+
+
+def _refuse(holders: Sequence[flags.FlagHolder], why: str) -> None:
+    """Raises UserError for a flag that is given and would do nothing."""
+    for holder in holders:
+        if not flags.FLAGS[holder.name].using_default_value:
+            raise UserError(f"--{holder.name} {why}")
 
 
 def record():

@@ -279,6 +279,21 @@ CASES = {
         ["--policy={tmp}/none", "--out={tmp}/new.npz", "--keys=ab"],
         "--keys is of --play",
     ),
+    "a person whose actions are drawn": (
+        "make_demonstrations",
+        ["--play", "--environment=CartPole-v1", "--out={tmp}/new.npz", "--stochastic"],
+        "--stochastic is of --policy",
+    ),
+    "looking with noise": (
+        "make_demonstrations",
+        ["--inspect=shipped:CartPole-v1", "--action_noise=0.1"],
+        "--action_noise is of a recording",
+    ),
+    "looking with bindings of no environment": (
+        "make_demonstrations",
+        ["--inspect=shipped:CartPole-v1", "--gin=make_environment.max_episode_steps = 3"],
+        "--gin is of an environment: add --environment=ID",
+    ),
     "a figure that is there": (
         "make_demonstrations",
         ["--inspect=shipped:CartPole-v1", "--figure={tmp}/bad.gin"],
