@@ -73,6 +73,7 @@ def evaluated_too_little(case: Case) -> Finding | None:
     summary = case.run.summary or {}
     final, std = summary.get("num_episodes"), summary.get("return_std")
     each = case.setting("Trainer.episodes_per_evaluation", 5)
+    episodes = [50] if final is None or final < 50 else []
     is_chosen = summary.get("keep", "imitation_distance") != "last" and len(case.scores) > 2
     if final is not None and final < MIN_EPISODES or (is_chosen and each < MIN_EPISODES):
         figures = f"{each:.0f} episodes an evaluation" + (f", {final} at the end" if final else "")
@@ -81,13 +82,9 @@ def evaluated_too_little(case: Case) -> Finding | None:
         if error <= MAX_STANDARD_ERROR:
             return None
         figures = f"{final} episodes at the end leave the score a standard error of {error:.2f}"
+        episodes = episodes or [4 * final]  # half the error
     else:
         return None
     more = ["--gin='Trainer.episodes_per_evaluation = 5'"] if each < 5 else []
-    return Finding(
-        figures,
-        (
-            case.evaluated_by(str(case.run.path), 100),
-            " ".join([*more, "--gin='Trainer.final_episodes = 50'"]),
-        ),
-    )
+    more += [f"--gin='Trainer.final_episodes = {number}'" for number in episodes]
+    return Finding(figures, (case.evaluated_by(str(case.run.path), max([100, *episodes])), " ".join(more)))

@@ -445,6 +445,10 @@ def test_a_final_figure_of_few_episodes_or_of_wide_spread_is_too_little():
         assert finding.name == "evaluation too short"
         # It has five episodes an evaluation.
         assert finding.change[1] == "--gin='Trainer.final_episodes = 50'"
+    wide = dataclasses.replace(run, summary={**run.summary, "num_episodes": 100, "return_std": 200.0})
+    (finding,) = diagnosis.diagnose(wide)  # half as many as it had would tell less
+    assert finding.change[0].endswith("--num_episodes=400")
+    assert finding.change[1] == "--gin='Trainer.final_episodes = 400'"
 
 
 def far_or_near(score, distance, **facts):
