@@ -229,7 +229,7 @@ def _chosen_and_used(
     used = demos.subsample(padded, every, seed, absorbing)
     if used.num_transitions < demos.MIN_TRANSITIONS:
         raise UserError(
-            f"every {every}th of {chosen.num_transitions} transitions leaves {used.num_transitions}; wanted "
+            f"one in {every} of {chosen.num_transitions} transitions leaves {used.num_transitions}; wanted "
             f"at least {demos.MIN_TRANSITIONS}: give more demonstrations or a smaller --subsample"
         )
     return chosen, used

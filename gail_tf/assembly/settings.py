@@ -551,8 +551,10 @@ def _settle_reward(expert: Expert, random_length: float, absorbing: bool) -> lis
     if reward is None:
         reward = matching_reward(seeks_end, outlives)
         gin.parse_config(f"Discriminator.reward_fn = @{reward.__name__}")
-        lasts = "outlast" if outlives else "last as long as"
-        why = f"since the experts' episodes {'end sooner than' if seeks_end else lasts} random ones."
+        lasts = "outlast" if outlives else "end sooner than" if seeks_end else "last as long as"
+        why = f"since the experts' episodes {lasts} random ones."
+        if not seeks_end and expert.length_mean < random_length:
+            why = "since half of the experts' episodes or more go on to the time limit."
         if not expert.ends_are_known:
             why = "which suits experts that stay: no episode is whole, and nothing tells how theirs end. If "
             why += "they reach a goal, add --gin='Discriminator.reward_fn = @log_d'."

@@ -39,11 +39,7 @@ def keeping_table(runs: pd.DataFrame) -> str | None:
 def between_runs_table(runs: pd.DataFrame) -> str | None:
     """Whether the nearest of several runs is a good one: a row a group of three or more, and one a task.
 
-    Args:
-      runs: rows of ``tables.runs_table``, or of a results.csv.
-
-    Returns:
-      Markdown; None where no group has as many finished runs with both a distance and a return.
+    None where no group of ``tables.runs_table`` has as many finished runs with both a distance and a return.
     """
     shown = _with_both(runs)
     rows = []

@@ -114,7 +114,7 @@ def test_ends_at_the_time_limit_alone_are_remarked_upon(prepare):
 
 
 def test_subsampling_that_leaves_one_transition_is_refused(prepare):
-    with pytest.raises(UserError, match="every 500th of 200 transitions leaves 1; wanted at least 2"):
+    with pytest.raises(UserError, match="one in 500 of 200 transitions leaves 1; wanted at least 2"):
         prepare(pendulums((200, False)), subsample=500)
 
 

@@ -1,10 +1,12 @@
 """The reward that the demonstrations suggest, and one that goes against them."""
 
+import gin
 import pytest
 import tensorflow as tf
 
 from gail_tf.assembly import reward_choice
 from gail_tf.assembly.expert import Expert
+from gail_tf.assembly.settings import _settle_reward
 from gail_tf.rewards import functions as rewards
 
 
@@ -28,6 +30,22 @@ def test_the_reward_goes_the_experts_way(terminates, length, random_length, rewa
         reward_choice.outlives_chance(shown, random_length),
     )
     assert reward_choice.matching_reward(seeks_end, outlives) is reward
+
+
+@pytest.mark.parametrize(
+    "terminates, length, random_length, why",
+    [
+        (0.2, 1000.0, 20.0, "the experts' episodes outlast random ones."),
+        (1.0, 100.0, 200.0, "the experts' episodes end sooner than random ones."),
+        (0.0, 200.0, 200.0, "the experts' episodes last as long as random ones."),
+        (0.4, 100.0, 200.0, "half of the experts' episodes or more go on to the time limit."),
+    ],
+)
+def test_what_is_said_of_the_reward_is_so(terminates, length, random_length, why):
+    gin.clear_config()
+    (note,) = _settle_reward(make_expert(terminates, length), random_length, absorbing=False)
+    assert note.endswith(f"(of docs/gail.md's table), since {why}")
+    gin.clear_config()
 
 
 @pytest.mark.parametrize(
