@@ -246,10 +246,10 @@ def _uneven(groups: Sequence[Group], against: str) -> bool:
 
 def _finish_comparison(finish: Callable[[Axes], None], uneven: bool, ax: Axes) -> None:
     finish(ax)
-    points = np.concatenate([np.asarray(line.get_xdata(), float) for line in ax.lines])
-    points = points[points > 1]  # level lines go from 0 to 1
-    if uneven and points.size:  # runs that have no step in common have no line
-        canvas.count_by_ratios(ax, points.min())
+    xs = [np.asarray(line.get_xdata(), float) for line in ax.lines]
+    firsts = [x[x > 1].min() for x in xs if (x > 1).any()]  # level lines go from 0 to 1
+    if uneven and firsts:  # runs that have no step in common have no line
+        canvas.count_by_ratios(ax, min(firsts))
 
 
 def finish_normalized(ax: Axes) -> None:

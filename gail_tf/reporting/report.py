@@ -100,8 +100,10 @@ def _figures(groups: Sequence[Group], beside: Values | Returns | None) -> dict[s
     )
     figures["rollout_gradient.png"] = (study_figures.draw_rollout_gradients, groups)
     tasks = tasks_of(groups)
-    for task in tasks:
+    for number, task in enumerate(tasks):
         name = f"reward_histograms{'_' + text.slug(task) if len(tasks) > 1 else ''}.png"
+        if name in figures:  # of names that differ in letters that no file's name has
+            name = name.replace(".png", f"_{number}.png")
         figures[name] = (study_figures.draw_reward_histograms, [g for g in groups if g.task == task])
     return figures
 

@@ -170,6 +170,9 @@ def test_runs_without_a_step_in_common_break_no_panel(make_run_dir, tmp_path):
     runs.append(load_run(make_run_dir("clone", returns=(900.0,), steps_per_line=0, algorithm="bc")))
     (ax,) = figures.draw_comparison(group_runs(runs), tmp_path / "curves.png").axes
     assert ax.get_xscale() == "linear"
+    nothing = load_run(make_run_dir("failed", returns=(), status="failed"))
+    (ax,) = figures.draw_comparison(group_runs([nothing]), tmp_path / "nothing.png").axes
+    assert not ax.lines
 
 
 def test_comparison_has_a_panel_a_task_of_a_study(make_run_dir, tmp_path):

@@ -234,6 +234,15 @@ def test_a_report_leaves_no_table_of_an_earlier_one(make_run_dir, tmp_path):
     assert set(out.iterdir()) == {*written, out / "mine.md"} and out / "arms.md" not in written
 
 
+def test_tasks_of_other_letters_have_a_figure_each(make_run_dir, tmp_path):
+    rewards = {"reward/agent_histogram": [{"low": 0.0, "high": 1.0, "counts": [1, 1]}] * 3}
+    for task in ("α", "β"):
+        make_run_dir(f"runs/{task}", task=task, metrics=rewards)
+    written = write_report([tmp_path / "runs"], tmp_path / "out")
+    found = [path.name for path in written if path.name.startswith("reward_histograms")]
+    assert found == ["reward_histograms_hopper_v5.png", "reward_histograms_hopper_v5_1.png"]
+
+
 def test_of_the_runs_those_that_are_named_so(make_run_dir, tmp_path):
     for name in ("runs/a/hopper/0", "runs/a/hopper/1", "runs/b/ant/0"):
         make_run_dir(name)
