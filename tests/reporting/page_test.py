@@ -157,6 +157,11 @@ def test_a_run_that_did_not_finish_is_told_as_what_it_is(shown, make_run_dir):
     assert panel["tips"][0][1:] == [*told, "0.25  gail_ppo, seed 2 (running after 200 steps)"]
 
 
+def test_a_run_that_names_no_seed_has_none_in_its_line(shown, make_run_dir):
+    (panel,) = shown([make_run_dir(f"{i}", seed=None, status="killed") for i in range(2)], 0.5)
+    assert panel["tips"][0][1:] == ["0.25  gail_ppo (killed after 300 steps)"] * 2
+
+
 def test_each_run_has_its_command_and_settings_as_they_were_given(make_page, study):
     _, reader, groups = make_page(study)
     runs = tables.runs_table(groups)

@@ -65,7 +65,7 @@
       lines.push({ name: group.label, look: look(index), points: summary(curves), band: whole.length > 2 });
     }
     for (const run of eachSeed || !whole.length ? runs : runs.filter((one) => one.failure))
-      lines.push({ name: `${group.label}, seed ${run.seed}${run.failure ? ` (${run.failure})` : ""}`, look: look(index), points: curve(run, metric, axis), thin: true });
+      lines.push({ name: `${group.label}${run.seed === null ? "" : `, seed ${run.seed}`}${run.failure ? ` (${run.failure})` : ""}`, look: look(index), points: curve(run, metric, axis), thin: true });
     return lines.filter((line) => line.points.length);
   });
   const ticks = (low, high) => {
