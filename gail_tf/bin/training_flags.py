@@ -1,6 +1,7 @@
 """The flags that gail-train and gail-train-expert share."""
 
 import os
+import re
 import sys
 
 from absl import flags
@@ -63,6 +64,8 @@ def train(script: str, **more) -> int:
     asked = {holder.name: holder.value for holder in _SHARED} | more
     bindings = asked.pop("gin")
     if trackers := asked.pop("tracker"):
+        if bound := next((one for one in bindings if re.match(r"\s*Trainer\.trackers\s*=", one)), None):
+            raise UserError(f"--gin binds {bound.strip()}, and --tracker gives another: give one of them.")
         bindings = [*bindings, f"Trainer.trackers = [{', '.join(f'@{name}' for name in trackers)}]"]
     if asked.pop("list"):
         print(recipe_texts.list_text())

@@ -100,6 +100,11 @@ CASES = {
     "unknown flag": ("train", [PPO, "--demos=x"], "demos"),
     "malformed flag": ("train", [PPO, "--seed=one"], "seed"),
     "negative seed": ("train", [PPO, "--seed=-1", "{demos}"], "seed"),
+    "trackers twice": (
+        "train",
+        [PPO, "--gin=Trainer.trackers = [@MLflow]", "--tracker=WandB", "{demos}"],
+        "--gin binds Trainer.trackers = [@MLflow], and --tracker gives another: give one of them.",
+    ),
     "negative seed in gin": (
         "train",
         [PPO, "--gin=Experiment.seed = -1", "{demos}"],
