@@ -327,15 +327,14 @@ def _notes_on_ends(recorded: Demonstrations, whole: np.ndarray, max_steps: int) 
 
 
 def _notes_on_copies(recorded: Demonstrations) -> list[str]:
-    """How many episodes are others again, observation by observation and action by action."""
-    columns = recorded.observations, recorded.actions
-    seen = {hash(tuple(column[rows].tobytes() for column in columns)) for rows in recorded.episode_slices}
-    copies = recorded.num_episodes - len(seen)
+    """How many episodes are others again."""
+    different = int(demos.are_new(recorded).sum())
+    copies = recorded.num_episodes - different
     if not copies:
         return []
     return [
         f"{copies} of {recorded.num_episodes} episodes are copies of others, which teach nothing more; "
-        f"different ones: {len(seen)}."
+        f"different ones: {different}."
     ]
 
 

@@ -25,4 +25,11 @@ from gail_tf.demonstrations.loading import (
 from gail_tf.demonstrations.readers import Reader
 from gail_tf.demonstrations.readers.npz import named
 from gail_tf.demonstrations.readers.own import save
-from gail_tf.demonstrations.sampling import importance_weights, pad_absorbing, select, subsample, take
+from gail_tf.demonstrations.sampling import (
+    are_new,
+    importance_weights,
+    pad_absorbing,
+    select,
+    subsample,
+    take,
+)

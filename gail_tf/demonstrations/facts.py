@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from gail_tf.demonstrations.demonstrations import Demonstrations
+from gail_tf.demonstrations.sampling import are_new, take
 
 _AT_BOUND = 1e-3  # Of the interval's width: squashing functions come near a bound and never meet it.
 _LEAST_ROWS = 100  # Of fewer the actions may happen to be alike.
@@ -22,9 +23,14 @@ def action_noise(demonstrations: Demonstrations) -> float | None:
 
     The mean squared difference between a row's action and that of the row with the nearest observation, over
     the mean squared difference of any two rows' actions. Discrete actions count as one-hot.
+    Copies of episodes count once: a row's copy has its action, whatever that is.
     None of images, of fewer than 100 rows, and where all actions are the same.
     """
-    if demonstrations.are_images or demonstrations.num_transitions < _LEAST_ROWS:
+    if demonstrations.are_images:
+        return None
+    if not (new := are_new(demonstrations)).all():
+        demonstrations = take(demonstrations, new)
+    if demonstrations.num_transitions < _LEAST_ROWS:
         return None
     rng = np.random.default_rng(0)
     rows = np.sort(rng.permutation(demonstrations.num_transitions)[:_MAX_ROWS])

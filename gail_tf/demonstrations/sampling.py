@@ -96,6 +96,16 @@ def take(demonstrations: Demonstrations, episodes: np.ndarray) -> Demonstrations
     return _take(demonstrations, rows_of, f"Took {len(rows_of)} of {num} episodes.")
 
 
+def are_new(demonstrations: Demonstrations) -> np.ndarray:
+    """Bool ``[E]``: the episodes that are no copy of one before, observation by observation and action."""
+    columns, seen, new = (demonstrations.observations, demonstrations.actions), set(), []
+    for rows in demonstrations.episode_slices:
+        episode = hash(tuple(column[rows].tobytes() for column in columns))
+        new.append(episode not in seen)
+        seen.add(episode)
+    return np.array(new)
+
+
 def pad_absorbing(demonstrations: Demonstrations) -> Demonstrations:
     """Absorbing states for episodes that ended early (Kostrikov et al. 2019, DAC, section 4.2).
 

@@ -1,5 +1,7 @@
 """What run.json keeps of demonstrations for gail-doctor."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -54,6 +56,15 @@ def of(observations, actions):
         truncated=is_last,
         episode_ends=np.array([len(actions)]),
     )
+
+
+def test_copies_of_episodes_hide_no_noise():
+    rng = np.random.default_rng(0)
+    observations, actions = rng.uniform(-1, 1, (2, 200, 2)).astype(np.float32)
+    once = of(observations, actions)
+    twice = {name: np.concatenate([rows, rows]) for name, rows in once.per_step.items()}
+    twice = dataclasses.replace(once, **twice, episode_ends=np.array([200, 400]))
+    assert demos.facts(twice, 200, None)["action_noise"] == demos.facts(once, 200, None)["action_noise"] > 0.8
 
 
 def test_the_noise_of_many_discrete_actions_is_that_of_one_hot_rows():
