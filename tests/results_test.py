@@ -389,7 +389,7 @@ _AIMS = [
     ("HalfCheetah-v5", _SUBSAMPLED, ["gail_ppo"], 0.85, 0.95),
     ("Walker2d-v5", "4", ["gail_ppo", _SHORTER, "gail_trpo", "sac_gail", "mgail"], 0.90, 0.95),
     ("Walker2d-v5", _SUBSAMPLED, ["gail_ppo", _SHORTER, "gail_trpo"], 0.85, 0.95),
-    ("Ant-v5", "4", _THREE, 0.90, 0.95),
+    ("Ant-v5", "4", [*_THREE, "mgail"], 0.90, 0.95),
     ("Ant-v5", _SUBSAMPLED, _ON_POLICY, 0.85, 0.95),
     ("Humanoid-v5", "25", ["bc", "gail_trpo", "gail_ppo", "sac_gail"], 0.85, 0.90),
     ("CartPole-v1", "4", ["gail_ppo"], 0.90, 0.97),
@@ -412,6 +412,7 @@ _ARM_THERE = {  # where the study calls a recipe otherwise
     ("dac_td3", "Hopper-v5"): "GAIL + cloning (TD3, no delay)",
     ("mgail", "Hopper-v5"): "MGAIL + cloning",
     ("mgail", "Walker2d-v5"): "MGAIL + cloning",
+    ("mgail", "Ant-v5"): "MGAIL + cloning",
     ("gail_ppo", "Walker2d-v5"): "GAIL (PPO), 1.5M",
     ("gail_trpo", "Walker2d-v5"): "GAIL + cloning (TRPO)",
     ("gail_trpo", "Ant-v5"): "GAIL + cloning (TRPO)",
@@ -420,7 +421,7 @@ _ARM_THERE = {  # where the study calls a recipe otherwise
 _FOLDER_THERE = {
     ("gail_trpo", "Humanoid-v5"): "trpo_humanoid",
     ("gail_ppo", "HalfCheetah-v5"): "half_cheetah",
-    ("mgail", "Walker2d-v5"): "mgail_walker2d",
+    **{("mgail", task): "mgail_cloning" for task in ("Walker2d-v5", "Ant-v5")},
 }
 
 
