@@ -1539,8 +1539,8 @@ def test_agents_of_mountain_car_are_counted_against_their_own_demonstrations():
 def test_plain_ppo_on_few_rows_of_walker2d_ends_near_its_highest():
     runs = [run for run in _archived("ho_ermon") if run.name.startswith("gail_ppo/walker2d_")]
     returns = [aggregates.evaluation_curve(run)[1] for run in runs]
-    assert len(runs) == 6 and all(one.max() - one[-1] <= 0.1 for one in returns)
-    assert "With PPO all six runs on Walker2d-v5 end at their highest, or within 0.1" in _words(
+    assert len(runs) == 9 and all(one.max() - one[-1] <= 0.1 for one in returns)
+    assert "With PPO all nine runs on Walker2d-v5 end at their highest, or within 0.1" in _words(
         "docs/gail.md"
     )
 
