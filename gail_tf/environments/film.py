@@ -239,10 +239,8 @@ def _writer(path: Path, fps: float):
                     writer.append_data(_even(frame))
 
             yield add_frame
-        with (
-            _lost_as_user_error(),
-            imageio.get_reader(temporary) as film,
-        ):  # of a full disk ffmpeg says nothing
+        # Of a full disk ffmpeg says nothing.
+        with _lost_as_user_error(), imageio.get_reader(temporary) as film:
             film.get_data(0)
         os.replace(temporary, path)
     finally:
