@@ -411,7 +411,10 @@ def test_a_policy_that_its_killed_run_left_behind_is_said(tmp_path):
     assert "of step 4,096" in note("running", 4096, 155_648) and "--resume" in note("running", 155_648)
     assert "155,648" in note("running", 155_648, cut='{"env_steps": 16')
     assert "155,648" in note("interrupted", 155_648)
-    assert note("running", 4096) is note("finished", 155_648) is None
+    assert note("running", 4096) is None
+    assert "155,648" in note("finished", 155_648)  # and lost its results: it goes on
+    (tmp_path / "summary.json").write_text('{"env_steps": 155648}')
+    assert note("finished", 155_648) is None
     (tmp_path / "run.json").write_text('{"status": "running", "environment_factory": "mine.make"}')
     (tmp_path / "metrics.jsonl").write_text('{"env_steps": 155648}\n')
     assert "environment=make, resume=True)" in run_directory.note_of_older(policy)
