@@ -20,6 +20,11 @@ def require_new(flag: str, path: str | os.PathLike) -> None:
         raise UserError(f"--{flag}={path} is there already: choose another name or remove it.")
 
 
+def nearest_folder(path: str | os.PathLike) -> pathlib.Path:
+    """The first of the parents of ``path`` that is there."""
+    return next(parent for parent in pathlib.Path(os.path.abspath(path)).parents if parent.exists())
+
+
 def check_in_no_run(what: str, path: str | os.PathLike) -> None:
     """Raises UserError where ``path`` is below a run: no report finds one there, and --overwrite takes it."""
     of_a_run = ("run.json", "config.gin")  # both: the one name others have too

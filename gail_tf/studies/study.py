@@ -22,7 +22,7 @@ from gail_tf.assembly.gin_text import PARSE_ERRORS, Statement, repeated_names, s
 from gail_tf.assembly.recipes import Layer, did_you_mean, read, resolve_config, settings
 from gail_tf.demonstrations import digest_of_files
 from gail_tf.errors import UserError
-from gail_tf.files import check_in_no_run, check_readable
+from gail_tf.files import check_in_no_run, check_readable, nearest_folder
 from gail_tf.reporting.runs import named_by
 from gail_tf.reporting.text import slug
 from gail_tf.resources import configs_dir, shipped_file
@@ -295,7 +295,7 @@ def select(runs: Iterable[StudyRun], only: str = "", shard: str | None = None) -
 
 def check_out(out: Path) -> None:
     """Raises UserError where ``--out`` is a file or a run, or would be below one."""
-    nearest = next(path for path in (out, *out.absolute().parents) if path.exists())
+    nearest = out if out.exists() else nearest_folder(out)
     require(nearest.is_dir(), f"--out={out}: {nearest} is a file: want a folder, new or of this study.")
     check_in_no_run(f"--out={out}", out / "runs")  # which would be below it
     check_readable(f"--out={out}", out, "choose another")

@@ -21,7 +21,7 @@ from gail_tf.environments.make import is_same_id, make_by_arguments, with_time_l
 from gail_tf.environments.observations import environment_name, observation_spec, time_limit
 from gail_tf.environments.wrappers import as_bindings, described_arguments
 from gail_tf.errors import UserError, one_line
-from gail_tf.files import as_json, require_new
+from gail_tf.files import as_json, nearest_folder, require_new
 from gail_tf.machine import pip_install
 from gail_tf.training import actors, evaluation, rollouts
 from gail_tf.training.run_directory import imported_modules
@@ -312,7 +312,7 @@ def _check_space(out: str, folder: Path, recorded: demonstrations.Demonstrations
     """Raises UserError where the disk has no room: HDF5, whose writing fails, ends the whole process."""
     sizes = {name: array.nbytes for name, array in recorded.per_step.items() if name != "next_observations"}
     wanted = sum(sizes.values()) + sizes["rewards"] + recorded.num_episodes * _BYTES_PER_EPISODE  # of float64
-    free = shutil.disk_usage(next(path for path in folder.absolute().parents if path.exists())).free
+    free = shutil.disk_usage(nearest_folder(folder)).free
     if free < wanted:
         told = f"about {wanted / 1e6:.1f} MB are wanted in {folder}, and {free / 1e6:.1f} MB are free"
         raise UserError(f"--out={out}: {told}; free some space, or write an .npz elsewhere.")

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 from gail_tf.errors import UserError
-from gail_tf.files import check_in_no_run, check_readable, new_folder, write_atomically
+from gail_tf.files import check_in_no_run, check_readable, nearest_folder, new_folder, write_atomically
 from gail_tf.lease import Lease, check_free, is_alive
 from gail_tf.reporting import python_calls
 from gail_tf.reporting.runs import status_of
@@ -147,7 +147,7 @@ class RunDirectory:
 
     def check_available(self, overwrite: bool) -> None:
         """Raises UserError when the directory cannot become a new run, which one in use cannot."""
-        here, parent = Path.cwd().resolve(), self._nearest_folder()
+        here, parent = Path.cwd().resolve(), nearest_folder(self.path)
         if self.path.resolve() in (here, *here.parents):
             wrong = "is the working directory or holds it: name a new folder, such as runs/first"
         elif self.exists and not self.path.is_dir():
@@ -168,10 +168,6 @@ class RunDirectory:
         check_in_no_run(f"--run_dir={self.path}", self.path)
         check_readable(f"--run_dir={self.path}", self.path, "choose another")
 
-    def _nearest_folder(self) -> Path:
-        """The first of the path's parents that is there."""
-        return next(parent for parent in Path(os.path.abspath(self.path)).parents if parent.exists())
-
     def create(self, info: Mapping[str, Any], config: str, overwrite: bool) -> None:
         """Makes the directory with ``run.json`` and ``config.gin`` in one move, and takes it for this run.
 
@@ -180,7 +176,7 @@ class RunDirectory:
         # Whoever begins in the same new directory at this moment finds it taken, and is not replaced.
         is_there = self.exists
         self.check_available(overwrite)
-        old, nearest = Lease(self.path), self._nearest_folder()
+        old, nearest = Lease(self.path), nearest_folder(self.path)
         if is_there:
             old.take()
         try:

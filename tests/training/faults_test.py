@@ -290,9 +290,8 @@ def test_overwrite_replaces_a_run_and_nothing_else(tmp_path):
             new_run(tmp_path / "file", overwrite)
     with pytest.raises(UserError, match="is no writable folder"):
         new_run(tmp_path / "file" / "run")
-    with pytest.raises(
-        UserError, match="deep is inside the run .*/a: name"
-    ):  # which --overwrite would take along
+    # Its --overwrite would take along what is in it.
+    with pytest.raises(UserError, match="deep is inside the run .*/a: name"):
         new_run(tmp_path / "a" / "more" / "deep")
     (tmp_path / "b" / "run.json").touch()  # somebody else's
     new_run(tmp_path / "b" / "run")
