@@ -122,7 +122,7 @@ class Discriminator(tf.Module):
         for term in self._loss_terms:
             require_signature(losses.BINDING, term, "logit_fn", "batch", "seed")
             # Here, before there is a run: a term itself is first called while a run is traced.
-            check_settings(name_of(term), getattr(term, "keywords", {}), getattr(term, "rules", ()))
+            losses.check_bound(term)
         self._expert_filter = None if expert_filter is None else checked_filter(expert_filter)
         self._pipeline = RewardPipeline(reward_fn, reward_transforms, standardize_over)
         self.reward_fn = self._pipeline.reward_fn

@@ -17,8 +17,9 @@ import gin
 import numpy as np
 import tensorflow as tf
 
-from gail_tf.errors import UserError, kind_of
+from gail_tf.errors import UserError, kind_of, one_line
 from gail_tf.functions import call_user_function, name_of
+from gail_tf.optimization.checks import check_settings
 from gail_tf.types import Metrics
 
 LogitFn = Callable[[tf.Tensor], tf.Tensor]
@@ -71,6 +72,18 @@ def sum_of_terms(
         name = f"discriminator/loss_{name_of(term)}"
         metrics[name] = metrics.get(name, 0.0) + values[-1]
     return tf.add_n(values), metrics
+
+
+def check_bound(term: Callable) -> None:
+    """Raises ValueError for a binding of ``term`` that its ``rules`` refuse, UserError for wrong rules."""
+    own = f"{name_of(term)}.rules"
+    rules = getattr(term, "rules", ())
+    for rule in rules:
+        if isinstance(rule, str) or [isinstance(one, str) for one in rule] != [True, False, True]:
+            wanted = "want a tuple of rules, each (names, a function of a value, what is wanted)"
+            raise UserError(f"{own}: {one_line(rule, 60)} is no rule: {wanted}.")
+    asked = [(names, functools.partial(call_user_function, own, fits), told) for names, fits, told in rules]
+    check_settings(name_of(term), getattr(term, "keywords", {}), asked)
 
 
 def _scalar(term: Callable, value: Any) -> tf.Tensor:

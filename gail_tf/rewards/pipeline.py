@@ -5,10 +5,12 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from gail_tf.functions import frozen
+from gail_tf.functions import call_user_function, frozen
 from gail_tf.networks.normalization import RunningMoments
 from gail_tf.rewards.checks import check_is_saved, rewards_of
 from gail_tf.rewards.statistics import reward_statistics
+
+_TRANSFORMS = "Discriminator.reward_transforms"
 
 
 class RewardPipeline(tf.Module):
@@ -35,9 +37,10 @@ class RewardPipeline(tf.Module):
         self.reward_fn = frozen(reward_fn)
         self._transforms = [frozen(transform) for transform in transforms]
         for transform in self._transforms:
-            check_is_saved("Discriminator.reward_transforms", transform)
+            check_is_saved(_TRANSFORMS, transform)
         # What gives no rewards says so before a run begins; a trace, since that is how they are called.
-        tf.function(self.__call__, autograph=False).get_concrete_function(tf.TensorSpec([3]))
+        asked = tf.function(lambda logits: (self(logits), self.pay(logits, logits)), autograph=False)
+        asked.get_concrete_function(tf.TensorSpec([3]))
 
     def __call__(self, logits: tf.Tensor) -> tf.Tensor:
         """The reward of ``logits``, same shape; differentiable, changes no state."""
@@ -73,8 +76,8 @@ class RewardPipeline(tf.Module):
     def _transformed(self, reward: tf.Tensor, update: bool) -> tf.Tensor:
         for transform in self._transforms:
             if update and hasattr(transform, "update"):
-                transform.update(reward)
-            reward = rewards_of("Discriminator.reward_transforms", transform, reward, "rewards")
+                call_user_function(_TRANSFORMS, transform.update, reward)
+            reward = rewards_of(_TRANSFORMS, transform, reward, "rewards")
         return reward
 
     def _clipped_share(self, reward: tf.Tensor) -> dict[str, tf.Tensor]:

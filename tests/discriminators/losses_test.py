@@ -1,5 +1,6 @@
 """Loss terms of a linear discriminator D = w x, by hand."""
 
+import functools
 import math
 
 import numpy as np
@@ -9,6 +10,7 @@ import tensorflow as tf
 from gail_tf.discriminators.losses import (
     DiscriminatorBatch,
     bce_loss,
+    check_bound,
     entropy_bonus,
     mixup_loss,
     on_lines,
@@ -172,3 +174,21 @@ def test_a_loss_that_is_no_scalar_is_one_line():
 def test_a_term_that_gives_no_loss_is_named(term, sentence):
     with pytest.raises(UserError, match=f"^Discriminator.loss_terms: {sentence}"):
         sum_of_terms([term], lambda x, seed: x[:, 0], batch([0.0], [0.0]), SEED)
+
+
+@pytest.mark.parametrize(
+    ("rules", "told"),
+    [
+        (("k", lambda x: x > 0.0, "a number above 0"), "k is no rule: want a tuple of rules, each "),
+        ((("k", lambda x: x > 0.0),), r"\('k', .*\) is no rule: want a tuple of rules, each "),
+        ((("k", lambda x: x.size > 0, "some"),), r"<lambda> fails \(AttributeError: .*losses_test.py, line "),
+    ],
+)
+def test_a_rule_that_is_none_or_fails_is_told_of_its_term(rules, told):
+    def term(logit_fn, batch, seed, k):
+        return 0.0
+
+    term.rules = rules
+    bound = functools.partial(term, k=2.0)
+    with pytest.raises(UserError, match=f"^term.rules: {told}"):
+        check_bound(functools.update_wrapper(bound, term))

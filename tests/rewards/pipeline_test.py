@@ -182,6 +182,24 @@ class Counted:
         self.number.assign_add(1.0)
 
 
+class Lost(tf.Module):
+    """Its statistics fail, which only a batch that is paid asks for."""
+
+    def update(self, reward):
+        raise KeyError("mean")
+
+    def __call__(self, reward):
+        return reward
+
+
+def test_an_update_that_fails_is_named_before_it_is_used():
+    told = (
+        r"^Discriminator.reward_transforms: Lost.update fails \(KeyError: 'mean'\) in pipeline_test.py, line"
+    )
+    with pytest.raises(UserError, match=told):
+        RewardPipeline(airl, [Lost()])
+
+
 def test_a_state_that_no_checkpoint_would_hold_is_refused():
     with pytest.raises(
         UserError, match="transforms: Counted has update and is no tf.Module: want a class that"
