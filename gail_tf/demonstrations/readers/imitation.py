@@ -123,14 +123,14 @@ def read_npz(path: str) -> Demonstrations | None:
     found.pop("infos", None)
     names = {"obs": "obs", "acts": "acts", "indices": "indices", "terminal": "terminal"}
     npz.require_keys(found, tuple(names), (*names, "rews"))
-    splits, count = found["indices"], np.atleast_1d(found["terminal"]).size
-    steps = len(np.atleast_1d(found["acts"]))
+    found = {name: np.atleast_1d(array) for name, array in found.items()}
+    splits, count, steps = found["indices"], found["terminal"].size, len(found["acts"])
     is_rising = splits.ndim == 1 and not (np.diff(splits, prepend=0, append=steps) <= 0).any()
     if splits.size and (splits.dtype.kind not in arrays.INTEGER_KINDS or not is_rising):
         raise UserError(
             "indices do not rise from above 0 to below the number of acts; wanted where to split acts"
         )
-    if len(splits) != count - 1 or len(np.atleast_1d(found["obs"])) != steps + count:
+    if len(splits) != count - 1 or len(found["obs"]) != steps + count:
         raise UserError(
             f"obs has {len(found['obs'])} rows, acts {steps}, of {count} trajectories, {len(splits)} "
             "indices; wanted one observation more than acts in each: save them again"

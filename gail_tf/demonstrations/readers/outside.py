@@ -13,6 +13,8 @@ from gail_tf.errors import UserError
 from gail_tf.files import sha256_of
 from gail_tf.machine import pip_install
 
+TAKE = "demonstrations.take keeps those of one (docs/demonstrations.md)"
+
 
 def package(name: str, format_name: str, requirement: str) -> ModuleType:
     """The module ``name``; UserError with the command for ``requirement`` where it is not installed."""

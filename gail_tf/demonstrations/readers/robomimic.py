@@ -14,7 +14,7 @@ import numpy as np
 from gail_tf.demonstrations.components import Components, concatenated
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.readers import d4rl, hdf5
-from gail_tf.demonstrations.readers.outside import source
+from gail_tf.demonstrations.readers.outside import TAKE, source
 from gail_tf.errors import UserError
 
 MAX_VECTOR_AXES = 2  # [N] or [N, d]; images have more
@@ -66,6 +66,10 @@ def _vector_keys(name: str, group: Any) -> tuple[list[str], list[str]]:
             f"data/{name} has no obs, only states of the simulator; wanted observations: make them with "
             "robomimic's dataset_states_to_obs.py"
         )
+    if hasattr(group["obs"], "shape"):
+        raise UserError(f"data/{name}/obs is one array; wanted arrays in a group: move it to obs/state")
+    if inner := [key for key in group["obs"] if not hasattr(group["obs"][key], "shape")]:
+        raise UserError(f"data/{name}/obs/{inner[0]} is a group; wanted arrays: move what it holds to obs")
     shapes = {key: group["obs"][key].shape for key in sorted(group["obs"])}
     vectors = [key for key, shape in shapes.items() if 1 <= len(shape) <= MAX_VECTOR_AXES]
     if not vectors:
@@ -79,7 +83,17 @@ def _all(demos: list[str], groups: list[Any], key: str) -> list[np.ndarray]:
     for name, group in zip(demos, groups, strict=True):
         if key not in group:
             raise UserError(f"data/{name} has no {key}; wanted it in every demo: record it again")
-    return [hdf5.array(f"data/{name}/{key}", group[key]) for name, group in zip(demos, groups, strict=True)]
+    rows = {
+        name: hdf5.array(f"data/{name}/{key}", group[key]) for name, group in zip(demos, groups, strict=True)
+    }
+    for name, array in rows.items():
+        if not array.ndim or array.shape[1:] != rows[demos[0]].shape[1:]:
+            given, wanted = list(array.shape), list(rows[demos[0]].shape)
+            raise UserError(
+                f"data/{name}/{key} has shape {given}, data/{demos[0]}/{key} {wanted}; wanted one row a "
+                "step, of one kind of data: keep others in another file"
+            )
+    return list(rows.values())
 
 
 def _observations(
@@ -147,5 +161,4 @@ def _note_on_masks(file: Any, num_demos: int) -> list[str]:
     if all(size == num_demos for size in sizes.values()):
         return []
     told = ", ".join(f"{name} {size}" for name, size in sizes.items())
-    advice = "demonstrations.take keeps those of one (docs/demonstrations.md)"
-    return [f"All {num_demos} demos were read, and no mask was heeded ({told}): {advice}."]
+    return [f"All {num_demos} demos were read, and no mask was heeded ({told}): {TAKE}."]

@@ -26,7 +26,7 @@ def read(path: str) -> Demonstrations | None:
         raise UserError("obs holds the names of image files; wanted observations: save the images themselves")
     starts = found["episode_starts"]
     starts = arrays.as_flags("episode_starts", starts[:, 0] if starts.ndim == 2 else starts)
-    arrays.require_same_length({"obs": found["obs"], "episode_starts": starts})
+    arrays.require_same_length({"obs": np.atleast_1d(found["obs"]), "episode_starts": starts})
     timeouts = np.append(starts[1:], True)
     fields = {name: found[name] for name in ("obs", "actions", "rewards") if name in found}
     fields |= {"terminals": np.zeros(len(timeouts), bool), "timeouts": timeouts}

@@ -78,6 +78,12 @@ def test_masks_are_not_heeded_and_a_note_says_so(write):
     assert len(everything.notes) == 1
 
 
+def one_array(file):
+    """As Isaac Lab's recorder writes a group of observations that it has put together."""
+    del file["data/demo_0/obs"]
+    file["data/demo_0/obs"] = np.zeros((3, 3))
+
+
 def drop(name):
     return lambda file: file.__delitem__(name)
 
@@ -87,6 +93,8 @@ def drop(name):
     [
         (drop("data/demo_1/actions"), "data/demo_1 has no actions; wanted it in every demo"),
         (drop("data/demo_0/obs"), "only states of the simulator.*dataset_states_to_obs.py"),
+        (lambda f: f.move("data/demo_0/obs/arm", "data/demo_0/obs/left/arm"), "demo_0/obs/left is a group"),
+        (one_array, "demo_0/obs is one array; wanted arrays in a group"),
         (drop("data/demo_1/obs/arm"), "data/demo_1 has no obs/arm, which data/demo_0 has"),
         (drop("data/demo_0"), None),
         (lambda f: [f.__delitem__(f"data/demo_{i}") for i in (0, 1)], "data holds no demo_0"),
@@ -109,5 +117,16 @@ def test_demos_of_other_lengths_or_widths(write, refuses):
         del file["data/demo_1/obs/at"]
         file["data/demo_1/obs/at"] = np.zeros((2, 5))
 
+    def with_rows(key, rows):
+        def change(file):
+            del file[f"data/demo_1/{key}"]
+            file[f"data/demo_1/{key}"] = rows
+
+        return write(change=change)
+
+    other = r"data/demo_1/actions has shape \[2, 1\], data/demo_0/actions \[3, 2\]; wanted one row a step"
+    refuses(with_rows("actions", np.zeros((2, 1))), other)
+    refuses(with_rows("rewards", np.zeros((2, 1))), r"rewards has shape \[2, 1\], data/demo_0/rewards \[3\]")
+    refuses(with_rows("rewards", 1.0), r"rewards has shape \[\], data/demo_0/rewards \[3\]")
     refuses(write(change=shorter), "data/demo_1 has 2 obs and 1 actions; wanted as many")
     refuses(write(change=wider), "data/demo_1/obs has other widths than data/demo_0/obs")

@@ -32,6 +32,7 @@ def test_flags_of_a_vectorised_environment_are_a_column(made, tmp_path):
             "episode_starts cannot be read .pickled.*numpy.savez, episode_starts=",
         ),
         ({"episode_starts": np.ones(97)}, "episode_starts has 97 rows and obs has 98"),
+        ({"obs": np.zeros(())}, "episode_starts has 98 rows and obs has 1"),
         ({"episode_starts": np.full(98, 2)}, "episode_starts row 0 is 2"),
         ({"obs": np.array(["0.png"] * 98)}, "names of image files"),
         ({"actions": None}, "missing keys actions"),
