@@ -14,9 +14,9 @@ import numpy as np
 from gail_tf.demonstrations import arrays
 from gail_tf.demonstrations.components import concatenated
 from gail_tf.demonstrations.demonstrations import Demonstrations
-from gail_tf.demonstrations.readers import d4rl
-from gail_tf.demonstrations.readers.outside import parsing
-from gail_tf.demonstrations.readers.table import parquet_columns, require_numbers
+from gail_tf.demonstrations.readers import d4rl, npz
+from gail_tf.demonstrations.readers.outside import TAKE, first_bytes, parsing
+from gail_tf.demonstrations.readers.table import PARQUET, parquet_columns, require_numbers
 from gail_tf.errors import UserError
 
 VERSIONS = ("v2.0", "v2.1", "v3.")
@@ -38,13 +38,14 @@ def read(path: str) -> Demonstrations | None:
         raise UserError(
             f"is LeRobot's {version}; wanted v2.0, v2.1 or v3: convert it with lerobot's own script"
         )
-    vectors = [name for name, dtype in observed.items() if dtype.startswith(("float", "int", "bool"))]
+    vectors = [name for name, dtype in observed.items() if dtype.startswith(("float", "int", "uint", "bool"))]
     if not vectors:
         found = ", ".join(observed) or "none"
         raise UserError(f"has no observation of numbers (found {found}); wanted observation.state: record it")
     columns = _columns(folder, (*_NEEDED, *vectors), "next.reward" in features)
     provenance = {"format": f"LeRobot {version}", "folder": folder.name}
-    return _from_columns(columns, vectors, observed, provenance, _lacking(info, columns["episode_index"]))
+    notes = [*_lacking(info, columns["episode_index"]), *_note_on_splits(info)]
+    return _from_columns(columns, vectors, observed, provenance, notes)
 
 
 def _is_observed(name: str) -> bool:
@@ -61,6 +62,9 @@ def _columns(folder: pathlib.Path, wanted: tuple[str, ...], has_rewards: bool) -
     names = (*wanted, "next.reward") if has_rewards else wanted
     parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
     for file in files:
+        if first_bytes(str(file), len(PARQUET)) != PARQUET:
+            with npz.named(file.name):
+                raise npz.not_an_archive(str(file))
         found = parquet_columns(str(file), names)  # not the images, which may be gigabytes
         if missing := [name for name in names if name not in found]:
             raise UserError(
@@ -101,6 +105,15 @@ def _lacking(info: dict[str, Any], episode: np.ndarray) -> list[str]:
         if isinstance(counted, int) and counted > number:
             return [f"meta/info.json counts {counted} {what}, data/ holds {number}: download the others?"]
     return []
+
+
+def _note_on_splits(info: dict[str, Any]) -> list[str]:
+    """That all episodes are read, where ``info`` keeps some of them from training."""
+    splits = info.get("splits")
+    if not isinstance(splits, dict) or len(splits) < 2:
+        return []
+    told = ", ".join(f"{name} {span}" for name, span in splits.items())
+    return [f"All episodes were read, and no split was heeded ({told}): {TAKE}."]
 
 
 def _from_columns(

@@ -20,6 +20,7 @@ except ImportError:  # a Python that was built without: zipfile says what is mis
 
 IGNORED_PREFIXES = ("metadata/", "infos/")
 _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")  # gzip, bzip2, xz, zstandard
+_POINTER = b"version https://git-lfs"
 _DAMAGED = (zipfile.BadZipFile, zlib.error, LZMAError)
 _CONVERT = (
     "load it with old = numpy.load(FILE, allow_pickle=True) and save it with numpy.savez, "
@@ -149,7 +150,7 @@ def not_an_archive(path: str) -> UserError:
         is_minari = re.fullmatch(r"([\w-]+/)+[\w-]+-v\d+", path)
         return UserError(f"{said}, or for Minari's data set write minari:{path}" if is_minari else said)
     with open(path, "rb") as file:
-        magic = file.read(6)
+        magic = file.read(len(_POINTER))
     wanted = "wanted an .npz archive, HDF5, Parquet or CSV"
     advice = f"{wanted}: write the arrays with numpy.savez"
     if not magic:
@@ -162,5 +163,7 @@ def not_an_archive(path: str) -> UserError:
         )
     if magic.startswith(_COMPRESSED):
         return UserError(f"the file is compressed; {wanted}: unpack it")
+    if magic == _POINTER:
+        return UserError("the file is a pointer of Git LFS to what it stands for; wanted that: git lfs pull")
     kind = "a single .npy array" if magic.startswith(b"\x93NUMPY") else "of no format that is known"
     return UserError(f"the file is {kind}; {advice}")

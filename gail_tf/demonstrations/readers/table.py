@@ -29,6 +29,9 @@ from gail_tf.demonstrations.readers.outside import (
 )
 from gail_tf.errors import UserError
 
+PARQUET = b"PAR1"
+"""What a Parquet file begins with."""
+
 _NEEDED = "gail_tf[arrow]"
 _HEAD = 1 << 16
 
@@ -137,7 +140,7 @@ def _require_header(lines: Sequence[str]) -> None:
 
 def read_parquet(path: str) -> Demonstrations | None:
     """Reads a Parquet file; None where the file is none."""
-    if first_bytes(path, 4) != b"PAR1":
+    if first_bytes(path, len(PARQUET)) != PARQUET:
         return None
     return from_columns(parquet_columns(path), source("Parquet", path))
 

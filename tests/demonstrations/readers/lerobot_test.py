@@ -39,6 +39,33 @@ def test_videos_are_left_out_and_said(changed):
     assert "Left out what is no vector: observation.images.top" in d.notes[-1]
 
 
+def test_bytes_are_numbers_too(changed):
+    """A gripper of uint8, whose column the state's stands for here."""
+    folder = changed(lambda info: info["features"]["observation.state"].update(dtype="uint8"))
+    assert demos.load(folder).components == (("state", 3),)
+
+
+def test_splits_are_not_heeded_and_a_note_says_so(changed):
+    folder = changed(lambda info: info.update(splits={"train": "0:2", "test": "2:3"}))
+    (note,) = (note for note in demos.load(folder).notes if "split" in note)
+    assert "no split was heeded (train 0:2, test 2:3)" in note
+
+
+def test_one_split_of_all_needs_no_note(made):
+    assert not any("split" in note for note in demos.load(made("lerobot_v3_0")).notes)
+
+
+def test_a_pointer_of_git_lfs_is_told(changed, refuses):
+    """What a clone of the hub holds where git-lfs is not installed."""
+    folder = changed(lambda info: None)
+    (file,) = (folder / "data").rglob("*.parquet")
+    file.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    refuses(
+        folder,
+        f"{file.name}: the file is a pointer of Git LFS to what it stands for; wanted that: git lfs pull",
+    )
+
+
 @pytest.mark.parametrize("what", ["episodes", "frames"])
 def test_a_download_that_is_not_whole_is_said(changed, what):
     folder = changed(lambda info: info.update({f"total_{what}": 9_999}))
