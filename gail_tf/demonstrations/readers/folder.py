@@ -18,7 +18,9 @@ def read(path: str) -> Demonstrations | None:
     if not folder.is_dir():
         return None
     visible = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    of_suffix = {suffix: [entry for entry in visible if entry.suffix == suffix] for suffix in SUFFIXES}
+    of_suffix = {
+        suffix: [entry for entry in visible if entry.suffix.lower() == suffix] for suffix in SUFFIXES
+    }
     suffix = next((suffix for suffix, entries in of_suffix.items() if entries), None)
     if suffix is None:
         raise UserError(

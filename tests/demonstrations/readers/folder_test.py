@@ -58,6 +58,13 @@ def test_what_the_files_environments_were_made_with_is_the_folders_where_they_ag
     assert "made otherwise: {'kwargs': {'g': 9.0}} in a.npz, {'kwargs': {'g': 1}} in b.npz." in d.notes[0]
 
 
+def test_suffixes_in_capitals_count(tmp_path, d4rl):
+    for name in ("a.npz", "b.NPZ"):
+        with open(tmp_path / name, "wb") as file:
+            np.savez(file, **d4rl())
+    assert demos.load(tmp_path).num_episodes == 4
+
+
 def test_folder_without_npz(tmp_path, refuses):
     refuses(tmp_path, "folder without .npz files")
 
