@@ -79,6 +79,13 @@ def require_finite(name: str, array: np.ndarray) -> None:
         raise UserError(f"{name} {bad}; wanted finite float32 numbers: remove the episodes that hold them")
 
 
+def known_rewards(rewards: np.ndarray | None) -> tuple[np.ndarray | None, list[str]]:
+    """``rewards``, and no notes; None and a note where every one is NaN, or an empty cell of a table."""
+    if rewards is None or not rewards.size or not all(cell is None or cell != cell for cell in rewards.flat):
+        return rewards, []
+    return None, ["All rewards are NaN: left out, no return is known."]
+
+
 def coarse_in_float32(name: str, array: np.ndarray) -> str:
     """Which component of ``[N]`` or ``[N, d]`` float32 blurs by more than 1% of its spread; "" for none.
 

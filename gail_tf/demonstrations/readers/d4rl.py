@@ -63,10 +63,9 @@ def from_fields(fields: Mapping[str, Any], provenance: dict[str, Any]) -> Demons
     notes = [f"Ignored the keys {', '.join(ignored)}."] if ignored else []
     given = {name: fields[name] for name in fields if name not in ignored}
     arrays_by_key = {name: arrays.as_array(name, value) for name, value in given.items() if value is not None}
-    rewards = arrays_by_key.get("rewards")
-    if rewards is not None and rewards.dtype.kind == "f" and rewards.size and np.isnan(rewards).all():
+    if told := arrays.known_rewards(arrays_by_key.get("rewards"))[1]:
         del arrays_by_key["rewards"]
-        notes.append("All rewards are NaN: left out, no return is known.")
+        notes += told
     observed = {name: array for name, array in arrays_by_key.items() if name.startswith("obs")}
     coarse = (arrays.coarse_in_float32(name, array) for name, array in observed.items())
     notes += [f"{WARNING}{told}." for told in coarse if told]

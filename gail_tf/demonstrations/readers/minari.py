@@ -10,6 +10,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from gail_tf.demonstrations import arrays
 from gail_tf.demonstrations.components import Components, concatenated
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.episodes import exclusive
@@ -66,17 +67,18 @@ def _from_dataset(dataset: Any, name: str) -> Demonstrations:
     if len(open_ends):
         told = f"{len(open_ends)} episodes have neither termination nor truncation: taken as truncated."
         notes = [told, *notes]
+    rewards, told = arrays.known_rewards(np.concatenate([episode.rewards for episode in episodes]))
     return Demonstrations(
         observations=np.concatenate([rows[:-1] for rows in observations]),
         actions=np.concatenate([episode.actions for episode in episodes]),
         next_observations=np.concatenate([rows[1:] for rows in observations]),
-        rewards=np.concatenate([episode.rewards for episode in episodes]),
+        rewards=rewards,
         terminated=terminated,
         truncated=truncated,
         episode_ends=ends,
         environment=None if dataset.env_spec is None else dataset.env_spec.id,
         provenance={"format": "Minari", "dataset": name, "environment_kwargs": _made_with(dataset.env_spec)},
-        notes=tuple(notes),
+        notes=(*notes, *told),
         components=components,
     )
 

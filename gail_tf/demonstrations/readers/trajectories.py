@@ -32,7 +32,9 @@ def from_trajectories(trajectories: Sequence[Trajectory], **about: Any) -> Demon
         raise UserError("holds no trajectories; wanted at least one: record some")
     for i, trajectory in enumerate(trajectories):
         _require_lengths(i, trajectory)
-    has_rewards = all(trajectory.rewards is not None for trajectory in trajectories)
+    rewards, told = None, []
+    if all(trajectory.rewards is not None for trajectory in trajectories):
+        rewards, told = arrays.known_rewards(np.concatenate([t.rewards for t in trajectories]))
     ends = np.cumsum([len(trajectory.actions) for trajectory in trajectories])
     terminated = np.zeros(ends[-1], bool)
     terminated[ends - 1] = [trajectory.terminated for trajectory in trajectories]
@@ -47,12 +49,12 @@ def from_trajectories(trajectories: Sequence[Trajectory], **about: Any) -> Demon
         observations=_concatenated("observations", [t.observations[:-1] for t in trajectories]),
         next_observations=_concatenated("observations", [t.observations[1:] for t in trajectories]),
         actions=actions,
-        rewards=np.concatenate([t.rewards for t in trajectories]) if has_rewards else None,
+        rewards=rewards,
         terminated=terminated,
         truncated=truncated,
         episode_ends=ends,
         **about,
-    )
+    ).noted(*told)
 
 
 def _require_lengths(number: int, trajectory: Trajectory) -> None:

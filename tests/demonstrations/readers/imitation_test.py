@@ -43,6 +43,8 @@ def rewritten(made, tmp_path, **changes):
 def test_rewards_and_infos_may_be_missing(made, tmp_path):
     d = demos.load(rewritten(made, tmp_path, rews=None, infos=None))
     assert d.rewards is None and d.lengths.tolist() == [32, 40, 26]
+    unknown = demos.load(rewritten(made, tmp_path, rews=np.full(98, np.nan)))
+    assert unknown.rewards is None and "All rewards are NaN" in unknown.notes[-1]
 
 
 @pytest.mark.parametrize(

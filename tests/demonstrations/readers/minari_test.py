@@ -72,6 +72,14 @@ def test_step_with_both_flags_is_terminated(give):
     assert d.notes == ("1 rows are both terminal and timeout: taken as terminated.",)
 
 
+def test_rewards_that_are_all_nan_are_left_out(give):
+    found = episode(column(0, 1, 2), 2, terminated=True)
+    found.rewards *= np.nan
+    give(found)
+    assert demos.load(NAME).rewards is None
+    assert demos.load(NAME).notes == ("All rewards are NaN: left out, no return is known.",)
+
+
 def test_components_are_flattened_as_gymnasium_does(give):
     inner = gym.spaces.Tuple([gym.spaces.Box(0, 9, (2, 1)), gym.spaces.Discrete(3)])
     space = gym.spaces.Dict({"b": gym.spaces.Box(0, 9, (1,)), "a": inner})

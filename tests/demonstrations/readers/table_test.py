@@ -128,6 +128,15 @@ def test_an_empty_episode_is_named_in_parquet_too(tmp_path):
         demos.load(tmp_path / "a.parquet")
 
 
+def test_rewards_that_are_all_empty_are_left_out(write, tmp_path):
+    path = write(reward=[np.nan] * 5)
+    assert demos.load(path).rewards is None
+    pytest.importorskip("pyarrow")
+    pd.read_csv(path).astype({"reward": object}).to_parquet(tmp_path / "a.parquet")
+    d = demos.load(tmp_path / "a.parquet")
+    assert d.rewards is None and d.notes == ("All rewards are NaN: left out, no return is known.",)
+
+
 def test_pandas_own_index_is_ignored(tmp_path):
     pd.DataFrame(COLUMNS).to_csv(tmp_path / "a.csv")
     d = demos.load(tmp_path / "a.csv")
