@@ -13,6 +13,7 @@ from gail_tf.errors import UserError
 from gail_tf.files import new_folder, write_atomically
 from gail_tf.machine import pip_install
 from gail_tf.reporting.commands import without_folders
+from gail_tf.reporting.groups import demonstrations_text
 from gail_tf.training.export import load_policy
 from gail_tf.training.run_directory import RunDirectory, read_json, write_errors_as_user_errors, write_json
 
@@ -38,7 +39,7 @@ def write(
     summary, info = read_json(run.summary), read_json(run.run_json)
     if film is not None and (Path(film).suffix not in (".mp4", ".gif") or not Path(film).is_file()):
         raise UserError(
-            f"--film={film}: is no film (.mp4, .gif); make one with gail-evaluate --video=FILE.mp4."
+            f"--film={film}: want an .mp4 or .gif that is there: gail-evaluate --video=FILE.mp4 makes one."
         )
     metadata = load_policy(policy)[1]
     folder = Path(out)
@@ -95,7 +96,7 @@ def _results(
         "eval_datetime": info.get("ended"),
         "environment_factory": info.get("environment_factory"),
         "environment_kwargs": metadata.get("environment_kwargs"),
-        **{name: summary.get(name) for name in (*ours, "env_steps", "num_demonstrations")},
+        **{name: summary.get(name) for name in (*ours, "env_steps", "num_demonstrations", "subsample")},
     }
 
 
@@ -159,12 +160,13 @@ def _table(summary: Mapping[str, Any], environment: str, result: str) -> str:
     score = summary.get("normalized_return")
     how = "with sampled actions" if summary.get("stochastic") else "by the policy's mode"
     known = summary.get("expert_return"), summary.get("random_return")
+    demonstrations = summary.get("num_demonstrations"), summary.get("subsample") or 1
     rows = [
         ("environment", environment.replace("|", "\\|")),
         ("return", f"{result} over {summary['num_episodes']} episodes, {how}"),
         ("expert, random policy", " and ".join(map(_number, known))),
         ("normalised return", "unknown" if score is None else f"{score:.3f}"),
-        ("demonstrations", str(summary.get("num_demonstrations") or "none")),
+        ("demonstrations", demonstrations_text(*demonstrations)),
         ("environment steps", f"{summary['env_steps']:,}{_kept(summary)}"),
         ("seed", str(summary["seed"])),
     ]

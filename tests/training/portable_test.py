@@ -196,7 +196,7 @@ def run_dir(exported, tmp_path):
     shutil.copytree(exported["SAC"][1], folder / "policy")
     summary = {"return_mean": 2.5, "return_std": 0.25, "num_episodes": 20, "normalized_return": 0.9}
     summary |= {"environment": "Mine: v0", "algorithm": "GAIL (SAC)", "seed": 3, "env_steps": 1000}
-    summary |= {"expert_return": 3.0, "random_return": None, "num_demonstrations": 4}
+    summary |= {"expert_return": 3.0, "random_return": None, "num_demonstrations": 4, "subsample": 20}
     (folder / "summary.json").write_text(json.dumps(summary))
     info = {"versions": {"gail_tf": "0.1.0"}, "ended": "2026-01-01T00:00:00+00:00"}
     (folder / "run.json").write_text(json.dumps(info))
@@ -221,9 +221,10 @@ def test_a_model_card_tells_what_the_run_left(run_dir, tmp_path):
     (result,) = front["model-index"][0]["results"]
     assert result["dataset"]["name"] == "Mine: v0" and result["metrics"][0]["value"] == "2.50 +/- 0.25"
     assert "| normalised return | 0.900 |" in text and "3.0 and unknown" in text
+    assert "| demonstrations | 4, every 20th step |" in text
     assert "![Film of one episode](replay.gif)" in text and "load one only from somebody" in text
     results = json.loads((out / "results.json").read_text())
-    assert results["mean_reward"] == 2.5 and results["n_eval_episodes"] == 20
+    assert results["mean_reward"] == 2.5 and results["n_eval_episodes"] == 20 == results["subsample"]
     assert (out / "config.gin").read_text().startswith("load_demonstrations.path = 'mine.npz'\nSAC.")
     assert hasattr(export.load_policy(out)[0], "deterministic")
 
@@ -249,7 +250,7 @@ def test_the_code_on_a_model_card_acts_as_the_run_was_evaluated(run_dir, tmp_pat
 
 
 def test_a_model_card_is_of_a_finished_run(run_dir, tmp_path):
-    with pytest.raises(UserError, match="--film=none.mp4: is no film"):
+    with pytest.raises(UserError, match="--film=none.mp4: want an .mp4 or .gif that is there"):
         model_card.write(str(run_dir), run_dir / "policy", str(tmp_path / "card"), film="none.mp4")
     assert "'unknown'" in model_card.write(str(run_dir), run_dir / "policy", str(tmp_path / "card"))
     info = json.loads((run_dir / "run.json").read_text()) | {"environment_factory": "mine.make"}
