@@ -66,14 +66,14 @@ def short_line(run: Run, findings: Sequence[Finding]) -> str:
 def shared_lines(
     found: Sequence[tuple[Run, Sequence[Finding]]], typed: Callable[[str], str] = str
 ) -> list[str]:
-    """What several runs have in common: every finding of two or more, with what to change first."""
+    """What several runs have in common: every finding of two or more, with what most would change first."""
     by_name: dict[str, list[Finding]] = collections.defaultdict(list)
     for _, findings in found:
         for finding in findings:
             by_name[finding.name].append(finding)
     common = sorted(by_name.items(), key=lambda item: -len(item[1]))
     lines = [
-        f"  {name}: {len(them)} of {len(found)} runs; try {_as_typed(_first_change(them), typed)}"
+        f"  {name}: {len(them)} of {len(found)} runs; {_as_typed(_shared_change(them), typed)}"
         for name, them in common
         if len(them) > 1
     ]
@@ -81,14 +81,15 @@ def shared_lines(
     return [f"{healthy} of {len(found)} runs: {HEALTHY}", *(["In common:", *lines] if lines else [])]
 
 
-def _first_change(findings: Sequence[Finding]) -> str:
-    """What most of them would change first."""
-    return collections.Counter(finding.change[0] for finding in findings).most_common(1)[0][0]
+def _shared_change(findings: Sequence[Finding]) -> str:
+    """What most of them would change first. A budget or a path that one run wants is none for the others."""
+    change, count = collections.Counter(finding.change[0] for finding in findings).most_common(1)[0]
+    return f"try {change}" if 2 * count > len(findings) else "gail-doctor RUN_DIR says what to change in each"
 
 
 def _as_typed(what: str, typed: Callable[[str], str]) -> str:
     """A command of ours with the path that a shell finds it by; anything else as it is."""
-    return re.sub(r"^gail-[\w-]+", lambda name: typed(name[0]), what)
+    return re.sub(r"^(try )?(gail-[\w-]+)", lambda found: (found[1] or "") + typed(found[2]), what)
 
 
 def _state(run: Run) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from gail_tf.doctor import diagnosis, text
-from gail_tf.doctor.case import Case
+from gail_tf.doctor.case import Case, Finding
 from gail_tf.errors import UserError
 from gail_tf.lease import Lease
 from gail_tf.reporting.archive import gather
@@ -621,6 +621,14 @@ def test_several_runs_have_a_line_each_and_what_they_share():
     assert lines[5].startswith(
         "  policy steps too large: 2 of 3 runs; try --gin='PPO.learning_rate = 0.0001'"
     )
+
+
+def test_what_one_of_several_runs_wants_is_no_advice_for_the_others():
+    changes = [f"--gin='Trainer.total_env_steps = {steps}'" for steps in (600, 100, 600)]
+    found = [(poor(), [Finding("", [change], "too few steps")]) for change in changes]
+    each = "2 of 2 runs; /bin/gail-doctor RUN_DIR says what to change in each"
+    assert text.shared_lines(found[:2], "/bin/{}".format)[-1] == f"  too few steps: {each}"
+    assert text.shared_lines(found)[-1].endswith("3 of 3 runs; try --gin='Trainer.total_env_steps = 600'")
 
 
 def test_cloning_is_counted_in_iterations():
