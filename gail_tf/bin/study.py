@@ -81,7 +81,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _dry_run(runs: Sequence[study.StudyRun], out: Path) -> int:
     states = runner.states_of(runs, out, _RETRY_FAILED.value)
-    print(runner.list_runs(states), flush=True)
+    print(runner.list_runs(states, out), flush=True)
     study.check_inputs(runs)
     left = [run for run, state in states.items() if state in (runner.NEW, runner.RESUME)]
     first = {run.name.rpartition("/")[0]: run for run in reversed(left)}  # its other seeds are alike

@@ -120,9 +120,9 @@ def states_of(runs: Sequence[StudyRun], out: Path, retry_failed: bool = False) -
     return {run: NEW if retry_failed and one == DIVERGED else one for run, one in states.items()}
 
 
-def list_runs(states: Mapping[StudyRun, str]) -> str:
-    """A line a run with its state and command, and the counts."""
-    lines = [f"{state_of_run:<9}  {run.name}: {_command_line(run)}" for run, state_of_run in states.items()]
+def list_runs(states: Mapping[StudyRun, str], out: Path) -> str:
+    """A line a run with its state and the command that trains it by itself, and the counts."""
+    lines = [f"{one:<9}  {run.name}: {_command_line(run, one, out)}" for run, one in states.items()]
     counts = collections.Counter(states.values())
     tally = [f"{counts[one]} {one}" for one in (FINISHED, DIVERGED, RESUME, NEW) if counts[one]]
     return "\n".join([*lines, f"{len(states)} runs: {', '.join(tally)}"])
@@ -299,8 +299,9 @@ def _job(run: StudyRun, out: Path, anew: bool) -> Job:
     return Job(run.name, run.binary, tuple(run.all_flags), *places, run.num_cpus, run.num_gpus, anew)
 
 
-def _command_line(run: StudyRun) -> str:
-    return shlex.join([f"gail-{run.binary.replace('_', '-')}", *run.all_flags])
+def _command_line(run: StudyRun, state_of_run: str, out: Path) -> str:
+    where = [f"--run_dir={out / run.name}", *(["--resume"] if state_of_run == RESUME else [])]
+    return shlex.join([f"gail-{run.binary.replace('_', '-')}", *run.all_flags, *where])
 
 
 def _log(run: StudyRun, out: Path) -> Path:

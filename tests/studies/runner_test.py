@@ -427,15 +427,17 @@ def test_an_out_that_is_a_run_or_in_one_is_refused_for_no_report_would_find_its_
 def test_a_list_shows_states_and_commands(tmp_path):
     runs = plan("A", "NaN", "Flaky", "B")
     runner.run_study(runs[:3], tmp_path)
-    lines = runner.list_runs(runner.states_of(runs, tmp_path)).splitlines()
+    lines = runner.list_runs(runner.states_of(runs, tmp_path), tmp_path).splitlines()
     assert [line.split("  ")[0].strip() for line in lines[:4]] == [
         "finished",
         "diverged",
         "to resume",
         "to train",
     ]
-    command = "gail-train --config=bc/any --environment=X-v0 --seed=0 --label=B --task=t"
-    assert lines[3] == f"to train   b/t/0: {command} --demonstrations=shipped:X-v0"
+    command = "gail-train --config=bc/any --environment=X-v0 --seed=0 --label={} --task=t"
+    command = f"{command} --demonstrations=shipped:X-v0 --run_dir={tmp_path}/{{}}/t/0"
+    assert lines[3] == f"to train   b/t/0: {command.format('B', 'b')}"
+    assert lines[2] == f"to resume  flaky/t/0: {command.format('Flaky', 'flaky')} --resume"
     assert lines[4] == "4 runs: 1 finished, 1 diverged, 1 to resume, 1 to train"
 
 

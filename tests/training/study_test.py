@@ -52,7 +52,7 @@ def test_a_study_from_gin_to_report(processes, cartpole, tmp_path):
     command = listed.out.splitlines()[0].split(": gail-train ")[1]
 
     run_dir = out / "d/cartpole/0"
-    stopped = processes("train", *shlex.split(command), f"--run_dir={run_dir}", fault="Ctrl-C")
+    stopped = processes("train", *shlex.split(command), fault="Ctrl-C")
     assert stopped.code == 130 and info(run_dir)["status"] == "interrupted"
 
     done = study()
