@@ -116,7 +116,7 @@ def interrupt_when(condition):
 
 
 def test_shipped_engines_have_names_and_settings():
-    assert load_engine("local", ["LocalEngine.processes = 3"]).room() == 3
+    assert load_engine("local", ["n = 3", "local.LocalEngine.processes = %n"]).room() == 3
     assert load_engine("ray", ["RayEngine.address = 'x:1'"]).says == "on the Ray cluster x:1"
     assert load_engine("slurm", ["SlurmEngine.at_a_time = 7"]).says == "7 at a time by slurm"
 
@@ -140,6 +140,16 @@ def test_runs_on_this_machine_share_its_cores(monkeypatch):
         ("local", ["LocalEngine.processes = 'two'"], "want an integer"),
         ("ray", ["RayEngine.retries = -1"], "retries = -1"),
         ("slurm", ["SlurmEngine.minutes = 0"], "minutes = 0"),
+        (
+            "local",
+            ["SlurmEngine.minutes = 9"],
+            "binds SlurmEngine.minutes, which --engine=local does not have",
+        ),
+        (
+            "slurm",
+            ["m = 9", "SlurmEngine.minutes = %m", "RayEngine.retries = 4"],
+            "binds RayEngine.retries, which",
+        ),
         ("slurm", ["SlurmEngine.partition = 'x'"], "doesn't have a parameter named 'partition'"),
     ],
 )
