@@ -92,7 +92,7 @@ def check_modules(found: Sequence[recipes.Layer], folders: Sequence[str]) -> Non
     Args:
       found: what was parsed. folders: as ``parse_gin`` gave them.
     """
-    imports = {one.text.split()[1]: one.source for one in recipes.walk(found) if one.key == "import"}
+    imports = {one.value: one.source for one in recipes.walk(found) if one.key == "import"}
     for name, source in imports.items():
         module = sys.modules.get(name)
         used = os.path.realpath(getattr(module, "__file__", None) or "")

@@ -17,7 +17,10 @@ PARSE_ERRORS = (SyntaxError, ValueError, RecursionError, tokenize.TokenError)
 
 
 class Statement(NamedTuple):
-    """One statement, its value parsed and as written; an import and an include have these words for keys."""
+    """One statement, its value parsed and as written.
+
+    An import and an include have these words for keys, and for values the module in full and the file's name.
+    """
 
     key: str
     value: Any
@@ -98,7 +101,7 @@ def _key_and_value(statement: Any) -> tuple[str, Any]:
     if isinstance(statement, config_parser.IncludeStatement):
         return "include", statement.filename
     if isinstance(statement, config_parser.ImportStatement):
-        return "import", statement.format()
+        return "import", statement.module
     scope = f"{statement.scope}/" if statement.scope else ""
     name = statement.selector.rsplit(".", 1)[-1]
     if isinstance(statement, config_parser.BlockDeclaration):

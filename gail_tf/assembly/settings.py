@@ -5,7 +5,6 @@ import dataclasses
 import functools
 import math
 import os
-import re
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -269,8 +268,7 @@ def find_moved(given: Any, info: Mapping[str, Any]) -> None:
 
 def digests_of_modules(config: str, environment: str) -> dict[str, str]:
     """Name -> sha256 of its file, for the modules that ``config`` imports and that of a ``module:Id``."""
-    imports = [one.text for one in statements(config, "config") if one.key == "import"]
-    names = [re.match(r"\w+ ([\w.]+)", text)[1] for text in imports]
+    names = [one.value for one in statements(config, "config") if one.key == "import"]
     names += environment.split(":")[:-1]
     files = {name: getattr(sys.modules.get(name), "__file__", None) for name in names}
     return {

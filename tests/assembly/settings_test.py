@@ -170,17 +170,24 @@ def test_a_part_of_ones_own_that_fails_is_named():
             my_network()
 
 
-def test_a_changed_module_of_one_s_own_is_said_when_the_run_goes_on(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "line, name",
+    [
+        ("import gail_tf_test_parts", "gail_tf_test_parts"),
+        ("from gail_tf_test_package import parts", "gail_tf_test_package.parts"),
+    ],
+)
+def test_a_changed_module_of_one_s_own_is_said_when_the_run_goes_on(tmp_path, monkeypatch, line, name):
     monkeypatch.syspath_prepend(tmp_path)
-    file = tmp_path / "gail_tf_test_parts.py"
+    file = tmp_path / f"{name.replace('.', '/')}.py"
+    file.parent.mkdir(exist_ok=True)
     file.write_text("ONE = 1\n")
-    request = Request("", ("bc/cartpole",), ("import gail_tf_test_parts",))
-    info = settings.resolve(request).info()
-    assert list(info["own_files"]) == ["gail_tf_test_parts"]
+    info = settings.resolve(Request("", ("bc/cartpole",), (line,))).info()
+    assert list(info["own_files"]) == [name]
     assert not warnings_of(settings.resolve(Request("", resume=True), info))
     file.write_text("ONE = 2\n")
     (warning,) = warnings_of(settings.resolve(Request("", resume=True), info))
-    assert warning.startswith("warning: gail_tf_test_parts: the file has changed since the run began.")
+    assert warning.startswith(f"warning: {name}: the file has changed since the run began.")
 
 
 def test_a_gin_file_that_was_edited_is_said_to_change_nothing_of_a_run_that_goes_on(tmp_path):
