@@ -159,7 +159,8 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
 
 def check_order(configs: Sequence[str]) -> None:
     """One recipe, and after it what changes it: a shipped recipe would undo whatever stands before it."""
-    recipes = [i for i, name in enumerate(configs) if name in _names() and not name.startswith(OVERLAYS)]
+    names = list(map(_bare, configs))
+    recipes = [i for i, name in enumerate(names) if name in _names() and not name.startswith(OVERLAYS)]
     if configs and configs[0].startswith(OVERLAYS) and not os.path.isfile(configs[0]):
         raise UserError(
             f"--config={configs[0]} changes a recipe, and none stands before it: give one first, as in "
@@ -259,7 +260,14 @@ def _for_parts(overlay: list[Layer], name: str, below: Sequence[Layer]) -> list[
 
 
 def _stands_for(name: str) -> tuple[str, ...]:
-    return (name,) if os.path.isfile(name) else _variants().get(name.removesuffix(".gin"), (name,))
+    name = _bare(name)
+    return _variants().get(name, (name,))
+
+
+def _bare(name: str) -> str:
+    """A shipped name without the ".gin" that it may have been typed with; anything else as it is."""
+    bare = name.removesuffix(".gin")
+    return bare if bare in _names() and not os.path.isfile(name) else name
 
 
 def _layers_of(name: str) -> list[Layer] | None:
@@ -334,7 +342,7 @@ def _overlay(name: str) -> dict[str, Any]:
         return {"Overlay.needs": ["Discriminator"]}
     if name.removeprefix(OVERLAYS) in SINGLE:
         return {"Overlay.needs": SINGLE[name.removeprefix(OVERLAYS)][0]}
-    return _tables(f"{name.removesuffix('.gin')}.gin")
+    return _tables(f"{name}.gin")
 
 
 def read(path: str | os.PathLike) -> str:
@@ -409,7 +417,7 @@ def check(configs: Sequence[str], found: Sequence[Layer]) -> None:
         return  # somebody's own recipe, which may rely on what the code has for defaults
     for name in (name for config in configs for name in _stands_for(config)):
         if missing := _missing(_needs(name), _parts(bound)):
-            given = " + ".join(other for other in configs if other != name)
+            given = " + ".join(other for other in configs if _bare(other) != name)
             raise UserError(
                 f"--config={name} changes {' and '.join(missing)}, which {given} does not have: it goes "
                 f"on top of {', '.join(_fitting(name))}"

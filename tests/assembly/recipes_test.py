@@ -314,6 +314,22 @@ def test_includes_of_old_names_resolve(folder):
     assert "variance.coef = 0.2" in recipe_texts.show_text([mine])
 
 
+@pytest.mark.parametrize(
+    "configs",
+    [
+        ("gail_ppo/hopper", "with/reward_airl"),
+        ("gail_ppo/hopper", "with/warm_start"),
+        ("gail_ppo/half_cheetah", "with/no_cloning", "with/cloning"),
+    ],
+)
+def test_a_shipped_name_may_be_typed_as_a_file_s(configs):
+    typed = [f"{name}.gin" for name in configs]
+    assert recipes.settings(recipes.layers(typed)) == recipes.settings(recipes.layers(configs))
+    recipes.check(typed, recipes.layers(typed))
+    with pytest.raises(UserError, match="gail_ppo/hopper.gin is a recipe and undoes what stands before"):
+        recipes.check_order([*typed, "gail_ppo/hopper.gin"])
+
+
 def test_a_folder_of_a_recipe_s_name_is_no_config(folder, monkeypatch):
     """Such as one of runs, in the working directory of ``python -m gail_tf.bin.train``."""
     (folder / "sac_gail").mkdir()
