@@ -255,7 +255,9 @@ def train(
     }
     for name in ("label", "task", "run_name", "group", "device"):
         _require(arguments[name] is None or isinstance(arguments[name], str), name, arguments[name], "text")
-    _require(run_dir is None or isinstance(run_dir, str | os.PathLike), "run_dir", run_dir, "a path")
+    for name in ("run_dir", "reward"):
+        is_fine = arguments[name] is None or isinstance(arguments[name], str | os.PathLike)
+        _require(is_fine, name, arguments[name], "a path")
     _require(say is None or callable(say), "say", say, "a function of a line, such as print")
     _require_environment(environment)
     if resume and run_dir is None:

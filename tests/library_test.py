@@ -18,6 +18,7 @@ from pathlib import Path
 import gin
 import gymnasium as gym
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 
@@ -475,6 +476,7 @@ WRONG = {
     "subsample": (0.5, "want a whole number from 1 on"),
     "num_threads": (0, "2", "want a whole number from 1 on"),
     "run_dir": (4, b"runs", "want a path"),
+    "reward": (3, "want a path"),
     "say": (3, "want a function"),
     "environment": (gym.make("CartPole-v1"), 3, "want an id, or a function that makes the environment"),
 }
@@ -582,11 +584,10 @@ def test_no_process_outlives_its_training(tmp_path):
 def test_what_a_caller_can_mend_is_one_line(tmp_path):
     with pytest.raises(UserError, match="neither a file nor a shipped config; did you mean gail_ppo/hopper"):
         gail_tf.train("gail_ppo/hoper", run_dir=tmp_path / "run")
-    with pytest.raises(UserError, match="demonstrations is a list: want a path, a Demonstrations or a dict"):
-        gail_tf.train("gail_ppo/any", demonstrations=[1], environment="CartPole-v1", run_dir=tmp_path / "run")
-    for number in (5, []):
-        with pytest.raises(UserError, match="demonstrations is a (int|list): want a path"):
-            gail_tf.train("gail_ppo/cartpole", demonstrations=number, run_dir=tmp_path / "run")
+    for given in (5, [], [1], np.zeros((3, 2)), pd.DataFrame(np.zeros((3, 2)))):
+        told = "^demonstrations is .*(int|list|ndarray|DataFrame).: want a path, a Demonstrations or a dict"
+        with pytest.raises(UserError, match=told):
+            gail_tf.train("gail_ppo/cartpole", demonstrations=given, run_dir=tmp_path / "run")
     with pytest.raises(UserError, match="^the arrays: missing keys"):
         gail_tf.train("gail_ppo/cartpole", demonstrations={}, run_dir=tmp_path / "run")
     for line in ("Trainer.total_env_steps =", "make_environment.kwargs = {'a': 1"):

@@ -198,9 +198,11 @@ def absolute_path(path: str | os.PathLike) -> str:
 def find_demonstrations(given: Any, configs: Sequence[str], bindings: Sequence[str]) -> None:
     """Raises UserError for a path that leads nowhere; a reader of somebody's own may need no file."""
     has_own = any(name.endswith(".gin") for name in configs) or any("reader" in text for text in bindings)
+    if not isinstance(given, str | os.PathLike):
+        return
     if given == "":
         raise UserError("--demonstrations is empty: want a file, a folder or a data set's name.")
-    if not isinstance(given, str | os.PathLike) or has_own:
+    if has_own:
         return
     path = absolute_path(given)
     if os.path.isabs(path) and not os.path.exists(path):

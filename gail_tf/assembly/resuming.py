@@ -52,7 +52,7 @@ def _other_values(request: Request, info: Mapping[str, Any]) -> list[str]:
     found = []
     for flag, value in given.items():
         is_setting = isinstance(value, str | os.PathLike | int) or flag == "tags"
-        if value in (None, "", (), []) or not is_setting:
+        if not is_setting or value in (None, "", (), []):
             continue
         was = recorded.get(flag)
         if _plain(flag, value) == _plain(flag, was):

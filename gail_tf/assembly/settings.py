@@ -29,7 +29,6 @@ from gail_tf.assembly.config import (
 from gail_tf.assembly.config_types import check_types
 from gail_tf.assembly.expert import (
     Expert,
-    LoadedDemonstrations,
     are_to_be_compared,
     load_demonstrations,
     prepare_expert,
@@ -306,7 +305,8 @@ def changed_configs(before: Mapping[str, str]) -> list[str]:
 def _settle(request: Request, import_folders: Sequence[str]) -> Settings:
     experiment = Experiment()
     _check_fit(request, experiment)
-    loaded = _demonstrations(request.demonstrations) if experiment.needs_demonstrations else None
+    given = None if isinstance(request.demonstrations, str | os.PathLike) else request.demonstrations
+    loaded = load_demonstrations(given=given) if experiment.needs_demonstrations else None
     make, environment = _environment(request, loaded and loaded.recorded)
     _check_predictable(experiment.generator, make)
     with contextlib.closing(make()) as env:
@@ -504,17 +504,6 @@ def _check_predictable(generator: Callable[..., Any], make_env: Callable[..., gy
     if check := getattr(generator, "check_predictable", None):
         with contextlib.closing(make_env(absorbing_states=False)) as env:
             check(env.observation_space.shape)
-
-
-def _demonstrations(given: Any) -> LoadedDemonstrations:
-    """What a path in the config names, or what a program gave."""
-    if given is None or isinstance(given, str | os.PathLike):
-        return load_demonstrations()
-    if isinstance(given, demos.Demonstrations | Mapping):
-        return load_demonstrations(given=given)
-    raise UserError(
-        f"demonstrations is a {type(given).__name__}: want a path, a Demonstrations or a dict of arrays."
-    )
 
 
 def _environment(request: Request, recorded: demos.Demonstrations | None) -> tuple[Callable, str]:

@@ -5,6 +5,7 @@ import hashlib
 import pprint
 
 import gin
+import numpy as np
 import pytest
 
 from gail_tf import demonstrations as demos
@@ -64,6 +65,7 @@ Trainer.total_env_steps = 2048
         {"bindings": ["include 'with/cloning.gin'"]},
         {"bindings": ["make_environment.environment = 'CartPole'"]},
         {"environment": "CartPole"},
+        {"demonstrations": np.zeros((3, 2))},  # no setting, and not compared
     ],
 )
 def test_the_command_that_began_a_run_goes_on_with_it(given):
