@@ -104,6 +104,10 @@ def _are_numbers(value: Any) -> bool:
 def _as_observations(value: Any, dtype: type) -> np.ndarray:
     """``value`` in the policy's ``dtype``; UserError for what is no bytes where it takes images."""
     if isinstance(value, Mapping | tuple) and not _are_numbers(value):
+        if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], Mapping):
+            raise UserError(
+                "observations are (observation, info), as env.reset() gives them: give the first."
+            )
         kind = "a dict" if isinstance(value, Mapping) else "a tuple of arrays"
         raise UserError(
             f"observations are {kind}: want a row of numbers as training saw them, in the order of the "
@@ -566,6 +570,8 @@ def evaluate(
     is_policy = isinstance(policy, Policy | str | os.PathLike) or callable(policy)
     _require(is_policy, "policy", policy, "a Policy, a path, or a function from observations to actions")
     _require_environment(environment)
+    _require(video is None or isinstance(video, str | os.PathLike), "video", video, "a path")
+    _require(say is None or callable(say), "say", say, "a function of the result, such as print")
     num_episodes, seed = _whole("num_episodes", num_episodes, 1), _whole("seed", seed, 0)
     bindings = _several("bindings", bindings, str, "lines of gin")
     if isinstance(policy, str | os.PathLike):

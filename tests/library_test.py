@@ -513,6 +513,8 @@ def test_what_evaluates_nothing_is_refused(trained):
         ),
         (lambda: gail_tf.evaluate(policy, seed=-1), "seed is -1"),
         (lambda: gail_tf.evaluate(policy, seed=None), "seed is None"),
+        (lambda: gail_tf.evaluate(policy, say=3), "say is 3 .int.: want a function of the result"),
+        (lambda: gail_tf.evaluate(policy, video=3), "video is 3 .int.: want a path"),
         (lambda: gail_tf.load_policy({}), "the policy's path is {} .dict."),
         (lambda: policy.predict([[1, 2, 3, 4], [1, 2]]), "observations are no array of numbers"),
         (lambda: policy.predict("abc"), "observations are no array of numbers"),
@@ -525,6 +527,7 @@ def test_what_evaluates_nothing_is_refused(trained):
             r"observations are a dict: want .*: give gymnasium.spaces.flatten\(env.observation_space",
         ),
         (lambda: policy.predict((np.zeros(1), np.zeros(3))), "observations are a tuple of arrays: want"),
+        (lambda: policy.predict((np.zeros(4), {})), r"observations are \(observation, info\), as env.reset"),
     ):
         with pytest.raises(UserError, match=f"^{said}"):
             call()
