@@ -29,7 +29,11 @@ OWN_FOLDERS: set[str] = set()
 
 
 def search_in(folders: Collection[str]) -> None:
-    """Lets Python find modules in ``folders`` too, behind those that are installed."""
+    """Lets Python find modules in ``folders`` too, behind those that are installed.
+
+    Also in one that came, or came back, after Python had looked there: it remembers what is missing.
+    """
+    importlib.invalidate_caches()
     sys.path += [folder for folder in dict.fromkeys(folders) if folder not in sys.path]
     OWN_FOLDERS.update(folders)
 

@@ -12,7 +12,7 @@ from gymnasium.envs.classic_control import CartPoleEnv
 
 from gail_tf.environments.make import make_environment
 from gail_tf.environments.simulators import Loop
-from gail_tf.environments.third_party import any_error_as_user_error
+from gail_tf.environments.third_party import any_error_as_user_error, import_module, search_in
 from gail_tf.errors import UserError
 
 
@@ -231,3 +231,16 @@ def test_of_a_bare_assert_the_line_that_raised_it_is_told(tmp_path, monkeypatch)
         any_error_as_user_error("it fails", "mend it"),
     ):
         mine(joints=2)
+
+
+def test_a_folder_that_comes_back_is_looked_into_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    folder = tmp_path / "parts"
+    search_in([str(folder)])
+    with pytest.raises(ModuleNotFoundError):
+        import_module("part_that_came_back")
+    folder.mkdir()
+    (folder / "part_that_came_back.py").write_text("number = 3")
+    search_in([str(folder)])
+    assert import_module("part_that_came_back").number == 3
+    del sys.modules["part_that_came_back"]
