@@ -60,8 +60,22 @@ def open_policy(
         make_env = functools.partial(make_env, **_environment_arguments(metadata))
     make_env = functools.partial(make_env, **arguments or {})
     make_env = with_time_limit(make_env, max_episode_steps)
-    env, name = make_env(), called(environment)
-    signature = policy.signatures["serving_default"]
+    with contextlib.closing(make_env()) as env:
+        if told := _check_fits(path, policy, metadata, environment, env):
+            metadata = {**metadata, "other_bounds": told}
+    act = evaluation.sampled(policy, seed) if stochastic else evaluation.deterministic(policy)
+    return act, metadata, environment, make_env
+
+
+def _check_fits(
+    path: str,
+    policy: Any,
+    metadata: Mapping[str, Any],
+    environment: str | Callable[[], gym.Env],
+    env: gym.Env,
+) -> str | None:
+    """Raises UserError where a policy cannot act in ``env``; a sentence where its bounds are others."""
+    signature, name = policy.signatures["serving_default"], called(environment)
     rows = signature.structured_input_signature[1]["observation"]
     takes, gives = tf.TensorSpec(rows.shape[1:], rows.dtype), observation_spec(env.observation_space)
     advice = "give the environment it was trained in"
@@ -78,13 +92,10 @@ def open_policy(
         fits = isinstance(space, gym.spaces.Box) and action.shape[1:] == space.shape
     if not fits:
         raise UserError(f"{path}: gives {given}, {name} takes {space}: {advice}.")
-    if told := _other_bounds(metadata.get("action_bounds"), space):
-        if not _lie_within(metadata["action_bounds"], space):
-            raise UserError(f"{path}: {told} in {name}: {advice}.")
-        metadata = {**metadata, "other_bounds": f"The policy {told} in {name}: the same units?"}
-    env.close()
-    act = evaluation.sampled(policy, seed) if stochastic else evaluation.deterministic(policy)
-    return act, metadata, environment, make_env
+    told = _other_bounds(metadata.get("action_bounds"), space)
+    if told and not _lie_within(metadata["action_bounds"], space):
+        raise UserError(f"{path}: {told} in {name}: {advice}.")
+    return told and f"The policy {told} in {name}: the same units?"
 
 
 def _other_bounds(bounds: list[list[float]] | None, space: gym.Space) -> str | None:

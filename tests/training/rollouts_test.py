@@ -262,14 +262,18 @@ def test_another_number_of_actions_is_refused(cartpole_policy, monkeypatch, num_
 
 
 def test_a_function_that_makes_an_environment_goes_by_its_name(cartpole_policy):
+    closed = []
+
     def make_three():
-        return gym.make("Pushes3-v0")
+        env = gym.make("Pushes3-v0")
+        env.unwrapped.close = lambda: closed.append(env)
+        return env
 
     def make_cartpole():
         return gym.make("CartPole-v1")
 
     message = refusal(rollouts.evaluate_policy, str(cartpole_policy), make_three, 1, 0, False)
-    assert "gives 2 discrete actions, make_three takes Discrete(3)" in message
+    assert "gives 2 discrete actions, make_three takes Discrete(3)" in message and len(closed) == 1
     told = rollouts.evaluate_policy(str(cartpole_policy), make_cartpole, 1, 0, False)
     assert told["environment"] == "make_cartpole" and " on make_cartpole, 1 episodes" in rollouts.describe(
         told
