@@ -73,13 +73,11 @@ class Yardstick:
         make_env: Callable[[], gym.Env],
         components: Sequence[int] = (),
     ):
-        env = make_env()
-        self._make_env, self._max_steps = make_env, time_limit(env)
-        self._codec = ActionCodec(env.action_space, environment_name(env))
-        self._is_stack = frames_in_stack(env) is not None
-        with demos.named(name):
+        self._make_env = make_env
+        with contextlib.closing(make_env()) as env, demos.named(name):
+            self._max_steps, self._is_stack = time_limit(env), frames_in_stack(env) is not None
+            self._codec = ActionCodec(env.action_space, environment_name(env))
             self._expert = matched(recorded, env)
-        env.close()
         self._are_images = self._expert.are_images
         blocks = functools.partial(screen_blocks, is_stack=self._is_stack)
         self.seen = blocks if self._are_images else selector(components)
@@ -90,8 +88,9 @@ class Yardstick:
         Of fewer than MIN_EPISODES nothing is: ``nearness`` is None.
         """
         expert = _episodes(self._expert, self.seen)
-        distance = self._from(expert)(episodes)
-        at_random, held_out = self._at_random(expert), self._held_out(expert)
+        distance_of = self._from(expert)
+        distance, at_random = distance_of(episodes), distance_of(self._random_play())
+        held_out = self._held_out(expert)
         words = in_words(distance, at_random, held_out) if len(episodes) >= MIN_EPISODES else None
         distances = {"imitation_distance": distance, "random_distance": at_random}
         return distances | {"held_out_distance": held_out, "nearness": words}
@@ -108,11 +107,11 @@ class Yardstick:
             self._max_steps,
         )
 
-    def _at_random(self, expert: Sequence[Mapping[str, np.ndarray]]) -> float:
+    def _random_play(self) -> list[Mapping[str, np.ndarray]]:
         act, episodes = evaluation.uniformly_random(self._make_env, 0), []
         with contextlib.closing(evaluation.Evaluator(self._make_env)) as evaluator:
             evaluator.evaluate(act, RANDOM_EPISODES, RANDOM_SEED, episodes.append, self.seen)
-        return self._from(expert)(episodes)
+        return episodes
 
     def _held_out(self, expert: Sequence[Mapping[str, np.ndarray]]) -> float | None:
         """The mean distance of either half of the demonstrations from the other; None of a single one."""
