@@ -70,7 +70,7 @@ def write_page(groups: Sequence[Group], runs: pd.DataFrame, path: Path) -> pathl
     parts = {
         "title": html.escape(title),
         "summary": html.escape(_summary(runs)),
-        "sections": "\n".join(_sections(groups, runs)),
+        "sections": "\n".join(_sections(runs)),
         # "</" would end the element wherever it stands in a name or a command.
         "data": json.dumps(data, separators=(",", ":")).replace("</", "<\\/").replace("<!--", "<\\u0021--"),
         "style": (_ASSETS / "page.css").read_text(encoding="utf-8"),
@@ -135,7 +135,7 @@ def _rounded(value: Any) -> float | None:
     return None if number is None else float(f"{number:.{_DIGITS}g}")
 
 
-def _sections(groups: Sequence[Group], runs: pd.DataFrame) -> list[str]:
+def _sections(runs: pd.DataFrame) -> list[str]:
     results = _results(runs) if runs.failure.isna().any() else ""
     if len(runs) == 1:
         return [results, _run_section(runs.iloc[0], 0, True, MAX_FILM_BYTES)]

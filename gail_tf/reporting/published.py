@@ -11,6 +11,7 @@ import pandas as pd
 
 from gail_tf.errors import UserError
 from gail_tf.reporting import tables
+from gail_tf.reporting.groups import Group
 from gail_tf.reporting.runs import Path
 
 _NOTE = "#"
@@ -35,9 +36,9 @@ class Values(NamedTuple):
         found = (value for pattern, value in self.values.items() if re.search(pattern, config))
         return next(found, tables.NOTHING)
 
-    def unused(self, configs: Iterable[str], places: Iterable[tuple[str, int]]) -> list[str]:
-        """The rows that are for none of ``configs``; ``places`` is what ``Returns`` asks for."""
-        configs = list(configs)
+    def unused(self, groups: Iterable[Group]) -> list[str]:
+        """The rows that are for none of the configs of ``groups``."""
+        configs = [str(run.value("config_name") or "") for group in groups for run in group.runs]
         return [pattern for pattern in self.values if not any(re.search(pattern, one) for one in configs)]
 
 
@@ -53,10 +54,11 @@ class Returns(NamedTuple):
     returns: pd.DataFrame
     notes: Sequence[str] = ()
 
-    def unused(self, configs: Iterable[str], places: Iterable[tuple[str, int]]) -> list[str]:
-        """Environments and subsamplings of the rows that are for none of ``places``."""
+    def unused(self, groups: Iterable[Group]) -> list[str]:
+        """Environments and subsamplings of the rows that are for none of ``groups``."""
+        places = {(group.environment, group.subsample) for group in groups}
         found = dict.fromkeys(zip(self.returns.environment, self.returns.subsample, strict=True))
-        return [f"{name} with subsample {every}" for name, every in found if (name, every) not in set(places)]
+        return [f"{name} with subsample {every}" for name, every in found if (name, every) not in places]
 
     def scores(self, environment: str, subsample: int, random: float) -> dict[str, dict[int, float]]:
         """Method -> number of trajectories -> return, 1 for the paper's expert and 0 for ``random``.

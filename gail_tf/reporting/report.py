@@ -46,11 +46,9 @@ def write_report(
     runs, problems = archive.gather(paths)
     runs = named_by(runs, only, name="short_name")
     groups = group_runs(runs)
-    if beside:
-        places = [(group.environment, group.subsample) for group in groups]
-        if unused := beside.unused([str(run.value("config_name") or "") for run in runs], places):
-            says = f"{published}: fits none of these runs: {one_line('; '.join(unused))}"
-            print(f"{WARNING}{says}", file=sys.stderr)
+    if beside and (unused := beside.unused(groups)):
+        says = f"{published}: fits none of these runs: {one_line('; '.join(unused))}"
+        print(f"{WARNING}{says}", file=sys.stderr)
     table = tables.runs_table(groups)
     contents, figures = _contents(table, problems, beside), _figures(groups, beside)
     out_dir = pathlib.Path(out_dir).expanduser()

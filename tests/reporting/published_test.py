@@ -1,11 +1,13 @@
 """A paper's values: which files can be read, and what they say."""
 
 import pathlib
+from types import SimpleNamespace
 
 import pytest
 
 from gail_tf.errors import UserError
 from gail_tf.reporting.published import Returns, Values, read_published
+from gail_tf.reporting.runs import Run
 
 PAPERS = pathlib.Path(__file__).parents[2] / "docs" / "results" / "papers"
 OF_RETURNS = """# Table 3.
@@ -87,9 +89,11 @@ def test_of_a_pattern_that_stands_twice_the_first_row_holds(read):
 
 
 def test_rows_that_fit_no_run_are_known(read):
-    configs, places = ["bc/any"], [("Hopper-v5", 20), ("CartPole-v1", 1)]
-    assert read("config,Paper\nbc,first\ntd4,second\n").unused(configs, places) == ["td4"]
-    assert read(OF_RETURNS).unused(configs, places) == ["Hopper-v5 with subsample 1"]
+    runs = [Run(pathlib.Path("run"), {"config_name": "bc/any"}, [], None)]
+    places = [("Hopper-v5", 20), ("CartPole-v1", 1)]
+    groups = [SimpleNamespace(environment=name, subsample=every, runs=runs) for name, every in places]
+    assert read("config,Paper\nbc,first\ntd4,second\n").unused(groups) == ["td4"]
+    assert read(OF_RETURNS).unused(groups) == ["Hopper-v5 with subsample 1"]
 
 
 def test_a_missing_file_is_a_user_error(tmp_path):
