@@ -18,6 +18,7 @@ import gymnasium as gym
 import numpy as np
 
 from gail_tf.errors import WARNING, UserError, one_line, without_trail
+from gail_tf.functions import require_signature
 from gail_tf.machine import available_cores, tell
 from gail_tf.start_up import (
     check_as_training_wants_it,
@@ -252,6 +253,8 @@ def train(
     lines = "gin's lines, such as ['Trainer.total_env_steps = 300_000']"
     bindings = _several("bindings", bindings, str, lines)
     callbacks = _several("callbacks", callbacks, Callable, "functions of a line of metrics")
+    for callback in callbacks:
+        require_signature("callbacks", callback, "metrics")
     tags = _several("tags", tags, str, "words")
     least = {"seed": 0, "num_demonstrations": 1, "subsample": 1, "num_threads": 1, "tensorflow_threads": 1}
     arguments |= {
@@ -262,7 +265,7 @@ def train(
     for name in ("run_dir", "reward"):
         is_fine = arguments[name] is None or isinstance(arguments[name], str | os.PathLike)
         _require(is_fine, name, arguments[name], "a path")
-    _require(say is None or callable(say), "say", say, "a function of a line, such as print")
+    _require_say(say, "line")
     _require_environment(environment)
     if resume and run_dir is None:
         raise UserError("resume=True without run_dir: name the run to go on with.")
@@ -340,6 +343,12 @@ def _whole(name: str, value: Any, least: int) -> int:
         if not isinstance(value, bool) and least <= (number := operator.index(value)) < 2**31:
             return number
     raise _wrong(name, value, f"a whole number from {least} on, below 2**31")
+
+
+def _require_say(say: Any, of: str) -> None:
+    if say is not None:
+        _require(callable(say), "say", say, f"a function of the {of}, such as print")
+        require_signature("say", say, of)
 
 
 def _require_environment(environment: Any) -> None:
@@ -571,7 +580,7 @@ def evaluate(
     _require(is_policy, "policy", policy, "a Policy, a path, or a function from observations to actions")
     _require_environment(environment)
     _require(video is None or isinstance(video, str | os.PathLike), "video", video, "a path")
-    _require(say is None or callable(say), "say", say, "a function of the result, such as print")
+    _require_say(say, "result")
     num_episodes, seed = _whole("num_episodes", num_episodes, 1), _whole("seed", seed, 0)
     bindings = _several("bindings", bindings, str, "lines of gin")
     if isinstance(policy, str | os.PathLike):

@@ -477,7 +477,7 @@ WRONG = {
     "num_threads": (0, "2", "want a whole number from 1 on"),
     "run_dir": (4, b"runs", "want a path"),
     "reward": (3, "want a path"),
-    "say": (3, "want a function"),
+    "say": (3, "want a function of the line, such as print"),
     "environment": (gym.make("CartPole-v1"), 3, "want an id, or a function that makes the environment"),
 }
 
@@ -489,6 +489,21 @@ def test_what_is_of_another_kind_is_refused_and_not_forgotten(name):
         with pytest.raises(UserError, match=f"^{name} is .*{wanted}") as told:
             gail_tf.train(**{"config": "gail_ppo/cartpole", name: value})
         assert "\n" not in str(told.value) and told.value.__cause__ is None
+
+
+def test_functions_of_other_arguments_are_told_before_there_is_a_run(tmp_path):
+    run_dir = tmp_path / "run"
+    none, two, fine = lambda: None, lambda metrics, trainer: None, lambda *lines, n=3: None
+    for given, name, of in (
+        ({"callbacks": [fine, none]}, "callbacks", "metrics"),
+        ({"callbacks": [two]}, "callbacks", "metrics"),
+        ({"say": none}, "say", "line"),
+    ):
+        with pytest.raises(UserError, match=rf"^{name}: <lambda> takes .*: want a function of \({of}\)"):
+            gail_tf.train("gail_ppo/cartpole", run_dir=run_dir, **given)
+    with pytest.raises(UserError, match=r"^say: <lambda> takes .*: want a function of \(result\)"):
+        gail_tf.evaluate(lambda rows: rows, "CartPole-v1", say=none)
+    assert not run_dir.exists()
 
 
 def test_numpys_integers_and_paths_are_what_they_say(tmp_path):

@@ -10,6 +10,8 @@ from gail_tf.functions import call_user_factory, call_user_function, require_sig
 from gail_tf.optimization.minibatches import Weighted
 from gail_tf.types import Metrics
 
+_COUNTERS = ("iteration", "env_steps", "wall_seconds")  # of every line of metrics; reports go by them
+
 
 def made_agent(
     binding: str, factory: Callable[..., Any], given: Sequence[Any], attributes: Sequence[str]
@@ -63,6 +65,8 @@ def updated(binding: str, agent: Any, *given: Any, **named: Any) -> Metrics:
         raise UserError(f"{binding}: {type(agent).__name__}.update gives {kind_of(metrics)}: {wanted}.")
     for name, value in metrics.items():
         what = None if isinstance(name, str) else f"a metric of the name {name!r}: want a text"
+        if name in _COUNTERS:
+            what = f"a metric {name!r}, which is the run's own counter: want another name, 'mine/{name}'"
         what = what or _what_is_no_scalar(name, value.value if isinstance(value, Weighted) else value)
         if what:
             raise UserError(f"{binding}: {type(agent).__name__}.update gives {what}.")

@@ -146,3 +146,12 @@ def test_a_metric_is_a_scalar():
     numbered.metrics = {3: 1.0}
     with pytest.raises(UserError, match="Gives.update gives a metric of the name 3: want a text"):
         updated("G.agent", numbered, None, 0, 0.0)
+
+
+def test_a_metric_has_no_name_of_the_runs_own_counters():
+    for name in ("iteration", "env_steps", "wall_seconds"):
+        told = (
+            f"Gives.update gives a metric '{name}', which is the run's own counter: want another name, 'mine/"
+        )
+        with pytest.raises(UserError, match=f"^G.agent: {told}{name}'"):
+            updated("G.agent", Gives(**{name: tf.constant(1.0)}), None, 0, 0.0)
