@@ -421,7 +421,8 @@ _ARM_THERE = {  # where the study calls a recipe otherwise
 _FOLDER_THERE = {
     ("gail_trpo", "Humanoid-v5"): "trpo_humanoid",
     ("gail_ppo", "HalfCheetah-v5"): "half_cheetah",
-    **{("mgail", task): "mgail_cloning" for task in ("Walker2d-v5", "Ant-v5")},
+    ("mgail", "Walker2d-v5"): "mgail_cloning",
+    ("mgail", "Ant-v5"): "mgail_ant",
 }
 
 
@@ -542,9 +543,9 @@ def _few_rows_of_classic_control(runs):
     for paper in _paper().query("expert.isna()").itertuples():
         same = runs[(runs.folder == "ho_ermon") & (runs.environment == paper.environment)]
         same = same[same.num_demonstrations == paper.trajectories]
-        ours = [_with_seeds(same[same.arm == arm]) for arm in ("BC", "GAIL (TRPO)")]
+        bc, trpo, ppo = (_with_seeds(same[same.arm == arm]) for arm in ("BC", "GAIL (TRPO)", "GAIL (PPO)"))
         name = f"{paper.environment}, {paper.trajectories}"
-        yield [name, f"{paper.bc:.2f}", ours[0], f"{paper.gail:.2f}", ours[1]]
+        yield [name, f"{paper.bc:.2f}", bc, f"{paper.gail:.2f}", trpo, ppo]
 
 
 # off_policy.md: the folder and the name of an arm by task, where steady's of the recipe is not it.
