@@ -79,6 +79,7 @@ _MAY_IMPORT = {
     "start_up": {"errors", "machine"},
     "library": {
         "errors",
+        "functions",
         "resources",
         "machine",
         "environments",

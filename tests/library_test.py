@@ -440,6 +440,22 @@ def no_network(observation_spec):
     raise RuntimeError("no network")
 
 
+@gin.configurable(module="library_test")
+def kept_network(observation_spec, action_spec, kept=[]):  # noqa: B006
+    from gail_tf.networks.mlp import make_actor_network
+
+    kept[:] = kept or [make_actor_network(observation_spec, action_spec)]
+    return kept[0]
+
+
+def test_clones_that_would_be_one_network_are_told_before_there_is_a_run(tmp_path):
+    given = dict(demonstrations=arrays(), environment=make_cartpole, run_dir=tmp_path / "run")
+    bindings = ["CloningGenerator.actor_network = @kept_network", "CloningGenerator.num_members = 2"]
+    with pytest.raises(UserError, match="^CloningGenerator.actor_network: kept_network gives one network at"):
+        gail_tf.train("bc/any", bindings=bindings, **given)
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(("maker", "told"), [("workers", "net"), ("workers", "licence"), ("loop", "net")])
 def test_what_fails_before_a_training_leaves_no_environment_and_no_process(maker, told, tmp_path):
     """Also while the error is kept, as a notebook does."""

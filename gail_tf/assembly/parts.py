@@ -31,6 +31,7 @@ from gail_tf.environments.wrappers import described
 from gail_tf.errors import UserError
 from gail_tf.functions import frozen, name_of
 from gail_tf.generators.acting import make_mode
+from gail_tf.networks.checked import each_given_once
 from gail_tf.training.evaluation import Evaluator
 from gail_tf.training.imitation_distance import ImitationDistance, ScreenDistance, screen_blocks
 from gail_tf.training.run_directory import RunDirectory
@@ -74,7 +75,12 @@ def assemble(settings: Settings, run_dir: RunDirectory) -> Parts:
         f"make_simulators.is_slow = {settings.is_slow}",
     ]
     parse_gin([], [*machine, *settings.config.splitlines()], settings.import_folders)
-    with config_errors_as_user_errors(), _layers_draw_from_variables(), closed_on_failure():
+    with (
+        config_errors_as_user_errors(),
+        _layers_draw_from_variables(),
+        each_given_once(),
+        closed_on_failure(),
+    ):
         return _assemble(settings, run_dir)
 
 

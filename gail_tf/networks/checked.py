@@ -4,7 +4,8 @@ A wrong shape seldom fails: values ``[B, 1]`` beside rewards ``[B]`` broadcast t
 something else in silence. The rows are zeros, so that a network without noise draws no random numbers for it.
 """
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -18,6 +19,22 @@ from gail_tf.networks.keras_adapter import as_network
 tfd = tfp.distributions
 
 _ROWS = 2
+_given_networks: list[Any] | None = None
+
+
+@contextlib.contextmanager
+def each_given_once() -> Iterator[None]:
+    """Inside, a factory that gives one network at two calls is refused; for one run at a time.
+
+    Critics, averages and clones would be one network in silence. Another run may be given it again: one that
+    goes on has its weights from the checkpoint.
+    """
+    global _given_networks
+    _given_networks = []
+    try:
+        yield
+    finally:
+        _given_networks = None
 
 
 def checked_actor(
@@ -125,6 +142,11 @@ def _checked(
 ) -> network.Network:
     name = name_of(factory)
     made = call_user_factory(binding, factory, *specs)
+    if _given_networks is not None:
+        if any(made is one for one in _given_networks):
+            wanted_new = "want a new one at each call, with weights of its own"
+            raise UserError(f"{binding}: {name} gives one network at two calls: {wanted_new}.")
+        _given_networks.append(made)
     rows = tf.nest.map_structure(lambda spec: tf.zeros([_ROWS, *spec.shape], spec.dtype), input_spec)
     with failing_part(lambda e: f"{binding}: the network of {name} fails ({error_message(e)}): {wanted}."):
         made = _network(binding, made, input_spec, is_scalar)

@@ -288,3 +288,20 @@ def test_every_learner_names_the_network_by_its_binding(owner, make, name, facto
     with pytest.raises(UserError, match=f"^{owner}.{name}: the network of make_own gives ") as caught:
         make(**{name: factory})
     assert "\n" not in str(caught.value).split("\n  In call to configurable")[0]
+
+
+def test_one_network_for_two_is_told_and_another_run_may_have_it_again():
+    """Two critics, or ten clones, would be one in silence."""
+    network = tf.keras.Sequential([tf.keras.layers.Dense(2, activation="tanh")])
+
+    def kept(observation_spec, action_spec):
+        return network
+
+    make = functools.partial(checked.checked_deterministic_actor, "TD3.actor_network", kept)
+    for _ in range(2):
+        with checked.each_given_once():
+            assert make(_OBSERVATION, _BOX).variables[0] is network.variables[0]
+            with pytest.raises(
+                UserError, match="^TD3.actor_network: kept gives one network at two calls: want"
+            ):
+                make(_OBSERVATION, _BOX)
