@@ -4,6 +4,7 @@ import gzip
 import pickle
 import zipfile
 
+import gin
 import numpy as np
 import pytest
 
@@ -193,6 +194,17 @@ def test_what_a_reader_refuses_begins_with_the_path(tmp_path, refuses):
         raise UserError("is too old")
 
     refuses(tmp_path / "x", "x: is too old", reader=read_nothing)
+    # Gin raises a class of its own then, which takes no message.
+    of_gin = gin.configurable(module="loading_test")(read_nothing)
+    refuses(tmp_path / "x", "x: is too old$", reader=of_gin)
+
+
+def test_a_reader_that_gin_knows_tells_what_is_wrong_with_its_arrays(tmp_path, refuses):
+    @gin.configurable(module="loading_test")
+    def read_single_steps(path):
+        return demos.from_arrays(dict(observations=[[0.0]], actions=[[0.0]], terminals=[0], timeouts=[1]))
+
+    refuses(tmp_path / "x", "x: .*single step", reader=read_single_steps)
 
 
 def test_rewards_that_are_all_nan_are_left_out_and_some_are_refused(d4rl):

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from gail_tf.demonstrations.episodes import SingleSteps
 from gail_tf.errors import UserError, without_trail
 
 try:
@@ -36,7 +37,9 @@ def named(name: str) -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        raise type(error)(f"{name}: {error}") from error  # a folder tells some kinds apart
+        # A folder tells some kinds apart. Gin's own of a kind, of a configurable reader, cannot be made.
+        kind = SingleSteps if isinstance(error, SingleSteps) else UserError
+        raise kind(f"{name}: {without_trail(error)}") from error
     except OSError as error:
         advice = "wanted a readable file or folder: check its permissions"
         raise UserError(
