@@ -262,9 +262,8 @@ def train(
     }
     for name in ("label", "task", "run_name", "group", "device"):
         _require(arguments[name] is None or isinstance(arguments[name], str), name, arguments[name], "text")
-    for name in ("run_dir", "reward"):
-        is_fine = arguments[name] is None or isinstance(arguments[name], str | os.PathLike)
-        _require(is_fine, name, arguments[name], "a path")
+    _require_path("run_dir", run_dir)
+    _require_path("reward", reward)
     _require_say(say, "line")
     _require_environment(environment)
     if resume and run_dir is None:
@@ -343,6 +342,10 @@ def _whole(name: str, value: Any, least: int) -> int:
         if not isinstance(value, bool) and least <= (number := operator.index(value)) < 2**31:
             return number
     raise _wrong(name, value, f"a whole number from {least} on, below 2**31")
+
+
+def _require_path(name: str, value: Any) -> None:
+    _require(value is None or isinstance(value, str | os.PathLike), name, value, "a path")
 
 
 def _require_say(say: Any, of: str) -> None:
@@ -579,7 +582,7 @@ def evaluate(
     is_policy = isinstance(policy, Policy | str | os.PathLike) or callable(policy)
     _require(is_policy, "policy", policy, "a Policy, a path, or a function from observations to actions")
     _require_environment(environment)
-    _require(video is None or isinstance(video, str | os.PathLike), "video", video, "a path")
+    _require_path("video", video)
     _require_say(say, "result")
     num_episodes, seed = _whole("num_episodes", num_episodes, 1), _whole("seed", seed, 0)
     bindings = _several("bindings", bindings, str, "lines of gin")
