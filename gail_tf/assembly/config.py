@@ -225,7 +225,9 @@ def _hint(message: str, folders: Sequence[str]) -> str:
         hint = did_you_mean(nameless[1].split("/")[-1], sorted(names))
         hint = f"{hint} A part of your own wants 'import its_module' before it.".strip()
     elif unknown := re.search(r"Configurable '([\w./]+)' doesn't have a parameter named '(\w+)'", message):
-        names = inspect.signature(gin.get_configurable(unknown[1])).parameters
+        given = gin.config._REGISTRY.get_match(unknown[1]).denylist or ()  # by a run: nobody can bind those
+        parameters = inspect.signature(gin.get_configurable(unknown[1])).parameters
+        names = [name for name in parameters if name not in given]
         hint = did_you_mean(unknown[2], names) or f"it has {', '.join(names)}."
     return f"; {hint}" if hint else ""
 

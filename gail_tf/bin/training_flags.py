@@ -89,8 +89,11 @@ def train(script: str, **more) -> int:
 
 
 def _settings_text(config, bindings, **given) -> str:
-    from gail_tf.assembly.config import flag_bindings
+    from gail_tf.assembly.config import check_given_once, flag_bindings
 
     if not config:
         raise UserError("no --config given: name one, such as gail_ppo/any (--list shows all).")
-    return recipe_texts.show_text(config, bindings, flag_bindings(**given))
+    flagged = flag_bindings(**given)
+    text = recipe_texts.show_text(config, bindings, flagged)
+    check_given_once(bindings, flagged)  # the training would refuse it
+    return text

@@ -105,6 +105,16 @@ CASES = {
         [PPO, "--gin=Trainer.trackers = [@MLflow]", "--tracker=WandB", "{demos}"],
         "--gin binds Trainer.trackers = [@MLflow], and --tracker gives another: give one of them.",
     ),
+    "a flag and gin, shown": (
+        "train",
+        [PPO, "--seed=3", "--gin=Experiment.seed = 4", "--show"],
+        "--gin binds Experiment.seed = 4, and --seed = 3: give one of them.",
+    ),
+    "a parameter that nothing is like": (
+        "train",
+        [PPO, "--gin=Trainer.foo = 3", "{demos}"],
+        "Trainer.foo = 3; it has total_env_steps, total_iterations,",
+    ),
     "negative seed in gin": (
         "train",
         [PPO, "--gin=Experiment.seed = -1", "{demos}"],
