@@ -228,10 +228,21 @@ class Case:
     @property
     def cloning(self) -> list[str]:
         """The overlay that draws the policy to the experts' actions, if the run can have it and has not."""
-        sees_actions = "action" in self.settings.get("Discriminator.inputs", ())
-        can_have = self.agent in ("PPO", "TRPO", "SAC", "TD3", "MGAIL") and sees_actions
-        has_one = self.setting(f"{self.agent}.cloning_coef", 0.0) > 0
-        return ["--config=with/cloning"] if can_have and not has_one else []
+        can_have = self.agent in ("PPO", "TRPO", "SAC", "TD3", "MGAIL") and self._sees_actions
+        return ["--config=with/cloning"] if can_have and not self._is_cloning else []
+
+    @property
+    def ignores_actions(self) -> bool:
+        """Whether only the experts' states are imitated, as with/state_only has it."""
+        return self.has_discriminator and not self._sees_actions and not self._is_cloning
+
+    @property
+    def _sees_actions(self) -> bool:
+        return "action" in self.settings.get("Discriminator.inputs", ())
+
+    @property
+    def _is_cloning(self) -> bool:
+        return self.setting(f"{self.agent}.cloning_coef", 0.0) > 0
 
     @property
     def stronger_penalty(self) -> str:

@@ -97,6 +97,8 @@ def small_actions(case: Case) -> Finding | None:
     span = case.fact("action_range")
     if span is None or span > MIN_ACTION_RANGE or case.is_good:
         return None
+    if span == 0.0 and case.ignores_actions:  # none were recorded
+        return None
     return Finding(
         f"the widest component of their actions spans {span:.0%} of the action space",
         (

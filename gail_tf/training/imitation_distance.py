@@ -1,10 +1,11 @@
 """How far an agent's episodes are from the demonstrations, without any reward: of vectors, and of images.
 
 The sliced Wasserstein-1 distance (Rabin et al. 2011; Bonneel et al. 2015) between the two sets of
-(observation, action, absorbing indicator). An episode that terminates goes on up to the time limit in an
-absorbing state that remembers where it ended, so that a policy that falls early, reaches its goal late, or
-ends elsewhere is far from an expert that does not. Where a component hardly moves in the demonstrations,
-leaving its place may count more (docs/ppo.md, "Which distance").
+(observation, action, absorbing indicator). Recorded actions that are all equal stand for none, and do not
+count. An episode that terminates goes on up to the time limit in an absorbing state that remembers where it
+ended, so that a policy that falls early, reaches its goal late, or ends elsewhere is far from an expert that
+does not. Where a component hardly moves in the demonstrations, leaving its place may count more
+(docs/ppo.md, "Which distance").
 Hussenot et al. 2021 ("Hyperparameter selection for imitation learning") compare such proxies.
 """
 
@@ -110,6 +111,8 @@ class ImitationDistance:
         if len(observations) > _MAX_ROWS:
             indices = np.random.default_rng(0).choice(len(observations), _MAX_ROWS, replace=False)
             observations, actions = observations[indices], actions[indices]
+        # Zeros fill the place of actions that nobody recorded: no expert is nearer for acting so.
+        self._compares_actions = bool(np.ptp(actions, 0).any())
         rows = self._rows(observations, actions)
         spread = rows.std(0)
         # A component that the expert never moves is measured in its own unit.
@@ -134,7 +137,9 @@ class ImitationDistance:
         return float(np.abs(agent - self._expert).mean())
 
     def _rows(self, observations: np.ndarray, actions: np.ndarray) -> np.ndarray:
-        """``[N, f]``, float64: observations and normalised actions, discrete ones as one-hot."""
+        """``[N, f]``, float64: observations and, if they count, normalised actions (one-hot if discrete)."""
+        if not self._compares_actions:
+            return observations.astype(np.float64)
         if self._codec.is_discrete:
             actions = np.eye(self._codec.num_actions)[np.asarray(actions, int)]
         return np.concatenate((observations, actions), 1).astype(np.float64)

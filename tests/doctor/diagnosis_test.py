@@ -239,6 +239,13 @@ def test_facts_of_demonstrations_accuse_them_unless_the_run_is_good(finding, fac
     assert found(poor(score=0.95, facts=facts)) == []
 
 
+@pytest.mark.parametrize("inputs, is_accused", [(("observation",), False), (("observation", "action"), True)])
+def test_zeros_in_place_of_actions_accuse_no_run_that_learns_from_states(inputs, is_accused):
+    settings = f"Discriminator.inputs = {inputs}\nOnPolicyGenerator.agent = @PPO"
+    names = found(poor(facts={"action_range": 0.0}, settings=settings))
+    assert ("demonstrations with actions in other units" in names) == is_accused
+
+
 def test_a_policy_is_lost_by_the_last_evaluation_and_not_by_one_in_between():
     def with_scores(scores):
         run = poor(score=0.9)

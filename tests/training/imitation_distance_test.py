@@ -151,6 +151,15 @@ def test_discrete_actions_are_compared_by_how_often_they_are_taken():
     assert measure([acting(9, [0, 1])]) < 0.3 * measure([acting(9, [2])])
 
 
+@pytest.mark.parametrize(
+    "nothing, codec", [(np.zeros((LIMIT, 1), np.float32), BOX), (np.zeros(LIMIT, int), ARMS)]
+)
+def test_zeros_in_place_of_actions_that_were_not_recorded_do_not_count(nothing, codec):
+    measure = distance([episode(seed) | {"actions": nothing} for seed in range(4)], codec)
+    agent = episode(9) | ({"actions": np.full(LIMIT, 2)} if codec is ARMS else {})
+    assert measure([agent]) == measure([agent | {"actions": nothing}])
+
+
 def screens(seed, length=200, place=(6, 40), size=24, wander=1.0):
     """Frames with a ball that wanders around ``place`` on a level ground."""
     rng = np.random.default_rng(seed)
