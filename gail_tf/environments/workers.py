@@ -2,6 +2,7 @@
 
 import contextlib
 import multiprocessing
+import multiprocessing.util
 import signal
 import traceback
 from collections.abc import Callable, Sequence
@@ -12,6 +13,8 @@ import numpy as np
 
 from gail_tf.environments.simulators import Loop, Outcome, action_dtype
 from gail_tf.errors import UserError
+
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Workers:
@@ -42,6 +45,8 @@ class Workers:
         )
         self._slices = np.array_split(np.arange(num_environments), min(num_workers, num_environments))
         self._pipes, self._processes = [], []
+        # Before multiprocessing terminates what is left at the program's end, and waits for it.
+        multiprocessing.util.Finalize(self, _close, (self._pipes, self._processes), exitpriority=0)
         for indices in self._slices:
             here, there = context.Pipe()
             # A child that held the others' ends would keep them alive after this process is gone.
@@ -100,13 +105,17 @@ class Workers:
         return self._ask([worker], ("replay", (index, list(actions))))[0]
 
     def close(self) -> None:
-        for pipe in self._pipes:
-            with contextlib.suppress(OSError):
-                pipe.send(("close", None))
-            pipe.close()
-        for process in self._processes:
-            process.join(timeout=5)
-            process.kill()
+        _close(self._pipes, self._processes)
+
+
+def _close(pipes: Sequence[Any], processes: Sequence[Any]) -> None:
+    for pipe in pipes:
+        with contextlib.suppress(OSError):
+            pipe.send(("close", None))
+        pipe.close()
+    for process in processes:
+        process.join(timeout=5)
+        process.kill()
 
 
 def _shared(context, count: int, like: np.ndarray) -> np.ndarray:
@@ -120,8 +129,11 @@ def _work(pipe, others, make, indices, actions: np.ndarray, outcome: Outcome) ->
     """A worker's life: makes its environments, and does what it is asked until the pipe is closed."""
     for end in others:
         end.close()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the trainer's to answer
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # A Ctrl-C, a terminal that goes and a scheduler signal all processes of a run: the trainer answers, and
+    # needs these to save it. A handler, since a simulator that is started here would go on ignoring signals.
+    for number in _ENDING:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
     with contextlib.suppress(EOFError, BrokenPipeError):
         try:
             loop = Loop([make() for _ in indices])

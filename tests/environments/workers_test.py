@@ -4,6 +4,8 @@ import functools
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import gymnasium as gym
@@ -93,6 +95,28 @@ def test_a_dead_worker_is_one_line(workers):
     one.reset(range(4), range(4))
     with pytest.raises(UserError, match="steps environments 0 to 1 ended with exit code -9 .*--resume"):
         one.step(np.zeros((4, 1), np.float32))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_to_all_processes_of_a_run_is_the_trainers_to_answer(number, workers):
+    one = workers(pendulum, 2, 2)
+    one.reset(range(2), range(2))
+    for process in one._processes:
+        os.kill(process.pid, number)
+    one.step(np.zeros((2, 1), np.float32))
+
+
+LEFT_OPEN = """
+import gymnasium as gym
+from gail_tf.environments.workers import Workers
+
+make = lambda: gym.make("Pendulum-v1")
+one = Workers(make, make(), 2, 2)
+"""
+
+
+def test_workers_that_nobody_closed_do_not_hold_up_the_programs_end():
+    assert subprocess.run([sys.executable, "-c", LEFT_OPEN], timeout=120).returncode == 0
 
 
 def test_no_process_is_left(workers):
