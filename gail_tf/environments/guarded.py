@@ -1,6 +1,7 @@
 """What an environment gives, checked at every step: it is anybody's program, and may raise anything."""
 
 import functools
+import sys
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -56,9 +57,13 @@ class Guarded(gym.Wrapper):
 
     def _single(self, what: str, value: Any, wanted: str) -> Any:
         """``value``, or the number that stands in it where it is an array of one."""
-        if isinstance(value, bool | int | float | np.generic) and not isinstance(value, np.flexible):
+        is_large = isinstance(value, int) and abs(value) > sys.float_info.max
+        if isinstance(value, bool | int | float | np.bool_ | np.integer | np.floating) and not is_large:
             return value
-        array = np.asarray(value)
+        try:
+            array = np.asarray(value)
+        except ValueError:  # rows of unequal lengths
+            array = np.empty(0)
         if array.size != 1 or array.dtype.kind not in "biuf":
             raise self._gave("step", f"{what} {one_line(value, 60)}", wanted)
         return array.reshape(())[()]
@@ -79,6 +84,11 @@ class Guarded(gym.Wrapper):
             raise self._gave(
                 verb, given, f"numbers of shape {list(self._shape)}, as its observation_space says"
             )
+        if array.dtype.kind == "O":  # of a list what is no number is seen only now
+            try:
+                array = array.astype(np.float64)
+            except (TypeError, ValueError, OverflowError):
+                raise self._gave(verb, f"the observation {one_line(observation, 60)}", "numbers") from None
         if self._dtype.kind in "iu" and array.dtype != self._dtype:  # NumPy would cut off what does not fit
             numbers, range_ = np.asarray(array, np.float64), np.iinfo(self._dtype)
             if (
