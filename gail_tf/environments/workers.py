@@ -15,6 +15,7 @@ from gail_tf.environments.simulators import Loop, Outcome, action_dtype
 from gail_tf.errors import UserError
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_CLOSING_SECONDS = 5
 
 
 class Workers:
@@ -114,7 +115,7 @@ def _close(pipes: Sequence[Any], processes: Sequence[Any]) -> None:
             pipe.send(("close", None))
         pipe.close()
     for process in processes:
-        process.join(timeout=5)
+        process.join(timeout=_CLOSING_SECONDS)
         process.kill()
 
 
@@ -134,21 +135,29 @@ def _work(pipe, others, make, indices, actions: np.ndarray, outcome: Outcome) ->
     for number in _ENDING:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, lambda *_: None)
-    with contextlib.suppress(EOFError, BrokenPipeError):
+    envs: list[gym.Env] = []
+    with contextlib.suppress(EOFError, ConnectionError):
         try:
-            loop = Loop([make() for _ in indices])
+            envs += (make() for _ in indices)
+            loop = Loop(envs)
             pipe.send((False, None))
             while True:
                 verb, given = pipe.recv()
                 if verb == "close":
-                    return loop.close()
+                    break
                 pipe.send((False, _do(loop, verb, given, indices, actions, outcome)))
-        except (EOFError, BrokenPipeError):
+        except (EOFError, ConnectionError):
             raise
         except UserError as e:
             pipe.send((True, str(e)))
         except Exception:  # a fault of ours: the whole of it, for a report
             pipe.send((True, f"An environment's process failed: {traceback.format_exc()}"))
+    # However it ends: a simulator of its own that an environment has started would stay. The trainer waits
+    # for so long and ends this process; where that was killed, a close that hangs would stay too.
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(_CLOSING_SECONDS)
+    for env in envs:
+        env.close()
 
 
 def _do(loop: Loop, verb: str, given: Any, indices: np.ndarray, actions: np.ndarray, outcome: Outcome) -> Any:

@@ -97,6 +97,41 @@ def test_a_dead_worker_is_one_line(workers):
         one.step(np.zeros((4, 1), np.float32))
 
 
+class Tells(gym.Wrapper):
+    """Leaves a file where it is closed; fails at an action above 1."""
+
+    def __init__(self, env, folder):
+        super().__init__(env)
+        self._file = folder / f"{os.getpid()}_{id(self)}"
+
+    def step(self, action):
+        if action[0] > 1:
+            raise ValueError("no such joint")
+        return self.env.step(action)
+
+    def close(self):
+        self._file.touch()
+        super().close()
+
+
+@pytest.mark.parametrize("how", ["closed", "failed", "trainer gone"])
+def test_environments_are_closed_however_a_worker_ends(how, workers, tmp_path):
+    one = workers(lambda: Tells(pendulum(), tmp_path), 4, 2)
+    in_workers = len(list(tmp_path.iterdir())) + 4  # beside the one that was made here
+    one.reset(range(4), range(4))
+    if how == "failed":
+        with pytest.raises(UserError, match="no such joint"):
+            one.step(np.array([[0], [2], [0], [0]], np.float32))
+    if how == "trainer gone":
+        for pipe in one._pipes:
+            pipe.close()
+    else:
+        one.close()
+    for process in one._processes:
+        process.join(timeout=60)
+    assert len(list(tmp_path.iterdir())) == in_workers
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_to_all_processes_of_a_run_is_the_trainers_to_answer(number, workers):
     one = workers(pendulum, 2, 2)
