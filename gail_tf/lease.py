@@ -14,6 +14,7 @@ import socket
 import threading
 import time
 import uuid
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,8 +48,14 @@ class Holder(NamedTuple):
         return f"process {self.pid} on {self.host}"
 
 
+_LOCKED: "weakref.WeakSet[Lease]" = weakref.WeakSet()
+
+
 class Lease:
-    """Holds ``folder`` for this process, from ``take`` to ``release`` or to the process' end."""
+    """Holds ``folder`` for this process, from ``take`` to ``release`` or to the process' end.
+
+    A fork of it, such as an environment's, holds nothing: it may outlive a trainer that was killed.
+    """
 
     def __init__(self, folder: str | os.PathLike):
         self.folder = Path(folder)
@@ -81,6 +88,7 @@ class Lease:
             raise _held(folder, _read(file)) from e
         except OSError:
             pass  # A file system without locks: the file alone has to do.
+        _LOCKED.add(self)
         try:
             self._own = _taken(folder, file)
         except BaseException:
@@ -142,6 +150,15 @@ class Lease:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+def _hold_nothing() -> None:
+    for lease in _LOCKED:
+        lease._own = None
+        lease._unlock()
+
+
+os.register_at_fork(after_in_child=_hold_nothing)
 
 
 def holder(folder: str | os.PathLike) -> Holder | None:

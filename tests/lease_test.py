@@ -5,6 +5,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -72,6 +73,41 @@ def test_a_killed_process_blocks_nobody(tmp_path, other_process, without_flock):
     assert holder(tmp_path).pid == os.getpid()
     mine.release()
     assert list(tmp_path.iterdir()) == []
+
+
+FORKS = f"""{HOLD}
+import os
+if child := os.fork():
+    print(child, flush=True)
+time.sleep(120)
+"""
+
+
+def test_a_fork_that_outlives_its_killed_process_blocks_nobody(tmp_path):
+    command = [sys.executable, "-c", FORKS, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "held\n"
+        child = int(process.stdout.readline())
+        process.kill()
+        process.wait()
+        try:
+            mine = Lease(tmp_path)
+            mine.take()
+            mine.release()
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+
+def test_a_fork_takes_nothing_from_its_parent(tmp_path):
+    mine = Lease(tmp_path)
+    mine.take()
+    child = os.fork()
+    if child == 0:
+        mine.release()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert holder(tmp_path).pid == os.getpid()
+    mine.release()
 
 
 def test_a_number_that_another_process_got_is_not_the_holder(tmp_path, without_flock):
