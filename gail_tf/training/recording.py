@@ -20,7 +20,7 @@ from gail_tf.environments.finite import check_finite
 from gail_tf.environments.make import is_same_id, make_by_arguments, with_time_limit
 from gail_tf.environments.observations import environment_name, observation_spec, time_limit
 from gail_tf.environments.wrappers import as_bindings, described_arguments
-from gail_tf.errors import UserError, one_line
+from gail_tf.errors import UserError, one_line, without_trail
 from gail_tf.files import as_json, nearest_folder, require_new
 from gail_tf.machine import pip_install
 from gail_tf.training import actors, evaluation, rollouts
@@ -31,6 +31,7 @@ MINARI = "minari:"
 _BYTES_PER_EPISODE = 1 << 15  # that an HDF5 of Minari's has beside the arrays: half of it as measured
 Episode = Mapping[str, np.ndarray]
 """Arrays with a row a step by the names of ``Demonstrations``, as ``Evaluator`` gives them."""
+OnEpisode = Callable[[Episode], object]
 Kept = Callable[[np.ndarray], np.ndarray]
 """What is kept of observations, one or rows of them."""
 
@@ -85,7 +86,8 @@ def make_demonstrations(
     ``path`` is a run directory or SavedModel of ours, or what :mod:`gail_tf.training.actors` knows.
     ``action_noise`` is the std of Gaussian noise on normalised continuous actions, which are cut afterwards.
     ``max_episode_steps`` replaces the environment's time limit; some have none. ``arguments`` are others of
-    ``make_environment``; a policy of ours brings its own.
+    ``make_environment``; a policy of ours brings its own. Where it is interrupted by Ctrl-C, or something
+    fails, ``out`` gets the episodes that came to their end before that goes on.
     """
     check_out(out)
     is_own, registered = not actors.is_foreign(path), set(gym.registry)
@@ -104,8 +106,15 @@ def make_demonstrations(
         max_episode_steps=max_episode_steps,
         arguments=arguments,
     )
-    episodes, environment, make_env, about = record(request)
-    provenance = {"num_episodes": num_episodes, "seed": seed, "stochastic": stochastic}
+    collect, environment, make_env, about = record(request)
+    episodes, stopped = [], None
+    try:
+        collect(episodes.append)
+    except (UserError, KeyboardInterrupt) as error:  # hours may have gone into what there is
+        if not episodes:
+            raise
+        stopped = error
+    provenance = {"num_episodes": len(episodes), "seed": seed, "stochastic": stochastic}
     provenance |= {"action_noise": action_noise, "made_by": "gail-make-demonstrations", **about}
     policy_metadata = about["policy"]
     is_same = is_own and is_same_id(environment, policy_metadata.get("environment"))
@@ -113,6 +122,12 @@ def make_demonstrations(
     environment_arguments = {**environment_arguments, **described_arguments(arguments, max_episode_steps)}
     provenance["environment_kwargs"] = as_json(environment_arguments)
     save(out, episodes, environment, make_env, provenance)
+    if stopped is not None:
+        kept = f"The whole episodes before it, {len(episodes)} of {num_episodes}, are in {out}."
+        if isinstance(stopped, UserError):
+            raise UserError(f"{without_trail(stopped)} {kept}") from stopped
+        print(f"note: {kept}", file=sys.stderr)
+        raise stopped
     is_known = not is_own or ":" in environment or environment in registered
     imports = [] if is_known else [f"import {name}" for name in imported_modules(find_policy(path))]
     lines = dict.fromkeys([*imports, *as_bindings(environment_arguments)])
@@ -128,8 +143,9 @@ def _record_own(request: _RecordingRequest):
         print(f"note: {note}", file=sys.stderr)
     if noise:
         act = evaluation.with_noise(act, _codec(make_env, environment, noise), noise, seed)
-    episodes = _evaluated(make_env, act, request.num_episodes, seed, kept_of(request.out, make_env))
-    return episodes, environment, make_env, {"policy": metadata}
+    kept = kept_of(request.out, make_env)
+    collect = functools.partial(_evaluate, make_env, act, request.num_episodes, seed, kept)
+    return collect, environment, make_env, {"policy": metadata}
 
 
 def _record_foreign(request: _RecordingRequest):
@@ -155,7 +171,7 @@ def _record_foreign(request: _RecordingRequest):
 
         env.close()
         act = evaluation.with_noise(act, codec, noise, seed) if noise else act
-        episodes = _evaluated(make_env, act, num_episodes, seed, kept)
+        play = functools.partial(_evaluate, make_env, act, num_episodes, seed, kept)
     else:
 
         def begin(own_seed: int) -> Callable[[np.ndarray], np.ndarray]:
@@ -164,12 +180,21 @@ def _record_foreign(request: _RecordingRequest):
             act = evaluation.with_noise(act, codec, noise, own_seed) if noise else act
             return lambda rows: act(rows, 0)
 
-        env.reset(seed=seed)  # thrown away, as where policies play: PyBullet's first is of other bits
-        episodes = [_episode(env, begin(seed + i), seed + i, kept) for i in range(num_episodes)]
-        env.close()
-    if cut.any_cut:
-        print(f"note: actions lay outside {environment}'s space, and were cut to it.", file=sys.stderr)
-    return episodes, environment, make_env, {"policy": {"path": path, "kind": actor.kind}}
+        def play(on_episode: OnEpisode) -> None:
+            with contextlib.closing(env):
+                env.reset(seed=seed)  # thrown away, as where policies play: PyBullet's first is of other bits
+                for i in range(num_episodes):
+                    on_episode(_episode(env, begin(seed + i), seed + i, kept))
+
+    def collect(on_episode: OnEpisode) -> None:
+        try:
+            play(on_episode)
+        finally:
+            if cut.any_cut:
+                said = f"note: actions lay outside {environment}'s space, and were cut to it."
+                print(said, file=sys.stderr)
+
+    return collect, environment, make_env, {"policy": {"path": path, "kind": actor.kind}}
 
 
 def _codec(make_env: Callable[[], gym.Env], environment: str, noise: float) -> ActionCodec:
@@ -185,11 +210,16 @@ def _require_continuous(codec: ActionCodec, environment: str, noise: float) -> N
         raise UserError(f"--action_noise={noise}: {environment} has discrete actions; leave it out.")
 
 
-def _evaluated(make_env, act: evaluation.ActFn, num_episodes: int, seed: int, kept: Kept) -> list[Episode]:
-    episodes: list[Episode] = []
+def _evaluate(
+    make_env: Callable[[], gym.Env],
+    act: evaluation.ActFn,
+    num_episodes: int,
+    seed: int,
+    kept: Kept,
+    on_episode: OnEpisode,
+) -> None:
     with contextlib.closing(evaluation.Evaluator(make_env)) as evaluator:
-        evaluator.evaluate(act, num_episodes, seed, on_episode=episodes.append, seen=kept)
-    return episodes
+        evaluator.evaluate(act, num_episodes, seed, on_episode=on_episode, seen=kept)
 
 
 class Cut:

@@ -63,6 +63,45 @@ def test_actions_that_cannot_be_recorded_are_said_before_the_first_step(tmp_path
         recording.make_demonstrations("my_buttons:act", out, "my_buttons:Buttons-v0", 1, 0, False)
 
 
+STOPS = """
+import gymnasium as gym
+
+class Stops(gym.Env):
+    observation_space, action_space = gym.spaces.Box(-1.0, 1.0, (2,)), gym.spaces.Discrete(2)
+    resets = 0
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        Stops.resets += 1
+        return self.np_random.uniform(-1.0, 1.0, 2).astype("float32"), {}
+
+    def step(self, action):
+        if Stops.resets > 3:  # the first is thrown away
+            raise %s("the arm is stuck")
+        return self.np_random.uniform(-1.0, 1.0, 2).astype("float32"), 1.0, False, False, {}
+
+gym.register("Stops-v0", Stops, max_episode_steps=5)
+
+class Controller:
+    def __call__(self, observation):
+        return 1
+"""
+
+
+@pytest.mark.parametrize("error", ["ValueError", "KeyboardInterrupt"])
+def test_a_recording_that_stops_leaves_what_came_to_its_end(error, tmp_path, monkeypatch, capsys):
+    name, out = f"stops_by_{error.lower()}", tmp_path / "o.npz"
+    (tmp_path / f"{name}.py").write_text(STOPS % error)
+    monkeypatch.syspath_prepend(tmp_path)
+    raised = KeyboardInterrupt if error == "KeyboardInterrupt" else UserError
+    with pytest.raises(raised) as told:
+        recording.make_demonstrations(f"{name}:Controller", str(out), f"{name}:Stops-v0", 4, 0, False)
+    said = f"The whole episodes before it, 2 of 4, are in {out}."
+    assert said in str(told.value) + capsys.readouterr().err
+    recorded = demonstrations.load(str(out))
+    assert recorded.num_episodes == recorded.provenance["num_episodes"] == 2
+
+
 @pytest.mark.parametrize(
     ("environment", "wrapper", "expected"),
     [
