@@ -30,6 +30,7 @@ from gail_tf.resources import configs_dir, shipped_file
 CONFIG = "{config}"  # in an arm's configs: the task's own name in a recipe (``gail_ppo/{config}``)
 LOGS = "logs"  # the folder beside the arms' that holds what the runs print
 MAX_SEED = 2**31 - 1  # that gail-train takes
+_LONGEST_FOLDER = 200  # letters; a file system takes 255, of which a number behind wants some
 _MINUS = re.compile(r"(?<![^\W_])-(?=\.?\d)")  # before a number, not within a word or a power of ten
 
 Seeds = int | Sequence[int]
@@ -359,7 +360,8 @@ def _arm(label: str, fields: Any, tasks: Mapping[str, Task]) -> Arm:
     where = f"Study.arms[{label!r}]"
     arm = _of_fields(Arm, where, label, {"configs": fields} if isinstance(fields, list | tuple) else fields)
     can_be_folder = slug(label) not in ("", LOGS)
-    require(can_be_folder, f"{where}: a label makes a folder's name, which this one cannot: rename it.")
+    wanted = f"want a letter from a to z or a digit in it, and another than {LOGS!r}: rename it"
+    require(can_be_folder, f"{where}: a label makes a folder's name, which this one cannot: {wanted}.")
     _check_resources(where, arm.num_cpus, arm.num_gpus)
     require(arm.configs, f"{where}.configs is empty: want the name of one config or more.")
     is_on_some = arm.tasks is None or arm.tasks
@@ -408,13 +410,13 @@ def _folders(labels: Iterable[str]) -> dict[str, str]:
     """Label -> the folder of its runs, each another one: nobody can rename the labels that a grid makes.
 
     Where several would share a folder, a minus before a number stays in its name. What is still alike gets a
-    number.
+    number. A grid of many settings has labels longer than a folder's name may be: they are cut.
     """
-    labels = list(labels)
-    alike = collections.Counter(map(slug, labels))
-    folders = {label: slug(label) for label in labels if alike[slug(label)] == 1}
-    for label in (label for label in labels if label not in folders):
-        signed_slug = "_-".join(map(slug, _MINUS.split(label)))
+    short = {label: slug(label)[:_LONGEST_FOLDER] for label in labels}
+    alike = collections.Counter(short.values())
+    folders = {label: name for label, name in short.items() if alike[name] == 1}
+    for label in (label for label in short if label not in folders):
+        signed_slug = "_-".join(map(slug, _MINUS.split(label)))[:_LONGEST_FOLDER]
         candidates = (f"{signed_slug}_{i}" for i in itertools.count(2))
         folders[label] = next(
             n for n in itertools.chain([signed_slug], candidates) if n not in folders.values()

@@ -103,7 +103,7 @@ TASK, ARM = {"t": {"environment": "X-v0"}}, {"A": ["bc/any"]}
     [
         (dict(arms={}, tasks=TASK), "one arm and one task or more"),
         (dict(arms={"r 1": ["x"], "r-1": ["x"]}, tasks=TASK), "'r 1' and 'r-1' would share the folder r_1"),
-        (dict(arms={"Logs": ["x"]}, tasks=TASK), "which this one cannot"),
+        (dict(arms={"Logs": ["x"]}, tasks=TASK), "which this one cannot: want a letter from a to z"),
         (dict(arms={"A": {"config": ["x"]}}, tasks=TASK), "'config' is unknown; there are configs, bindings"),
         (dict(arms={"A": {"bindings": []}}, tasks=TASK), "'configs' is missing"),
         (dict(arms={"A": []}, tasks=TASK), "configs is empty"),
@@ -337,6 +337,13 @@ def test_settings_of_one_last_name_are_told_in_full():
 def test_every_setting_of_a_grid_has_a_folder_of_its_own(values, folders):
     runs = Study({"A": ["bc/any"]}, TASK, seeds=1, grid={"PPO.x": values}).runs()
     assert [run.name for run in runs] == [f"{folder}/t/0" for folder in folders]
+
+
+def test_a_label_that_is_longer_than_a_folders_name_may_be_is_cut():
+    grid = {f"Part.a_setting_with_a_long_name_{i}": [1, 2][: 1 + i // 7] for i in range(9)}
+    runs = Study({"A": ["bc/any"]}, TASK, seeds=1, grid=grid).runs()
+    folders = {run.name.split("/")[0] for run in runs}
+    assert len(folders) == 4 and max(map(len, folders)) < 210
 
 
 def test_arms_of_a_grid_that_would_share_a_folder_are_named_as_they_were_given():
