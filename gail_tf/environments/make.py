@@ -274,6 +274,9 @@ def _import_module(environment: str) -> None:
     """Imports the module that a "module:Id" names, also one that lies in the working directory."""
     if not isinstance(environment, str):
         raise UserError(f"The environment is {environment!r}: want a Gymnasium id such as 'Hopper-v5'.")
+    if environment.startswith("ALE/"):  # what recordings, and Gymnasium's own pages, call ale-py's games
+        with contextlib.suppress(ImportError):  # making it says that it is not installed
+            import_module("ale_py")
     if ":" not in environment:
         return
     module, _, name = environment.partition(":")

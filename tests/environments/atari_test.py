@@ -1,6 +1,8 @@
 """Games from the screen: the frames are Gymnasium's, the stack is theirs, a snapshot brings them back."""
 
 import functools
+import subprocess
+import sys
 
 import gymnasium as gym
 import numpy as np
@@ -186,3 +188,13 @@ def test_a_game_that_skips_frames_itself_is_refused():
     pytest.importorskip("cv2")
     with pytest.raises(UserError, match="want a game of Atari made with make_environment.kwargs"):
         make_environment("ale_py:ALE/Pong-v5", max_episode_steps=50, wrappers=[atari_pixels])
+
+
+def test_a_game_is_made_by_the_id_that_its_recordings_have():
+    """Without the module that registers it; in a process where nothing has imported that."""
+    script = (
+        "from gail_tf.environments.make import make_by_arguments\n"
+        "print(make_by_arguments('ALE/Pong-v5', max_episode_steps=9).spec.id)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout == "ALE/Pong-v5\n", done.stderr
