@@ -16,6 +16,7 @@ from gail_tf.reporting.runs import Run, finite_or_none
 NOTHING = "–"
 _FEW = aggregates.MIN_SEEDS_FOR_INTERVAL
 FEW_SEEDS = f"fewer than {_FEW} seeds: the bracket is the range from minimum to maximum, not an interval"
+_NAMING = 3  # first columns of the results table, which say what a row is of
 _NAMED = 3  # settings of a group that a line names
 _REFERENCE = re.compile(r"(?<=[@%])(?:\w+[./])*(\w+)")  # gin writes a name with its modules or without
 POLICY_GRADIENT_NORM = "generator/policy_gradient_norm"
@@ -133,7 +134,12 @@ def commands_csv(runs: pd.DataFrame) -> str:
 
 def results_frame(runs: pd.DataFrame) -> pd.DataFrame:
     """Cells of the results table, text, a row a group; groups without a finished run are left out."""
-    rows = [_row(same) for _, same in runs.groupby("number")]
+    groups = [same for _, same in runs.groupby("number")]
+    rows = [_row(same) for same in groups]
+    named = [tuple(row.values())[:_NAMING] for row in rows]
+    for row, name, same in zip(rows, named, groups, strict=True):
+        if named.count(name) > 1:  # tasks of one environment: bindings of theirs are in no other column
+            row["Environment"] = same.task.iloc[0]
     return pd.DataFrame(rows)[runs.failure.isna().groupby(runs.number).any().to_numpy()]
 
 

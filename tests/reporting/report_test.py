@@ -166,6 +166,18 @@ def test_a_method_without_environment_steps_has_a_dash_for_them(make_run_dir, fi
     assert first_row(tables.compact_table(make_runs_table([run])))[5:7] == ["–", seconds]
 
 
+def test_tasks_of_one_environment_that_nothing_else_tells_apart_are_named(make_run_dir):
+    """A study's tasks may differ in bindings alone, which stand in no column."""
+    made = [make_run_dir(task, task=task) for task in ("light", "heavy")]
+    made.append(make_run_dir("other", task="light", algorithm="bc"))
+    frame = tables.results_frame(make_runs_table(map(load_run, made)))
+    assert set(zip(frame.Environment, frame.Algorithm, strict=True)) == {
+        ("Hopper-v5: light", "gail_ppo"),
+        ("Hopper-v5: heavy", "gail_ppo"),
+        ("Hopper-v5", "bc"),
+    }
+
+
 def test_unfinished_and_unreadable_runs_are_listed(make_run_dir, tmp_path):
     make_run_dir("runs/good")
     make_run_dir("runs/killed", seed=1, status="interrupted", cut='{"itera')
