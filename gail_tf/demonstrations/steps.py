@@ -1,5 +1,6 @@
 """Steps of an environment, and what a demonstration's steps are held against."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -72,7 +73,7 @@ def features_of(steps: Steps, num_actions: int | None) -> np.ndarray:
     actions = steps.actions.astype(np.float64)
     if num_actions is not None:
         actions = (actions.reshape(-1)[:, None] == np.arange(num_actions)) - 1.0 / num_actions
-    actions = actions.reshape(len(before), -1)
+    actions = actions.reshape(len(before), math.prod(actions.shape[1:]))  # -1 stands for nothing of no rows
     states = (before, (before + after) / 2, after)
     return np.stack([np.concatenate([state, actions], axis=1) for state in states])
 

@@ -79,3 +79,12 @@ def test_of_rows_that_the_environments_steps_never_reached_nothing_is_said():
 def test_where_what_actions_do_is_not_known_nobody_is_accused():
     """The fit has products of two components; a wave is no sum of these."""
     assert told(lambda a: -a, pull=lambda x: 2.0 * np.sin(9.0 * x)) == []
+
+
+def test_steps_that_all_end_at_a_bound_of_some_component_say_nothing():
+    """Counts, or a grid's cells: of many components one is always at its 0."""
+    states = np.eye(2)[np.arange(601) % 2]
+    ends = dict(terminated=np.zeros(600, bool), truncated=np.arange(600) == 599, episode_ends=[600])
+    both = Steps(states[:-1], np.zeros((600, 1)), states[1:])
+    known = Reference(states[:1], np.zeros(2), np.full(2, 9.0), both, both, None)
+    assert action_warnings(Demonstrations(**both._asdict(), **ends), known, NAMES) == []
