@@ -4,6 +4,7 @@ Colours are Okabe and Ito's, which colour-blind readers can tell apart.
 """
 
 import os
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -130,5 +131,8 @@ class Panels:
         if handles is not None:
             place = {"loc": "outside lower center", "ncols": self._legend_columns, "frameon": False}
             self.figure.legend(handles.values(), handles, handlelength=2.6, fontsize=9, **place)
-        write_atomically(path, lambda file: self.figure.savefig(file, format="png"))
+        with warnings.catch_warnings():
+            # Of every letter in every figure that its font lacks, and draws as a box (docs/studies.md).
+            warnings.filterwarnings("ignore", "Glyph .* missing from")
+            write_atomically(path, lambda file: self.figure.savefig(file, format="png"))
         return self.figure

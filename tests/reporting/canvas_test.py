@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 
 from gail_tf.reporting import canvas
@@ -44,3 +46,12 @@ def test_the_legend_fits_its_figure():
     assert canvas.legend_size(["a"] * 9, width=13.2)[0] == 9
     columns, height = canvas.legend_size(["a name of some length"] * 9, width=6.0)
     assert columns == 2 and height > 5 * 0.24
+
+
+def test_letters_that_the_font_lacks_are_boxes_without_a_line_of_matplotlibs_each(tmp_path):
+    panels = canvas.Panels(1, 1, (2, 2))
+    panels.add(0, "模仿")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        panels.save(tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").is_file()
