@@ -86,6 +86,11 @@ def legend_size(labels: Sequence[str], width: float) -> tuple[int, float]:
     return columns, 0.24 * -(-len(labels) // columns) + 0.2
 
 
+def literally(label: str) -> str:
+    """``label`` as matplotlib draws it letter by letter: between two dollars it would read mathematics."""
+    return label.replace("$", r"\$")
+
+
 class Panels:
     """A figure without a display: panels in rows, and room for a legend under them.
 
@@ -113,7 +118,7 @@ class Panels:
         A horizontal axis with a label counts steps or iterations, as people read them (20k, 1.5M).
         """
         ax = self.figure.add_subplot(self.num_rows, self.num_columns, index + 1)
-        ax.set_title(title, fontsize=10, loc="left")
+        ax.set_title(literally(title), fontsize=10, loc="left")
         ax.spines[["top", "right"]].set_visible(False)
         ax.tick_params(labelsize=8)
         ax.grid(True, color="#e6e6e6", linewidth=0.7)
@@ -130,7 +135,9 @@ class Panels:
         """Draws the legend (label -> handle) and saves as PNG, whole or not at all."""
         if handles is not None:
             place = {"loc": "outside lower center", "ncols": self._legend_columns, "frameon": False}
-            self.figure.legend(handles.values(), handles, handlelength=2.6, fontsize=9, **place)
+            self.figure.legend(
+                handles.values(), list(map(literally, handles)), handlelength=2.6, fontsize=9, **place
+            )
         with warnings.catch_warnings():
             # Of every letter in every figure that its font lacks, and draws as a box (docs/studies.md).
             warnings.filterwarnings("ignore", "Glyph .* missing from")

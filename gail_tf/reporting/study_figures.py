@@ -18,7 +18,7 @@ from matplotlib.patches import Patch
 
 from gail_tf.reporting import text
 from gail_tf.reporting.aggregates import pooled_histogram
-from gail_tf.reporting.canvas import AGENT, EXPERT, GREY, Panels, looks, smooth
+from gail_tf.reporting.canvas import AGENT, EXPERT, GREY, Panels, literally, looks, smooth
 from gail_tf.reporting.figures import LinePanel, draw_group, draw_lines, draw_median, finish_normalized
 from gail_tf.reporting.groups import Group, steps_text, tasks_of
 from gail_tf.reporting.published import Returns
@@ -209,9 +209,9 @@ def draw_reward_histograms(groups: Sequence[Group], path: Path, fractions=FRACTI
             ax.set(xlim=(low, high), ylim=(0, 1.05))
             ax.set_title(f"{progress:.0%}: {text.count(steps)} steps", fontsize=8)
             if moment == min(moments):
-                ax.set_ylabel(textwrap.fill(group.label, 18), fontsize=8)
+                ax.set_ylabel(literally(textwrap.fill(group.label, 18)), fontsize=8)
     handles = {"agent": Patch(color=AGENT, alpha=0.6), "expert": Patch(edgecolor=EXPERT, fill=False)}
-    panels.figure.suptitle(f"Learned reward on {rows[0][0].task}", fontsize=10)
+    panels.figure.suptitle(literally(f"Learned reward on {rows[0][0].task}"), fontsize=10)
     return panels.save(path, handles)
 
 
@@ -275,7 +275,7 @@ def draw_final_returns(groups: Sequence[Group], path: Path) -> Figure | None:
         ax = panels.add(index, task)
         for position, (label, scores, nans) in enumerate(drawn):
             _draw_box(ax, position, scores, nans, look[label]["color"], _SHOWN if normalized else None)
-        ax.set_yticks(range(len(drawn)), [textwrap.fill(label, 32) for label, _, _ in drawn])
+        ax.set_yticks(range(len(drawn)), [literally(textwrap.fill(label, 32)) for label, _, _ in drawn])
         ax.set_ylim(len(drawn) - 0.45, -0.55)
         ax.set_xlabel("normalised return of the kept policy" if normalized else "return", fontsize=9)
         if normalized:

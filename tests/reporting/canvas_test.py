@@ -55,3 +55,11 @@ def test_letters_that_the_font_lacks_are_boxes_without_a_line_of_matplotlibs_eac
         warnings.simplefilter("error")
         panels.save(tmp_path / "figure.png")
     assert (tmp_path / "figure.png").is_file()
+
+
+def test_a_label_with_two_dollars_is_no_mathematics(tmp_path):
+    panels = canvas.Panels(1, 1, (2, 2), labels=["r = $x^$"])
+    (line,) = panels.add(0, "r = $x^$").plot([1, 2])
+    figure = panels.save(tmp_path / "figure.png", {"r = $x^$": line})
+    assert (tmp_path / "figure.png").is_file()
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [r"r = \$x^\$"]
