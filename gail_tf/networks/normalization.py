@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-_CLIP = 10.0  # standard deviations
+CLIP = 10.0  # standard deviations
 _FEW_ROWS, _PIECE = 2**14, 256
 """Of up to so many rows the sum is taken at once; of more in pieces of so many."""
 
@@ -77,10 +77,10 @@ class RunningMoments(tf.Module):
         # Merging batches leaves a constant like 33.3 a variance of the order of 1e-14 of its square.
         varies = self.variance > 1e-10 + 1e-11 * tf.square(self.mean)
         scale = tf.where(varies, tf.math.rsqrt(self.variance + 1e-8), 1.0)
-        mean, limit = self.mean.read_value(), tf.where(varies, _CLIP, 1.0)
+        mean, limit = self.mean.read_value(), tf.where(varies, CLIP, 1.0)
         if self._indicators is None:
             return mean, scale, limit
-        as_is = zip((mean, scale, limit), (0.0, 1.0, _CLIP), strict=True)
+        as_is = zip((mean, scale, limit), (0.0, 1.0, CLIP), strict=True)
         return tuple(tf.where(self._is_indicator, one, other) for other, one in as_is)
 
     def normalize(self, rows: tf.Tensor, scale_of: Sequence[int] | None = None) -> tf.Tensor:

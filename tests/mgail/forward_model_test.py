@@ -216,3 +216,15 @@ def test_a_window_with_an_end_inside_counts_up_to_it():
 def test_no_units_are_refused():
     with pytest.raises(ValueError, match="units is 0"):
         make(units=0)
+
+
+def test_a_change_that_no_state_has_seen_is_predicted_in_units_of_the_state():
+    """As of a contact force that only the last states of episodes have: its change is far beyond its spread."""
+    model = make()
+    spread = tf.sqrt(model.normalizer.variance + 1e-8)
+    model.delta_moments.variance.assign([1e10, 1.0, 1.0])
+    observation = tf.zeros([1, OBSERVATION])
+    unit = model.to_observation(observation, tf.ones([1, OBSERVATION])) - model.to_observation(
+        observation, tf.zeros([1, OBSERVATION])
+    )
+    np.testing.assert_allclose(unit[0], [10.0 * spread[0], 1.0, 1.0], rtol=1e-5)
