@@ -219,7 +219,7 @@ def test_no_units_are_refused():
 
 
 def test_a_change_that_no_state_has_seen_is_predicted_in_units_of_the_state():
-    """As of a contact force that only the last states of episodes have: its change is far beyond its spread."""
+    """As of a contact force that only the last states of episodes have."""
     model = make()
     spread = tf.sqrt(model.normalizer.variance + 1e-8)
     model.delta_moments.variance.assign([1e10, 1.0, 1.0])
