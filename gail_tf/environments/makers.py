@@ -45,75 +45,58 @@ def make_simulators(
     Raises:
       UserError: a maker that there is not, or that does not know the environment.
     """
-    envs: list[gym.Env] = []
-    try:
-        made = _made(envs, make, num_environments, maker, num_threads, is_slow)
-    except BaseException:
-        for env in envs:
-            env.close()
-        raise
-    if (begun := _BEGUN.get()) is not None:
-        begun.append(made[0])
-    return made
+    outside = _BEGUN.get()
+    with closed_on_failure() as begun:
+        opened = lambda: begun.enter_context(contextlib.closing(make()))  # noqa: E731
+        envs, notes = [opened()], ()
+        environment = environment_name(envs[0])
+        if maker not in (None, *MAKERS):
+            raise UserError(f"make_simulators.maker is {maker!r}: want one of {MAKERS}, or None to choose.")
+        batch = _batch_for(envs[0], num_environments, num_threads)
+        if batch is not None and num_environments > 1:
+            envs.append(opened())
+            batch = batch if are_alike(*envs) else None
+        if maker == "batched" and batch is None:
+            raise UserError(
+                "make_simulators.maker is 'batched', which knows CartPole and Gymnasium's v5 MuJoCo tasks "
+                f"without wrappers and as they are made; this is {environment!r}: leave maker out."
+            )
+        if maker is None:
+            has_cores = min(num_threads, num_environments) > 1 and _can_fork()
+            maker = "batched" if batch else "workers" if is_slow and has_cores else "loop"
+        if maker == "loop":
+            envs += [opened() for _ in range(num_environments - len(envs))]
+            simulators = Loop(envs)
+        else:
+            for other in envs[1:]:
+                other.close()
+            simulators = (
+                batch() if maker == "batched" else Workers(make, envs[0], num_environments, num_threads)
+            )
+        if maker == "workers":
+            number = min(num_threads, num_environments)
+            notes = (f"Environments are stepped in {number} processes of their own.",)
+    if outside is not None:
+        outside.callback(simulators.close)
+    return simulators, environment, notes
 
 
-_BEGUN: contextvars.ContextVar[list[Simulators] | None] = contextvars.ContextVar("begun", default=None)
+_BEGUN: contextvars.ContextVar[contextlib.ExitStack | None] = contextvars.ContextVar("begun", default=None)
 
 
 @contextlib.contextmanager
-def closed_on_failure() -> Iterator[None]:
-    """Simulators that are made inside are closed if it fails: who owns them may not be there yet to do so.
+def closed_on_failure() -> Iterator[contextlib.ExitStack]:
+    """What is made inside is closed if it fails, simulators too: who owns them may not be there yet to do so.
 
     Their processes would stay for as long as this one.
     """
-    begun: list[Simulators] = []
-    token = _BEGUN.set(begun)
-    try:
-        yield
-    except BaseException:
-        for simulators in begun:
-            simulators.close()
-        raise
-    finally:
-        _BEGUN.reset(token)
-
-
-def _made(
-    envs: list[gym.Env],
-    make: Callable[[], gym.Env],
-    num_environments: int,
-    maker: str | None,
-    num_threads: int,
-    is_slow: bool,
-) -> tuple[Simulators, str, tuple[str, ...]]:
-    """As ``make_simulators``, with what has to be closed if it fails in ``envs``."""
-    envs.append(make())
-    environment = environment_name(envs[0])
-    if maker not in (None, *MAKERS):
-        raise UserError(f"make_simulators.maker is {maker!r}: want one of {MAKERS}, or None to choose.")
-    batch = _batch_for(envs[0], num_environments, num_threads)
-    if batch is not None and num_environments > 1:
-        envs.append(make())
-        batch = batch if are_alike(*envs) else None
-    if maker == "batched" and batch is None:
-        raise UserError(
-            "make_simulators.maker is 'batched', which knows CartPole and Gymnasium's v5 MuJoCo tasks "
-            f"without wrappers and as they are made; this is {environment!r}: leave maker out."
-        )
-    if maker is None:
-        has_cores = min(num_threads, num_environments) > 1 and _can_fork()
-        maker = "batched" if batch else "workers" if is_slow and has_cores else "loop"
-    if maker != "loop":
-        while len(envs) > 1:
-            envs.pop().close()
-    if maker == "batched":
-        return batch(), environment, ()
-    if maker == "workers":
-        note = f"Environments are stepped in {min(num_threads, num_environments)} processes of their own."
-        return Workers(make, envs.pop(), num_environments, num_threads), environment, (note,)
-    while len(envs) < num_environments:
-        envs.append(make())
-    return Loop(envs), environment, ()
+    with contextlib.ExitStack() as begun:
+        token = _BEGUN.set(begun)
+        try:
+            yield begun
+        finally:
+            _BEGUN.reset(token)
+        begun.pop_all()
 
 
 def _batch_for(env: gym.Env, num_environments: int, num_threads: int) -> Callable[[], Simulators] | None:
