@@ -50,7 +50,6 @@ class TRPO(tf_agent.TFAgent):
       value_learning_rate: Adam's. value_epochs: passes over the batch.
       value_batch_size: rows a minibatch; each epoch leaves out its remainder, and a smaller batch is used
         whole.
-      value_max_gradient_norm: clips the value function's gradient by its global norm; None does not.
       entropy_coef: weight of the mean entropy in the surrogate; 0 is the paper's.
       normalize_advantages: gives the advantages mean 0 and standard deviation 1 over the batch.
       cloning_coef: weight of ``log pi(a|s)`` of demonstrations in the surrogate, at the policy's standard
@@ -71,7 +70,6 @@ class TRPO(tf_agent.TFAgent):
         value_learning_rate: float = 1e-3,
         value_epochs: int = 5,
         value_batch_size: int = 128,
-        value_max_gradient_norm: float | None = None,
         entropy_coef: float = 0.0,
         normalize_advantages: bool = True,
         cloning_coef: float = 0.0,
@@ -92,9 +90,8 @@ class TRPO(tf_agent.TFAgent):
         value_net.create_variables(observation_spec)
         # Its own jit_compile would nest a second compiled function in the update.
         adam = functools.partial(tf.keras.optimizers.Adam, jit_compile=False)
-        variables = value_net.trainable_variables
         self.value_step = GradientStep(
-            variables, value_learning_rate, max_norm=value_max_gradient_norm, make_optimizer=adam
+            value_net.trainable_variables, value_learning_rate, make_optimizer=adam
         )
         time_step_spec = ts.time_step_spec(observation_spec)
         # Unclipped: the likelihood is that of the policy's own sample; the environment cuts what it executes.

@@ -240,15 +240,10 @@ def test_the_value_function_learns_its_target():
 
 
 @pytest.mark.parametrize("batch_size, steps", [(64, 3 * (200 // 64)), (500, 3)])
-def test_the_value_fit_takes_epochs_times_whole_minibatches_and_bounds_their_gradients(batch_size, steps):
-    # Far under Adam's epsilon of 1e-7, a clipped gradient moves nothing.
-    bounded = {"value_epochs": 3, "value_max_gradient_norm": 1e-14}
-    agent = _make_trpo("gaussian", value_batch_size=batch_size, cg_iterations=1, **bounded)
-    before = _weights(agent.value_net)
+def test_the_value_fit_takes_epochs_times_whole_minibatches(batch_size, steps):
+    agent = _make_trpo("gaussian", value_batch_size=batch_size, value_epochs=3, cg_iterations=1)
     _update(agent, _make_batch(agent, "gaussian", seed=0))
     assert int(agent.value_step.optimizer.iterations) == steps
-    for one, other in zip(before, _weights(agent.value_net), strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-7)
 
 
 def test_the_entropy_bonus_widens_a_policy_that_has_nothing_else_to_gain():
