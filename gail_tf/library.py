@@ -136,7 +136,7 @@ class Result:
     """What a training left.
 
     Attributes:
-      run_dir: the run directory (docs/run_directory.md).
+      run_dir: the run directory (docs/run_directory.md), absolute: it is read when it is asked for.
       status: "finished", or "interrupted" after a Ctrl-C, and then ``resume=True`` continues.
       returns: float64 ``[N]``, of the final evaluation's episodes; empty where it was interrupted, or
         finished already.
@@ -475,7 +475,7 @@ def _result(directory, status: str, notes: Sequence[str], returns: Sequence[floa
 
     summary = read_json(directory.summary) if status == "finished" else {}
     returns = np.asarray(returns if status == "finished" else (), float)
-    return Result(directory.path, status, returns, summary, tuple(notes))
+    return Result(directory.path.absolute(), status, returns, summary, tuple(notes))
 
 
 def _is_new(request, directory) -> bool:

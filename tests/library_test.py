@@ -333,8 +333,10 @@ def test_a_finished_run_is_read_where_nothing_can_be_written(trained, monkeypatc
 
     monkeypatch.setattr(RunDirectory, "lock", refuse)
     monkeypatch.setattr(RunDirectory, "clean", refuse)
-    result = gail_tf.train(environment=make_cartpole, run_dir=trained[0].run_dir, resume=True)
+    monkeypatch.chdir(trained[0].run_dir.parent)
+    result = gail_tf.train(environment=make_cartpole, run_dir="run", resume=True)
     assert result.status == "finished" and result.summary == trained[0].summary
+    assert result.run_dir == trained[0].run_dir  # wherever the program goes from here
 
 
 def test_training_works_in_a_thread_silently_and_to_the_same_numbers(trained, tmp_path, capfd):

@@ -57,7 +57,7 @@ def main(argv: Sequence[str]) -> int:
     from gail_tf.training import rollouts
 
     print(rollouts.describe(library.evaluate(result.policy, num_episodes=20, seed=_SEED)))
-    print(_beside_expert(result.run_dir))
+    print(_beside_expert(Path(run_dir)))
     train, evaluate = program("gail-train"), program("gail-evaluate")
     mine, cartpole = free_folder("runs/mine"), free_folder("runs/cartpole")
     print(

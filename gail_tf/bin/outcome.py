@@ -1,6 +1,7 @@
 """What is said of a training that has ended, and the next command."""
 
 import shlex
+from pathlib import Path
 
 from gail_tf.bin import command_line
 from gail_tf.machine import tell
@@ -19,21 +20,22 @@ def report(result, script: str) -> int:
     from gail_tf.reporting.runs import load_run
     from gail_tf.reporting.terminal import summary_lines
 
-    folder = shlex.quote(str(result.run_dir))
+    run_dir, here = result.run_dir, Path.cwd()
+    run_dir = run_dir.relative_to(here) if run_dir.is_relative_to(here) else run_dir
     if result.status == "interrupted":
-        directory = RunDirectory(result.run_dir)
+        directory = RunDirectory(run_dir)
         steps = directory.stopped_at()  # none of cloning
         where = f"{steps:,} steps" if steps else f"iteration {directory.stopped_at('iteration'):,}"
         kept = "Continue from the last checkpoint" if any(directory.checkpoints.glob("*")) else "Begin again"
         tell(f"\nStopped at {where}. {kept} with:")
-        tell(f"  {command_line.program(script)} --run_dir={folder} --resume")
+        tell(f"  {command_line.program(script)} --run_dir={shlex.quote(str(run_dir))} --resume")
         return command_line.EXIT_INTERRUPTED
-    run = load_run(result.run_dir)
+    run = load_run(run_dir)
     tell("\n".join([*summary_lines(run), *doctor_lines(run, diagnose(run), command_line.program)]))
-    tell(f"Curve: {result.run_dir}/curve.png   Policy: {result.run_dir}/policy")
+    tell(f"Curve: {run_dir}/curve.png   Policy: {run_dir}/policy")
     factory = run.info.get("environment_factory")
     command = python_calls.evaluation_command(
-        result.run_dir, factory, 100, bool(run.value("stochastic")), command_line.program("gail-evaluate")
+        run_dir, factory, 100, bool(run.value("stochastic")), command_line.program("gail-evaluate")
     )
     command += f"  # in Python, with {factory}" if factory else ""
     tell(f"Next:  {command}")
