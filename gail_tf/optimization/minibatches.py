@@ -68,12 +68,15 @@ def shuffled_minibatches(num_rows: int, batch_size: int, num_epochs: int, seed: 
 
 
 def scan_minibatches(step: Step, num_rows: int, batch_size: int, num_epochs: int, seed: tf.Tensor) -> Metrics:
-    """Calls ``step(indices [batch_size], seed [2]) -> scalar metrics`` over shuffled epochs; averages."""
+    """Calls ``step(indices [batch_size], seed [2]) -> scalar metrics`` over shuffled epochs; averages.
+
+    Of a metric whose name ends in ``_max`` it gives the largest value.
+    """
     seed_shuffle, seed_steps = tf.unstack(tf.random.split(seed, 2))
     indices = shuffled_minibatches(num_rows, batch_size, num_epochs, seed_shuffle)
     num_steps = indices.shape[0]
     totals, _ = _totals(lambda i, seed: step(indices[i], seed), num_steps, seed_steps)
-    return {name: total.value / num_steps for name, total in totals.items()}
+    return {name: value / (1 if _is_largest(name) else num_steps) for name, (value, _) in totals.items()}
 
 
 def scan_updates(step: Step, num_steps: int, seed: tf.Tensor) -> Metrics:
@@ -81,7 +84,7 @@ def scan_updates(step: Step, num_steps: int, seed: tf.Tensor) -> Metrics:
 
     A :class:`Weighted` metric comes back with its total weight; without any, its value is 0 and says nothing.
     A metric whose name ends in ``_max`` is not averaged: its largest value is returned, over the steps with
-    weight, and not below 0.
+    weight.
     """
     if num_steps < 1:
         raise ValueError(f"num_steps is {num_steps}: want 1 or more.")
@@ -99,18 +102,29 @@ def _totals(step: Step, num_steps: int, seed: tf.Tensor) -> tuple[dict[str, Weig
         are_weighted.update(name for name, value in metrics.items() if isinstance(value, Weighted))
         weighted = {k: v if isinstance(v, Weighted) else Weighted(v, 1.0) for k, v in metrics.items()}
         weighted = tf.nest.map_structure(lambda x: tf.cast(x, tf.float32), weighted)
-        return {k: Weighted(value * weight, weight) for k, (value, weight) in weighted.items()}
+        return {name: _counted(name, *pair) for name, pair in weighted.items()}
 
     # Traced beside the loop, which tells what metrics there are; the loop calls it: nothing is traced twice.
     traced = tf.function(pairs, autograph=False).get_concrete_function(tf.TensorSpec((), tf.int32))
-    zeros = tf.nest.map_structure(lambda _: tf.constant(0.0), traced.structured_outputs)
+    start = {name: _counted(name, tf.constant(0.0), tf.constant(0.0)) for name in traced.structured_outputs}
 
     def body(i, totals):
         new = pairs(i) if tf.executing_eagerly() else traced(i)
-        merge = {name: tf.maximum if name.endswith("_max") else tf.add for name in new}
+        merge = {name: tf.maximum if _is_largest(name) else tf.add for name in new}
         return i + 1, {name: Weighted(*map(merge[name], totals[name], new[name])) for name in new}
 
     _, totals = tf.while_loop(
-        lambda i, _: i < num_steps, body, (tf.constant(0), zeros), maximum_iterations=num_steps
+        lambda i, _: i < num_steps, body, (tf.constant(0), start), maximum_iterations=num_steps
     )
     return totals, are_weighted
+
+
+def _is_largest(name: str) -> bool:
+    return name.endswith("_max")
+
+
+def _counted(name: str, value: tf.Tensor, weight: tf.Tensor) -> Weighted:
+    """A step's part in a mean; in a largest value none without weight."""
+    if not _is_largest(name):
+        return Weighted(value * weight, weight)
+    return Weighted(tf.where(weight > 0.0, value, -float("inf")), tf.cast(weight > 0.0, tf.float32))

@@ -123,14 +123,17 @@ def test_updates_run_in_order_each_once_and_their_metrics_are_averaged(num_steps
 
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_of_a_metric_that_says_max_the_largest_is_kept(jit_compile):
-    values = tf.constant([3.0, 7.0, 9.0, 5.0])
+    values = tf.constant([-3.0, -7.0, -1.0, -5.0])
 
     def step(i, seed):
         del seed
-        return {"all_max": values[i], "some_max": Weighted(values[i], i != 2), "mean": values[i]}
+        some, never = Weighted(values[i], i != 2), Weighted(values[i], False)
+        return {"all_max": values[i], "some_max": some, "no_max": never, "mean": values[i]}
 
     metrics = scanned(step, 4, jit_compile=jit_compile)
-    assert metrics == {"all_max": 9.0, "some_max": 7.0, "mean": 6.0}
+    assert metrics == {"all_max": -1.0, "some_max": -3.0, "no_max": 0.0, "mean": -4.0}
+    metrics = scan_minibatches(lambda indices, seed: step(indices[0], seed), 4, 1, 3, tf.constant([0, 1]))
+    assert (float(metrics["all_max"]), float(metrics["mean"])) == (-1.0, -4.0)
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
