@@ -5,7 +5,7 @@ import shlex
 import numpy as np
 
 from gail_tf.doctor.case import Case, Finding
-from gail_tf.reporting import python_calls
+from gail_tf.reporting import python_calls, text
 
 MIN_EPISODES = 3  # Of an evaluation; shipped: 5, and 20 at the end.
 MAX_STANDARD_ERROR = 0.1  # Of the final mean, between random (0) and expert (1): such a figure ranks nothing.
@@ -76,7 +76,7 @@ def evaluated_too_little(case: Case) -> Finding | None:
     episodes = [50] if final is None or final < 50 else []
     is_chosen = summary.get("keep", "imitation_distance") != "last" and len(case.scores) > 2
     if final is not None and final < MIN_EPISODES or (is_chosen and each < MIN_EPISODES):
-        figures = f"{each:.0f} episodes an evaluation" + (f", {final} at the end" if final else "")
+        figures = f"{text.episodes(each)} an evaluation" + (f", {final} at the end" if final else "")
     elif case.run.has_scale and final and std is not None:
         error = abs(case.run.normalize(std) - case.run.normalize(0.0)) / np.sqrt(final)
         if error <= MAX_STANDARD_ERROR:

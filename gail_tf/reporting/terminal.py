@@ -67,7 +67,7 @@ def _final_return(run: Run) -> str | None:
         return f"{text.score(evaluated[-1])} at the last evaluation" if evaluated.size else None
     spread = "" if std is None else f" ± {text.score(std)}"
     how = ", sampled actions" if run.value("stochastic") else ""
-    return text.score(final) + spread + (f" over {episodes:.0f} episodes" if episodes else "") + how
+    return text.score(final) + spread + (f" over {text.episodes(episodes)}" if episodes else "") + how
 
 
 def _kept(run: Run) -> str | None:

@@ -11,6 +11,11 @@ def count(number: float) -> str:
     return _significant(number)
 
 
+def episodes(number: float) -> str:
+    """1 episode, 20 episodes."""
+    return f"{number:.0f} episode" + "s" * (number != 1)
+
+
 def duration(seconds: float) -> str:
     """41 s, 2 min 14 s, 3 h 5 min."""
     whole = round(seconds)

@@ -14,6 +14,7 @@ from gail_tf.files import new_folder, write_atomically
 from gail_tf.machine import pip_install
 from gail_tf.reporting.commands import without_folders
 from gail_tf.reporting.groups import demonstrations_text
+from gail_tf.reporting.text import episodes
 from gail_tf.training.export import load_policy
 from gail_tf.training.run_directory import RunDirectory, read_json, write_errors_as_user_errors, write_json
 
@@ -163,7 +164,7 @@ def _table(summary: Mapping[str, Any], environment: str, result: str) -> str:
     demonstrations = summary.get("num_demonstrations"), summary.get("subsample") or 1
     rows = [
         ("environment", environment.replace("|", "\\|")),
-        ("return", f"{result} over {summary['num_episodes']} episodes, {how}"),
+        ("return", f"{result} over {episodes(summary['num_episodes'])}, {how}"),
         ("expert, random policy", " and ".join(map(_number, known))),
         ("normalised return", "unknown" if score is None else f"{score:.3f}"),
         ("demonstrations", demonstrations_text(*demonstrations)),

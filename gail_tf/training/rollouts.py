@@ -29,7 +29,7 @@ from gail_tf.environments.wrappers import as_bindings, described_arguments, reca
 from gail_tf.errors import UserError
 from gail_tf.files import require_new
 from gail_tf.machine import is_installed, pip_install
-from gail_tf.reporting import python_calls
+from gail_tf.reporting import python_calls, text
 from gail_tf.training import evaluation, nearness
 from gail_tf.training.evaluation import ActFn, Evaluation, Evaluator
 from gail_tf.training.export import load_policy
@@ -324,7 +324,7 @@ def describe(result: Mapping[str, Any]) -> str:
     """The result of :func:`evaluate_policy` for a console."""
     how = ", sampled actions" if result["stochastic"] else ""
     lines = [
-        f"{result['policy']} on {result['environment']}, {result['num_episodes']} episodes{how}",
+        f"{result['policy']} on {result['environment']}, {text.episodes(result['num_episodes'])}{how}",
         f"  return      {result['return_mean']:.1f} ± {result['return_std']:.1f}"
         f"  (min {result['return_min']:.1f}, max {result['return_max']:.1f})",
         f"  length      {result['length_mean']:.1f}",

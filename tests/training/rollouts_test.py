@@ -275,7 +275,7 @@ def test_a_function_that_makes_an_environment_goes_by_its_name(cartpole_policy):
     message = refusal(rollouts.evaluate_policy, str(cartpole_policy), make_three, 1, 0, False)
     assert "gives 2 discrete actions, make_three takes Discrete(3)" in message and len(closed) == 1
     told = rollouts.evaluate_policy(str(cartpole_policy), make_cartpole, 1, 0, False)
-    assert told["environment"] == "make_cartpole" and " on make_cartpole, 1 episodes" in rollouts.describe(
+    assert told["environment"] == "make_cartpole" and " on make_cartpole, 1 episode\n" in rollouts.describe(
         told
     )
 
