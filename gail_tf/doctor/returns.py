@@ -62,16 +62,25 @@ def mode_is_worse(case: Case) -> Finding | None:
 
 
 def too_few_steps(case: Case) -> Finding | None:
-    """It ended while it still got better. Of clones the held-out loss tells, and not a few evaluations."""
-    if not (case.is_finished and case.is_poor):
+    """It ended while it still got better. Of clones the held-out loss tells, and not a few evaluations.
+
+    On the environment's own reward nothing tells what is good: there its best evaluation stands for it.
+    """
+    has_expert = case.is_good is not None or case.distance is not None
+    if not case.is_finished or (has_expert and not case.is_poor):
         return None
-    waiting = _still_waiting(case) or _still_exploring(case) or _part_of_recipe(case)
+    waiting = (
+        _still_waiting(case) or _still_exploring(case) or (_part_of_recipe(case) if has_expert else None)
+    )
     if waiting is not None or (
         case.agent == "BehavioralCloning" and case.values("cloning/validation_loss").size
     ):
         return waiting
     values, unit = case.scores, "of the expert"
-    if not case.run.has_scale:
+    if not has_expert:
+        values = values / values.max() if values.max(initial=0.0) > 0.0 else values[:0]
+        unit = "of its best evaluation, above random play,"
+    elif not case.run.has_scale:
         values = case.nearness(case.values("evaluation/imitation_distance"))
         unit = "of the way from a random policy to the demonstrations"
     if values.size < 8:

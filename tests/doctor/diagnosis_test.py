@@ -547,6 +547,13 @@ def test_a_return_no_better_than_random_plays_is_said_where_no_expert_is_known(s
     assert found(run) == [] and text.run_lines(run, [])[1].endswith(told)
 
 
+@pytest.mark.parametrize("last, wanted", [(60.0, ["too few steps"]), (10.0, []), (-60.0, [])])
+def test_what_still_rises_on_the_environments_reward_wants_more_steps(last, wanted):
+    run = poor(algorithm="PPO", evaluation__return_mean=np.linspace(10.0, last, 30))
+    run = dataclasses.replace(run, info={**run.info, "expert_return": None, "demonstration_facts": None})
+    assert found(run) == wanted
+
+
 def test_what_python_made_is_played_from_python():
     """No command makes the environment of a run that a function of somebody's was given to."""
 
