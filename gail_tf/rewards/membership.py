@@ -3,11 +3,12 @@
 import gin
 import tensorflow as tf
 
+from gail_tf.rewards.fixed import FixedReward
 from gail_tf.types import Metrics, Transition
 
 
 @gin.configurable(denylist=["expert", "num_actions", "absorbing", "expert_weights"])
-class MembershipReward(tf.Module):
+class MembershipReward(FixedReward):
     """SQIL's reward (Reddy et al. 2020, Algorithm 1): 1 for demonstrations' rows, 0 for the agent's.
 
     It has nothing to learn. A generator mixes demonstrations into its minibatches and asks for the rewards of
@@ -23,14 +24,12 @@ class MembershipReward(tf.Module):
       end_reward: 1 is the paper's; None: 1 / (1 - discount), of the discount that the generator sets.
     """
 
-    needs_segments = False
     needs_expert_share = True
     reads_successor = False
-    is_constant = True
 
     def __init__(self, expert=None, num_actions=None, absorbing=False, expert_weights=None, end_reward=1.0):
         del expert, num_actions, expert_weights
-        super().__init__(name="membership_reward")
+        super().__init__(normalize=False, name="membership_reward")
         if absorbing:
             raise ValueError(
                 "MembershipReward.end_reward says what an end is worth: want "
@@ -51,17 +50,12 @@ class MembershipReward(tf.Module):
             raise ValueError(f"MembershipReward.end_reward is None and the discount {discount}: {wanted}.")
         self._discount, self._end_reward = discount, 1.0 / (1.0 - discount)
 
-    def update(self, agent: Transition, seed, progress, segments=None) -> Metrics:
-        del agent, seed, progress, segments
-        return {}
-
-    def reward(self, transition: Transition) -> tf.Tensor:
-        """0 for each of the agent's rows ``[...]``."""
-        return tf.zeros_like(transition.terminated)
-
     def relabel(self, transition: Transition) -> tuple[tf.Tensor, Metrics]:
-        """The same, and no metrics: there is nothing to see."""
+        """0 for each of the agent's rows ``[...]``, and no metrics: there is nothing to see."""
         return self.reward(transition), {}
+
+    def _raw(self, transition: Transition) -> tf.Tensor:
+        return tf.zeros_like(transition.terminated)
 
     def expert_reward(self, transition: Transition) -> tf.Tensor:
         """1 for each of the demonstrations' rows ``[...]``, ``end_reward`` where the MDP ended."""
