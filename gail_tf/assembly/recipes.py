@@ -255,7 +255,7 @@ def _for_parts(overlay: list[Layer], name: str, below: Sequence[Layer]) -> list[
     if not choices:
         return overlay
     bound = settings(below)  # a config of one's own may leave to the code which part it is, and bind of it
-    absent = [f"{part}." for part in choices - _parts(bound) - {key.split(".")[0] for key in bound}]
+    absent = [f"{part}." for part in choices - _parts(bound) - set(map(owner_of, bound))]
     return [layer._replace(text=without(layer.text, layer.source, absent)) for layer in overlay]
 
 

@@ -8,7 +8,7 @@ import gin
 
 from gail_tf.assembly.config import error_line, parse_gin
 from gail_tf.assembly.config_types import check_types
-from gail_tf.assembly.gin_text import statements
+from gail_tf.assembly.gin_text import owner_of, statements
 from gail_tf.assembly.recipes import did_you_mean
 from gail_tf.errors import UserError
 from gail_tf.studies.engines import local, on_ray, on_slurm  # noqa: F401  (registers them)
@@ -80,7 +80,7 @@ def load_engine(name: str, bindings: Sequence[str] = ()) -> Engine:
 def _check_owners(name: str, bindings: Sequence[str]) -> None:
     """Raises UserError where a binding is of another engine, or of the training: it would do nothing."""
     for key in (statement.key for line in bindings for statement in statements(line, "--engine_gin")):
-        if "." in key and key.split(".")[-2] != SHIPPED[name]:
+        if "." in key and owner_of(key) != SHIPPED[name]:
             wanted = f"of {SHIPPED[name]}, or leave it out (--gin binds settings of the runs)"
             raise UserError(
                 f"--engine_gin binds {key}, which --engine={name} does not have: want a setting {wanted}."

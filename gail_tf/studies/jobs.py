@@ -13,7 +13,7 @@ from typing import NamedTuple
 from gail_tf import lease
 from gail_tf.reporting.runs import read_object, status_of
 
-STOPPED_EXIT_CODE, REFUSED_EXIT_CODE = 130, 2
+STOPPED_EXIT_CODE, REFUSED_EXIT_CODE, LOST_EXIT_CODE = 130, 2, 1
 
 # As ``python -m`` does, but without the current folder on the path: a clone in it is a folder named gail_tf,
 # which hides an editable install. Argument: the folder that holds the package, should it not be installed.

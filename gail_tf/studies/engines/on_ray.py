@@ -12,9 +12,7 @@ import gin
 from gail_tf.errors import WARNING, UserError
 from gail_tf.machine import pip_install
 from gail_tf.studies.engines import remote
-from gail_tf.studies.jobs import STOPPED_EXIT_CODE, Job, status
-
-_LOST_EXIT_CODE = 1
+from gail_tf.studies.jobs import LOST_EXIT_CODE, STOPPED_EXIT_CODE, Job, status
 
 
 @gin.configurable
@@ -103,7 +101,7 @@ class RayEngine:
             Path(job.log).parent.mkdir(parents=True, exist_ok=True)
             with open(job.log, "a") as file:
                 file.write(f"error: lost by Ray, {self._retries} retries included: {_first_line(e)}\n")
-            return _LOST_EXIT_CODE
+            return LOST_EXIT_CODE
         if ending.code is None and not self._stopping:
             self._submit(job, remote.read_files(Path(job.run_dir)))
             return None

@@ -13,10 +13,9 @@ import gin
 
 from gail_tf.errors import UserError, one_line
 from gail_tf.machine import pip_install
-from gail_tf.studies.jobs import STOPPED_EXIT_CODE, Attempt, Job, status
+from gail_tf.studies.jobs import LOST_EXIT_CODE, STOPPED_EXIT_CODE, Attempt, Job, status
 from gail_tf.studies.study import LOGS
 
-_LOST_EXIT_CODE = 1
 _TIMEOUTS = 10**6  # as many as it takes; submitit's own 3 would end a run after four time limits
 
 
@@ -121,7 +120,7 @@ class SlurmEngine:
         try:
             return task.result()
         except (self._submitit.core.utils.UncompletedJobError, self._submitit.core.utils.FailedJobError):
-            return STOPPED_EXIT_CODE if self._stopping else _LOST_EXIT_CODE
+            return STOPPED_EXIT_CODE if self._stopping else LOST_EXIT_CODE
 
     def stop(self, at_once: bool) -> None:
         # A Slurm without accounting never says what became of a job: told twice, the study waits for none.
