@@ -510,10 +510,8 @@ def _environment(request: Request, recorded: demos.Demonstrations | None) -> tup
     """Makes the environment as the config has it; and its name."""
     if callable(request.environment):
         make_env = functools.partial(make_environment, request.environment)
-        env = make_env(absorbing_states=False)
-        name = environment_name(env)
-        env.close()
-        return make_env, name
+        with contextlib.closing(make_env(absorbing_states=False)) as env:
+            return make_env, environment_name(env)
     if "environment" not in gin.get_bindings("make_environment"):
         if recorded is None or recorded.environment is None:
             raise UserError("no environment given: add --environment=ID, any Gymnasium id.")

@@ -1,7 +1,6 @@
 """What is said of a training that has ended, and the next command."""
 
 import shlex
-from pathlib import Path
 
 from gail_tf.bin import command_line
 from gail_tf.machine import tell
@@ -20,8 +19,7 @@ def report(result, script: str) -> int:
     from gail_tf.reporting.runs import load_run
     from gail_tf.reporting.terminal import summary_lines
 
-    run_dir, here = result.run_dir, Path.cwd()
-    run_dir = run_dir.relative_to(here) if run_dir.is_relative_to(here) else run_dir
+    run_dir = command_line.from_here(result.run_dir)
     if result.status == "interrupted":
         directory = RunDirectory(run_dir)
         steps = directory.stopped_at()  # none of cloning

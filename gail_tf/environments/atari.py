@@ -1,5 +1,6 @@
 """Games of Atari from their screens: Gymnasium's preprocessing, and the newest frames in a stack."""
 
+import contextlib
 from collections.abc import Callable
 
 import gin
@@ -103,10 +104,8 @@ def frames_in_stack(env: gym.Env) -> int | None:
 
 def stacks_frames(make_env: Callable[[], gym.Env]) -> bool:
     """Whether observations of the environments that ``make_env`` makes are stacks of frames."""
-    env = make_env()
-    num_frames = frames_in_stack(env)
-    env.close()
-    return num_frames is not None
+    with contextlib.closing(make_env()) as env:
+        return frames_in_stack(env) is not None
 
 
 _STEPS = (gym.Wrapper.step, gym.ActionWrapper.step, gym.RewardWrapper.step)

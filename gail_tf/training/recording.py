@@ -198,9 +198,8 @@ def _record_foreign(request: _RecordingRequest):
 
 
 def _codec(make_env: Callable[[], gym.Env], environment: str, noise: float) -> ActionCodec:
-    env = make_env()
-    codec = ActionCodec(env.action_space, environment)
-    env.close()
+    with contextlib.closing(make_env()) as env:
+        codec = ActionCodec(env.action_space, environment)
     _require_continuous(codec, environment, noise)
     return codec
 
