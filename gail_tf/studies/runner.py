@@ -49,9 +49,7 @@ class Outcome(NamedTuple):
 
     @property
     def exit_code(self) -> int:
-        if self.stopped:
-            return STOPPED_EXIT_CODE
-        return REFUSED_EXIT_CODE if self.refused else 1 if self.failed else 0
+        return exit_code_of(self.stopped, self.refused, self.failed)
 
     def summary(self, total: int) -> str:
         others = {
@@ -61,6 +59,11 @@ class Outcome(NamedTuple):
             "stopped (the same command continues)": self.stopped,
         }
         return ", ".join([f"{self.finished} of {total} runs finished", *filter(others.get, others)])
+
+
+def exit_code_of(stopped: bool, refused: int, failed: int) -> int:
+    """Of a command that a person ``stopped`` or not, after so many refused and failed runs or trials."""
+    return STOPPED_EXIT_CODE if stopped else REFUSED_EXIT_CODE if refused else 1 if failed else 0
 
 
 def state(run: StudyRun, out: Path) -> str:

@@ -18,7 +18,6 @@ from gail_tf.machine import pip_install, tell
 from gail_tf.reporting.runs import read_object
 from gail_tf.studies import preflight, runner
 from gail_tf.studies.engine import Engine
-from gail_tf.studies.jobs import REFUSED_EXIT_CODE, STOPPED_EXIT_CODE
 from gail_tf.studies.study import StudyRun, Task, check_inputs, digest_of, require_free
 from gail_tf.studies.tune import Tune
 
@@ -351,9 +350,7 @@ class Found(NamedTuple):
 
     @property
     def exit_code(self) -> int:
-        if self.stopped:
-            return STOPPED_EXIT_CODE
-        return REFUSED_EXIT_CODE if self.num_refused else 1 if self.num_broken else 0
+        return runner.exit_code_of(self.stopped, self.num_refused, self.num_broken)
 
     def summary(self) -> str:
         others = {
