@@ -17,8 +17,9 @@ class ActionCodec:
       num_actions: number of discrete actions; None when continuous.
       low, high: float32 ``[k]``, what -1 and 1 stand for in environment units (themselves where the space is
         not a bounded interval).
-      space_low, space_high: float32 ``[k]``, the space's bounds, infinite ones included.
-      is_bounded: whether every component is an interval, so that [-1, 1] is all of it.
+      cut_low, cut_high: float32 ``[k]``, where normalised ones are cut: -1 and 1, or the space's own bounds.
+      space_low, space_high: float32 ``[k]``, the space's bounds, infinite ones included; of continuous ones.
+      is_bounded: whether every component is an interval, so that [-1, 1] is all of it; of continuous ones.
       spec: what TF-Agents' networks and agents see.
     """
 
