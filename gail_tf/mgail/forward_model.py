@@ -222,8 +222,7 @@ def one_step_error(model: ForwardModel, segment: Segment, carry: bool) -> tf.Ten
     """Root mean square of (predicted - true successor) / std of the observation, one step ahead."""
     outputs = model.outputs_along(segment, carry)
     predicted = model.to_observation(segment.observation, outputs)
-    _, scale, _ = model.normalizer.affine()
-    return tf.sqrt(tf.reduce_mean(tf.square((predicted - segment.next_observation) * scale)))
+    return tf.sqrt(tf.reduce_mean(tf.square(_deviations(model, predicted, segment.next_observation))))
 
 
 def h_step_error(model: ForwardModel, segment: Segment) -> tf.Tensor:
@@ -233,16 +232,21 @@ def h_step_error(model: ForwardModel, segment: Segment) -> tf.Tensor:
     """
     horizon, batch_size = segment.terminated.shape
     memory, state = model.initial_memory(batch_size), segment.observation[0]
-    _, scale, _ = model.normalizer.affine()
     square = tf.zeros([batch_size])
     same_episode = tf.ones([batch_size])
     for t in range(horizon):
         state, memory, _ = model.step(memory, state, segment.action[t])
-        error = tf.reduce_mean(tf.square((state - segment.next_observation[t]) * scale), -1)
+        error = tf.reduce_mean(tf.square(_deviations(model, state, segment.next_observation[t])), -1)
         square = tf.where(same_episode > 0.0, error, square)
         if t + 1 < horizon:
             same_episode *= 1.0 - segment.is_first[t + 1]
     return tf.sqrt(tf.reduce_mean(square))
+
+
+def _deviations(model: ForwardModel, predicted: tf.Tensor, true: tf.Tensor) -> tf.Tensor:
+    """(predicted - true) / std ``[..., d]``, as far as networks see it: of states cut to CLIP deviations."""
+    _, scale, _ = model.normalizer.affine()
+    return tf.clip_by_value((predicted - true) * scale, -2.0 * CLIP, 2.0 * CLIP)
 
 
 def termination_accuracy(model: ForwardModel, segment: Segment) -> tf.Tensor:

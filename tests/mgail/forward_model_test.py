@@ -199,6 +199,10 @@ def test_errors_are_in_units_of_the_observations_spread():
     assert float(error) == pytest.approx((1.0 / 3.0) ** 0.5, rel=1e-4)  # one component is off by one spread
     four = forward_model.h_step_error(model, segment)
     assert float(four) == pytest.approx((16.0 / 3.0) ** 0.5, rel=1e-4)  # four steps, four spreads
+    far = segment._replace(next_observation=segment.next_observation + 1e6 * move)
+    most = (20.0**2 / 3.0) ** 0.5  # as far apart as two states that networks see cut to 10 spreads
+    assert float(forward_model.one_step_error(model, far, carry=True)) == pytest.approx(most)
+    assert float(forward_model.h_step_error(model, far)) == pytest.approx(most)
 
 
 def test_a_window_with_an_end_inside_counts_up_to_it():
