@@ -16,6 +16,7 @@ from gail_tf.errors import UserError
 from gail_tf.generators import shared
 from gail_tf.generators.background_collection import Piece
 from gail_tf.generators.collecting import Act, CollectingGenerator
+from gail_tf.generators.replay import room_for
 from gail_tf.mgail.forward_model import h_step_error, one_step_error, termination_accuracy
 from gail_tf.mgail.learner import MGAIL
 from gail_tf.mgail.segments import Segment, SegmentReplay, first_flags
@@ -184,9 +185,11 @@ class ModelBasedGenerator(CollectingGenerator):
         self._store_interval, self._fixed_normalizer = store_interval, fixed_normalizer
         self._segment_length, self._num_random = segment_length, round(random_share * num_prefill_steps)
         widths = observation_dim, self.learner.actions.action_dim
-        self.replay = SegmentReplay(
-            replay_capacity, num_environments, *widths, self.learner.noise_dim, self._num_random
-        )
+        sizes = replay_capacity, num_environments, *widths, self.learner.noise_dim
+        given = f"ModelBasedGenerator.replay_capacity is {replay_capacity}"
+        enough = f"Trainer.total_env_steps / {num_environments} environments at most"
+        with room_for(SegmentReplay.num_bytes(*sizes), given, enough):
+            self.replay = SegmentReplay(*sizes, self._num_random)
         self.policy = Policy(self.learner.average_net, self._normalizer, codec, False, spec)
         actor = Policy(self.learner.actor_net, self._normalizer, codec, False, spec)
         self._act_by(actor, while_learning=collect_while_learning, dropout=self.learner.dropout)

@@ -1,6 +1,7 @@
 """The replay buffer: the newest transitions as a table in a tf.Variable."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,22 @@ from gail_tf.types import Transition
 
 _FRAMES = "replay_"
 """Before the names of a frame memory's arrays in a checkpoint."""
+
+
+@contextlib.contextmanager
+def room_for(num_bytes: int, given: str, at_most: str) -> Iterator[None]:
+    """Where a replay of ``num_bytes`` is allocated; raises ValueError where there is no memory for it.
+
+    ``given``: the setting and its value. ``at_most``: what is enough.
+    """
+    try:
+        if not tf.config.list_logical_devices("GPU") and num_bytes > memory_left():
+            raise MemoryError
+        yield
+    except (MemoryError, tf.errors.ResourceExhaustedError) as e:
+        raise ValueError(
+            f"{given}: {num_bytes / 1e9:.3g} GB, more than there is memory for; want less, {at_most}."
+        ) from e
 
 
 class ReplayBuffer:
@@ -57,9 +74,8 @@ class ReplayBuffer:
         row = sum(spec.dtype.size * spec.shape.num_elements() for spec in self._specs.values())
         self.num_bytes = capacity * row + frames
         self._frames, self._oldest_frame, self._tables = None, np.zeros(0, np.int32), {}
-        try:
-            if not tf.config.list_logical_devices("GPU") and self.num_bytes > memory_left():
-                raise MemoryError
+        given = f"OffPolicyGenerator.replay_capacity is {capacity}"
+        with room_for(self.num_bytes, given, "Trainer.total_env_steps at most"):
             for dtype in dict.fromkeys(spec.dtype for spec in self._specs.values()):
                 width = sum(spec.shape.num_elements() for spec in self._specs_of(dtype).values())
                 self._tables[dtype] = tf.Variable(
@@ -68,11 +84,6 @@ class ReplayBuffer:
             if frame_capacity is not None:
                 self._frames = FrameMemory(frame_capacity, observation_spec.shape, num_environments)
                 self._oldest_frame = np.zeros(capacity, np.int32)
-        except (MemoryError, tf.errors.ResourceExhaustedError) as e:
-            raise ValueError(
-                f"OffPolicyGenerator.replay_capacity is {capacity}: {self.num_bytes / 1e9:.3g} GB, more than "
-                "there is memory for; want less, Trainer.total_env_steps at most."
-            ) from e
 
     @classmethod
     def of(cls, rows: Transition, observation_spec: tf.TensorSpec, action_dim, are_stacks: bool):

@@ -1,5 +1,6 @@
 """Segments of experience: what the forward model and the replayed rollout learn from, and their replay."""
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,6 +34,11 @@ class Segment(NamedTuple):
     is_first: Any
 
 
+def _row_shapes(observation_dim: int, action_dim: int, noise_dim: int) -> Segment:
+    """Of one step's fields."""
+    return Segment([observation_dim], [action_dim], [noise_dim], [observation_dim], [], [], [])
+
+
 class SegmentReplay(tf.Module):
     """A ring of the newest ``capacity`` time steps of B environments, held in variables.
 
@@ -55,7 +61,7 @@ class SegmentReplay(tf.Module):
     ):
         super().__init__(name="segment_replay")
         self.capacity, self.num_environments, self._num_random = capacity, num_environments, num_random
-        shapes = Segment([observation_dim], [action_dim], [noise_dim], [observation_dim], [], [], [])
+        shapes = _row_shapes(observation_dim, action_dim, noise_dim)
         start = (tf.zeros([capacity, num_environments, *shape]) for shape in shapes)
         self._fields = Segment(
             *(tf.Variable(x, trainable=False, name=n) for n, x in zip(Segment._fields, start, strict=True))
@@ -63,6 +69,14 @@ class SegmentReplay(tf.Module):
         # On a GPU TensorFlow lays int32 variables on the CPU, where compiled updates do not reach.
         self._num_written = tf.Variable(0, dtype=tf.int64, trainable=False, name="num_written")
         self._add = tf.function(self._assign, autograph=False)
+
+    @staticmethod
+    def num_bytes(
+        capacity: int, num_environments: int, observation_dim: int, action_dim: int, noise_dim: int
+    ) -> int:
+        """Of memory that one takes, filled or not."""
+        shapes = _row_shapes(observation_dim, action_dim, noise_dim)
+        return 4 * capacity * num_environments * sum(math.prod(shape) for shape in shapes)
 
     @property
     def num_written(self) -> tf.Tensor:
@@ -80,9 +94,10 @@ class SegmentReplay(tf.Module):
 
     def _assign(self, segment: Segment) -> None:
         num_steps = segment.observation.shape[0]
-        start = self.num_written % self.capacity
+        # Not a slice, which would read, and so copy, the whole table first.
+        positions = self.num_written % self.capacity + tf.range(num_steps)
         for variable, rows in zip(self._fields, segment, strict=True):
-            variable[start : start + num_steps].assign(rows)
+            variable.scatter_nd_update(positions[:, tf.newaxis], rows)
         self._num_written.assign_add(num_steps)
 
     def num_steps(self) -> tf.Tensor:

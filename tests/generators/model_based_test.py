@@ -415,6 +415,12 @@ def test_the_experts_spread_is_that_of_its_actions_in_real_states():
     np.testing.assert_allclose(std, [expert.action[:20].std(0) / 2.0], rtol=1e-5)
 
 
+def test_more_than_there_is_memory_for_is_refused_before_it_is_taken(monkeypatch):
+    monkeypatch.setattr("gail_tf.generators.replay.memory_left", lambda: 1_000)
+    with pytest.raises(ValueError, match="ModelBasedGenerator.replay_capacity is 32: .* more than there is"):
+        make()
+
+
 def test_the_evaluated_policy_is_the_average():
     generator, _ = make()
     assert generator.policy.actor_net is generator.learner.average_net

@@ -82,6 +82,19 @@ def test_blocks_that_do_not_fit_the_ring_are_refused():
         SegmentReplay(6, 2, 2, 1, 1, 0).add(block(0))
 
 
+def test_steps_are_written_in_place():
+    """A read of the table would copy it, which doubled the memory of large observations."""
+    add = make()._add.get_concrete_function(block(0))
+    reads = [op for op in add.graph.get_operations() if op.type == "ReadVariableOp"]
+    assert {op.outputs[0].shape.rank for op in reads} == {0}  # of num_written alone
+
+
+def test_num_bytes_are_those_of_the_tables():
+    replay = SegmentReplay(8, 3, 5, 2, 4, 0)
+    taken = sum(variable.numpy().nbytes for variable in replay.variables if variable.dtype == tf.float32)
+    assert SegmentReplay.num_bytes(8, 3, 5, 2, 4) == taken
+
+
 def test_an_episode_begins_after_an_end():
     terminated = np.array([[0, 1], [0, 0], [1, 0]], np.float32)
     truncated = np.array([[0, 0], [1, 0], [0, 0]], np.float32)
