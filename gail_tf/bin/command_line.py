@@ -1,5 +1,7 @@
 """What every binary shares: help written for a person, and one line for an error that a person can mend."""
 
+import atexit
+import gc
 import inspect
 import os
 import shlex
@@ -37,6 +39,9 @@ def run_main(main: Callable[[Sequence[str]], int | None], num_arguments: int | N
       num_arguments: how many it takes beside its flags, at most; None: any number.
     """
     _ready_streams()
+    # Python's end looks for garbage among all objects of TensorFlow, again and again: 1.5 seconds of the
+    # processor, and minutes after the last line where others want it too. What has to be closed is by then.
+    atexit.register(gc.freeze)
     module = sys.modules[main.__module__]
     page = inspect.cleandoc(module.__doc__ or "")
 

@@ -124,6 +124,17 @@ def test_what_stdout_cannot_encode_is_spelt():
     assert (done.returncode, done.stdout, done.stderr) == (0, "5 \\xb1 1\n", "")
 
 
+def test_no_garbage_is_looked_for_at_the_end():
+    script = (
+        "import atexit, gc\natexit.register(lambda: print(gc.get_freeze_count() > 0))\n"
+        "from gail_tf.bin.command_line import run_main\ndef main(argv): pass\n"
+        "main.__module__ = 'sys'\nrun_main(main)"
+    )
+    environment = {"PYTHONPATH": ":".join(filter(None, sys.path))}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
+
+
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
     """A folder of scripts in the working folder, not on the PATH."""
