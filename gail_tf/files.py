@@ -1,23 +1,49 @@
 """Writing a file or a folder whole or not at all, and what JSON makes of what is written."""
 
 import contextlib
+import glob as globbing
 import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO
 
 from gail_tf.errors import UserError
+from gail_tf.lease import is_alive
 
 Content = bytes | str | Callable[[BinaryIO], object]
 
 
 def require_new(flag: str, path: str | os.PathLike) -> None:
-    """Raises UserError where ``--flag=path`` would replace what is there, before the work for it is done."""
-    if os.path.lexists(os.path.expanduser(path)):
+    """Raises UserError where ``--flag=path`` would replace what is there, before the work for it is done.
+
+    What a killed process left half written beside it goes: the same command again is to need no cleaning.
+    """
+    expanded = pathlib.Path(path).expanduser()
+    if os.path.lexists(expanded):
         raise UserError(f"--{flag}={path} is there already: choose another name or remove it.")
+    remove_leftovers(expanded.parent, expanded.name)
+
+
+def remove_leftovers(folder: pathlib.Path, name: str = "") -> None:
+    """Removes from ``folder`` the temporary ``.name.PID.tmp`` and ``.old`` of processes that are no more.
+
+    Without a ``name`` those of all names. This process has written none yet: what bears its number is of one
+    before it (in containers often 1).
+    """
+    named, glob = (re.escape(name), globbing.escape(name)) if name else (".+", "")
+    for leftover in folder.glob(f".{glob}*.*"):
+        match = re.fullmatch(rf"\.{named}\.(\d+)\.(?:tmp|old)(?:\.\w+)?", leftover.name)
+        if match is None or (int(match[1]) != os.getpid() and is_alive(int(match[1]))):
+            continue
+        with contextlib.suppress(OSError):  # another user's
+            if leftover.is_dir() and not leftover.is_symlink():
+                shutil.rmtree(leftover, ignore_errors=True)
+            else:
+                leftover.unlink(missing_ok=True)
 
 
 def nearest_folder(path: str | os.PathLike) -> pathlib.Path:
@@ -92,6 +118,8 @@ def new_folder(path: pathlib.Path, replace: bool = True) -> Iterator[pathlib.Pat
         an OSError: also what another process has put there meanwhile.
     """
     temporary, old = (path.with_name(f".{path.name}.{os.getpid()}.{kind}") for kind in ("tmp", "old"))
+    for leftover in (temporary, old):  # of a killed process of this number, in containers often the same
+        shutil.rmtree(leftover, ignore_errors=True)
     try:
         temporary.mkdir(parents=True)
         yield temporary

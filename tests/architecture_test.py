@@ -30,7 +30,7 @@ _MAY_IMPORT = {
     "functions": {"errors"},
     "scores": set(),
     "resources": {"errors"},
-    "files": {"errors"},
+    "files": {"errors", "lease"},
     "graphs": {"errors", "files"},
     "machine": {"errors"},
     "lease": {"errors"},

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from gail_tf.demonstrations.loading import digest_of_files
 from gail_tf.demonstrations.readers.outside import source
 from gail_tf.errors import UserError
-from gail_tf.files import require_new, sha256_of, write_atomically
+from gail_tf.files import new_folder, require_new, sha256_of, write_atomically
 
 
 @pytest.mark.parametrize("content", [b"\xc3\xa4", "ä", lambda file: file.write(b"\xc3\xa4")])
@@ -42,6 +43,27 @@ def test_what_is_there_is_no_new_file(tmp_path):
         UserError, match="^--figure=.*a.png is there already: choose another name or remove it"
     ):
         require_new("figure", tmp_path / "a.png")
+
+
+def test_what_a_killed_process_left_beside_a_new_file_goes(tmp_path):
+    nobody, alive = 999999999, os.getppid()
+    gone = [f".a[1].mp4.{nobody}.tmp", f".a[1].mp4.{nobody}.tmp.mp4", f".a[1].mp4.{os.getpid()}.old"]
+    kept = [f".a[1].mp4.{alive}.tmp", f".b.mp4.{nobody}.tmp", f".a1.mp4.{nobody}.tmp", f".a[1].mp4.{nobody}"]
+    for name in gone + kept:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "half").touch()
+    require_new("video", tmp_path / "a[1].mp4")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
+
+
+def test_a_killed_process_of_the_same_number_is_in_nobodys_way(tmp_path):
+    for kind in ("tmp", "old"):
+        (tmp_path / f".new.{os.getpid()}.{kind}").mkdir()
+        (tmp_path / f".new.{os.getpid()}.{kind}" / "half").touch()
+    (tmp_path / "new").mkdir()
+    with new_folder(tmp_path / "new") as folder:
+        (folder / "whole").touch()
+    assert [path.name for path in tmp_path.rglob("*")] == ["new", "whole"]
 
 
 def test_a_path_that_is_a_folder_is_refused(tmp_path):

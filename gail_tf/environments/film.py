@@ -228,7 +228,7 @@ def _writer(path: Path, fps: float):
     """Takes frames ``[H, W, 3]``; the film stands under its name when it is whole."""
     import imageio.v2 as imageio
 
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp{path.suffix}")
     path.parent.mkdir(parents=True, exist_ok=True)
     settings = {"fps": fps, "macro_block_size": 1} if path.suffix == ".mp4" else {"duration": 1000 / fps}
     try:

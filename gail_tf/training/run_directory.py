@@ -17,8 +17,15 @@ from types import MappingProxyType
 from typing import Any
 
 from gail_tf.errors import UserError
-from gail_tf.files import check_in_no_run, check_readable, nearest_folder, new_folder, write_atomically
-from gail_tf.lease import Lease, check_free, is_alive
+from gail_tf.files import (
+    check_in_no_run,
+    check_readable,
+    nearest_folder,
+    new_folder,
+    remove_leftovers,
+    write_atomically,
+)
+from gail_tf.lease import Lease, check_free
 from gail_tf.reporting import python_calls
 from gail_tf.reporting.runs import status_of
 from gail_tf.training.trackers import TensorBoard, TrackedRun, Tracker, Trackers, tracked_run
@@ -219,9 +226,9 @@ class RunDirectory:
     def clean(self) -> None:
         """Removes what killed processes left half written. Only for the holder of the lock."""
         for folder in (self.path, self.checkpoints):
-            _remove_leftovers(folder, "")
+            remove_leftovers(folder)
         run = Path(os.path.realpath(self.path))
-        _remove_leftovers(run.parent, run.name)
+        remove_leftovers(run.parent, run.name)
 
     def read_info(self) -> dict[str, Any]:
         """``run.json``, with the status that ``status_of`` gives: a run that lost its results goes on."""
@@ -306,21 +313,6 @@ def _write_whole(file, content: bytes) -> None:
     # A raw file takes a part when the disk is nearly full; the next write then says why.
     while content:
         content = content[file.write(content) :]
-
-
-def _remove_leftovers(folder: Path, name: str) -> None:
-    """Removes from ``folder`` the temporary ``.name.PID.tmp`` and ``.old`` of processes that are no more.
-
-    This process has written none yet: what bears its number is of one before it (in containers often 1).
-    """
-    for leftover in folder.glob(f".{name}*.*"):
-        match = re.fullmatch(rf"\.{re.escape(name) or '.+'}\.(\d+)\.(?:tmp|old)", leftover.name)
-        if match is None or (int(match[1]) != os.getpid() and is_alive(int(match[1]))):
-            continue
-        if leftover.is_dir() and not leftover.is_symlink():
-            shutil.rmtree(leftover, ignore_errors=True)
-        else:
-            leftover.unlink(missing_ok=True)
 
 
 def _remove_empty(folder: Path, stop: Path) -> None:
