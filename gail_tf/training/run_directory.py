@@ -304,9 +304,10 @@ class MetricsLog:
         """Ends all of them; ``status`` and ``results`` as trackers take them."""
         self._file.close()
         self._others.finish(status, results)
-        with self._writing():
+        # A full disk must not hide what stopped the run.
+        hiding = contextlib.suppress(UserError if status in ("failed", "diverged") else ())
+        with hiding, self._writing(), contextlib.closing(self._board):
             self._board.finish(status, results)
-            self._board.close()
 
 
 def _write_whole(file, content: bytes) -> None:

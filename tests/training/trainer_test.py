@@ -12,6 +12,7 @@ from gail_tf.errors import UserError
 from gail_tf.training.diagnostics import DivergedError
 from gail_tf.training.evaluation import Evaluation
 from gail_tf.training.run_directory import RunDirectory
+from gail_tf.training.trackers import TensorBoard
 from gail_tf.training.trainer import Interrupted, Trainer, filling_notes
 
 DISTANCES = {1: 0.5, 2: 0.1, 3: 0.3, 4: 0.2}
@@ -393,3 +394,17 @@ def test_a_run_whose_directory_is_removed_makes_no_checkpoint_there(tmp_path):
         trainer.checkpoint()
     run_dir.unlock()
     assert not run_dir.path.exists()
+
+
+@pytest.mark.parametrize("stops", [UserError("the motor is broken"), DivergedError("a NaN")])
+def test_a_full_disk_hides_nothing_that_stops_a_run(stops, tmp_path, monkeypatch):
+    class Broken(Counts):
+        def collect(self, iteration):
+            monkeypatch.setattr(TensorBoard, "finish", no_space)
+            raise stops
+
+    def no_space(*_):
+        raise tf.errors.ResourceExhaustedError(None, None, "a file; No space left on device")
+
+    with pytest.raises(type(stops), match=str(stops)):
+        make(tmp_path, generator=Broken()).run()
