@@ -70,7 +70,8 @@ def _reason(error: Exception) -> str:
     if strerror := getattr(error, "strerror", None):
         return strerror
     # TensorFlow puts an operation and a temporary path before the system's words, an operation after them.
-    return str(error).splitlines()[0].partition(" [Op:")[0].rpartition("; ")[2]
+    text = str(error) or type(error).__name__
+    return text.splitlines()[0].partition(" [Op:")[0].rpartition("; ")[2]
 
 
 def versions() -> dict[str, str]:
