@@ -288,7 +288,7 @@ def test_a_policy_of_a_function_acts_in_no_other_environment_unasked(trained, tm
         assert wanted in str(told.value) and "\n" not in str(told.value)
     assert not out.exists()
     assert gail_tf.evaluate(run_dir, "CartPole-v1", num_episodes=1)["normalized_return"] is None
-    assert report(trained[0], "gail-train") == 0
+    assert report(trained[0], "gail-train", trained[0].run_dir) == 0
     printed = capsys.readouterr().out.splitlines()[-1].removeprefix("Next:  ")
     assert printed.endswith(f"# in Python, with {made_by}")
     found = eval(printed, {"gail_tf": gail_tf, "make_cartpole": make_cartpole})

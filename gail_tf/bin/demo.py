@@ -14,7 +14,7 @@ from pathlib import Path
 from absl import flags
 
 from gail_tf import library
-from gail_tf.bin.command_line import from_here, program, run_main
+from gail_tf.bin.command_line import program, run_main
 from gail_tf.bin.outcome import report
 from gail_tf.doctor.case import free_folder
 from gail_tf.errors import UserError
@@ -50,14 +50,14 @@ def main(argv: Sequence[str]) -> int:
         pass_signals_on=False,
         show_progress=sys.stderr.isatty(),
     )
-    code = report(result, "gail-train")
+    code = report(result, "gail-train", run_dir)
     if code:
         return code
     print("\nThe exported policy, loaded from disk and rolled out anew:")
     from gail_tf.training import rollouts
 
     print(rollouts.describe(library.evaluate(result.policy, num_episodes=20, seed=_SEED)))
-    print(_beside_expert(from_here(result.run_dir)))
+    print(_beside_expert(Path(run_dir)))
     train, evaluate = program("gail-train"), program("gail-evaluate")
     mine, cartpole = free_folder("runs/mine"), free_folder("runs/cartpole")
     print(

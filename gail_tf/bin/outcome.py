@@ -1,17 +1,20 @@
 """What is said of a training that has ended, and the next command."""
 
+import os
 import shlex
+from pathlib import Path
 
 from gail_tf.bin import command_line
 from gail_tf.machine import tell
 from gail_tf.training.run_directory import RunDirectory
 
 
-def report(result, script: str) -> int:
+def report(result, script: str, given: str | os.PathLike) -> int:
     """Prints what came of a training and the next command; returns the exit code.
 
     Args:
-      result: of gail_tf.train. script: the console script that resumes it.
+      result: of gail_tf.train. script: the console script that resumes it. given: its ``--run_dir``, which is
+        printed as a person knows it.
     """
     from gail_tf.doctor.diagnosis import diagnose
     from gail_tf.doctor.text import summary_lines as doctor_lines
@@ -19,7 +22,7 @@ def report(result, script: str) -> int:
     from gail_tf.reporting.runs import load_run
     from gail_tf.reporting.terminal import summary_lines
 
-    run_dir = command_line.from_here(result.run_dir)
+    run_dir = Path(given).expanduser()
     if result.status == "interrupted":
         directory = RunDirectory(run_dir)
         steps = directory.stopped_at()  # none of cloning

@@ -85,7 +85,7 @@ def train(script: str, **more) -> int:
         pass_signals_on=False,
         show_progress=sys.stderr.isatty() or bool(os.environ.get("GAIL_TF_PROGRESS")),
     )
-    return report(result, script)
+    return report(result, script, asked["run_dir"])
 
 
 def _settings_text(config, bindings, **given) -> str:
