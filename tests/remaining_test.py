@@ -30,7 +30,10 @@ FOLDERS_OF = {
     ],
     "credo": ["credo", "credo_parts", "credo_ppo", "credo_rewards"],
     "mgail": ["mgail", "mgail_paper", "mgail_today", "mgail_choices"],
-    "steady": ["steady", "bc", "trpo_humanoid", "half_cheetah", "absorbing", "mgail_cloning", "mgail_ant"],
+    "steady": [
+        *("steady", "bc", "trpo_humanoid", "half_cheetah", "absorbing"),
+        *("mgail_cloning", "mgail_ant", "mgail_humanoid"),
+    ],
     "pong_pybullet": [
         *("pong_today", "pong_plain", "pong_four", "pong_clones", "pong_from_clone", "pong_regularized"),
         *("pong_clone_regularized", "pybullet_ant_sac"),

@@ -391,7 +391,7 @@ _AIMS = [
     ("Walker2d-v5", _SUBSAMPLED, ["gail_ppo", _SHORTER, "gail_trpo"], 0.85, 0.95),
     ("Ant-v5", "4", [*_THREE, "mgail"], 0.90, 0.95),
     ("Ant-v5", _SUBSAMPLED, _ON_POLICY, 0.85, 0.95),
-    ("Humanoid-v5", "25", ["bc", "gail_trpo", "gail_ppo", "sac_gail"], 0.85, 0.90),
+    ("Humanoid-v5", "25", ["bc", "gail_trpo", "gail_ppo", "sac_gail", "mgail"], 0.85, 0.90),
     ("CartPole-v1", "4", ["gail_ppo"], 0.90, 0.97),
     ("Acrobot-v1", "4", ["gail_ppo"], 0.90, 0.97),
     ("MountainCar-v0", "4", ["gail_ppo"], 0.90, 0.97),
@@ -413,6 +413,7 @@ _ARM_THERE = {  # where the study calls a recipe otherwise
     ("mgail", "Hopper-v5"): "MGAIL + cloning",
     ("mgail", "Walker2d-v5"): "MGAIL + cloning",
     ("mgail", "Ant-v5"): "MGAIL + cloning",
+    ("mgail", "Humanoid-v5"): "MGAIL + cloning",
     ("gail_ppo", "Walker2d-v5"): "GAIL (PPO), 1.5M",
     ("gail_trpo", "Walker2d-v5"): "GAIL + cloning (TRPO)",
     ("gail_trpo", "Ant-v5"): "GAIL + cloning (TRPO)",
@@ -423,6 +424,7 @@ _FOLDER_THERE = {
     ("gail_ppo", "HalfCheetah-v5"): "half_cheetah",
     ("mgail", "Walker2d-v5"): "mgail_cloning",
     ("mgail", "Ant-v5"): "mgail_ant",
+    ("mgail", "Humanoid-v5"): "mgail_humanoid",
 }
 
 
