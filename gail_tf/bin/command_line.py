@@ -124,14 +124,11 @@ def _typed(path: Path) -> str:
     found = shutil.which(path.name)
     if found is not None and os.path.abspath(found) == os.path.abspath(path):
         return path.name
-    short = from_here(path)
-    return shlex.quote(str(short) if short.is_absolute() or short.parent.name else f"./{short}")
-
-
-def from_here(path: Path) -> Path:
-    """``path`` below the working folder, where it is there; else absolute."""
     absolute, here = Path(os.path.abspath(path)), Path.cwd()
-    return absolute.relative_to(here) if absolute.is_relative_to(here) else absolute
+    if not absolute.is_relative_to(here):
+        return shlex.quote(str(absolute))
+    inside = absolute.relative_to(here)
+    return shlex.quote(str(inside) if inside.parent.name else f"./{inside}")
 
 
 def _print_and_exit(text: str) -> None:

@@ -13,7 +13,7 @@ import tensorflow as tf
 from gail_tf.agents.losses import mean_where
 from gail_tf.discriminators.losses import binary_cross_entropy
 from gail_tf.mgail.segments import Segment
-from gail_tf.networks.normalization import CLIP, RunningMoments
+from gail_tf.networks.normalization import CLIP, RunningMoments, normalized_by
 from gail_tf.optimization.checks import check_settings
 
 _dense = tf.keras.layers.Dense
@@ -165,8 +165,7 @@ class ForwardModel(tf.Module):
     def _targets(self, observation: tf.Tensor, next_observation: tf.Tensor) -> tf.Tensor:
         if not self._predict_delta:
             return self.normalizer.normalize(next_observation)
-        mean, scale, limit = self._affine_of_change()
-        return tf.clip_by_value((next_observation - observation - mean) * scale, -limit, limit)
+        return normalized_by(next_observation - observation, *self._affine_of_change())
 
     def _affine_of_change(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """As ``RunningMoments.affine``, of the predicted change, whose unit is at most CLIP of the state's.

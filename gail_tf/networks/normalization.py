@@ -91,13 +91,17 @@ class RunningMoments(tf.Module):
         affine = self.affine()
         if scale_of is not None:
             affine = (tf.gather(part, scale_of) for part in affine)
-        mean, scale, limit = affine
-        return tf.clip_by_value((rows - mean) * scale, -limit, limit)
+        return normalized_by(rows, *affine)
 
     def _is_real(self, rows: tf.Tensor) -> tf.Tensor:
         """1 for the components ``[N, d]`` of ``rows`` that are a real state's, 0 for an absorbing one's."""
         indicator = tf.gather(rows, self._indicators, axis=-1)
         return tf.where(self._has_indicator, 1.0 - indicator, 1.0)
+
+
+def normalized_by(rows: tf.Tensor, mean: tf.Tensor, scale: tf.Tensor, limit: tf.Tensor) -> tf.Tensor:
+    """``rows`` ``[..., d]`` in the units of ``RunningMoments.affine``, cut."""
+    return tf.clip_by_value((rows - mean) * scale, -limit, limit)
 
 
 def _moments(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
