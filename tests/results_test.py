@@ -1570,6 +1570,31 @@ def test_falls_of_sac_on_pybullets_ant_are_those_of_its_evaluations():
     assert len(under) == 3 and said in _words("docs/pybullet.md")
 
 
+def test_gradients_and_probabilities_of_the_authors_mgail_are_those_of_its_metrics():
+    def values(name):
+        lines = (line for run in _archived("mgail_paper") for line in run.metrics)
+        return np.array([line[name] for line in lines if name in line])
+
+    norm, unbounded = values("generator/policy_gradient_norm"), values("model/rollout_gradient_norm_first")
+    expert, agent = (values(f"discriminator/{side}_probability") for side in ("expert", "agent"))
+    words = _words("docs/mgail.md")
+    assert f"its norm is {norm.max():.0f} at most, after the factor of 0.01 and the bound" in words
+    assert f"without either, {round(unbounded.max(), -2):,.0f}." in words
+    assert (
+        f"P(expert) is {expert.min():.2f} or more on the experts' rows and {agent.max():.2f} or less" in words
+    )
+
+
+def test_trpo_on_humanoid_from_a_clone_goes_up_and_down_as_its_page_says():
+    curves = [aggregates.evaluation_curve(run) for run in _archived("trpo_humanoid")]
+    later = np.concatenate([np.asarray(scores)[np.asarray(steps) >= 300_000] for steps, scores in curves])
+    under = later[later < 0.7]
+    said = (
+        f"{len(under)} of {len(later)} evaluations from 300,000 steps on lie lower, one at {under.min():.2f}."
+    )
+    assert said in _words("docs/bc.md")
+
+
 @pytest.mark.parametrize("name", ["speed", "off_policy_speed"])
 def test_benchmarks_of_uncommitted_changes_are_said_to_be(name):
     figures = (ROOT / "benchmarks" / "results" / f"{name}.json").read_text()
