@@ -48,7 +48,8 @@ SAME = {
         ("GAIL (PPO)", t): ("steady", "GAIL (PPO), 1.5M", t) for t in ("walker2d", "walker2d_subsampled")
     }
     | {
-        ("GAIL (PPO), plain", t): ("steady", "GAIL (PPO)", t)
+        (f"{arm}, plain", t): ("steady", arm, t)
+        for arm in ("GAIL (PPO)", "GAIL (SAC)")
         for t in ("half_cheetah", "half_cheetah_subsampled")
     },
     "ho_ermon": {
