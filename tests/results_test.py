@@ -597,7 +597,8 @@ def _evaluations_cost(runs):
         ("gail_ppo", "gail_ppo", ("ant", "cartpole", "hopper", "swimmer", "reacher")),
         ("gail_ppo, 1.5M steps", "gail_ppo_1.5m", ("walker2d_subsampled",)),
         ("gail_trpo", "gail_trpo", ("half_cheetah", "hopper")),
-        ("sac_gail", "gail_sac", ("half_cheetah", "ant", "hopper", "humanoid")),
+        ("sac_gail, plain", "gail_sac", ("half_cheetah",)),
+        ("sac_gail", "gail_sac", ("ant", "hopper", "humanoid")),
         ("dac_td3", "dac_td3", ("half_cheetah",)),
         ("mgail", "mgail_cloning", ("hopper",)),
     ):
