@@ -13,16 +13,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gail_tf.errors import UserError, error_message
-from gail_tf.lease import Lease, holder
+from gail_tf.lease import Lease
 from gail_tf.machine import pip_install, tell
 from gail_tf.reporting.runs import read_object
 from gail_tf.studies import preflight, runner
 from gail_tf.studies.engine import Engine
+from gail_tf.studies.settings_match import own_settings
 from gail_tf.studies.study import StudyRun, Task, check_inputs, digest_of, require_free
 from gail_tf.studies.tune import Tune
 
 JOURNAL = "optuna.journal"
 _NAME = "gail-tune"
+_FILES = "gin files"  # what the book keeps of those of one's own
 _LABEL, _RUNS, _REFUSED = "label", "runs", "refused"  # what the book keeps of a trial beside its values
 
 
@@ -47,10 +49,25 @@ def open_book(tune: Tune, out: Path, demonstrations: str | None = None, bindings
     if not (out / JOURNAL).exists():
         _require_taken(tune, bindings)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    wanted = tune.settings()
+    wanted |= {"--gin": list(bindings)} if bindings else {}
+    wanted["demonstrations"] = sorted({digest_of(run.demonstrations) for run in runs} - {None})
+    wanted[_FILES] = own_settings([name for run in runs for name in run.given("config")])
     out.mkdir(parents=True, exist_ok=True)
+    lease = Lease(out)
+    lease.take()  # two commands that begin a search at once would both write how it begins
+    try:
+        return _begun_or_found(tune, wanted, out)
+    finally:
+        lease.release()
+
+
+def _begun_or_found(tune: Tune, wanted: Mapping[str, Any], out: Path) -> Any:
+    """The book in ``out``, which this process holds, of the settings ``wanted``; raises as ``open_book``."""
+    import optuna
+
     journal, factor = optuna.storages.journal, tune.reduction_factor
-    if holder(out) is None:  # else it is another process' line that is being written
-        _cut_half_line(out / JOURNAL)
+    _cut_half_line(out / JOURNAL)
     file = str(out / JOURNAL)
     # A lock by a file that is made, not by a link: not every file system has links.
     backend = journal.JournalFileBackend(file, lock_obj=journal.JournalFileOpenLock(file))
@@ -59,14 +76,13 @@ def open_book(tune: Tune, out: Path, demonstrations: str | None = None, bindings
         storage = optuna.storages.JournalStorage(backend)
         book = optuna.create_study(study_name=_NAME, storage=storage, pruner=pruner, load_if_exists=True)
     except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as e:  # it checks no line
-        advice = "put back a copy, or remove it: the search begins anew, and leaves finished runs as they are"
-        raise UserError(f"{file}: is damaged, or none of Optuna's ({error_message(e)}); {advice}.") from e
+        # A search that begins anew there would draw other settings for runs that are there already.
+        advice = "put back a copy, or choose another --out"
+        raise UserError(f"{file}: is damaged, or none of Optuna's ({error_message(e)}): {advice}.") from e
     # With the same seed a search that goes on would draw again what it drew at first.
     seed_words = (tune.sampler_seed, len(book.get_trials(deepcopy=False)))
     book.sampler = optuna.samplers.TPESampler(seed=_seed_of(seed_words), constant_liar=True)
-    wanted, recorded_settings = tune.settings(), book.user_attrs.get("settings")
-    wanted |= {"--gin": list(bindings)} if bindings else {}
-    wanted["demonstrations"] = sorted({digest_of(run.demonstrations) for run in runs} - {None})
+    recorded_settings = book.user_attrs.get("settings")
     if recorded_settings is None:
         for values in tune.first:
             book.enqueue_trial(values, skip_if_exists=True)
@@ -118,12 +134,16 @@ def _is_dead(trial: Any) -> bool:
 def _require_same(found: Mapping[str, Any], wanted: Mapping[str, Any], out: Path) -> None:
     """Raises UserError where the book in ``out`` was begun with ``found``, other settings than ``wanted``."""
     # An older book does not say all of these.
-    later = ["reduction_factor", "sampler_seed"]
+    later = ["reduction_factor", "sampler_seed", _FILES]
     later += ["demonstrations", "--gin"] if "demonstrations" not in found else []
     found = {name: wanted[name] for name in later if name in wanted} | found
     for name in sorted({*wanted, *found}):
-        if found.get(name) != wanted.get(name):
-            difference = f"there: {found.get(name)}; asked for: {wanted.get(name)}"
+        had, asked = found.get(name), wanted.get(name)
+        if had != asked:
+            if isinstance(had, Mapping) and isinstance(asked, Mapping):  # what is alike in both tells nothing
+                pairs = (had, asked), (asked, had)
+                had, asked = ({k: a[k] for k in a if a[k] != b.get(k)} for a, b in pairs)
+            difference = f"there: {had}; asked for: {asked}"
             raise UserError(f"{out} holds a search with other {name} ({difference}): choose another --out.")
 
 

@@ -39,6 +39,24 @@ def other_settings(info: Mapping[str, Any], flags: Sequence[str]) -> tuple[str, 
     return _changed_includes(info.get("includes"), asked) or _changed_files(info.get("bindings") or {}, asked)
 
 
+def own_settings(configs: Sequence[str]) -> dict[str, str]:
+    """What gin files of one's own among ``configs`` bind: ``<file>: <name>`` -> value, to be compared.
+
+    What a shipped config binds that they include differs from version to version; its name is told.
+
+    Raises:
+      UserError: a file of one's own is no gin.
+    """
+    with _gin_errors_as_user_errors(" + ".join(configs)):
+        own = recipes.own_files(configs)
+        walked = [*recipes.walk([recipes.Layer(*file) for file in own.items()])]
+        included = recipes.includes(configs)
+    bound = {
+        f"{one.source}: {one.key}": str(comparable(recorded(one))) for one in walked if one.source in own
+    }
+    return bound | {f"include '{name}'": "shipped" for name in included}
+
+
 def _settings(words: Sequence[str]) -> list[str]:
     return [w for w in words if w.startswith("--") and w.split("=")[0] not in _PLACES]
 

@@ -338,16 +338,13 @@ def test_a_book_on_a_full_disk_says_which_file_and_how_to_go_on(tmp_path, traine
 
 
 @pytest.mark.parametrize("line", ["\0\0", "[]", "{}", '{"op_code": 99}'])
-def test_a_damaged_journal_is_one_line_and_its_removal_keeps_the_runs(tmp_path, trained, line):
+def test_a_damaged_journal_is_one_line(tmp_path, trained, line):
     searched(tmp_path / "out", num_trials=2)
     journal = tmp_path / "out" / "optuna.journal"
     lines = journal.read_text().splitlines()
     journal.write_text("\n".join([*lines[:4], line, *lines[5:], ""]))
-    with pytest.raises(UserError, match="optuna.journal: is damaged, .*remove it: the search begins anew"):
+    with pytest.raises(UserError, match="optuna.journal: is damaged, .*put back a copy, or choose another"):
         searched(tmp_path / "out", num_trials=2)
-    journal.unlink()
-    trained()
-    assert searched(tmp_path / "out", num_trials=2).num_ended == 2 and trained() == []
 
 
 def test_another_search_in_the_same_folder_is_refused(tmp_path, trained):
@@ -361,6 +358,26 @@ def test_another_search_in_the_same_folder_is_refused(tmp_path, trained):
         with pytest.raises(UserError, match=f"holds a search with other {next(iter(other))}"):
             searched(tmp_path / "out", **other)
     searched(tmp_path / "out", num_trials=1, num_cpus=2)  # which changes no number
+    assert trained() == []
+
+
+def test_a_search_does_not_go_on_with_gin_files_that_bind_something_else_now(tmp_path, trained):
+    mine, part = tmp_path / "mine.gin", tmp_path / "part.gin"
+    mine.write_text(f"include '{part}'\nPPO.num_epochs = 3\n")
+    part.write_text("PPO.batch_size = 64")
+    given = dict(configs=["gail_ppo/any", str(mine)], seeds=1)
+    searched(tmp_path / "out", num_trials=1, **given)
+    mine.write_text(f"include '{part}'\n# as before\nPPO.num_epochs  =  3\n")
+    searched(tmp_path / "out", num_trials=2, **given)
+    assert len(trained()) == 2
+    part.write_text("PPO.batch_size = 32")
+    wanted = "other gin files .there: {'.*part.gin: PPO.batch_size': '64'}; asked for: {.*: '32'}.: choose"
+    with pytest.raises(UserError, match=wanted):
+        searched(tmp_path / "out", num_trials=3, **given)
+    part.write_text("PPO.batch_size = 64")
+    mine.write_text(f"include '{part}'\n")
+    with pytest.raises(UserError, match="there: {'.*mine.gin: PPO.num_epochs': '3'}; asked for: {}"):
+        searched(tmp_path / "out", num_trials=3, **given)
     assert trained() == []
 
 
@@ -462,6 +479,15 @@ def test_two_commands_do_not_search_in_one_folder(tmp_path, trained):
     other.take()
     with pytest.raises(UserError, match="is in use by process"):
         searched(tmp_path, num_trials=2)
+    other.release()
+
+
+def test_a_command_does_not_write_how_a_search_begins_beside_another_that_does(tmp_path, trained):
+    other = Lease(tmp_path)
+    other.take()
+    with pytest.raises(UserError, match="is in use by process"):
+        book_of(tmp_path)
+    assert not (tmp_path / "optuna.journal").exists()
     other.release()
 
 
