@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from gail_tf.errors import WARNING, UserError, one_line
-from gail_tf.files import write_atomically
+from gail_tf.files import remove_leftovers, write_atomically
 from gail_tf.reporting import archive, keeping_table, page, study_figures, study_tables, tables, text
 from gail_tf.reporting.figures import draw_comparison
 from gail_tf.reporting.groups import Group, group_runs, tasks_of
@@ -52,8 +52,11 @@ def write_report(
     table = tables.runs_table(groups)
     contents, figures = _contents(table, problems, beside), _figures(groups, beside)
     out_dir = pathlib.Path(out_dir).expanduser()
-    _check_ours(out_dir, [*contents, *figures, "curves.png", "page.html"])
+    names = [*contents, *figures, "curves.png", "page.html"]
+    _check_ours(out_dir, names)
     _check_kept(out_dir, runs)
+    for name in (*names, f"runs{archive.SUFFIX}"):
+        remove_leftovers(out_dir, name)
     kept = archive.write_archive(table.of, out_dir / f"runs{archive.SUFFIX}")  # first: it marks the folder
     draw_comparison(groups, out_dir / "curves.png")
     written = [out_dir / "curves.png"]

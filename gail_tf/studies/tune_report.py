@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gail_tf.files import write_atomically
+from gail_tf.files import remove_leftovers, write_atomically
 from gail_tf.reporting.python_calls import own_imports
 from gail_tf.studies.runner import unused_settings
 from gail_tf.studies.search import costs_of, ended_trials, label_of, unused_line
@@ -24,6 +24,8 @@ def write_report(tune: Tune, book: Any, out: Path) -> list[Path]:
     contents = {"tune.md": _page(tune, book, trials, unused), "trials.csv": _csv(tune, trials)}
     if best := _best(trials):
         contents["best.gin"] = _gin(tune, best, trials, unused, _shared(book))
+    for name in contents:
+        remove_leftovers(out, name)
     return [write_atomically(out / name, text) for name, text in contents.items()]
 
 

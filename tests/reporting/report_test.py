@@ -240,6 +240,8 @@ def test_a_report_leaves_no_table_of_an_earlier_one(make_run_dir, tmp_path):
     assert out / "arms.md" in write_report(runs, out)
     (out / "mine.md").write_text("Notes.")
     (out / "reward_histograms_hopper_v5.png").write_text("Of tasks that are no more.")
+    for name in ("arms.md", "curves.png", "runs.jsonl.xz"):
+        (out / f".{name}.999999999.tmp").touch()  # of a report that was killed
     renamed = json.loads((runs[1] / "run.json").read_text()) | {"label": "A"}
     (runs[1] / "run.json").write_text(json.dumps(renamed))
     written = write_report(runs, out)

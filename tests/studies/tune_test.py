@@ -227,8 +227,10 @@ def test_a_trial_that_was_cut_short_goes_on_under_its_name(tmp_path, trained, mo
     assert found.summary() == "0 of 2 trials ended, 2 cut short (the same command goes on)"
     assert not (out / "best.gin").exists()
     trained()
+    (out / ".tune.md.999999999.tmp").touch()  # of a search that was killed
     monkeypatch.delenv("BREAK")
     assert searched(out, num_trials=2) == (2, 2, 0, 0, False)
+    assert not (out / ".tune.md.999999999.tmp").exists()
     assert trained() == [[f"trial_{t}", str(s)] for t in (0, 1) for s in (1001, 1002)]
     assert [row["trial"] for row in trials(out)] == ["trial 0", "trial 1"]
 
