@@ -35,10 +35,11 @@ _LEAST_FREE_BYTES = 64 * 1024  # a few blocks of a file system: with fewer a run
 
 
 class Outcome(NamedTuple):
-    """How many of the chosen runs are finished, diverged, failed and refused by now; whether it was stopped.
+    """How many of the chosen runs are finished, diverged, failed and refused by now.
 
     Failed are those too that something else stopped, or that no engine took. Refused are those whose settings
-    gail-train does not take, and later seeds of the same arm and task.
+    gail-train does not take, and later seeds of the same arm and task. ``stopped``: whether a person stopped
+    it before all of them had ended.
     """
 
     finished: int
@@ -160,7 +161,9 @@ def run_study(
     anew = {run for run in to_do if states[run] == DIVERGED}
     queue = _Left(to_do)
     headline = f"{len(runs)} runs, {len(queue.waiting)} to do, {engine.says}, into {out}"
-    stopped = drive(queue, engine, out, headline, len(runs), len(runs) - len(to_do), anew=anew)
+    was_told = drive(queue, engine, out, headline, len(runs), len(runs) - len(to_do), anew=anew)
+    # The last runs may have come to their ends as they were told to stop.
+    stopped = was_told and any((queue.stopped, queue.waiting, queue.failed))
     for line in _idle_bindings(runs, to_do, out):
         tell(line)
     counts = collections.Counter(status(out / run.name) for run in runs)

@@ -359,7 +359,7 @@ class Found(NamedTuple):
       num_ended, num_trials: how many trials ended, and are wanted.
       num_broken: trials that another command goes on with, since a run of theirs failed or was stopped.
       num_refused: trials of this command whose settings gail-train does not take.
-      stopped: whether a person stopped it.
+      stopped: whether a person stopped it before all had ended.
     """
 
     num_ended: int
@@ -399,8 +399,8 @@ def run_search(
         done = len(ended_trials(book))
         total = max(tune.num_trials, done)  # fewer may be asked for than there are
         headline = f"{total} trials, {total - done} to do, {engine.says}, into {out}"
-        stopped = runner.drive(search, engine, out, headline, total, done, "trial")
+        was_told = runner.drive(search, engine, out, headline, total, done, "trial")
     finally:
         lease.release()
-    counts = len(ended_trials(book)), total, search.num_broken, search.num_refused
-    return Found(*counts, stopped)
+    ended = len(ended_trials(book))
+    return Found(ended, total, search.num_broken, search.num_refused, was_told and ended < total)

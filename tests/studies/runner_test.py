@@ -338,6 +338,21 @@ def test_ctrl_c_stops_the_children_and_starts_no_more(tmp_path, capsys, ctrl_c):
     assert runner.state(runs[0], tmp_path) == runner.RESUME
 
 
+def test_a_study_whose_last_run_ends_as_it_is_told_to_stop_is_done(tmp_path, ctrl_c):
+    class ToldTooLate(LocalEngine):
+        def start(self, batch):
+            super().start(batch)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        def stop(self, at_once):
+            pass
+
+    outcome = runner.run_study(plan("A", "B"), tmp_path, engine=ToldTooLate(1))
+    assert outcome == (1, 0, 0, True, 0) and outcome.exit_code == 130
+    outcome = runner.run_study(plan("A", "B"), tmp_path, engine=ToldTooLate(1))
+    assert outcome == (2, 0, 0, False, 0) and outcome.exit_code == 0
+
+
 def test_a_run_of_other_settings_is_not_taken_for_this_one(tmp_path):
     runner.run_study(plan("A"), tmp_path)
     changed = plan("A", bindings=["Trainer.total_env_steps = 5"])

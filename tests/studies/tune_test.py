@@ -5,8 +5,10 @@ Training is played by a script: its distance to the demonstrations is a function
 
 import csv
 import math
+import os
 import re
 import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -273,6 +275,21 @@ def test_a_setting_that_the_recipe_does_not_use_is_said_after_the_first_run_and_
     assert wanted in (tmp_path / "both/tune.md").read_text()
     searched(tmp_path / "used", num_trials=1)
     assert "nothing in this recipe" not in capsys.readouterr().err + (tmp_path / "used/tune.md").read_text()
+
+
+def test_a_search_whose_last_run_ends_as_it_is_told_to_stop_is_done(tmp_path, trained, monkeypatch):
+    start = LocalEngine.start
+
+    def told_too_late(engine, batch):
+        start(engine, batch)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(LocalEngine, "start", told_too_late)
+    monkeypatch.setattr(LocalEngine, "stop", lambda engine, at_once: None)
+    found = searched(tmp_path / "out", num_trials=2, seeds=1)
+    assert found == (1, 2, 0, 0, True) and found.exit_code == 130
+    found = searched(tmp_path / "out", num_trials=2, seeds=1)
+    assert found == (2, 2, 0, 0, False) and found.exit_code == 0
 
 
 def test_a_nan_is_the_worst_there_is(tmp_path, trained, monkeypatch):
