@@ -46,13 +46,14 @@ class Workers:
         )
         self._slices = np.array_split(np.arange(num_environments), min(num_workers, num_environments))
         self._pipes, self._processes = [], []
-        # Before multiprocessing terminates what is left at the program's end, and waits for it.
+        # Before multiprocessing waits, at the program's end, for what is left.
         multiprocessing.util.Finalize(self, _close, (self._pipes, self._processes), exitpriority=0)
         for indices in self._slices:
             here, there = context.Pipe()
             # A child that held the others' ends would keep them alive after this process is gone.
             given = (there, [*self._pipes, here], make, indices, self._actions, self._outcome)
-            process = context.Process(target=_work, args=given, daemon=True)
+            # No daemon: of those multiprocessing wants no children, and a simulator may be one.
+            process = context.Process(target=_work, args=given)
             process.start()
             there.close()
             self._pipes.append(here)

@@ -197,6 +197,28 @@ def test_in_a_process_of_a_pool_which_may_have_none_of_its_own_they_are_stepped_
         assert pool.apply_async(name_of_the_maker).get(timeout=60) == Loop.name
 
 
+class HasAProcess(gym.Wrapper):
+    """As simulators do that run beside the environment; it is ended by ``close``."""
+
+    def __init__(self, env):
+        super().__init__(env)
+        self._process = multiprocessing.get_context("fork").Process(target=signal.pause, daemon=True)
+        self._process.start()
+
+    def close(self):
+        self._process.kill()
+        self._process.join()
+        super().close()
+
+
+def test_an_environment_may_have_processes_of_its_own(workers):
+    one = workers(lambda: HasAProcess(pendulum()), 2, 2)
+    one.reset(range(2), range(2))
+    one.step(np.zeros((2, 1), np.float32))
+    one.close()
+    assert [process.exitcode for process in one._processes] == [0, 0]
+
+
 class Chaotic(gym.Env):
     """Computes with its action, in the precision that it is given in."""
 
