@@ -49,7 +49,7 @@ SAME = {
     }
     | {
         (f"{arm}, plain", t): ("steady", arm, t)
-        for arm in ("GAIL (PPO)", "GAIL (SAC)")
+        for arm in ("GAIL (PPO)", "GAIL (SAC)", "DAC (TD3)")
         for t in ("half_cheetah", "half_cheetah_subsampled")
     },
     "ho_ermon": {

@@ -599,7 +599,7 @@ def _evaluations_cost(runs):
         ("gail_trpo", "gail_trpo", ("half_cheetah", "hopper")),
         ("sac_gail, plain", "gail_sac", ("half_cheetah",)),
         ("sac_gail", "gail_sac", ("ant", "hopper", "humanoid")),
-        ("dac_td3", "dac_td3", ("half_cheetah",)),
+        ("dac_td3, plain", "dac_td3", ("half_cheetah",)),
         ("mgail", "mgail_cloning", ("hopper",)),
     ):
         for task in tasks_of_arm:
