@@ -325,7 +325,7 @@ def _ending(run: StudyRun, code: int, out: Path) -> tuple[str, str]:
         score = "" if score is None else f", normalised {score:.3f}"
         took = text.duration(summary["wall_seconds"])
         return FINISHED, f"return {text.score(summary['return_mean'])}{score}, {took}"
-    if code == STOPPED_EXIT_CODE:
+    if code in (STOPPED_EXIT_CODE, -signal.SIGINT):  # the latter while it was being loaded: nothing had begun
         return STOPPED, "stopped, and can be resumed"
     if code == -signal.SIGKILL and run_status != DIVERGED:  # it could say nothing itself
         return FAILED, "failed: it was killed (SIGKILL), as a system does that is short of memory"

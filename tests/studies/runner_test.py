@@ -38,6 +38,9 @@ def write(status):
 def stop(*_):
     write("interrupted")
     sys.exit(130)
+if what == "Loading":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    time.sleep(60)
 signal.signal(signal.SIGINT, stop)
 if what == "Misspelt":
     print("error: config: no such binding", file=sys.stderr)
@@ -336,6 +339,14 @@ def test_ctrl_c_stops_the_children_and_starts_no_more(tmp_path, capsys, ctrl_c):
     assert "endless/t/0: stopped, and can be resumed" in said.out and "Stopping" in said.err
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert runner.state(runs[0], tmp_path) == runner.RESUME
+
+
+def test_ctrl_c_while_a_training_is_being_loaded_is_no_failure(tmp_path, capsys, ctrl_c):
+    log = tmp_path / "logs/loading/t/0.log"
+    interrupt_when(lambda: log.exists() and log.read_text())
+    outcome = runner.run_study(plan("Loading"), tmp_path, engine=LocalEngine(1))
+    assert outcome == (0, 0, 0, True, 0) and outcome.exit_code == 130
+    assert "loading/t/0: stopped, and can be resumed" in capsys.readouterr().out
 
 
 def test_a_study_whose_last_run_ends_as_it_is_told_to_stop_is_done(tmp_path, ctrl_c):
