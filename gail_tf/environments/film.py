@@ -22,6 +22,7 @@ from gail_tf.environments.third_party import any_error_as_user_error
 from gail_tf.environments.wrappers import recalled
 from gail_tf.errors import WHERE, UserError, error_message, kind_of, one_line
 
+_OF_A_LOST_FILM = LookupError, RuntimeError, SyntaxError  # imageio's, of a file that ffmpeg could not write
 _RENDERERS = {
     "egl": "install EGL with a driver (Debian: libegl1 libgl1-mesa-dri), or set MUJOCO_GL=osmesa",
     "osmesa": "install OSMesa (Debian: libosmesa6), or set MUJOCO_GL=egl where there is a driver",
@@ -216,11 +217,12 @@ def _even(frame: np.ndarray) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def _lost_as_user_error() -> Iterator[None]:
+def _lost_as_user_error(*more: type[Exception]) -> Iterator[None]:
     try:
         yield
-    except (OSError, LookupError, RuntimeError, SyntaxError) as e:
-        raise UserError("the film cannot be written, as where the disk is full: free some space") from e
+    except (OSError, *more) as e:
+        why = f"({e.strerror})" if getattr(e, "strerror", None) else "(as where the disk is full)"
+        raise UserError(f"the film cannot be written {why}: want a writable folder with free space") from e
 
 
 @contextlib.contextmanager
@@ -229,22 +231,28 @@ def _writer(path: Path, fps: float):
     import imageio.v2 as imageio
 
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp{path.suffix}")
-    path.parent.mkdir(parents=True, exist_ok=True)
     settings = {"fps": fps, "macro_block_size": 1} if path.suffix == ".mp4" else {"duration": 1000 / fps}
     try:
-        with imageio.get_writer(temporary, **settings) as writer:
+        with _lost_as_user_error():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            writer = imageio.get_writer(temporary, **settings)
 
-            def add_frame(frame: np.ndarray) -> None:
-                with _lost_as_user_error():
-                    writer.append_data(_even(frame))
+        def add_frame(frame: np.ndarray) -> None:
+            with _lost_as_user_error(*_OF_A_LOST_FILM):
+                writer.append_data(_even(frame))
 
+        try:
             yield add_frame
+        finally:
+            with _lost_as_user_error(*_OF_A_LOST_FILM):  # a GIF is written here
+                writer.close()
         # Of a full disk ffmpeg says nothing.
-        with _lost_as_user_error(), imageio.get_reader(temporary) as film:
+        with _lost_as_user_error(*_OF_A_LOST_FILM), imageio.get_reader(temporary) as film:
             film.get_data(0)
         os.replace(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # in place already, or never made
+            temporary.unlink()
 
 
 if __name__ == "__main__":

@@ -70,13 +70,34 @@ def test_an_mp4_that_a_full_disk_cuts_short_is_an_error_and_not_there(tmp_path, 
     noise, before = np.random.default_rng(0), resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
     try:
-        with pytest.raises(UserError, match="disk is full: free some space"):
+        with pytest.raises(UserError, match="cannot be written .*: want a writable folder with free space"):
             with _writer(tmp_path / "film.mp4", 10.0) as write:
                 for _ in range(60):
                     write(noise.integers(0, 255, (100, 100, 3)).astype(np.uint8))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert os.listdir(tmp_path) == []
+
+
+def test_a_gif_that_a_full_disk_cuts_short_is_an_error_and_not_there(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, before[1]))
+    try:
+        with pytest.raises(
+            UserError, match="film cannot be written .File too large.: want a writable folder"
+        ):
+            with _writer(tmp_path / "film.gif", 10.0) as write:
+                write(np.random.default_rng(0).integers(0, 255, (100, 100, 3)).astype(np.uint8))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_film_in_a_folder_that_cannot_be_made_says_so(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="film cannot be written .Not a directory.: want a writable folder"):
+        with _writer(tmp_path / "file" / "films" / "film.gif", 10.0):
+            pass
 
 
 class Draws(gym.Wrapper):
