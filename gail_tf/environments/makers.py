@@ -43,7 +43,7 @@ def make_simulators(
       The simulators, the name of the environment, and what a person should know.
 
     Raises:
-      UserError: a maker that there is not, or that does not know the environment.
+      UserError: a maker that there is not, that does not know the environment, or that may start no process.
     """
     outside = _BEGUN.get()
     with closed_on_failure() as begun:
@@ -60,6 +60,11 @@ def make_simulators(
             raise UserError(
                 "make_simulators.maker is 'batched', which knows CartPole and Gymnasium's v5 MuJoCo tasks "
                 f"without wrappers and as they are made; this is {environment!r}: leave maker out."
+            )
+        if maker == "workers" and not _can_fork():
+            raise UserError(
+                "make_simulators.maker is 'workers', and this process may start none (it is one of "
+                "multiprocessing.Pool, or nothing can be forked here): leave maker out."
             )
         if maker is None:
             has_cores = min(num_threads, num_environments) > 1 and _can_fork()

@@ -186,15 +186,23 @@ def test_processes_are_for_slow_environments_where_there_are_cores(options, want
     simulators.close()
 
 
-def name_of_the_maker():
-    simulators, _, _ = make_simulators(pendulum, 2, is_slow=True, num_threads=2)
+def name_of_the_maker(maker=None):
+    simulators, _, _ = make_simulators(pendulum, 2, maker, is_slow=True, num_threads=2)
     simulators.close()
     return simulators.name
+
+
+def refusal_of_workers():
+    with pytest.raises(UserError) as raised:  # of a class that gin makes, which has no pickle
+        name_of_the_maker("workers")
+    return str(raised.value)
 
 
 def test_in_a_process_of_a_pool_which_may_have_none_of_its_own_they_are_stepped_there():
     with multiprocessing.get_context("fork").Pool(1) as pool:
         assert pool.apply_async(name_of_the_maker).get(timeout=60) == Loop.name
+        told = pool.apply_async(refusal_of_workers).get(timeout=60)
+        assert "'workers', and this process may start none" in told
 
 
 class HasAProcess(gym.Wrapper):
