@@ -51,7 +51,7 @@ def test_a_recipe_goes_with_a_task_that_it_was_never_written_for():
 def test_an_overlay_renames_the_algorithm_that_stands_before_it():
     parse_gin(["gail_trpo/hopper", "with/gail_vr"], [])
     assert bound("Experiment.algorithm") == "GAIL-VR (TRPO)"
-    parse_gin(["sac_gail/half_cheetah", "with/gail_gp"], [])
+    parse_gin(["sac_gail/pendulum", "with/gail_gp"], [])
     assert bound("Experiment.algorithm") == "GAIL-GP (SAC)"
 
 
