@@ -30,6 +30,7 @@ from gail_tf.resources import configs_dir, shipped_file
 CONFIG = "{config}"  # in an arm's configs: the task's own name in a recipe (``gail_ppo/{config}``)
 LOGS = "logs"  # the folder beside the arms' that holds what the runs print
 MAX_SEED = 2**31 - 1  # that gail-train takes
+_MOST_SEEDS = 10_000  # by their number alone, which a slip of a digit makes: a run each
 _LONGEST_FOLDER = 200  # letters; a file system takes 255, of which a number behind wants some
 _MINUS = re.compile(r"(?<![^\W_])-(?=\.?\d)")  # before a number, not within a word or a power of ten
 
@@ -450,11 +451,13 @@ def _of_fields(kind: type, where: str, name: str, fields: Any) -> Any:
 def seed_list(where: str, seeds: Seeds) -> list[int]:
     """The seeds themselves; UserError, with ``where`` they stand, for what are none."""
     check_type(where, seeds, Seeds)
-    numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
-    fits = numbers and len(set(numbers)) == len(numbers) and min(numbers) >= 0 and max(numbers) <= MAX_SEED
-    wanted = f"want how many, 1 or more, or a list of different seeds from 0 to {MAX_SEED}."
+    wanted = f"want how many, 1 to {_MOST_SEEDS:,}, or a list of different seeds from 0 to {MAX_SEED}."
+    if isinstance(seeds, int):
+        require(1 <= seeds <= _MOST_SEEDS, f"{where} = {seeds!r}: {wanted}")
+        return list(range(seeds))
+    fits = seeds and len(set(seeds)) == len(seeds) and min(seeds) >= 0 and max(seeds) <= MAX_SEED
     require(fits, f"{where} = {seeds!r}: {wanted}")
-    return numbers
+    return list(seeds)
 
 
 def require(fits: Any, message: str) -> None:

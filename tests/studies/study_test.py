@@ -120,6 +120,10 @@ TASK, ARM = {"t": {"environment": "X-v0"}}, {"A": ["bc/any"]}
         (dict(arms=ARM, tasks={"t": {}}), "'environment' is missing"),
         (dict(arms=ARM, tasks={"a/b": {"environment": "X-v0"}}), "the name is a folder's"),
         (dict(arms=ARM, tasks={"t": {"environment": "X-v0", "seeds": 0}}), "seeds = 0: want how many"),
+        (
+            dict(arms=ARM, tasks=TASK, seeds=2_000_000_000_000),
+            "seeds = 2000000000000: want how many, 1 to 10,000",
+        ),
         (dict(arms=ARM, tasks=TASK, seeds=[1, 1]), "a list of different seeds"),
         (dict(arms=ARM, tasks=TASK, seeds=[2**31]), "different seeds from 0 to 2147483647"),
         (dict(arms=ARM, tasks={"t": {"environment": "X-v0", "seeds": [-1]}}), "seeds from 0 to 2147483647"),

@@ -514,7 +514,10 @@ def test_a_command_does_not_write_how_a_search_begins_beside_another_that_does(t
     ("given", "wanted"),
     [
         (dict(seeds=[3, 1000]), "seeds 0 to 9 are those of reported tables"),
-        (dict(seeds=[2**31]), "Tune.seeds = [2147483648]: want how many, 1 or more, or a list of different"),
+        (
+            dict(seeds=[2**31]),
+            "Tune.seeds = [2147483648]: want how many, 1 to 10,000, or a list of different",
+        ),
         (dict(seeds=0), "Tune.seeds = 0: want how many"),
         (dict(space={}), "Tune.space is empty"),
         (dict(space={"rate": ("log", 1e-5, 1e-3)}), "want the name of a binding, such as PPO.learning_rate"),
