@@ -123,6 +123,12 @@ def _times_drawn(generator: np.random.Generator, size: int) -> np.ndarray:
     return np.bincount(cells.ravel(), minlength=drawn.size).reshape(drawn.shape).astype(float)
 
 
+def progress_of(runs: Iterable[Run]) -> tuple[str, str]:
+    """What curves of ``runs`` are against, and what an axis calls it: iterations where none takes steps."""
+    takes_steps = any(run.reached("env_steps") for run in runs)
+    return ("env_steps", "environment steps") if takes_steps else ("iteration", "iteration")
+
+
 def evaluation_curve(run: Run, against: str = "env_steps") -> Curve:
     """Normalised return of each evaluation, as recorded or else from its mean return; may be empty."""
     x, y = run.series("evaluation/normalized_return", against)

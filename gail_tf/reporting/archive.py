@@ -125,8 +125,8 @@ def _packed(run: Run) -> dict[str, Any]:
     names = dict.fromkeys(name for line in lines for name in line)
     return {
         "name": run.name,
-        "info": _without_folders(info),
-        "summary": _without_folders(run.summary),
+        "info": without_folders_in(info),
+        "summary": without_folders_in(run.summary),
         "notes": list(run.notes),
         "metrics": {name: [_short(line.get(name)) for line in lines] for name in names},
     }
@@ -136,13 +136,13 @@ def _size(name: str, line: Mapping[str, Any]) -> float:
     return finite_or_none(line.get(name)) or 0.0
 
 
-def _without_folders(value: Any) -> Any:
+def without_folders_in(value: Any) -> Any:
     """``value`` with every absolute path in its texts, settings among them, cut to its last part."""
     if isinstance(value, str):
         return _ABSOLUTE.sub(r"\1", without_folders(value))
     if isinstance(value, Mapping):
-        return {name: _without_folders(one) for name, one in value.items()}
-    return [_without_folders(one) for one in value] if isinstance(value, list) else value
+        return {name: without_folders_in(one) for name, one in value.items()}
+    return [without_folders_in(one) for one in value] if isinstance(value, list) else value
 
 
 def _short(value: Any) -> Any:

@@ -120,7 +120,7 @@ class Panels:
         ax = self.figure.add_subplot(self.num_rows, self.num_columns, index + 1)
         ax.set_title(literally(title), fontsize=10, loc="left")
         ax.spines[["top", "right"]].set_visible(False)
-        ax.tick_params(labelsize=8)
+        ax.tick_params(labelsize=8, which="both")
         ax.grid(True, color="#e6e6e6", linewidth=0.7)
         ax.set_axisbelow(True)
         if x_label is not None:

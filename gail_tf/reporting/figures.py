@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from gail_tf.reporting import canvas
-from gail_tf.reporting.aggregates import common_grid, evaluation_curve, has_diverged
+from gail_tf.reporting.aggregates import common_grid, evaluation_curve, has_diverged, progress_of
 from gail_tf.reporting.canvas import AGENT, BLUE, EXPERT, GREEN, GREY, ORANGE, PURPLE, SKY
 from gail_tf.reporting.groups import Group, tasks_of
 from gail_tf.reporting.runs import Curve, Path, Run
@@ -32,13 +32,13 @@ def draw_run(run: Run, path: Path, foot: str = "") -> Figure:
 
     ``foot`` is a line below them, such as gail-doctor's findings.
     """
-    against = "env_steps" if any(line.get("env_steps") for line in run.metrics) else "iteration"
+    against, x_label = progress_of([run])
     series = functools.partial(run.series, against=against)
     shown = [title for title, lines in _PANELS.items() if any(_is_line(name, series) for name in lines)]
     shown = shown or ["Return"]
     panels = canvas.Panels(len(shown), min(len(shown), 3), (4.1, 3.0), alone=1.2, margin=0.45)
     for index, title in enumerate(shown):
-        ax = panels.add(index, title, "environment steps" if against == "env_steps" else "iteration")
+        ax = panels.add(index, title, x_label)
         for name, look in _PANELS[title].items():
             if look and _is_line(name, series):
                 _line(ax, series, name, *look)
@@ -205,7 +205,7 @@ def draw_lines(
                 handle = panel.draw(ax, group, look[group.label])
                 handles[group.label] = handles.get(group.label) or handle
             panel.finish(ax)
-    if dotted and any(_stands_alone(run) for group in groups for run in group.runs):
+    if dotted and any(_stands_alone(run, group) for group in groups for run in group.runs):
         handles[UNFINISHED] = Line2D([], [], color=GREY, linewidth=0.9, linestyle=":")
     return panels.save(path, {label: handles[label] for label in labels if handles.get(label)})
 
@@ -226,8 +226,7 @@ def draw_comparison(groups: Sequence[Group], path: Path) -> Figure:
         here = [group for group in groups if group.task == task]
         runs = [run for group in here for run in group.runs]
         normalized = any(evaluation_curve(run)[1].size for run in runs)
-        takes_steps = any(run.reached("env_steps") for run in runs)
-        against, x_label = ("env_steps", "environment steps") if takes_steps else ("iteration", "iteration")
+        against, x_label = progress_of(runs)
         raw_returns = operator.methodcaller("series", "evaluation/return_mean", against)
         curve_of = functools.partial(evaluation_curve, against=against) if normalized else raw_returns
         draw = functools.partial(draw_group, curve_of=curve_of)
@@ -293,7 +292,7 @@ def draw_group(ax: Axes, group: Group, look: Mapping[str, Any], curve_of: Callab
         handle = draw_median(ax, grid, curves, group.label, look, band=len(series) > 2 and grid.size)
     for run in group.runs:
         x, y = curve_of(run)
-        if _stands_alone(run) and y.size:
+        if _stands_alone(run, group) and y.size:
             (dotted,) = ax.plot(x, y, color=look["color"], linewidth=0.9, linestyle=":")
             handle = handle or dotted
     return handle
@@ -308,5 +307,6 @@ def draw_median(ax: Axes, x: np.ndarray, y: np.ndarray, label: str, look: Mappin
     return line
 
 
-def _stands_alone(run: Run) -> bool:
-    return bool(run.failure or has_diverged(run))
+def _stands_alone(run: Run, group: Group) -> bool:
+    """Not a diverged run that is its group's median: that line would cover its dots."""
+    return bool(run.failure or len(group.finished) > 1 and has_diverged(run))

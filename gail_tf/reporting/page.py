@@ -17,6 +17,8 @@ import pandas as pd
 
 from gail_tf.files import write_atomically
 from gail_tf.reporting import tables, text
+from gail_tf.reporting.aggregates import progress_of
+from gail_tf.reporting.archive import without_folders_in
 from gail_tf.reporting.groups import Group, tasks_of
 from gail_tf.reporting.runs import Path, Run, finite_or_none, thinned
 
@@ -100,19 +102,21 @@ def page_data(groups: Sequence[Group]) -> dict[str, Any]:
         own = [next(numbers) for _ in group.runs]
         described.append({"label": group.label, "task": group.task, "runs": own})
     num_lines = max(MIN_LINES, min(MAX_LINES, ALL_LINES // len(runs)))
-    written = [_run_data(run, num_lines) for run in runs]
+    against, progress = progress_of(runs)
+    written = [_run_data(run, num_lines, against) for run in runs]
     there = [name for name in METRICS if any(name in run["metrics"] for run in written)]
     return {
         "tasks": tasks_of(groups),
         "labels": list(dict.fromkeys(group.label for group in groups)),
         "metrics": there,
+        "progress": progress,
         "names": {name: METRICS[name] for name in there},
         "groups": described,
         "runs": written,
     }
 
 
-def _run_data(run: Run, num_lines: int) -> dict[str, Any]:
+def _run_data(run: Run, num_lines: int, against: str) -> dict[str, Any]:
     lines = thinned(run.metrics, num_lines)
     values = {name: [_rounded(line.get(name)) for line in lines] for name in METRICS}
     scale = "evaluation/normalized_return"
@@ -124,7 +128,7 @@ def _run_data(run: Run, num_lines: int) -> dict[str, Any]:
         "name": run.name,
         "seed": run.seed,
         "failure": run.failure,
-        "steps": [_rounded(line.get("env_steps")) for line in lines],
+        "steps": [_rounded(line.get(against)) for line in lines],
         "seconds": [_rounded(line.get("wall_seconds")) for line in lines],
         "metrics": {name: y for name, y in values.items() if any(value is not None for value in y)},
     }
@@ -180,6 +184,7 @@ def _sortable(cell: str) -> str:
 def _runs_table(runs: pd.DataFrame) -> str:
     head = [(title, name not in _TEXT_COLUMNS) for name, title in _RUN_COLUMNS.items()]
     shown = runs[list(_RUN_COLUMNS)].reset_index(drop=True)
+    shown.loc[~runs.takes_steps.to_numpy(), "env_steps_to_90_percent"] = None  # as in the table of results
     body = []
     for i, row in shown.iterrows():
         cells = [
@@ -257,11 +262,11 @@ def _run_section(row: pd.Series, number: int, is_open: bool, budget: int) -> str
 
 
 def _settings(run: Run) -> str:
-    """The bindings that the run was made of, a line each."""
-    bindings = run.info.get("bindings")
+    """The bindings that the run was made of, a line each, without this machine's folders: pages travel."""
+    bindings = without_folders_in(run.info.get("bindings"))
     if isinstance(bindings, Mapping):
         return "\n".join(f"{name} = {value}" for name, value in bindings.items())
-    return str(run.info.get("gin_config") or "Not recorded.")
+    return without_folders_in(str(run.info.get("gin_config") or "Not recorded."))
 
 
 def picture_of(run: Run) -> pathlib.Path | None:

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from gail_tf.reporting import text
-from gail_tf.reporting.aggregates import pooled_histogram
+from gail_tf.reporting.aggregates import pooled_histogram, progress_of
 from gail_tf.reporting.canvas import AGENT, EXPERT, GREY, Panels, literally, looks, smooth
 from gail_tf.reporting.figures import LinePanel, draw_group, draw_lines, draw_median, finish_normalized
 from gail_tf.reporting.groups import Group, steps_text, tasks_of
@@ -95,22 +95,25 @@ def draw_family(groups: Sequence[Group], family: str, path: Path) -> Figure | No
         for name, task in itertools.product(metrics, tasks)
     }
     for index, ((name, task), here) in enumerate(cells.items()):
+        against, progress = progress_of(run for group in groups if group.task == task for run in group.runs)
         values = [run.series(name)[1] for group in here for run in group.runs]
         scale = _scale(np.concatenate([np.zeros(0), *values]), family in LOGARITHMIC)
-        curve_of = functools.partial(_smoothed, name=name, logarithmic=scale["value"] == "log")
+        curve_of = functools.partial(
+            _smoothed, name=name, against=against, logarithmic=scale["value"] == "log"
+        )
         # Panels without a line are left out, so a column begins and ends where its lines do.
         column = [other for other in metrics if cells[other, task]]
         title = task if name == column[0] else ""
         is_last = name == column[-1] and index + num_columns >= (len(cells) if len(metrics) == 1 else 0)
-        x_label = "environment steps" if is_last else ""
+        x_label = progress if is_last else ""
         draw = functools.partial(draw_group, curve_of=curve_of)
         finish = functools.partial(_finish, scale=scale)
         panels.append(LinePanel(title, x_label, metrics[name], here, draw, finish))
     return draw_lines(groups, panels, path, num_columns=num_columns, size=(3.9, 2.5), alone=2.4)
 
 
-def _smoothed(run: Run, name: str, logarithmic: bool) -> Curve:
-    x, y = run.series(name)
+def _smoothed(run: Run, name: str, against: str, logarithmic: bool) -> Curve:
+    x, y = run.series(name, against)
     if not (logarithmic and y.size):
         return x, smooth(y)
     learning = slice(np.argmax(y != 0), None)  # exact zeros before are of an actor that waits

@@ -142,6 +142,20 @@ def test_comparison_keeps_unfinished_runs_out_of_the_median_but_in_sight(make_ru
     assert figures.UNFINISHED in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
+def test_a_diverged_run_alone_is_its_groups_line_and_the_legend_names_no_other(make_run_dir, tmp_path):
+    run = load_run(make_run_dir(returns=(0.0, 50.0)))
+    figure = figures.draw_comparison(group_runs([run]), tmp_path / "curves.png")
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["gail_ppo"]
+
+
+def test_all_numbers_of_a_logarithmic_axis_have_one_size(make_run_dir, tmp_path):
+    metrics = {"generator/policy_gradient_norm": [0.2, 1.0, 6.0]}
+    figure = figures.draw_run(load_run(make_run_dir(metrics=metrics)), tmp_path / "curve.png")
+    (ax,) = [ax for ax in figure.axes if ax.get_yscale() == "log"]
+    labels = [*ax.get_yticklabels(), *ax.get_yticklabels(minor=True)]
+    assert {label.get_size() for label in labels} == {8}
+
+
 def test_a_diverged_run_is_in_the_median_and_in_sight(make_run_dir, tmp_path):
     finals = (1000.0, 1000.0, 50.0)
     runs = [load_run(make_run_dir(f"{i}", returns=(0.0, final), seed=i)) for i, final in enumerate(finals)]

@@ -239,24 +239,42 @@ def shown(make_page):
     return show
 
 
-def _levels(panel):
-    """The horizontal lines of a panel; every other curve of it has to be empty."""
-    assert not [one["d"] for one in panel["curves"] if "L" in one.get("d", "")]
-    return [(one["y1"], one["y2"]) for one in panel["curves"] if "y1" in one]
-
-
 @pytest.mark.parametrize("num_seeds", [1, 3])
-def test_cloning_is_a_level_where_it_came_to(shown, make_run_dir, num_seeds):
-    """It takes no steps, so that all of its lines are at 0 of them."""
+def test_clones_alone_are_curves_against_iterations(shown, make_run_dir, num_seeds):
+    """They take no steps, of which an axis would be empty."""
     clones = [
         make_run_dir(f"bc_{seed}", (100.0, 300.0, 900.0), steps_per_line=0, seed=seed, algorithm="bc")
         for seed in range(num_seeds)
     ]
-    panel = shown(clones, 0.0, 0.5, 1.0)[0]
+    panel = shown(clones, 0.67, 1.0)[0]
+    assert "against iteration. bc ends at 0.9" in panel["label"]
+    assert [tip[0].split()[1] for tip in panel["tips"]] == ["iteration", "iteration"]
+    assert panel["tips"][1][1:] == ["0.9  bc"] and panel["tips"][0][1].startswith("0.3")
+
+
+def test_cloning_is_a_level_where_it_came_to(shown, make_run_dir):
+    """Beside what takes steps all of its lines are at 0 of them."""
+    clone = make_run_dir("bc", (100.0, 300.0, 900.0), steps_per_line=0, algorithm="bc")
+    (panel,) = shown([clone, make_run_dir("gail", (0.0, 500.0), status="killed")], 0.0, 0.5, 1.0)
     assert "bc ends at 0.9" in panel["label"]
-    assert [tip[1:] for tip in panel["tips"]] == [["0.9  bc"]] * 3
-    ((one_end, other_end),) = _levels(panel)
-    assert one_end == other_end
+    assert [tip[1] for tip in panel["tips"]] == ["0.9  bc"] * 3
+    (level,) = [one for one in panel["curves"] if "y1" in one]
+    assert level["y1"] == level["y2"]
+
+
+def test_a_run_that_takes_no_steps_needs_none_to_90_percent(make_page, make_run_dir):
+    clone = make_run_dir("bc", steps_per_line=0, algorithm="bc")
+    _, reader, _ = make_page([clone, make_run_dir("gail")])
+    rows = {row[0]: row for row in reader.rows if row}
+    steps = rows["Run"].index("Steps to 90%")
+    own = {row[2]: row[steps] for name, row in rows.items() if name.endswith(("/bc", "/gail"))}
+    assert own == {"bc": tables.NOTHING, "gail_ppo": "300"}
+
+
+def test_a_page_that_is_mailed_names_no_folder_of_this_machine(make_page, make_run_dir):
+    bindings = {"load_demonstrations.path": "/home/somebody/secret/mine.npz", "Part.share": "a/b"}
+    _, reader, _ = make_page([make_run_dir(bindings=bindings)])
+    assert "load_demonstrations.path = mine.npz\nPart.share = a/b" in reader.text["run-0"]
 
 
 def test_cloning_beside_a_method_that_takes_steps(shown, make_run_dir):

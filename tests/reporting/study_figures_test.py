@@ -53,6 +53,14 @@ def test_a_family_has_a_row_a_metric_and_a_column_a_task(make_groups, tmp_path, 
     check_picture(path)
 
 
+def test_a_family_of_clones_alone_is_against_iterations(make_run_dir, tmp_path):
+    metrics = {"generator/entropy": [0.3, 0.2, 0.1]}
+    clone = load_run(make_run_dir(steps_per_line=0, metrics=metrics))
+    (ax,) = study_figures.draw_family(group_runs([clone]), "policy", tmp_path / "f.png").axes
+    assert ax.get_xlabel() == "iteration"
+    np.testing.assert_allclose(ax.lines[0].get_ydata()[[0, -1]], [0.3, 0.1])
+
+
 def test_a_family_draws_median_and_quartiles_of_the_seeds(make_groups, tmp_path):
     groups = make_groups("A", seeds=5, what=lambda *name: {"metrics": {NORM: 1.0 + name[2]}})
     figure = study_figures.draw_family(groups, "policy_gradient", tmp_path / "f.png")

@@ -87,7 +87,7 @@
     const end = Math.max(...lines.map((line) => line.points[line.points.length - 1][0])) || 1;
     const toX = (x) => BOX.left + x / end * (WIDTH - BOX.left - BOX.right);
     const toY = (y) => HEIGHT - BOX.bottom - (Math.min(Math.max(y, low), high) - low) / (high - low) * (HEIGHT - BOX.top - BOX.bottom);
-    const axisName = axis === "seconds" ? "seconds" : "environment steps";
+    const axisName = axis === "seconds" ? "seconds" : data.progress;
     const finals = lines.filter((line) => !line.thin).map((line) => `${line.name} ends at ${short(line.points[line.points.length - 1][1])}`);
     const svg = draw("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "panel", tabindex: 0, role: "img", "aria-describedby": "hint", "aria-label": `${title}: ${data.names[metric]} against ${axisName}. ${finals.join("; ")}` }, figure);
     for (const value of ticks(low, high)) {
@@ -179,7 +179,7 @@
   };
   form.addEventListener("submit", (event) => event.preventDefault());
   if (data.runs.length > 1) choice("metric", "Metric", data.metrics.map((name) => [name, data.names[name]]));
-  choice("axis", "Against", [["steps", "environment steps"], ["seconds", "seconds"]]);
+  choice("axis", "Against", [["steps", data.progress], ["seconds", "seconds"]]);
   if (data.runs.length > 1) {
     box(form, "each seed", false, (on) => { chosen.seeds = on; });
     const legend = make("fieldset", {}, form);
