@@ -13,6 +13,7 @@ from gail_tf.frame_stacks import FrameStacks
 
 NUMERIC_KINDS, INTEGER_KINDS = "fiu", "iu"
 _KINDS = "b" + NUMERIC_KINDS  # with True and False, which are 1 and 0
+REWARDS_ARE_OPTIONAL = ", or leave the rewards out, which only give the expert's return"
 _LOOKED_AT = 10_000
 _AXES = {1: "[N]", 2: "[N, dimension]", 3: "[N, H, W]", 4: "[N, H, W, C]"}
 
@@ -76,7 +77,8 @@ def _converted(array: np.ndarray, dtype: type) -> np.ndarray:
 def require_finite(name: str, array: np.ndarray) -> None:
     """Raises UserError naming the first NaN or infinity of ``array`` ``[N]`` or ``[N, d]``."""
     if bad := first_of(array, ~np.isfinite(array)):
-        raise UserError(f"{name} {bad}; wanted finite float32 numbers: remove the episodes that hold them")
+        how = "remove the episodes that hold them" + REWARDS_ARE_OPTIONAL * (name == "rewards")
+        raise UserError(f"{name} {bad}; wanted finite float32 numbers: {how}")
 
 
 def known_rewards(rewards: np.ndarray | None) -> tuple[np.ndarray | None, list[str]]:

@@ -37,10 +37,15 @@ def _describe_actions(demonstrations: Demonstrations) -> list[tuple[str, str]]:
         counts = ", ".join(f"{a}: {n}" for a, n in zip(*np.unique(actions, return_counts=True), strict=True))
         return [("actions", "discrete"), ("  times taken", counts)]
     return [
-        ("actions", f"continuous, {actions.shape[1]} components"),
+        ("actions", f"continuous, {_components(actions)}"),
         ("  range", _ranges(actions)),
         ("  at the extremes", f"{share_at_bounds(actions):.1%} of components"),
     ]
+
+
+def _components(array: np.ndarray) -> str:
+    width = array.shape[1]
+    return f"{width} component{'s' * (width != 1)}"
 
 
 def _ranges(actions: np.ndarray) -> str:
@@ -56,7 +61,7 @@ def _describe_observations(demonstrations: Demonstrations) -> str:
         size = " x ".join(str(number) for number in observations.shape[1:])
         mean = observations.mean(dtype=np.float64)
         return f"images {size}, {observations.min()} to {observations.max()}, mean {mean:.1f}"
-    return f"{observations.shape[1]} components" + (f": {listed(components)}" if components else "")
+    return _components(observations) + (f": {listed(components)}" if components else "")
 
 
 def _describe_dimensions(observations: np.ndarray, components: Components | None) -> list[str]:

@@ -54,8 +54,8 @@ def test_table_says_what_is_there():
         "transitions 3",
         "return mean 4.00, std 1.00, min 3.00, max 5.00",  # Returns 1 + 2 and 5.
         "length mean 1.50, std 0.50, min 1.00, max 2.00",
-        "observations 1 components",
-        "actions continuous, 1 components",
+        "observations 1 component",
+        "actions continuous, 1 component",
         "range -1 to 1",
         "at the extremes 66.7% of components",
         "",
@@ -94,7 +94,7 @@ def test_discrete_actions_are_counted():
 
 
 def test_components_and_images_are_said_in_their_line():
-    assert "observations 1 components: at (1)" in lines_of(make(components=(("at", 1),)))
+    assert "observations 1 component: at (1)" in lines_of(make(components=(("at", 1),)))
     images = np.arange(3 * 8, dtype=np.uint8).reshape(3, 2, 4, 1)
     lines = lines_of(make(observations=images, next_observations=images))
     assert "observations images 2 x 4 x 1, 0 to 23, mean 11.5" in lines

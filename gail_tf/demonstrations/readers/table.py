@@ -278,7 +278,7 @@ def require_numbers(name: str, column: np.ndarray, role: str | None = None) -> N
     cell = column[row].tolist() if isinstance(column[row], np.ndarray | np.generic) else column[row]
     given = "empty" if cell is None or cell != cell else f"{cell!r:.40}"
     wanted = "0 or 1" if is_flag else "finite float32 numbers"
-    how = "mend it or remove its episode"
+    how = "mend it or remove its episode" + arrays.REWARDS_ARE_OPTIONAL * (role == "rewards")
     if re.fullmatch(r"-?\d+,\d+", str(cell)):
         how = "write decimal points"
     elif isinstance(cell, str) and cell.lstrip().startswith(("[", "(")):

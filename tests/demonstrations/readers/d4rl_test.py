@@ -217,7 +217,7 @@ SUBSAMPLED = column(5, 5, 5, 5, 5)
         ({"actions": [[0.0], [0.0, 1.0]]}, "actions is ragged; .*: of lists of episodes numpy.concatenate"),
         ({"actions": np.zeros((4, 1))}, "actions has 4 rows .*, or move .* into final_observations"),
         ({"actions": np.zeros((6, 1))}, "actions has 6 rows .*: record them together$"),
-        ({"rewards": np.array([1, 2, np.inf, 4, 5])}, "rewards row 2 is inf"),
+        ({"rewards": np.array([1, 2, np.inf, 4, 5])}, "rewards row 2 is inf.*or leave the rewards out"),
         ({"environment": np.array([1])}, "environment .* wanted one string"),
         ({"observations": np.zeros((0, 1))}, r"observations has shape \[0, 1\]"),
         ({"terminals": np.ones(5), "next_observations": None}, "no complete episodes"),

@@ -180,6 +180,10 @@ def test_pandas_own_index_is_ignored(tmp_path):
         ({"episode": [0, 0, None, 1, 1]}, "column episode, row 2 is empty"),
         ({"episode": ["a", "a", None, "b", "b"]}, "column episode, row 2 is empty"),
         ({"obs_0": [0, None, 2, 10, 11]}, "column obs_0, row 1 is empty; wanted finite"),
+        (
+            {"reward": [0, None, 0, 0, 0]},
+            "column reward, row 1 is empty; .*, or leave the rewards out, which",
+        ),
         ({"obs_1": [0] * 5}, "next_observation has the columns next_obs_0, observation obs_0, obs_1"),
         ({"reward": [0] * 5, "rewards": [0] * 5}, "two columns mean rewards"),
         ({"observation_0": [0] * 5}, "the columns obs_0 and observation_0 mean the same; wanted every name"),
