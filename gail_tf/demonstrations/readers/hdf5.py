@@ -82,8 +82,10 @@ def not_known(path: str) -> Demonstrations | None:
             return None
         found = ", ".join(list(file)[:5]) or "nothing"
         if any(name.startswith("episode_") and _MINARI <= set(file[name]) for name in file):
-            advice = "is the inside of a Minari data set: give the folder above data/, or minari:NAME"
-            raise UserError(f"{advice} (found {found})")
+            raise UserError(
+                f"is the inside of a Minari data set ({found}): give the folder above data/, or minari:NAME; "
+                "without its data/metadata.json save the arrays with numpy.savez"
+            )
     raise UserError(
         f"is HDF5 that is not D4RL's or robomimic's ({found}); wanted arrays observations, "
         "actions, terminals, or data/demo_0/actions and obs: rename them, or save the arrays with numpy.savez"
