@@ -111,7 +111,7 @@ def main(argv: Sequence[str]) -> None:
     # A module of one's own may register the id and bind nothing.
     lines = dict.fromkeys([*own_imports("\n".join(_GIN.value)), *made.bindings])
     flags_of = " ".join(f"--gin={quoted(line)}" for line in lines)
-    inspect(_OUT.value, more=f"--environment={made.environment} {flags_of}".strip())
+    inspect(_OUT.value, is_new=True)
     # The file says its environment, but for the module of one's own in a Minari data set.
     lost = f"--environment={made.environment}" if _OUT.value.startswith("minari:") else ""
     recipe = recipe_of(made.environment, made.bindings, made.num_episodes)
@@ -152,9 +152,12 @@ def inspect(
     keys: Sequence[str] | None = None,
     max_episode_steps: int | None = None,
     bindings: Sequence[str] = (),
-    more: str | None = None,
+    is_new: bool = False,
 ) -> None:
-    """Prints what a file holds, and how it compares with an environment; ``more``: flags that name one."""
+    """Prints what a file holds, and how it compares with an environment.
+
+    One that ``is_new`` was recorded in its own just now, and nothing is said of holding it against that.
+    """
     from gail_tf import demonstrations
 
     found = demonstrations.load(name := resolve_demonstrations(path), observation_keys=keys)
@@ -180,8 +183,8 @@ def inspect(
         print("\n".join([f"held against {environment}", *compared.lines]))
         said = [f"warning: {warning}" for warning in compared.warnings]
         print("\n".join(said or ["Nothing speaks against these columns."]))
-    else:
-        print(f"Not held against an environment: {more or _flags_of(found)} does that.")
+    elif not is_new:
+        print(f"Not held against an environment: {_flags_of(found)} does that.")
 
 
 def _flags_of(recorded: "Demonstrations") -> str:

@@ -43,6 +43,10 @@ def _describe_actions(demonstrations: Demonstrations) -> list[tuple[str, str]]:
     ]
 
 
+def _of(demonstrations: Demonstrations) -> str:
+    return f"Demonstrations of {demonstrations.environment or 'an environment that is not recorded'}"
+
+
 def _components(array: np.ndarray) -> str:
     width = array.shape[1]
     return f"{width} component{'s' * (width != 1)}"
@@ -140,9 +144,7 @@ def contact_sheet(demonstrations: Demonstrations, path: str | os.PathLike) -> No
     is_stack = d.observations.ndim == 4 and are_stacks(*map(channels_last, first))
     shown = np.unique(np.linspace(0, d.num_episodes - 1, MAX_SHOWN_EPISODES).astype(int))
     figure = Figure(figsize=(1.3 * IMAGES_A_ROW + 1.4, 1.45 * len(shown) + 0.4), layout="constrained")
-    figure.suptitle(
-        f"{d.environment or 'environment not recorded'}: {len(shown)} of {d.num_episodes} episodes"
-    )
+    figure.suptitle(f"{_of(d)}: {len(shown)} of {d.num_episodes} episodes")
     grid = figure.subplots(len(shown), IMAGES_A_ROW, squeeze=False)
     for row, episode in zip(grid, shown, strict=True):
         steps = np.linspace(0, d.rows_per_episode[episode] - 1, IMAGES_A_ROW).astype(int)
@@ -187,7 +189,7 @@ def plot_returns(demonstrations: Demonstrations, path: str | os.PathLike) -> Non
     if demonstrations.returns is not None:
         series.insert(0, ("return", demonstrations.returns))
     figure = Figure(figsize=(7, 2.4 * len(series)), layout="constrained")
-    figure.suptitle(f"{demonstrations.environment or 'environment not recorded'}: demonstrations")
+    figure.suptitle(_of(demonstrations))
     for axes, (label, values) in zip(figure.subplots(len(series), squeeze=False)[:, 0], series, strict=True):
         _draw_bars(axes, values)
         axes.axhline(values.mean(), color="black", linewidth=1)
