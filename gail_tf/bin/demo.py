@@ -6,7 +6,6 @@ It is gail-train with the config gail_ppo/demo, then gail-evaluate, in one go.
 """
 
 import functools
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -58,14 +57,13 @@ def main(argv: Sequence[str]) -> int:
 
     print(rollouts.describe(library.evaluate(result.policy, num_episodes=20, seed=_SEED)))
     print(_beside_expert(Path(run_dir)))
-    train, evaluate = program("gail-train"), program("gail-evaluate")
+    train = program("gail-train")
     mine, cartpole = free_folder("runs/mine"), free_folder("runs/cartpole")
     print(
         f"\nNow try:\n"
         f"  {train} --config=gail_ppo/any --config=with/cloning --demonstrations=mine.npz \\\n"
         f"      --environment=ID --run_dir={mine}\n"
         f"  {train} --config=gail_trpo/cartpole --run_dir={cartpole}\n"
-        f"  {evaluate} --policy={shlex.quote(run_dir)} --num_episodes=100\n"
         f"  {program('tensorboard')} --logdir=runs"
     )
     return 0
