@@ -293,7 +293,10 @@ def draw_group(ax: Axes, group: Group, look: Mapping[str, Any], curve_of: Callab
     for run in group.runs:
         x, y = curve_of(run)
         if _stands_alone(run, group) and y.size:
-            (dotted,) = ax.plot(x, y, color=look["color"], linewidth=0.9, linestyle=":")
+            dots = {"color": look["color"], "linewidth": 0.9, "linestyle": ":"}
+            dotted = (
+                ax.plot(x, y, **dots)[0] if x[-1] else ax.axhline(y[-1], **dots)
+            )  # a clone's takes no steps
             handle = handle or dotted
     return handle
 

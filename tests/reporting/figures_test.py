@@ -208,6 +208,18 @@ def test_cloning_is_a_level_line_in_a_comparison(make_run_dir, tmp_path):
     assert figure.axes[0].get_xlabel() == "environment steps"
 
 
+def test_a_clone_that_failed_is_a_dotted_level_line_from_side_to_side(make_run_dir, tmp_path):
+    finals = {"clone": 700.0, "failed_clone": 50.0}
+    runs = [
+        load_run(make_run_dir(name, steps_per_line=0, returns=(final,), label="BC", seed=i))
+        for i, (name, final) in enumerate(finals.items())
+    ]
+    runs.append(load_run(make_run_dir("beside", label="GAIL")))
+    figure = figures.draw_comparison(group_runs(runs), tmp_path / "curves.png")
+    dotted = [one for one in figure.axes[0].lines if one.get_linestyle() == ":"]
+    assert any(np.allclose(one.get_ydata(), 0.05) and len(one.get_xdata()) == 2 for one in dotted)
+
+
 def test_cloning_alone_is_drawn_against_iterations(make_run_dir, tmp_path):
     run = load_run(make_run_dir(steps_per_line=0, returns=(100.0, 700.0, 400.0), label="BC"))
     figure = figures.draw_comparison(group_runs([run]), tmp_path / "curves.png")
