@@ -482,9 +482,9 @@ def _fresh_seeds(runs):
 def _on_shipped(runs):
     """results/README.md: GAIL's recipes and cloning on the shipped demonstrations, each seed's."""
     ours = runs[runs.folder == "shipped"].sort_values("seed")
+    arms = ("GAIL (PPO)", "GAIL (SAC)", "DAC (TD3)", "BC")
     for environment in ("Hopper-v5", "HalfCheetah-v5", "Walker2d-v5", "Ant-v5"):
         here = ours[ours.environment == environment]
-        arms = ("GAIL (PPO)", "GAIL (SAC)", "DAC (TD3)", "BC")
         cells = [here[here.arm == arm].normalized_return for arm in arms]
         shown = [_each(scores) or "not run" for scores in cells]
         yield [environment, f"{here.expert_return.iloc[0]:,.0f}", *shown]

@@ -52,7 +52,8 @@ def open_book(tune: Tune, out: Path, demonstrations: str | None = None, bindings
     wanted = tune.settings()
     wanted |= {"--gin": list(bindings)} if bindings else {}
     wanted["demonstrations"] = sorted({digest_of(run.demonstrations) for run in runs} - {None})
-    wanted[_FILES] = own_settings([name for run in runs for name in run.given("config")])
+    configs = dict.fromkeys(name for run in runs for name in run.given("config"))
+    wanted[_FILES] = own_settings([*configs])
     out.mkdir(parents=True, exist_ok=True)
     lease = Lease(out)
     lease.take()  # two commands that begin a search at once would both write how it begins
