@@ -1631,7 +1631,7 @@ def test_studies_and_searches_that_stand_beside_their_results_can_be_read():
         "credo_varied": 36,
         "credo_3m": 2,
         "mgail_few": 18,
-        "shipped": 30,
+        "shipped": 66,
         "state_only": 27,
         "fresh_seeds": 40,
         "games_iq": 21,
