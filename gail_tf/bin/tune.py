@@ -30,7 +30,9 @@ from gail_tf.bin import engine_flags
 from gail_tf.bin.command_line import program, run_main
 from gail_tf.errors import UserError
 from gail_tf.machine import tell
-from gail_tf.studies import search, study, tune, tune_report
+from gail_tf.studies import study, tune, tune_report
+from gail_tf.studies.book import open_book, writing_book
+from gail_tf.studies.search import run_search
 
 _TUNE = flags.DEFINE_string("tune", None, "A shipped search's name or a path to a gin file.")
 _OUT = flags.DEFINE_string("out", None, "The search's folder: runs/<name of the search> when not given.")
@@ -54,9 +56,9 @@ def main(argv: Sequence[str]) -> int:
     study.check_out(out)
     given = _DEMONSTRATIONS.value, _GIN.value
     engine = engine_flags.chosen()
-    with search.writing_book(out):
-        book = search.open_book(found, out, *given)
-        outcome = search.run_search(found, engine, out, book, _AT_A_TIME.value, *given)
+    with writing_book(out):
+        book = open_book(found, out, *given)
+        outcome = run_search(found, engine, out, book, _AT_A_TIME.value, *given)
     written = tune_report.write_report(found, book, out)
     tell(f"{outcome.summary()}\n{tune_report.best_line(book)}\nWritten: {', '.join(map(str, written))}")
     if out / "best.gin" in written:

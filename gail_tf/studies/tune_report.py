@@ -10,8 +10,9 @@ from typing import Any
 
 from gail_tf.files import remove_leftovers, write_atomically
 from gail_tf.reporting.python_calls import own_imports
+from gail_tf.studies.book import costs_of, ended_trials, label_of
 from gail_tf.studies.runner import unused_settings
-from gail_tf.studies.search import costs_of, ended_trials, label_of, unused_line
+from gail_tf.studies.search import unused_line
 from gail_tf.studies.tune import Tune, binding_lines
 
 _FEW = 10  # complete trials, under which importance says little

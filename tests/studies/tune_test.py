@@ -75,10 +75,11 @@ def trained(tmp_path, monkeypatch):
 
 def searched(out, at_a_time=1, demonstrations=None, gin=(), **changes):
     from gail_tf.studies import search, tune_report
+    from gail_tf.studies.book import open_book
 
     given = dict(configs=["bc/any"], tasks=TASKS, space=SPACE, num_trials=6, reduction_factor=0) | changes
     asked = Tune(**given)
-    book = search.open_book(asked, out, demonstrations, gin)
+    book = open_book(asked, out, demonstrations, gin)
     found = search.run_search(asked, LocalEngine(2), out, book, at_a_time, demonstrations, gin)
     tune_report.write_report(asked, book, out)
     return found
@@ -184,23 +185,23 @@ def test_fewer_trials_than_there_are_leave_nothing_to_do(tmp_path, trained, caps
 
 def test_what_every_trial_would_be_refused_for_is_said_before_the_first(tmp_path):
     pytest.importorskip("optuna", reason="gail-tune's extra is not installed: pip install 'gail_tf[tune]'")
-    from gail_tf.studies import search
+    from gail_tf.studies.book import open_book
 
     space = {"Discriminator.reward_fn": ("choice", "@airl", "@plr", "@arl"), **SPACE}
     told = "^gail-train refuses what Tune would draw .*@arl; did you mean airl.*: mend Tune.space"
     with pytest.raises(UserError, match=told):
-        search.open_book(Tune(["gail_ppo/any"], TASKS, space), tmp_path / "out")
+        open_book(Tune(["gail_ppo/any"], TASKS, space), tmp_path / "out")
     assert not (tmp_path / "out").exists()
     space = {"Discriminator.reward_fn": ("choice", "@airl", "@part_of_my_own")}
     with pytest.raises(
         UserError,
         match=r"@part_of_my_own.*: mend Tune.space, or give runs Tune.bindings = \['import its_module'\]",
     ):
-        search.open_book(Tune(["gail_ppo/any"], TASKS, space), tmp_path / "out")
+        open_book(Tune(["gail_ppo/any"], TASKS, space), tmp_path / "out")
     told = "^gail-train refuses what all trials would have .*total_env_step .*: mend Tune.configs, Tune.b"
     with pytest.raises(UserError, match=told):
         bindings = ["Trainer.total_env_step = 3"]
-        search.open_book(Tune(["gail_ppo/any"], TASKS, SPACE, bindings=bindings), tmp_path / "out")
+        open_book(Tune(["gail_ppo/any"], TASKS, SPACE, bindings=bindings), tmp_path / "out")
 
 
 @pytest.mark.parametrize(
@@ -213,11 +214,11 @@ def test_what_every_trial_would_be_refused_for_is_said_before_the_first(tmp_path
 )
 def test_a_search_of_what_is_bound_after_it_is_refused(tmp_path, changes, gin, who):
     pytest.importorskip("optuna", reason="gail-tune's extra is not installed: pip install 'gail_tf[tune]'")
-    from gail_tf.studies import search
+    from gail_tf.studies.book import open_book
 
     asked = Tune(**dict(configs=["bc/any"], tasks=TASKS, space=SPACE) | changes)
     with pytest.raises(UserError, match=re.escape(f"{who} binds it too and wins")):
-        search.open_book(asked, tmp_path / "out", None, gin)
+        open_book(asked, tmp_path / "out", None, gin)
     assert not (tmp_path / "out").exists()
 
 
@@ -238,9 +239,9 @@ def test_a_trial_that_was_cut_short_goes_on_under_its_name(tmp_path, trained, mo
 
 
 def book_of(out, **changes):
-    from gail_tf.studies import search
+    from gail_tf.studies.book import open_book
 
-    return search.open_book(Tune(configs=["bc/any"], tasks=TASKS, space=SPACE, **changes), out)
+    return open_book(Tune(configs=["bc/any"], tasks=TASKS, space=SPACE, **changes), out)
 
 
 def test_a_trial_that_a_kill_hit_before_its_settings_were_down_begins_again(tmp_path, trained):
@@ -339,7 +340,7 @@ def test_a_finished_run_whose_summary_is_not_seen_is_not_told_as_one_without_wha
 def test_a_book_on_a_full_disk_says_which_file_and_how_to_go_on(tmp_path, trained, monkeypatch):
     from optuna.storages.journal import JournalFileBackend
 
-    from gail_tf.studies.search import writing_book
+    from gail_tf.studies.book import writing_book
 
     def no_space(*_):
         raise OSError(28, "No space left on device")
@@ -402,10 +403,10 @@ def test_a_search_does_not_go_on_with_gin_files_that_bind_something_else_now(tmp
 
 def test_a_trial_that_was_cut_short_competes_once(tmp_path, trained):
     """Of three trials that had a seed the second does not go on; it would of four, a dead copy among them."""
-    from gail_tf.studies import search
+    from gail_tf.studies.book import open_book
 
     def is_pruned(out, dead):
-        book = search.open_book(Tune(["bc/any"], TASKS, SPACE, reduction_factor=2), out)
+        book = open_book(Tune(["bc/any"], TASKS, SPACE, reduction_factor=2), out)
 
         def told(cost):
             trial = book.ask()
@@ -484,11 +485,11 @@ def test_a_search_goes_on_with_its_own_demonstrations_and_bindings(tmp_path, tra
 
 
 def test_a_missing_extra_is_one_line(tmp_path, monkeypatch):
-    from gail_tf.studies import search
+    from gail_tf.studies.book import open_book
 
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(UserError, match=r"gail-tune needs Optuna: .*pip install 'gail_tf\[tune\]'"):
-        search.open_book(Tune(["bc/any"], TASKS, SPACE), tmp_path / "out")
+        open_book(Tune(["bc/any"], TASKS, SPACE), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
