@@ -925,6 +925,7 @@ _PAIRS = [
     ("HalfCheetah-v5", "HalfCheetah-v5", "gail_vr_paper", 3),
     ("Hopper-v5", "Hopper-v5", "gail_vr", 1, "4"),
     ("Hopper-v5", "Hopper-v5", "gail_vr_paper", 3),
+    ("Reacher-v5", "Reacher-v5", "gail_vr_reacher", 1),
     ("Reacher-v5", "Reacher-v5", "gail_vr_paper", 3),
     ("Walker2d-v5", "Walker2d-v5", "gail_vr", 1, "4"),
     ("Walker2d-v5", "Walker2d-v5", "gail_vr_today", 1, "4"),
