@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import inspect
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,13 +22,14 @@ from gail_tf.environments.make import is_same_id, make_by_arguments, with_time_l
 from gail_tf.environments.observations import environment_name, observation_spec, time_limit
 from gail_tf.environments.wrappers import as_bindings, described_arguments
 from gail_tf.errors import UserError, one_line, without_trail
-from gail_tf.files import as_json, nearest_folder, require_new
+from gail_tf.files import as_json, nearest_folder, new_folder, remove_leftovers, require_new
 from gail_tf.machine import pip_install
 from gail_tf.training import actors, evaluation, rollouts
 from gail_tf.training.run_directory import imported_modules
 from gail_tf.training.saved_models import find_policy
 
 MINARI = "minari:"
+_MINARI_ROOT = "MINARI_DATASETS_PATH"
 _BYTES_PER_EPISODE = 1 << 15  # that an HDF5 of Minari's has beside the arrays: half of it as measured
 Episode = Mapping[str, np.ndarray]
 """Arrays with a row a step by the names of ``Demonstrations``, as ``Evaluator`` gives them."""
@@ -333,8 +335,10 @@ def _check_minari(out: str) -> None:
         raise UserError(
             f"--out={out}: {one_line(error)}; want a name such as minari:cartpole/mine-v0."
         ) from error
-    if Path(get_dataset_path(name)).exists():
+    path = Path(get_dataset_path(name))
+    if path.exists():
         raise UserError(f"--out={out} is there already: choose another name, or minari delete {name}.")
+    remove_leftovers(path.parent, path.name)
 
 
 def _check_space(out: str, folder: Path, recorded: demonstrations.Demonstrations) -> None:
@@ -351,9 +355,13 @@ def _save_minari(out: str, recorded: demonstrations.Demonstrations, make_env: Ca
     """One buffer an episode, of T + 1 observations; the spaces are those that the package learns in."""
     minari = _minari()
     from minari.data_collector import EpisodeBuffer
+    from minari.dataset.minari_dataset import parse_dataset_id
+    from minari.namespace import create_namespace, list_local_namespaces
     from minari.storage.datasets_root_dir import get_dataset_path
 
-    _check_space(out, Path(get_dataset_path(out.removeprefix(MINARI))), recorded)
+    name = out.removeprefix(MINARI)
+    path = Path(get_dataset_path(name))
+    _check_space(out, path, recorded)
     buffers = [
         EpisodeBuffer(
             id=i,
@@ -374,18 +382,38 @@ def _save_minari(out: str, recorded: demonstrations.Demonstrations, make_env: Ca
     policy = recorded.provenance.get("policy") or {}
     algorithm = policy.get("algorithm") or policy.get("kind") or "unknown"
     try:
-        minari.create_dataset_from_buffers(
-            out.removeprefix(MINARI),
-            buffers,
-            env=spec and dataclasses.replace(spec, max_episode_steps=time_limit(env)),
-            action_space=env.action_space,
-            observation_space=env.observation_space,
-            algorithm_name=str(algorithm),
-            description="Recorded by gail-make-demonstrations.",
-            **about,
-        )
+        if (namespace := parse_dataset_id(name)[0]) not in (None, *list_local_namespaces()):
+            create_namespace(namespace)
+        # Minari writes where the data set is to be, and a killed process would leave half of it there.
+        with new_folder(path, replace=False) as temporary:
+            with _minari_root(temporary / "root"):
+                minari.create_dataset_from_buffers(
+                    name,
+                    buffers,
+                    env=spec and dataclasses.replace(spec, max_episode_steps=time_limit(env)),
+                    action_space=env.action_space,
+                    observation_space=env.observation_space,
+                    algorithm_name=str(algorithm),
+                    description="Recorded by gail-make-demonstrations.",
+                    **about,
+                )
+            for part in (temporary / "root" / name).iterdir():
+                os.replace(part, temporary / part.name)
+            shutil.rmtree(temporary / "root")
     except Exception as error:  # it looks at everything
-        shutil.rmtree(get_dataset_path(out.removeprefix(MINARI)), ignore_errors=True)
         raise UserError(f"--out={out}: Minari cannot write it ({one_line(error)}); write an .npz.") from error
     finally:
         env.close()
+
+
+@contextlib.contextmanager
+def _minari_root(folder: Path) -> Iterator[None]:
+    """Minari's data sets are below ``folder``."""
+    before = os.environ.get(_MINARI_ROOT)
+    os.environ[_MINARI_ROOT] = str(folder)
+    try:
+        yield
+    finally:
+        del os.environ[_MINARI_ROOT]
+        if before is not None:
+            os.environ[_MINARI_ROOT] = before

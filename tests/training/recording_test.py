@@ -1,5 +1,7 @@
 """Where demonstrations are written to, and a person at the keyboard."""
 
+import os
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -46,6 +48,35 @@ def test_a_minari_data_set_without_room_is_refused_before_hdf5_ends_the_process(
     assert not list(tmp_path.rglob("mine-v0"))
     recording._save_minari(out, recorded, make)
     assert 250_000 < sum(file.stat().st_size for file in tmp_path.rglob("*.hdf5")) < 500_000
+
+
+def test_a_minari_data_set_that_is_half_written_is_not_there(tmp_path, monkeypatch):
+    """By Ctrl-C nothing stays, and what a kill leaves is in nobody's way and goes with the next command."""
+    minari = pytest.importorskip("minari")
+    from minari.dataset._storages.hdf5_storage import HDF5Storage
+
+    root = tmp_path / "data_sets"
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(root))
+    recorded = demonstrations.load("shipped:CartPole-v1")
+    out, make = "minari:cartpole/mine-v0", lambda: make_environment("CartPole-v1")
+
+    def stop(storage, episodes):
+        killed = root / "cartpole" / f".mine-v0.{2**22 + 1}.tmp"
+        shutil.copytree(next((root / "cartpole").glob(".mine-v0.*.tmp")), killed)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(HDF5Storage, "update_episodes", stop)
+        with pytest.raises(KeyboardInterrupt):
+            recording._save_minari(out, recorded, make)
+    assert os.environ["MINARI_DATASETS_PATH"] == str(root)
+    assert len(os.listdir(root / "cartpole")) == 2 and not minari.list_local_datasets()
+    recording.check_out(out)
+    assert os.listdir(root / "cartpole") == ["namespace_metadata.json"]
+    recording._save_minari(out, recorded, make)
+    assert sorted(os.listdir(root / "cartpole")) == ["mine-v0", "namespace_metadata.json"]
+    assert os.listdir(root / "cartpole" / "mine-v0") == ["data"]
+    assert list(minari.list_local_datasets()) == ["cartpole/mine-v0"]
 
 
 def test_actions_that_cannot_be_recorded_are_said_before_the_first_step(tmp_path, monkeypatch):
