@@ -32,6 +32,11 @@ def one_line(text: Any, limit: int = 200) -> str:
     return line if len(line) <= limit else line[: limit - 3] + "..."
 
 
+def counted(number: int, one: str, many: str) -> str:
+    """The words that go with ``number``: 1 episode has, 2 episodes have."""
+    return f"{number} {one if number == 1 else many}"
+
+
 def told_by(error: BaseException) -> str:
     """Its message in one line; of one without a word, such as a bare assert, the line that raised it."""
     frames = traceback.extract_tb(error.__traceback__)

@@ -23,7 +23,7 @@ from gail_tf.environments.observations import (
     time_limit,
 )
 from gail_tf.environments.wrappers import as_bindings, defaults_of, described
-from gail_tf.errors import UserError, one_line
+from gail_tf.errors import UserError, counted, one_line
 from gail_tf.files import as_json
 from gail_tf.functions import name_of
 from gail_tf.resources import experts_dir, resolve_demonstrations
@@ -304,7 +304,7 @@ def _otherwise(recorded: Any, bound: Sequence[Callable] | None) -> list[Mapping[
 
 def _notes_on_ends(recorded: Demonstrations, whole: np.ndarray, max_steps: int) -> list[str]:
     """What is odd about where the episodes stop. ``whole``: bool ``[E]``."""
-    notes, limit = [], f"the time limit of {max_steps} steps"
+    notes, limit = [], f"the time limit of {counted(max_steps, 'step', 'steps')}"
     told = "those of the others" if whole.any() else "unknown: there are no normalised returns"
     if (short := ~whole & (recorded.lengths < max_steps)).any():
         notes.append(

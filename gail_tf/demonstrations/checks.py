@@ -11,7 +11,7 @@ from gail_tf.demonstrations import arrays
 from gail_tf.demonstrations.components import Components, by_number, listed
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.frames import are_colour, channels_first, grey, newest_frames
-from gail_tf.errors import UserError
+from gail_tf.errors import UserError, counted
 
 LARGEST_OBSERVATION = 1e15  # Sums of squares of more overflow float32, and a normaliser with them.
 RANGE_TOLERANCE = 1e-4  # Of high - low: float32 rounding of a clipped action, not a different unit.
@@ -109,7 +109,8 @@ def _clip_to_bounds(demonstrations: Demonstrations, low, high) -> Demonstrations
     num_clipped = int((clipped != actions).any(axis=1).sum())
     if not num_clipped:
         return demonstrations
-    note = f"Clipped the actions of {num_clipped} rows, at most {RANGE_TOLERANCE:g} of the range outside it."
+    which = counted(num_clipped, "row", "rows")
+    note = f"Clipped the actions of {which}, at most {RANGE_TOLERANCE:g} of the range outside it."
     return demonstrations.noted(note, actions=clipped)
 
 

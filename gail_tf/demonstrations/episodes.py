@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gail_tf.errors import UserError
+from gail_tf.errors import UserError, counted
 
 Rows = dict[str, np.ndarray]
 Notes = list[str]
@@ -71,7 +71,8 @@ def followed(observations: np.ndarray, final: np.ndarray, ends: np.ndarray) -> n
 def exclusive(terminated: np.ndarray, truncated: np.ndarray) -> tuple[np.ndarray, Notes]:
     """``truncated`` without the rows that are also terminated."""
     both = int((terminated & truncated).sum())
-    notes = [f"{both} rows are both terminal and timeout: taken as terminated."] if both else []
+    told = f"{counted(both, 'row is', 'rows are')} both terminal and timeout: taken as terminated."
+    notes = [told] if both else []
     return truncated & ~terminated, notes
 
 
@@ -118,7 +119,8 @@ def with_boundaries(rows: Rows) -> tuple[Rows, Notes]:
                 "wanted whole episodes in the order of recording: save all rows, with timeouts"
             )
         if is_missing or unmarked.any():
-            found = f"{'missing' if is_missing else 'incomplete'}: found {int(unmarked.sum())} episodes"
+            which = counted(int(unmarked.sum()), "episode", "episodes")
+            found = f"{'missing' if is_missing else 'incomplete'}: found {which}"
             where = "where the next observation is not that of the following row"
             notes = [f"timeouts is {found} truncated inside the file, {where}."]
         truncated = truncated | unmarked
@@ -144,21 +146,25 @@ def with_successors(rows: Rows) -> tuple[Rows, np.ndarray, Notes]:
             is_new = _are_new(ends, rows)
             _refuse_inverted(terminated & is_reset & is_new, rows)
             unknown = truncated & is_reset & (is_new | _all_go_on(is_reset, rows, ends))
-        first = "have the next episode's first observation as their last next observation"
+        first = "the next episode's first observation as"
+        one, many = f"has {first} its", f"have {first} their"
         if num := int((is_reset & ~unknown).sum()):
-            notes.append(f"{num} episodes {first}: kept, but it may not be the true successor.")
+            which = counted(num, f"episode {one}", f"episodes {many}")
+            notes.append(f"{which} last next observation: kept, but it may not be the true successor.")
         if num := int(unknown.sum()):
-            notes.append(f"{num} truncated episodes {first}: dropped that step, whose successor is unknown.")
+            which = counted(num, f"truncated episode {one}", f"truncated episodes {many}")
+            notes.append(f"{which} last next observation: dropped that step, whose successor is unknown.")
     else:
         unknown = np.ones(len(ends), bool)
         following = np.concatenate([rows["observations"][1:], rows["observations"][-1:]])
         rows = {**rows, "next_observations": following}
         notes.append(
-            "next_observations is missing: took the following row's observation, and dropped the last "
-            f"step of each of {len(ends)} episodes (successor unknown); the step before is marked truncated."
+            "next_observations is missing: took the following row's observation, and dropped the last step "
+            f"of each episode ({len(ends)} in all; successor unknown); the step before is marked truncated."
         )
         if num := int(terminated.sum()):
-            notes.append(f"{num} terminations were lost with the dropped steps.")
+            which = counted(num, "termination was", "terminations were")
+            notes.append(f"{which} lost with the dropped steps.")
     if not unknown.any():
         return rows, np.ones(len(ends), bool), notes
     rows, kept, more = _without_last_steps(rows, unknown)
@@ -211,7 +217,8 @@ def _without_last_steps(rows: Rows, which: np.ndarray) -> tuple[Rows, np.ndarray
             f"{num_rows} rows: wanted timeouts True only at an episode's last step, where a limit cut it"
         )
     num_lost = int((~kept_episodes).sum())
-    notes = [f"{num_lost} episodes of a single step vanished with it."] if num_lost else []
+    lost = counted(num_lost, "episode", "episodes")
+    notes = [f"{lost} of a single step vanished with it."] if num_lost else []
     truncated = rows["truncated"].copy()
     truncated[ends[which & kept_episodes] - 2] = True
     keep = np.ones(num_rows, bool)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from gail_tf.demonstrations.demonstrations import Demonstrations
-from gail_tf.errors import UserError
+from gail_tf.errors import UserError, counted
 
 
 def _take(demonstrations: Demonstrations, rows_of: dict[int, np.ndarray], note: str) -> Demonstrations:
@@ -126,9 +126,10 @@ def pad_absorbing(demonstrations: Demonstrations) -> Demonstrations:
     ends = demonstrations.episode_ends
     is_terminated, is_truncated = demonstrations.terminated[ends - 1], demonstrations.truncated[ends - 1]
     if num_open := int((~is_terminated & ~is_truncated).sum()):
+        which = counted(num_open, "episode ends", "episodes end")
         raise UserError(
-            f"{num_open} episodes end neither terminated nor truncated (subsampled?); wanted whole episodes: "
-            "add absorbing states before subsampling"
+            f"{which} neither terminated nor truncated (subsampled?); wanted whole episodes: add "
+            "absorbing states before subsampling"
         )
     absorbing = np.append(np.zeros(demonstrations.observations.shape[1], np.float32), np.float32(1.0))
     rows = demonstrations.per_step

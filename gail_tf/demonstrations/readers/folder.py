@@ -9,7 +9,7 @@ from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.episodes import SingleSteps
 from gail_tf.demonstrations.readers import npz
 from gail_tf.demonstrations.readers.files import FILE_READERS, SUFFIXES
-from gail_tf.errors import WARNING, UserError
+from gail_tf.errors import WARNING, UserError, counted
 
 
 def read(path: str) -> Demonstrations | None:
@@ -30,7 +30,8 @@ def read(path: str) -> Demonstrations | None:
     files = of_suffix[suffix]
     parts, notes = _read_files(files)
     if num_others := len(visible) - len(files):
-        notes.append(f"Ignored {num_others} entries of the folder that are not {suffix} files.")
+        which = counted(num_others, "entry", "entries")
+        notes.append(f"Ignored {which} of the folder beside the {suffix} files.")
     return _concatenated(parts, notes)
 
 

@@ -15,7 +15,7 @@ from gail_tf.demonstrations.components import Components, concatenated
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.episodes import exclusive
 from gail_tf.demonstrations.readers.outside import package, parsing
-from gail_tf.errors import UserError
+from gail_tf.errors import UserError, counted
 from gail_tf.files import as_json
 
 PREFIX = "minari:"
@@ -65,7 +65,8 @@ def _from_dataset(dataset: Any, name: str) -> Demonstrations:
     timeouts[open_ends] = True
     truncated, notes = exclusive(terminated, timeouts)
     if len(open_ends):
-        told = f"{len(open_ends)} episodes have neither termination nor truncation: taken as truncated."
+        which = counted(len(open_ends), "episode has", "episodes have")
+        told = f"{which} neither termination nor truncation: taken as truncated."
         notes = [told, *notes]
     rewards, told = arrays.known_rewards(np.concatenate([episode.rewards for episode in episodes]))
     return Demonstrations(

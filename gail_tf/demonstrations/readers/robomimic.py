@@ -15,7 +15,7 @@ from gail_tf.demonstrations.components import Components, concatenated
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.readers import d4rl, hdf5
 from gail_tf.demonstrations.readers.outside import TAKE, source
-from gail_tf.errors import UserError
+from gail_tf.errors import UserError, counted
 
 MAX_VECTOR_AXES = 2  # [N] or [N, d]; images have more
 
@@ -41,7 +41,8 @@ def read(path: str) -> Demonstrations | None:
     _require_rows(demos, actions, observations)
     notes = [_note_on_reading(len(demos), components, images), *masks]
     if successors is not None and (copies := _copies(observations, successors)):
-        notes.append(f"next_obs ends with a copy of obs in {copies} demos, no true successor: not read.")
+        where = counted(copies, "demo", "demos")
+        notes.append(f"next_obs ends with a copy of obs in {where}, no true successor: not read.")
         successors = None
     ends = np.cumsum([len(rows) for rows in actions])
     timeouts = np.zeros(ends[-1], bool)
@@ -147,9 +148,8 @@ def _environment(data: Any) -> str | None:
 
 def _note_on_reading(num_demos: int, components: Components, images: list[str]) -> str:
     keys = ", ".join(key for key, _ in components)
-    told = (
-        f"Read the keys {keys} of {num_demos} demos as observations; dones were not read, all count as cut."
-    )
+    of_demos = f"of {counted(num_demos, 'demo', 'demos')} as observations"
+    told = f"Read the keys {keys} {of_demos}; dones were not read, all count as cut."
     return told + (f" Left out what is no vector: {', '.join(images)}." if images else "")
 
 

@@ -63,12 +63,12 @@ def test_columns_and_float_vectors_are_reshaped_and_said(d4rl):
 @pytest.mark.parametrize(
     "changes, flags, note",
     [
-        ({"timeouts": [0, 0, 1, 0, 1]}, "  t c", "1 rows are both terminal and timeout"),
+        ({"timeouts": [0, 0, 1, 0, 1]}, "  t c", "1 row is both terminal and timeout"),
         ({"timeouts": [0, 0, 0, 0, 0]}, "  t c", "taken as cut by the end of the file"),
         # 0 -> 1 -> 2 -> 3 | 10 -> 11: row 2's successor is not row 3's observation, and nothing terminated.
-        ({"terminals": [0] * 5, "timeouts": None}, "  c c", "found 1 episodes truncated inside the file"),
+        ({"terminals": [0] * 5, "timeouts": None}, "  c c", "found 1 episode truncated inside the file"),
         ({"terminals": [0, 0, 1, 0, 1], "timeouts": None}, "  t t", "timeouts is missing: found 0 episodes"),
-        ({"terminals": [0] * 5}, "  c c", "timeouts is incomplete: found 1 episodes"),
+        ({"terminals": [0] * 5}, "  c c", "timeouts is incomplete: found 1 episode"),
         (
             {"next_observations": column(1, 2, 10, 11, 12)},
             "  t c",
@@ -90,14 +90,14 @@ def test_missing_next_observations_drop_each_last_step(d4rl):
     assert d.returns.tolist() == [6, 9]
     assert d.lengths.tolist() == [3, 2]
     assert d.ended.tolist() == [True, False]
-    assert "dropped the last step" in notes_of(d) and "1 terminations were lost" in notes_of(d)
+    assert "dropped the last step" in notes_of(d) and "1 termination was lost" in notes_of(d)
 
 
 def test_single_step_episode_without_successor_vanishes(d4rl):
     d = demos.from_arrays(d4rl(next_observations=None, terminals=[1, 0, 0, 0, 0]))
     assert d.observations[:, 0].tolist() == [1, 2, 10]
     assert (d.returns.tolist(), d.lengths.tolist()) == ([2 + 3 + 4 + 5], [4])
-    assert "1 episodes of a single step vanished" in notes_of(d)
+    assert "1 episode of a single step vanished" in notes_of(d)
 
 
 def test_reset_observation_is_not_a_successor(d4rl):
@@ -106,7 +106,7 @@ def test_reset_observation_is_not_a_successor(d4rl):
     d = demos.from_arrays(d4rl(next_observations=column(1, 2, 10, 11, 12), **flags))
     assert steps(d) == [(0, 1, " "), (1, 2, "c"), (10, 11, " "), (11, 12, "c")]
     assert d.returns.tolist() == [6, 9]
-    assert "1 truncated episodes have the next episode's first observation" in notes_of(d)
+    assert "1 truncated episode has the next episode's first observation" in notes_of(d)
 
 
 def test_masks_that_are_0_at_ends_are_no_terminals(d4rl):
@@ -157,7 +157,7 @@ def test_a_start_that_a_step_may_lead_to_is_no_reset(last, flag, num_kept):
     fields = {"observations": observations, "next_observations": successors, "actions": observations % 2}
     d = demos.from_arrays({**fields, **flags})
     assert d.num_transitions == num_kept
-    assert ("1 episodes have the next" in notes_of(d) and "may not be" in notes_of(d)) == (num_kept == 12)
+    assert ("1 episode has the next" in notes_of(d) and "may not be" in notes_of(d)) == (num_kept == 12)
 
 
 def test_a_start_where_nothing_moves_at_first_is_no_coincidence(d4rl):

@@ -19,7 +19,7 @@ def test_folder_is_read_in_the_order_of_names(tmp_path, d4rl):
         assert np.array_equal(getattr(d, name), getattr(whole, name)), name
     assert np.array_equal(d.terminated, whole.terminated) and np.array_equal(d.truncated, whole.truncated)
     assert list(d.provenance["files"]) == ["a.npz", "b.npz"]
-    assert d.notes == ("Ignored 1 entries of the folder that are not .npz files.",)
+    assert d.notes == ("Ignored 1 entry of the folder beside the .npz files.",)
 
 
 def test_folder_keeps_the_totals_of_shortened_episodes_and_what_files_say(tmp_path, d4rl):

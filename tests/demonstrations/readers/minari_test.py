@@ -54,7 +54,7 @@ def test_episodes_hold_one_observation_more_than_actions(give):
     assert d.truncated.tolist() == [False, False, True]
     assert d.returns.tolist() == [4, 2]
     assert (d.environment, d.components) == ("Line-v0", None)
-    assert d.notes == ("1 episodes have neither termination nor truncation: taken as truncated.",)
+    assert d.notes == ("1 episode has neither termination nor truncation: taken as truncated.",)
 
 
 def test_what_the_environment_was_made_with_is_kept(give):
@@ -69,7 +69,7 @@ def test_step_with_both_flags_is_terminated(give):
     give(episode(column(0, 1, 2), 2, terminated=True, truncated=True))
     d = demos.load(NAME)
     assert d.terminated.tolist() == [False, True] and not d.truncated.any()
-    assert d.notes == ("1 rows are both terminal and timeout: taken as terminated.",)
+    assert d.notes == ("1 row is both terminal and timeout: taken as terminated.",)
 
 
 def test_rewards_that_are_all_nan_are_left_out(give):
