@@ -1,4 +1,4 @@
-"""How near a policy is to its expert, in a distance that needs no reward, and in words."""
+"""How near a policy is to its demonstrations, in a distance that needs no reward, and in words."""
 
 import contextlib
 import functools
@@ -42,12 +42,12 @@ _WORDS off those of 50 in 0.7% of draws, those of three in 2.1%."""
 # Share of the way from a random policy to held-out demonstrations, at least, and what to say of it. Policies
 # of Hopper-v5 with 0.99, 0.95, 0.84 and 0.63 of the expert's return are at 0.91, 0.77, 0.57 and 0.18 of it.
 _WORDS = (
-    (0.98, "as near to its expert as the expert is to itself"),
-    (0.80, "near to its expert"),
-    (0.50, "most of the way from a random policy to its expert"),
-    (0.15, "part of the way from a random policy to its expert"),
-    (-0.15, "hardly nearer to its expert than a random policy"),
-    (-np.inf, "farther from its expert than a random policy"),
+    (0.98, "as near to the demonstrations as these are to each other"),
+    (0.80, "near to the demonstrations"),
+    (0.50, "most of the way from a random policy to the demonstrations"),
+    (0.15, "part of the way from a random policy to the demonstrations"),
+    (-0.15, "hardly nearer to the demonstrations than a random policy"),
+    (-np.inf, "farther from the demonstrations than a random policy"),
 )
 
 

@@ -337,6 +337,8 @@ def describe(result: Mapping[str, Any]) -> str:
     lines += _distance_lines(result)
     if doubt := scores.doubt(result["normalized_return"], _share(result)):
         lines.append(f"  note: {doubt}")
+    elif otherwise := _otherwise(result):
+        lines.append(f"  note: {otherwise}")
     if result["note"]:
         lines.append(f"  note: {result['note']}")
     if "video" in result:
@@ -352,6 +354,22 @@ def _share(result: Mapping[str, Any]) -> float | None:
     return scores.nearness(*(result[name] for name in names))
 
 
+def _otherwise(result: Mapping[str, Any]) -> str | None:
+    """What a distance says that is far where the return is the expert's; None of others.
+
+    A clone of one demonstration of CartPole-v1 balances as that does, and stands elsewhere: the distance is a
+    random policy's nearly, since the pole of the one hardly moved.
+    """
+    score, share = result["normalized_return"], _share(result)
+    if score is None or share is None or score < scores.NEAR or share >= scores.LOW:
+        return None
+    recorded = "the one demonstration" if result["held_out_distance"] is None else "the demonstrations"
+    return (
+        f"its return is the expert's or near it, and what it sees and does is not that of {recorded}: go by "
+        "the return, unless it is to be done in the same way."
+    )
+
+
 def _distance_lines(result: Mapping[str, Any]) -> list[str]:
     """The distance from the demonstrations, beside what it can be held against, and in words."""
     if "imitation_distance" not in result:
@@ -365,7 +383,7 @@ def _distance_lines(result: Mapping[str, Any]) -> list[str]:
     if result["nearness"] is None:
         number = result["num_episodes"]
         count = "one episode tells" if number == 1 else f"{number} episodes tell"
-        verdict = f"{count} too little of how near it is to its expert: add --num_episodes=20."
+        verdict = f"{count} too little of how near it is to the demonstrations: add --num_episodes=20."
     return [
         f"  distance    {result['imitation_distance']:.3f}  ({', '.join(beside)})",
         f"  Without any reward: {verdict}",

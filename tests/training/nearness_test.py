@@ -1,4 +1,4 @@
-"""How near a policy is to its expert, told without a reward: gail-evaluate and its distance."""
+"""How near a policy is to its demonstrations, told without a reward: gail-evaluate and its distance."""
 
 import json
 import os
@@ -53,7 +53,7 @@ def test_the_experts_other_episodes_are_near_and_chance_is_far(balancing):
     assert "near" in near["nearness"] and "hardly" not in near["nearness"]
     chance = yardstick.measure(episodes_of(evaluation.uniformly_random(make_env, 1), 6))
     assert chance["imitation_distance"] > 3 * near["imitation_distance"]
-    assert chance["nearness"] == "hardly nearer to its expert than a random policy"
+    assert chance["nearness"] == "hardly nearer to the demonstrations than a random policy"
 
 
 def test_one_demonstration_has_no_half_to_hold_out(balancing):
@@ -71,7 +71,7 @@ def test_one_demonstration_has_no_half_to_hold_out(balancing):
         (0.6, "part of"),
         (0.9, "hardly"),
         (1.1, "hardly"),
-        (2.0, "farther from its expert"),
+        (2.0, "farther from the demonstrations"),
     ],
 )
 def test_words_go_by_the_share_of_the_way_from_chance_to_held_out_demonstrations(distance, words):
@@ -129,14 +129,28 @@ def test_a_runs_demonstrations_are_found_and_the_same_can_be_given(policy, tmp_p
     assert found["imitation_distance"] == given["imitation_distance"] > 0.0
     said = rollouts.describe(found)
     assert f"distance    {found['imitation_distance']:.3f}  (random policy" in said
-    few = "2 episodes tell too little of how near it is to its expert: add --num_episodes=20."
+    few = "2 episodes tell too little of how near it is to the demonstrations: add --num_episodes=20."
     assert said.splitlines()[-1] == f"  Without any reward: {few}"
     apart = {"held_out_distance": 3.2, "random_distance": 0.8}
     assert "held-out demonstrations 3.200, of too few to tell)" in rollouts.describe(found | apart)
     assert "to tell)" not in rollouts.describe(found | apart | {"held_out_distance": 0.2})
-    said = rollouts.describe(found | {"num_episodes": 5, "nearness": "near to its expert"})
-    assert said.splitlines()[-1] == "  Without any reward: the policy is near to its expert."
+    said = rollouts.describe(found | {"num_episodes": 5, "nearness": "near to the demonstrations"})
+    assert said.splitlines()[-1] == "  Without any reward: the policy is near to the demonstrations."
     json.dumps(found)
+
+
+def test_a_good_return_far_from_few_demonstrations_is_not_told_to_be_poor(policy):
+    """A clone of one of CartPole-v1 balances to the end at other places: 0.55, 0.80 at random."""
+    distances = {"imitation_distance": 0.55, "random_distance": 0.8, "held_out_distance": None}
+    far = evaluated(policy) | distances | {"nearness": "part of the way from a random policy"}
+    good = far | {"normalized_return": 1.0, "expert_return": 500.0, "random_return": 20.0, "no_score": None}
+    said = (
+        "note: its return is the expert's or near it, and what it sees and does is not that of the one demo"
+    )
+    assert said in rollouts.describe(good)
+    assert "that of the demonstrations: go by" in rollouts.describe(good | {"held_out_distance": 4.8})
+    for other in ({"normalized_return": 0.7}, {"imitation_distance": 0.39}, {"nearness": None}):
+        assert "note: its return" not in rollouts.describe(good | other)
 
 
 def test_what_the_discriminator_does_not_see_is_not_compared(policy, tmp_path):
