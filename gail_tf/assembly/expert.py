@@ -318,7 +318,8 @@ def _notes_on_ends(recorded: Demonstrations, whole: np.ndarray, max_steps: int) 
             "under another limit, which make_environment.max_episode_steps sets. The expert's return and "
             f"length are {told}."
         )
-    if recorded.ended.any() and (recorded.lengths[recorded.ended] == max_steps).all():
+    # Where a single step is an episode, nothing tells an end from the limit, and nobody can seek it.
+    if max_steps > 1 and recorded.ended.any() and (recorded.lengths[recorded.ended] == max_steps).all():
         notes.append(
             f"All episodes that end do so at {limit}: if that is why, they are timeouts, and not terminals, "
             "which teach that the expert seeks the end."

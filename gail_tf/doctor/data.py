@@ -37,7 +37,7 @@ def lengths(case: Case) -> Finding | None:
 def ends(case: Case) -> Finding | None:
     """Ends at the time limit: timeouts that are marked as terminals."""
     share, limit = case.fact("ended_at_limit_share"), case.fact("max_steps")
-    if None in (share, limit) or share <= 0.5 or case.is_good:
+    if None in (share, limit) or share <= 0.5 or limit <= 1 or case.is_good:  # of one step: no other end
         return None
     return Finding(
         f"{share:.0%} of them end as terminated, exactly at the time limit of {limit:.0f} steps",

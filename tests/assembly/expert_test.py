@@ -84,6 +84,17 @@ def test_episodes_longer_than_the_time_limit_tell_neither_return_nor_length(prep
     assert prepare(pendulums((800, False))).return_mean is None
 
 
+def test_ends_at_the_time_limit_are_doubted_but_where_it_is_a_single_step():
+    """Of one-step tasks Gymnasium marks each end as both, and no file could have others."""
+
+    def doubted(length):
+        recorded, whole = pendulums((length, True), (length, True)), np.ones(2, bool)
+        notes = expert._notes_on_ends(recorded, whole, length)
+        return any("if that is why, they are timeouts" in note for note in notes)
+
+    assert doubted(2) and not doubted(1)
+
+
 def test_an_absorbing_states_action_is_the_agents(prepare):
     """0 in normalised units, which is another number in an environment whose actions go from 0 to 1."""
     recorded = pendulums((5, True), (200, False))

@@ -239,6 +239,12 @@ def test_facts_of_demonstrations_accuse_them_unless_the_run_is_good(finding, fac
     assert found(poor(score=0.95, facts=facts)) == []
 
 
+def test_episodes_of_a_single_step_can_end_nowhere_but_at_the_limit():
+    assert found(poor(facts={"ended_at_limit_share": 1.0, "max_steps": 1, "length_max": 1.0})) == [
+        "not learned"
+    ]
+
+
 @pytest.mark.parametrize("inputs, is_accused", [(("observation",), False), (("observation", "action"), True)])
 def test_zeros_in_place_of_actions_accuse_no_run_that_learns_from_states(inputs, is_accused):
     settings = f"Discriminator.inputs = {inputs}\nOnPolicyGenerator.agent = @PPO"
