@@ -42,7 +42,7 @@ def contact_sheet(
       UserError: there is no renderer, or the environment cannot be rendered; in one line.
     """
     told = {"environment": environment, "arguments": dict(arguments), "seed": seed, "num_frames": num_frames}
-    in_child(str(path), _draw, episodes=list(episodes), path=os.path.abspath(path), **told)
+    in_child(str(path), _draw, path, episodes=list(episodes), **told)
 
 
 def _draw(environment, arguments, episodes: Sequence[Played], seed: int, path: str, num_frames: int) -> float:

@@ -1,6 +1,7 @@
 """Films recorded actions in a process of its own, without TensorFlow: EGL and TensorFlow end one they share.
 
-``film`` starts ``python -m gail_tf.environments.film``, which reads a job from stdin and answers in JSON.
+``film`` starts ``python -m gail_tf.environments.film PID``, which reads a job from stdin, answers in JSON,
+and ends when process PID, which started it, is gone.
 """
 
 import contextlib
@@ -9,6 +10,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -21,8 +24,10 @@ from gail_tf.environments.make import make_by_arguments
 from gail_tf.environments.third_party import any_error_as_user_error
 from gail_tf.environments.wrappers import recalled
 from gail_tf.errors import WHERE, UserError, error_message, kind_of, one_line
+from gail_tf.files import remove_leftovers
 
 _OF_A_LOST_FILM = LookupError, RuntimeError, SyntaxError  # imageio's, of a file that ffmpeg could not write
+_CLOSING_SECONDS = 5
 _RENDERERS = {
     "egl": "install EGL with a driver (Debian: libegl1 libgl1-mesa-dri), or set MUJOCO_GL=osmesa",
     "osmesa": "install OSMesa (Debian: libosmesa6), or set MUJOCO_GL=egl where there is a driver",
@@ -52,16 +57,16 @@ def film(
     return in_child(
         f"--video={path}",
         _filmed,
+        path,
         environment=environment,
         arguments=dict(arguments),
         actions=actions,
         seed=seed,
-        path=os.path.abspath(path),
     )
 
 
-def in_child(what: str, work: Callable[..., float], **arguments: Any) -> float:
-    """``work(**arguments)``, which renders, in a process without TensorFlow.
+def in_child(what: str, work: Callable[..., float], path: str | os.PathLike, **arguments: Any) -> float:
+    """``work(path=path, **arguments)``, which renders to ``path``, in a process without TensorFlow.
 
     Raises:
       UserError: it raised something, or its process ended; ``what`` cannot be made, in one line.
@@ -71,26 +76,34 @@ def in_child(what: str, work: Callable[..., float], **arguments: Any) -> float:
     with any_error_as_user_error(
         f"{what}: cannot be made: another process renders, and cannot be told", "give an id"
     ):
-        job = cloudpickle.dumps((work, arguments))
-    done = subprocess.run(
-        [sys.executable, "-m", "gail_tf.environments.film"],
-        input=job,
-        env=_surroundings(),
-        capture_output=True,
-    )
-    lines = done.stdout.decode(errors="replace").strip().splitlines()
+        job = cloudpickle.dumps((work, {"path": os.path.abspath(path), **arguments}))
+    command = [sys.executable, "-m", "gail_tf.environments.film", str(os.getpid())]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(command, env=_surroundings(), **pipes) as child:
+        try:
+            output, said = child.communicate(job)
+        except BaseException:  # a Ctrl-C, of which the child need not know
+            child.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(_CLOSING_SECONDS)
+            raise
+        finally:
+            child.kill()
+            child.wait()
+            remove_leftovers(Path(path).parent, Path(path).name)  # one that was killed could not
+    lines = output.decode(errors="replace").strip().splitlines()
     answer = {}
     with contextlib.suppress(ValueError, IndexError):
         answer = json.loads(lines[-1])
     if "return" in answer:
         return answer["return"]
     if os.environ.get("GAIL_TF_TRACEBACK"):
-        sys.stderr.write(done.stderr.decode(errors="replace"))
+        sys.stderr.write(said.decode(errors="replace"))
     why = answer.get("error")
-    if why is None and done.returncode < 0:
-        name = signal.Signals(-done.returncode).name
+    if why is None and child.returncode < 0:
+        name = signal.Signals(-child.returncode).name
         why = f"its process was ended by {name}; {_renderer_advice(_surroundings())}"
-    why = why or f"its process ended with code {done.returncode}"
+    why = why or f"its process ended with code {child.returncode}"
     raise UserError(f"{what}: cannot be made: {why} {WHERE}.")
 
 
@@ -116,10 +129,13 @@ def _renderer_advice(surroundings: Mapping[str, str]) -> str:
     return _RENDERERS.get(surroundings.get("MUJOCO_GL", "glfw"), "MUJOCO_GL wants to be egl, osmesa or glfw")
 
 
-def _main(job: BinaryIO) -> None:
+def _main(job: BinaryIO, parent: int) -> None:
     """The child: does the job on stdin; its last line on stdout is ``{"return"}`` or ``{"error"}``."""
     import pickle
 
+    # What is half written goes. Before SDL, to which a SIGTERM that nobody hears is a window's closing.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     try:
         work, arguments = pickle.load(job)  # noqa: S301 - of the process that started this
         print(json.dumps({"return": work(**arguments)}))
@@ -135,6 +151,13 @@ def _main(job: BinaryIO) -> None:
             why = f"MuJoCo finds no renderer ({why}); {_renderer_advice(os.environ)}"
         print(json.dumps({"error": why}))
         sys.exit(2)
+
+
+def _end_with(parent: int) -> None:
+    """Ends this process when its ``parent`` is gone: nobody waits for what it makes any more."""
+    while os.getppid() == parent:
+        time.sleep(0.2)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -256,4 +279,4 @@ def _writer(path: Path, fps: float):
 
 
 if __name__ == "__main__":
-    _main(sys.stdin.buffer)
+    _main(sys.stdin.buffer, int(sys.argv[1]))

@@ -2,9 +2,11 @@
 
 import os
 import resource
+import signal
 import subprocess
 import sys
 import threading
+import time
 
 import gymnasium as gym
 import numpy as np
@@ -151,6 +153,59 @@ def test_a_film_of_what_is_not_drawn_is_one_line(tmp_path):
     with pytest.raises(UserError, match=r"film.gif: cannot be made: its render\(\) gave None"):
         film(make_undrawn, {}, np.ones(2, np.int64), 3, str(tmp_path / "film.gif"))
     assert os.listdir(tmp_path) == []
+
+
+class Slow(Draws):
+    """Its film takes a minute."""
+
+    def render(self):
+        time.sleep(0.05)
+        return self.picture
+
+
+def make_slow(render_mode=None):
+    return Slow(np.full((40, 50), 200))
+
+
+def _wait(is_so):
+    end = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_a_film_that_a_ctrl_c_of_the_parent_alone_ends_is_not_there(tmp_path):
+    def interrupt():
+        _wait(lambda: os.listdir(tmp_path))
+        os.kill(os.getpid(), signal.SIGINT)
+
+    # Where the suite runs in a shell's background it is ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        threading.Thread(target=interrupt).start()
+        with pytest.raises(KeyboardInterrupt):
+            film(make_slow, {}, np.ones(1_000, np.int64), 3, str(tmp_path / "film.gif"))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_film_ends_with_the_process_that_asked_for_it(tmp_path):
+    """It went on for as long as the episode, and wrote the film that nobody waited for any more."""
+    (tmp_path / "films").mkdir()
+    asks = (
+        "import numpy as np, film_test\n"
+        "from gail_tf.environments.film import film\n"
+        "film(film_test.make_slow, {}, np.ones(1_000, np.int64), 3, 'films/film.gif')"
+    )
+    path = os.pathsep.join([os.path.dirname(__file__), *filter(None, sys.path)])
+    asking = subprocess.Popen(
+        [sys.executable, "-c", asks], cwd=tmp_path, env=os.environ | {"PYTHONPATH": path}
+    )
+    _wait(lambda: os.listdir(tmp_path / "films"))
+    asking.kill()
+    asking.wait()
+    _wait(lambda: not os.listdir(tmp_path / "films"))  # a film would stand there in the end
 
 
 def test_wrappers_and_limits_are_the_policys(tmp_path):
