@@ -23,7 +23,7 @@ from gail_tf.environments.observations import (
     time_limit,
 )
 from gail_tf.environments.wrappers import as_bindings, defaults_of, described
-from gail_tf.errors import UserError, counted, one_line
+from gail_tf.errors import WARNING, UserError, counted, one_line
 from gail_tf.files import as_json
 from gail_tf.functions import name_of
 from gail_tf.resources import experts_dir, resolve_demonstrations
@@ -180,6 +180,7 @@ def prepare_expert(loaded: LoadedDemonstrations, env: gym.Env, codec: ActionCode
             *used.notes,
             *_notes_on_making(recorded, env),
             *_notes_on_ends(recorded, whole, max_steps),
+            *_notes_on_padding(chosen),
             *_notes_on_copies(recorded),
             *_notes_on_spread(used.observations),
             *_notes_on_unscaled(codec, used.actions),
@@ -336,6 +337,24 @@ def _notes_on_copies(recorded: Demonstrations) -> list[str]:
     return [
         f"{copies} of {recorded.num_episodes} episodes are copies of others, which teach nothing more; "
         f"different ones: {different}."
+    ]
+
+
+def _notes_on_padding(chosen: Demonstrations) -> list[str]:
+    """How many episodes end in rows of zeros alone, two and more, such as no other row is."""
+    if chosen.observations.ndim > 2:
+        return []
+    is_zero = ~chosen.observations.any(1) & ~chosen.actions.reshape(len(chosen.actions), -1).any(1)
+    if chosen.rewards is not None:
+        is_zero &= chosen.rewards == 0.0
+    real = [np.flatnonzero(~is_zero[rows]).max(initial=-1) + 1 for rows in chosen.episode_slices]
+    behind = chosen.rows_per_episode - real
+    if behind.sum() != is_zero.sum() or not (behind > 1).any() or not all(real):
+        return []
+    which = f"{(behind > 1).sum()} of {chosen.num_episodes} episodes"
+    return [
+        f"{WARNING}{which} end in rows of zeros alone, {behind.max()} at most: "
+        "padding? Leave such rows out, and set terminals or timeouts at the last real ones."
     ]
 
 

@@ -78,6 +78,10 @@ def require_finite(name: str, array: np.ndarray) -> None:
     """Raises UserError naming the first NaN or infinity of ``array`` ``[N]`` or ``[N, d]``."""
     if bad := first_of(array, ~np.isfinite(array)):
         how = "remove the episodes that hold them" + REWARDS_ARE_OPTIONAL * (name == "rewards")
+        empty = np.isnan(array)
+        if array.ndim == 2 and (empty.any(1) == empty.all(1)).all() and np.isfinite(array[~empty]).all():
+            where = "set terminals or timeouts at the last real ones"
+            how = f"where these rows pad episodes leave them out, and {where}; else {how}"
         raise UserError(f"{name} {bad}; wanted finite float32 numbers: {how}")
 
 

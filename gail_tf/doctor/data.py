@@ -86,7 +86,7 @@ def actions_at_bounds(case: Case) -> Finding | None:
         f"{share:.0%} of their components sit on the bounds of the action space",
         (
             case.inspection,
-            "Are they in the environment's units? Record them as executed, uncut and unscaled.",
+            "Were they rescaled? Record them as the environment executed them, in its units.",
             "--gin='make_actor_network.initial_log_std = -2.0'  # if the expert is so",
         ),
     )

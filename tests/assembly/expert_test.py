@@ -95,6 +95,26 @@ def test_ends_at_the_time_limit_are_doubted_but_where_it_is_a_single_step():
     assert doubted(2) and not doubted(1)
 
 
+def test_rows_of_zeros_behind_episodes_are_taken_for_padding(prepare):
+    recorded = pendulums((200, False), (200, False))
+    rows = recorded.per_step
+
+    def warned(**zeros):
+        fields = {name: rows[name].copy() for name in ("observations", "actions", "rewards")}
+        for name, at in zeros.items():
+            fields[name][at] = 0.0
+        notes = prepare(dataclasses.replace(recorded, **fields)).notes
+        return [note for note in notes if "padding?" in note]
+
+    behind = np.r_[150:200]
+    (told,) = warned(observations=behind, actions=behind, rewards=behind)
+    assert told.startswith("warning: 1 of 2 episodes end in rows of zeros alone, 50 at most: padding? Leave")
+    assert not warned(observations=behind, actions=behind)  # paid: the expert rests there
+    assert not warned(actions=behind, rewards=behind)
+    within = np.r_[behind, 20]
+    assert not warned(observations=within, actions=within, rewards=within)
+
+
 def test_an_absorbing_states_action_is_the_agents(prepare):
     """0 in normalised units, which is another number in an environment whose actions go from 0 to 1."""
     recorded = pendulums((5, True), (200, False))

@@ -38,6 +38,18 @@ def test_bad_observations_are_refused(value, sentence):
         arrays.as_float32("observations", value, ndim=2)
 
 
+def test_padding_is_to_be_left_out_and_not_the_episodes_that_it_fills_up():
+    """Each but the longest would go. One component alone that is missing is no padding."""
+    padded = np.array([[0.0, 1.0], [2.0, 3.0], [np.nan, np.nan]])
+    with pytest.raises(
+        UserError, match="where these rows pad episodes leave them out, and set terminals or t"
+    ):
+        arrays.as_observations("observations", padded)
+    for bad in ([0.0, np.nan], [np.inf, np.nan]):
+        with pytest.raises(UserError, match="float32 numbers: remove the episodes that hold them"):
+            arrays.as_observations("observations", np.array([[0.0, 1.0], bad]))
+
+
 def test_parts_of_a_dictionary_are_wanted_apart():
     for value in ({"a": np.zeros((2, 1))}, [{"a": 0.0}, {"a": 1.0}]):
         with pytest.raises(
