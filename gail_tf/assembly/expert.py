@@ -303,18 +303,23 @@ def _otherwise(recorded: Any, bound: Sequence[Callable] | None) -> list[Mapping[
     return list(recorded)
 
 
+def _share_of(are_meant: np.ndarray, one: str, many: str) -> str:
+    """1 of 3 episodes ends, 2 of 3 episodes end: of bool ``[E]``."""
+    of_all = f"of {are_meant.size} episodes"
+    return counted(int(are_meant.sum()), f"{of_all} {one}", f"{of_all} {many}")
+
+
 def _notes_on_ends(recorded: Demonstrations, whole: np.ndarray, max_steps: int) -> list[str]:
     """What is odd about where the episodes stop. ``whole``: bool ``[E]``."""
     notes, limit = [], f"the time limit of {counted(max_steps, 'step', 'steps')}"
     told = "those of the others" if whole.any() else "unknown: there are no normalised returns"
     if (short := ~whole & (recorded.lengths < max_steps)).any():
-        notes.append(
-            f"{short.sum()} of {whole.size} episodes stop before {limit} and did not end: they were cut "
-            f"short. The expert's return and length are {told}."
-        )
+        unended = f"before {limit} and did not end:"
+        which = _share_of(short, f"stops {unended} it was", f"stop {unended} they were")
+        notes.append(f"{which} cut short. The expert's return and length are {told}.")
     if (long := recorded.lengths > max_steps).any():
         notes.append(
-            f"{long.sum()} of {whole.size} episodes are longer than {limit}, up to "
+            f"{_share_of(long, 'is', 'are')} longer than {limit}, up to "
             f"{recorded.lengths.max():,}: several in one, without the timeouts between them? Or recorded "
             "under another limit, which make_environment.max_episode_steps sets. The expert's return and "
             f"length are {told}."
@@ -330,14 +335,11 @@ def _notes_on_ends(recorded: Demonstrations, whole: np.ndarray, max_steps: int) 
 
 def _notes_on_copies(recorded: Demonstrations) -> list[str]:
     """How many episodes are others again."""
-    different = int(demos.are_new(recorded).sum())
-    copies = recorded.num_episodes - different
-    if not copies:
+    is_new = demos.are_new(recorded)
+    if is_new.all():
         return []
-    return [
-        f"{copies} of {recorded.num_episodes} episodes are copies of others, which teach nothing more; "
-        f"different ones: {different}."
-    ]
+    which = _share_of(~is_new, "is a copy of another", "are copies of others")
+    return [f"{which}: a copy teaches nothing more. Different ones: {is_new.sum()}."]
 
 
 def _notes_on_padding(chosen: Demonstrations) -> list[str]:
@@ -351,9 +353,9 @@ def _notes_on_padding(chosen: Demonstrations) -> list[str]:
     behind = chosen.rows_per_episode - real
     if behind.sum() != is_zero.sum() or not (behind > 1).any() or not all(real):
         return []
-    which = f"{(behind > 1).sum()} of {chosen.num_episodes} episodes"
+    which = _share_of(behind > 1, "ends", "end")
     return [
-        f"{WARNING}{which} end in rows of zeros alone, {behind.max()} at most: "
+        f"{WARNING}{which} in rows of zeros alone, {behind.max()} at most: "
         "padding? Leave such rows out, and set terminals or timeouts at the last real ones."
     ]
 

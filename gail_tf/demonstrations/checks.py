@@ -137,10 +137,11 @@ def poor_episodes(returns: np.ndarray, random_mean: float, random_std: float) ->
     poor = int((returns <= random_mean + random_std).sum())
     if poor in (0, len(returns)):
         return None
+    of_all = f"of {len(returns)} episodes"
+    which = counted(poor, f"{of_all} returns", f"{of_all} return")
     return (
-        f"{poor} of {len(returns)} episodes return what random play does ({random_mean:.4g} with a standard "
-        f"deviation of {random_std:.3g}) or less, and are learned from like the others: leave them out if "
-        "somebody else drove, or it failed (demonstrations.take)"
+        f"{which} what random play does ({random_mean:.4g} with a standard deviation of {random_std:.3g}) or "
+        "less. All are learned from: leave out where somebody else drove, or it failed (demonstrations.take)"
     )
 
 

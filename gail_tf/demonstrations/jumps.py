@@ -7,6 +7,7 @@ import numpy as np
 
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.steps import Steps
+from gail_tf.errors import counted
 
 _AT_A_TIME = 10_000  # rows
 
@@ -42,7 +43,8 @@ def jumps_warning(demonstrations: Demonstrations, jumps: np.ndarray) -> str:
     cause = "episodes that end there unmarked, or rows left out? Set timeouts at these rows."
     if np.isin(rows + 1, d.episode_ends).all():
         cause = "all are last steps, followed by a reset's observation? Save what they led to."
+    which_rows = counted(len(rows), f"of {len(jumps)} rows jumps", f"of {len(jumps)} rows jump")
     return (
-        f"{len(rows)} of {len(jumps)} rows jump to the next, where the environment's steps do not (rows "
+        f"{which_rows} to the next, where the environment's steps do not (rows "
         f"{which}), and all others go on as these do: {cause}"
     )

@@ -72,14 +72,14 @@ def test_what_was_cut_short_tells_neither_return_nor_length(prepare):
     shown = prepare(pendulums((200, False), (10, False), (30, True)))
     assert shown.return_mean == 115.0 and shown.length_mean == 115.0 and shown.terminates == 0.5
     assert shown.num_transitions == 240  # but it is learned from
-    assert any("1 of 3 episodes stop before the time limit of 200 steps" in note for note in shown.notes)
+    assert any("1 of 3 episodes stops before the time limit of 200 steps" in note for note in shown.notes)
 
 
 def test_episodes_longer_than_the_time_limit_tell_neither_return_nor_length(prepare):
     shown = prepare(pendulums((200, False), (800, False)))
     assert shown.return_mean == 200.0 and shown.length_mean == 200.0
     assert any(
-        "1 of 2 episodes are longer than the time limit of 200 steps, up to 800" in n for n in shown.notes
+        "1 of 2 episodes is longer than the time limit of 200 steps, up to 800" in n for n in shown.notes
     )
     assert prepare(pendulums((800, False))).return_mean is None
 
@@ -108,7 +108,7 @@ def test_rows_of_zeros_behind_episodes_are_taken_for_padding(prepare):
 
     behind = np.r_[150:200]
     (told,) = warned(observations=behind, actions=behind, rewards=behind)
-    assert told.startswith("warning: 1 of 2 episodes end in rows of zeros alone, 50 at most: padding? Leave")
+    assert told.startswith("warning: 1 of 2 episodes ends in rows of zeros alone, 50 at most: padding? Leave")
     assert not warned(observations=behind, actions=behind)  # paid: the expert rests there
     assert not warned(actions=behind, rewards=behind)
     within = np.r_[behind, 20]
@@ -280,7 +280,7 @@ def test_episodes_that_are_copies_are_remarked_upon(prepare):
         name: getattr(recorded, name)[rows] for name in ("observations", "actions", "next_observations")
     }
     (note,) = (note for note in prepare(dataclasses.replace(recorded, **columns)).notes if "copies" in note)
-    assert note.startswith("2 of 3 episodes are copies of others") and "different ones: 1." in note
+    assert note.startswith("2 of 3 episodes are copies of others: a") and "Different ones: 1." in note
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def test_an_episode_that_the_recording_cut_does_not_count():
     assert line.startswith(
         "gail-train learns from 980 transitions; the expert's return is 500.00, its length"
     )
-    assert any("1 of 2 episodes stop before the time limit of 500 steps" in note for note in notes)
+    assert any("1 of 2 episodes stops before the time limit of 500 steps" in note for note in notes)
 
 
 def test_of_episodes_that_are_all_cut_nothing_is_told():
@@ -60,7 +60,7 @@ def test_episodes_of_a_poor_driver_are_a_warning():
     fields = {name: getattr(SHIPPED, name)[rows] for name in ("observations", "actions", "next_observations")}
     ends = {"terminals": np.arange(524) == 511, "timeouts": np.isin(np.arange(524), [499, 523])}
     found = inspected(demonstrations.from_arrays(fields | ends | {"rewards": np.ones(524)}), "CartPole-v1")
-    assert [warning[:39] for warning in found.warnings] == ["1 of 2 episodes return what random play"]
+    assert [warning[:40] for warning in found.warnings] == ["1 of 2 episodes returns what random play"]
 
 
 class Dim(gym.Env):

@@ -27,7 +27,7 @@ from gail_tf.demonstrations.readers.outside import (
     parsing,
     source,
 )
-from gail_tf.errors import UserError
+from gail_tf.errors import UserError, counted
 
 PARQUET = b"PAR1"
 """What a Parquet file begins with."""
@@ -397,7 +397,11 @@ def _with_ends(fields: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], li
     if inside.any():
         raise UserError(f"row {inside.argmax()} ends an episode, and the column episode goes on; mend either")
     if not notes and (open_ends := int((ends & ~terminals & ~timeouts).sum())):
-        notes = [f"{open_ends} of {ends.sum()} episodes have no mark where they end: taken as cut."]
+        of_all = f"of {ends.sum()} episodes"
+        which = counted(
+            open_ends, f"{of_all} has no mark where it ends", f"{of_all} have no mark where they end"
+        )
+        notes = [f"{which}: taken as cut."]
     fields["timeouts"] = timeouts | (ends & ~terminals)
     return fields, notes
 
