@@ -141,7 +141,8 @@ def poor_episodes(returns: np.ndarray, random_mean: float, random_std: float) ->
     which = counted(poor, f"{of_all} returns", f"{of_all} return")
     return (
         f"{which} what random play does ({random_mean:.4g} with a standard deviation of {random_std:.3g}) or "
-        "less. All are learned from: leave out where somebody else drove, or it failed (demonstrations.take)"
+        "less. All are learned from: leave out those that somebody else drove, or that failed "
+        "(demonstrations.take)"
     )
 
 

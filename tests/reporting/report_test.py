@@ -451,6 +451,13 @@ def test_summary_of_an_unfinished_run(make_run_dir):
     assert lines[-1].startswith("  note: metrics.jsonl: the last line")
 
 
+@pytest.mark.parametrize("score, told", [(0.96, "at no evaluation while it trained"), (0.6, "not reached")])
+def test_a_kept_policy_of_more_than_90_percent_is_not_told_to_be_below(make_run_dir, score, told):
+    """IQ-Learn on Taxi-v4: 0.96 over the final episodes, and no evaluation of fewer was above 0.9."""
+    lines = terminal.summary_lines(load_run(make_run_dir(returns=(0.0, 500.0), normalized_return=score)))
+    assert any("90% of expert" in line and line.endswith(told) for line in lines)
+
+
 @pytest.mark.parametrize(
     "number, wanted",
     [
