@@ -16,7 +16,15 @@ from gail_tf.environments.wrappers import as_bindings, described_arguments
 from gail_tf.errors import UserError
 from gail_tf.files import as_json
 from gail_tf.machine import pip_install
-from gail_tf.training.recording import Episode, Kept, Recorded, kept_of, save, stacked
+from gail_tf.training.recording import (
+    Episode,
+    Kept,
+    Recorded,
+    kept_of,
+    save,
+    stacked,
+    stopped_by_signals,
+)
 
 DIGITS = "0123456789"
 
@@ -60,11 +68,14 @@ def make_demonstrations(
     arguments = arguments or {}
     make_env = functools.partial(make_by_arguments, environment, **arguments)
     make_env = with_time_limit(make_env, max_episode_steps)
-    episodes = record(make_env, environment, num_episodes, seed, keys, fps, kept=kept_of(out, make_env))
-    environment_arguments = described_arguments(arguments, max_episode_steps)
-    about = {"policy": {"kind": "a person"}, "num_episodes": len(episodes), "seed": seed}
-    about |= {"made_by": "gail-make-demonstrations", "environment_kwargs": as_json(environment_arguments)}
-    save(out, episodes, environment, make_env, about)
+    with stopped_by_signals() as ignore_signals:
+        kept = kept_of(out, make_env)
+        episodes = record(make_env, environment, num_episodes, seed, keys, fps, kept=kept)
+        ignore_signals()
+        environment_arguments = described_arguments(arguments, max_episode_steps)
+        about = {"policy": {"kind": "a person"}, "num_episodes": len(episodes), "seed": seed}
+        about |= {"made_by": "gail-make-demonstrations", "environment_kwargs": as_json(environment_arguments)}
+        save(out, episodes, environment, make_env, about)
     return Recorded(environment, as_bindings(environment_arguments), len(episodes))
 
 

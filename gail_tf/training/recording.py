@@ -6,7 +6,9 @@ import functools
 import inspect
 import os
 import shutil
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +25,7 @@ from gail_tf.environments.observations import environment_name, observation_spec
 from gail_tf.environments.wrappers import as_bindings, described_arguments
 from gail_tf.errors import UserError, one_line, without_trail
 from gail_tf.files import as_json, nearest_folder, new_folder, remove_leftovers, require_new
-from gail_tf.machine import pip_install
+from gail_tf.machine import forget, pip_install
 from gail_tf.training import actors, evaluation, rollouts
 from gail_tf.training.run_directory import imported_modules
 from gail_tf.training.saved_models import find_policy
@@ -88,8 +90,8 @@ def make_demonstrations(
     ``path`` is a run directory or SavedModel of ours, or what :mod:`gail_tf.training.actors` knows.
     ``action_noise`` is the std of Gaussian noise on normalised continuous actions, which are cut afterwards.
     ``max_episode_steps`` replaces the environment's time limit; some have none. ``arguments`` are others of
-    ``make_environment``; a policy of ours brings its own. Where it is interrupted by Ctrl-C, or something
-    fails, ``out`` gets the episodes that came to their end before that goes on.
+    ``make_environment``; a policy of ours brings its own. Where it is interrupted by Ctrl-C, SIGTERM or
+    SIGHUP, or something fails, ``out`` gets the episodes that came to their end before that goes on.
     """
     check_out(out)
     is_own, registered = not actors.is_foreign(path), set(gym.registry)
@@ -110,20 +112,22 @@ def make_demonstrations(
     )
     collect, environment, make_env, about = record(request)
     episodes, stopped = [], None
-    try:
-        collect(episodes.append)
-    except (UserError, KeyboardInterrupt) as error:  # hours may have gone into what there is
-        if not episodes:
-            raise
-        stopped = error
-    provenance = {"num_episodes": len(episodes), "seed": seed, "stochastic": stochastic}
-    provenance |= {"action_noise": action_noise, "made_by": "gail-make-demonstrations", **about}
-    policy_metadata = about["policy"]
-    is_same = is_own and is_same_id(environment, policy_metadata.get("environment"))
-    environment_arguments = (policy_metadata.get("environment_kwargs") or {}) if is_same else {}
-    environment_arguments = {**environment_arguments, **described_arguments(arguments, max_episode_steps)}
-    provenance["environment_kwargs"] = as_json(environment_arguments)
-    save(out, episodes, environment, make_env, provenance)
+    with stopped_by_signals() as ignore_signals:
+        try:
+            collect(episodes.append)
+        except (UserError, KeyboardInterrupt) as error:  # hours may have gone into what there is
+            if not episodes:
+                raise
+            stopped = error
+        ignore_signals()
+        provenance = {"num_episodes": len(episodes), "seed": seed, "stochastic": stochastic}
+        provenance |= {"action_noise": action_noise, "made_by": "gail-make-demonstrations", **about}
+        policy_metadata = about["policy"]
+        is_same = is_own and is_same_id(environment, policy_metadata.get("environment"))
+        environment_arguments = (policy_metadata.get("environment_kwargs") or {}) if is_same else {}
+        environment_arguments = {**environment_arguments, **described_arguments(arguments, max_episode_steps)}
+        provenance["environment_kwargs"] = as_json(environment_arguments)
+        save(out, episodes, environment, make_env, provenance)
     if stopped is not None:
         kept = f"The whole episodes before it, {len(episodes)} of {num_episodes}, are in {out}."
         if isinstance(stopped, UserError):
@@ -134,6 +138,36 @@ def make_demonstrations(
     imports = [] if is_known else [f"import {name}" for name in imported_modules(find_policy(path))]
     lines = dict.fromkeys([*imports, *as_bindings(environment_arguments)])
     return Recorded(environment, list(lines), len(episodes))
+
+
+@contextlib.contextmanager
+def stopped_by_signals() -> Iterator[Callable[[], None]]:
+    """Inside, SIGTERM and SIGHUP raise KeyboardInterrupt as Ctrl-C does: what there is can be saved.
+
+    What it yields lets all three do nothing more: that has to be whole.
+    """
+    terminals = [stream for stream in (sys.stdout, sys.stderr) if stream.isatty()]
+
+    def stop(number, frame) -> None:
+        if number == signal.SIGHUP:  # a terminal that is gone fails who writes to it
+            for stream in terminals:
+                forget(stream)
+        raise KeyboardInterrupt
+
+    is_main = threading.current_thread() is threading.main_thread()
+    of_all = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    heard = [n for n in of_all if is_main and signal.getsignal(n) not in (signal.SIG_IGN, None)]
+    before = {number: signal.signal(number, stop) for number in heard}
+
+    def ignore() -> None:
+        for number in heard:
+            signal.signal(number, signal.SIG_IGN)
+
+    try:
+        yield ignore
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _record_own(request: _RecordingRequest):

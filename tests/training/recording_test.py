@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from types import SimpleNamespace
 
 import numpy as np
@@ -131,6 +132,42 @@ def test_a_recording_that_stops_leaves_what_came_to_its_end(error, tmp_path, mon
     assert said in str(told.value) + capsys.readouterr().err
     recorded = demonstrations.load(str(out))
     assert recorded.num_episodes == recorded.provenance["num_episodes"] == 2
+
+
+SIGNALS = """
+import signal
+
+def ValueError(text):
+    signal.raise_signal(signal.%s)
+    return RuntimeError("nobody heard it")
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_recording_that_a_signal_stops_is_saved_whole(name, tmp_path, monkeypatch):
+    """Its end took all episodes with it, and so did a second Ctrl-C while they were written."""
+    module, out, number = f"stops_by_{name.lower()}", tmp_path / "o.npz", getattr(signal, name)
+    (tmp_path / f"{module}.py").write_text(SIGNALS % name + STOPS % "ValueError")
+    monkeypatch.syspath_prepend(tmp_path)
+    save = recording.save
+
+    def pressed_again(*arguments):
+        signal.raise_signal(number)
+        save(*arguments)
+
+    monkeypatch.setattr(recording, "save", pressed_again)
+
+    def heard(number, frame):
+        raise RuntimeError("it ends the process")
+
+    before = signal.signal(number, heard)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            recording.make_demonstrations(f"{module}:Controller", str(out), f"{module}:Stops-v0", 4, 0, False)
+        assert signal.getsignal(number) is heard
+    finally:
+        signal.signal(number, before)
+    assert demonstrations.load(str(out)).num_episodes == 2
 
 
 @pytest.mark.parametrize(
