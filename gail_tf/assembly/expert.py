@@ -32,6 +32,7 @@ from gail_tf.training.imitation_distance import Ends, ends_of_expert
 from gail_tf.types import ARRAYS, DEMONSTRATIONS, Transition
 
 SMALL_SPREAD, SMALL_RELATIVE_SPREAD = 3e-4, 1e-5  # Standard deviations that RunningMoments flattens.
+UNSCALED_SPREAD, UNSCALED_RELATIVE_SPREAD = 1e-5, 3e-6  # Those that it takes for a constant.
 MODERATE_ACTION = 5.0
 """Root mean square of an action that is not scaled, or its inverse: so far does noise reach."""
 _CHANGE_NOTHING = {"RecordEpisodeStatistics", "RecordVideo", "FlattenObservation", "FrameStackObservation"}
@@ -200,6 +201,7 @@ def whole_episodes(recorded: Demonstrations, max_steps: int) -> np.ndarray:
 def _facts(chosen: Demonstrations, env: gym.Env, max_steps: int, codec: ActionCodec) -> dict[str, Any]:
     """What gail-doctor asks of them; neighbours among images are none, flattened or not."""
     found = demos.facts(chosen, max_steps, _action_bounds(codec))
+    found |= {"flat_components": _flat_components(chosen.observations)}
     return found | ({"action_noise": None} if flattened_images(env) else {})
 
 
@@ -358,6 +360,15 @@ def _notes_on_padding(chosen: Demonstrations) -> list[str]:
         f"{WARNING}{which} in rows of zeros alone, {behind.max()} at most: "
         "padding? Leave such rows out, and set terminals or timeouts at the last real ones."
     ]
+
+
+def _flat_components(observations: np.ndarray) -> list[int]:
+    """Those of ``observations`` ``[N, d]`` that vary, and by so little that a normaliser leaves them so."""
+    if observations.ndim > 2:
+        return []
+    mean, std = observations.mean(0, dtype=np.float64), observations.std(0, dtype=np.float64)
+    small = np.maximum(UNSCALED_SPREAD, UNSCALED_RELATIVE_SPREAD * np.abs(mean))
+    return np.flatnonzero((std > 0.0) & (std < small) & (np.ptp(observations, 0) > 0.0)).tolist()
 
 
 def _notes_on_spread(observations: np.ndarray) -> list[str]:

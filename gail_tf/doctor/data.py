@@ -61,6 +61,22 @@ def other_columns(case: Case) -> Finding | None:
     )
 
 
+def flat_components(case: Case) -> Finding | None:
+    """Components that vary and that a normaliser takes for constants: the policy does not see them."""
+    flat = case.facts.get("flat_components")
+    if not flat or case.is_good:
+        return None
+    which = ", ".join(map(str, flat[:8])) + (", ..." if len(flat) > 8 else "")
+    return Finding(
+        f"policy and discriminator hardly see how these components of the observations vary: {which}",
+        (
+            case.inspection,
+            "If they matter, give them in smaller units, or from another zero: in the file, and in the "
+            "environment by a wrapper (docs/own_parts.md).",
+        ),
+    )
+
+
 def blind_actions(case: Case) -> Finding | None:
     """The observation says next to nothing of the expert's action."""
     noise = case.fact("action_noise")

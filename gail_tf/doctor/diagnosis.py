@@ -17,6 +17,7 @@ CHECKS: Mapping[str, Check] = {
     "demonstrations of other lengths": data.lengths,
     "demonstrations with timeouts marked as ends": data.ends,
     "demonstrations with other columns than the environment's": data.other_columns,
+    "demonstrations with components that hardly vary": data.flat_components,
     "demonstrations whose actions do not fit their observations": data.blind_actions,
     "demonstrations with actions at their bounds": data.actions_at_bounds,
     "demonstrations with actions in other units": data.small_actions,

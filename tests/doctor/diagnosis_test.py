@@ -228,6 +228,7 @@ def test_the_entropy_of_a_warm_start_is_no_beginning():
         ("demonstrations of other lengths", {"length_max": 1200.0}),
         ("demonstrations of other lengths", {"cut_short_share": 0.8}),
         ("demonstrations with timeouts marked as ends", {"ended_at_limit_share": 1.0}),
+        ("demonstrations with components that hardly vary", {"flat_components": [0, 3]}),
         ("demonstrations whose actions do not fit their observations", {"action_noise": 0.95}),
         ("demonstrations with actions at their bounds", {"actions_at_bounds": 0.9}),
         ("demonstrations with actions in other units", {"action_range": 0.1}),
