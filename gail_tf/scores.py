@@ -6,6 +6,9 @@ LEFT_OUT = "the normalised score is left out; check the recording's rewards"
 
 HIGH, LOW = 1.5, 0.5
 NEAR = 0.8
+MIN_SCALE = 1.0
+"""Standard deviations of the demonstrations' returns from random play to the expert; of recorded tasks
+SpaceInvaders has the fewest (1.8), the next Walker2d-v5 (4.3)."""
 MAX_BORDER_ACCURACY = 0.85
 """Of ``demonstrations.border_accuracy``. Against random play two recordings of Pong have 0.88 and 0.95 with
 the score, 0.58 and 0.52 without it, one of SpaceInvaders 0.77 without: a player is seen there too."""
@@ -40,6 +43,19 @@ def no_scale(expert: float | None, random: float | None) -> str | None:
         return None
     return (
         f"the recorded returns (mean {expert:.4g}) are not above random play (mean {random:.4g}): {LEFT_OUT}"
+    )
+
+
+def small_scale(expert: float | None, random: float | None, spread: float | None) -> str | None:
+    """Why a score says little where chance moves an episode's return by more than skill; None elsewhere.
+
+    ``spread``: the standard deviation of the recorded episodes' returns; None: not known.
+    """
+    if None in (expert, random, spread) or expert - random >= MIN_SCALE * spread:
+        return None
+    return (
+        f"the expert's mean of {expert:.4g} is above random play ({random:.4g}) by less than one standard "
+        f"deviation of its episodes ({spread:.4g}): the score ranks nothing"
     )
 
 

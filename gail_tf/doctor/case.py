@@ -16,7 +16,7 @@ import numpy as np
 from gail_tf.reporting import python_calls
 from gail_tf.reporting.aggregates import FAR
 from gail_tf.reporting.runs import Run, finite_or_none
-from gail_tf.scores import doubt, nearness
+from gail_tf.scores import doubt, nearness, small_scale
 from gail_tf.types import ARRAYS, DEMONSTRATIONS
 
 GOOD_SCORE = 0.8
@@ -31,10 +31,6 @@ at 0.31, and experts of Reacher-v5 are beyond it.)"""
 MIN_VALUES = 10
 """Lines of a metric below which it is not judged: a discriminator that learns is near 0.5 at first
 (0.13 and 0.86 in the first seven of a healthy run of gail_trpo/cartpole)."""
-
-MIN_SCALE = 1.0
-"""Standard deviations of the demonstrations' returns from random play to the expert; of recorded tasks
-SpaceInvaders has the fewest (1.8), the next Walker2d-v5 (4.3)."""
 
 EARLIEST = 0.3
 """Share of the budget before which a low return accuses nobody: of eight healthy runs of gail_ppo/hopper one
@@ -357,13 +353,8 @@ class Case:
             return None
         expert, random = (self.run.number(f"{who}_return") for who in ("expert", "random"))
         spread = self.fact("return_std")
-        if spread is not None and None not in (expert, random) and expert - random < MIN_SCALE * spread:
-            return (
-                f"the expert's mean of {expert:.4g} is above random play ({random:.4g}) by less than one "
-                f"standard deviation of its episodes ({spread:.4g}): the score ranks nothing"
-            )
         share = None if self.distance is None else self.nearness(self.distance)
-        return doubt(self.score, share)
+        return small_scale(expert, random, spread) or doubt(self.score, share)
 
     @property
     def is_good(self) -> bool | None:

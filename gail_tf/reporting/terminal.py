@@ -4,7 +4,7 @@ from gail_tf import scores
 from gail_tf.reporting import text
 from gail_tf.reporting.aggregates import EXPERT_FRACTION, evaluation_curve, time_to_expert
 from gail_tf.reporting.groups import demonstrations_text
-from gail_tf.reporting.runs import Run
+from gail_tf.reporting.runs import Run, finite_or_none
 
 
 def summary_lines(run: Run) -> list[str]:
@@ -46,7 +46,9 @@ def _doubts(run: Run) -> list[str]:
     distance, at_random = run.number("imitation_distance"), run.number("random_distance")
     share = None if distance is None or at_random is None else scores.nearness(distance, at_random)
     doubt = scores.doubt(run.normalized_return, share)
-    return [doubt] if doubt else []
+    spread = finite_or_none((run.info.get("demonstration_facts") or {}).get("return_std"))
+    scale = scores.small_scale(run.number("expert_return"), run.number("random_return"), spread)
+    return [scale or doubt] if doubt else []
 
 
 def _amount(run: Run, steps: float) -> str:

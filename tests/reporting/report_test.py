@@ -451,6 +451,16 @@ def test_summary_of_an_unfinished_run(make_run_dir):
     assert lines[-1].startswith("  note: metrics.jsonl: the last line")
 
 
+@pytest.mark.parametrize(
+    "spread, told", [(1200.0, "the score ranks nothing"), (100.0, "hardly passes"), (None, "har")]
+)
+def test_a_score_of_more_than_the_experts_by_chance_accuses_no_rewards(make_run_dir, spread, told):
+    """Blackjack-v1: a random player at -0.25, the book's at -0.10, and an episode is won or lost."""
+    facts = {"demonstration_facts": {"return_std": spread}}
+    lines = terminal.summary_lines(load_run(make_run_dir(normalized_return=2.0, **facts)))
+    assert [told in line for line in lines if line.startswith("  note:")] == [True]
+
+
 @pytest.mark.parametrize("score, told", [(0.96, "at no evaluation while it trained"), (0.6, "not reached")])
 def test_a_kept_policy_of_more_than_90_percent_is_not_told_to_be_below(make_run_dir, score, told):
     """IQ-Learn on Taxi-v4: 0.96 over the final episodes, and no evaluation of fewer was above 0.9."""
