@@ -38,7 +38,13 @@ had 0.23 of the expert then, with accuracies of 0.99."""
 
 
 _ARGUMENTS, _UNBOUND = ("kwargs", "max_episode_steps", "wrappers"), ("None", "()", "[]")
-_OPTIONAL = ("Discriminator", "make_discriminator_network", "make_actor_network", "gradient_penalty")
+_OPTIONAL = (
+    "Discriminator",
+    "make_discriminator_network",
+    "make_actor_network",
+    "gradient_penalty",
+    "OffPolicyGenerator",
+)
 """Parts that not every recipe has."""
 
 

@@ -206,6 +206,7 @@ def saturated(case: Case) -> Finding | None:
         (
             "--gin='make_actor_network.initial_log_std = -2.0'",
             case.slower_policy,
+            "--gin='OffPolicyGenerator.normalize_observations = True'  # where observations are large",
             "Compare the range of the demonstrations' actions with the action space.",
         ),
     )

@@ -240,6 +240,21 @@ def test_facts_of_demonstrations_accuse_them_unless_the_run_is_good(finding, fac
     assert found(poor(score=0.95, facts=facts)) == []
 
 
+@pytest.mark.parametrize(
+    "settings, offered",
+    [
+        ("OffPolicyGenerator.agent = @SAC", True),
+        ("OffPolicyGenerator.agent = @SAC\nOffPolicyGenerator.normalize_observations = True", False),
+        ("OnPolicyGenerator.agent = @PPO", False),
+    ],
+)
+def test_saturated_actions_of_an_agent_that_sees_raw_observations_may_be_their_size(settings, offered):
+    """Of observations of the order of 1e5 SAC's actions all sat on the bounds."""
+    run = poor(settings=settings, evaluation__actions_at_bounds=0.99)
+    [finding] = diagnosis.diagnose(run)
+    assert any("normalize_observations = True" in one for one in finding.change) == offered
+
+
 def test_episodes_of_a_single_step_can_end_nowhere_but_at_the_limit():
     assert found(poor(facts={"ended_at_limit_share": 1.0, "max_steps": 1, "length_max": 1.0})) == [
         "not learned"
