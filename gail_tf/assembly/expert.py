@@ -345,7 +345,10 @@ def _notes_on_copies(recorded: Demonstrations) -> list[str]:
 
 
 def _notes_on_padding(chosen: Demonstrations) -> list[str]:
-    """How many episodes end in rows of zeros alone, two and more, such as no other row is."""
+    """How many episodes end in rows of zeros alone, two and more, such as no other row is.
+
+    Where successors were recorded, padding is an episode of its own: what leads to it is not its first row.
+    """
     if chosen.observations.ndim > 2:
         return []
     is_zero = ~chosen.observations.any(1) & ~chosen.actions.reshape(len(chosen.actions), -1).any(1)
@@ -353,12 +356,12 @@ def _notes_on_padding(chosen: Demonstrations) -> list[str]:
         is_zero &= chosen.rewards == 0.0
     real = [np.flatnonzero(~is_zero[rows]).max(initial=-1) + 1 for rows in chosen.episode_slices]
     behind = chosen.rows_per_episode - real
-    if behind.sum() != is_zero.sum() or not (behind > 1).any() or not all(real):
+    if behind.sum() != is_zero.sum() or not (behind > 1).any() or not any(real):
         return []
     which = _share_of(behind > 1, "ends", "end")
     return [
         f"{WARNING}{which} in rows of zeros alone, {behind.max()} at most: "
-        "padding? Leave such rows out, and set terminals or timeouts at the last real ones."
+        "padding? If so leave these rows out, and set terminals or timeouts at the last real ones."
     ]
 
 

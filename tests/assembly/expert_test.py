@@ -116,11 +116,24 @@ def test_rows_of_zeros_behind_episodes_are_taken_for_padding(prepare):
 
     behind = np.r_[150:200]
     (told,) = warned(observations=behind, actions=behind, rewards=behind)
-    assert told.startswith("warning: 1 of 2 episodes ends in rows of zeros alone, 50 at most: padding? Leave")
+    assert told.startswith("warning: 1 of 2 episodes ends in rows of zeros alone, 50 at most: padding? If so")
     assert not warned(observations=behind, actions=behind)  # paid: the expert rests there
     assert not warned(actions=behind, rewards=behind)
     within = np.r_[behind, 20]
     assert not warned(observations=within, actions=within, rewards=within)
+    assert not warned(observations=np.r_[:400], actions=np.r_[:400], rewards=np.r_[:400])
+
+
+def test_padding_whose_successors_were_recorded_is_an_episode_and_warned_of(prepare):
+    """What the last real row leads to is no row of zeros, so that it was told to be truncated, and no more."""
+    rows, ends = pendulums((200, False), (200, False)).per_step, np.arange(400) % 200 == 199
+    fields = {name: rows[name].copy() for name in ("observations", "actions", "rewards", "next_observations")}
+    for column in fields.values():
+        column[150:200] = 0.0
+    padded = from_arrays(fields | {"timeouts": ends, "terminals": np.zeros(400, bool)})
+    assert padded.lengths.tolist() == [150, 50, 200]
+    (told,) = (note for note in prepare(padded).notes if "padding?" in note)
+    assert "1 of 3 episodes ends in rows of zeros alone, 50 at most" in told
 
 
 def test_an_absorbing_states_action_is_the_agents(prepare):
