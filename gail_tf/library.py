@@ -262,6 +262,8 @@ def train(
     }
     for name in ("label", "task", "run_name", "group", "device"):
         _require(arguments[name] is None or isinstance(arguments[name], str), name, arguments[name], "text")
+    for name in ("resume", "overwrite", "for_expert", "show_progress", "pass_signals_on"):
+        _require_switch(name, arguments[name])
     _require_path("run_dir", run_dir)
     _require_path("reward", reward)
     _require_say(say, "line")
@@ -342,6 +344,11 @@ def _whole(name: str, value: Any, least: int) -> int:
         if not isinstance(value, bool) and least <= (number := operator.index(value)) < 2**31:
             return number
     raise _wrong(name, value, f"a whole number from {least} on, below 2**31")
+
+
+def _require_switch(name: str, value: Any) -> None:
+    """Not a text: overwrite="no" is true, and would take the run that is there."""
+    _require(isinstance(value, bool | np.bool_), name, value, "True or False")
 
 
 def _require_path(name: str, value: Any) -> None:
@@ -582,6 +589,7 @@ def evaluate(
     is_policy = isinstance(policy, Policy | str | os.PathLike) or callable(policy)
     _require(is_policy, "policy", policy, "a Policy, a path, or a function from observations to actions")
     _require_environment(environment)
+    _require_switch("deterministic", deterministic)
     _require_path("video", video)
     _require_say(say, "result")
     num_episodes, seed = _whole("num_episodes", num_episodes, 1), _whole("seed", seed, 0)
