@@ -125,7 +125,7 @@ def test_rows_of_zeros_behind_episodes_are_taken_for_padding(prepare):
 
 
 def test_padding_whose_successors_were_recorded_is_an_episode_and_warned_of(prepare):
-    """What the last real row leads to is no row of zeros, so that it was told to be truncated, and no more."""
+    """What the last real row leads to is no row of zeros: it was told to be truncated, and that was all."""
     rows, ends = pendulums((200, False), (200, False)).per_step, np.arange(400) % 200 == 199
     fields = {name: rows[name].copy() for name in ("observations", "actions", "rewards", "next_observations")}
     for column in fields.values():
