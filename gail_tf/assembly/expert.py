@@ -371,7 +371,7 @@ def _flat_components(observations: np.ndarray) -> list[int]:
         return []
     mean, std = observations.mean(0, dtype=np.float64), observations.std(0, dtype=np.float64)
     small = np.maximum(UNSCALED_SPREAD, UNSCALED_RELATIVE_SPREAD * np.abs(mean))
-    return np.flatnonzero((std > 0.0) & (std < small) & (np.ptp(observations, 0) > 0.0)).tolist()
+    return np.flatnonzero((std > 0.0) & (std < small)).tolist()
 
 
 def _notes_on_spread(observations: np.ndarray) -> list[str]:

@@ -170,6 +170,17 @@ def test_a_recording_that_a_signal_stops_is_saved_whole(name, tmp_path, monkeypa
     assert demonstrations.load(str(out)).num_episodes == 2
 
 
+def test_a_terminal_that_is_gone_fails_nobody_who_writes_to_it(monkeypatch):
+    """Notes are printed before the episodes are saved, and an input/output error would take these along."""
+    terminal, program = os.openpty()
+    with open(program, "w") as stream:
+        monkeypatch.setattr("sys.stderr", stream)
+        with pytest.raises(KeyboardInterrupt), recording.stopped_by_signals():
+            os.close(terminal)
+            signal.raise_signal(signal.SIGHUP)
+        print("note", file=stream, flush=True)
+
+
 @pytest.mark.parametrize(
     ("environment", "wrapper", "expected"),
     [
@@ -274,6 +285,19 @@ def test_what_a_person_plays_says_what_its_environment_was_made_with(keyboard, t
     play.make_demonstrations("CartPole-v1", out, 1, 0, None, 10_000, max_episode_steps=30, arguments=kwargs)
     made = demonstrations.load(out).provenance["environment_kwargs"]
     assert made == {**kwargs, "max_episode_steps": 30}
+
+
+def test_what_a_person_played_is_saved_whole_where_ctrl_c_is_pressed_again(keyboard, tmp_path, monkeypatch):
+    keyboard("1")
+    save, out = play.save, str(tmp_path / "played.npz")
+
+    def pressed_again(*arguments):
+        signal.raise_signal(signal.SIGTERM)
+        save(*arguments)
+
+    monkeypatch.setattr(play, "save", pressed_again)
+    play.make_demonstrations("CartPole-v1", out, 1, 0, None, 10_000)
+    assert demonstrations.load(out).num_episodes == 1
 
 
 def test_a_window_that_is_closed_leaves_what_came_to_its_end(keyboard):
