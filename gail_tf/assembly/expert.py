@@ -307,7 +307,7 @@ def _otherwise(recorded: Any, bound: Sequence[Callable] | None) -> list[Mapping[
 
 def _share_of(are_meant: np.ndarray, one: str, many: str) -> str:
     """1 of 3 episodes ends, 2 of 3 episodes end: of bool ``[E]``."""
-    of_all = f"of {are_meant.size} episodes"
+    of_all = f"of {counted(are_meant.size, 'episode', 'episodes')}"
     return counted(int(are_meant.sum()), f"{of_all} {one}", f"{of_all} {many}")
 
 

@@ -81,7 +81,8 @@ def test_episodes_longer_than_the_time_limit_tell_neither_return_nor_length(prep
     assert any(
         "1 of 2 episodes is longer than the time limit of 200 steps, up to 800" in n for n in shown.notes
     )
-    assert prepare(pendulums((800, False))).return_mean is None
+    alone = prepare(pendulums((800, False)))
+    assert alone.return_mean is None and any("1 of 1 episode is longer" in note for note in alone.notes)
 
 
 def test_ends_at_the_time_limit_are_doubted_but_where_it_is_a_single_step():

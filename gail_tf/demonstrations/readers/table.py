@@ -397,7 +397,7 @@ def _with_ends(fields: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], li
     if inside.any():
         raise UserError(f"row {inside.argmax()} ends an episode, and the column episode goes on; mend either")
     if not notes and (open_ends := int((ends & ~terminals & ~timeouts).sum())):
-        of_all = f"of {ends.sum()} episodes"
+        of_all = f"of {counted(int(ends.sum()), 'episode', 'episodes')}"
         which = counted(
             open_ends, f"{of_all} has no mark where it ends", f"{of_all} have no mark where they end"
         )
