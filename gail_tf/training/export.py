@@ -161,12 +161,17 @@ def _metadata(path: Path) -> dict[str, Any]:
     return metadata
 
 
+def check_outside(policy: Path, out: Path) -> None:
+    """Raises UserError where ``out`` is below ``policy``: its copy would hold itself, without an end."""
+    if policy.resolve() in out.resolve().parents:
+        raise UserError(f"{out}: is a folder of the policy that is copied: choose another.")
+
+
 def copy_policy(source: str | os.PathLike, out: str | os.PathLike) -> str:
     """Copies an exported policy to the new folder ``out``; describes its signatures, one a line."""
     source, out = find_policy(source), Path(out)
     check_readable(str(out), out, "choose another")
-    if source.resolve() in out.resolve().parents:
-        raise UserError(f"{out}: is a folder of the policy that is copied: choose another.")
+    check_outside(source, out)
     model, _ = load_policy(source)
     with write_errors_as_user_errors(f"{out}:", "choose another folder"), new_folder(out) as temporary:
         shutil.copytree(source, temporary, dirs_exist_ok=True)

@@ -15,7 +15,7 @@ from gail_tf.machine import pip_install
 from gail_tf.reporting.commands import without_folders
 from gail_tf.reporting.groups import demonstrations_text
 from gail_tf.reporting.text import episodes
-from gail_tf.training.export import load_policy
+from gail_tf.training.export import check_outside, load_policy
 from gail_tf.training.run_directory import RunDirectory, read_json, write_errors_as_user_errors, write_json
 
 
@@ -32,9 +32,11 @@ def write(
       license_name: as the Hub names it; None: "unknown".
 
     Raises:
-      UserError: the run is not finished, the film is none, or the folder cannot be written.
+      UserError: the run is not finished, the film is none, or the folder lies in the policy or cannot be
+        written.
     """
     run = RunDirectory(run_dir)
+    check_outside(policy, Path(out))
     if not run.summary.is_file():
         raise UserError(f"{run_dir}: a model card is of a finished run (summary.json): give its directory.")
     summary, info = read_json(run.summary), read_json(run.run_json)

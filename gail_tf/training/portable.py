@@ -17,7 +17,7 @@ from gail_tf.environments.third_party import any_error_as_user_error
 from gail_tf.errors import UserError
 from gail_tf.files import new_folder, write_atomically
 from gail_tf.machine import pip_install
-from gail_tf.training.export import METADATA, copy_policy, load_policy
+from gail_tf.training.export import METADATA, check_outside, copy_policy, load_policy
 from gail_tf.training.run_directory import write_errors_as_user_errors
 from gail_tf.training.saved_models import find_policy
 
@@ -55,6 +55,7 @@ FORMATS = {"savedmodel": copy_policy, "onnx": export_onnx, "tflite": export_tfli
 
 def _export(source, out: Path, name: str, convert: Callable, load: Callable[[bytes], Act]) -> str:
     source = find_policy(source)
+    check_outside(source, out)
     model, metadata = load_policy(source)
     specs = model.signatures["serving_default"].structured_input_signature[1]
     spec = tf.TensorSpec(specs["observation"].shape, specs["observation"].dtype, name="observation")

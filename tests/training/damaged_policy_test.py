@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from gail_tf.errors import UserError
-from gail_tf.training import export, rollouts
+from gail_tf.training import export, model_card, portable, rollouts
 
 
 def _cut_out_of_the_index(folder):
@@ -40,10 +40,16 @@ def test_a_damaged_policy_is_one_line_and_is_not_copied(reference, tmp_path, dam
 
 
 def test_a_policy_is_not_copied_into_itself(reference):
-    policy = reference("BC CartPole")[0] / "policy"
+    run_dir = reference("BC CartPole")[0]
+    policy = run_dir / "policy"
     before = sorted(policy.rglob("*"))
-    with pytest.raises(UserError, match="is a folder of the policy that is copied"):
-        export.copy_policy(policy, policy / "copy")
+    for write in (
+        lambda out: export.copy_policy(policy, out),
+        lambda out: portable.export_tflite(policy, out),
+        lambda out: model_card.write(str(run_dir), policy, str(out)),
+    ):
+        with pytest.raises(UserError, match="is a folder of the policy that is copied"):
+            write(policy / "copy")
     assert sorted(policy.rglob("*")) == before
 
 
