@@ -156,7 +156,7 @@ def test_a_film_of_what_is_not_drawn_is_one_line(tmp_path):
 
 
 class Slow(Draws):
-    """Its film takes a minute."""
+    """Its film takes a minute: an .mp4 is there, half written, from its first picture on."""
 
     def render(self):
         time.sleep(0.05)
@@ -184,7 +184,7 @@ def test_a_film_that_a_ctrl_c_of_the_parent_alone_ends_is_not_there(tmp_path):
     try:
         threading.Thread(target=interrupt).start()
         with pytest.raises(KeyboardInterrupt):
-            film(make_slow, {}, np.ones(1_000, np.int64), 3, str(tmp_path / "film.gif"))
+            film(make_slow, {}, np.ones(1_000, np.int64), 3, str(tmp_path / "film.mp4"))
     finally:
         signal.signal(signal.SIGINT, before)
     assert os.listdir(tmp_path) == []
@@ -196,7 +196,7 @@ def test_a_film_ends_with_the_process_that_asked_for_it(tmp_path):
     asks = (
         "import numpy as np, film_test\n"
         "from gail_tf.environments.film import film\n"
-        "film(film_test.make_slow, {}, np.ones(1_000, np.int64), 3, 'films/film.gif')"
+        "film(film_test.make_slow, {}, np.ones(1_000, np.int64), 3, 'films/film.mp4')"
     )
     path = os.pathsep.join([os.path.dirname(__file__), *filter(None, sys.path)])
     asking = subprocess.Popen(
