@@ -1,16 +1,18 @@
-"""What a machine has: its cores, the Python that packages are installed into, and two streams to write to."""
+"""What a machine has: cores, a Python that packages are installed into, two streams to write to, signals."""
 
 import contextlib
 import importlib.util
 import math
 import os
 import shlex
+import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from types import ModuleType
-from typing import TextIO
+from typing import Any, TextIO
 
 from gail_tf.errors import UserError
 
@@ -105,6 +107,21 @@ def forget(stream: TextIO) -> None:
     """What is written to ``stream``, whose reader has gone, is nowhere from now on."""
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), stream.fileno())
+
+
+@contextlib.contextmanager
+def hearing(numbers: Sequence[int], handler: Callable[[int, Any], None]) -> Iterator[list[int]]:
+    """Inside, these signals call ``handler``; yields those that do: outside of the main thread none can."""
+    is_main = threading.current_thread() is threading.main_thread()
+    # What is ignored stays so: nohup is how a person asks for a run that outlives its terminal. What a
+    # program that Python is embedded in hears itself (None) does too: Python could not give it back.
+    heard = [n for n in numbers if signal.getsignal(n) not in (signal.SIG_IGN, None)] if is_main else []
+    before = {number: signal.signal(number, handler) for number in heard}
+    try:
+        yield heard
+    finally:
+        for number, handler_before in before.items():
+            signal.signal(number, handler_before)
 
 
 @contextlib.contextmanager

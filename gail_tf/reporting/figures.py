@@ -294,9 +294,8 @@ def draw_group(ax: Axes, group: Group, look: Mapping[str, Any], curve_of: Callab
         x, y = curve_of(run)
         if _stands_alone(run, group) and y.size:
             dots = {"color": look["color"], "linewidth": 0.9, "linestyle": ":"}
-            dotted = (
-                ax.plot(x, y, **dots)[0] if x[-1] else ax.axhline(y[-1], **dots)
-            )  # a clone's takes no steps
+            # A clone takes no steps: its line goes from side to side.
+            dotted = ax.plot(x, y, **dots)[0] if x[-1] else ax.axhline(y[-1], **dots)
             handle = handle or dotted
     return handle
 

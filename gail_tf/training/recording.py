@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,7 +24,7 @@ from gail_tf.environments.observations import environment_name, observation_spec
 from gail_tf.environments.wrappers import as_bindings, described_arguments
 from gail_tf.errors import UserError, one_line, without_trail
 from gail_tf.files import as_json, nearest_folder, new_folder, remove_leftovers, require_new
-from gail_tf.machine import forget, pip_install
+from gail_tf.machine import forget, hearing, pip_install
 from gail_tf.training import actors, evaluation, rollouts
 from gail_tf.training.run_directory import imported_modules
 from gail_tf.training.saved_models import find_policy
@@ -154,20 +153,13 @@ def stopped_by_signals() -> Iterator[Callable[[], None]]:
                 forget(stream)
         raise KeyboardInterrupt
 
-    is_main = threading.current_thread() is threading.main_thread()
-    of_all = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    heard = [n for n in of_all if is_main and signal.getsignal(n) not in (signal.SIG_IGN, None)]
-    before = {number: signal.signal(number, stop) for number in heard}
+    with hearing((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), stop) as heard:
 
-    def ignore() -> None:
-        for number in heard:
-            signal.signal(number, signal.SIG_IGN)
+        def ignore() -> None:
+            for number in heard:
+                signal.signal(number, signal.SIG_IGN)
 
-    try:
         yield ignore
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _record_own(request: _RecordingRequest):

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from gail_tf.doctor.diagnosis import diagnose
 from gail_tf.doctor.text import verdict
 from gail_tf.errors import UserError, error_message
+from gail_tf.machine import hearing
 from gail_tf.reporting.figures import draw_run
 from gail_tf.reporting.runs import load_run
 from gail_tf.training.diagnostics import DivergedError
@@ -161,16 +162,8 @@ def _stop_signal(warn: Callable[[str], None] | None) -> Iterator[_Stop]:
         if warn is not None:
             warn("\nStopping after this iteration (again: at once, and back to the last checkpoint).")
 
-    is_main = threading.current_thread() is threading.main_thread()
-    # What is ignored stays so: nohup is how a person asks for a run that outlives its terminal. What a
-    # program that Python is embedded in hears itself (None) does too: Python could not give it back.
-    heard = [n for n in _SIGNALS if signal.getsignal(n) not in (signal.SIG_IGN, None)] if is_main else []
-    before = {number: signal.signal(number, handle) for number in heard}
-    try:
+    with hearing(_SIGNALS, handle):
         yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _leave(terminals: Sequence[int]) -> None:
