@@ -289,8 +289,13 @@ def train(
     request = Request(**{name: arguments[name] for name in Request._fields})
     # A number too small for float32 is 0, which harms nothing here, whatever NumPy was told to raise for.
     harmless = np.errstate(under="ignore")
-    with cleared_after_training(), _generators_put_back(), _logging_put_back(), harmless:
-        return _run(request, callbacks, command, say, show_progress, pass_signals_on)
+    try:
+        with cleared_after_training(), _generators_put_back(), _logging_put_back(), harmless:
+            return _run(request, callbacks, command, say, show_progress, pass_signals_on)
+    finally:
+        if run_dir is None:
+            with contextlib.suppress(OSError):  # not of a run: only what is refused leaves it empty
+                os.rmdir(request.run_dir)
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -640,6 +641,13 @@ def test_what_a_caller_can_mend_is_one_line(tmp_path):
     with pytest.raises(UserError, match="--gin binds Experiment.seed = 5, and --seed = 3: give one of them"):
         gail_tf.train("gail_ppo/cartpole", seed=3, bindings=["Experiment.seed = 5"], run_dir=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_what_is_refused_leaves_no_temporary_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(UserError, match="loss_term"):
+        gail_tf.train("gail_ppo/cartpole", bindings=["Discriminator.loss_term = []"])
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_function_stands_for_the_environment_of_a_task_and_what_loads_counts_as_used(tmp_path, recwarn):
