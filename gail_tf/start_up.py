@@ -1,6 +1,7 @@
 """What comes before the first use of TensorFlow: one thread, no foreign notices, compiled code at hand."""
 
 import contextlib
+import functools
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -26,8 +27,13 @@ def import_tensorflow() -> None:
     other cores step the environments. TF-Agents imports the old gym, which prints that it is old. A process
     whose TensorFlow is at work already keeps its number of threads.
     """
-    if "tf_agents" in sys.modules:
-        return _use_one_thread()
+    if "tf_agents" not in sys.modules:
+        _import_quietly()
+    _ready()
+    _use_one_thread()
+
+
+def _import_quietly() -> None:
     if importlib.util.find_spec("tf_agents") is None:
         raise UserError(
             "TF-Agents is not installed: it comes without its dependencies, whose pins fit no new Python. "
@@ -37,12 +43,18 @@ def import_tensorflow() -> None:
     # TensorFlow's own choice on a processor with AVX-512. Without that it leaves oneDNN out, and updates from
     # the screen, whose convolutions XLA does not compile on a CPU, take half as long again.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    keep_compiled_code()
     with quiet(2):
-        import tensorflow as tf
+        import tensorflow  # noqa: F401, ICN001
         import tf_agents  # noqa: F401
         from tf_agents.agents.ppo import ppo_clip_agent  # noqa: F401
+
+
+@functools.cache  # what a program sets after its first training is left to it
+def _ready() -> None:
+    """Also where the program imported TF-Agents, as a network of gail_tf's does: there is time yet."""
     import warnings
+
+    import tensorflow as tf
 
     # autograph of TF-Agents' generated code; gymnasium on float64 bounds cast to float32.
     warnings.filterwarnings("ignore", category=SyntaxWarning)
@@ -50,7 +62,7 @@ def import_tensorflow() -> None:
     # A NaN or Inf ends the run by name; NumPy's notice of the subtraction that met it says less.
     warnings.filterwarnings("ignore", "invalid value encountered", RuntimeWarning, "gail_tf")
     tf.get_logger().setLevel("ERROR")
-    _use_one_thread()
+    keep_compiled_code()
 
 
 def check_not_forked() -> None:

@@ -104,6 +104,17 @@ def test_onednn_is_asked_for_unless_somebody_chose(given, used):
     assert done.stdout.split() == [used]
 
 
+def test_a_program_that_imports_a_network_first_gets_the_same_quiet_and_the_same_kept_code(tmp_path):
+    """As examples/own_environment.py does, whose networks bring TF-Agents with them."""
+    code = (
+        "import gail_tf.networks.mlp, gail_tf.start_up as s, os; s.import_tensorflow()\n"
+        "import tensorflow as tf; print(tf.get_logger().level, os.environ['TF_XLA_FLAGS'])"
+    )
+    environment = {**os.environ, "GAIL_TF_CACHE": str(tmp_path), "TF_XLA_FLAGS": ""}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.stdout.startswith("40 ") and str(tmp_path) in done.stdout
+
+
 def test_tf_agents_that_is_missing_is_one_line(monkeypatch):
     monkeypatch.delitem(start_up.sys.modules, "tf_agents", raising=False)
     monkeypatch.setattr(start_up.importlib.util, "find_spec", lambda name: None)
