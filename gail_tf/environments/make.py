@@ -39,7 +39,8 @@ def quiet_mujoco() -> None:
 
 def quiet_pybullet() -> None:
     """Holds back the lines that PyBullet writes: its build time, and "argv[0]=" for every environment."""
-    if "pybullet" not in sys.modules and any(name.startswith("pybullet_envs") for name in sys.modules):
+    names = list(sys.modules)  # which another thread may import into
+    if "pybullet" not in names and any(name.startswith("pybullet_envs") for name in names):
         with contextlib.suppress(Exception), quiet(2):  # making the environment says what is wrong with it
             import pybullet  # noqa: F401
     pybullet = sys.modules.get("pybullet")

@@ -448,3 +448,18 @@ def test_a_type_error_is_not_always_of_what_was_given(monkeypatch):
         message = refusal("Old-v0")
         assert why in message and "or the environment" in message and "does not take" not in message
         assert "does not take these arguments" in refusal("Old-v0", kwargs={"gravity": 1.0})
+
+
+def test_another_thread_may_import_while_an_environment_is_made(monkeypatch):
+    """Two trainings begun at once in one program: the second's was told of a dictionary that changed."""
+
+    class Imported(str):
+        __slots__ = ()
+
+        def startswith(self, *prefixes):
+            sys.modules[f"{self}_too"] = sys
+            return False
+
+    others = {name: module for name, module in sys.modules.items() if "pybullet" not in name}
+    monkeypatch.setattr(sys, "modules", {Imported("of_another_thread"): sys, **others})
+    make_environment("CartPole-v1").close()
