@@ -180,15 +180,43 @@ def layers(configs: Sequence[str], bindings: Sequence[str] = ()) -> list[Layer]:
     """What ``configs`` and ``bindings`` stand for together, in the order in which gin is to read it."""
     found: list[Layer] = []
     recipe: str | None = None
+    for what, _ in _in_order(configs, bindings):
+        if isinstance(what, Layer):
+            found.append(what)
+            continue
+        added = _laid_over(found, what)
+        undone = _overlay(what).get("Overlay.undoes")
+        found = [layer for layer in found if undone is None or layer.comes_with != undone]
+        found += [*added, *(_beside(recipe, what) if recipe else [])]
+        recipe = what if _is_recipe(what) else recipe
+    return [*found, *_named_after_its_agent(found)]
+
+
+def _in_order(configs: Sequence[str], bindings: Sequence[str] = ()) -> Iterator[tuple[str | Layer, str]]:
+    """Shipped names, and between them what is somebody's own, each with what a person typed for it.
+
+    An include of a shipped name is what ``--config`` of it would be in its place: an overlay also takes terms
+    away, renames the algorithm, and wants parts that it changes.
+    """
     for config in configs:
         for name in _stands_for(config):
-            added = _laid_over(found, name)
-            undone = _overlay(name).get("Overlay.undoes")
-            found = [layer for layer in found if undone is None or layer.comes_with != undone]
-            found += [*added, *(_beside(recipe, name) if recipe else [])]
-            recipe = name if _is_recipe(name) else recipe
-    found += [Layer("--gin", "\n".join(bindings))] if bindings else []
-    return [*found, *_named_after_its_agent(found)]
+            own = included(name) if os.path.isfile(name) else None
+            yield from _in_pieces(own[0]) if own else [(name, config)]
+    if bindings:
+        yield from _in_pieces(Layer("--gin", "\n".join(bindings)))
+
+
+def _in_pieces(own: Layer) -> Iterator[tuple[str | Layer, str]]:
+    """A text of somebody's own, cut at its includes; blank lines keep the numbers of the others."""
+    lines, start = own.text.splitlines(), 0
+    for one in statements(own.text, own.source):
+        if one.key != "include" or included(one.value) is None:  # what there is not is for gin to refuse
+            continue
+        yield own._replace(text="\n" * start + "\n".join(lines[start : one.first_line - 1])), own.source
+        for what, typed in _in_order([one.value]):
+            yield what, typed if isinstance(what, Layer) else f"include '{one.value}'"
+        start = one.last_line
+    yield own._replace(text="\n" * start + "\n".join(lines[start:])), own.source
 
 
 def _named_after_its_agent(found: Sequence[Layer]) -> list[Layer]:
@@ -415,11 +443,12 @@ def check(configs: Sequence[str], found: Sequence[Layer]) -> None:
     bound = settings(found)
     if not any(setting.source.startswith("configs/recipes/") for setting in bound.values()):
         return  # somebody's own recipe, which may rely on what the code has for defaults
-    for name in (name for config in configs for name in _stands_for(config)):
+    typed = _shipped(configs)
+    for name in typed:
         if missing := _missing(_needs(name), _parts(bound)):
             given = " + ".join(other for other in configs if _bare(other) != name)
             raise UserError(
-                f"--config={name} changes {' and '.join(missing)}, which {given} does not have: it goes "
+                f"{_said(name, typed)} changes {' and '.join(missing)}, which {given} does not have: it goes "
                 f"on top of {', '.join(_fitting(name))}"
             )
     _check_algorithms(configs, bound)
@@ -427,7 +456,7 @@ def check(configs: Sequence[str], found: Sequence[Layer]) -> None:
 
 def _check_algorithms(configs: Sequence[str], bound: Mapping[str, Statement]) -> None:
     """Raises UserError where a run would go by the name of an algorithm that it is not."""
-    typed = {name: config for config in configs for name in _stands_for(config)}
+    typed = _shipped(configs)
     makers = {typed[name]: found for name in typed if "Overlay.algorithm" in (found := _overlay(name))}
     if len(makers) > 1:
         raise UserError(f"--config: {' and '.join(makers)} have a discriminator each of their own: give one")
@@ -435,8 +464,20 @@ def _check_algorithms(configs: Sequence[str], bound: Mapping[str, Statement]) ->
         lost = [term for term in overlay["Overlay.terms"] if term not in _parts({_TERMS: bound[_TERMS]})]
         by = bound[_TERMS].source.removesuffix(".gin").removeprefix("configs/")
         if lost and by.startswith(OVERLAYS):
-            what = f"--config={by} takes {' and '.join(lost)} away, without which {name} is another algorithm"
+            taken = f"{_said(by, typed)} takes {' and '.join(lost)} away"
+            what = f"{taken}, without which {name} is another algorithm"
             raise UserError(f"{what}: leave it out, or bind {_TERMS} with --gin")
+
+
+def _shipped(configs: Sequence[str]) -> dict[str, str]:
+    """The shipped names that ``configs`` stand for, those included too, with what was typed for each."""
+    return {what: typed for what, typed in _in_order(configs) if isinstance(what, str)}
+
+
+def _said(name: str, typed: Mapping[str, str]) -> str:
+    """How a person asked for the shipped ``name``."""
+    given = typed.get(name, name)
+    return given if given.startswith("include ") else f"--config={name}"
 
 
 def _needs(overlay: str) -> Sequence[str]:

@@ -303,15 +303,50 @@ def test_includes_of_old_names_resolve(folder):
     mine = write(
         folder / "mine.gin",
         "include 'gail_vr/hopper.gin'",
-        "include 'with/no_penalty.gin'  # the later one wins",
+        "include 'with/label_smoothing.gin'",
         "variance.coef = 0.2",
     )
     parse_gin([mine], ["PPO.num_epochs = 3"])
     assert bound("make_environment.environment") == "Hopper-v5"
     assert bound("Experiment.algorithm") == "GAIL-VR (PPO)"
-    assert bound("Discriminator.loss_terms") == "[@bce_loss, @entropy_bonus]"
+    assert bound("bce_loss.label_smoothing") == "0.1"
     assert (bound("variance.coef"), bound("PPO.num_epochs")) == ("0.2", "3")
     assert "variance.coef = 0.2" in recipe_texts.show_text([mine])
+
+
+@pytest.mark.parametrize(
+    "configs",
+    [
+        ("gail_ppo/hopper", "with/gail_vr", "with/spectral_norm"),  # which drops a term, and leaves others
+        ("gail_ppo/half_cheetah", "with/no_cloning"),  # which takes the networks of the cloning along
+        ("gail_trpo/hopper", "with/cloning"),  # of which PPO's, SAC's and other parts are left out
+    ],
+)
+def test_an_include_is_what_config_would_be(configs, folder):
+    """With includes within includes, and in bindings."""
+    wanted = {key: one.text for key, one in recipes.settings(recipes.layers(configs)).items()}
+    base = write(folder / "base.gin", f"include '{configs[0]}.gin'", f"include '{configs[1]}.gin'")
+    rest = [f"include '{name}'" for name in configs[2:]]
+    mine = write(folder / "mine.gin", "# Mine.", f"include '{base}'", *rest, "Trainer.num_evaluations = 3")
+    wanted["Trainer.num_evaluations"] = "3"
+    for given in ([mine],), ([base], [*rest, "Trainer.num_evaluations = 3"]):
+        found = {key: one.text for key, one in recipes.settings(recipes.layers(*given)).items()}
+        assert found == wanted
+    own = [one for one in recipes.walk(recipes.layers([mine])) if one.source == mine]
+    assert [one.first_line for one in own] == [len(configs) + 1]  # as in the file
+    first, _ = recipe_texts.show_text([mine]).split("# The rest.")
+    assert "Discriminator.learning_rate" in first
+
+
+def test_an_included_overlay_that_does_not_fit_is_refused(folder):
+    mine = write(folder / "mine.gin", "include 'bc/hopper.gin'", "include 'with/gail_vr.gin'")
+    with pytest.raises(UserError, match=r"^include 'with/gail_vr.gin' changes OnPolicyGenerator and Discri"):
+        parse_gin([mine], [])
+    mine = write(folder / "mine.gin", "include 'gail_vr/hopper.gin'", "include 'with/no_penalty.gin'")
+    with pytest.raises(UserError, match=r"^include 'with/no_penalty.gin' takes variance away, without whi"):
+        parse_gin([mine], [])
+    with pytest.raises(UserError, match="nested too deep, or a file that includes itself"):
+        parse_gin([write(folder / "mine.gin", "include 'mine.gin'")], [])
 
 
 @pytest.mark.parametrize(
