@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from types import ModuleType
-from typing import Any, TextIO
+from typing import Any
 
 from gail_tf.errors import UserError
 
@@ -100,23 +100,34 @@ def tell(line: str, number: int = 1) -> None:
             tell(line, 2)
             os.dup2(sys.stderr.fileno(), stream.fileno())
         else:
-            forget(stream)
+            forget(stream.fileno())
 
 
-def forget(stream: TextIO) -> None:
-    """What is written to ``stream``, whose reader has gone, is nowhere from now on."""
+def forget(*numbers: int) -> None:
+    """What is written to these file descriptors, whose readers have gone, is nowhere from now on."""
     with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), stream.fileno())
+        for number in numbers:
+            os.dup2(nowhere.fileno(), number)
 
 
 @contextlib.contextmanager
 def hearing(numbers: Sequence[int], handler: Callable[[int, Any], None]) -> Iterator[list[int]]:
-    """Inside, these signals call ``handler``; yields those that do: outside of the main thread none can."""
+    """Inside, these signals call ``handler``; yields those that do: outside of the main thread none can.
+
+    What is written to a terminal that hung up is nowhere by then: it would fail who writes to it.
+    """
+    terminals = [number for number in (1, 2) if os.isatty(number)]  # one that has gone says that it is none
+
+    def hear(number: int, frame: Any) -> None:
+        if number == signal.SIGHUP:
+            forget(*terminals)
+        handler(number, frame)
+
     is_main = threading.current_thread() is threading.main_thread()
     # What is ignored stays so: nohup is how a person asks for a run that outlives its terminal. What a
     # program that Python is embedded in hears itself (None) does too: Python could not give it back.
     heard = [n for n in numbers if signal.getsignal(n) not in (signal.SIG_IGN, None)] if is_main else []
-    before = {number: signal.signal(number, handler) for number in heard}
+    before = {number: signal.signal(number, hear) for number in heard}
     try:
         yield heard
     finally:

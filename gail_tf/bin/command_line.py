@@ -68,7 +68,7 @@ def run_main(main: Callable[[Sequence[str]], int | None], num_arguments: int | N
             sys.stdout.flush()
             return code
         except BrokenPipeError:
-            forget(sys.stdout)
+            forget(sys.stdout.fileno())
             sys.exit(EXIT_USER_ERROR)
         except (UserError, OSError) as error:
             if os.environ.get("GAIL_TF_TRACEBACK"):
@@ -135,7 +135,7 @@ def _print_and_exit(text: str) -> None:
     try:
         print(text, flush=True)
     except BrokenPipeError:
-        forget(sys.stdout)  # head or less has gone: nobody is left to tell
+        forget(sys.stdout.fileno())  # head or less has gone: nobody is left to tell
     sys.exit(0)
 
 

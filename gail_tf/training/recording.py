@@ -24,7 +24,7 @@ from gail_tf.environments.observations import environment_name, observation_spec
 from gail_tf.environments.wrappers import as_bindings, described_arguments
 from gail_tf.errors import UserError, one_line, without_trail
 from gail_tf.files import as_json, nearest_folder, new_folder, remove_leftovers, require_new
-from gail_tf.machine import forget, hearing, pip_install
+from gail_tf.machine import hearing, pip_install
 from gail_tf.training import actors, evaluation, rollouts
 from gail_tf.training.run_directory import imported_modules
 from gail_tf.training.saved_models import find_policy
@@ -145,12 +145,8 @@ def stopped_by_signals() -> Iterator[Callable[[], None]]:
 
     What it yields lets all three do nothing more: that has to be whole.
     """
-    terminals = [stream for stream in (sys.stdout, sys.stderr) if stream.isatty()]
 
     def stop(number, frame) -> None:
-        if number == signal.SIGHUP:  # a terminal that is gone fails who writes to it
-            for stream in terminals:
-                forget(stream)
         raise KeyboardInterrupt
 
     with hearing((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), stop) as heard:

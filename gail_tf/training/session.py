@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import os
 import signal
 import threading
 import time
@@ -143,11 +142,9 @@ class _Stop(threading.Event):
 @contextlib.contextmanager
 def _stop_signal(warn: Callable[[str], None] | None) -> Iterator[_Stop]:
     """What the first of _SIGNALS sets, to stop after an iteration; a second one ends it, more do nothing."""
-    stop, terminals = _Stop(), [number for number in (1, 2) if os.isatty(number)]
+    stop = _Stop()
 
     def handle(number, frame) -> None:
-        if number == signal.SIGHUP:
-            _leave(terminals)
         if number in _ENDING:
             stop.number = number
         if stop.at_once:
@@ -164,12 +161,3 @@ def _stop_signal(warn: Callable[[str], None] | None) -> Iterator[_Stop]:
 
     with hearing(_SIGNALS, handle):
         yield stop
-
-
-def _leave(terminals: Sequence[int]) -> None:
-    """Points these file descriptors at nothing: a terminal that is gone fails who writes to it."""
-    if terminals:
-        nothing = os.open(os.devnull, os.O_RDWR)
-        for number in terminals:
-            os.dup2(nothing, number)
-        os.close(nothing)

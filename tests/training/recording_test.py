@@ -170,15 +170,20 @@ def test_a_recording_that_a_signal_stops_is_saved_whole(name, tmp_path, monkeypa
     assert demonstrations.load(str(out)).num_episodes == 2
 
 
-def test_a_terminal_that_is_gone_fails_nobody_who_writes_to_it(monkeypatch):
+def test_a_terminal_that_is_gone_fails_nobody_who_writes_to_it():
     """Notes are printed before the episodes are saved, and an input/output error would take these along."""
     terminal, program = os.openpty()
-    with open(program, "w") as stream:
-        monkeypatch.setattr("sys.stderr", stream)
+    stderr = os.dup(2)
+    os.dup2(program, 2)
+    os.close(program)
+    try:
         with pytest.raises(KeyboardInterrupt), recording.stopped_by_signals():
             os.close(terminal)
             signal.raise_signal(signal.SIGHUP)
-        print("note", file=stream, flush=True)
+        os.write(2, b"note")
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 import contextlib
 import itertools
 import signal
-import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import gin
 
 from gail_tf.errors import UserError, one_line
-from gail_tf.machine import pip_install
+from gail_tf.machine import hearing, pip_install
 from gail_tf.studies.jobs import LOST_EXIT_CODE, STOPPED_EXIT_CODE, Attempt, Job, status
 from gail_tf.studies.study import LOGS
 
@@ -147,30 +146,18 @@ class Task:
 
     def __call__(self) -> int:
         self._attempt = Attempt(self.job)
-        with self._hears_cancelling():
+        with hearing([signal.SIGTERM], self._stop_if_cancelled):
             return self._attempt.run()
 
-    @contextlib.contextmanager
-    def _hears_cancelling(self) -> Iterator[None]:
-        """While it is open, SIGTERM stops the training of a job that the study has cancelled.
+    def _stop_if_cancelled(self, number: int, frame: Any) -> None:
+        """Of SIGTERM: stops the training of a job that the study has cancelled.
 
         Most clusters send SIGTERM to a job's first process alone, and submitit ignores it there. For a job
         that is preempted this is right: Slurm sends SIGTERM at once, and submitit's own signal when the time
         is over. Only the study's mark tells the two apart.
         """
-
-        def hear(number: int, frame: Any) -> None:
-            if self.mark is not None and self.mark.exists():
-                self._attempt.ask_to_stop()
-
-        if threading.current_thread() is not threading.main_thread():  # where Python takes no handlers
-            yield
-            return
-        before = signal.signal(signal.SIGTERM, hear)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGTERM, before)
+        if self.mark is not None and self.mark.exists():
+            self._attempt.ask_to_stop()
 
     def checkpoint(self) -> Any:
         import submitit
