@@ -31,7 +31,7 @@ from gail_tf.bin.command_line import program, run_main
 from gail_tf.errors import UserError
 from gail_tf.machine import tell
 from gail_tf.studies import study, tune, tune_report
-from gail_tf.studies.book import open_book, writing_book
+from gail_tf.studies.book import open_book
 from gail_tf.studies.search import run_search
 
 _TUNE = flags.DEFINE_string("tune", None, "A shipped search's name or a path to a gin file.")
@@ -56,8 +56,7 @@ def main(argv: Sequence[str]) -> int:
     study.check_out(out)
     given = _DEMONSTRATIONS.value, _GIN.value
     engine = engine_flags.chosen()
-    with writing_book(out):
-        book = open_book(found, out, *given)
+    with open_book(found, out, *given) as book:
         outcome = run_search(found, engine, out, book, _AT_A_TIME.value, *given)
     written = tune_report.write_report(found, book, out)
     tell(f"{outcome.summary()}\n{tune_report.best_line(book)}\nWritten: {', '.join(map(str, written))}")

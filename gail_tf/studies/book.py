@@ -23,15 +23,18 @@ _NAME = "gail-tune"
 _FILES = "gin files"  # what the book keeps of those of one's own
 
 
-def open_book(tune: Tune, out: Path, demonstrations: str | None = None, bindings: Sequence[str] = ()) -> Any:
-    """The Optuna study in ``out``, made or taken up again.
+@contextlib.contextmanager
+def open_book(
+    tune: Tune, out: Path, demonstrations: str | None = None, bindings: Sequence[str] = ()
+) -> Iterator[Any]:
+    """The Optuna study in ``out``, made or taken up again; inside, no other process searches there.
 
     Args:
       demonstrations, bindings: as ``Study.runs`` takes them.
 
     Raises:
-      UserError: Optuna or an input is missing, or the folder holds a search of other settings or
-        demonstrations.
+      UserError: Optuna or an input is missing, the folder holds a search of other settings or
+        demonstrations, another process searches there, or, inside, Optuna cannot write its journal.
     """
     try:
         import optuna
@@ -53,7 +56,12 @@ def open_book(tune: Tune, out: Path, demonstrations: str | None = None, bindings
     lease = Lease(out)
     lease.take()  # two commands that begin a search at once would both write how it begins
     try:
-        return _begun_or_found(tune, wanted, out)
+        yield _begun_or_found(tune, wanted, out)
+    except OSError as e:
+        if e.filename is not None:
+            raise
+        what = f"{out / JOURNAL}: cannot be written ({e.strerror or e})"  # a full disk's error names no file
+        raise UserError(f"{what}: free some space, then the same command goes on.") from e
     finally:
         lease.release()
 
@@ -86,18 +94,6 @@ def _begun_or_found(tune: Tune, wanted: Mapping[str, Any], out: Path) -> Any:
     else:
         _require_same(recorded_settings, wanted, out)
     return book
-
-
-@contextlib.contextmanager
-def writing_book(out: Path) -> Iterator[None]:
-    """Raises UserError where Optuna cannot write its journal: a full disk's error names no file."""
-    try:
-        yield
-    except OSError as e:
-        if e.filename is not None:
-            raise
-        what = f"{out / JOURNAL}: cannot be written ({e.strerror or e})"
-        raise UserError(f"{what}: free some space, then the same command goes on.") from e
 
 
 def _cut_half_line(file: Path) -> None:

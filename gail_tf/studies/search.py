@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gail_tf.errors import UserError, error_message
-from gail_tf.lease import Lease
 from gail_tf.machine import tell
 from gail_tf.reporting.runs import read_object
 from gail_tf.studies import runner
@@ -218,21 +217,13 @@ def run_search(
     """Trains trials until as many as wanted have ended; prints a line about each run.
 
     Args:
-      out: its folder, which only one process searches in. book: of ``open_book``.
+      out: its folder. book: of ``open_book``, which is open.
       at_a_time: trials under way at the same time. demonstrations, bindings: as ``Study.runs`` takes them.
-
-    Raises:
-      UserError: another process searches there.
     """
-    lease = Lease(out)
-    lease.take()
-    try:
-        search = Search(tune, book, out, at_a_time, demonstrations, bindings)
-        done = len(ended_trials(book))
-        total = max(tune.num_trials, done)  # fewer may be asked for than there are
-        headline = f"{total} trials, {total - done} to do, {engine.says}, into {out}"
-        was_told = runner.drive(search, engine, out, headline, total, done, "trial")
-    finally:
-        lease.release()
+    search = Search(tune, book, out, at_a_time, demonstrations, bindings)
+    done = len(ended_trials(book))
+    total = max(tune.num_trials, done)  # fewer may be asked for than there are
+    headline = f"{total} trials, {total - done} to do, {engine.says}, into {out}"
+    was_told = runner.drive(search, engine, out, headline, total, done, "trial")
     ended = len(ended_trials(book))
     return Found(ended, total, search.num_broken, search.num_refused, was_told and ended < total)

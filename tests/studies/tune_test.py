@@ -17,7 +17,8 @@ import pytest
 
 from gail_tf.errors import UserError
 from gail_tf.lease import Lease
-from gail_tf.studies import tune
+from gail_tf.studies import search, tune, tune_report
+from gail_tf.studies.book import open_book
 from gail_tf.studies.engines.local import LocalEngine
 from gail_tf.studies.tune import Tune
 
@@ -74,13 +75,10 @@ def trained(tmp_path, monkeypatch):
 
 
 def searched(out, at_a_time=1, demonstrations=None, gin=(), **changes):
-    from gail_tf.studies import search, tune_report
-    from gail_tf.studies.book import open_book
-
     given = dict(configs=["bc/any"], tasks=TASKS, space=SPACE, num_trials=6, reduction_factor=0) | changes
     asked = Tune(**given)
-    book = open_book(asked, out, demonstrations, gin)
-    found = search.run_search(asked, LocalEngine(2), out, book, at_a_time, demonstrations, gin)
+    with open_book(asked, out, demonstrations, gin) as book:
+        found = search.run_search(asked, LocalEngine(2), out, book, at_a_time, demonstrations, gin)
     tune_report.write_report(asked, book, out)
     return found
 
@@ -185,23 +183,21 @@ def test_fewer_trials_than_there_are_leave_nothing_to_do(tmp_path, trained, caps
 
 def test_what_every_trial_would_be_refused_for_is_said_before_the_first(tmp_path):
     pytest.importorskip("optuna", reason="gail-tune's extra is not installed: pip install 'gail_tf[tune]'")
-    from gail_tf.studies.book import open_book
-
     space = {"Discriminator.reward_fn": ("choice", "@airl", "@plr", "@arl"), **SPACE}
     told = "^gail-train refuses what Tune would draw .*@arl; did you mean airl.*: mend Tune.space"
+    given = {"configs": ["gail_ppo/any"]}
     with pytest.raises(UserError, match=told):
-        open_book(Tune(["gail_ppo/any"], TASKS, space), tmp_path / "out")
+        searched(tmp_path / "out", **given, space=space)
     assert not (tmp_path / "out").exists()
     space = {"Discriminator.reward_fn": ("choice", "@airl", "@part_of_my_own")}
     with pytest.raises(
         UserError,
         match=r"@part_of_my_own.*: mend Tune.space, or give runs Tune.bindings = \['import its_module'\]",
     ):
-        open_book(Tune(["gail_ppo/any"], TASKS, space), tmp_path / "out")
+        searched(tmp_path / "out", **given, space=space)
     told = "^gail-train refuses what all trials would have .*total_env_step .*: mend Tune.configs, Tune.b"
     with pytest.raises(UserError, match=told):
-        bindings = ["Trainer.total_env_step = 3"]
-        open_book(Tune(["gail_ppo/any"], TASKS, SPACE, bindings=bindings), tmp_path / "out")
+        searched(tmp_path / "out", **given, bindings=["Trainer.total_env_step = 3"])
 
 
 @pytest.mark.parametrize(
@@ -214,11 +210,8 @@ def test_what_every_trial_would_be_refused_for_is_said_before_the_first(tmp_path
 )
 def test_a_search_of_what_is_bound_after_it_is_refused(tmp_path, changes, gin, who):
     pytest.importorskip("optuna", reason="gail-tune's extra is not installed: pip install 'gail_tf[tune]'")
-    from gail_tf.studies.book import open_book
-
-    asked = Tune(**dict(configs=["bc/any"], tasks=TASKS, space=SPACE) | changes)
     with pytest.raises(UserError, match=re.escape(f"{who} binds it too and wins")):
-        open_book(asked, tmp_path / "out", None, gin)
+        searched(tmp_path / "out", gin=gin, **changes)
     assert not (tmp_path / "out").exists()
 
 
@@ -238,15 +231,10 @@ def test_a_trial_that_was_cut_short_goes_on_under_its_name(tmp_path, trained, mo
     assert [row["trial"] for row in trials(out)] == ["trial 0", "trial 1"]
 
 
-def book_of(out, **changes):
-    from gail_tf.studies.book import open_book
-
-    return open_book(Tune(configs=["bc/any"], tasks=TASKS, space=SPACE, **changes), out)
-
-
 def test_a_trial_that_a_kill_hit_before_its_settings_were_down_begins_again(tmp_path, trained):
     first = [{"PPO.learning_rate": rate} for rate in (1e-3, 2e-3)]
-    book_of(tmp_path, reduction_factor=0, first=first).ask()
+    with open_book(Tune(["bc/any"], TASKS, SPACE, reduction_factor=0, first=first), tmp_path) as book:
+        book.ask()
     searched(tmp_path, num_trials=3, first=first)
     rates = [float(row["PPO.learning_rate"]) for row in trials(tmp_path)]
     assert len(rates) == 3 and {1e-3, 2e-3} <= {*rates}
@@ -340,8 +328,6 @@ def test_a_finished_run_whose_summary_is_not_seen_is_not_told_as_one_without_wha
 def test_a_book_on_a_full_disk_says_which_file_and_how_to_go_on(tmp_path, trained, monkeypatch):
     from optuna.storages.journal import JournalFileBackend
 
-    from gail_tf.studies.book import writing_book
-
     def no_space(*_):
         raise OSError(28, "No space left on device")
 
@@ -350,10 +336,10 @@ def test_a_book_on_a_full_disk_says_which_file_and_how_to_go_on(tmp_path, traine
         pytest.raises(UserError, match="optuna.journal: cannot be .* goes on"),
     ):
         patch.setattr(JournalFileBackend, "append_logs", no_space)
-        with writing_book(tmp_path / "out"):
-            searched(tmp_path / "out")
+        searched(tmp_path / "out")
     assert searched(tmp_path / "out", num_trials=1).num_ended == 1
-    with pytest.raises(FileNotFoundError), writing_book(tmp_path):  # another file's, which it names
+    book = open_book(Tune(["bc/any"], TASKS, SPACE), tmp_path / "other")
+    with pytest.raises(FileNotFoundError), book:  # another file's, which it names
         (tmp_path / "nowhere").read_text()
 
 
@@ -403,21 +389,19 @@ def test_a_search_does_not_go_on_with_gin_files_that_bind_something_else_now(tmp
 
 def test_a_trial_that_was_cut_short_competes_once(tmp_path, trained):
     """Of three trials that had a seed the second does not go on; it would of four, a dead copy among them."""
-    from gail_tf.studies.book import open_book
 
     def is_pruned(out, dead):
-        book = open_book(Tune(["bc/any"], TASKS, SPACE, reduction_factor=2), out)
-
         def told(cost):
             trial = book.ask()
             trial.report(cost, 1)
             return trial, trial.should_prune()
 
-        told(1.0)
-        if dead:
-            book.tell(told(2.0)[0], state=optuna.trial.TrialState.FAIL)
-        told(2.0)
-        return told(1.5)[1]
+        with open_book(Tune(["bc/any"], TASKS, SPACE, reduction_factor=2), out) as book:
+            told(1.0)
+            if dead:
+                book.tell(told(2.0)[0], state=optuna.trial.TrialState.FAIL)
+            told(2.0)
+            return told(1.5)[1]
 
     import optuna
 
@@ -485,28 +469,21 @@ def test_a_search_goes_on_with_its_own_demonstrations_and_bindings(tmp_path, tra
 
 
 def test_a_missing_extra_is_one_line(tmp_path, monkeypatch):
-    from gail_tf.studies.book import open_book
-
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(UserError, match=r"gail-tune needs Optuna: .*pip install 'gail_tf\[tune\]'"):
-        open_book(Tune(["bc/any"], TASKS, SPACE), tmp_path / "out")
+        searched(tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_two_commands_do_not_search_in_one_folder(tmp_path, trained):
-    searched(tmp_path, num_trials=1)
+    """Nor does one write how a search begins beside another that does."""
+    with open_book(Tune(["bc/any"], TASKS, SPACE), tmp_path / "out"):
+        with pytest.raises(UserError, match="is in use by process"):
+            searched(tmp_path / "out")
     other = Lease(tmp_path)
     other.take()
     with pytest.raises(UserError, match="is in use by process"):
-        searched(tmp_path, num_trials=2)
-    other.release()
-
-
-def test_a_command_does_not_write_how_a_search_begins_beside_another_that_does(tmp_path, trained):
-    other = Lease(tmp_path)
-    other.take()
-    with pytest.raises(UserError, match="is in use by process"):
-        book_of(tmp_path)
+        searched(tmp_path)
     assert not (tmp_path / "optuna.journal").exists()
     other.release()
 
