@@ -7,12 +7,13 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
 import pytest
 
-from gail_tf.environments.film import _writer, film, frame_of, play, rendered, renderer_set_aside
+from gail_tf.environments.film import _writer, film, frame_of, in_child, play, rendered, renderer_set_aside
 from gail_tf.environments.make import make_environment
 from gail_tf.errors import UserError
 
@@ -188,6 +189,22 @@ def test_a_film_that_a_ctrl_c_of_the_parent_alone_ends_is_not_there(tmp_path):
     finally:
         signal.signal(signal.SIGINT, before)
     assert os.listdir(tmp_path) == []
+
+
+def killed_while_it_renders(path):
+    """As where memory runs out: nothing of its own is tidied."""
+    with _writer(Path(path), 30) as add_frame:
+        add_frame(np.full((40, 50, 3), 200, np.uint8))
+        assert os.listdir(os.path.dirname(path))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_what_a_killed_child_had_half_written_goes_and_the_film_before_it_stays(tmp_path):
+    (tmp_path / "film.mp4").write_bytes(b"the one before")
+    with pytest.raises(UserError, match="--video: cannot be made: its process was ended by SIGKILL"):
+        in_child("--video", killed_while_it_renders, tmp_path / "film.mp4")
+    assert os.listdir(tmp_path) == ["film.mp4"]
+    assert (tmp_path / "film.mp4").read_bytes() == b"the one before"
 
 
 def test_a_film_ends_with_the_process_that_asked_for_it(tmp_path):
