@@ -295,7 +295,7 @@ def draw_group(ax: Axes, group: Group, look: Mapping[str, Any], curve_of: Callab
         if _stands_alone(run, group) and y.size:
             dots = {"color": look["color"], "linewidth": 0.9, "linestyle": ":"}
             # A clone takes no steps: its line goes from side to side.
-            dotted = ax.plot(x, y, **dots)[0] if x[-1] else ax.axhline(y[-1], **dots)
+            dotted = ax.plot(x, y, marker=_marker(x), **dots)[0] if x[-1] else ax.axhline(y[-1], **dots)
             handle = handle or dotted
     return handle
 
@@ -305,8 +305,13 @@ def draw_median(ax: Axes, x: np.ndarray, y: np.ndarray, label: str, look: Mappin
     if band:
         low, high = np.quantile(y, (0.25, 0.75), axis=0)
         ax.fill_between(x, low, high, color=look["color"], alpha=0.15, linewidth=0)
-    (line,) = ax.plot(x, np.median(y, axis=0), linewidth=2, label=label, **look)
+    (line,) = ax.plot(x, np.median(y, axis=0), linewidth=2, label=label, marker=_marker(x), **look)
     return line
+
+
+def _marker(x: np.ndarray) -> str | None:
+    """Of a single evaluation a line shows nothing."""
+    return "o" if x.size and x[0] == x[-1] else None
 
 
 def _stands_alone(run: Run, group: Group) -> bool:

@@ -189,6 +189,14 @@ def test_runs_without_a_step_in_common_break_no_panel(make_run_dir, tmp_path):
     assert not ax.lines
 
 
+def test_runs_of_a_single_evaluation_are_points(make_run_dir, tmp_path):
+    """A line of one point shows nothing: the panel was empty."""
+    done = load_run(make_run_dir("done", returns=(500.0,), label="A"))
+    stopped = load_run(make_run_dir("stopped", returns=(400.0,), label="B", status="interrupted"))
+    (ax,) = figures.draw_comparison(group_runs([done, stopped]), tmp_path / "curves.png").axes
+    assert [one.get_marker() for one in ax.lines if len(one.get_xdata()) == 1] == ["o", "o"]
+
+
 def test_comparison_has_a_panel_a_task_of_a_study(make_run_dir, tmp_path):
     runs = [
         load_run(make_run_dir(f"{task}/{label}", task=task, label=label, subsample=subsample))
