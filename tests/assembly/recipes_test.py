@@ -432,7 +432,10 @@ def test_a_resumed_run_finds_its_modules_from_elsewhere(folder, monkeypatch, req
     "binding, said",
     [
         ("total_env_steps = 20_000", "--gin binds 'total_env_steps', which nothing uses: want the name of a"),
-        ("Discriminator.loss_terms = [@hinge]", "A part of your own wants 'import its_module' before it"),
+        (
+            "Discriminator.loss_terms = [@hinge]",
+            "wants 'import its_module' before it, and @gin.configurable.",
+        ),
     ],
 )
 def test_names_that_mean_nothing_are_told(binding, said):
