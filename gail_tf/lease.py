@@ -176,18 +176,11 @@ def _is_live(found: Holder, file: Path) -> bool:
     return _age(file) < STALE_SECONDS
 
 
-def wait_until_free(
-    folder: str | os.PathLike, seconds: float, is_over: Callable[[], Any] = lambda: False
-) -> Holder | None:
-    """Waits as long as somebody holds the folder, ``seconds`` at most; returns who still holds it, or None.
-
-    Args:
-      is_over: asked between two looks; a true value ends the waiting.
-    """
+def wait_until_free(folder: str | os.PathLike, seconds: float, is_over: Callable[[], Any]) -> None:
+    """Waits as long as somebody holds the folder, ``seconds`` at most, and until ``is_over()`` is true."""
     end = time.monotonic() + seconds
-    while (found := holder(folder)) and time.monotonic() < end and not is_over():
+    while holder(folder) and time.monotonic() < end and not is_over():
         time.sleep(0.2)
-    return found
 
 
 def check_free(folder: str | os.PathLike) -> None:

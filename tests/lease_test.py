@@ -66,7 +66,8 @@ def test_a_second_process_is_told_who_is_there(tmp_path, other_process, locks, r
 def test_a_killed_process_blocks_nobody(tmp_path, other_process, without_flock):
     other_process.kill()
     # Not waited for: a zombie has a number, and is dead.
-    assert lease.wait_until_free(tmp_path, 10) is None
+    lease.wait_until_free(tmp_path, 10, lambda: False)
+    assert holder(tmp_path) is None
     assert (tmp_path / lease.NAME).exists()
     mine = Lease(tmp_path)
     mine.take()

@@ -303,8 +303,8 @@ class OnPolicyGenerator(CollectingGenerator):
 
         Learned from its one row an episode it was at half of this after 150,000 steps.
         """
-        rows = shared.absorbing_rows(shared.flatten_time(transition), 1)
-        return self._reward_source.reward(rows)[0] / (1.0 - self._discount)
+        row = shared.absorbing_row(shared.flatten_time(transition))
+        return self._reward_source.reward(row)[0] / (1.0 - self._discount)
 
     def _values_at(self, observation: tf.Tensor, transition: Transition, value=None) -> list[tf.Tensor]:
         """``V(s_t)``, ``V(s'_t)`` ``[T, B]``; ``observation`` ``[T * B, ...]`` is what the networks see.

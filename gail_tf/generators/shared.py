@@ -154,10 +154,10 @@ def cut_windows(steps: Any, length: int) -> Any:
     return tf.nest.map_structure(cut, steps)
 
 
-def absorbing_rows(rows: Transition, num_rows: int) -> Transition:
-    """``num_rows`` of the absorbing state, like ``rows`` ``[N, ...]``; action 0 leads from it to itself."""
-    zeros = Transition(*(tf.zeros([num_rows, *field.shape[1:]], field.dtype) for field in rows))
-    state = tf.concat([zeros.observation[:, :-1], tf.ones([num_rows, 1])], 1)
+def absorbing_row(rows: Transition) -> Transition:
+    """The absorbing state as a row ``[1, ...]`` like ``rows``; action 0 leads from it to itself."""
+    zeros = Transition(*(tf.zeros([1, *field.shape[1:]], field.dtype) for field in rows))
+    state = tf.concat([zeros.observation[:, :-1], tf.ones([1, 1])], 1)
     return zeros._replace(observation=state, next_observation=state)
 
 

@@ -85,6 +85,12 @@ class Task:
     bindings: Sequence[str] = ()
     seeds: Seeds | None = None
 
+    @property
+    def options(self) -> dict[str, int]:
+        """The flags of gail-train that it gives beside the environment's."""
+        given = {"num_demonstrations": self.num_demonstrations, "subsample": self.subsample}
+        return {flag: value for flag, value in given.items() if value is not None}
+
 
 class StudyRun(NamedTuple):
     """One training process.
@@ -189,9 +195,8 @@ class Study:
         flags = [f"--config={name.replace(CONFIG, task.config or task.name)}" for name in arm.configs]
         flags += [f"--gin={b}" for b in (*self.bindings, *arm.bindings, *task.bindings, *bindings)]
         flags += [f"--environment={task.environment}"]
-        options = {"num_demonstrations": task.num_demonstrations, "subsample": task.subsample}
         if not arm.true_reward:
-            flags += [f"--{flag}={value}" for flag, value in options.items() if value is not None]
+            flags += [f"--{flag}={value}" for flag, value in task.options.items()]
         flags += [f"--seed={seed}", f"--label={arm.label}", f"--task={task.name}"]
         binary = "train_expert" if arm.true_reward else "train"
         demonstrations = None if arm.true_reward else _demonstrations(task, folder)
@@ -206,8 +211,7 @@ def require_free(where: str, names: Iterable[str], tasks: Iterable[Task], bindin
     later, flags = {"--gin": bindings}, {"environment", "demonstrations", "seed"}
     for task in tasks:
         later[f"{where.partition('.')[0]}.tasks[{task.name!r}]"] = task.bindings
-        options = {"num_demonstrations": task.num_demonstrations, "subsample": task.subsample}
-        flags |= {flag for flag, value in options.items() if value is not None}
+        flags |= task.options.keys()
     bound = {flag: {FLAGS[flag]} for flag in flags}
     bound |= {who: bound_by(who, lines) for who, lines in later.items()}
     for name, (who, keys) in itertools.product(names, bound.items()):
