@@ -6,7 +6,7 @@ import tensorflow as tf
 from tf_agents.specs import tensor_spec
 
 from gail_tf.agents.ddpg import DDPG
-from gail_tf.types import OffPolicyBatch
+from tests.agents.batches import TWO_ROWS
 
 pytestmark = pytest.mark.usefixtures("linear_networks")
 
@@ -23,20 +23,9 @@ def make(**kwargs):
     return agent
 
 
-# At s = 1, a = 0: Q = 2.5. At s' = 2, a' = 0.5: Q' = 6. The second row ends the MDP.
-_BATCH = OffPolicyBatch(
-    observation=tf.constant([[1.0], [1.0]]),
-    action=tf.constant([[0.0], [0.0]]),
-    reward=tf.constant([1.0, 1.0]),
-    next_observation=tf.constant([[2.0], [2.0]]),
-    terminated=tf.constant([0.0, 1.0]),
-    can_act=tf.ones([2]),
-    can_act_next=tf.ones([2]),
-)
-
-
 def update(agent):
-    return agent.update(_BATCH, tf.constant([0, 0]), tf.constant(0.0))
+    """At s = 1, a = 0: Q = 2.5. At s' = 2, a' = 0.5: Q' = 6. The second row ends the MDP."""
+    return agent.update(TWO_ROWS, tf.constant([0, 0]), tf.constant(0.0))
 
 
 def test_the_critics_loss_and_gradient():

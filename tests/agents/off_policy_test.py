@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
-from tf_agents.specs import tensor_spec
 
 from gail_tf.agents.ddpg import DDPG
 from gail_tf.agents.off_policy import actor_update, sampled_action, smoothed_action
@@ -13,9 +12,7 @@ from gail_tf.agents.sd3 import SD3
 from gail_tf.agents.td3 import TD3
 from gail_tf.optimization.gradient_step import GradientStep
 from gail_tf.types import OffPolicyBatch
-
-_OBSERVATION = tf.TensorSpec((3,), tf.float32)
-_ACTION = tensor_spec.BoundedTensorSpec((2,), tf.float32, -1.0, 1.0)
+from tests.agents.batches import ACTION, OBSERVATION, make_batch, update
 
 
 def test_an_actor_update_counts_only_where_it_happens():
@@ -70,27 +67,9 @@ each_agent = pytest.mark.parametrize("kind", AGENTS)
 def make(small_networks):
     def make_agent(kind, **kwargs):
         tf.keras.utils.set_random_seed(0)
-        return AGENTS[kind](_OBSERVATION, _ACTION, **kwargs)
+        return AGENTS[kind](OBSERVATION, ACTION, **kwargs)
 
     return make_agent
-
-
-def make_batch(num_rows=12, seed=0):
-    rng = np.random.default_rng(seed)
-    fields = (
-        rng.normal(size=(num_rows, 3)),
-        rng.uniform(-1.0, 1.0, (num_rows, 2)),
-        rng.normal(size=num_rows),
-        rng.normal(size=(num_rows, 3)),
-        np.arange(num_rows) % 3 == 0,
-        np.ones(num_rows),
-        np.ones(num_rows),
-    )
-    return OffPolicyBatch(*(tf.constant(np.asarray(f, np.float32)) for f in fields))
-
-
-def update(agent, batch, seed=0, progress=0.0):
-    return agent.update(batch, tf.constant([seed, 3]), tf.constant(progress))
 
 
 def weights(module):
@@ -263,7 +242,7 @@ def test_plain_keras_models_do_for_actors_and_critics(make_agent):
         joined = tf.keras.layers.Concatenate()(inputs)
         return tf.keras.Model(tuple(inputs), tf.keras.layers.Dense(1)(joined))
 
-    agent = make_agent(_OBSERVATION, _ACTION, actor_network=make_actor, critic_network=make_critic)
+    agent = make_agent(OBSERVATION, ACTION, actor_network=make_actor, critic_network=make_critic)
     assert agent.actor_net(tf.zeros([5, 3]))[0].shape == (5, 2)
     rows, ones = 4 * agent.num_batches, tf.ones(4 * agent.num_batches)
     observation, action = tf.ones([rows, 3]), tf.zeros([rows, 2])

@@ -6,7 +6,7 @@ import tensorflow as tf
 from tf_agents.specs import tensor_spec
 
 from gail_tf.agents.sac import SAC
-from gail_tf.types import OffPolicyBatch
+from tests.agents.batches import TWO_ROWS
 
 pytestmark = pytest.mark.usefixtures("linear_networks")
 
@@ -30,20 +30,9 @@ def make(log_std=_LOG_STD, **kwargs):
     return agent
 
 
-# At s = 1, a = 0: Q1 = 2.5 and Q2 = 1.5. At s' = 2: Q2' = 3.5 + 3 a'. The second row ends the MDP.
-_BATCH = OffPolicyBatch(
-    observation=tf.constant([[1.0], [1.0]]),
-    action=tf.constant([[0.0], [0.0]]),
-    reward=tf.constant([1.0, 1.0]),
-    next_observation=tf.constant([[2.0], [2.0]]),
-    terminated=tf.constant([0.0, 1.0]),
-    can_act=tf.ones([2]),
-    can_act_next=tf.ones([2]),
-)
-
-
 def update(agent, seed=0):
-    return agent.update(_BATCH, tf.constant([seed, 0]), tf.constant(0.0))
+    """At s = 1, a = 0: Q1 = 2.5 and Q2 = 1.5. At s' = 2: Q2' = 3.5 + 3 a'. The second row ends the MDP."""
+    return agent.update(TWO_ROWS, tf.constant([seed, 0]), tf.constant(0.0))
 
 
 def samples(agent, observation, seed):
@@ -56,7 +45,7 @@ def samples(agent, observation, seed):
 def test_the_critics_target_is_soft():
     agent = make()
     critic_seed, _ = tf.unstack(tf.random.split(tf.constant([0, 0]), 2))
-    action, log_probability = samples(agent, _BATCH.next_observation, critic_seed)
+    action, log_probability = samples(agent, TWO_ROWS.next_observation, critic_seed)
     target = np.array([1.0 + 0.9 * (3.5 + 3.0 * action[0] - 0.2 * log_probability[0]), 1.0])
     expected = np.mean((target - 2.5) ** 2) + np.mean((target - 1.5) ** 2)
     assert float(update(agent)["generator/critic_loss"]) == pytest.approx(expected, rel=1e-4)
@@ -65,7 +54,7 @@ def test_the_critics_target_is_soft():
 def test_the_actors_loss_is_temperature_times_log_density_minus_the_lower_critic():
     agent = make(critic_learning_rate=1e-9)
     _, actor_seed = tf.unstack(tf.random.split(tf.constant([0, 0]), 2))
-    action, log_probability = samples(agent, _BATCH.observation, actor_seed)
+    action, log_probability = samples(agent, TWO_ROWS.observation, actor_seed)
     metrics = update(agent)
     critic_mean = np.mean(1.5 + 3.0 * action)  # Q2 at s = 1
     expected = {

@@ -4,7 +4,6 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import tensorflow as tf
-from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step as ts
 
 from gail_tf.agents.policy import Policy
@@ -17,35 +16,14 @@ from gail_tf.networks.normalization import RunningMoments
 from gail_tf.networks.two_actors import TwoActors
 from gail_tf.training.export import export_policy, load_policy
 from gail_tf.types import OffPolicyBatch
-
-_OBSERVATION = tf.TensorSpec((3,), tf.float32)
-_ACTION = tensor_spec.BoundedTensorSpec((2,), tf.float32, -1.0, 1.0)
-
+from tests.agents.batches import ACTION, OBSERVATION, make_batch, update
 
 pytestmark = pytest.mark.usefixtures("small_networks")
 
 
 def make(**kwargs):
     tf.keras.utils.set_random_seed(0)
-    return SD3(_OBSERVATION, _ACTION, **{"num_target_samples": 4, "beta": 0.5, **kwargs})
-
-
-def make_batch(num_rows=12, seed=0):
-    rng = np.random.default_rng(seed)
-    fields = (
-        rng.normal(size=(num_rows, 3)),
-        rng.uniform(-1.0, 1.0, (num_rows, 2)),
-        rng.normal(size=num_rows),
-        rng.normal(size=(num_rows, 3)),
-        np.arange(num_rows) % 3 == 0,
-        np.ones(num_rows),
-        np.ones(num_rows),
-    )
-    return OffPolicyBatch(*(tf.constant(np.asarray(f, np.float32)) for f in fields))
-
-
-def update(agent, batch, seed=0, progress=0.0):
-    return agent.update(batch, tf.constant([seed, 3]), tf.constant(progress))
+    return SD3(OBSERVATION, ACTION, **{"num_target_samples": 4, "beta": 0.5, **kwargs})
 
 
 def weights(network):
@@ -235,11 +213,11 @@ def test_numbers_out_of_range_are_refused(wrong):
 
 
 def test_the_composite_is_of_the_networks_that_gin_configures():
-    network = TwoActors(_OBSERVATION, _ACTION, make_deterministic_actor, make_critic_network)
+    network = TwoActors(OBSERVATION, ACTION, make_deterministic_actor, make_critic_network)
     for built, make_one in (
         (network.actors, make_deterministic_actor),
         (network.critics, make_critic_network),
     ):
-        shapes = [v.shape for v in make_one(_OBSERVATION, _ACTION).variables]
+        shapes = [v.shape for v in make_one(OBSERVATION, ACTION).variables]
         assert [[v.shape for v in one.variables] for one in built] == [shapes, shapes]
     assert np.any(weights(network.actors[0]) != weights(network.actors[1]))
