@@ -154,9 +154,10 @@ def prepare_expert(loaded: LoadedDemonstrations, env: gym.Env, codec: ActionCode
     Its return, its length and how often it ends are those of episodes that are whole: that ended, or lasted
     to the environment's time limit.
     """
+    loaded = loaded._replace(seed=run_seed if loaded.seed is None else loaded.seed)
     recorded, max_steps, absorbing = loaded.recorded, time_limit(env), isinstance(env, AbsorbingState)
     with demos.named(loaded.name):
-        chosen, used = _chosen_and_used(loaded, env, run_seed)
+        chosen, used = _chosen_and_used(loaded, env)
     whole = whole_episodes(recorded, max_steps)
 
     def mean(values: np.ndarray | None, otherwise: float | None) -> float | None:
@@ -187,7 +188,7 @@ def prepare_expert(loaded: LoadedDemonstrations, env: gym.Env, codec: ActionCode
             *_notes_on_unscaled(codec, used.actions),
         ),
         facts=_facts(chosen, env, max_steps, codec),
-        seed=run_seed if loaded.seed is None else loaded.seed,
+        seed=loaded.seed,
         observation_keys=loaded.observation_keys,
         reader=loaded.reader,
     )
@@ -210,12 +211,9 @@ def _action_bounds(codec: ActionCodec) -> tuple[np.ndarray, np.ndarray] | None:
     return None if codec.is_discrete or not codec.is_bounded else (codec.space_low, codec.space_high)
 
 
-def _chosen_and_used(
-    loaded: LoadedDemonstrations, env: gym.Env, run_seed: int
-) -> tuple[Demonstrations, Demonstrations]:
+def _chosen_and_used(loaded: LoadedDemonstrations, env: gym.Env) -> tuple[Demonstrations, Demonstrations]:
     """The chosen trajectories, as the environment can use them, and what is learned from of them."""
     recorded, every, absorbing = loaded.recorded, loaded.subsample, isinstance(env, AbsorbingState)
-    seed = run_seed if loaded.seed is None else loaded.seed
     if recorded.environment is None:
         demos.check_file_name(loaded.name, environment_name(env))
     try:
@@ -225,11 +223,11 @@ def _chosen_and_used(
             raise
         raise UserError(f"{str(error).rstrip('.')}. {' '.join(notes)}") from error
     if loaded.num_trajectories is not None:
-        chosen = demos.select(chosen, loaded.num_trajectories, seed)
+        chosen = demos.select(chosen, loaded.num_trajectories, loaded.seed)
     if (num_frames := frames_in_stack(env)) is not None:
         chosen = demos.stacked(chosen, num_frames)
     padded = demos.pad_absorbing(chosen) if absorbing else chosen
-    used = demos.subsample(padded, every, seed, absorbing)
+    used = demos.subsample(padded, every, loaded.seed, absorbing)
     if used.num_transitions < demos.MIN_TRANSITIONS:
         raise UserError(
             f"one in {every} of {chosen.num_transitions} transitions leaves {used.num_transitions}; wanted "

@@ -3,6 +3,7 @@
 import contextlib
 import difflib
 import functools
+import inspect
 import logging
 import re
 import sys
@@ -113,18 +114,16 @@ def make_environment(
     return AbsorbingState(env) if absorbing_states else env
 
 
-_ALONE = {
-    "kwargs": None,
-    "max_episode_steps": None,
-    "absorbing_states": False,
-    "render_mode": None,
-    "wrappers": (),
+_DEFAULTS = {
+    name: one.default
+    for name, one in inspect.signature(make_environment).parameters.items()
+    if name != "environment"
 }
 
 
 def make_by_arguments(environment: str | Callable[..., gym.Env], **arguments: Any) -> gym.Env:
     """:func:`make_environment` by these alone: gin may still hold what a training in this process bound."""
-    return make_environment(environment, **_ALONE | arguments)
+    return make_environment(environment, **_DEFAULTS | arguments)
 
 
 def called(environment: str | Callable[..., gym.Env]) -> str:

@@ -37,7 +37,11 @@ def export_onnx(source: str | os.PathLike, out: str | os.PathLike) -> str:
 
     The input is ``observation``, the output ``action``, with types and shapes of the SavedModel's.
     """
-    _wanted("onnx", "tf2onnx", "onnx", "onnxruntime")
+    for package in ("tf2onnx", "onnx", "onnxruntime"):
+        try:
+            __import__(package)
+        except ImportError as e:
+            raise UserError(f"--format=onnx needs {package}: {pip_install('gail_tf[onnx]')}") from e
     return _export(source, Path(out), "policy.onnx", _as_onnx, _act_of_onnx)
 
 
@@ -79,15 +83,6 @@ def _export(source, out: Path, name: str, convert: Callable, load: Callable[[byt
     if metadata.get("stochastic"):
         lines.append("  note: its run was evaluated with sampled actions, which the SavedModel alone gives")
     return "\n".join(lines)
-
-
-def _wanted(extra: str, *packages: str) -> None:
-    for package in packages:
-        try:
-            __import__(package)
-        except ImportError as e:
-            hint = pip_install(f"gail_tf[{extra}]")
-            raise UserError(f"--format={extra} needs {package}: {hint}") from e
 
 
 def _as_onnx(signature_fn: Callable, spec: tf.TensorSpec) -> bytes:
