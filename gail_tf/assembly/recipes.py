@@ -105,6 +105,7 @@ class Layer(NamedTuple):
 
 @functools.cache
 def stems(folder: str) -> tuple[str, ...]:
+    """Names of the gin files of ``configs/FOLDER``."""
     return tuple(sorted(path.stem for path in (configs_dir() / folder).glob("*.gin")))
 
 

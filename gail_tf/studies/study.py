@@ -19,7 +19,7 @@ import gin
 from gail_tf.assembly.config import FLAGS, check_binds_no_run, error_line, parse_gin
 from gail_tf.assembly.config_types import check_type, check_types
 from gail_tf.assembly.gin_text import PARSE_ERRORS, Statement, repeated_names, statements
-from gail_tf.assembly.recipes import Layer, did_you_mean, read, resolve_config, settings
+from gail_tf.assembly.recipes import Layer, did_you_mean, read, resolve_config, settings, stems
 from gail_tf.demonstrations import digest_of_files
 from gail_tf.errors import UserError
 from gail_tf.files import check_in_no_run, check_readable, nearest_folder
@@ -250,7 +250,7 @@ def load(kind: type, name: str, folder: str, what: str) -> tuple[str, Any]:
     """
     path = Path(name)
     if not path.is_file():
-        names = shipped(folder)
+        names = stems(folder)
         hint = did_you_mean(name, names) or f"shipped ones are {', '.join(names)}."
         flag = kind.__name__.lower()
         require(name in names, f"--{flag}={name}: neither a file nor a shipped {what}; {hint}")
@@ -275,13 +275,8 @@ def _check_names(path: Path) -> None:
             )
 
 
-def shipped_studies() -> list[str]:
-    return shipped("studies")
-
-
-def shipped(folder: str) -> list[str]:
-    """Names of the gin files of ``configs/FOLDER``."""
-    return sorted(path.stem for path in (configs_dir() / folder).glob("*.gin"))
+def shipped_studies() -> tuple[str, ...]:
+    return stems("studies")
 
 
 def select(runs: Iterable[StudyRun], only: str = "", shard: str | None = None) -> list[StudyRun]:

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import gin
 
 from gail_tf.assembly.config_types import check_type
+from gail_tf.assembly.recipes import stems
 from gail_tf.errors import UserError, without_trail
-from gail_tf.studies.study import Seeds, Study, StudyRun, bound_by, load, require, seed_list, shipped
+from gail_tf.studies.study import Seeds, Study, StudyRun, bound_by, load, require, seed_list
 
 FIRST_SEED = 1000
 NUM_REPORTED_SEEDS = 10  # 0 to 9 are those of reported tables, which tuning must not have seen
@@ -219,5 +220,5 @@ def load_tune(name: str) -> tuple[str, Tune]:
     return load(Tune, name, "tune", "search")
 
 
-def shipped_searches() -> list[str]:
-    return shipped("tune")
+def shipped_searches() -> tuple[str, ...]:
+    return stems("tune")
