@@ -1,6 +1,7 @@
 """Set-up of the suite: legacy Keras, a quiet TensorFlow, one thread a process (workers run in parallel)."""
 
 import os
+import signal
 import zlib
 
 # Read when TensorFlow loads, so set before any test imports it.
@@ -22,6 +23,14 @@ def nothing_stays_bound():
     """Classes that later tests of this process construct have their own defaults again."""
     yield
     gin.clear_config()
+
+
+@pytest.fixture
+def ctrl_c():
+    """Ctrl-C raises, as in a terminal: a suite that was started in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def pytest_addoption(parser):

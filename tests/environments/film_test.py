@@ -175,19 +175,14 @@ def _wait(is_so):
         time.sleep(0.01)
 
 
-def test_a_film_that_a_ctrl_c_of_the_parent_alone_ends_is_not_there(tmp_path):
+def test_a_film_that_a_ctrl_c_of_the_parent_alone_ends_is_not_there(tmp_path, ctrl_c):
     def interrupt():
         _wait(lambda: os.listdir(tmp_path))
         os.kill(os.getpid(), signal.SIGINT)
 
-    # Where the suite runs in a shell's background it is ignored.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        threading.Thread(target=interrupt).start()
-        with pytest.raises(KeyboardInterrupt):
-            film(make_slow, {}, np.ones(1_000, np.int64), 3, str(tmp_path / "film.mp4"))
-    finally:
-        signal.signal(signal.SIGINT, before)
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        film(make_slow, {}, np.ones(1_000, np.int64), 3, str(tmp_path / "film.mp4"))
     assert os.listdir(tmp_path) == []
 
 

@@ -99,14 +99,6 @@ def counting(folder):
     return (Path(folder) / "run.json").exists() and info(folder)["count"] > 1
 
 
-@pytest.fixture
-def ctrl_c():
-    """Ctrl-C raises, as in a terminal: a suite that was started in the background ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def interrupt_when(condition):
     wait_for(condition)
     os.kill(os.getpid(), signal.SIGINT)

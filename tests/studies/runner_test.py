@@ -318,14 +318,6 @@ def interrupt_when(condition):
     threading.Thread(target=wait).start()
 
 
-@pytest.fixture
-def ctrl_c():
-    """Ctrl-C raises, as in a terminal: a suite that was started in the background ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def test_ctrl_c_stops_the_children_and_starts_no_more(tmp_path, capsys, ctrl_c):
     runs = plan("Endless", "A", seeds=2)
     interrupt_when(lambda: (tmp_path / "endless/t/0/run.json").exists() and (tmp_path / "a/t/0").exists())

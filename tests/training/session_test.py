@@ -18,12 +18,7 @@ from gail_tf.training.trainer import Interrupted
 TERM, INT = signal.SIGTERM, signal.SIGINT
 
 
-@pytest.fixture(autouse=True)
-def ctrl_c():
-    """Ctrl-C raises, as in a terminal: a suite that was started in the background ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+pytestmark = pytest.mark.usefixtures("ctrl_c")
 
 
 @pytest.mark.parametrize("first, ending", [(TERM, TERM), (TERM, INT), (INT, TERM)])
