@@ -78,12 +78,12 @@ class Trackers:
         self._tell(lambda tracker: tracker.finish(status, results))
 
     def _tell(self, what: Callable[[Tracker], None]) -> None:
-        for named in list(self._trackers):
+        for name, tracker in list(self._trackers):
             try:
-                what(named[1])
+                what(tracker)
             except Exception as e:
-                self._trackers.remove(named)
-                message = f"Tracker {named[0]} failed ({error_message(e)}): the run goes on without it."
+                self._trackers.remove((name, tracker))
+                message = f"Tracker {name} failed ({error_message(e)}): the run goes on without it."
                 warnings.warn(message, stacklevel=2)
 
 
