@@ -27,6 +27,7 @@ FOLDERS_OF = {
         "gail_vr_few_data",
         "gail_vr_swimmer",
         "gail_vr_ant_humanoid",
+        "gail_vr_constant",
     ],
     "credo": ["credo", "credo_parts", "credo_ppo", "credo_rewards"],
     "mgail": ["mgail", "mgail_paper", "mgail_today", "mgail_choices"],

@@ -953,6 +953,7 @@ _PAIRS = [
     ("Ant-Bullet", f"{_BULLET}AntBulletEnv-v0", "pybullet_ant", 0.6),
     ("Hopper-Bullet", f"{_BULLET}HopperBulletEnv-v0", "pybullet_hopper", 0.6),
     ("Hopper-v5, constant step size", "Hopper-v5", "gail_vr", 3),
+    ("Hopper-v5, constant step size", "Hopper-v5", "gail_vr_constant", 3),
     ("Humanoid-Bullet", f"{_BULLET}HumanoidBulletEnv-v0", "pybullet_humanoid", 0.6),
 ]
 _PLAIN = ("GAIL", "GAIL (PPO)", "GAIL (PPO), games")
@@ -990,6 +991,16 @@ def _few_data(runs):
     for comparison in FEW_DATA:
         gail, ours = (one.normalized_return for one in of_comparison(runs, comparison))
         yield [comparison[0], _each(gail), _each(ours), _better([ours], [gail])]
+
+
+def _constant_step_size(runs):
+    """gail_vr.md: how often a method falls again when the step size stays, seed by seed."""
+    folder = "gail_vr_constant"
+    for arm in ("GAIL", "GAIL-VR", "GAIL (generator first)"):
+        same = runs[(runs.folder == folder) & (runs.arm == arm)].sort_values("seed")
+        ours = sorted((run for run in _archived(folder) if run.info["label"] == arm), key=lambda r: r.seed)
+        shares = _each(map(aggregates.share_below_expert, ours))
+        yield [arm, shares, _each(same.last_normalized_return), _each(same.last_five_evaluations)]
 
 
 def _pairs(runs):
@@ -1360,6 +1371,8 @@ RULES = {
     ),
     ("results/gail_vr_table_3/signal.md", "Task"): lambda runs: _signal(_archived("gail_vr_table_3")),
     ("results/gail_vr_classic/signal.md", "Task"): lambda runs: _signal(_archived("gail_vr_classic")),
+    ("results/gail_vr_constant/signal.md", "Task"): lambda runs: _signal(_archived("gail_vr_constant")),
+    ("gail_vr.md", "Hopper-v5, constant step size"): _constant_step_size,
     ("gail_vr.md", "3M steps, last tenth, seeds 0, 1, 2"): lambda runs: _signal_of_tasks(
         "gail_vr_paper",
         {"agent's reward: spread": 5, **_GRADIENTS},
