@@ -350,7 +350,7 @@ def test_the_trust_region_is_of_the_policy_that_acts():
         assert metrics["generator/kl"] == pytest.approx(float(kl), rel=1e-3) and kl > 0.0
 
 
-@pytest.mark.parametrize("sign, start", [(1.0, -2.1), (-1.0, -1.9)])
+@pytest.mark.parametrize("sign, start", [(1.0, -2.1), pytest.param(-1.0, -1.9, marks=pytest.mark.long)])
 def test_a_bound_of_the_noise_lets_it_back_and_not_further_out(sign, start):
     """Advantages that grow with the distance from the mean ask for more noise, and for less with the sign."""
     network = {"hidden": (8,), "initial_log_std": start, "min_log_std": -2.0}
@@ -369,7 +369,7 @@ def test_a_bound_of_the_noise_lets_it_back_and_not_further_out(sign, start):
     assert log_std > -1.8 if sign > 0 else -2.2 < log_std < -1.9
 
 
-@pytest.mark.parametrize("push", [0.05, 1.0])
+@pytest.mark.parametrize("push", [pytest.param(0.05, marks=pytest.mark.long), 1.0])
 def test_from_its_bound_the_noise_leads_back_as_from_elsewhere(push):
     """The Fisher matrix is the policy's on a bound too: the longest step needs no shortening."""
     spec = tensor_spec.BoundedTensorSpec([2], tf.float32, -1.0, 1.0)

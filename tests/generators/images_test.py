@@ -206,10 +206,11 @@ def demonstrations(make_env, num_episodes=8):
     ("config", "make_env", "settings"),
     [
         ("gail_trpo/any", make_discrete, ("OnPolicyGenerator.num_environments = 4", "TRPO.value_epochs = 2")),
-        (
+        pytest.param(
             "dac_td3/any",
             make_continuous,
             ("TD3.actor_start = 0", "OffPolicyGenerator.num_random_steps = 64", "TD3.policy_delay = 1"),
+            marks=pytest.mark.long,
         ),
         (
             "sqil/any",

@@ -271,9 +271,9 @@ def test_the_policy_is_the_running_average_of_the_actor():
     "agent, more",
     [
         (TD3, {}),
-        (DDPG, {}),
         (SAC, {}),
-        (SD3, {}),
+        pytest.param(DDPG, {}, marks=pytest.mark.long),
+        pytest.param(SD3, {}, marks=pytest.mark.long),
         (TD3, {"collect_while_learning": True}),
         pytest.param(TD3, {"jit_compile": True}, marks=pytest.mark.long),
     ],

@@ -62,7 +62,9 @@ def test_the_policy_finds_the_action_that_pays(space, options):
     assert ("generator/value_loss" in metrics) == (not options)
 
 
-@pytest.mark.parametrize("space, action", [(_BOX, [-1.0, 0.5]), (_ARMS, [0.0, 1.0])])
+@pytest.mark.parametrize(
+    "space, action", [(_BOX, [-1.0, 0.5]), pytest.param(_ARMS, [0.0, 1.0], marks=pytest.mark.long)]
+)
 @pytest.mark.parametrize(
     "bound",
     [pytest.param({}, marks=pytest.mark.long), {"bound_each_rollout": True, "max_gradient_value": 2.0}],

@@ -172,6 +172,7 @@ def test_a_recording_that_a_signal_stops_is_saved_whole(name, tmp_path, monkeypa
 
 def test_a_terminal_that_is_gone_fails_nobody_who_writes_to_it():
     """Notes are printed before the episodes are saved, and an input/output error would take these along."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # a suite that nohup started ignores it
     terminal, program = os.openpty()
     stderr = os.dup(2)
     os.dup2(program, 2)
@@ -184,6 +185,7 @@ def test_a_terminal_that_is_gone_fails_nobody_who_writes_to_it():
     finally:
         os.dup2(stderr, 2)
         os.close(stderr)
+        signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize(

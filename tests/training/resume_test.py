@@ -57,7 +57,7 @@ CHAINS = {
 
 # `make test-long` kills every kind of run everywhere, the campaign at any moment. A replay and memories of
 # frames are resumed in tests/generators too.
-_USUAL = {"PPO CartPole": ("checkpoint", "after the summary"), "PPO pixels": ("third iteration",)}
+_USUAL = {"PPO CartPole": ("checkpoint", "after the summary")}
 
 
 @pytest.mark.parametrize(
