@@ -237,7 +237,7 @@ def _hint(message: str, folders: Sequence[str]) -> str:
 def error_line(error: Exception) -> str:
     """Gin's error in one line of at most 400 characters, in the words of who writes a config."""
     if isinstance(error, RecursionError):
-        return "a value nested too deep, or a file that includes itself"
+        return "a value nested too deep"
     # Of text without quotes gin names the node of a syntax tree.
     wanted = "no value (text wants quotes, a configurable an @)"
     shown = re.sub(r"malformed node or string[^\n]*", wanted, str(error))

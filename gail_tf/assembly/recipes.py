@@ -193,28 +193,32 @@ def layers(configs: Sequence[str], bindings: Sequence[str] = ()) -> list[Layer]:
     return [*found, *_named_after_its_agent(found)]
 
 
-def _in_order(configs: Sequence[str], bindings: Sequence[str] = ()) -> Iterator[tuple[str | Layer, str]]:
+def _in_order(
+    configs: Sequence[str], bindings: Sequence[str] = (), within: Sequence[str] = ()
+) -> Iterator[tuple[str | Layer, str]]:
     """Shipped names, and between them what is somebody's own, each with what a person typed for it.
 
     An include of a shipped name is what ``--config`` of it would be in its place: an overlay also takes terms
-    away, renames the algorithm, and wants parts that it changes.
+    away, renames the algorithm, and wants parts that it changes. ``within``: the files that include these.
     """
     for config in configs:
         for name in _stands_for(config):
             own = included(name) if os.path.isfile(name) else None
-            yield from _in_pieces(own[0]) if own else [(name, config)]
+            if own and (file := os.path.realpath(name)) in within:
+                raise UserError(f"{name} includes itself, by include '{config}': leave that line out")
+            yield from _in_pieces(own[0], [*within, file]) if own else [(name, config)]
     if bindings:
         yield from _in_pieces(Layer("--gin", "\n".join(bindings)))
 
 
-def _in_pieces(own: Layer) -> Iterator[tuple[str | Layer, str]]:
+def _in_pieces(own: Layer, within: Sequence[str] = ()) -> Iterator[tuple[str | Layer, str]]:
     """A text of somebody's own, cut at its includes; blank lines keep the numbers of the others."""
     lines, start = own.text.splitlines(), 0
     for one in statements(own.text, own.source):
         if one.key != "include" or included(one.value) is None:  # what there is not is for gin to refuse
             continue
         yield own._replace(text="\n" * start + "\n".join(lines[start : one.first_line - 1])), own.source
-        for what, typed in _in_order([one.value]):
+        for what, typed in _in_order([one.value], within=within):
             yield what, typed if isinstance(what, Layer) else f"include '{one.value}'"
         start = one.last_line
     yield own._replace(text="\n" * start + "\n".join(lines[start:])), own.source

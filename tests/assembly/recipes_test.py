@@ -345,8 +345,16 @@ def test_an_included_overlay_that_does_not_fit_is_refused(folder):
     mine = write(folder / "mine.gin", "include 'gail_vr/hopper.gin'", "include 'with/no_penalty.gin'")
     with pytest.raises(UserError, match=r"^include 'with/no_penalty.gin' takes variance away, without whi"):
         parse_gin([mine], [])
-    with pytest.raises(UserError, match="nested too deep, or a file that includes itself"):
-        parse_gin([write(folder / "mine.gin", "include 'mine.gin'")], [])
+
+
+@pytest.mark.parametrize("there", ["mine", "other"])
+def test_a_file_that_includes_itself_is_refused(folder, there, monkeypatch):
+    monkeypatch.chdir(folder)
+    mine = write(folder / "mine.gin", f"include '{there}.gin'")
+    write(folder / "other.gin", "include 'mine.gin'")
+    for read in (lambda: parse_gin([mine], []), lambda: recipe_texts.show_text([mine])):
+        with pytest.raises(UserError, match=r"mine.gin includes itself, by include 'mine.gin': leave that"):
+            read()
 
 
 @pytest.mark.parametrize(
@@ -492,3 +500,8 @@ def test_another_agent_gives_the_algorithm_its_name_unless_the_config_has_one():
     assert named(pendulum, mine) == "GAIL (A2C)"
     assert named(pendulum, mine, own) == "Mine"
     assert named("ppo/any", mine) == "A2C"
+
+
+def test_a_value_nested_too_deep_is_refused_in_words():
+    with pytest.raises(UserError, match="a value nested too deep"):
+        parse_gin(["gail_ppo/cartpole"], [f"PPO.learning_rate = {'[' * 3000}{']' * 3000}"])
