@@ -223,9 +223,8 @@ def _hint(message: str, folders: Sequence[str]) -> str:
     elif nameless := re.search(r"No configurable matching (?:reference )?'?@?([\w./]+)", message):
         names = {selector.rsplit(".", 1)[-1] for selector, _ in gin.config._REGISTRY.items()}
         hint = did_you_mean(nameless[1].split("/")[-1], sorted(names))
-        hint = (
-            f"{hint} A part of your own wants 'import its_module' before it, and @gin.configurable.".strip()
-        )
+        own = "A part of your own wants 'import its_module' before it, and @gin.configurable."
+        hint = f"{hint} {own}".strip()
     elif unknown := re.search(r"Configurable '([\w./]+)' doesn't have a parameter named '(\w+)'", message):
         given = gin.config._REGISTRY.get_match(unknown[1]).denylist or ()  # by a run: nobody can bind those
         parameters = inspect.signature(gin.get_configurable(unknown[1])).parameters

@@ -203,10 +203,14 @@ def _in_order(
     """
     for config in configs:
         for name in _stands_for(config):
-            own = included(name) if os.path.isfile(name) else None
-            if own and (file := os.path.realpath(name)) in within:
+            if not os.path.isfile(name):
+                yield name, config
+                continue
+            file = os.path.realpath(name)
+            if file in within:
                 raise UserError(f"{name} includes itself, by include '{config}': leave that line out")
-            yield from _in_pieces(own[0], [*within, file]) if own else [(name, config)]
+            (own,) = included(name)
+            yield from _in_pieces(own, [*within, file])
     if bindings:
         yield from _in_pieces(Layer("--gin", "\n".join(bindings)))
 
@@ -456,12 +460,11 @@ def check(configs: Sequence[str], found: Sequence[Layer]) -> None:
                 f"{_said(name, typed)} changes {' and '.join(missing)}, which {given} does not have: it goes "
                 f"on top of {', '.join(_fitting(name))}"
             )
-    _check_algorithms(configs, bound)
+    _check_algorithms(typed, bound)
 
 
-def _check_algorithms(configs: Sequence[str], bound: Mapping[str, Statement]) -> None:
+def _check_algorithms(typed: Mapping[str, str], bound: Mapping[str, Statement]) -> None:
     """Raises UserError where a run would go by the name of an algorithm that it is not."""
-    typed = _shipped(configs)
     makers = {typed[name]: found for name in typed if "Overlay.algorithm" in (found := _overlay(name))}
     if len(makers) > 1:
         raise UserError(f"--config: {' and '.join(makers)} have a discriminator each of their own: give one")

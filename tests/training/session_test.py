@@ -56,11 +56,9 @@ def test_a_ctrl_c_that_ends_the_reader_of_what_is_said_too_saves(monkeypatch):
 def test_a_signal_that_python_did_not_hear_stays_with_who_hears_it(monkeypatch):
     """As a program that Python is embedded in does: its handler is None to Python, which takes none back."""
     monkeypatch.setattr(session.signal, "getsignal", lambda number: None)
-    before = signal.signal(INT, signal.default_int_handler)
     with session._stop_signal(None) as stop:
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(INT)
-    signal.signal(INT, before)
     assert not stop.is_set()
 
 
