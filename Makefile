@@ -49,7 +49,7 @@ format: $(TOOLS)
 	@$(RUFF) check --quiet --fix .; $(RUFF) format --quiet .
 
 clean:
-	@rm -rf $(VENV) .venv-highest build dist *.egg-info .pytest_cache .ruff_cache
+	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # uv when it is there, pip otherwise. A candidate counts only if it runs (a version manager's shim may

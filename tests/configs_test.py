@@ -186,7 +186,7 @@ ALIKE = {
     *("mgail_paper", "dac_sd3", "dac_ddpg", "sd3_gail", "ddpg_gail", "td3_gail", "credo_ppo_gail"),
     *("credo_tssg", "sac", "sd3", "td3", "trpo", "dqn"),
 }
-ALIKE_OVERLAYS = {"airl_shaped", "spectral_norm", "gail_gp", "no_cloning", "w_gail", "credo"}
+ALIKE_OVERLAYS = {"airl_shaped", "spectral_norm", "gail_gp", "no_cloning", "w_gail", "credo", "gail_vr_paper"}
 
 
 @pytest.mark.parametrize(

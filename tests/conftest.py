@@ -56,3 +56,6 @@ def pytest_collection_modifyitems(config, items):
             # against; in one group they took as long as all the rest on several workers.
             group = "resuming" if item.path.name == "resume_test.py" else "training"
             item.add_marker(pytest.mark.xdist_group(group))
+        elif item.path.name in ("learned_test.py", "portable_test.py", "trpo_test.py", "results_test.py"):
+            # What their tests share takes long to make, and each worker would make its own.
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))

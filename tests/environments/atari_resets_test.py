@@ -22,7 +22,12 @@ def nothing_known(monkeypatch):
 
 @pytest.mark.parametrize(
     "game, kwargs",
-    [("Pong", {}), ("Seaquest", {}), ("MsPacman", {"mode": 1}), ("Breakout", {"mode": 4, "difficulty": 1})],
+    [
+        ("Pong", {}),
+        ("Breakout", {"mode": 4, "difficulty": 1}),
+        pytest.param("Seaquest", {}, marks=pytest.mark.long),
+        pytest.param("MsPacman", {"mode": 1}, marks=pytest.mark.long),
+    ],
 )
 def test_plays_the_same_game_from_every_seed_without_a_load(game, kwargs):
     slow, quick = made(game, **kwargs), made(game, **kwargs)
