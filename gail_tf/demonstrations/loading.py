@@ -10,7 +10,7 @@ import numpy as np
 
 from gail_tf.demonstrations.components import listed
 from gail_tf.demonstrations.demonstrations import Demonstrations
-from gail_tf.demonstrations.readers import READERS, Reader, d4rl, npz
+from gail_tf.demonstrations.readers import READERS, Reader, d4rl, folder, npz
 from gail_tf.errors import UserError, failing_part, failure_message
 from gail_tf.files import sha256_of
 from gail_tf.resources import resolve_demonstrations
@@ -146,5 +146,7 @@ def digest(path: str | None, recorded: Demonstrations) -> str:
 def digest_of_files(path: str | None) -> str | None:
     """``digest`` without reading what is in them; None where only the arrays have one (a Minari dataset)."""
     target = Path(path or "").expanduser()
-    files = [target] if target.is_file() else sorted(target.glob("*.npz")) if path else []
+    files = [target] if target.is_file() else []
+    if path and target.is_dir():
+        files = folder.files_of(target, ".npz")
     return sha256_of(files) if files else None

@@ -229,6 +229,18 @@ def test_the_digest_of_arrays_is_of_all_of_them(d4rl, changes):
     assert demos.digest(None, one) == demos.digest(None, same) != demos.digest(None, other)
 
 
+def test_the_digest_of_a_folder_is_of_the_files_that_are_read(tmp_path, d4rl):
+    """A Mac leaves a hidden twin beside each file; a camera's name ends in capitals."""
+    np.savez(tmp_path / "a.npz", **d4rl())
+    one = demos.digest(tmp_path, demos.load(tmp_path))
+    (tmp_path / "._a.npz").write_bytes(b"Mac OS X")
+    assert demos.digest(tmp_path, demos.load(tmp_path)) == one
+    with (tmp_path / "b.NPZ").open("wb") as file:
+        np.savez(file, **d4rl())
+    two = demos.load(tmp_path)
+    assert two.num_transitions == 10 and demos.digest(tmp_path, two) != one
+
+
 def test_final_observations_are_true_where_they_equal_the_next_start(d4rl):
     """Of a walk that comes back to where all begin; as next_observations they may be a reset's."""
     fields = {

@@ -17,10 +17,8 @@ def read(path: str) -> Demonstrations | None:
     folder = pathlib.Path(path)
     if not folder.is_dir():
         return None
-    visible = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    of_suffix = {
-        suffix: [entry for entry in visible if entry.suffix.lower() == suffix] for suffix in SUFFIXES
-    }
+    visible = _visible(folder)
+    of_suffix = {suffix: files_of(folder, suffix) for suffix in SUFFIXES}
     suffix = next((suffix for suffix, entries in of_suffix.items() if entries), None)
     if suffix is None:
         raise UserError(
@@ -33,6 +31,15 @@ def read(path: str) -> Demonstrations | None:
         which = counted(num_others, "entry", "entries")
         notes.append(f"Ignored {which} of the folder beside the {suffix} files.")
     return _concatenated(parts, notes)
+
+
+def files_of(folder: pathlib.Path, suffix: str) -> list[pathlib.Path]:
+    """Those that are read of a folder's files of ``suffix``, in whatever case; hidden ones are not."""
+    return [entry for entry in _visible(folder) if entry.suffix.lower() == suffix]
+
+
+def _visible(folder: pathlib.Path) -> list[pathlib.Path]:
+    return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
 
 
 def _read_files(files: list[pathlib.Path]) -> tuple[dict[str, Demonstrations], list[str]]:
