@@ -99,8 +99,11 @@ def read_csv(path: str) -> Demonstrations | None:
                 f"is no text in UTF-8 ({error.reason}); wanted that: save it as 'CSV UTF-8'"
             ) from error
     if len(names) != len(frame.columns) or not isinstance(frame.index, pandas.RangeIndex):
-        raise UserError(f"has {len(names)} names in its first line, and rows of another length")
-    return from_columns({name: frame[name].to_numpy() for name in frame}, source("CSV", path))
+        raise UserError(
+            f"has {len(names)} names in its first line, and rows of another length; wanted a name for every "
+            "cell: name what has none (index, of row numbers), or remove what ends the rows, such as commas"
+        )
+    return from_columns({name.strip(): frame[name].to_numpy() for name in frame}, source("CSV", path))
 
 
 def _cells(line: str, separator: str | None) -> list[str]:

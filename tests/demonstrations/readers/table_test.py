@@ -50,6 +50,13 @@ def test_separators(write, separator):
     assert d.terminated.tolist() == [0, 0, 1, 0, 0] and d.truncated.tolist() == [0, 0, 0, 0, 1]
 
 
+def test_blanks_around_commas_are_no_part_of_names(write):
+    path = write()
+    path.write_text(path.read_text().replace(",", " , "))
+    d = demos.load(path)
+    assert d.terminated.tolist() == [0, 0, 1, 0, 0] and d.actions.shape == (5, 1)
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
 def test_utf_16_is_named_and_utf_8_wanted(write, encoding):
     """What Excel saves as Unicode text: tabs, and two bytes that say how the others stand."""
@@ -392,7 +399,7 @@ def test_rows_that_do_not_fit_the_header(tmp_path, refuses):
     (tmp_path / "a.csv").write_text("obs_0,action,terminated\n1,2,0\n1,2,0,5\n")
     refuses(tmp_path / "a.csv", "cannot be read as CSV")
     (tmp_path / "a.csv").write_text("obs_0,action,terminated\n1,2,0,5\n1,2,0,5\n")
-    refuses(tmp_path / "a.csv", "3 names in its first line")
+    refuses(tmp_path / "a.csv", "3 names in its first line, .*; wanted a name for every cell: name what")
     (tmp_path / "a.csv").write_text("obs_0,action,terminated,truncated\n")
     refuses(tmp_path / "a.csv", "no rows|shape")
     (tmp_path / "a.csv").write_bytes(b"obs_0,action,terminated\n\xff\xfe,1,0\n")
