@@ -29,8 +29,6 @@ def read(path: str) -> Demonstrations | None:
             if name in ("infos", "metadata"):
                 keys = [""] if hasattr(file[name], "shape") else list(file[name])
                 fields |= {f"{name}/{key}": np.empty(0) for key in keys}
-            elif name == "environment":
-                fields[name] = _text(file[name])
             else:
                 fields |= _arrays(name, file[name])
     return d4rl.from_fields(fields, source("D4RL HDF5", path))
@@ -39,16 +37,19 @@ def read(path: str) -> Demonstrations | None:
 def _arrays(name: str, item: Any) -> dict[str, np.ndarray]:
     """A dataset by its name, a group's by names with a slash: components of a Dict, and of one within."""
     if hasattr(item, "shape"):
-        return {name: array(name, item)}
+        return {name: _text(item) if _is_text(item) else array(name, item)}
     return {inner: found for key in item for inner, found in _arrays(f"{name}/{key}", item[key]).items()}
 
 
-def _text(dataset: Any) -> np.ndarray:
-    """What is one text as NumPy's; else the dataset as it is refused."""
+def _is_text(dataset: Any) -> bool:
     import h5py
 
-    is_text = getattr(dataset, "shape", None) == () and h5py.check_string_dtype(dataset.dtype) is not None
-    return np.array(dataset.asstr()[()]) if is_text else array("environment", dataset)
+    return h5py.check_string_dtype(dataset.dtype) is not None
+
+
+def _text(dataset: Any) -> np.ndarray:
+    """One text or several as NumPy's, as in an npz, where what is no environment is refused by its key."""
+    return np.array(dataset.asstr()[()], dtype=np.str_)
 
 
 def _is_flat(file: Any) -> bool:

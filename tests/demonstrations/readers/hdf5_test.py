@@ -54,10 +54,12 @@ def test_metadata_may_be_anything(write):
     "changes, sentence",
     [
         ({"environment": np.zeros(5)}, "environment"),
+        ({"environment": np.array([b"Arm-v0"])}, r"environment has shape \[1\] .*; wanted one string"),
+        ({"driver": "Ann"}, "unknown keys driver"),
         ({"terminals": None}, "missing keys terminals"),
         ({"actoins": np.zeros(5)}, "unknown keys actoins"),
         ({"actions": np.zeros((4, 1))}, "actions has 4 rows and observations has 5"),
-        ({"actions": np.array([b"left"] * 5)}, "actions has dtype .*; wanted numbers"),
+        ({"actions": np.array([b"left"] * 5)}, "actions has dtype .*; wanted real numbers"),
         ({"rewards": np.array([0, 1, np.nan, 0, 0])}, "rewards row 2 is nan"),
         ({"dones": np.zeros(5)}, "dones merges two"),
     ],
