@@ -74,9 +74,12 @@ def _converted(array: np.ndarray, dtype: type) -> np.ndarray:
     return array if frozen and array.dtype == dtype else array.astype(dtype)
 
 
-def require_finite(name: str, array: np.ndarray) -> None:
-    """Raises UserError naming the first NaN or infinity of ``array`` ``[N]`` or ``[N, d]``."""
-    if bad := first_of(array, ~np.isfinite(array)):
+def require_finite(name: str, array: np.ndarray, given: np.ndarray | None = None) -> None:
+    """Raises UserError naming the first NaN or infinity of ``array`` ``[N]`` or ``[N, d]``.
+
+    ``given``: what became ``array`` and is told, since a sensor's 1.8e308 is an infinity in float32 alone.
+    """
+    if bad := first_of(array if given is None else given, ~np.isfinite(array)):
         how = "remove the episodes that hold them" + REWARDS_ARE_OPTIONAL * (name == "rewards")
         empty = np.isnan(array)
         if array.ndim == 2 and (empty.any(1) == empty.all(1)).all() and np.isfinite(array[~empty]).all():
@@ -118,11 +121,11 @@ def coarse_in_float32(name: str, array: np.ndarray) -> str:
 
 def as_float32(name: str, value: object, ndim: int = 1) -> np.ndarray:
     """Finite float32 array with ``ndim`` axes; accepts real floats, integers of any width, bool."""
-    array = as_array(name, value)
-    _require_kind_and_axes(name, array, _KINDS, "real numbers (float32)", ndim)
+    given = as_array(name, value)
+    _require_kind_and_axes(name, given, _KINDS, "real numbers (float32)", ndim)
     with np.errstate(over="ignore"):
-        array = _converted(array, np.float32)
-    require_finite(name, array)
+        array = _converted(given, np.float32)
+    require_finite(name, array, given)
     return array
 
 
