@@ -169,8 +169,10 @@ def _instead(rows: np.ndarray, wanted: tuple[int, ...], environment: str, num_fr
             return "save the newest frame of each stack, observations[:, -1]"
     if len(wanted) == len(given) == 2 and given[0] == given[1] and stacks and _is_game(environment):
         return f"resize them, or let the agent see the same, --gin='atari_pixels.screen_size = {given[0]}'"
-    if len(wanted) == len(given) == 2:
+    if len(wanted) == len(given) > 1 and wanted[2:] == given[2:]:
         return "resize them as the environment's are, or " + _RECORD
+    if len(wanted) > 1 and given == (np.prod(wanted),):
+        return f"save them as images [N, {', '.join(map(str, wanted))}] of bytes, 0 to 255"
     return _RECORD
 
 

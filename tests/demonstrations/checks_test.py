@@ -402,6 +402,7 @@ def test_single_frames_fit_images_of_one_channel():
     "given, wanted, num_frames, advice",
     [
         ((48, 48), (64, 64, 4), 4, "resize them as the environment's are, or give"),
+        ((48, 48, 3), (96, 96, 3), None, "resize them as the environment's are, or give"),
         ((3, 48, 48), (48, 48, 3), None, r"numpy.moveaxis\(observations, 1, -1\)"),
         ((48, 48, 3), (3, 48, 48), None, r"numpy.moveaxis\(observations, -1, 1\)"),
         ((3, 210, 160), (84, 84, 4), 4, r"numpy.moveaxis\(observations, 1, -1\)"),
@@ -419,3 +420,10 @@ def test_what_to_do_with_other_images_is_said(given, wanted, num_frames, advice)
     d = dataclasses.replace(d, observations=rows, next_observations=rows)
     with pytest.raises(UserError, match=advice):
         check_box(d, observation_space=space(*wanted, **BYTES), num_frames=num_frames)
+
+
+def test_images_that_were_flattened_are_known_by_their_size():
+    with pytest.raises(
+        UserError, match=r"have 12 components; wanted .*: save them as images \[N, 2, 2, 3\] of"
+    ):
+        check_box(with_images(12), observation_space=space(2, 2, 3, **BYTES))
