@@ -1,7 +1,10 @@
-"""Checks on numbers that must stay finite."""
+"""Checks on numbers that must stay finite, and what is told of an update that XLA cannot compile."""
 
+import contextlib
 import math
-from collections.abc import Mapping
+import os
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -38,3 +41,21 @@ def non_finite_variables(modules: Mapping[str, tf.Module]) -> str | None:
     if math.isfinite(float(total)):
         return None
     return _shortened([name for name, v in variables if not bool(tf.reduce_all(tf.math.is_finite(v)))])
+
+
+@contextlib.contextmanager
+def uncompilable_as_user_errors(generator: str) -> Iterator[None]:
+    """Makes a UserError of an operation that XLA does not have, such as ``tf.print`` in somebody's loss.
+
+    ``generator``: the name of its class, which has ``jit_compile``.
+    """
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        operation = re.search(r"No registered '(\w+)' OpKernel for XLA", error.message)
+        if operation is None:
+            raise
+        lines = re.findall(r'File "(.+)", line (\d+)', error.message.partition("tf2xla")[0])
+        where = f" in {os.path.basename(lines[-1][0])}, line {lines[-1][1]}" if lines else ""
+        advice = f"bind {generator}.jit_compile = False (of cloning BehavioralCloning.jit_compile)"
+        raise UserError(f"XLA cannot compile {operation[1]}{where}: leave it out, or {advice}.") from error

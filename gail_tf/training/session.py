@@ -14,7 +14,7 @@ from gail_tf.errors import UserError, error_message
 from gail_tf.machine import hearing
 from gail_tf.reporting.figures import draw_run
 from gail_tf.reporting.runs import load_run
-from gail_tf.training.diagnostics import DivergedError
+from gail_tf.training.diagnostics import DivergedError, uncompilable_as_user_errors
 from gail_tf.training.export import export_policy, export_reward
 from gail_tf.training.run_directory import RunDirectory, now, write_errors_as_user_errors, write_json
 from gail_tf.training.trainer import Hook, Interrupted, Trainer
@@ -63,7 +63,8 @@ def run(
     trainer, status, error, kept = parts.trainer, "failed", None, {}
     with _stop_signal(warn) as stop:
         try:
-            result = trainer.run(hooks, stop.is_set, preparing)
+            with uncompilable_as_user_errors(type(parts.generator).__name__):
+                result = trainer.run(hooks, stop.is_set, preparing)
             _export(parts, run_dir, result["kept_env_steps"])
             with write_errors_as_user_errors(f"{run_dir.path}: the results"):
                 _summarize(run_dir, trainer, result)

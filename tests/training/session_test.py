@@ -1,4 +1,4 @@
-"""What the signals do that stop a training, and what a full disk at its end."""
+"""What the signals do that stop a training, what a full disk at its end, and what XLA cannot compile."""
 
 import functools
 import os
@@ -77,7 +77,8 @@ def test_an_end_on_a_full_disk_says_how_to_go_on(tmp_path, monkeypatch, ends, wh
     info = dict.fromkeys((*session._NAMES, *session._DATA_NAMES, "git"))
     run_dir.create({"status": "running", **info}, "# gin\n", False)
     monkeypatch.setattr(session, "_export", lambda *_: None)
-    parts = types.SimpleNamespace(trainer=types.SimpleNamespace(run=train, wall_seconds=1.0, iteration=0))
+    trainer = types.SimpleNamespace(run=train, wall_seconds=1.0, iteration=0)
+    parts = types.SimpleNamespace(trainer=trainer, generator=None)
     said = f"{what} cannot be written .No space left on device.; free some space, then continue with --resume"
     with pytest.raises(UserError, match=said):
         session.run(parts, run_dir)
@@ -92,3 +93,23 @@ def test_a_reward_on_a_full_disk_says_how_to_go_on(tmp_path, monkeypatch):
     reward = types.SimpleNamespace(signatures=dict, description=dict)
     with pytest.raises(UserError, match="the reward cannot be written .No space.*continue with --resume"):
         export.export_reward(reward, tmp_path / "reward", {})
+
+
+def test_what_xla_cannot_compile_is_one_line(tmp_path):
+    """A person who looks into a loss prints from it."""
+
+    class Mine:
+        pass
+
+    @tf.function(jit_compile=True, autograph=False)
+    def prints():
+        tf.print(1.0)
+
+    run_dir = RunDirectory(tmp_path / "a")
+    run_dir.create({"status": "running"}, "# gin\n", False)
+    trainer = types.SimpleNamespace(run=lambda *_: prints(), wall_seconds=1.0)
+    said = r"XLA cannot compile PrintV2 in session_test.py, line \d+: leave it out, or bind Mine.jit_com"
+    with pytest.raises(UserError, match=said):
+        session.run(types.SimpleNamespace(trainer=trainer, generator=Mine()), run_dir)
+    run_dir.unlock()
+    assert run_dir.read_info()["error"].startswith("XLA cannot compile")
