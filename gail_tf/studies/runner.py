@@ -306,8 +306,10 @@ def _job(run: StudyRun, out: Path, anew: bool) -> Job:
 
 
 def _command_line(run: StudyRun, state_of_run: str, out: Path) -> str:
-    where = [f"--run_dir={out / run.name}", *(["--resume"] if state_of_run == RESUME else [])]
-    return shlex.join([f"gail-{run.binary.replace('_', '-')}", *run.all_flags, *where])
+    is_anew = state_of_run == NEW and status(out / run.name) == DIVERGED
+    last = ["--resume"] if state_of_run == RESUME else ["--overwrite"] if is_anew else []
+    flags = [*run.all_flags, f"--run_dir={out / run.name}", *last]
+    return shlex.join([f"gail-{run.binary.replace('_', '-')}", *flags])
 
 
 def _log(run: StudyRun, out: Path) -> Path:

@@ -457,6 +457,8 @@ def test_a_list_shows_states_and_commands(tmp_path):
     assert lines[3] == f"to train   b/t/0: {command.format('B', 'b')}"
     assert lines[2] == f"to resume  flaky/t/0: {command.format('Flaky', 'flaky')} --resume"
     assert lines[4] == "4 runs: 1 finished, 1 diverged, 1 to resume, 1 to train"
+    again = runner.list_runs(runner.states_of(runs, tmp_path, retry_failed=True), tmp_path).splitlines()
+    assert again[1] == f"to train   nan/t/0: {command.format('NaN', 'nan')} --overwrite"
 
 
 def test_a_damaged_record_is_a_user_error(tmp_path):
