@@ -9,6 +9,7 @@ import os
 import platform
 import shutil
 import sys
+import warnings
 from pathlib import Path
 
 from gail_tf.errors import UserError
@@ -43,7 +44,8 @@ def _import_quietly() -> None:
     # TensorFlow's own choice on a processor with AVX-512. Without that it leaves oneDNN out, and updates from
     # the screen, whose convolutions XLA does not compile on a CPU, take half as long again.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    with quiet(2):
+    with quiet(2), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # python -W error would make errors of theirs
         import tensorflow  # noqa: F401, ICN001
         import tf_agents  # noqa: F401
         from tf_agents.agents.ppo import ppo_clip_agent  # noqa: F401
@@ -52,8 +54,6 @@ def _import_quietly() -> None:
 @functools.cache  # what a program sets after its first training is left to it
 def _ready() -> None:
     """Also where the program imported TF-Agents, as a network of gail_tf's does: there is time yet."""
-    import warnings
-
     import tensorflow as tf
 
     # autograph of TF-Agents' generated code; gymnasium on float64 bounds cast to float32.

@@ -115,6 +115,13 @@ def test_a_program_that_imports_a_network_first_gets_the_same_quiet_and_the_same
     assert done.stdout.startswith("40 ") and str(tmp_path) in done.stdout
 
 
+def test_warnings_of_the_libraries_are_no_errors_where_python_makes_errors_of_warnings():
+    """TF-Agents asks distutils for a version, which warns; our own filters come after the import."""
+    code = "import gail_tf.start_up as s; s.import_tensorflow(); import warnings; warnings.warn('mine')"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1] == "UserWarning: mine"
+
+
 def test_tf_agents_that_is_missing_is_one_line(monkeypatch):
     monkeypatch.delitem(start_up.sys.modules, "tf_agents", raising=False)
     monkeypatch.setattr(start_up.importlib.util, "find_spec", lambda name: None)
