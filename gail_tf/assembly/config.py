@@ -238,6 +238,8 @@ def error_line(error: Exception) -> str:
     words = str(error.args[0]) if isinstance(error, tokenize.TokenError) else ""  # behind them, where
     if isinstance(error, RecursionError) or "nested" in words:  # since Python 3.12 parentheses are counted
         return "a value nested too deep"
+    if words:
+        return "a bracket, brace or quote that is never closed" if "EOF in multi-line" in words else words
     # Of text without quotes gin names the node of a syntax tree.
     wanted = "no value (text wants quotes, a configurable an @)"
     shown = re.sub(r"malformed node or string[^\n]*", wanted, str(error))

@@ -502,6 +502,7 @@ def test_another_agent_gives_the_algorithm_its_name_unless_the_config_has_one():
     assert named("ppo/any", mine) == "A2C"
 
 
-def test_a_value_nested_too_deep_is_refused_in_words():
-    with pytest.raises(UserError, match="a value nested too deep"):
-        parse_gin(["gail_ppo/cartpole"], [f"PPO.learning_rate = {'[' * 3000}{']' * 3000}"])
+@pytest.mark.parametrize("opened, closed, words", [(3000, 3000, "nested too deep"), (2, 1, "never closed")])
+def test_brackets_are_told_in_words(opened, closed, words):
+    with pytest.raises(UserError, match=f"^config: a .*{words}$"):
+        parse_gin(["gail_ppo/cartpole"], [f"PPO.learning_rate = {'[' * opened}{']' * closed}"])
