@@ -145,8 +145,10 @@ def digest(path: str | None, recorded: Demonstrations) -> str:
 
 def digest_of_files(path: str | None) -> str | None:
     """``digest`` without reading what is in them; None where only the arrays have one (a Minari dataset)."""
-    target = Path(path or "").expanduser()
-    files = [target] if target.is_file() else []
-    if path and target.is_dir():
-        files = folder.files_of(target, ".npz")
+    if not path:
+        return None
+    target = Path(path).expanduser()
+    if target.is_file():
+        return sha256_of([target])
+    files = folder.of_suffix(".npz", folder.visible_entries(target)) if target.is_dir() else []
     return sha256_of(files) if files else None

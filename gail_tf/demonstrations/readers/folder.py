@@ -17,15 +17,15 @@ def read(path: str) -> Demonstrations | None:
     folder = pathlib.Path(path)
     if not folder.is_dir():
         return None
-    visible = _visible(folder)
-    of_suffix = {suffix: files_of(folder, suffix) for suffix in SUFFIXES}
-    suffix = next((suffix for suffix, entries in of_suffix.items() if entries), None)
+    visible = visible_entries(folder)
+    found = {suffix: of_suffix(suffix, visible) for suffix in SUFFIXES}
+    suffix = next((suffix for suffix, entries in found.items() if entries), None)
     if suffix is None:
         raise UserError(
             "is a folder without .npz files, and no data set of Minari, LeRobot or imitation; wanted at "
             "least one file (.npz, .hdf5, .parquet, .csv): give the folder that holds them"
         )
-    files = of_suffix[suffix]
+    files = found[suffix]
     parts, notes = _read_files(files)
     if num_others := len(visible) - len(files):
         which = counted(num_others, "entry", "entries")
@@ -33,13 +33,14 @@ def read(path: str) -> Demonstrations | None:
     return _concatenated(parts, notes)
 
 
-def files_of(folder: pathlib.Path, suffix: str) -> list[pathlib.Path]:
-    """Those that are read of a folder's files of ``suffix``, in whatever case; hidden ones are not."""
-    return [entry for entry in _visible(folder) if entry.suffix.lower() == suffix]
-
-
-def _visible(folder: pathlib.Path) -> list[pathlib.Path]:
+def visible_entries(folder: pathlib.Path) -> list[pathlib.Path]:
+    """By name; what is hidden, such as a Mac's, is not read."""
     return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+
+
+def of_suffix(suffix: str, entries: list[pathlib.Path]) -> list[pathlib.Path]:
+    """Those of ``suffix``, in whatever case."""
+    return [entry for entry in entries if entry.suffix.lower() == suffix]
 
 
 def _read_files(files: list[pathlib.Path]) -> tuple[dict[str, Demonstrations], list[str]]:
