@@ -235,7 +235,8 @@ def _hint(message: str, folders: Sequence[str]) -> str:
 
 def error_line(error: Exception) -> str:
     """Gin's error in one line of at most 400 characters, in the words of who writes a config."""
-    words = str(error.args[0]) if isinstance(error, tokenize.TokenError) else ""  # behind them, where
+    # Its second argument is a place, of no use: where the text ends.
+    words = str(error.args[0]) if isinstance(error, tokenize.TokenError) else ""
     if isinstance(error, RecursionError) or "nested" in words:  # since Python 3.12 parentheses are counted
         return "a value nested too deep"
     if words:
