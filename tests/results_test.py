@@ -1298,7 +1298,8 @@ def _cloning_and_gail(runs):
     """results/README.md: cloning alone, and GAIL (PPO) plain and with cloning beside it, ten seeds each."""
     arms = {task: ("GAIL (PPO)", "GAIL + cloning (PPO)") for task in MUJOCO_TASKS[:4]}
     arms |= {task: (None, "GAIL (PPO), 1.5M") for task in MUJOCO_TASKS[4:6]}
-    arms |= {task: (None, "GAIL (PPO)") for task in (*MUJOCO_TASKS[6:], "humanoid", "pendulum")}
+    arms |= {task: (None, "GAIL (PPO)") for task in (*MUJOCO_TASKS[6:], "humanoid")}
+    arms |= {"pendulum": ("GAIL (PPO), plain", "GAIL (PPO)")}
     runs = runs.assign(name=runs.run.str.split("/").str[-2])
     for task in (*MUJOCO_TASKS, "humanoid", *SMALL_TASKS):
         alone, *beside = (
@@ -1313,7 +1314,7 @@ def _cloning_and_gail(runs):
 MUJOCO_TASKS = [
     task + part for task in ("hopper", "half_cheetah", "walker2d", "ant") for part in ("", "_subsampled")
 ]
-SMALL_TASKS = ["cartpole", "acrobot", "mountain_car", "pendulum", "reacher", "swimmer"]
+SMALL_TASKS = ["cartpole", "acrobot", "mountain_car", "mountain_car_continuous", "pendulum", "reacher", "swimmer"]
 
 
 # (page, name of the table) -> its rows, from all runs.
