@@ -107,6 +107,13 @@ def test_damaged_archives(tmp_path, refuses, d4rl):
     refuses(path, "damaged or cut short .*CRC")
 
 
+def test_a_recording_that_the_memory_cannot_hold(tmp_path, refuses):
+    path, header = tmp_path / "long.npz", {"descr": "<f8", "fortran_order": False, "shape": (10**9, 10**5)}
+    with zipfile.ZipFile(path, "w") as archive, archive.open("observations.npy", "w") as member:
+        np.lib.format.write_array_header_1_0(member, header)
+    refuses(path, "cannot be read .Unable to allocate .* TiB .*save fewer episodes")
+
+
 def test_archives_by_lzma_as_the_shipped_humanoid(tmp_path, refuses, d4rl):
     path = tmp_path / "lzma.npz"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:

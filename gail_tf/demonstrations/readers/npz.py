@@ -45,6 +45,10 @@ def named(name: str) -> Iterator[None]:
         raise UserError(
             f"{name}: cannot be read ({error.strerror or without_trail(error)}); {advice}"
         ) from error
+    except MemoryError as error:  # a long recording; a header that claims more than there is
+        why = without_trail(error) or "out of memory"
+        advice = "wanted less than the memory holds: save fewer episodes"
+        raise UserError(f"{name}: cannot be read ({why}); {advice}") from error
 
 
 def members(path: str, own: bool) -> dict[str, np.ndarray] | None:
