@@ -7,9 +7,11 @@ import numpy as np
 
 from gail_tf.demonstrations.demonstrations import Demonstrations
 from gail_tf.demonstrations.episodes import SingleSteps
-from gail_tf.demonstrations.readers import npz
+from gail_tf.demonstrations.readers import npz, table
 from gail_tf.demonstrations.readers.files import FILE_READERS, SUFFIXES
 from gail_tf.errors import WARNING, UserError, counted
+
+_TABLES = (".parquet", ".csv")
 
 
 def read(path: str) -> Demonstrations | None:
@@ -27,6 +29,8 @@ def read(path: str) -> Demonstrations | None:
         )
     files = found[suffix]
     parts, notes = _read_files(files)
+    if suffix in _TABLES:
+        _require_one_order([file for file in files if file.name in parts])
     if num_others := len(visible) - len(files):
         which = counted(num_others, "entry", "entries")
         notes.append(f"Ignored {which} of the folder beside the {suffix} files.")
@@ -98,6 +102,19 @@ def _concatenated(parts: dict[str, Demonstrations], notes: list[str]) -> Demonst
         notes=(*_notes_of(parts), *differ, *notes),
         components=first.components,
     )
+
+
+def _require_one_order(files: list[pathlib.Path]) -> None:
+    """Raises UserError for tables with other names, or another order: columns would be mixed, unseen."""
+    (first, wanted), *others = [(file.name, table.vector_columns(str(file))) for file in files]
+    for file, found in others:
+        for role, names in wanted.items():
+            for here, there in zip(names, found[role], strict=False):  # of other numbers more is told later
+                if here != there:
+                    raise UserError(
+                        f"its files differ in the columns of {role}: where {first} has {here!r}, {file} has "
+                        f"{there!r}; wanted the same names in the same order: reorder or rename them"
+                    )
 
 
 def _made_with(parts: dict[str, Demonstrations]) -> tuple[dict[str, object], list[str]]:

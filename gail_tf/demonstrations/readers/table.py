@@ -77,9 +77,7 @@ def read_csv(path: str) -> Demonstrations | None:
         return None
     if head.lstrip()[:1] in (b"{", b"["):
         raise UserError("is JSON; wanted a table: write it with pandas.DataFrame.to_csv, or to_parquet")
-    lines = head.decode("utf-8-sig", "replace").splitlines() or [""]
-    separator = max(",;\t", key=lines[0].count)
-    names = _cells(lines[0], separator)
+    lines, separator, names = _header(head)
     if len(names) == 1 or not any(map(_role, names)):
         _require_header(lines)
         if not _is_table(lines, separator):
@@ -104,6 +102,27 @@ def read_csv(path: str) -> Demonstrations | None:
             "cell: name what has none (index, of row numbers), or remove what ends the rows, such as commas"
         )
     return from_columns({name.strip(): frame[name].to_numpy() for name in frame}, source("CSV", path))
+
+
+def _header(head: bytes) -> tuple[list[str], str, list[str]]:
+    """The lines of the beginning of a CSV, what separates their cells, and the cells of the first."""
+    lines = head.decode("utf-8-sig", "replace").splitlines() or [""]
+    separator = max(",;\t", key=lines[0].count)
+    return lines, separator, _cells(lines[0], separator)
+
+
+def vector_columns(path: str) -> dict[str, list[str]]:
+    """What a table that can be read calls the columns of its observations and actions, as they are taken."""
+    head = first_bytes(path, _HEAD)
+    if head.startswith(PARQUET):
+        names = package("pyarrow.parquet", "Parquet", _NEEDED).read_schema(path).names
+    else:
+        names = _header(head)[2]
+    roles = {name: _role(name) for name in names if not _IGNORED.fullmatch(name)}
+    return {
+        role: [_rest(name) for name in _in_order([name for name, found in roles.items() if found == role])]
+        for role in ("observations", "actions")
+    }
 
 
 def _cells(line: str, separator: str | None) -> list[str]:
@@ -189,6 +208,11 @@ def _role(column: str) -> str | None:
             return name
     found = _VECTOR.fullmatch(column)
     return found and _ROLES[found["role"][0].lower()]
+
+
+def _rest(name: str) -> str:
+    """What follows the role in the name of a vector's column: position.x of observation.position.x."""
+    return _VECTOR.fullmatch(name)["rest"] or ""
 
 
 def from_columns(columns: Mapping[str, np.ndarray], provenance: dict[str, Any]) -> Demonstrations:
@@ -331,7 +355,7 @@ def _in_turn(names: list[str]) -> list[str]:
 
 def _key(name: str) -> str:
     """The component that a column belongs to: position for observation.position.x or obs_position_0."""
-    rest = _VECTOR.fullmatch(name)["rest"] or ""
+    rest = _rest(name)
     if re.fullmatch(r"\d+", rest):
         return ""
     without_number = re.sub(r"[._/\[]?\d+\]?$", "", rest)
@@ -343,7 +367,7 @@ def _require_together(names: list[str]) -> None:
     keys = _in_turn(names)
     apart = {key for key in keys if keys.count(key) > 1}
     for name in names:
-        rest = _VECTOR.fullmatch(name)["rest"] or ""
+        rest = _rest(name)
         if _key(name) in apart and re.search(r"[./\[]", rest) and not _NUMBER.search(rest):
             raise UserError(
                 f"the columns of the component {_key(name)} stand apart, {name} among them; wanted them "
@@ -369,10 +393,7 @@ def _side_by_side(
 
 
 def _require_alike(successors: list[str], observations: list[str]) -> None:
-    def rests(names: list[str]) -> list[str | None]:
-        return [_VECTOR.fullmatch(name)["rest"] for name in _in_order(names)]
-
-    if rests(successors) != rests(observations):
+    if [*map(_rest, _in_order(successors))] != [*map(_rest, _in_order(observations))]:
         raise UserError(
             f"next_observation has the columns {', '.join(successors[:5])}, observation "
             f"{', '.join(observations[:5])}; wanted the same names in the same order: rename or reorder them"

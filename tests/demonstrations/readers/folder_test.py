@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from gail_tf import demonstrations as demos
@@ -90,4 +91,28 @@ WIDE = np.zeros((5, 2))
 def test_files_of_a_folder_must_agree(tmp_path, refuses, d4rl, changes, sentence):
     np.savez(tmp_path / "a.npz", **d4rl())
     np.savez(tmp_path / "b.npz", **d4rl(**changes))
+    refuses(tmp_path, sentence)
+
+
+FIRST = ["obs_x", "obs_y", "act.left", "act.right"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+@pytest.mark.parametrize(
+    "second, sentence",
+    [
+        (["obs_x", "obs_y", "act.right", "act.left"], "of actions: where a.* has 'left', c.* has 'right'"),
+        (["obs_y", "obs_x", "act.left", "act.right"], "of observations: where a.* has 'x', c.* has 'y'"),
+        (["obs_x", "obs_y", "act.left", "act.rear"], "of actions: where a.* has 'right', c.* has 'rear'"),
+    ],
+)
+def test_tables_of_a_folder_have_their_columns_in_one_order(tmp_path, refuses, second, sentence, suffix):
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+    for name, names in (("a", FIRST), ("b", [*FIRST[2:], *FIRST[:2]]), ("c", second)):
+        frame = pd.DataFrame({column: [0.1, 0.2, 0.3] for column in [*names, "reward"]} | {"episode": 0})
+        path = tmp_path / f"{name}{suffix}"
+        frame.to_csv(path, index=False) if suffix == ".csv" else frame.to_parquet(path)
+        if name == "b":
+            assert demos.load(tmp_path).num_episodes == 2
     refuses(tmp_path, sentence)
