@@ -231,12 +231,19 @@ class Case:
     def cloning(self) -> list[str]:
         """The overlay that draws the policy to the experts' actions, if the run can have it and has not."""
         can_have = self.agent in ("PPO", "TRPO", "SAC", "TD3", "MGAIL") and self._sees_actions
+        can_have &= self.fact("action_range") != 0.0  # zeros, where none were recorded
         return ["--config=with/cloning"] if can_have and not self._is_cloning else []
 
     @property
     def ignores_actions(self) -> bool:
         """Whether only the experts' states are imitated, as with/state_only has it."""
         return self.has_discriminator and not self._sees_actions and not self._is_cloning
+
+    @property
+    def without_actions(self) -> list[str]:
+        """The overlays with which only the experts' states are imitated."""
+        overlays = f"{'--config=with/no_cloning ' if self._is_cloning else ''}--config=with/state_only"
+        return [f"{overlays}  # if no actions were recorded"] if self.has_discriminator else []
 
     @property
     def _sees_actions(self) -> bool:

@@ -119,6 +119,7 @@ def small_actions(case: Case) -> Finding | None:
         f"the widest component of their actions spans {span:.0%} of the action space",
         (
             case.inspection,
+            *(case.without_actions if span == 0.0 else []),
             "Compare the range with the space's: recorded actions may have been rescaled.",
         ),
     )

@@ -268,6 +268,22 @@ def test_zeros_in_place_of_actions_accuse_no_run_that_learns_from_states(inputs,
     assert ("demonstrations with actions in other units" in names) == is_accused
 
 
+@pytest.mark.parametrize("coef, overlays", [(0.0, ""), (1.0, "--config=with/no_cloning ")])
+def test_zeros_in_place_of_actions_are_told_how_to_learn_without_them(coef, overlays):
+    settings = "Discriminator.inputs = ('observation', 'action')\nOnPolicyGenerator.agent = @PPO"
+    settings += f"\nPPO.cloning_coef = {coef}"
+    runs = [poor(facts={"action_range": span}, settings=settings) for span in (0.0, 0.1)]
+    none, some = (
+        one
+        for run in runs
+        for one in diagnosis.diagnose(run)
+        if one.name == "demonstrations with actions in other units"
+    )
+    wanted = f"{overlays}--config=with/state_only  # if no actions were recorded"
+    assert wanted in none.change and not any("state_only" in line for line in some.change)
+    assert [Case(run).cloning for run in runs] == [[], [] if overlays else ["--config=with/cloning"]]
+
+
 def test_a_policy_is_lost_by_the_last_evaluation_and_not_by_one_in_between():
     def with_scores(scores):
         run = poor(score=0.9)
