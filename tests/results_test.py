@@ -1314,7 +1314,15 @@ def _cloning_and_gail(runs):
 MUJOCO_TASKS = [
     task + part for task in ("hopper", "half_cheetah", "walker2d", "ant") for part in ("", "_subsampled")
 ]
-SMALL_TASKS = ["cartpole", "acrobot", "mountain_car", "mountain_car_continuous", "pendulum", "reacher", "swimmer"]
+SMALL_TASKS = [
+    "cartpole",
+    "acrobot",
+    "mountain_car",
+    "mountain_car_continuous",
+    "pendulum",
+    "reacher",
+    "swimmer",
+]
 
 
 # (page, name of the table) -> its rows, from all runs.
