@@ -286,7 +286,8 @@ def select(runs: Iterable[StudyRun], only: str = "", shard: str | None = None) -
       UserError: one of the two is malformed, or nothing is left.
     """
     selection = named_by(runs, only, "--dry_run lists them")
-    parts = re.fullmatch(r"(\d+)/(\d+)", shard or "1/1")
+    # An empty one, as a variable that is not set gives it, is no shard: each machine would train all.
+    parts = re.fullmatch(r"(\d+)/(\d+)", "1/1" if shard is None else shard)
     index, count = map(int, parts.groups()) if parts else (0, 0)
     require(1 <= index <= count, f"--shard={shard}: want i/n with i from 1 to n, such as 2/4.")
     few = f"there are {len(selection)} runs only, so this shard is empty."
@@ -338,6 +339,9 @@ def _check_demonstrations(path: str | None) -> None:
 
 
 def _demonstrations(task: Task, folder: str | os.PathLike | None) -> str:
+    # It would stand for the current folder, which nobody named.
+    wanted = "want a folder with <environment>.npz files, or one file"
+    require(folder != "", f"--demonstrations is empty: {wanted}.")
     path, given = task.demonstrations, os.path.expanduser(folder or "")
     if path is None:
         if os.path.isfile(given):

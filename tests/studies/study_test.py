@@ -156,6 +156,7 @@ def test_only_and_shards_select():
         (("(",), "not a regular expression"),
         (("", "0/4"), "want i/n"),
         (("", "5/4"), "want i/n"),
+        (("", ""), "--shard=: want i/n"),
         (("", "10/10"), "there are 9 runs only"),
     ],
 )
@@ -193,6 +194,13 @@ def test_configs_and_demonstrations_are_looked_for_first(arms, tasks, folder, wa
     with pytest.raises(UserError) as error:
         study.check_inputs(Study(arms, tasks, seeds=1).runs(folder))
     assert str(error.value).startswith("a/t/0: ") and wanted in str(error.value)
+
+
+def test_an_empty_folder_of_demonstrations_is_not_the_current_one(tmp_path, monkeypatch):
+    (tmp_path / "Hopper-v5.npz").touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="--demonstrations is empty"):
+        Study(ARM, {"t": {"environment": "Hopper-v5"}}, seeds=1).runs("")
 
 
 @pytest.mark.parametrize("name", study.shipped_studies())
