@@ -58,8 +58,11 @@ _PUBLISHED = flags.DEFINE_string("published", None, "A CSV file with a paper's v
 
 def main(argv: Sequence[str]) -> None:
     run_dirs = argv[1:]
-    if not run_dirs:
+    # An empty text, as a variable that is not set gives it, would stand for the current folder.
+    if not (run_dirs and all(run_dirs)):
         raise UserError("no run directory given; usage: gail-report RUN_DIR [RUN_DIR ...] [--out=DIR]")
+    if not _OUT.value:
+        raise UserError("--out is empty: name the folder to write into, such as --out=report/mine.")
     from gail_tf.doctor import diagnosis, text
     from gail_tf.lease import holder
 

@@ -531,6 +531,8 @@ def test_binary_help_is_its_own_page(tmp_path):
     "arguments, wanted",
     [
         ((), "no run directory given"),
+        (("runs", ""), "no run directory given"),
+        (("runs", "--out="), "--out is empty"),
         (("nowhere",), "nowhere: no such directory"),
         (("--nonsense", "x"), "Unknown command line flag 'nonsense'"),
     ],
