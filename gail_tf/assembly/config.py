@@ -67,15 +67,20 @@ def parse_gin(configs: Sequence[str], bindings: Sequence[str], folders: Sequence
     return folders
 
 
-def check_binds_no_run(path: str | os.PathLike, owner: str) -> None:
-    """Raises UserError where the gin file of an ``owner``, a Study or Tune, binds what is a run's as its own.
+def check_owner(path: str | os.PathLike, owner: str) -> None:
+    """Raises UserError where the gin file of an ``owner``, a Study or Tune, is the other's or binds a run's.
 
-    Its runs are processes of their own, which would not see it.
+    Its runs are processes of their own, which would not see what is bound as theirs.
     """
     try:
         bound = recipes.settings(recipes.included(os.fspath(path)) or [])
     except _GIN_ERRORS:
         return  # parse_gin says what is wrong with the file
+    owners = {owner_of(key) for key in bound if "." in key}
+    other = "Tune" if owner == "Study" else "Study"
+    if other in owners and owner not in owners:
+        command = f"gail-{other.lower()} --{other.lower()}"
+        raise UserError(f"--{owner.lower()}={path}: binds {other}, and no {owner}: it is for {command}.")
     for key, setting in bound.items():
         part = owner_of(key)
         if "." in key and part not in ("Study", "Tune") and part in recipes.parts_of_runs():

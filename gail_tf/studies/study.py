@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import gin
 
-from gail_tf.assembly.config import FLAGS, check_binds_no_run, error_line, parse_gin
+from gail_tf.assembly.config import FLAGS, check_owner, error_line, parse_gin
 from gail_tf.assembly.config_types import check_type, check_types
 from gail_tf.assembly.gin_text import PARSE_ERRORS, Statement, repeated_names, statements
 from gail_tf.assembly.recipes import Layer, did_you_mean, read, resolve_config, settings, stems
@@ -255,7 +255,7 @@ def load(kind: type, name: str, folder: str, what: str) -> tuple[str, Any]:
         flag = kind.__name__.lower()
         require(name in names, f"--{flag}={name}: neither a file nor a shipped {what}; {hint}")
         path = configs_dir() / folder / f"{name}.gin"
-    check_binds_no_run(path, kind.__name__)
+    check_owner(path, kind.__name__)
     parse_gin([str(path)], [])
     _check_names(path)
     check_types()

@@ -20,6 +20,7 @@ from gail_tf.lease import Lease
 from gail_tf.studies import search, tune, tune_report
 from gail_tf.studies.book import open_book
 from gail_tf.studies.engines.local import LocalEngine
+from gail_tf.studies.study import load_study
 from gail_tf.studies.tune import Tune
 
 # Its distance is |log10(PPO.learning_rate) + 3| + seed / 1e5: best at 1e-3, worst for the last seed.
@@ -559,3 +560,17 @@ def test_a_shipped_search_loads(name):
 def test_a_missing_search_is_said():
     with pytest.raises(UserError, match="--tune=cartpol: .* did you mean cartpole"):
         tune.load_tune("cartpol")
+
+
+@pytest.mark.parametrize(
+    ("load", "text", "wanted"),
+    [
+        (load_study, "Tune.seeds = 2", "binds Tune, and no Study: it is for gail-tune --tune"),
+        (tune.load_tune, "Study.seeds = 2", "binds Study, and no Tune: it is for gail-study --study"),
+    ],
+)
+def test_a_file_of_the_other_command_is_said(tmp_path, load, text, wanted):
+    path = tmp_path / "mine.gin"
+    path.write_text(text)
+    with pytest.raises(UserError, match=wanted):
+        load(str(path))
