@@ -1579,9 +1579,9 @@ def test_agents_of_mountain_car_are_counted_against_their_own_demonstrations():
 
 def test_plain_ppo_on_few_rows_of_walker2d_mostly_ends_near_its_highest():
     runs = [run for run in _archived("ho_ermon") if run.name.startswith("gail_ppo/walker2d_")]
-    returns = [aggregates.evaluation_curve(run)[1] for run in runs]
-    (fallen,) = (one for one in returns if one.max() - one[-1] > 0.1)
-    assert len(runs) == 12 and fallen is returns[[run.name for run in runs].index("gail_ppo/walker2d_18/1")]
+    returns = {run.name: aggregates.evaluation_curve(run)[1] for run in runs}
+    ((name, fallen),) = ((name, one) for name, one in returns.items() if one.max() - one[-1] > 0.1)
+    assert len(returns) == 12 and name == "gail_ppo/walker2d_18/1"
     said = "With PPO eleven of twelve runs on Walker2d-v5 end at their highest, or within 0.1 of it;"
     page = _words("docs/gail.md")
     assert said in page and f"of 18, falls from {fallen.max():.2f} to {fallen[-1]:.2f} at the end." in page
